@@ -1,0 +1,36 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+.PHONY: demo test check bench run format constraints
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+BIN := .venv/bin
+
+demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up.
+	@deploy/setup.sh servers
+	@$(BIN)/python deploy/sandbox/demo.py $(if $(KEEP),--keep) $(DEMO)
+
+test: ## Everything that CI runs.
+	@deploy/setup.sh servers
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -m "not bench"
+
+check: ## Format, lint, types, import contracts, the rules in rules/.
+	@deploy/setup.sh
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo | tail -8
+	@$(BIN)/stopgap check rules/
+
+bench: ## Timing: durable intake, and the way from POST to action.
+	@deploy/setup.sh
+	@$(BIN)/python -m pytest -m bench -s tests/bench
+
+run: ## The daemon with stopgap.yaml of this folder, or its defaults.
+	@deploy/setup.sh
+	@$(BIN)/stopgap run
+
+format: ## Let ruff put everything in order.
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+constraints: ## Pin what is installed now.
+	@{ echo "# The versions that the tests ran with. Made by: make constraints"; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } > deploy/constraints.txt

@@ -1,0 +1,5 @@
+"""`python -m daemon` is `stopgap`."""
+
+from daemon.cli import main
+
+main()

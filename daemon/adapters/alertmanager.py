@@ -1,0 +1,54 @@
+"""Alertmanager's own API, to complete a notification that it cut short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from daemon.core.alerts import Alert
+from daemon.core.outcome import Permanent, Temporary
+
+
+class Alertmanager:
+    """Implements `daemon.intake.AlertSource` over `/api/v2/alerts`. `timeout` in seconds."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def alerts(self, group_labels: Mapping[str, str]) -> Sequence[Alert]:
+        """The alerts of a group that fire now. Raises Temporary or Permanent."""
+        filters = [("filter", f"{name}={json.dumps(v)}") for name, v in group_labels.items()]
+        params = [*filters, ("active", "true"), ("silenced", "false"), ("inhibited", "false")]
+        try:
+            async with self._session.get(
+                f"{self._url}/api/v2/alerts", params=params, timeout=self._timeout
+            ) as answer:
+                if answer.status >= 500:
+                    raise Temporary(f"Alertmanager answered {answer.status}")
+                if answer.status != 200:
+                    raise Permanent(f"Alertmanager answered {answer.status}")
+                return [_alert(item) for item in await answer.json()]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Temporary(
+                f"Alertmanager at {self._url} cannot be reached ({type(error).__name__})"
+            ) from None
+        except (ValidationError, ValueError, KeyError, TypeError):
+            raise Permanent(f"the answer of {self._url} is not Alertmanager's format") from None
+
+
+def _alert(item: Mapping[str, Any]) -> Alert:
+    # In this API a firing alert has the time at which it would end if it were not sent again.
+    return Alert(
+        status="firing",
+        labels=item["labels"],
+        annotations=item["annotations"],
+        starts_at=item["startsAt"],
+        generator_url=item.get("generatorURL", ""),
+        fingerprint=item["fingerprint"],
+    )

@@ -1,0 +1,1 @@
+"""Ways to reach a person, one file each: a webhook, the console, and apprise for the rest."""

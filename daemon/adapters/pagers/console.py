@@ -1,0 +1,20 @@
+"""The console: for a first try, and for the sandbox. It wakes nobody."""
+
+from __future__ import annotations
+
+import structlog
+
+from daemon.core.ports import Page
+
+log = structlog.get_logger()
+
+
+class ConsolePager:
+    """Writes the page to the daemon's own log."""
+
+    async def page(self, page: Page) -> str:
+        """Always succeeds."""
+        log.warning(
+            "PAGE", person=page.person, incident=page.incident, title=page.title, text=page.text
+        )
+        return "written to the console"

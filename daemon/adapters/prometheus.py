@@ -1,0 +1,136 @@
+"""Prometheus through prometheus-api-client.
+
+That library is synchronous, so it runs in a bounded pool of threads; a query whose deadline is
+over is given up, whatever its thread still does. It drops the warnings of an answer, so a hook
+on its HTTP session keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Answer, Series
+
+_NO_RETRY = Retry(total=0, redirect=0)
+
+
+class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
+    """The library mounts an HTTP adapter of ten connections; this one has one for each thread."""
+
+    def __init__(self, url: str, session: requests.Session, timeout: float, threads: int) -> None:
+        super().__init__(url, retry=_NO_RETRY, session=session, timeout=timeout, method="POST")
+        session.mount(url, HTTPAdapter(max_retries=_NO_RETRY, pool_maxsize=threads))
+
+
+class Prometheus:
+    """Implements `daemon.core.ports.Metrics`.
+
+    `timeout` in seconds is the deadline of one query, waiting for a free thread included.
+    """
+
+    def __init__(
+        self, url: str, timeout: float, concurrency: int, bearer_token: str | None = None
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
+        self._warnings = threading.local()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.hooks["response"].append(self._keep_warnings)
+        if bearer_token is not None:
+            self._session.headers["Authorization"] = f"Bearer {bearer_token}"
+        self._client = _PooledConnect(self._url, self._session, timeout, concurrency)
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The value of each series at that time."""
+        params = {"time": f"{at.timestamp():.3f}"}
+        return await self._ask(query, lambda: self._client.custom_query(query, params=params))
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        """Values from `start` to `end`, one each `step`."""
+        seconds = f"{step.total_seconds():.3f}"
+        # The library rounds to whole seconds; its extra parameters have the last word.
+        exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
+        return await self._ask(
+            query,
+            lambda: self._client.custom_query_range(query, start, end, seconds, params=exact),
+        )
+
+    def close(self) -> None:
+        """Give up waiting queries and close the connections."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._session.close()
+
+    async def _ask(self, query: str, call: Callable[[], Any]) -> Answer:
+        """Raises Temporary, Permanent, TimeoutError."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout):
+                result, warnings = await loop.run_in_executor(self._pool, self._call, call)
+        except requests.Timeout:
+            raise TimeoutError from None
+        except requests.RequestException as error:
+            why = type(error).__name__
+            raise Temporary(f"Prometheus at {self._url} cannot be reached ({why})") from None
+        except PrometheusApiClientException as error:
+            raise _refused(str(error), self._url) from None
+        try:
+            return Answer(query, _all_series(result), warnings)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Permanent(
+                f"the answer of {self._url} is not Prometheus's format; is the address right?"
+            ) from None
+
+    def _call(self, call: Callable[[], Any]) -> tuple[Any, tuple[str, ...]]:
+        self._warnings.found = ()
+        try:
+            return call(), self._warnings.found
+        except (KeyError, ValueError) as error:
+            if isinstance(error, requests.RequestException):
+                raise
+            # The library reads data.result without looking.
+            return None, ()
+
+    def _keep_warnings(self, response: requests.Response, **_: object) -> None:
+        if b'"warnings"' in response.content:
+            try:
+                found = response.json().get("warnings") or ()
+            except (ValueError, AttributeError):
+                found = ()
+            self._warnings.found = tuple(str(warning) for warning in found)
+
+
+def _all_series(result: Any) -> list[Series]:
+    if len(result) == 2 and isinstance(result[1], str):  # a scalar: [time, "value"]
+        return [Series({}, [(float(result[0]), float(result[1]))])]
+    return [_series(item) for item in result]
+
+
+def _series(item: Mapping[str, Any]) -> Series:
+    values = item["values"] if "values" in item else [item["value"]]
+    samples = [(float(at), float(value)) for at, value in values]
+    return Series({str(k): str(v) for k, v in item["metric"].items()}, samples)
+
+
+def _refused(text: str, url: str) -> Temporary | Permanent:
+    """Read the status out of the library's message: 'HTTP Status Code 400 (b'…')'."""
+    rest = text.removeprefix("HTTP Status Code ")
+    status = rest[:3]
+    short = " ".join(rest.split())[:300]
+    if status in {"429", "500", "502", "503", "504"}:
+        # 503 is also what Prometheus answers to a query that timed out inside it.
+        return Temporary(f"Prometheus at {url} answered {short}")
+    return Permanent(f"Prometheus refused the query: {short}")

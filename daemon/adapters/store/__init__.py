@@ -1,0 +1,8 @@
+"""The durable store in one SQLite file: the journal of incidents and the inbox of deliveries."""
+
+from daemon.adapters.store.audit import audit, verify_chain
+from daemon.adapters.store.inbox import SqlInbox
+from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.opening import Store, open_store
+
+__all__ = ["SqlInbox", "SqlJournal", "Store", "audit", "open_store", "verify_chain"]

@@ -1,0 +1,149 @@
+"""How the journal grows: an incident's start, and each append, inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from daemon.adapters.store import claims
+from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
+from daemon.adapters.store.sqlite import insert
+from daemon.core.events import FORMAT, Draft, chain, encode
+from daemon.core.ports import Claim, Conflict, HeadState, KeyTaken
+from daemon.core.suspects import Mark
+
+Marks = Mapping[tuple[str, str], Mark]
+"""(subject, item) → what a measurement said of it."""
+
+
+class Append(NamedTuple):
+    """The arguments of `append`, on their way into the transaction."""
+
+    incident: str
+    expected: int
+    drafts: Sequence[Draft]
+    state: HeadState
+    claim: Claim | None
+    release: bool
+    marks: Marks
+
+
+async def find_open(key: str, connection: AsyncConnection) -> str | None:
+    """The id of the open incident with that key."""
+    found: str | None = await connection.scalar(
+        select(heads.c.incident).where(heads.c.key == key, head_is_open)
+    )
+    return found
+
+
+async def start(
+    incident: str,
+    key: str,
+    drafts: Sequence[Draft],
+    state: HeadState,
+    connection: AsyncConnection,
+) -> None:
+    """Insert the head and the first entries. Raises KeyTaken."""
+    # Not "look, then insert": the unique index decides, across replicas too.
+    added = await connection.execute(
+        insert(heads)
+        .values(
+            incident=incident,
+            key=key,
+            seq=len(drafts),
+            **state.model_dump(exclude={"closed"}),
+            opened_at=drafts[0].at,
+            closed_at=drafts[-1].at if state.closed else None,
+        )
+        .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
+    )
+    if added.rowcount == 0:
+        raise KeyTaken(await find_open(key, connection) or "")
+    await _add_entries(connection, incident, 0, "", drafts)
+
+
+async def append(asked: Append, connection: AsyncConnection) -> None:
+    """Carry out one append. Raises Conflict or ClaimRefused, and then nothing is written."""
+    head = (
+        await connection.execute(
+            select(heads.c.seq, heads.c.closed_at)
+            .where(heads.c.incident == asked.incident)
+            .with_for_update()
+        )
+    ).one_or_none()
+    if head is None or head.seq != asked.expected:
+        there = "does not exist" if head is None else f"is at entry {head.seq}"
+        raise Conflict(f"incident {asked.incident} {there}, not at entry {asked.expected}")
+    closed_at = head.closed_at
+    if asked.drafts:
+        now = asked.drafts[-1].at
+        await _change_rights(asked, now, connection)
+        if asked.state.closed and closed_at is None:
+            closed_at = now
+        previous = await connection.scalar(
+            select(events.c.digest).where(
+                events.c.incident == asked.incident, events.c.seq == asked.expected
+            )
+        )
+        await _add_entries(connection, asked.incident, asked.expected, previous or "", asked.drafts)
+    await connection.execute(
+        update(heads)
+        .where(heads.c.incident == asked.incident)
+        .values(
+            seq=asked.expected + len(asked.drafts),
+            closed_at=closed_at,
+            **asked.state.model_dump(exclude={"closed"}),
+        )
+    )
+
+
+async def _change_rights(asked: Append, now: datetime, connection: AsyncConnection) -> None:
+    """Locks and marks. The release goes first: who gives back and takes in one append may."""
+    if asked.release:
+        await claims.give_back(connection, asked.incident, now)
+    if asked.claim is not None:
+        await claims.take(connection, asked.incident, asked.claim, now)
+    if asked.marks:
+        added = insert(marks)
+        newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
+        await connection.execute(
+            added.on_conflict_do_update(
+                index_elements=[marks.c.subject, marks.c.item],
+                set_=newer,
+                where=added.excluded.at >= marks.c.at,
+            ),
+            [
+                {"subject": s, "item": i, "mark": m, "at": now, "incident": asked.incident}
+                for (s, i), m in asked.marks.items()
+            ],
+        )
+
+
+async def _add_entries(
+    connection: AsyncConnection,
+    incident: str,
+    after: int,
+    previous: str,
+    drafts: Sequence[Draft],
+) -> None:
+    rows = []
+    for seq, draft in enumerate(drafts, start=after + 1):
+        at, body = stamp(draft.at), encode(draft.event)
+        previous = chain(previous, incident, seq, at, draft.by, body)
+        rows.append(
+            {
+                "incident": incident,
+                "seq": seq,
+                "at": at,
+                "by": draft.by,
+                "kind": draft.event.kind,
+                "format": FORMAT,
+                "body": body,
+                "digest": previous,
+            }
+        )
+    await connection.execute(events.insert(), rows)

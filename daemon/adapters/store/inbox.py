@@ -1,0 +1,188 @@
+"""The durable queue between the webhook and the incidents: `daemon.core.ports.Inbox`.
+
+A disk can sync only so often a second, so whatever arrives during one commit shares the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
+from daemon.adapters.store.sqlite import insert
+from daemon.core.outcome import Temporary
+
+MAX_PENDING = 10_000
+"""How many unprocessed deliveries are held before the webhook is told to come again."""
+
+_AT_ONCE = 1000  # values in one IN (…): databases bound the parameters of a statement
+
+
+class _Put(NamedTuple):
+    """A delivery on its way to the disk; `stored` is told whether it was new."""
+
+    identity: str
+    body: bytes
+    at: datetime
+    stored: asyncio.Future[bool]
+
+
+class SqlInbox:
+    """The deliveries of one store. `start` before the first `put`, `stop` after the last."""
+
+    def __init__(self, database: Database, max_pending: int = MAX_PENDING) -> None:
+        self._database = database
+        self._max_pending = max_pending
+        self._unprocessed = 0
+        self._queue: list[_Put] = []
+        self._committing = 0
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Count what an earlier run left behind, and begin to write."""
+        count = select(func.count()).select_from(inbox).where(delivery_waits)
+
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(count)).scalar_one()
+
+        self._unprocessed = await self._database.read(work)
+        self._writer = asyncio.create_task(self._write(), name="inbox-writer")
+
+    async def stop(self) -> None:
+        """Take no more, write all that waits, and end."""
+        self._stopping = True
+        self._wake.set()
+        if self._writer is not None:
+            await self._writer
+
+    async def put(self, identity: str, body: bytes, at: datetime) -> bool:
+        """Store a delivery; returns once it is on disk. False if this content is stored already.
+
+        Raises Temporary when the store fails, is not open for writing, or holds too much that
+        is unprocessed.
+        """
+        if self._writer is None or self._stopping:
+            raise Temporary(f"the inbox in {self._database.path} takes nothing now")
+        waiting = self._unprocessed + self._committing + len(self._queue)
+        if waiting >= self._max_pending:
+            raise Temporary(
+                f"the inbox holds {waiting} deliveries that nobody has processed yet; "
+                "send this one again later"
+            )
+        put = _Put(identity, body, at, asyncio.get_running_loop().create_future())
+        self._queue.append(put)
+        self._wake.set()
+        return await put.stored
+
+    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+        """(identity, body) of unprocessed deliveries, oldest first."""
+        query = select(inbox.c.identity, inbox.c.body).where(delivery_waits)
+        query = query.order_by(inbox.c.arrival).limit(limit)
+
+        async def work(connection: AsyncConnection) -> list[tuple[str, bytes]]:
+            return [(row.identity, row.body) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
+        """Mark as processed, and remember when alerts ended (alert identity → end)."""
+        await to_its_end(self._processed(identities, ended), "inbox-processed")
+
+    async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
+        """When each of these alerts last ended, as far as known."""
+
+        async def work(connection: AsyncConnection) -> dict[str, datetime]:
+            known: dict[str, datetime] = {}
+            for some in _portions(alerts):
+                query = select(alert_ends).where(alert_ends.c.alert.in_(some))
+                for row in await connection.execute(query):
+                    known[row.alert] = row.ends_at
+            return known
+
+        return await self._database.read(work)
+
+    async def forget(self, before: datetime) -> None:
+        """Drop processed deliveries received, and ends that happened, before that."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(
+                delete(inbox).where(inbox.c.processed.is_(True), inbox.c.received_at < before)
+            )
+            await connection.execute(delete(alert_ends).where(alert_ends.c.ends_at < before))
+
+        await self._database.write(work)
+
+    async def _write(self) -> None:
+        while self._queue or not self._stopping:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch, self._queue = self._queue, []
+                await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[_Put]) -> None:
+        """Store the batch and answer each put; whatever goes wrong, nobody is left waiting."""
+        rows: dict[str, dict[str, object]] = {}
+        for put in batch:  # the first of two identical ones is stored
+            row = {"received_at": put.at, "body": put.body, "processed": False}
+            rows.setdefault(put.identity, {"identity": put.identity, **row})
+        self._committing = len(batch)
+        try:
+            new = await self._database.write_here(partial(_add, list(rows.values())))
+        except Exception as error:
+            for put in batch:
+                if not put.stored.done():
+                    put.stored.set_exception(Temporary(str(error)))
+            return
+        finally:
+            self._committing = 0
+        self._unprocessed += len(new)
+        for put in batch:
+            if not put.stored.done():  # its caller may have gone
+                put.stored.set_result(put.identity in new)
+            new.discard(put.identity)
+
+    async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
+        done = await self._database.write(partial(_finish, identities, ended))
+        self._unprocessed -= done
+
+
+async def _add(rows: list[dict[str, object]], connection: AsyncConnection) -> set[str]:
+    """Insert what is not there yet; returns the identities that are new."""
+    added = insert(inbox).on_conflict_do_nothing(index_elements=[inbox.c.identity])
+    return set((await connection.execute(added.returning(inbox.c.identity), rows)).scalars())
+
+
+async def _finish(
+    identities: Sequence[str], ended: Mapping[str, datetime], connection: AsyncConnection
+) -> int:
+    """Mark as processed, keep the later end of each alert; returns how many were waiting."""
+    count = 0
+    for some in _portions(identities):
+        done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
+        count += (await connection.execute(done.values(processed=True))).rowcount
+    if ended:
+        end = insert(alert_ends)
+        await connection.execute(
+            end.on_conflict_do_update(
+                index_elements=[alert_ends.c.alert],
+                set_={"ends_at": end.excluded.ends_at},
+                where=end.excluded.ends_at > alert_ends.c.ends_at,
+            ),
+            [{"alert": alert, "ends_at": at} for alert, at in ended.items()],
+        )
+    return count
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]

@@ -1,0 +1,202 @@
+"""The journal of incidents in SQL: `daemon.core.ports.Journal`.
+
+An entry, its head row, locks and marks change in one transaction. Time is the drafts' own; a
+store never reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from daemon.adapters.store import appending, claims
+from daemon.adapters.store.database import Database
+from daemon.adapters.store.schema import (
+    changes,
+    events,
+    freezes,
+    head_is_open,
+    heads,
+    marks,
+)
+from daemon.adapters.store.sqlite import insert
+from daemon.core.events import FORMAT, Draft, Entry, decode
+from daemon.core.outcome import Permanent
+from daemon.core.ports import Claim, Freeze, Guard, Head, HeadState
+from daemon.core.suspects import Change, Mark
+
+
+class SqlJournal:
+    """The incidents of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def open(
+        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+    ) -> None:
+        """Start an incident. Raises KeyTaken if one with that key is open.
+
+        ValueError without a draft: an incident begins with an entry.
+        """
+        if not drafts:
+            raise ValueError("an incident begins with at least one entry")
+        await self.database.write(partial(appending.start, incident, key, drafts, state))
+
+    async def append(
+        self,
+        incident: str,
+        expected: int,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        claim: Claim | None = None,
+        release: bool = False,
+        marks: appending.Marks | None = None,
+    ) -> None:
+        """Append after `expected`, durably, all or nothing. Raises Conflict or ClaimRefused.
+
+        Without drafts only the head changes: its phase or wake time, say. A closed incident
+        takes entries too (its review), but stays closed. ValueError if something needs the time
+        and there is no draft to take it from.
+        """
+        if not drafts and (claim or release or marks or state.closed):
+            raise ValueError("this append needs an entry, for it takes its time from there")
+        asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
+        await self.database.write(partial(appending.append, asked))
+
+    async def read(self, incident: str) -> list[Entry]:
+        """All entries in order. Permanent if one is not of this version's vocabulary."""
+        query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
+
+        async def work(connection: AsyncConnection) -> Sequence[Any]:
+            return (await connection.execute(query)).all()
+
+        return [_entry(row) for row in await self.database.read(work)]
+
+    async def stored(self) -> AsyncIterator[tuple[str, int | None, list[Any]]]:
+        """Each incident with its head's seq and its rows as stored, for the audit.
+
+        The head's seq is None where the head row is missing.
+        """
+
+        async def survey(connection: AsyncConnection) -> dict[str, int | None]:
+            known: dict[str, int | None] = dict.fromkeys(
+                (await connection.execute(select(events.c.incident).distinct())).scalars()
+            )
+            for row in await connection.execute(select(heads.c.incident, heads.c.seq)):
+                known[row.incident] = row.seq
+            return known
+
+        async def one(incident: str, connection: AsyncConnection) -> tuple[int | None, list[Any]]:
+            seq = await connection.scalar(select(heads.c.seq).where(heads.c.incident == incident))
+            query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
+            return seq, list(await connection.execute(query))
+
+        # Incident by incident, so that a large journal need not fit into memory; each head is
+        # read again with its rows, since a daemon may be appending meanwhile.
+        for incident in sorted(await self.database.read(survey)):
+            seq, rows = await self.database.read(partial(one, incident))
+            yield incident, seq, rows
+
+    async def open_heads(self) -> list[Head]:
+        """The heads of all open incidents, oldest first."""
+        return await self._heads(
+            select(heads).where(head_is_open).order_by(heads.c.opened_at, heads.c.incident)
+        )
+
+    async def heads(self, limit: int) -> list[Head]:
+        """The newest heads, open or closed, newest first."""
+        return await self._heads(
+            select(heads).order_by(heads.c.opened_at.desc(), heads.c.incident.desc()).limit(limit)
+        )
+
+    async def find_open(self, key: str) -> str | None:
+        """The id of the open incident with that key."""
+        return await self.database.read(partial(appending.find_open, key))
+
+    async def guard(
+        self, target: str, incident: str, now: datetime, budget_window: timedelta
+    ) -> Guard:
+        """What stands in the way of an action of that incident on that target."""
+        return await self.database.read(
+            lambda connection: claims.guard(connection, target, incident, now, budget_window)
+        )
+
+    async def freeze(self, freeze: Freeze) -> None:
+        """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
+        row = {**dict(freeze), "thawed_by": None, "thawed_at": None}
+        added = insert(freezes).values(row)
+        changed = {name: added.excluded[name] for name in row if name != "scope"}
+        await self.database.write(
+            lambda connection: connection.execute(
+                added.on_conflict_do_update(index_elements=[freezes.c.scope], set_=changed)
+            )
+        )
+
+    async def thaw(self, scope: str, by: str, at: datetime) -> bool:
+        """Lift a freeze; False if there was none, or it was over already."""
+        thawed = (
+            update(freezes)
+            .where(freezes.c.scope == scope, claims.stands(at))
+            .values(thawed_by=by, thawed_at=at)
+        )
+        result = await self.database.write(lambda connection: connection.execute(thawed))
+        return result.rowcount == 1
+
+    async def frozen(self, now: datetime) -> Freeze | None:
+        """The freeze in force."""
+        return await self.database.read(lambda connection: claims.freeze_in_force(connection, now))
+
+    async def saw_change(self, change: Change) -> None:
+        """Remember a change; the same (subject, item, at) twice is one."""
+        added = insert(changes).values(dict(change)).on_conflict_do_nothing()
+        await self.database.write(lambda connection: connection.execute(added))
+
+    async def changes(self, subject: str) -> list[Change]:
+        """The changes of a subject, oldest first."""
+        query = select(changes).where(changes.c.subject == subject)
+        query = query.order_by(changes.c.at, changes.c.item)
+
+        async def work(connection: AsyncConnection) -> list[Change]:
+            return [Change(**row) for row in (await connection.execute(query)).mappings()]
+
+        return await self.database.read(work)
+
+    async def marks(self, subject: str) -> dict[str, Mark]:
+        """What measurements have said of each item of a subject; the newest mark wins."""
+        query = select(marks.c.item, marks.c.mark).where(marks.c.subject == subject)
+
+        async def work(connection: AsyncConnection) -> dict[str, Mark]:
+            return {row.item: row.mark for row in await connection.execute(query)}
+
+        return await self.database.read(work)
+
+    async def _heads(self, query: Any) -> list[Head]:
+        async def work(connection: AsyncConnection) -> list[Head]:
+            return [Head(**row) for row in (await connection.execute(query)).mappings()]
+
+        return await self.database.read(work)
+
+
+def _entry(row: Any) -> Entry:
+    try:
+        event = decode(row.body)
+    except ValueError as error:
+        raise Permanent(
+            f"entry {row.seq} of {row.incident} cannot be read ({row.kind}, format {row.format}; "
+            f"this stopgap writes {FORMAT}): run the newest stopgap, and `stopgap audit verify`"
+        ) from error
+    return Entry(
+        incident=row.incident,
+        seq=row.seq,
+        at=datetime.fromisoformat(row.at),
+        by=row.by,
+        event=event,
+        digest=row.digest,
+    )

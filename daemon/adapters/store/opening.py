@@ -1,0 +1,85 @@
+"""Open a store: take its lock, make or check its tables, start its writer, undo it all after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import inspect, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.holding import held
+from daemon.adapters.store.inbox import MAX_PENDING, SqlInbox
+from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.core.outcome import Permanent
+
+
+@dataclass(frozen=True)
+class Store:
+    """One database: the incidents and the deliveries."""
+
+    journal: SqlJournal
+    inbox: SqlInbox
+
+
+@asynccontextmanager
+async def open_store(
+    path: Path, *, readonly: bool = False, max_pending: int = MAX_PENDING
+) -> AsyncIterator[Store]:
+    """The store in the SQLite file `path`, made if it is not there yet.
+
+    One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
+    works beside a running daemon; the command line reads that way. Leave it only after every
+    task that uses it has ended. Raises Permanent, with the mend, if the file is somebody
+    else's, of a newer schema, damaged, or (readonly) not there; Temporary if the disk fails.
+    """
+    async with AsyncExitStack() as stack:
+        if readonly:
+            _must_exist(path)
+        else:
+            stack.enter_context(held(path))
+        database = Database(path, readonly=readonly)
+        inbox = SqlInbox(database, max_pending)
+        stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
+        if readonly:
+            await database.read(partial(_check, path))
+        else:
+            await database.write(partial(_prepare, path))
+            await inbox.start()
+        yield Store(SqlJournal(database), inbox)
+
+
+async def _close(inbox: SqlInbox, database: Database) -> None:
+    await inbox.stop()
+    await database.close()
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise Permanent(f"there is no journal at {path}; start the daemon, or name its file")
+
+
+async def _prepare(path: Path, connection: AsyncConnection) -> None:
+    """Make the tables in an empty file; check the version of any other."""
+    if await connection.run_sync(lambda sync: bool(inspect(sync).get_table_names())):
+        await _check(path, connection)
+        return
+    await connection.run_sync(metadata.create_all)
+    await connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
+
+
+async def _check(path: Path, connection: AsyncConnection) -> None:
+    """Raises Permanent unless these are our tables, in a version that we know."""
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(meta.name)):
+        raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")
+    found = await connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
+    if found is None or int(found) > SCHEMA:
+        raise Permanent(
+            f"{path} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
+            "install that version or a later one, or name another file"
+        )

@@ -1,0 +1,171 @@
+"""The tables, the same for every database. Times are ISO-8601 text in UTC with microseconds.
+
+Text of one width and zone sorts as time does, reads well in any tool, and comes back exact.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA = 1
+"""Counts the revisions of these tables; a file of a later one is not opened."""
+
+
+def stamp(moment: datetime) -> str:
+    """The moment as it is stored, and as it goes into an entry's digest."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as the text that `stamp` makes."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """On the way in."""
+        return None if value is None else stamp(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """On the way out."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    # Plain text, not Instant: the digest is over the very characters that are stored.
+    Column("at", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("wake_at", Instant),
+)
+head_is_open = heads.c.closed_at.is_(None)
+Index(
+    "one_open_incident_per_key",
+    heads.c.key,
+    unique=True,
+    sqlite_where=head_is_open,
+    postgresql_where=head_is_open,
+)
+Index("heads_by_age", heads.c.opened_at)
+
+actions = Table(
+    "actions",
+    metadata,
+    # A step may be tried again, so (incident, step) names the holder but not the row.
+    Column("number", Integer, primary_key=True),
+    Column("incident", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+action_runs = actions.c.finished_at.is_(None)
+Index(
+    "one_running_action_per_target",
+    actions.c.target,
+    unique=True,
+    sqlite_where=action_runs,
+    postgresql_where=action_runs,
+)
+Index("actions_by_end", actions.c.target, actions.c.finished_at)
+Index("actions_by_start", actions.c.started_at)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+    # A thawed freeze stays until the next one of its scope, to tell who lifted it.
+    Column("thawed_by", Text),
+    Column("thawed_at", Instant),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("previous", Text, nullable=False),
+    Column("at", Instant, primary_key=True),
+    Column("seen_by", Text, nullable=False),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("incident", Text, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    # The order of arrival: clocks repeat themselves and step back, this does not.
+    Column("arrival", Integer, primary_key=True),
+    Column("identity", Text, nullable=False, unique=True),
+    Column("received_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("processed", Boolean, nullable=False),
+)
+delivery_waits = inbox.c.processed.is_(False)
+Index(
+    "deliveries_waiting",
+    inbox.c.arrival,
+    sqlite_where=delivery_waits,
+    postgresql_where=delivery_waits,
+)
+
+alert_ends = Table(
+    "alert_ends",
+    metadata,
+    Column("alert", Text, primary_key=True),
+    Column("ends_at", Instant, nullable=False),
+)

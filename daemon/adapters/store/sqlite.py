@@ -1,0 +1,102 @@
+"""All that is SQLite's own: how to connect, how a write begins, and what its errors mean.
+
+The other modules of the store are plain SQL; PostgreSQL needs a sibling of this one only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from daemon.core.outcome import Permanent, Temporary
+
+__all__ = ["BUSY_SECONDS", "insert", "reading_engine", "translated", "writing_engine"]
+
+BUSY_SECONDS = 5
+"""How long a write waits for another process (a backup, a shell) that holds the file."""
+
+_READERS = 4
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FAULTS = {
+    sqlite3.SQLITE_BUSY: f"is held by another program for more than {BUSY_SECONDS} s; "
+    "end the backup or shell that works on it",
+    sqlite3.SQLITE_LOCKED: "is locked by another statement; it is tried again",
+    sqlite3.SQLITE_NOMEM: "could not be worked on, for memory has run out; free some",
+    sqlite3.SQLITE_READONLY: "cannot be written; mount its disk for writing, or give this user "
+    "the right to",
+    sqlite3.SQLITE_IOERR: "met an I/O error; look at its disk and the kernel's log",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; look at its rights and the number of open files",
+}
+
+
+def writing_engine(path: Path) -> AsyncEngine:
+    """One connection, on which every transaction is a write from its first statement on."""
+    return _engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"},
+        "BEGIN IMMEDIATE",
+        pool_size=1,
+    )
+
+
+def reading_engine(path: Path) -> AsyncEngine:
+    """A few connections that cannot write; WAL lets them read beside the writer."""
+    url = URL.create(
+        "sqlite+aiosqlite",
+        database=f"file:{quote(str(path))}",
+        query={"mode": "ro", "uri": "true"},
+    )
+    return _engine(url, {"query_only": "ON"}, "BEGIN", pool_size=_READERS)
+
+
+def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
+    """The failure as the stages know it, in a sentence that names the file and the mend."""
+    if isinstance(error, PoolTimeout):
+        return Temporary(f"{path}: no connection became free; too much is being read at once")
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
+    if code == sqlite3.SQLITE_FULL:
+        return Temporary(
+            f"the disk of {path} is full; free some space: nothing was acknowledged ({cause})"
+        )
+    if code in _FAULTS:
+        return Temporary(f"{path} {_FAULTS[code]}: nothing was acknowledged ({cause})")
+    if code in _BROKEN:
+        return Permanent(
+            f"{path} is damaged or no SQLite database ({cause}); "
+            "move it away and restore it from a backup"
+        )
+    return Permanent(f"{path}: the database refused a statement: {cause or error}")
+
+
+def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> AsyncEngine:
+    # isolation_level None: sqlite3 would otherwise begin by itself, late and DEFERRED, and a
+    # transaction that reads first and writes later can fail with "database is locked".
+    engine = create_async_engine(
+        url,
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_reset_on_return=None,  # every use is one transaction that has ended by itself
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for name, value in pragmas.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,172 @@
+"""The one way to change an incident: read it, work out events from it, append, or try again.
+
+Two acknowledgements at the same moment, here or on another replica, both read "no commander";
+only one append finds its sequence number free, and the other is worked out anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from daemon.core.events import DAEMON, Draft, Event, StepVerified
+from daemon.core.incident import Incident, apply, fold
+from daemon.core.ports import Claim, Conflict, HeadState, Journal
+from daemon.core.suspects import Mark
+
+Change = Callable[[Incident], Sequence[Event]]
+Clock = Callable[[], datetime]
+
+
+class UnknownIncident(LookupError):
+    """There is no incident with this id."""
+
+
+class Casebook:
+    """Reads and appends incidents; wakes whoever waits for one.
+
+    Incidents that were read stay in memory as long as they are open; the journal's sequence
+    number tells at every append whether that memory is still the truth.
+    """
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self.journal = journal
+        self.clock = clock
+        self._known: dict[str, Incident] = {}
+        self._bells: dict[str, asyncio.Event] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.opened: asyncio.Queue[str] = asyncio.Queue()
+
+    def bell(self, incident: str) -> asyncio.Event:
+        """Rings at each change of the incident."""
+        return self._bells.setdefault(incident, asyncio.Event())
+
+    async def load(self, incident: str) -> Incident:
+        """The incident as it stands. Raises UnknownIncident, Temporary."""
+        if incident in self._known:
+            return self._known[incident]
+        entries = await self.journal.read(incident)
+        if not entries:
+            raise UnknownIncident(f"there is no incident {incident}")
+        return self._remember(fold(entries))
+
+    async def open(self, incident: str, key: str, events: Sequence[Event]) -> Incident:
+        """Start an incident. Raises KeyTaken if one is open for this key."""
+        drafts = [Draft(at=self.clock(), event=event) for event in events]
+        first = drafts[0]
+        opened = Incident(incident, first.at, first.event, 1)  # type: ignore[arg-type]
+        for draft in drafts[1:]:
+            opened = apply(opened, draft.at, draft.event)
+        opened = _at_seq(opened, len(drafts))
+        await self.journal.open(incident, key, drafts, _head(opened, self.clock()))
+        self._remember(opened)
+        self.opened.put_nowait(incident)
+        return opened
+
+    async def record(
+        self,
+        incident: str,
+        change: Change,
+        *,
+        by: str = DAEMON,
+        claim: Claim | None = None,
+        release: bool = False,
+    ) -> Incident:
+        """Append what `change` makes of the incident; it must be pure, for it may run twice.
+
+        Raises ClaimRefused, Temporary, UnknownIncident.
+        """
+        async with self._locks.setdefault(incident, asyncio.Lock()):
+            return await self._record(incident, change, by, claim, release)
+
+    async def _record(
+        self, incident: str, change: Change, by: str, claim: Claim | None, release: bool
+    ) -> Incident:
+        while True:
+            before = await self.load(incident)
+            now = self.clock()
+            events = change(before)
+            if not events:
+                return before
+            after = before
+            for event in events:
+                after = apply(after, now, event)
+            after = _at_seq(after, before.seq + len(events))
+            drafts = [Draft(at=now, by=by, event=event) for event in events]
+            try:
+                await self.journal.append(
+                    incident,
+                    before.seq,
+                    drafts,
+                    _head(after, now),
+                    claim=claim,
+                    release=release,
+                    marks=_marks(before, events),
+                )
+            except Conflict:
+                self._known.pop(incident, None)
+                continue
+            self._remember(after)
+            self.bell(incident).set()
+            return after
+
+    async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
+        """Store when the incident must be looked at next: the timer that a restart finds."""
+        try:
+            await self.journal.append(incident.id, incident.seq, [], _head(incident, wake_at))
+        except Conflict:
+            return  # it has moved on, and is being decided anew
+
+    def ring_all(self) -> None:
+        """Make every incident look again; something that concerns them all has changed."""
+        for bell in self._bells.values():
+            bell.set()
+
+    def forget(self, incident: str) -> None:
+        """Drop what is kept for an incident that is over."""
+        self._known.pop(incident, None)
+        self._bells.pop(incident, None)
+        self._locks.pop(incident, None)
+
+    def _remember(self, incident: Incident) -> Incident:
+        if incident.closed is None:
+            self._known[incident.id] = incident
+        else:
+            self._known.pop(incident.id, None)
+        return incident
+
+
+def _at_seq(incident: Incident, seq: int) -> Incident:
+    return replace(incident, seq=seq)
+
+
+def _head(incident: Incident, wake_at: datetime | None) -> HeadState:
+    """The head row. After an append a decision is due at once, so `wake_at` is then now."""
+    closed = incident.closed is not None
+    return HeadState(
+        phase=incident.phase,
+        title=incident.title[:500],
+        severity=incident.severity,
+        wake_at=None if closed else wake_at,
+        closed=closed,
+    )
+
+
+def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], Mark]:
+    """What a verdict says of the items that its step switched between."""
+    marks: dict[tuple[str, str], Mark] = {}
+    for event in events:
+        if not isinstance(event, StepVerified):
+            continue
+        step = incident.step(event.step)
+        came_from, went_to = (step.intent or {}).get("from"), (step.intent or {}).get("to")
+        if event.verdict == "recovered":
+            if came_from:
+                marks[(step.target, came_from)] = "bad"
+            if went_to:
+                marks[(step.target, went_to)] = "healthy"
+        elif event.verdict == "worse" and went_to:
+            marks[(step.target, went_to)] = "bad"
+    return marks

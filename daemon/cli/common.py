@@ -1,0 +1,118 @@
+"""What the commands share: settings, errors, and the talk with the daemon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import requests
+
+from daemon.core.document import Mistakes
+from daemon.core.outcome import Permanent
+from daemon.settings import Settings, environment, load_settings
+
+DEFAULT_CONFIG = Path("stopgap.yaml")
+DEFAULT_URL = "http://127.0.0.1:9393"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Failure(Exception):
+    """Something is wrong with what was asked about; the text says what, and the mend."""
+
+
+def config_option(command: F) -> F:
+    """--config."""
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The settings file.  [default: stopgap.yaml here, if there is one]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(command)
+
+
+def remote_options(command: F) -> F:
+    """--url and --token-file."""
+    command = click.option(
+        "--url",
+        envvar="STOPGAP_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        help="The daemon. Also from STOPGAP_URL.",
+    )(command)
+    return click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A file with your own token.  [default: the variable STOPGAP_TOKEN]",
+    )(command)
+
+
+def settings_from(config: Path | None) -> Settings:
+    """The settings. Raises Failure."""
+    path = config if config is not None else DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    try:
+        return load_settings(path, environment())
+    except Mistakes as error:
+        raise Failure(f"the settings are wrong\n{error}") from None
+    except Permanent as error:
+        raise Failure(str(error)) from None
+
+
+def has_settings(config: Path | None) -> bool:
+    """Whether there is a settings file to go by."""
+    return config is not None or DEFAULT_CONFIG.exists()
+
+
+def call(
+    method: str,
+    url: str,
+    token_file: Path | None,
+    path: str,
+    body: dict[str, Any] | None = None,
+) -> Any:
+    """Ask the daemon; returns the JSON, or the text of another kind. Raises Failure."""
+    token = _token(token_file)
+    try:
+        answer = requests.request(
+            method,
+            url.rstrip("/") + path,
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "User-Agent": "stopgap-cli"},
+            timeout=15,
+        )
+    except requests.RequestException as error:
+        raise Failure(
+            f"no answer from the daemon at {url} ({type(error).__name__}); "
+            "is it running? Another address goes in --url or STOPGAP_URL"
+        ) from None
+    if answer.ok:
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        return answer.json() if is_json else answer.text
+    try:
+        problem = answer.json()
+        text = f"{problem['title']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
+    raise Failure(text)
+
+
+def _token(token_file: Path | None) -> str:
+    if token_file is not None:
+        try:
+            return token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Failure(f"cannot read the token in {token_file}") from None
+    token = os.environ.get("STOPGAP_TOKEN", "")
+    if not token:
+        raise Failure(
+            "who are you? Put your token into the variable STOPGAP_TOKEN, or give --token-file"
+        )
+    return token

@@ -1,0 +1,158 @@
+"""`check` and `approve`: the rule files."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon import app
+from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
+from daemon.core.approvals import Approval, Approvals
+from daemon.core.document import Mistakes
+from daemon.core.outcome import Permanent
+from daemon.core.ports import Action
+from daemon.core.rules import Rule
+from daemon.ruleset import APPROVALS, Ruleset, read_ruleset
+from daemon.settings import Settings
+
+LONGEST_APPROVAL_DAYS = 365
+
+
+class _AnyCommand:
+    """An action checked without settings: what the allow-list says is not known."""
+
+    def __init__(self, action: Action) -> None:
+        self.Params = action.Params
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@config_option
+@json_option
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a rule file, for editors.")
+def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool) -> None:
+    """Check rule files, roster and approvals; lists every mistake with file and line.
+
+    PATHS are files or folders; without any, the folder of the settings is checked.
+
+    Example: stopgap check rules/
+    """
+    if schema:
+        click.echo(json.dumps(rule_schema(), indent=2))
+        return
+    ruleset, settings = _read(paths, config)
+    found = [mistake.model_dump() for mistake in ruleset.mistakes]
+    if as_json:
+        click.echo(json.dumps({"rules": len(ruleset.rules), "mistakes": found}))
+    else:
+        for mistake in ruleset.mistakes:
+            click.echo(str(mistake))
+        if not has_settings(config):
+            click.echo("note: no stopgap.yaml here, so commands were not held to an allow-list")
+    if found:
+        raise Failure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
+    if not as_json:
+        click.echo(f"{len(ruleset.rules)} rules, no mistake")
+        _say_standing(ruleset, settings)
+
+
+@click.command()
+@click.argument("rule")
+@click.option("--step", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--by", help="Who approves.  [default: you]")
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST_APPROVAL_DAYS), default=90, show_default=True
+)
+@config_option
+def approve(rule: str, step: int, by: str | None, days: int, config: Path | None) -> None:
+    """Allow a rule's recovery step to run by itself, as it stands now.
+
+    RULE is the rule's name, or its file. The approval is bound to the step's exact content:
+    whoever edits it must approve again. A running daemon reads it on SIGHUP.
+
+    Example: stopgap approve checkout-success-rate --step 1 --days 30
+    """
+    settings = settings_from(config)
+    ruleset, _ = _read((), config)
+    try:
+        rules, roster, _ = ruleset.sound()
+    except Mistakes as error:
+        raise Failure(f"mend these first\n{error}") from None
+    chosen = _chosen(ruleset, rules, rule)
+    if step > len(chosen.recover):
+        raise Failure(f"{chosen.rule} has {len(chosen.recover)} recovery steps; no step {step}")
+    person = by or getpass.getuser()
+    if person not in roster.people:
+        known = ", ".join(sorted(roster.people))
+        raise Failure(f"{person!r} is not in the roster; give --by one of: {known}")
+    now = app.now()
+    approval = Approval(
+        rule=chosen.rule,
+        step=step,
+        action=chosen.step(step).action,
+        content=chosen.content_hash(step),
+        by=person,
+        at=now,
+        until=now + timedelta(days=days),
+    )
+    _write(settings.rules_dir / APPROVALS, ruleset.approvals.with_(approval))
+    until = f"{approval.until:%Y-%m-%d}"
+    click.echo(f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}")
+    if chosen.step(step).approval == "commander":
+        click.echo("note: the rule says `approval: commander`, so the Commander is asked anyway")
+
+
+def rule_schema() -> dict[str, Any]:
+    """The JSON Schema of a rule file."""
+    schema = Rule.model_json_schema(by_alias=True, mode="validation")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Stopgap rule"
+    return schema
+
+
+def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settings]:
+    settings = settings_from(config)
+    try:
+        actions: dict[str, Any] = dict(app.actions_for(settings))
+    except Permanent as error:
+        raise Failure(str(error)) from None
+    if not has_settings(config):
+        actions = {name: _AnyCommand(action) for name, action in actions.items()}
+    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
+
+
+def _say_standing(ruleset: Ruleset, settings: Settings) -> None:
+    for rule, _ in ruleset.rules:
+        for number, step in enumerate(rule.recover, 1):
+            if step.approval == "automatic":
+                _, text = ruleset.approvals.standing(rule, number, app.now())
+                click.echo(f"{rule.rule}, step {number} ({step.action}): {text}")
+
+
+def _chosen(ruleset: Ruleset, rules: list[Rule], name: str) -> Rule:
+    found = [rule for rule in rules if rule.rule == name]
+    if not found:
+        wanted = Path(name).resolve()
+        found = [r for r, d in ruleset.rules if Path(d.file).resolve() == wanted]
+    if len(found) != 1:
+        known = ", ".join(sorted(rule.rule for rule in rules))
+        raise Failure(f"which rule is {name!r}? Known: {known}")
+    return found[0]
+
+
+def _write(path: Path, approvals: Approvals) -> None:
+    beside = path.with_suffix(".tmp")
+    try:
+        beside.write_text(approvals.to_yaml(), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}") from None
+
+
+COMMANDS = (check, approve)

@@ -1,0 +1,75 @@
+"""`run` and `audit`: the daemon itself, and the truth of its journal."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from daemon import app
+from daemon.adapters.store import audit, open_store
+from daemon.cli.common import Failure, config_option, settings_from
+from daemon.core.document import Mistakes
+from daemon.core.outcome import Permanent, Temporary
+from daemon.settings import environment
+
+
+@click.command()
+@config_option
+def run(config: Path | None) -> None:
+    """Run the daemon. SIGTERM stops it in order; SIGHUP reads the rules again.
+
+    Example: stopgap run --config /etc/stopgap/stopgap.yaml
+    """
+    settings = settings_from(config)
+    try:
+        asyncio.run(app.serve(settings, environment()))
+    except Mistakes as error:
+        raise Failure(
+            f"the rules are wrong, so nothing was started; `stopgap check` shows this\n{error}"
+        ) from None
+    except (Permanent, Temporary) as error:
+        raise Failure(str(error)) from None
+    except BaseExceptionGroup as group:
+        expected = group.subgroup((Permanent, Temporary))
+        if expected is None:
+            raise
+        raise Failure(str(_first(expected))) from None
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """Look into the journal's integrity."""
+
+
+@audit_group.command()
+@config_option
+def verify(config: Path | None) -> None:
+    """Check the hash chain of every incident; 1 if anything was edited or removed.
+
+    Example: stopgap audit verify
+    """
+    settings = settings_from(config)
+
+    async def look() -> list[str]:
+        async with open_store(app.store_path(settings), readonly=True) as store:
+            return await audit(store.journal)
+
+    try:
+        breaks = asyncio.run(look())
+    except (Permanent, Temporary) as error:
+        raise Failure(str(error)) from None
+    for line in breaks:
+        click.echo(line)
+    if breaks:
+        raise Failure(f"{len(breaks)} breaks in the journal")
+    click.echo("the journal is whole")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+COMMANDS = (run, audit_group)

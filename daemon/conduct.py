@@ -1,0 +1,259 @@
+"""One incident at a time: read, decide, carry out, sleep until wake_at.
+
+Incidents are conducted side by side, and so are the effects of one: a ten-minute rollback delays
+no page. Whatever is under way is not started again; whatever a crash interrupted is decided
+anew from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon import communicate, define, learn, recover, verify
+from daemon.casebook import Casebook
+from daemon.core import events as e
+from daemon.core.approvals import Approvals
+from daemon.core.decide import (
+    Decision,
+    Effect,
+    Measure,
+    ReadRecovery,
+    RunStep,
+    SendPage,
+    Surroundings,
+    WriteReview,
+    decide,
+)
+from daemon.core.incident import Incident
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Limits, Metrics
+from daemon.core.roster import Roster
+from daemon.core.rules import Rule, RuleBook
+from daemon.core.suspects import Change, Suspicion, suspect
+from daemon.measure import Survey
+
+log = structlog.get_logger()
+
+RETRY = timedelta(seconds=2)
+"""How long a failed effect rests before it may be started again."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rules, roster and approvals in force; replaced as a whole by a reload."""
+
+    rules: RuleBook
+    roster: Roster
+    approvals: Approvals
+    ways: communicate.Ways
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the conductor works with besides the journal."""
+
+    metrics: Metrics
+    max_age: timedelta
+    actions: recover.Actions
+    limits: Limits
+    changes: Callable[[Rule], Awaitable[list[Change]]]
+    reviews: learn.Reviews
+    link: str
+
+
+@dataclass
+class _Flight:
+    """The effects of one incident that are under way, and those that rest after a failure."""
+
+    tasks: dict[Effect, asyncio.Task[None]] = field(default_factory=dict)
+    resting: dict[Effect, datetime] = field(default_factory=dict)
+
+
+class Conductor:
+    """Conducts every open incident."""
+
+    def __init__(self, book: Casebook, standing: Callable[[], Standing], means: Means) -> None:
+        self._book = book
+        self._standing = standing
+        self._means = means
+        self._closing = False
+        self._steps: set[asyncio.Task[None]] = set()
+
+    async def drain(self, deadline: timedelta) -> None:
+        """Start nothing more, and let running recovery actions end within the deadline."""
+        self._closing = True
+        if self._steps:
+            log.info("waiting for recovery actions to end", count=len(self._steps))
+            await asyncio.wait(self._steps, timeout=deadline.total_seconds())
+
+    async def run(self) -> None:
+        """Conduct all incidents, those that were open before the start first; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for head in await self._book.journal.open_heads():
+                group.create_task(self._conduct(head.incident), name=f"conduct-{head.incident}")
+            for incident in await learn.unreviewed(self._book):
+                group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            while True:
+                incident = await self._book.opened.get()
+                group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+
+    async def _conduct(self, incident: str) -> None:
+        bell = self._book.bell(incident)
+        flight = _Flight()
+        async with asyncio.TaskGroup() as effects:
+            while True:
+                bell.clear()
+                try:
+                    decision = await self._decide(incident)
+                except Temporary as error:
+                    log.error("the store fails; trying again", incident=incident, error=str(error))
+                    decision = Decision(wake_at=self._book.clock() + RETRY)
+                if decision is None:
+                    continue
+                wake_at = self._launch(incident, decision, flight, effects)
+                over = not decision.effects and decision.wake_at is None and not flight.tasks
+                if over and (await self._book.load(incident)).closed is not None:
+                    break
+                await self._sleep(incident, bell, wake_at)
+        self._book.forget(incident)
+
+    async def _decide(self, incident: str) -> Decision | None:
+        """Decide once; None if facts were recorded, so that the decision must be made anew."""
+        current = await self._book.load(incident)
+        standing = self._standing()
+        rule = standing.rules.rules.get(current.rule)
+        around = await self._surroundings(current, rule, standing)
+        now = self._book.clock()
+        decision = decide(current, rule, around, now)
+        if decision.record:
+            await self._book.record(incident, lambda i: decide(i, rule, around, now).record)
+            return None
+        return decision
+
+    async def _surroundings(
+        self, incident: Incident, rule: Rule | None, standing: Standing
+    ) -> Surroundings:
+        views = {}
+        if rule is not None and incident.phase == "deciding":
+            views = await recover.outlook(
+                self._book, rule, incident, self._means.actions, self._means.limits
+            )
+        return Surroundings(standing.roster, standing.approvals, self._means.limits, views)
+
+    def _launch(
+        self, incident: str, decision: Decision, flight: _Flight, effects: asyncio.TaskGroup
+    ) -> datetime | None:
+        """Start the effects that are not under way; returns when to wake up."""
+        if self._closing:
+            return None
+        now = self._book.clock()
+        wakes = [decision.wake_at] if decision.wake_at is not None else []
+        for effect in decision.effects:
+            key = RunStep(effect.step) if isinstance(effect, RunStep) else effect
+            if key in flight.tasks:
+                continue
+            if now < flight.resting.get(key, now):
+                wakes.append(flight.resting[key])
+                continue
+            task = effects.create_task(
+                self._carry_out(incident, effect, key, flight), name=f"{incident}-{effect}"
+            )
+            flight.tasks[key] = task
+            if isinstance(effect, RunStep):
+                self._steps.add(task)
+                task.add_done_callback(self._steps.discard)
+        return min(wakes, default=None)
+
+    async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
+        """One effect. This is the one place that catches broadly: no incident may die of it."""
+        bound = log.bind(incident=incident, effect=type(effect).__name__)
+        try:
+            await self._effect(incident, effect)
+            flight.resting.pop(key, None)
+        except (Temporary, Permanent) as error:
+            bound.warning("effect failed; it rests before it is tried again", error=str(error))
+            flight.resting[key] = self._book.clock() + RETRY
+        except Exception:
+            bound.exception("effect crashed; it rests before it is tried again")
+            flight.resting[key] = self._book.clock() + 5 * RETRY
+        finally:
+            flight.tasks.pop(key, None)
+            self._book.bell(incident).set()
+
+    def _effect(self, incident: str, effect: Effect) -> Awaitable[None]:
+        means, standing = self._means, self._standing()
+        match effect:
+            case SendPage():
+                return communicate.deliver(
+                    self._book, incident, effect.page, standing.ways, means.link
+                )
+            case Measure():
+                return self._define(incident)
+            case ReadRecovery():
+                return self._read(incident, effect.step)
+            case RunStep():
+                return self._step(incident, effect)
+            case WriteReview():
+                return learn.write_review(self._book, incident, means.reviews)
+
+    async def _define(self, incident: str) -> None:
+        current = await self._book.load(incident)
+        rule = self._rule(current)
+        try:
+            changes = await self._means.changes(rule)
+        except (Temporary, Permanent) as error:
+            # Unseen changes make no suspect; the measurement is worth having all the same.
+            log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+            changes = []
+        problem = await define.define(self._survey(rule, current), changes)
+        suspicion: Suspicion | None = None
+        if problem.verdict == "confirmed" and rule.changes:
+            suspicion = suspect(changes, problem.onset, problem.onset_within or timedelta(0))
+        defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
+        log.info("problem", incident=incident, verdict=problem.verdict, text=problem.text)
+        await self._book.record(
+            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
+        )
+
+    async def _read(self, incident: str, step: int) -> None:
+        current = await self._book.load(incident)
+        if current.confirmed is None:
+            return
+        rule = self._rule(current)
+        reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
+        measured = e.RecoveryMeasured(step=step, reading=reading)
+        await self._book.record(incident, lambda i: () if i.closed else (measured,))
+
+    async def _step(self, incident: str, order: RunStep) -> None:
+        current = await self._book.load(incident)
+        rule = self._standing().rules.rules.get(current.rule)
+        means = self._means
+        await recover.run_step(self._book, incident, rule, order, means.actions, means.limits)
+
+    def _survey(self, rule: Rule, incident: Incident) -> Survey:
+        means, now = self._means, self._book.clock()
+        return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
+
+    def _rule(self, incident: Incident) -> Rule:
+        rule = self._standing().rules.rules.get(incident.rule)
+        if rule is None:
+            raise Temporary(f"the rule {incident.rule!r} is no longer there")
+        return rule
+
+    async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
+        if wake_at is not None and not bell.is_set():
+            try:
+                await self._book.note_wake(await self._book.load(incident), wake_at)
+            except Temporary as error:
+                log.error("the store fails", incident=incident, error=str(error))
+        seconds = None if wake_at is None else (wake_at - self._book.clock()).total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                await bell.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,416 @@
+"""From a measurement to a Problem: baseline, onset, loss, confidence, severity, verdict.
+
+Confirmed only if, in every window, the loss is at least the rule's threshold and its 99 %
+interval excludes zero, with enough traffic now and in the baseline. The baseline ends before
+the onset and before any suspect change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import get_args
+
+from daemon.core.answers import Unmeasurable, disjoint
+from daemon.core.problem import Comparison, Problem, ProblemReason, Reading, Severity
+from daemon.core.problem import ProblemVerdict as Verdict
+from daemon.core.rules import ProblemSpec, VerifySpec
+from daemon.core.statistics import (
+    Bin,
+    Interval,
+    change_point,
+    difference,
+    run_above,
+    shift,
+    wilson,
+)
+from daemon.core.suspects import Change, candidates
+from daemon.core.units import clock_time, percent, quantity
+
+MINUTE = timedelta(minutes=1)
+MIN_BASELINE_EVENTS = 30
+"""Fewer events than this are no baseline, however low the rule sets its traffic."""
+MIN_BASELINE_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When it began: the estimate, its uncertainty either way, and where the baseline ends."""
+
+    at: datetime | None
+    within: timedelta
+    baseline_until: datetime
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The level to compare with, the stretch it was measured over, and its traffic a minute."""
+
+    begin: datetime
+    until: datetime
+    bad: float = 0.0
+    total: float = 0.0
+    samples: Sequence[float] = ()
+    traffic: float | None = None
+
+
+def assess_counts(
+    spec: ProblemSpec,
+    windows: Mapping[timedelta, tuple[float, float] | None],
+    history: Sequence[Bin],
+    now: datetime,
+    changes: Sequence[Change] = (),
+) -> Problem:
+    """Assess a ratio of two counts.
+
+    `windows` maps each width to (bad, total) up to `now`; `history` holds the overlapping bins
+    of the shortest width over the look-back. Raises Unmeasurable.
+    """
+    width = spec.windows[0]
+    _need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
+    onset = _counts_onset(spec, history, now, changes)
+    baseline = _counts_baseline(spec, history, width, onset)
+    comparisons = []
+    for window in spec.windows:
+        bad, total = windows[window] or (0.0, 0.0)
+        gap = difference(bad, total, baseline.bad, baseline.total)
+        comparisons.append(
+            Comparison(
+                window=window,
+                level=1 - bad / total,
+                loss=gap.estimate,
+                low=gap.low,
+                high=gap.high,
+                traffic=total / (window / MINUTE),
+                exceeds=gap.estimate >= (spec.confirm.drop or 0.0),
+                significant=gap.low > 0,
+            )
+        )
+    failed = (windows[width] or (0.0, 0.0))[0] / (width / MINUTE)
+    never = failed == 0 and not any(b.bad for b in history)
+    level = 1 - baseline.bad / baseline.total
+    return _concluded(
+        spec, comparisons, baseline, onset, now, level, failed=failed, never_failed=never
+    )
+
+
+def assess_value(
+    spec: ProblemSpec,
+    windows: Mapping[timedelta, Sequence[float]],
+    traffic: Mapping[timedelta, float | None],
+    history: Sequence[tuple[float, float]],
+    now: datetime,
+    changes: Sequence[Change] = (),
+) -> Problem:
+    """Assess a value such as a latency.
+
+    `windows` maps each width to its samples, `traffic` to its events a minute where the rule
+    counts them; `history` is (Unix time, value) over the look-back. Raises Unmeasurable.
+    """
+    if spec.total is not None:
+        _need_traffic(
+            spec,
+            {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
+        )
+    sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+    onset = _value_onset(spec, history, sign, now, changes)
+    base = [value for at, value in history if at <= onset.baseline_until.timestamp()]
+    if len(base) < MIN_BASELINE_SAMPLES:
+        raise Unmeasurable("no_data", "no_baseline", _no_baseline(len(base), "samples"))
+    level = median(base)
+    comparisons = []
+    for window in spec.windows:
+        samples = windows[window]
+        if not samples:
+            raise Unmeasurable("no_data", "empty_answer", f"no sample of {spec.symptom} now")
+        gap = shift([sign * s for s in samples], [sign * b for b in base])
+        scale = abs(level) or math.nan
+        comparisons.append(
+            Comparison(
+                window=window,
+                level=median(samples),
+                loss=gap.estimate / scale if level else 0.0,
+                low=_bounded(gap.low / scale),
+                high=_bounded(gap.high / scale),
+                traffic=traffic.get(window),
+                exceeds=_value_exceeds(spec, gap, level),
+                significant=gap.low > 0,
+            )
+        )
+    first = datetime.fromtimestamp(history[0][0], UTC)
+    baseline = Baseline(begin=first, until=onset.baseline_until, samples=base)
+    return _concluded(spec, comparisons, baseline, onset, now, level)
+
+
+def read_recovery(
+    spec: ProblemSpec,
+    verify: VerifySpec,
+    problem: Problem,
+    level: float | None,
+    counted: tuple[float, float] | None,
+    now: datetime,
+) -> Reading:
+    """One reading after a step, against the baseline of the confirmed problem.
+
+    `counted` is (bad, total) of the shortest window for counts, or (0, total) where a value
+    rule counts its traffic; `level` is the value's median. Healthy needs the level near the
+    baseline *and* under the threshold that confirms, with enough traffic.
+    """
+    traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
+    wanted = (problem.baseline_traffic or 0.0) * verify.traffic
+    if spec.value is None and not traffic:
+        return Reading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
+    if traffic is not None and traffic < wanted:
+        return Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
+    if problem.baseline is None:
+        return Reading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
+    low = high = None
+    if spec.value is None and counted is not None:
+        share = wilson(*counted)
+        level = 1 - share.estimate
+        base_bad = 1 - problem.baseline
+        loss = share.estimate - base_bad
+        low, high = share.low - base_bad, share.high - base_bad
+        limit = spec.confirm.drop or 0.0
+    elif level is None:
+        return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
+    else:
+        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+        loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
+        limit = spec.confirm.rise if spec.confirm.rise is not None else math.inf
+    healthy = loss <= verify.near_baseline and loss < limit
+    return Reading(
+        at=now,
+        state="healthy" if healthy else "impaired",
+        reason="near_baseline" if healthy else "away_from_baseline",
+        level=level,
+        loss=loss,
+        low=low,
+        high=high,
+        traffic=traffic,
+    )
+
+
+def unmeasured(spec: ProblemSpec, trouble: Unmeasurable, now: datetime) -> Problem:
+    """The Problem that says why nothing could be measured."""
+    return Problem(
+        verdict=trouble.verdict,
+        reason=trouble.reason,
+        text=trouble.text,
+        at=now,
+        symptom=spec.symptom,
+    )
+
+
+def severity_of(spec: ProblemSpec, loss: float) -> Severity:
+    """The severest level whose threshold the loss reaches; sev4 if it reaches none."""
+    for name in get_args(Severity):
+        threshold = spec.severity.get(name)
+        if threshold is not None and loss >= threshold:
+            severity: Severity = name
+            return severity
+    return "sev4"
+
+
+def level_text(spec: ProblemSpec, level: float) -> str:
+    """A level for a sentence: a share for counts, the metric's own number for values."""
+    return percent(level) if spec.value is None else quantity(level)
+
+
+# ── verdict and sentence ─────────────────────────────────────────────────────────────────────
+
+
+def _concluded(
+    spec: ProblemSpec,
+    comparisons: Sequence[Comparison],
+    baseline: Baseline,
+    onset: Onset,
+    now: datetime,
+    level: float,
+    *,
+    failed: float | None = None,
+    never_failed: bool = False,
+) -> Problem:
+    verdict, reason = _verdict(spec, comparisons, level, never_failed)
+    confirmed = verdict == "confirmed"
+    return Problem(
+        verdict=verdict,
+        reason=reason,
+        text=_statement(spec, comparisons, onset, level, failed, reason),
+        at=now,
+        symptom=spec.symptom,
+        kind="counts" if spec.value is None else "value",
+        windows=tuple(comparisons),
+        baseline=level,
+        baseline_from=baseline.begin,
+        baseline_until=baseline.until,
+        baseline_traffic=baseline.traffic,
+        onset=onset.at,
+        onset_within=onset.within if onset.at else None,
+        failed_per_minute=failed,
+        severity=severity_of(spec, comparisons[0].loss) if confirmed else "",
+    )
+
+
+def _verdict(
+    spec: ProblemSpec, comparisons: Sequence[Comparison], level: float, never_failed: bool
+) -> tuple[Verdict, ProblemReason]:
+    if never_failed:
+        return "not_confirmed", "failures_never_seen"
+    if spec.value is not None and not level and spec.confirm.by is None:
+        return "not_confirmed", "baseline_zero"
+    if not all(c.exceeds for c in comparisons):
+        return "not_confirmed", "loss_below_threshold"
+    if not all(c.significant for c in comparisons):
+        return "not_confirmed", "not_significant"
+    return "confirmed", "loss_exceeds_threshold"
+
+
+def _statement(
+    spec: ProblemSpec,
+    comparisons: Sequence[Comparison],
+    onset: Onset,
+    level: float,
+    failed: float | None,
+    reason: ProblemReason,
+) -> str:
+    now = level_text(spec, comparisons[0].level)
+    sentence = f"{spec.symptom} {level_text(spec, level)} → {now}"
+    if reason == "loss_exceeds_threshold":
+        if onset.at is not None:
+            sentence += f" since {clock_time(onset.at)}"
+        return sentence if failed is None else f"{sentence}, {quantity(failed)} failed a minute"
+    why = {
+        "loss_below_threshold": "not enough worse than the baseline to be confirmed",
+        "not_significant": "the difference may be chance",
+        "failures_never_seen": "no failure in the whole look-back; if there are any, "
+        "the `bad` query selects nothing",
+        "baseline_zero": "the baseline is zero, so a relative rise means nothing; "
+        "add `by:` to `confirm`",
+    }
+    return f"{sentence}: {why[reason]}"
+
+
+# ── onset and baseline ───────────────────────────────────────────────────────────────────────
+
+
+def _counts_onset(
+    spec: ProblemSpec, history: Sequence[Bin], now: datetime, changes: Sequence[Change]
+) -> Onset:
+    width = spec.windows[0]
+    separate = disjoint(history, width)
+    split = change_point(separate)
+    if split is None:
+        # No visible onset: what lies before the longest window is the baseline.
+        return Onset(None, width, now - spec.windows[-1])
+    before, after = separate[:split], separate[split:]
+    base = sum(b.bad for b in before) / sum(b.total for b in before)
+    worse = sum(b.bad for b in after) / sum(b.total for b in after)
+    rough = datetime.fromtimestamp(after[0].end, UTC) - width
+    at = rough
+    for current in history:
+        # The first window that holds part of the worse regime tells how much of it: the share
+        # of the window after the onset is the share of the whole rise that it shows.
+        if current.end <= rough.timestamp() - width.total_seconds() or not current.total:
+            continue
+        part = (current.bad / current.total - base) / (worse - base)
+        if part >= 0.25:
+            at = datetime.fromtimestamp(current.end, UTC) - min(part, 1.0) * width
+            break
+    return _found(spec, at, width / 2, changes)
+
+
+def _value_onset(
+    spec: ProblemSpec,
+    history: Sequence[tuple[float, float]],
+    sign: float,
+    now: datetime,
+    changes: Sequence[Change],
+) -> Onset:
+    width = spec.windows[0]
+    values = [sign * value for _, value in history]
+    begin = None
+    if len(values) >= MIN_BASELINE_SAMPLES:
+        usual = median(values)
+        recent = median(values[-3:])
+        if recent > usual:
+            begin = run_above(values, usual + (recent - usual) / 2)
+    if begin is None or begin == 0:
+        return Onset(None, width, now - spec.windows[-1])
+    at = datetime.fromtimestamp(history[begin][0], UTC) - width / 2
+    return _found(spec, at, width, changes)
+
+
+def _found(spec: ProblemSpec, at: datetime, within: timedelta, changes: Sequence[Change]) -> Onset:
+    # A change deep in the look-back would leave no baseline; it is judged as a suspect all the
+    # same, but what came after it counts as normal.
+    near = [c.at for c in candidates(changes, at, within) if c.at >= at - spec.baseline / 2]
+    return Onset(at, within, min([at - within, *near]))
+
+
+def _counts_baseline(
+    spec: ProblemSpec, history: Sequence[Bin], width: timedelta, onset: Onset
+) -> Baseline:
+    until = onset.baseline_until.timestamp()
+    usable = disjoint([b for b in history if b.end <= until], width)
+    counted: Sequence[Bin] = [b for b in usable if b.total > 0]
+    if not counted:
+        raise Unmeasurable("no_data", "no_baseline", _no_baseline(0, "bins"))
+    counted = _without_earlier_trouble(spec, counted)
+    bad, total = sum(b.bad for b in counted), sum(b.total for b in counted)
+    if total < max(MIN_BASELINE_EVENTS, spec.confirm.traffic):
+        raise Unmeasurable(
+            "insufficient_traffic",
+            "baseline_too_thin",
+            f"only {total:.0f} events before the onset: too few to say what is normal",
+        )
+    begin = datetime.fromtimestamp(counted[0].end, UTC) - width
+    traffic = total / (len(counted) * (width / MINUTE))
+    return Baseline(begin=begin, until=onset.baseline_until, bad=bad, total=total, traffic=traffic)
+
+
+def _without_earlier_trouble(spec: ProblemSpec, counted: Sequence[Bin]) -> Sequence[Bin]:
+    """Leave out bins of an earlier incident: surely worse than the median bin by the threshold.
+
+    If that is more than half of them, the trouble is what is normal, and all are kept.
+    """
+    usual = median(b.bad / b.total for b in counted)
+    limit = usual + (spec.confirm.drop or 0.0)
+    kept = [b for b in counted if wilson(b.bad, b.total).low <= limit]
+    return kept if 2 * len(kept) > len(counted) else counted
+
+
+def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:
+    for window in spec.windows:
+        total = totals[window]
+        if total is None:
+            raise Unmeasurable(
+                "no_data", "empty_answer", f"`total` of {spec.symptom} has no series now"
+            )
+        rate = total / (window / MINUTE)
+        if rate < spec.confirm.traffic or total == 0:
+            raise Unmeasurable(
+                "insufficient_traffic",
+                "traffic_below_minimum",
+                f"{quantity(rate)} events a minute; {quantity(spec.confirm.traffic)} "
+                "are needed to judge",
+            )
+
+
+def _value_exceeds(spec: ProblemSpec, gap: Interval, level: float) -> bool:
+    confirm = spec.confirm
+    relative = confirm.rise is None or (level != 0 and gap.estimate / abs(level) >= confirm.rise)
+    if level == 0 and confirm.by is not None:
+        relative = True
+    return relative and (confirm.by is None or gap.estimate >= confirm.by)
+
+
+def _no_baseline(count: int, what: str) -> str:
+    return f"{count} {what} before the onset: nothing to compare with; look at a longer `baseline`"
+
+
+def _bounded(value: float) -> float | None:
+    return value if math.isfinite(value) else None

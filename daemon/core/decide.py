@@ -1,0 +1,264 @@
+"""(incident, rule, surroundings, now) → Decision: what to write down, what to do, when to look
+again. Pure, so every decision can be replayed.
+
+A decision either records facts, and is then made anew on what they changed, or asks for
+effects. Effects are idempotent requests: `conduct` starts those that are not under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.core import events as e
+from daemon.core import plan, recovery
+from daemon.core.approvals import Approvals
+from daemon.core.escalation import facts, pages_due, pending, summons
+from daemon.core.incident import Incident
+from daemon.core.ports import Limits
+from daemon.core.roster import Roster
+from daemon.core.rules import Rule
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""How soon a refusal that time or others may lift is looked at again."""
+FRESH = timedelta(seconds=30)
+"""The age up to which a measurement may be acted upon; two of the shortest windows if longer."""
+UNRULED_HOLD = timedelta(minutes=15)
+"""How long all alerts must be resolved before an incident without a rule is closed."""
+
+
+@dataclass(frozen=True)
+class SendPage:
+    """Deliver the queued page."""
+
+    page: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Define and quantify the problem."""
+
+
+@dataclass(frozen=True)
+class ReadRecovery:
+    """Take one reading; `step` 0 when no step is at work."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """Start the step, or after a restart, carry it on."""
+
+    step: int
+    authority: str = ""
+    lifted: bool = False
+
+
+@dataclass(frozen=True)
+class WriteReview:
+    """Write the review document."""
+
+
+Effect = SendPage | Measure | ReadRecovery | RunStep | WriteReview
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Facts to append, effects to start, and when to decide again if nothing happens."""
+
+    record: tuple[e.Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a decision needs beyond the incident: the roster, the approvals, the store's view."""
+
+    roster: Roster
+    approvals: Approvals
+    limits: Limits
+    outlook: Mapping[int, plan.Outlook] = field(default_factory=dict)
+
+
+def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
+    """Decide. `rule` is None when no rule matched, or when its rule is no longer there."""
+    if incident.closed is not None:
+        return Decision(effects=() if incident.review else (WriteReview(),))
+    due = pages_due(incident, around.roster, now)
+    if due.pages:
+        return Decision(record=due.pages)
+    calls = tuple(SendPage(page.queued.page) for page in pending(incident))
+    course = _unruled(incident, now) if rule is None else _course(incident, rule, around, now)
+    if course.record:
+        return course
+    wakes = [at for at in (due.again_at, course.wake_at) if at is not None]
+    return Decision((), calls + course.effects, min(wakes, default=None))
+
+
+def _unruled(incident: Incident, now: datetime) -> Decision:
+    """Without a rule Alertmanager's word is all there is; it is believed slowly."""
+    if incident.running is not None:
+        return Decision(effects=(RunStep(incident.running.number),))
+    if not incident.all_resolved or incident.alerts_changed_at is None:
+        return Decision()
+    ends = incident.alerts_changed_at + UNRULED_HOLD
+    if now < ends:
+        return Decision(wake_at=ends)
+    text = "every alert was resolved; no metric was measured, for no rule matches these alerts"
+    return Decision(record=(e.IncidentClosed(reason="alerts_resolved", text=text),))
+
+
+def _course(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+    if incident.recovered_at is not None:
+        return _watch(incident, rule, around, now)
+    if incident.running is not None:
+        return Decision(effects=(RunStep(incident.running.number),))
+    if incident.confirmed is None:
+        return _observe(incident, rule, now)
+    if incident.verifying is not None:
+        return _verify(incident, rule, around, now)
+    if recovery.recovered_alone(incident, rule):
+        text = "the metrics are back near the baseline without any action of ours"
+        return Decision(record=(e.Recovered(step=0, text=text),))
+    if incident.diagnosis is not None or incident.paused_by:
+        return _reread(incident, rule, now)
+    return _recover(incident, rule, around, now)
+
+
+def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
+    """Nothing is confirmed: measure, again and again, and touch nothing."""
+    if incident.problem is None:
+        return Decision(effects=(Measure(),))
+    if incident.all_resolved and recovery.recovered_alone(incident, rule):
+        text = (
+            f"never confirmed by the metrics ({incident.problem.reason}), and every alert is over"
+        )
+        return Decision(record=(e.IncidentClosed(reason="not_confirmed", text=text),))
+    again = incident.problem.at + recovery.pace(rule, incident.opened_at, now)
+    return Decision(effects=(Measure(),)) if now >= again else Decision(wake_at=again)
+
+
+def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+    """A confirmed problem and nothing at work: the next step of the plan."""
+    step = plan.next_step(incident, rule, around.outlook, around.approvals, around.limits, now)
+    again = _reread(incident, rule, now)
+    match step:
+        case plan.Skip():
+            return _once(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
+        case plan.Exhausted():
+            return Decision(record=_diagnosis(incident, rule, around))
+        case plan.Refuse():
+            if incident.step(step.step).refusal != step.reason:
+                return _once(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
+            return Decision((), again.effects, _earliest(again.wake_at, now + LOOK_AGAIN))
+        case plan.Ask():
+            if incident.step(step.step).asked != step.reason:
+                return Decision(record=_request(incident, rule, step))
+            return again
+        case plan.Start():
+            if not _fresh(incident, rule, now):
+                return Decision(effects=(ReadRecovery(0),))
+            if incident.evidence is None or incident.evidence[1] != "impaired":
+                return _withheld(incident, step, again)
+            return Decision(effects=(RunStep(step.step, step.authority, step.lifted),))
+
+
+def _withheld(incident: Incident, step: plan.Start, again: Decision) -> Decision:
+    """The latest measurement does not show the problem any more, so nothing is touched."""
+    state = incident.evidence[1] if incident.evidence else "unreadable"
+    if state == "healthy":
+        reason, text = "metrics_look_healthy", "the latest measurement is near the baseline"
+    else:
+        reason, text = "no_fresh_data", "the problem cannot be measured at this moment"
+    if incident.step(step.step).refusal != reason:
+        return _once(e.StepRefused(step=step.step, reason=reason, text=text))
+    return again
+
+
+def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+    step = incident.verifying
+    assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by _course
+    ruling = recovery.rule_on(rule, incident.confirmed, step, now)
+    if ruling.verdict is None:
+        if now >= ruling.again_at:
+            return Decision(effects=(ReadRecovery(step.number),))
+        return Decision(wake_at=ruling.again_at)
+    verified = e.StepVerified(step=step.number, verdict=ruling.verdict, text=ruling.text)
+    if ruling.verdict in {"recovered", "self_recovered"}:
+        credit = step.number if ruling.verdict == "recovered" else 0
+        return Decision(record=(verified, e.Recovered(step=credit, text=ruling.text)))
+    if ruling.verdict in {"partial", "inconclusive"}:
+        text = f"{step.action} ended {ruling.verdict}: {ruling.text}"
+        call = _call_people(incident, around, f"{ruling.verdict}-{step.number}", text)
+        return Decision(record=(verified, *call))
+    return Decision(record=(verified,))
+
+
+def _watch(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+    """Recovered: watch for a relapse, then close."""
+    recovered_at = incident.recovered_at or now
+    if incident.impaired_in_a_row >= 2:
+        text = "the problem came back while it was being watched"
+        call = _call_people(incident, around, f"relapse-{incident.relapses + 1}", text)
+        return Decision(record=(e.Relapsed(text=text), *call))
+    at, state = incident.evidence or (recovered_at, "unreadable")
+    ends = recovered_at + rule.verify.watch
+    if at >= ends and state == "healthy":
+        text = "held through the relapse watch"
+        return Decision(record=(e.IncidentClosed(reason="recovered", text=text),))
+    again = at + recovery.pace(rule, recovered_at, now)
+    if at < ends < again:
+        again = ends
+    return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
+
+
+def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
+    """Keep an eye on the metrics while people decide."""
+    at = incident.evidence[0] if incident.evidence else incident.opened_at
+    again = at + recovery.pace(rule, incident.confirmed_at or incident.opened_at, now)
+    return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
+
+
+def _diagnosis(incident: Incident, rule: Rule, around: Surroundings) -> tuple[e.Event, ...]:
+    if rule.recover:
+        reason, text = "plan_exhausted", "every alternative was tried or does not apply"
+    else:
+        reason, text = "no_plan", "the rule has no recovery steps"
+    call = _call_people(incident, around, "diagnosis", f"diagnosis opens: {text}")
+    return (e.DiagnosisOpened(reason=reason, text=text), *call)
+
+
+def _request(incident: Incident, rule: Rule, step: plan.Ask) -> tuple[e.Event, ...]:
+    action = rule.step(step.step).action
+    text = f"step {step.step} ({action}) waits for approval: {step.text}"
+    asked = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
+    refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
+    call = summons(incident, incident.commander, f"approval-{step.step}-{step.reason}", text)
+    return (refused, asked, *call)
+
+
+def _call_people(
+    incident: Incident, around: Surroundings, reason: str, text: str
+) -> Sequence[e.Event]:
+    """Page the Commander and the team's lead about something that needs a person."""
+    team = around.roster.teams.get(incident.opened.team)
+    lead = team.lead if team is not None else None
+    people = dict.fromkeys(filter(None, (incident.commander, lead)))
+    full = f"{facts(incident)} · {text}"
+    return [page for person in people for page in summons(incident, person, reason, full)]
+
+
+def _fresh(incident: Incident, rule: Rule, now: datetime) -> bool:
+    limit = max(FRESH, 2 * rule.problem.windows[0])
+    return incident.evidence is not None and now - incident.evidence[0] <= limit
+
+
+def _once(event: e.Event) -> Decision:
+    return Decision(record=(event,))
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((m for m in moments if m is not None), default=None)

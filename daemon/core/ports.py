@@ -1,0 +1,327 @@
+"""What the pure core and the stages need from outside, as small protocols.
+
+The shell fills them: `daemon.adapters` for storage, metrics and people, `recovery_actions` for
+changing the world. Every method raises Temporary or Permanent (`daemon.core.outcome`) where it
+can fail, and nothing of its client library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from daemon.core.events import Draft, Entry
+from daemon.core.outcome import Outcome
+from daemon.core.suspects import Candidate, Change, Mark
+from daemon.core.units import Frozen, Moment
+
+# ── the journal ──────────────────────────────────────────────────────────────────────────────
+
+
+class Conflict(Exception):
+    """Somebody else appended first: read again, decide again."""
+
+
+class KeyTaken(Exception):
+    """An incident with this key is open already; `incident` is its id."""
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(f"incident {incident} is open for this key")
+        self.incident = incident
+
+
+class Head(Frozen):
+    """The row that stands for an incident: what can be known without reading its journal."""
+
+    incident: str
+    key: str
+    seq: int
+    phase: str
+    title: str
+    severity: str
+    opened_at: Moment
+    closed_at: Moment | None = None
+    wake_at: Moment | None = None
+
+
+class HeadState(Frozen):
+    """What an append changes in the head row. `closed` frees the key."""
+
+    phase: str
+    title: str
+    severity: str
+    wake_at: Moment | None
+    closed: bool
+
+
+class Freeze(Frozen):
+    """No action starts while this stands. `scope` is 'global' until more scopes come."""
+
+    scope: str
+    reason: str
+    by: str
+    at: Moment
+    until: Moment | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much automation is allowed. `cooldown` per target; `budget` starts per `budget_window`.
+
+    A person's approval lifts cooldown and budget (`lifted`), never the lock or a freeze.
+    """
+
+    cooldown: timedelta
+    budget: int
+    budget_window: timedelta
+    lifted: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The request to take a target's lock in the transaction of the append."""
+
+    target: str
+    step: int
+    limits: Limits
+
+
+Refusal = Literal["frozen", "target_locked", "cooldown", "budget_spent"]
+
+
+class ClaimRefused(Exception):
+    """The store said no at the very moment of acting; nothing was appended."""
+
+    def __init__(self, reason: Refusal, text: str) -> None:
+        super().__init__(text)
+        self.reason: Refusal = reason
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The store's view of a target, for deciding; the claim checks it again."""
+
+    freeze: Freeze | None = None
+    locked_by: str = ""
+    last_finished: datetime | None = None
+    started_in_window: int = 0
+
+
+class Journal(Protocol):
+    """The append-only journal of incidents, and what must change in the same transaction."""
+
+    async def open(
+        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+    ) -> None:
+        """Start an incident. Raises KeyTaken if one with that key is open."""
+
+    async def append(
+        self,
+        incident: str,
+        expected: int,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        claim: Claim | None = None,
+        release: bool = False,
+        marks: Mapping[tuple[str, str], Mark] | None = None,
+    ) -> None:
+        """Append after sequence number `expected`, durably, all or nothing. Without drafts only
+        the head changes.
+
+        `claim` takes a target's lock, `release` gives back the one this incident holds, `marks`
+        maps (subject, item) to what a measurement said of it. Raises Conflict or ClaimRefused.
+        """
+
+    async def read(self, incident: str) -> list[Entry]:
+        """All entries in order; empty for an unknown incident."""
+
+    async def open_heads(self) -> list[Head]:
+        """The heads of all open incidents, oldest first."""
+
+    async def heads(self, limit: int) -> list[Head]:
+        """The newest heads, open or closed."""
+
+    async def find_open(self, key: str) -> str | None:
+        """The id of the open incident with that key."""
+
+    async def guard(
+        self, target: str, incident: str, now: datetime, budget_window: timedelta
+    ) -> Guard:
+        """What stands in the way of an action of that incident on that target.
+
+        `last_finished` counts other incidents' actions only: the alternatives of one plan do
+        not cool each other down.
+        """
+
+    async def freeze(self, freeze: Freeze) -> None:
+        """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
+
+    async def thaw(self, scope: str, by: str, at: datetime) -> bool:
+        """Lift a freeze; False if there was none."""
+
+    async def frozen(self, now: datetime) -> Freeze | None:
+        """The freeze in force."""
+
+    async def saw_change(self, change: Change) -> None:
+        """Remember a change; the same (subject, item, at) twice is one."""
+
+    async def changes(self, subject: str) -> list[Change]:
+        """The changes of a subject, oldest first."""
+
+    async def marks(self, subject: str) -> dict[str, Mark]:
+        """What measurements have said of each item of a subject; the newest mark wins."""
+
+
+class Inbox(Protocol):
+    """The durable queue between the webhook and the incidents."""
+
+    async def put(self, identity: str, body: bytes, at: datetime) -> bool:
+        """Store a delivery; returns once it is on disk. False if this content is stored already.
+
+        Raises Temporary when the store fails or too much is waiting.
+        """
+
+    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+        """(identity, body) of unprocessed deliveries, oldest first."""
+
+    async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
+        """Mark as processed, and remember when alerts ended (alert identity → end)."""
+
+    async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
+        """When each of these alerts last ended, as far as known."""
+
+    async def forget(self, before: datetime) -> None:
+        """Drop processed deliveries and ends older than that."""
+
+
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────
+
+Sample = tuple[float, float]
+"""(Unix time in seconds, value)."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: its labels, its samples oldest first."""
+
+    labels: Mapping[str, str]
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Prometheus said: series, and warnings (partial data) if there were any."""
+
+    query: str
+    series: Sequence[Series]
+    warnings: Sequence[str] = ()
+
+
+class Metrics(Protocol):
+    """PromQL, with a deadline on each query. Raises Temporary (down, slow) or Permanent (bad)."""
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The value of each series at that time, one sample each."""
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        """Values from `start` to `end`, one each `step`."""
+
+
+# ── people ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Page:
+    """One call to one person. `page` is its id in the journal, `incident` the dedup key."""
+
+    incident: str
+    page: str
+    person: str
+    title: str
+    text: str
+    severity: str
+    link: str
+    at: datetime
+
+
+class Pager(Protocol):
+    """One way to reach a person."""
+
+    async def page(self, page: Page) -> str:
+        """Deliver; returns the proof in a few words. Raises Temporary or Permanent."""
+
+
+# ── recovery actions ─────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """What an action may know and use.
+
+    `token` is unique to this step and stays the same after a restart. `choose` names the item
+    of the target to go back to, given the one that is live. `progress` writes to the timeline.
+    """
+
+    token: str
+    now: datetime
+    choose: Callable[[str], Candidate]
+    progress: Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Preflight passed: what will be done, in one sentence, and the plain values to do it by.
+
+    `intent` is journaled before anything changes, and given back to `run` and `check`. The keys
+    `from` and `to`, where present, name the items switched between; verification marks them.
+    """
+
+    summary: str
+    intent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Preflight did not pass: an enumerated reason and the sentence for a person."""
+
+    reason: str
+    text: str
+
+
+Landed = Literal["done", "not_done", "unknown"]
+
+
+class Action(Protocol):
+    """One way of changing the world; one file in `recovery_actions` each."""
+
+    name: str
+    Params: type[BaseModel]
+
+    def allowed(self, params: Any) -> str | None:
+        """Why the settings do not allow these parameters, or None if they do."""
+
+    def target(self, params: Any) -> str:
+        """What is being changed: the key of the lock, and the subject of its changes."""
+
+    async def preflight(self, params: Any, context: ActionContext) -> Ready | Refused:
+        """Look, change nothing, and say what would be done. Raises Temporary or Permanent."""
+
+    async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
+        """Do what `intent` says; doing it again is harmless. Cancelling it leaves a state that
+        `check` understands."""
+
+    async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
+        """Tell from the outside world whether the intent came true; used after a crash."""
+
+
+class Watch(Protocol):
+    """Sees changes of one kind of target."""
+
+    async def look(self) -> Change | None:
+        """The change that made the live item live, or None if nothing is live."""

@@ -1,0 +1,121 @@
+"""Has it recovered? Readings after a step become one of six verdicts.
+
+A step gets credit only for what happened after it: windows start after the action and its
+settle time. `recovered` needs readings near the baseline, with traffic, for the whole hold time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.core.events import Verdict
+from daemon.core.incident import Incident, StepState
+from daemon.core.problem import Problem, Reading
+from daemon.core.rules import ProblemSpec, Rule
+from daemon.core.units import format_duration, percent, quantity
+
+IMPROVED = 0.5
+"""A loss that shrank to this part of what it was counts as an improvement."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A verdict with its sentence, or (verdict None) when to read again."""
+
+    verdict: Verdict | None
+    text: str
+    again_at: datetime
+
+
+def pace(rule: Rule, since: datetime, now: datetime) -> timedelta:
+    """How long to wait between measurements: often at first, ever less often as time passes."""
+    shortest = rule.problem.windows[0]
+    slow = max(shortest / 2, (now - since) / 10, timedelta(seconds=1))
+    return min(slow, max(timedelta(minutes=5), shortest))
+
+
+def first_reading_at(rule: Rule, finished_at: datetime) -> datetime:
+    """When the shortest window holds nothing from before the step and its settle time."""
+    return finished_at + rule.verify.settle + rule.problem.windows[0]
+
+
+def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Ruling:
+    """Judge a step by its readings so far; `problem` is the confirmed one."""
+    finished = step.finished_at or now
+    first = first_reading_at(rule, finished)
+    if not step.readings:
+        return Ruling(None, "", first)
+    again = max(step.readings[-1].at + pace(rule, finished, now), first)
+    last = step.readings[-1]
+    good = _since_healthy(step.readings)
+    if good is not None:
+        held = last.at - good
+        if held >= rule.verify.hold:
+            return Ruling(_credit(step), _text(rule.problem, problem, last, held), now)
+        return Ruling(None, "", min(again, good + rule.verify.hold))
+    if _worse(rule, problem, step.readings):
+        return Ruling("worse", _text(rule.problem, problem, last), now)
+    # Unreadable gets one more hold time before a person is called; so does a slow start.
+    patience = first + rule.verify.hold * (2 if last.state == "unreadable" else 1)
+    if last.at < patience:
+        return Ruling(None, "", again)
+    if last.state == "unreadable":
+        return Ruling(
+            "inconclusive", f"{last.reason}: recovery can be neither seen nor denied", now
+        )
+    before = problem.loss or 0.0
+    improved = last.loss is not None and last.loss <= before * IMPROVED
+    return Ruling("partial" if improved else "unchanged", _text(rule.problem, problem, last), now)
+
+
+def recovered_alone(incident: Incident, rule: Rule) -> bool:
+    """Whether the metrics were healthy for the hold time although no step was at work."""
+    if incident.healthy_since is None or incident.evidence is None:
+        return False
+    return incident.evidence[0] - incident.healthy_since >= rule.verify.hold
+
+
+def _since_healthy(readings: Sequence[Reading]) -> datetime | None:
+    since = None
+    for reading in reversed(readings):
+        if reading.state != "healthy":
+            break
+        since = reading.at
+    return since
+
+
+def _worse(rule: Rule, problem: Problem, readings: Sequence[Reading]) -> bool:
+    """Two readings in a row, worse than before the step by the threshold that confirms."""
+    limit = rule.problem.confirm.drop or rule.problem.confirm.rise or 0.0
+    before = problem.loss or 0.0
+    last = readings[-2:]
+    return len(last) == 2 and all(
+        r.state == "impaired"
+        and r.loss is not None
+        and r.loss >= before + limit
+        and (r.low is None or r.low > before)
+        for r in last
+    )
+
+
+def _credit(step: StepState) -> Verdict:
+    if step.outcome is not None and step.outcome.result == "failed":
+        return "self_recovered"
+    return "recovered"
+
+
+def _text(
+    spec: ProblemSpec, problem: Problem, reading: Reading, held: timedelta | None = None
+) -> str:
+    def show(level: float | None) -> str:
+        if level is None:
+            return "?"
+        return percent(level) if spec.value is None else quantity(level)
+
+    text = f"{spec.symptom} {show(problem.level)} → {show(reading.level)}"
+    text += f", baseline {show(problem.baseline)}"
+    if held is None:
+        return text
+    return f"{text}, held for {format_duration(timedelta(seconds=round(held.total_seconds())))}"

@@ -1,0 +1,212 @@
+"""A delivery → the durable inbox → the incidents it concerns.
+
+`receive` is all that a webhook waits for. `Intake.run` works off the inbox beside it; doing a
+delivery twice is harmless, so a crash between the two loses nothing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from daemon.casebook import Casebook
+from daemon.core import events as e
+from daemon.core.alerts import Alert, Delivery, Labels, fresh, parse_delivery
+from daemon.core.incident import Incident
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Inbox, KeyTaken
+from daemon.core.rules import Rule, RuleBook, incident_key
+
+log = structlog.get_logger()
+
+BATCH = 200
+RETRY_SECONDS = 1.0
+FORGET_EVERY = timedelta(minutes=10)
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class AlertSource(Protocol):
+    """Alertmanager's own API, which completes a truncated notification."""
+
+    async def alerts(self, group_labels: Mapping[str, str]) -> Sequence[Alert]:
+        """The firing alerts of a group. Raises Temporary or Permanent."""
+
+
+@dataclass
+class _Concern:
+    """What one batch of deliveries says to one incident."""
+
+    rule: Rule | None
+    labels: Labels
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    incomplete: bool = False
+
+
+class Intake:
+    """Receives deliveries and turns them into incidents."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        book: Casebook,
+        rules: Callable[[], RuleBook],
+        source: AlertSource | None,
+        remember: timedelta,
+    ) -> None:
+        self._inbox = inbox
+        self._book = book
+        self._rules = rules
+        self._source = source
+        self._remember = remember
+        self._arrived = asyncio.Event()
+        self._forget_at: datetime | None = None
+
+    async def receive(self, body: bytes) -> tuple[Delivery, bool]:
+        """Store a webhook's body durably; False if this content was stored before.
+
+        Raises NotADelivery for a body that is not Alertmanager's, Temporary if it cannot be
+        stored now.
+        """
+        delivery = parse_delivery(body)
+        new = await self._inbox.put(delivery.identity, body, self._book.clock())
+        self._arrived.set()
+        return delivery, new
+
+    async def run(self) -> None:
+        """Work off the inbox until cancelled; what a crash left behind comes first."""
+        async with asyncio.TaskGroup() as completions:
+            while True:
+                self._arrived.clear()
+                try:
+                    while await self._work(completions):
+                        pass
+                    await self._forget_old()
+                except Temporary as error:
+                    log.error("the inbox cannot be worked off; trying again", error=str(error))
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                await self._arrived.wait()
+
+    async def _work(self, completions: asyncio.TaskGroup) -> bool:
+        waiting = await self._inbox.pending(BATCH)
+        if not waiting:
+            return False
+        deliveries = [parse_delivery(body) for _, body in waiting]
+        known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
+        ended = await self._inbox.ended(sorted(known))
+        concerns: dict[str, _Concern] = {}
+        for delivery in deliveries:
+            kept = fresh(delivery.alerts, ended)
+            for alert in kept:
+                if alert.status == "resolved":
+                    known_end = ended.get(alert.identity, alert.ends_at)
+                    ended[alert.identity] = max(known_end, alert.ends_at)
+            if len(kept) < len(delivery.alerts):
+                log.info("stale alerts dropped", count=len(delivery.alerts) - len(kept))
+            self._sort(delivery, kept, concerns)
+            if delivery.truncated_alerts:
+                completions.create_task(self._complete(delivery), name="complete-delivery")
+        for key, concern in concerns.items():
+            await self._tell(key, concern)
+        await self._inbox.processed([identity for identity, _ in waiting], ended)
+        return True
+
+    def _sort(
+        self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
+    ) -> None:
+        for alert in alerts:
+            rules: Sequence[Rule | None] = self._rules().find(alert.labels) or [None]
+            for rule in rules:
+                labels = rule.group(alert.labels) if rule else _unruled_group(delivery, alert)
+                key = incident_key(rule.rule if rule else "", labels)
+                concern = concerns.setdefault(key, _Concern(rule, labels))
+                concern.alerts[alert.identity] = alert
+                concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
+
+    async def _tell(self, key: str, concern: _Concern) -> None:
+        """Append to the open incident of this key, or open one if anything fires."""
+        while True:
+            incident = await self._book.journal.find_open(key)
+            if incident is None:
+                if all(alert.status == "resolved" for alert in concern.alerts.values()):
+                    return
+                try:
+                    await self._open(key, concern)
+                except KeyTaken:
+                    continue
+                return
+            after = await self._book.record(incident, lambda i: _news(i, concern))
+            if after.closed is None:
+                return
+
+    async def _open(self, key: str, concern: _Concern) -> None:
+        first = next(a for a in concern.alerts.values() if a.status == "firing")
+        names = " ".join(value for name, value in concern.labels.items() if name != "alertname")
+        title = f"{first.name} {names}".strip()[:200]
+        opened = e.IncidentOpened(
+            key=key,
+            rule=concern.rule.rule if concern.rule else "",
+            group_labels=concern.labels,
+            title=title,
+            team=concern.rule.team if concern.rule else "",
+        )
+        alerts = e.AlertsReceived(
+            alerts=tuple(concern.alerts.values()), incomplete=concern.incomplete
+        )
+        identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
+            secrets.choice(_ID_LETTERS) for _ in range(4)
+        )
+        await self._book.open(identity, key, [opened, alerts])
+        log.info("incident opened", incident=identity, rule=opened.rule, title=title)
+
+    async def _complete(self, delivery: Delivery) -> None:
+        """Read what the truncated notification left out, and tell the incidents."""
+        try:
+            if self._source is None:
+                raise Permanent("no `alertmanager.url` in the settings")
+            alerts = await self._source.alerts(delivery.group_labels)
+            concerns: dict[str, _Concern] = {}
+            whole = delivery.model_copy(update={"truncated_alerts": 0})
+            self._sort(whole, alerts, concerns)
+            for key, concern in concerns.items():
+                await self._tell(key, concern)
+        except (Temporary, Permanent) as error:
+            log.warning(
+                "a truncated notification stays incomplete",
+                missing=delivery.truncated_alerts,
+                error=str(error),
+            )
+
+    async def _forget_old(self) -> None:
+        now = self._book.clock()
+        if self._forget_at is None or now >= self._forget_at:
+            await self._inbox.forget(now - self._remember)
+            self._forget_at = now + FORGET_EVERY
+
+
+def _unruled_group(delivery: Delivery, alert: Alert) -> Labels:
+    return {**delivery.group_labels, "alertname": alert.name}
+
+
+def _news(incident: Incident, concern: _Concern) -> tuple[e.Event, ...]:
+    """The alerts that say something new; a repeated notification says nothing."""
+
+    def told(alert: Alert) -> object:
+        return (alert.status, alert.starts_at, alert.ends_at)
+
+    if incident.closed is not None:
+        return ()
+    new = tuple(
+        alert
+        for identity, alert in concern.alerts.items()
+        if identity not in incident.alerts or told(incident.alerts[identity]) != told(alert)
+    )
+    if not new and concern.incomplete == incident.incomplete:
+        return ()
+    return (e.AlertsReceived(alerts=new, incomplete=concern.incomplete),)

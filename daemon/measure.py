@@ -1,0 +1,126 @@
+"""Ask Prometheus the queries of a rule, all at the same time, each with its own deadline.
+
+What comes back is worth judging only if it is fresh: `require_fresh` tells a monitoring outage
+(Prometheus down, targets not scraped, samples stale) from a quiet service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.core.answers import Unmeasurable, newest_sample, one_number
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Answer, Metrics
+from daemon.core.problem import Impact
+from daemon.core.rules import ProblemSpec
+from daemon.core.templates import UnsafeLabel, quote, render_query, selectors
+from daemon.core.units import format_duration
+
+MAX_POINTS = 2000
+"""Samples asked for in one range query."""
+
+
+@dataclass
+class Survey:
+    """One measurement under way: the rule's problem, the group's labels, and the moment.
+
+    Every method raises Unmeasurable. `asked` collects the queries, for the record.
+    """
+
+    metrics: Metrics
+    spec: ProblemSpec
+    labels: Mapping[str, str]
+    now: datetime
+    max_age: timedelta
+    asked: dict[str, None] = field(default_factory=dict)
+
+    async def instant(self, template: str, window: timedelta | None = None) -> Answer:
+        """The answer now; `$window` is `window`."""
+        query = self._render(template, window)
+        return await self._ask(query, self.metrics.instant(query, self.now))
+
+    async def series(self, template: str, window: timedelta, span: timedelta) -> Answer:
+        """The answers over the last `span`, four to a window; `$window` is the shortest."""
+        query = self._render(template, self.spec.windows[0])
+        step = max(window / 4, span / MAX_POINTS, timedelta(seconds=1))
+        # Whole steps back from now, so that the last sample is now's and the grid is fixed.
+        count = int(span / step)
+        start = self.now - count * step
+        return await self._ask(query, self.metrics.series(query, start, self.now, step))
+
+    async def require_fresh(self) -> None:
+        """Raise the Unmeasurable of a monitoring outage if there is one."""
+        main = self.spec.total or self.spec.value or ""
+        chosen = selectors(self._render(main, self.spec.windows[0]))
+        queries = [f"max(timestamp({selector}))" for selector in chosen]
+        answers = await asyncio.gather(
+            *(self._ask(query, self.metrics.instant(query, self.now)) for query in queries)
+        )
+        newest = newest_sample(dict(zip(queries, answers, strict=True)))
+        if newest is None:
+            raise await self._why_nothing(chosen)
+        age = self.now.timestamp() - newest
+        if age > self.max_age.total_seconds():
+            raise Unmeasurable(
+                "no_data",
+                "samples_stale",
+                f"the newest sample is {format_duration(timedelta(seconds=round(age)))} old, over "
+                f"{format_duration(self.max_age)}: the monitoring is behind, or has stopped",
+            )
+
+    async def impacts(self, queries: Mapping[str, str]) -> tuple[Impact, ...]:
+        """Each impact or sentiment query's number; a failing one spoils nothing else."""
+
+        async def one(name: str, template: str) -> Impact:
+            try:
+                value = one_number(await self.instant(template, self.spec.windows[0]))
+            except Unmeasurable as trouble:
+                return Impact(name=name, value=None, trouble=trouble.reason)
+            return Impact(name=name, value=value, trouble="" if value is not None else "empty")
+
+        return tuple(await asyncio.gather(*(one(n, q) for n, q in queries.items())))
+
+    async def _why_nothing(self, chosen: list[str]) -> Unmeasurable:
+        """Nothing is there now: are its targets down, or was there never such a series?"""
+        back = format_duration(self.spec.baseline)
+        jobs: set[str] = set()
+        for selector in chosen:
+            query = f"count by (job) (last_over_time({selector}[{back}]))"
+            answer = await self._ask(query, self.metrics.instant(query, self.now))
+            jobs |= {series.labels.get("job", "") for series in answer.series}
+        up = False
+        for job in sorted(jobs):
+            query = f"max(up{{job={quote(job)}}})"
+            answer = await self._ask(query, self.metrics.instant(query, self.now))
+            up = up or bool(one_number(answer))
+        if jobs and not up:
+            names = ", ".join(sorted(jobs))
+            text = f"Prometheus cannot scrape any target of job {names}: down, or cut off from it"
+            return Unmeasurable("no_data", "targets_down", text)
+        if jobs:
+            text = f"{chosen[0]} had samples in the last {back} and has none now"
+        else:
+            text = f"{chosen[0]} has no sample in the last {back}; look at the selector"
+        return Unmeasurable("no_data", "empty_answer", text)
+
+    def _render(self, template: str, window: timedelta | None) -> str:
+        try:
+            return render_query(template, self.labels, window)
+        except UnsafeLabel as error:
+            raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
+
+    async def _ask(self, query: str, answer: Awaitable[Answer]) -> Answer:
+        self.asked[query] = None
+        try:
+            return await answer
+        except TimeoutError:
+            raise Unmeasurable(
+                "query_error", "deadline_exceeded", f"no answer in time to {query}"
+            ) from None
+        except Temporary as error:
+            raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None
+        except Permanent as error:
+            raise Unmeasurable("query_error", "query_rejected", str(error)) from None

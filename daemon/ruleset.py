@@ -1,0 +1,132 @@
+"""The rule folder: rule files, `roster.yaml`, `approvals.yaml`, read and checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.core import approvals as approving
+from daemon.core import rules as ruling
+from daemon.core.approvals import Approvals, load_approvals
+from daemon.core.document import Document, Mistake, Mistakes, one_document
+from daemon.core.roster import Roster, check_roster
+from daemon.core.rules import Rule
+
+ROSTER = "roster.yaml"
+APPROVALS = "approvals.yaml"
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """Everything that was read; what could not be read is among the mistakes."""
+
+    rules: tuple[tuple[Rule, Document], ...]
+    roster: Roster | None
+    approvals: Approvals
+    mistakes: tuple[Mistake, ...]
+
+    def sound(self) -> tuple[list[Rule], Roster, Approvals]:
+        """The parts, if there is no mistake. Raises Mistakes."""
+        if self.mistakes or self.roster is None:
+            raise Mistakes(self.mistakes)
+        return [rule for rule, _ in self.rules], self.roster, self.approvals
+
+
+def read_ruleset(
+    paths: Iterable[Path], actions: Mapping[str, Any], watches: Mapping[str, Any]
+) -> Ruleset:
+    """Read folders and single files; a file's roster and approvals lie beside it."""
+    files: dict[Path, None] = {}
+    mistakes: list[Mistake] = []
+    homes: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            homes[path] = None
+            found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+            files.update(dict.fromkeys(found))
+        elif path.exists():
+            homes[path.parent] = None
+            files[path] = None
+        else:
+            mistakes.append(_mistake(path, "there is no such file or folder"))
+    rules: list[tuple[Rule, Document]] = []
+    for file in files:
+        if file.name in {ROSTER, APPROVALS} or _is_case(file):
+            continue
+        try:
+            rules += ruling.load(_text(file), str(file))
+        except Mistakes as error:
+            mistakes += error.mistakes
+    roster = _roster(homes, mistakes)
+    approvals = _approvals(homes, rules, mistakes, bool(mistakes))
+    if roster is not None:
+        mistakes += ruling.check(rules, actions, watches, roster.teams)
+    elif homes:
+        mistakes += ruling.check(rules, actions, watches, {rule.team for rule, _ in rules})
+    ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
+    return Ruleset(tuple(rules), roster, approvals, tuple(ordered))
+
+
+def _is_case(file: Path) -> bool:
+    """Whether the file holds a rule's cases, which lie beside it as `<rule>.cases.yaml`."""
+    return file.name.endswith((".cases.yaml", ".cases.yml"))
+
+
+def _roster(homes: Iterable[Path], mistakes: list[Mistake]) -> Roster | None:
+    for home in homes:
+        file = home / ROSTER
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            roster = document.read(Roster)
+        except Mistakes as error:
+            mistakes += error.mistakes
+            return None
+        mistakes += check_roster(roster, document)
+        return roster
+    for home in homes:
+        text = "is missing: without it nobody can be called; write one beside the rules"
+        mistakes.append(_mistake(home / ROSTER, text))
+    return None
+
+
+def _approvals(
+    homes: Iterable[Path],
+    rules: Iterable[tuple[Rule, Document]],
+    mistakes: list[Mistake],
+    partial: bool,
+) -> Approvals:
+    entries: list[approving.Approval] = []
+    known = [rule for rule, _ in rules]
+    for home in homes:
+        file = home / APPROVALS
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            read = load_approvals(_text(file), str(file))
+        except Mistakes as error:
+            mistakes += error.mistakes
+            continue
+        entries += read.approvals
+        # With rules that could not be read, an entry may belong to one of those.
+        for index, text in [] if partial else approving.unknown_steps(read, known):
+            mistakes.append(document.mistake(("approvals", index), text))
+    return Approvals(approvals=tuple(entries))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        text = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise Mistakes([_mistake(file, text)]) from None
+    except OSError as error:
+        raise Mistakes([_mistake(file, f"cannot be read: {error.strerror}")]) from None
+
+
+def _mistake(file: Path, text: str) -> Mistake:
+    return Mistake(file=str(file), line=1, place="", text=text)

@@ -1,0 +1,226 @@
+"""The sandbox: a folder, and in it a shop, its customers, its monitoring, a phone, the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shlex
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from string import Template
+from typing import Any, TypeVar
+
+import aiohttp
+from processes import Processes, free_ports, program
+
+HERE = Path(__file__).resolve().parent
+TREE = HERE.parent.parent
+LOOK_EVERY = 0.1
+PARTS = ("shop", "prometheus", "alertmanager", "phone", "stopgap")
+
+T = TypeVar("T")
+
+
+class NotInTime(Exception):
+    """Something that was waited for did not come."""
+
+
+class CommandFailed(Exception):
+    """One of the sandbox's commands ended badly; the text is what it said."""
+
+
+class Sandbox:
+    """Everything of one run. Use `prepare`, then `start`; `processes.stop` ends it."""
+
+    def __init__(self, folder: Path, http: aiohttp.ClientSession) -> None:
+        self.folder = folder
+        self.http = http
+        self.processes = Processes(folder)
+        self.address = dict(
+            zip(PARTS, (f"127.0.0.1:{port}" for port in free_ports(len(PARTS))), strict=True)
+        )
+        self.tokens = {name: secrets.token_urlsafe(18) for name in ("ada", "bo", "webhook")}
+        self.rings = folder / "phone.jsonl"
+
+    def url(self, part: str) -> str:
+        """Where that part listens."""
+        return f"http://{self.address[part]}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the daemon and its command line need to know of this sandbox."""
+        return {
+            "PYTHONPATH": str(TREE),
+            "STOPGAP_LISTEN": self.address["stopgap"],
+            "STOPGAP_EXTERNAL_URL": self.url("stopgap"),
+            "STOPGAP_PROMETHEUS__URL": self.url("prometheus"),
+            "STOPGAP_ALERTMANAGER__URL": self.url("alertmanager"),
+            "STOPGAP_WEBHOOK_TOKEN": self.tokens["webhook"],
+            "STOPGAP_ADA_TOKEN": self.tokens["ada"],
+            "STOPGAP_BO_TOKEN": self.tokens["bo"],
+            "STOPGAP_ADA_PAGER": f"{self.url('phone')}/page",
+            "STOPGAP_BO_PAGER": f"{self.url('phone')}/page",
+        }
+
+    # ── setting up ───────────────────────────────────────────────────────────────────────────
+
+    def prepare(self) -> None:
+        """Lay out the folder: the shop with both releases, v1 live; the rules; the settings."""
+        shop = self.folder / "shop"
+        for release in (HERE / "releases").iterdir():
+            built = shop / "releases" / release.name
+            built.mkdir(parents=True)
+            shutil.copy(release / "checkout.py", built)
+            shutil.copy(HERE / "shop.py", built)
+        (shop / "current").symlink_to(Path("releases") / "v1")
+        shutil.copytree(TREE / "rules", self.folder / "rules")
+        for name in ("stopgap.yaml", "alerts.yml"):
+            shutil.copy(HERE / name, self.folder)
+        addresses = {f"{part}_address": address for part, address in self.address.items()}
+        for name in ("prometheus.yml", "alertmanager.yml"):
+            text = Template((HERE / name).read_text()).substitute(addresses)
+            (self.folder / name).write_text(text)
+        token = self.folder / "webhook.token"
+        token.touch(mode=0o600)
+        token.write_text(self.tokens["webhook"])
+        self._write_shopctl()
+
+    def _write_shopctl(self) -> None:
+        path = self.folder / "shopctl"
+        command = shlex.join([sys.executable, str(HERE / "shopctl.py")])
+        path.write_text(f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command} "$@"\n')
+        path.chmod(0o755)
+
+    async def start(self) -> None:
+        """Start all but the daemon, and wait until each part answers."""
+        port = {part: address.rpartition(":")[2] for part, address in self.address.items()}
+        start, python = self.processes.start, sys.executable
+        start("shop", [python, HERE / "supervise.py", "shop"], {"SHOP_PORT": port["shop"]})
+        start("phone", [python, HERE / "phone.py", port["phone"], self.rings.name], {})
+        start("load", [python, HERE / "load.py", self.url("shop")], {})
+        start(
+            "prometheus",
+            [
+                program("PROMETHEUS_BIN", "prometheus"),
+                "--config.file=prometheus.yml",
+                "--storage.tsdb.path=prometheus.data",
+                f"--web.listen-address={self.address['prometheus']}",
+                f"--web.external-url={self.url('prometheus')}",
+            ],
+            {},
+        )
+        start(
+            "alertmanager",
+            [
+                program("ALERTMANAGER_BIN", "prometheus-alertmanager", "alertmanager"),
+                "--config.file=alertmanager.yml",
+                "--storage.path=alertmanager.data",
+                f"--web.listen-address={self.address['alertmanager']}",
+                f"--web.external-url={self.url('alertmanager')}",
+                "--cluster.listen-address=",
+            ],
+            {},
+        )
+        for part in ("shop", "prometheus", "alertmanager"):
+            await self.until(f"{part} to answer", partial(self.answers, part), 30)
+
+    async def start_daemon(self) -> None:
+        """Start the daemon, and wait until it takes alerts."""
+        argv = [sys.executable, "-m", "daemon", "run", "--config", "stopgap.yaml"]
+        self.processes.start("stopgap", argv, self.environment)
+        await self.until("the daemon to be ready", partial(self.answers, "stopgap"), 30)
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────
+
+    async def stopgap(self, *arguments: str) -> str:
+        """Run the command `stopgap` in the folder. Raises CommandFailed."""
+        name = f"stopgap {' '.join(arguments)}"
+        return await self._command(name, [sys.executable, "-m", "daemon", *arguments])
+
+    async def deploy(self, release: str) -> str:
+        """Deploy a release of the shop. Raises CommandFailed."""
+        argv = [sys.executable, str(HERE / "deploy.py"), release]
+        return await self._command(f"deploy.py {release}", argv)
+
+    async def _command(self, name: str, argv: list[str]) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=self.folder,
+            env={**self.processes.environment(), **self.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        text = output.decode(errors="replace").strip()
+        if process.returncode:
+            raise CommandFailed(f"`{name}` ended with {process.returncode}:\n{text}")
+        return text
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────
+
+    async def until(self, what: str, seen: Callable[[], Awaitable[T]], within: float) -> T:
+        """Look until `seen` gives something true. Raises NotInTime, Died or PortTaken."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while loop.time() < deadline:
+            self.processes.check()
+            try:
+                if found := await seen():
+                    return found
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # not there yet, or just being restarted
+            await asyncio.sleep(LOOK_EVERY)
+        raise NotInTime(f"waited {within:.0f} s for {what}")
+
+    async def answers(self, part: str) -> bool:
+        """Whether that part says it is ready."""
+        path = "/-/healthy" if part == "shop" else "/-/ready"
+        async with self.http.get(f"{self.url(part)}{path}") as response:
+            return response.status == 200
+
+    async def running_release(self) -> str:
+        """The release that answers the shop's customers."""
+        async with self.http.get(f"{self.url('shop')}/-/healthy") as response:
+            return str((await response.json())["version"])
+
+    async def query(self, promql: str) -> float | None:
+        """The value of a query that answers one series; None if it answers none."""
+        url = f"{self.url('prometheus')}/api/v1/query"
+        async with self.http.get(url, params={"query": promql}) as response:
+            result = (await response.json())["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    async def firing(self, alert: str) -> bool:
+        """Whether that alert fires in Prometheus."""
+        async with self.http.get(f"{self.url('prometheus')}/api/v1/alerts") as response:
+            alerts = (await response.json())["data"]["alerts"]
+        return any(a["labels"]["alertname"] == alert and a["state"] == "firing" for a in alerts)
+
+    async def api(self, method: str, path: str, person: str = "ada") -> Any:
+        """Ask the daemon's API as that person."""
+        url = f"{self.url('stopgap')}/api/v1/{path}"
+        headers = {"Authorization": f"Bearer {self.tokens[person]}"}
+        async with self.http.request(method, url, headers=headers) as response:
+            response.raise_for_status()
+            return await response.json()
+
+    def pages(self) -> list[dict[str, Any]]:
+        """The pages that rang the phone so far."""
+        return _json_lines(self.rings)
+
+    def shop_log(self, event: str) -> list[dict[str, Any]]:
+        """What the shop's supervisor logged of that kind, oldest first."""
+        log = self.folder / "shop" / "supervisor.log"
+        return [line for line in _json_lines(log) if line["event"] == event]
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    complete, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in complete.splitlines()]

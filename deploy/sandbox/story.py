@@ -1,0 +1,267 @@
+"""The story of one bad deployment, told live; each stage is checked, and must come in its time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from sandbox import LOOK_EVERY, CommandFailed, NotInTime, Sandbox
+from telling import Teller
+
+RULE = "checkout-success-rate"
+ALERT = "CheckoutSuccessRateLow"
+BASELINE_SAMPLES = 25  # one a second
+SUCCESSES = 'http_requests_total{service="shop",route="/checkout",code="200"}'
+FAILURES = 'http_requests_total{service="shop",route="/checkout",code="500"}'
+REACTION_SECONDS = 2.0
+KEYBOARD_SECONDS = 10.0
+
+Entry = dict[str, Any]
+
+
+class StageMissing(Exception):
+    """A stage of the story did not happen; the text names it."""
+
+
+class Story:
+    """Plays on a sandbox that has started. `kill_at`: an event kind that the daemon dies at."""
+
+    def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str = "") -> None:
+        self.sandbox = sandbox
+        self.teller = teller
+        self.kill_at = kill_at
+        self.killed = False
+        self.incident = ""
+        self.timeline: list[Entry] = []
+        self.times: list[tuple[str, datetime]] = []
+        self.happened_at: datetime | None = None  # the journal's time, better than our look's
+
+    async def play(self) -> Path:
+        """From a healthy shop to the review; returns its path. Raises StageMissing."""
+        await self.prologue()
+        await self.deployment()
+        try:
+            async with asyncio.TaskGroup() as beside:
+                tasks = [beside.create_task(self.follow()), beside.create_task(self.answer_phone())]
+                await self.call()
+                await self.recovery()
+                review = await self.ending()
+                for task in tasks:
+                    task.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None  # the first; the others followed from it
+        return review
+
+    # ── the stages ───────────────────────────────────────────────────────────────────────────
+
+    async def prologue(self) -> None:
+        """The rules are checked, the rollback is approved, the shop is healthy under load."""
+        self.teller.heading("A shop, its customers, its monitoring, and Stopgap")
+        self.teller.scene(await self.sandbox.stopgap("check", "rules"))
+        arguments = ("rules/checkout.yaml", "--step", "1", "--by", "ada", "--days", "30")
+        self.teller.scene(await self.sandbox.stopgap("approve", *arguments))
+        await self.sandbox.start_daemon()
+        self.teller.scene(f"the daemon listens on {self.sandbox.url('stopgap')}")
+        await self.stage("healthy baseline", self.healthy, 90)
+
+    async def deployment(self) -> None:
+        """Release v2 goes live, and fails for some of the customers."""
+        self.teller.heading("A deployment: v2, with a discount for the loyalty club")
+        try:
+            self.teller.scene(await self.sandbox.deploy("v2"))
+        except CommandFailed as error:
+            raise StageMissing(f"deployment of v2: {error}") from None
+        await self.stage("deployment of v2", lambda: self.runs("v2"), 15)
+        await self.stage("alert fired", self.fired, 40)
+
+    async def call(self) -> None:
+        """Somebody is called, and is told what is broken and by how much."""
+        self.teller.heading("The incident")
+        await self.stage("incident opened", self.at("IncidentOpened"), 20)
+        await self.stage("phone rang", self.rang, 15)
+        await self.stage("problem quantified", self.at("ProblemDefined", self.confirmed), 40)
+        await self.stage("commander appointed", self.at("CommanderAppointed"), 40)
+
+    async def recovery(self) -> None:
+        """The deployment is rolled back, once, and the metrics prove that it helped."""
+        await self.stage("rollback started", self.at("StepStarted"), 40)
+        await self.stage("rollback finished", self.at("StepFinished", self.done), 75)
+        await self.stage("v1 is running again", lambda: self.runs("v1"), 5)
+        await self.stage("recovery verified", self.at("StepVerified", self.recovered), 120)
+        await self.stage("incident closed", self.at("IncidentClosed", self.closed_well), 120)
+
+    async def ending(self) -> Path:
+        """The review is written, and everything was done exactly once."""
+        await self.stage("review written", self.at("ReviewWritten"), 20)
+        path = self.sandbox.folder / str(self.found("ReviewWritten")[0]["event"]["path"])
+        if not path.is_file():
+            raise StageMissing(f"review written: the journal names {path}, which is not there")
+        self.once("rollbacks on the timeline", len(self.found("StepStarted")))
+        switches = [line["release"] for line in self.sandbox.shop_log("switched")]
+        self.once("switches of shop/current after the deployment", len(switches) - 1)
+        if not self.kill_at:  # a restart that a crash interrupted may have to be repeated
+            starts = [line["release"] for line in self.sandbox.shop_log("started")]
+            self.once("restarts of the shop after the deployment", len(starts) - 2)
+        elif not self.killed:
+            raise StageMissing(f"the daemon was to be killed at {self.kill_at}, which never came")
+        self.teller.stage("everything was done exactly once")
+        return path
+
+    def durations(self) -> list[tuple[str, str]]:
+        """Each stage after the deployment, with the seconds it came after it."""
+        deployed = datetime.fromisoformat(self.sandbox.shop_log("switched")[0]["at"])
+        later = [(name, (at - deployed).total_seconds()) for name, at in self.times]
+        return [(name, f"{seconds:6.1f} s") for name, seconds in later if seconds > 0]
+
+    # ── checking ─────────────────────────────────────────────────────────────────────────────
+
+    async def stage(self, name: str, happened: Callable[[], Awaitable[str]], within: float) -> None:
+        """Wait for a stage, tell it, and note when it was."""
+        try:
+            with self.teller.waiting(name):
+                text = await self.sandbox.until(name, happened, within)
+        except NotInTime:
+            raise StageMissing(f"{name}: it did not happen within {within:.0f} s") from None
+        self.teller.stage(f"{name}: {text}")
+        self.times.append((name, self.happened_at or datetime.now(UTC)))
+        self.happened_at = None
+
+    def at(self, kind: str, fits: Callable[[Entry], bool] = bool) -> Callable[[], Awaitable[str]]:
+        """A check for an entry of that kind on the timeline."""
+
+        async def happened() -> str:
+            for entry in self.found(kind):
+                if fits(entry["event"]):
+                    self.happened_at = datetime.fromisoformat(entry["at"])
+                    return str(entry["text"])
+            return ""
+
+        return happened
+
+    def found(self, kind: str) -> list[Entry]:
+        """The entries of that kind, oldest first."""
+        return [entry for entry in self.timeline if entry["kind"] == kind]
+
+    def once(self, what: str, count: int) -> None:
+        """Raises StageMissing unless it was exactly one."""
+        if count != 1:
+            raise StageMissing(f"everything done once: there were {count} {what}")
+
+    async def healthy(self) -> str:
+        """Enough seconds of checkouts in Prometheus, and none has failed."""
+        seconds = await self.sandbox.query(f"count_over_time({SUCCESSES}[5m])") or 0
+        failed = await self.sandbox.query(f"sum(increase({FAILURES}[5m]))") or 0
+        if seconds < BASELINE_SAMPLES or failed:
+            return ""
+        rate = await self.sandbox.query(f"60 * rate({SUCCESSES}[20s])") or 0
+        return f"{seconds:.0f} s of it, {rate:,.0f} checkouts a minute, none failed"
+
+    async def runs(self, release: str) -> str:
+        """Whether that release is linked and answers."""
+        linked = (self.sandbox.folder / "shop" / "current").resolve().name
+        running = await self.sandbox.running_release()
+        return f"shop/current → {release}" if linked == running == release else ""
+
+    async def fired(self) -> str:
+        """Whether Prometheus has the alert firing."""
+        return ALERT if await self.sandbox.firing(ALERT) else ""
+
+    async def rang(self) -> str:
+        """Whether the phone rang for this incident."""
+        pages = [page for page in self.sandbox.pages() if page["incident"] == self.incident]
+        return f"{pages[0]['person']} reads “{pages[0]['text']}”" if pages else ""
+
+    @staticmethod
+    def confirmed(event: Entry) -> bool:
+        """The measurement confirmed the problem."""
+        return bool(event["problem"]["verdict"] == "confirmed")
+
+    @staticmethod
+    def done(event: Entry) -> bool:
+        """The step did what it was to do."""
+        return bool(event["outcome"]["result"] == "done")
+
+    @staticmethod
+    def recovered(event: Entry) -> bool:
+        """The metrics say that the step restored service."""
+        return bool(event["verdict"] == "recovered")
+
+    @staticmethod
+    def closed_well(event: Entry) -> bool:
+        """The incident closed because service recovered."""
+        return bool(event["reason"] == "recovered")
+
+    # ── beside the stages ────────────────────────────────────────────────────────────────────
+
+    async def follow(self) -> None:
+        """Tell each new entry of the timeline; kill and restart the daemon where that is due."""
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                await self.look()
+            kinds = {entry["kind"] for entry in self.timeline}
+            if self.kill_at in kinds and not self.killed:
+                self.killed = True
+                self.sandbox.processes.kill("stopgap")
+                self.teller.scene(
+                    f"the daemon was killed (kill -9) at {self.kill_at}; restarting it"
+                )
+                await self.sandbox.start_daemon()
+            await asyncio.sleep(LOOK_EVERY / 4 if self.kill_at else LOOK_EVERY)
+
+    async def look(self) -> None:
+        """Read the incident once."""
+        if not self.incident:
+            heads = (await self.sandbox.api("GET", "incidents"))["incidents"]
+            self.incident = await self._ours(heads)
+        if self.incident:
+            timeline = (await self.sandbox.api("GET", f"incidents/{self.incident}"))["timeline"]
+            fresh = timeline[len(self.timeline) :]
+            self.timeline = timeline
+            for entry in fresh:
+                at = datetime.fromisoformat(entry["at"])
+                self.teller.entry(at, entry["kind"], entry["by"], entry["text"])
+
+    async def _ours(self, heads: list[dict[str, Any]]) -> str:
+        for head in heads:
+            incident = (await self.sandbox.api("GET", f"incidents/{head['id']}"))["incident"]
+            if incident["rule"] == RULE:
+                return str(incident["id"])
+        return ""
+
+    async def answer_phone(self) -> None:
+        """Acknowledge as Ada: the person at the keyboard, or else the sandbox's own person."""
+        await self.sandbox.until("the phone to ring", self.rang, 120)
+        if sys.stdin.isatty() and self.teller.fancy:
+            self.teller.scene("you are Ada: press Enter to acknowledge (or wait, and it is done)")
+            await _enter_pressed(KEYBOARD_SECONDS)
+        else:
+            await asyncio.sleep(REACTION_SECONDS)
+
+        async def acknowledged() -> bool:
+            await self.sandbox.api("POST", f"incidents/{self.incident}/ack")
+            return True
+
+        await self.sandbox.until("the acknowledgement to be taken", acknowledged, 60)
+
+
+async def _enter_pressed(seconds: float) -> None:
+    """Return when Enter is pressed on the terminal, or after so many seconds."""
+    loop = asyncio.get_running_loop()
+    pressed = asyncio.Event()
+
+    def read() -> None:
+        sys.stdin.readline()
+        pressed.set()
+
+    loop.add_reader(sys.stdin, read)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pressed.wait(), seconds)
+    finally:
+        loop.remove_reader(sys.stdin)

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
+# with "servers" the two servers of the sandbox and the acceptance tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# Installs Debian packages where that is possible; returns 1 where it is not.
+install_packages() {
+  command -v apt-get >/dev/null || return 1
+  local as=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
+    as=(sudo -n)
+  fi
+  say "installing Debian packages: $*"
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1 || true
+  "${as[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s' "$candidate"
+      return
+    fi
+  done
+  say "Python 3.11 or newer is needed. On Debian or Ubuntu: apt-get install python3 python3-venv"
+  say "Elsewhere, name it: make demo PYTHON=/path/to/python3.12"
+  exit 1
+}
+
+environment() {
+  local stamp
+  stamp=".venv/.ready-$(cat pyproject.toml deploy/constraints.txt | sha256sum | cut -c1-16)"
+  [ -f "$stamp" ] && return
+  local python
+  python=$(find_python)
+  if [ ! -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    say "making the virtual environment .venv"
+    if ! "$python" -m venv --clear .venv 2>/dev/null; then
+      install_packages python3-venv || true
+      if ! "$python" -m venv --clear .venv; then
+        say "Python cannot make a virtual environment: apt-get install python3-venv"
+        exit 1
+      fi
+    fi
+  fi
+  say "installing Python packages into .venv (this takes a minute, once)"
+  .venv/bin/python -m pip install -q --disable-pip-version-check \
+    -c deploy/constraints.txt -e '.[dev]'
+  rm -f .venv/.ready-*
+  touch "$stamp"
+}
+
+servers() {
+  local missing=()
+  command -v "${PROMETHEUS_BIN:-prometheus}" >/dev/null || missing+=(prometheus)
+  command -v "${ALERTMANAGER_BIN:-prometheus-alertmanager}" >/dev/null ||
+    missing+=(prometheus-alertmanager)
+  [ ${#missing[@]} = 0 ] && return
+  if ! install_packages "${missing[@]}"; then
+    say "missing: ${missing[*]}. As root: apt-get install ${missing[*]}"
+    say "or name your own: PROMETHEUS_BIN=/path/prometheus ALERTMANAGER_BIN=/path/alertmanager"
+    exit 1
+  fi
+}
+
+environment
+for wish in "$@"; do "$wish"; done

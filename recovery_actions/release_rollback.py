@@ -1,0 +1,227 @@
+"""`release_rollback`: switch `current` back to a release that was measured healthy, and restart.
+
+    - action: release_rollback
+      with: {directory: /srv/shop, restart: [systemctl, restart, shop]}
+
+Safe to kill at every point. What a successor finds, and what it makes of it:
+
+    current   state file          it means                          run, again
+    from      not restarted       not switched yet                  switches, restarts
+    to        ours, linked        switched, restart not known       restarts
+    to        ours, restarted     done                              does nothing
+    anything else                 somebody else has switched it     refuses
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, Field
+
+from daemon.core.outcome import Outcome
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.units import Duration, Frozen
+from recovery_actions.commands import Argv, run_argv, shown, why_not_allowed, why_not_runnable
+from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
+
+_T = TypeVar("_T")
+
+
+class ReleaseRollbackParams(Frozen):
+    """`directory` holds `releases/` and `current`; `restart` makes the service read `current`."""
+
+    directory: DirectoryText
+    restart: Argv
+    restart_timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0))
+
+
+class ReleaseRollback:
+    """Go back to the newest release that was measured healthy while it was live."""
+
+    name = "release_rollback"
+    Params: type[BaseModel] = ReleaseRollbackParams
+
+    def __init__(self, allow: Sequence[Sequence[str]], base: Path) -> None:
+        self._allow = allow
+        self._base = base
+
+    def allowed(self, params: ReleaseRollbackParams) -> str | None:
+        """Why the settings do not allow the restart command, or None if they do."""
+        return why_not_allowed(params.restart, self._allow)
+
+    def target(self, params: ReleaseRollbackParams) -> str:
+        """'release:' and the folder: whoever switches the same `current` shares the lock."""
+        return release_target(params.directory)
+
+    async def preflight(
+        self, params: ReleaseRollbackParams, context: ActionContext
+    ) -> Ready | Refused:
+        """Refuses with `command_not_allowed`, `program_missing`, `no_directory`,
+        `not_a_release_directory`, `not_writable`, `no_healthy_item` or `release_missing`.
+        """
+        releases = self._releases(params)
+        if refused := await asyncio.to_thread(self._obstacle, params, releases):
+            return refused
+        live = await asyncio.to_thread(releases.live)
+        candidate = context.choose(live)
+        if candidate.reason == "no_healthy_item" or candidate.item in ("", live):
+            return Refused("no_healthy_item", candidate.text)
+        if not await asyncio.to_thread(releases.has, candidate.item):
+            return _release_missing(releases, candidate.item)
+        return Ready(
+            f"switch current from {live} to {candidate.item} and run {shown(params.restart)}",
+            {"from": live, "to": candidate.item},
+        )
+
+    async def run(
+        self, params: ReleaseRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """Switch, then restart. Refuses as preflight does, and with `locked` or
+        `changed_meanwhile`; fails with `switch_failed`, `restart_failed` or `restart_timeout`.
+        """
+        releases = self._releases(params)
+        if obstacle := await asyncio.to_thread(self._obstacle, params, releases):
+            return _refused(obstacle)
+        try:
+            lock = releases.lock()
+        except BlockingIOError:
+            text = f"another process is just rolling back in {releases.path}"
+            return _refused(Refused("locked", text))
+        except OSError as error:
+            return _refused(_not_writable(releases, error.strerror))
+        with lock:
+            switched = await _to_the_end(lambda: _switch(releases, intent, context.token))
+            if isinstance(switched, Outcome):
+                return switched
+            await context.progress(switched)
+            return await self._restart(params, releases, intent, context)
+
+    async def check(
+        self, params: ReleaseRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """Look at `current` and at what the run has left behind. `not_done` covers a switch
+        without a restart, too: running again goes on with the restart.
+        """
+        releases = self._releases(params)
+        live = await asyncio.to_thread(releases.live)
+        phase = await asyncio.to_thread(releases.phase, context.token)
+        if live == intent["to"] and phase is not None:
+            return "done" if phase == "restarted" else "not_done"
+        # Back at `from` after a restart is somebody's decision against ours.
+        return "not_done" if live == intent["from"] and phase != "restarted" else "unknown"
+
+    def _releases(self, params: ReleaseRollbackParams) -> ReleaseDirectory:
+        return ReleaseDirectory(self._base / params.directory)
+
+    def _obstacle(
+        self, params: ReleaseRollbackParams, releases: ReleaseDirectory
+    ) -> Refused | None:
+        """What stands in the way whichever release we go back to."""
+        if text := self.allowed(params):
+            return Refused("command_not_allowed", text)
+        # Found out after the switch, this would leave the old process beside a new link.
+        if text := why_not_runnable(params.restart, self._base):
+            return Refused("program_missing", text)
+        if not os.path.isdir(releases.path):
+            return Refused("no_directory", f"there is no folder {releases.path}")
+        if not releases.live():
+            return Refused("not_a_release_directory", releases.fault())
+        if not os.access(releases.path, os.W_OK | os.X_OK):
+            return _not_writable(releases, "no permission")
+        return None
+
+    async def _restart(
+        self,
+        params: ReleaseRollbackParams,
+        releases: ReleaseDirectory,
+        intent: Mapping[str, str],
+        context: ActionContext,
+    ) -> Outcome:
+        before, after = intent["from"], intent["to"]
+        ran = await run_argv(params.restart, params.restart_timeout, self._base)
+        live = await asyncio.to_thread(releases.live)
+        facts = {"from": before, "to": after, "live": live, "output": ran.output}
+        if live != after:
+            text = f"while {shown(params.restart)} ran, somebody switched current to {live or '?'}"
+            return Outcome(result="unknown", reason="changed_meanwhile", detail=text, facts=facts)
+        if ran.reason != "succeeded":
+            reason = "restart_timeout" if ran.reason == "timeout" else "restart_failed"
+            text = f"current was switched from {before} to {after} and stays there, but {ran.text}"
+            return Outcome(result="failed", reason=reason, detail=text, facts=facts)
+        # The outcome goes to the journal anyway; this mark only spares a second restart after a
+        # crash, so a full disk does not turn a success into a failure.
+        with suppress(OSError):
+            await _to_the_end(
+                lambda: releases.write_phase(context.token, before, after, "restarted")
+            )
+        await context.progress("restarted")
+        text = f"current was switched from {before} to {after}, and {ran.text}"
+        return Outcome(result="done", reason="rolled_back", detail=text, facts=facts)
+
+
+def _switch(releases: ReleaseDirectory, intent: Mapping[str, str], token: str) -> Outcome | str:
+    """Compare and swap, or find it done: the progress to tell, or the outcome if all is over."""
+    before, after = intent["from"], intent["to"]
+    live, phase = releases.live(), releases.phase(token)
+    if live == after and phase == "restarted":
+        text = f"current was switched to {after} and restarted already"
+        return Outcome(result="done", reason="rolled_back", detail=text, facts=dict(intent))
+    if live == after and phase == "linked":
+        return f"current → {after} already, going on with the restart"
+    if live != before or phase == "restarted":
+        return _changed_meanwhile(releases, before)
+    if not releases.has(after):
+        return _refused(_release_missing(releases, after))
+    try:
+        releases.write_phase(token, before, after, "linked")
+        if not releases.switch(before, after):
+            return _changed_meanwhile(releases, before)
+    except OSError as error:
+        text = (
+            f"could not switch current from {before} to {after}: {error.strerror}; "
+            f"it points to {releases.live() or 'no release'} now, and nothing was restarted"
+        )
+        return Outcome(result="failed", reason="switch_failed", detail=text, facts=dict(intent))
+    return f"current → {after}"
+
+
+async def _to_the_end(call: Callable[[], _T]) -> _T:
+    """Run a blocking call in a thread; a cancellation waits for its end, then goes on.
+
+    The lock must not be given back while the thread is still switching.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise
+
+
+def _changed_meanwhile(releases: ReleaseDirectory, before: str) -> Outcome:
+    live = releases.live() or "no release"
+    text = (
+        f"current pointed to {before} when this was decided, and points to {live} now: "
+        "somebody else has switched it, so it was left alone"
+    )
+    return Outcome(result="refused", reason="changed_meanwhile", detail=text, facts={"live": live})
+
+
+def _release_missing(releases: ReleaseDirectory, name: str) -> Refused:
+    text = f"release {name!r} was healthy, but is no longer in {releases.path}/releases"
+    return Refused("release_missing", text)
+
+
+def _not_writable(releases: ReleaseDirectory, why: str | None) -> Refused:
+    text = f"the daemon may not write in {releases.path} ({why}), so it cannot switch current"
+    return Refused("not_writable", text)
+
+
+def _refused(why: Refused) -> Outcome:
+    return Outcome(result="refused", reason=why.reason, detail=why.text)

@@ -1,0 +1,175 @@
+"""A folder of releases, as Capistrano lays it out: which one is live, and switching it.
+
+    shop/releases/v1/  shop/releases/v2/  shop/current → releases/v2
+
+Everything here but ReleaseWatch is blocking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Literal
+
+from pydantic import AfterValidator
+
+from daemon.core.outcome import Temporary
+from daemon.core.suspects import Change
+from recovery_actions.commands import plain
+
+LOCK_FILE = ".stopgap.lock"
+STATE_FILE = ".stopgap-rollback.json"
+_NEW_LINK = ".stopgap-current"
+_NEW_STATE = ".stopgap-rollback.json.new"
+
+Phase = Literal["linked", "restarted"]
+"""How far a rollback is. `linked` is written before the switch: the link says whether it came."""
+
+
+def _directory(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty; name the folder that holds `releases` and `current`")
+    if ".." in plain(text).split("/"):
+        raise ValueError("it holds `..`; write the path without")
+    return text
+
+
+DirectoryText = Annotated[str, AfterValidator(_directory)]
+
+
+def release_target(directory: str) -> str:
+    """The target key of a folder of releases: 'release:' and the path as written, normalised."""
+    path = os.path.normpath(directory)
+    # POSIX keeps exactly two leading slashes apart; Linux does not, and one folder is one target.
+    return "release:" + ("/" + path.lstrip("/") if path.startswith("/") else path)
+
+
+class ReleaseDirectory:
+    """One folder of releases on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._current = path / "current"
+        self._releases = path / "releases"
+
+    def live(self) -> str:
+        """The name of the release that `current` points to; empty if it points to none."""
+        try:
+            head, name = os.path.split(os.readlink(self._current).rstrip("/"))
+        except OSError:
+            return ""
+        # Both may go through links of their own: `releases` on another disk is common.
+        inside = os.path.realpath(self.path / head) == os.path.realpath(self._releases)
+        return name if inside and _is_name(name) else ""
+
+    def fault(self) -> str:
+        """Why `live` finds nothing, in words."""
+        if not os.path.lexists(self._current):
+            return f"{self.path} has no link `current` (or we may not see it)"
+        if not os.path.islink(self._current):
+            return f"{self._current} is not a symbolic link"
+        points_to = os.readlink(self._current)
+        return f"{self._current} points to {points_to}, which is no release in {self._releases}"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a release of that name."""
+        return _is_name(name) and os.path.isdir(self._releases / name)
+
+    def lock(self) -> IO[bytes]:
+        """Take the folder's lock, held until the file is closed.
+
+        Raises BlockingIOError if another process holds it, or another OSError.
+        """
+        held = open(self.path / LOCK_FILE, "ab")  # noqa: SIM115 (closing it gives back the lock)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held.close()
+            raise
+        return held
+
+    def switch(self, before: str, after: str) -> bool:
+        """Point `current` to another release, atomically and durably.
+
+        False, and nothing is changed, if `current` does not point to `before` any more. Raises
+        OSError. A deployment tool that does not take our lock can still slip in between the
+        look and the rename; the file system offers no way to close that gap of microseconds.
+        """
+        new = self.path / _NEW_LINK
+        new.unlink(missing_ok=True)
+        head = os.path.dirname(os.readlink(self._current).rstrip("/"))  # stay relative, or absolute
+        new.symlink_to(os.path.join(head, after))
+        if self.live() != before:
+            new.unlink()
+            return False
+        os.replace(new, self._current)
+        self._sync()
+        return True
+
+    def write_phase(self, token: str, before: str, after: str, phase: Phase) -> None:
+        """Remember how far the rollback of that token is, atomically and durably."""
+        state = {"token": token, "from": before, "to": after, "phase": phase}
+        new = self.path / _NEW_STATE
+        with new.open("w") as file:
+            json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self.path / STATE_FILE)
+        self._sync()
+
+    def phase(self, token: str) -> Phase | None:
+        """How far the rollback of that token is; None if it has left no trace."""
+        try:
+            state = json.loads((self.path / STATE_FILE).read_text())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(state, dict) or state.get("token") != token:
+            return None
+        return "restarted" if state.get("phase") == "restarted" else "linked"
+
+    def _sync(self) -> None:
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _is_name(name: str) -> bool:
+    """Whether this is one plain path component; names may come from a journal, or a label."""
+    return name not in ("", ".", "..") and not any(c == "/" or ord(c) < 0x20 for c in name)
+
+
+class ReleaseWatch:
+    """Sees which release of a folder is live, and since when. `directory` as in the action."""
+
+    def __init__(self, directory: str, base: Path) -> None:
+        self._subject = release_target(directory)
+        self._path = base / directory
+
+    async def look(self) -> Change | None:
+        """The live release, dated by its link; None without one. Raises Temporary."""
+        return await asyncio.to_thread(self._look)
+
+    def _look(self) -> Change | None:
+        link = self._path / "current"
+        releases = ReleaseDirectory(self._path)
+        try:
+            seen = link.lstat()
+            item = releases.live()
+            again = link.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Temporary(f"cannot look at {link}: {error.strerror}") from error
+        if (seen.st_ino, seen.st_mtime_ns) != (again.st_ino, again.st_mtime_ns):
+            # Dating the new release by the old link would put the blame on the wrong one.
+            raise Temporary(f"{link} is being switched right now")
+        if not item:
+            return None
+        at = datetime.fromtimestamp(seen.st_mtime, UTC)
+        return Change(subject=self._subject, item=item, at=at, seen_by="releases")

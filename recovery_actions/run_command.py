@@ -1,0 +1,86 @@
+"""`run_command`: run one command that the settings allow; a plan's door to scripts of your own.
+
+    - action: run_command
+      with: {argv: [/usr/local/bin/feature-flag, checkout-v2, "off"], timeout: 30s}
+
+The command must be harmless to repeat, as every action must be; nobody but you can see to that.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from daemon.core.outcome import Outcome
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.units import Duration, Frozen
+from recovery_actions.commands import (
+    Argv,
+    PlainText,
+    run_argv,
+    shown,
+    why_not_allowed,
+    why_not_runnable,
+)
+
+
+class RunCommandParams(Frozen):
+    """`target` names what the command changes; commands that change the same thing share it."""
+
+    argv: Argv
+    timeout: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
+    target: PlainText = ""
+
+
+class RunCommand:
+    """Run an allowed command in the folder of stopgap.yaml, without a shell."""
+
+    name = "run_command"
+    Params: type[BaseModel] = RunCommandParams
+
+    def __init__(self, allow: Sequence[Sequence[str]], base: Path) -> None:
+        self._allow = allow
+        self._base = base
+
+    def allowed(self, params: RunCommandParams) -> str | None:
+        """Why the settings do not allow this command, or None if they do."""
+        return why_not_allowed(params.argv, self._allow)
+
+    def target(self, params: RunCommandParams) -> str:
+        """`target` as given; a command without one is its own target."""
+        return params.target or "command:" + " ".join(params.argv)
+
+    async def preflight(self, params: RunCommandParams, context: ActionContext) -> Ready | Refused:
+        """Refuses with `command_not_allowed` or `program_missing`."""
+        if obstacle := self.allowed(params):
+            return Refused("command_not_allowed", obstacle)
+        if obstacle := why_not_runnable(params.argv, self._base):
+            return Refused("program_missing", obstacle)
+        return Ready(f"run {shown(params.argv)}", {"command": shlex.join(params.argv)})
+
+    async def run(
+        self, params: RunCommandParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """`done` on exit status 0; else `failed` with `exit_status`, `timeout` or `not_started`.
+
+        A command that left the allow-list after preflight is refused: `command_not_allowed`.
+        """
+        if obstacle := self.allowed(params):
+            return Outcome(result="refused", reason="command_not_allowed", detail=obstacle)
+        ran = await run_argv(params.argv, params.timeout, self._base)
+        return Outcome(
+            result="done" if ran.reason == "succeeded" else "failed",
+            reason=ran.reason,
+            detail=ran.text,
+            facts={"output": ran.output} if ran.output else {},
+        )
+
+    async def check(
+        self, params: RunCommandParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """Always `unknown`: what a command of yours has changed cannot be seen from outside."""
+        return "unknown"
