@@ -85,7 +85,7 @@ def why_not_allowed(argv: Sequence[str], allow: Sequence[Sequence[str]]) -> str 
 
 
 def _covers(entry: Sequence[str], argv: Sequence[str]) -> bool:
-    if len(entry) != len(argv) or entry[:1] != argv[:1]:
+    if len(entry) != len(argv) or entry[0] != argv[0]:
         return False
     return all(
         have == want or (want == "*" and have != "" and not have.startswith("-"))

@@ -70,8 +70,10 @@ class ReleaseRollback:
             return refused
         live = await asyncio.to_thread(releases.live)
         candidate = context.choose(live)
-        if candidate.reason == "no_healthy_item" or candidate.item in ("", live):
+        if candidate.reason == "no_healthy_item":
             return Refused("no_healthy_item", candidate.text)
+        if candidate.item == live:
+            return Refused("no_healthy_item", f"{live} is live already; there is no other to go to")
         if not await asyncio.to_thread(releases.has, candidate.item):
             return _release_missing(releases, candidate.item)
         return Ready(

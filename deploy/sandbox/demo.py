@@ -51,6 +51,7 @@ async def perform(folder: Path, teller: Teller, *, kill_at: str, keep: bool) -> 
             sandbox.prepare()
             await sandbox.start()
             review = await story.play()
+            outcome = await story.outcome()
             happy = True
         except Trouble as error:
             tell_trouble(teller, sandbox, error)
@@ -59,6 +60,7 @@ async def perform(folder: Path, teller: Teller, *, kill_at: str, keep: bool) -> 
                 sandbox.processes.stop()
     if happy:
         teller.heading("Restored")
+        teller.facts("The incident", outcome)
         teller.facts("Seconds after the deployment", story.durations())
         OURS.mkdir(exist_ok=True)
         copy = OURS / f"review-{story.incident}.md"

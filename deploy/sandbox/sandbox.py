@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -195,11 +196,11 @@ class Sandbox:
             result = (await response.json())["data"]["result"]
         return float(result[0]["value"][1]) if result else None
 
-    async def firing(self, alert: str) -> bool:
-        """Whether that alert fires in Prometheus."""
-        async with self.http.get(f"{self.url('prometheus')}/api/v1/alerts") as response:
-            alerts = (await response.json())["data"]["alerts"]
-        return any(a["labels"]["alertname"] == alert and a["state"] == "firing" for a in alerts)
+    async def fired_at(self, alert: str) -> datetime | None:
+        """When that alert began to fire in Prometheus; None if it does not fire."""
+        firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+        seconds = await self.query(f"min_over_time(timestamp({firing})[1m:1s])")
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
     async def api(self, method: str, path: str, person: str = "ada") -> Any:
         """Ask the daemon's API as that person."""

@@ -39,6 +39,7 @@ class Story:
         self.killed = False
         self.incident = ""
         self.timeline: list[Entry] = []
+        self.told: set[str] = set()
         self.times: list[tuple[str, datetime]] = []
         self.happened_at: datetime | None = None  # the journal's time, better than our look's
 
@@ -91,8 +92,7 @@ class Story:
     async def recovery(self) -> None:
         """The deployment is rolled back, once, and the metrics prove that it helped."""
         await self.stage("rollback started", self.at("StepStarted"), 40)
-        await self.stage("rollback finished", self.at("StepFinished", self.done), 75)
-        await self.stage("v1 is running again", lambda: self.runs("v1"), 5)
+        await self.stage("rollback finished", self.rolled_back, 75)
         await self.stage("recovery verified", self.at("StepVerified", self.recovered), 120)
         await self.stage("incident closed", self.at("IncidentClosed", self.closed_well), 120)
 
@@ -114,10 +114,22 @@ class Story:
         return path
 
     def durations(self) -> list[tuple[str, str]]:
-        """Each stage after the deployment, with the seconds it came after it."""
+        """The stages after the deployment in the order they came, with the seconds after it."""
         deployed = datetime.fromisoformat(self.sandbox.shop_log("switched")[0]["at"])
-        later = [(name, (at - deployed).total_seconds()) for name, at in self.times]
-        return [(name, f"{seconds:6.1f} s") for name, seconds in later if seconds > 0]
+        later = sorted((at - deployed, name) for name, at in self.times if at > deployed)
+        return [(name, f"{after.total_seconds():6.1f} s") for after, name in later]
+
+    async def outcome(self) -> list[tuple[str, str]]:
+        """What the incident was, in a few facts."""
+        incident = (await self.sandbox.api("GET", f"incidents/{self.incident}"))["incident"]
+        impact = incident["problem"]["impact"]
+        return [
+            ("problem", incident["statement"]),
+            ("severity", incident["severity"]),
+            *((item["name"], f"{item['value']:,.0f}") for item in impact if item["value"]),
+            ("suspect", incident["suspect"]),
+            ("commander", incident["commander"]),
+        ]
 
     # ── checking ─────────────────────────────────────────────────────────────────────────────
 
@@ -128,7 +140,7 @@ class Story:
                 text = await self.sandbox.until(name, happened, within)
         except NotInTime:
             raise StageMissing(f"{name}: it did not happen within {within:.0f} s") from None
-        self.teller.stage(f"{name}: {text}")
+        self.teller.stage(f"{name}: {text}" if text not in self.told else name)
         self.times.append((name, self.happened_at or datetime.now(UTC)))
         self.happened_at = None
 
@@ -170,12 +182,17 @@ class Story:
 
     async def fired(self) -> str:
         """Whether Prometheus has the alert firing."""
-        return ALERT if await self.sandbox.firing(ALERT) else ""
+        self.happened_at = await self.sandbox.fired_at(ALERT)
+        return ALERT if self.happened_at else ""
 
     async def rang(self) -> str:
         """Whether the phone rang for this incident."""
         pages = [page for page in self.sandbox.pages() if page["incident"] == self.incident]
         return f"{pages[0]['person']} reads “{pages[0]['text']}”" if pages else ""
+
+    async def rolled_back(self) -> str:
+        """The step says that it is done, and it is true."""
+        return await self.runs("v1") and await self.at("StepFinished", self.done)()
 
     @staticmethod
     def confirmed(event: Entry) -> bool:
@@ -224,6 +241,7 @@ class Story:
             fresh = timeline[len(self.timeline) :]
             self.timeline = timeline
             for entry in fresh:
+                self.told.add(entry["text"])
                 at = datetime.fromisoformat(entry["at"])
                 self.teller.entry(at, entry["kind"], entry["by"], entry["text"])
 

@@ -58,8 +58,8 @@ class Teller:
     def entry(self, at: datetime, kind: str, by: str, text: str) -> None:
         """An entry of the incident's timeline, as the daemon wrote it."""
         mark, style = MARKS.get(kind, ("│", "blue"))
-        who = "" if by == "stopgap" else f" ({by})"
-        self.line(at, mark, style, f"{kind}: {text}{who}")
+        who = "" if by == "stopgap" else f" (by {by.removeprefix('person:')})"
+        self.line(at, mark, style, f"{text}{who}")
 
     def line(self, at: datetime, mark: str, style: str, text: str) -> None:
         """One line; further lines of a text are set under the first."""

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from daemon.core.ports import (
     KeyTaken,
     Limits,
 )
-from daemon.core.suspects import Change
+from daemon.core.suspects import Change, Mark
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -121,7 +121,7 @@ class TestJournal:
         assert [e.digest for e in entries[:2]] == [first, second]
 
     async def test_times_of_other_zones_are_the_same_moment(self, journal: Journal) -> None:
-        local = NOW.astimezone(__import__("zoneinfo").ZoneInfo("Asia/Kathmandu"))
+        local = NOW.astimezone(timezone(timedelta(hours=5, minutes=45)))
         await opened(journal, "inc-1", at=local)
         assert (await journal.read("inc-1"))[0].at == NOW
 
@@ -258,6 +258,15 @@ class TestClaims:
         assert refusal.text == ("release:shop was recovered 4m ago by inc-1; the cooldown is 30m")
         await claim(journal, "inc-2", at=NOW + 31 * MINUTE)
 
+    async def test_the_alternatives_of_one_incident_do_not_cool_each_other(
+        self, journal: Journal
+    ) -> None:
+        await opened(journal, "inc-1")
+        await claim(journal, "inc-1")
+        await release(journal, "inc-1")
+        assert (await journal.guard(TARGET, "inc-1", NOW, HOUR)).last_finished is None
+        await claim(journal, "inc-1", at=NOW + MINUTE)
+
     async def test_the_budget_counts_every_start_on_any_target(self, journal: Journal) -> None:
         await opened(journal, "inc-1", "inc-2")
         for n in range(3):
@@ -299,19 +308,19 @@ class TestClaims:
         wanted = Claim(target=TARGET, step=1, limits=LIMITS)
         with pytest.raises(Conflict):
             await journal.append("inc-1", 7, [note()], OPEN, claim=wanted)
-        assert (await journal.guard(TARGET, NOW, HOUR)).locked_by == ""
+        assert (await journal.guard(TARGET, "inc-2", NOW, HOUR)).locked_by == ""
 
     async def test_the_guard_sees_what_the_claim_will(self, journal: Journal) -> None:
-        assert await journal.guard(TARGET, NOW, HOUR) == Guard()
+        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard()
         await opened(journal, "inc-1")
         await claim(journal, "inc-1")
-        assert await journal.guard(TARGET, NOW, HOUR) == Guard(
+        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard(
             locked_by="inc-1", started_in_window=1
         )
         await release(journal, "inc-1", NOW + MINUTE)
         freeze = Freeze(scope="global", reason="sale", by="anna", at=NOW)
         await journal.freeze(freeze)
-        assert await journal.guard(TARGET, NOW, HOUR) == Guard(
+        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard(
             freeze=freeze, last_finished=NOW + MINUTE, started_in_window=1
         )
 
@@ -359,11 +368,12 @@ class TestHistory:
 
     async def test_the_newest_mark_wins(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
-        for at, marks in (
+        measured: list[tuple[datetime, dict[tuple[str, str], Mark]]] = [
             (NOW + HOUR, {(TARGET, "v2"): "bad", (TARGET, "v1"): "healthy"}),
             (NOW, {(TARGET, "v2"): "healthy", ("other", "v9"): "bad"}),
             (NOW + 2 * HOUR, {(TARGET, "v1"): "bad"}),
-        ):
+        ]
+        for at, marks in measured:
             expected = await seq(journal, "inc-1")
             await journal.append("inc-1", expected, [note(at=at)], OPEN, marks=marks)
         assert await journal.marks(TARGET) == {"v1": "bad", "v2": "bad"}
