@@ -7,7 +7,7 @@ What comes back is worth judging only if it is fresh: `require_fresh` tells a mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ class Survey:
     async def instant(self, template: str, window: timedelta | None = None) -> Answer:
         """The answer now; `$window` is `window`."""
         query = self._render(template, window)
-        return await self._ask(query, self.metrics.instant(query, self.now))
+        return await self._now(query)
 
     async def series(self, template: str, window: timedelta, span: timedelta) -> Answer:
         """The answers over the last `span`, four to a window; `$window` is the shortest."""
@@ -49,16 +49,14 @@ class Survey:
         # Whole steps back from now, so that the last sample is now's and the grid is fixed.
         count = int(span / step)
         start = self.now - count * step
-        return await self._ask(query, self.metrics.series(query, start, self.now, step))
+        return await self._ask(query, lambda: self.metrics.series(query, start, self.now, step))
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
         main = self.spec.total or self.spec.value or ""
         chosen = selectors(self._render(main, self.spec.windows[0]))
         queries = [f"max(timestamp({selector}))" for selector in chosen]
-        answers = await asyncio.gather(
-            *(self._ask(query, self.metrics.instant(query, self.now)) for query in queries)
-        )
+        answers = await asyncio.gather(*(self._now(query) for query in queries))
         newest = newest_sample(dict(zip(queries, answers, strict=True)))
         if newest is None:
             raise await self._why_nothing(chosen)
@@ -89,12 +87,12 @@ class Survey:
         jobs: set[str] = set()
         for selector in chosen:
             query = f"count by (job) (last_over_time({selector}[{back}]))"
-            answer = await self._ask(query, self.metrics.instant(query, self.now))
+            answer = await self._now(query)
             jobs |= {series.labels.get("job", "") for series in answer.series}
         up = False
         for job in sorted(jobs):
             query = f"max(up{{job={quote(job)}}})"
-            answer = await self._ask(query, self.metrics.instant(query, self.now))
+            answer = await self._now(query)
             up = up or bool(one_number(answer))
         if jobs and not up:
             names = ", ".join(sorted(jobs))
@@ -112,10 +110,13 @@ class Survey:
         except UnsafeLabel as error:
             raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
 
-    async def _ask(self, query: str, answer: Awaitable[Answer]) -> Answer:
+    async def _now(self, query: str) -> Answer:
+        return await self._ask(query, lambda: self.metrics.instant(query, self.now))
+
+    async def _ask(self, query: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
         self.asked[query] = None
         try:
-            return await answer
+            return await call()
         except TimeoutError:
             raise Unmeasurable(
                 "query_error", "deadline_exceeded", f"no answer in time to {query}"

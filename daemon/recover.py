@@ -194,7 +194,11 @@ async def _context(book: Casebook, incident: Incident, number: int) -> ActionCon
 
     async def progress(text: str) -> None:
         event = e.StepProgressed(step=number, text=text)
-        await book.record(incident.id, lambda _: (event,))
+        try:
+            await book.record(incident.id, lambda _: (event,))
+        except Temporary as error:
+            # A half-done action is worse than a timeline without this line.
+            log.warning("progress not journaled", incident=incident.id, text=text, error=str(error))
 
     return ActionContext(
         token=f"{incident.id}/{number}",

@@ -320,7 +320,9 @@ def decode(text: str) -> Event:
     return _EVENT.validate_json(text)
 
 
-def chain(previous: str, incident: str, seq: int, at: str, by: str, body: str) -> str:
-    """The digest of an entry: hex SHA-256 over the digest before it and the stored columns."""
-    material = json.dumps([FORMAT, previous, incident, seq, at, by, body])
-    return hashlib.sha256(material.encode()).hexdigest()
+def chain(previous: str, *columns: str | int) -> str:
+    """The digest of an entry: hex SHA-256 over the digest before it and the stored columns.
+
+    The columns are incident, seq, at, by, kind, format, body: in this order, as stored.
+    """
+    return hashlib.sha256(json.dumps([previous, *columns]).encode()).hexdigest()

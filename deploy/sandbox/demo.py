@@ -109,16 +109,22 @@ def tell_trouble(teller: Teller, sandbox: Sandbox, error: Exception) -> None:
 
 def tell_kept(teller: Teller, sandbox: Sandbox) -> None:
     """Say where everything is, and how to be rid of it."""
-    token = sandbox.folder / "ada.token"
-    token.touch(mode=0o600)
-    token.write_text(sandbox.tokens["ada"])
+    folder = shown(sandbox.folder)
+    stopgap = shown(Path(sys.executable).with_name("stopgap"))
     listed = "shop", "prometheus", "alertmanager", "stopgap"
     teller.facts("Still running", [(part, sandbox.url(part)) for part in listed])
-    teller.plain(
-        f"Folder: {shown(sandbox.folder)} (logs/, pids, stopgap.yaml; Ada's token is in ada.token)",
-        f"Break it again: cd {shown(sandbox.folder)} && {shown(Path(sys.executable))} "
-        f"{shown(TREE / 'deploy/sandbox/deploy.py')} v2",
-        "Stop it: make demo STOP=1",
+    teller.facts(
+        "What next",
+        [
+            ("look around", f"{folder} (logs/ and pids are there)"),
+            (
+                "ask Stopgap",
+                f"{stopgap} incidents --url {sandbox.url('stopgap')} "
+                f"--token-file {folder}/ada.token",
+            ),
+            ("break it again", f"{folder}/deploy v2"),
+            ("stop it", "make demo STOP=1"),
+        ],
     )
 
 

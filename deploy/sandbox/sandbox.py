@@ -85,14 +85,17 @@ class Sandbox:
         for name in ("prometheus.yml", "alertmanager.yml"):
             text = Template((HERE / name).read_text()).substitute(addresses)
             (self.folder / name).write_text(text)
-        token = self.folder / "webhook.token"
-        token.touch(mode=0o600)
-        token.write_text(self.tokens["webhook"])
-        self._write_shopctl()
+        for name, secret in self.tokens.items():
+            token = self.folder / f"{name}.token"
+            token.touch(mode=0o600)
+            token.write_text(secret)
+        self._write_command("shopctl")  # for the daemon
+        self._write_command("deploy")
 
-    def _write_shopctl(self) -> None:
-        path = self.folder / "shopctl"
-        command = shlex.join([sys.executable, str(HERE / "shopctl.py")])
+    def _write_command(self, name: str) -> None:
+        """Make `<name>.py` a command of the folder: ./<name>."""
+        path = self.folder / name
+        command = shlex.join([sys.executable, str(HERE / f"{name}.py")])
         path.write_text(f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command} "$@"\n')
         path.chmod(0o755)
 
@@ -144,8 +147,7 @@ class Sandbox:
 
     async def deploy(self, release: str) -> str:
         """Deploy a release of the shop. Raises CommandFailed."""
-        argv = [sys.executable, str(HERE / "deploy.py"), release]
-        return await self._command(f"deploy.py {release}", argv)
+        return await self._command(f"deploy {release}", ["./deploy", release])
 
     async def _command(self, name: str, argv: list[str]) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -164,14 +166,14 @@ class Sandbox:
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────
 
-    async def until(self, what: str, seen: Callable[[], Awaitable[T]], within: float) -> T:
-        """Look until `seen` gives something true. Raises NotInTime, Died or PortTaken."""
+    async def until(self, what: str, look: Callable[[], Awaitable[T | None]], within: float) -> T:
+        """Look until `look` gives something true. Raises NotInTime, Died or PortTaken."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while loop.time() < deadline:
             self.processes.check()
             try:
-                if found := await seen():
+                if found := await look():
                     return found
             except (aiohttp.ClientError, TimeoutError):
                 pass  # not there yet, or just being restarted

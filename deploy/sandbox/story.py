@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from sandbox import LOOK_EVERY, CommandFailed, NotInTime, Sandbox
@@ -23,6 +23,16 @@ REACTION_SECONDS = 2.0
 KEYBOARD_SECONDS = 10.0
 
 Entry = dict[str, Any]
+
+
+class Sighting(NamedTuple):
+    """That something has happened: when, and in a sentence."""
+
+    at: datetime
+    text: str
+
+
+Check = Callable[[], Awaitable[Sighting | None]]
 
 
 class StageMissing(Exception):
@@ -41,7 +51,6 @@ class Story:
         self.timeline: list[Entry] = []
         self.told: set[str] = set()
         self.times: list[tuple[str, datetime]] = []
-        self.happened_at: datetime | None = None  # the journal's time, better than our look's
 
     async def play(self) -> Path:
         """From a healthy shop to the review; returns its path. Raises StageMissing."""
@@ -133,28 +142,26 @@ class Story:
 
     # ── checking ─────────────────────────────────────────────────────────────────────────────
 
-    async def stage(self, name: str, happened: Callable[[], Awaitable[str]], within: float) -> None:
-        """Wait for a stage, tell it, and note when it was."""
+    async def stage(self, name: str, check: Check, within: float) -> None:
+        """Wait for a stage, tell it, and note when it was. Raises StageMissing."""
         try:
             with self.teller.waiting(name):
-                text = await self.sandbox.until(name, happened, within)
+                seen = await self.sandbox.until(name, check, within)
         except NotInTime:
             raise StageMissing(f"{name}: it did not happen within {within:.0f} s") from None
-        self.teller.stage(f"{name}: {text}" if text not in self.told else name)
-        self.times.append((name, self.happened_at or datetime.now(UTC)))
-        self.happened_at = None
+        self.teller.stage(name if seen.text in self.told else f"{name}: {seen.text}")
+        self.times.append((name, seen.at))
 
-    def at(self, kind: str, fits: Callable[[Entry], bool] = bool) -> Callable[[], Awaitable[str]]:
+    def at(self, kind: str, fits: Callable[[Entry], bool] = bool) -> Check:
         """A check for an entry of that kind on the timeline."""
 
-        async def happened() -> str:
+        async def check() -> Sighting | None:
             for entry in self.found(kind):
                 if fits(entry["event"]):
-                    self.happened_at = datetime.fromisoformat(entry["at"])
-                    return str(entry["text"])
-            return ""
+                    return Sighting(datetime.fromisoformat(entry["at"]), entry["text"])
+            return None
 
-        return happened
+        return check
 
     def found(self, kind: str) -> list[Entry]:
         """The entries of that kind, oldest first."""
@@ -165,34 +172,41 @@ class Story:
         if count != 1:
             raise StageMissing(f"everything done once: there were {count} {what}")
 
-    async def healthy(self) -> str:
+    async def healthy(self) -> Sighting | None:
         """Enough seconds of checkouts in Prometheus, and none has failed."""
         seconds = await self.sandbox.query(f"count_over_time({SUCCESSES}[5m])") or 0
         failed = await self.sandbox.query(f"sum(increase({FAILURES}[5m]))") or 0
         if seconds < BASELINE_SAMPLES or failed:
-            return ""
+            return None
         rate = await self.sandbox.query(f"60 * rate({SUCCESSES}[20s])") or 0
-        return f"{seconds:.0f} s of it, {rate:,.0f} checkouts a minute, none failed"
+        text = f"{seconds:.0f} s of it, {rate:,.0f} checkouts a minute, none failed"
+        return Sighting(datetime.now(UTC), text)
 
-    async def runs(self, release: str) -> str:
-        """Whether that release is linked and answers."""
+    async def runs(self, release: str) -> Sighting | None:
+        """That release is linked, and answers."""
         linked = (self.sandbox.folder / "shop" / "current").resolve().name
         running = await self.sandbox.running_release()
-        return f"shop/current → {release}" if linked == running == release else ""
+        if not linked == running == release:
+            return None
+        return Sighting(datetime.now(UTC), f"shop/current → {release}")
 
-    async def fired(self) -> str:
-        """Whether Prometheus has the alert firing."""
-        self.happened_at = await self.sandbox.fired_at(ALERT)
-        return ALERT if self.happened_at else ""
+    async def fired(self) -> Sighting | None:
+        """The alert fires in Prometheus."""
+        at = await self.sandbox.fired_at(ALERT)
+        return Sighting(at, ALERT) if at else None
 
-    async def rang(self) -> str:
-        """Whether the phone rang for this incident."""
-        pages = [page for page in self.sandbox.pages() if page["incident"] == self.incident]
-        return f"{pages[0]['person']} reads “{pages[0]['text']}”" if pages else ""
+    async def rang(self) -> Sighting | None:
+        """The phone rang for this incident."""
+        for page in self.sandbox.pages():
+            if page["incident"] == self.incident:
+                text = f"{page['person']} reads “{page['text']}”"
+                return Sighting(datetime.fromisoformat(page["at"]), text)
+        return None
 
-    async def rolled_back(self) -> str:
+    async def rolled_back(self) -> Sighting | None:
         """The step says that it is done, and it is true."""
-        return await self.runs("v1") and await self.at("StepFinished", self.done)()
+        done = await self.at("StepFinished", self.done)()
+        return done if done and await self.runs("v1") else None
 
     @staticmethod
     def confirmed(event: Entry) -> bool:

@@ -132,15 +132,15 @@ async def _add_entries(
 ) -> None:
     rows = []
     for seq, draft in enumerate(drafts, start=after + 1):
-        at, body = stamp(draft.at), encode(draft.event)
-        previous = chain(previous, incident, seq, at, draft.by, body)
+        at, kind, body = stamp(draft.at), draft.event.kind, encode(draft.event)
+        previous = chain(previous, incident, seq, at, draft.by, kind, FORMAT, body)
         rows.append(
             {
                 "incident": incident,
                 "seq": seq,
                 "at": at,
                 "by": draft.by,
-                "kind": draft.event.kind,
+                "kind": kind,
                 "format": FORMAT,
                 "body": body,
                 "digest": previous,

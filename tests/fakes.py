@@ -1,0 +1,333 @@
+"""Hand-written fakes of the ports: a journal and inbox in memory, a service whose metrics follow
+a script, pagers and actions that remember what was asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from daemon.core.events import FORMAT, Draft, Entry, chain, encode
+from daemon.core.outcome import Outcome, Permanent, Temporary
+from daemon.core.ports import (
+    ActionContext,
+    Answer,
+    Claim,
+    ClaimRefused,
+    Conflict,
+    Freeze,
+    Guard,
+    Head,
+    HeadState,
+    KeyTaken,
+    Landed,
+    Page,
+    Ready,
+    Refused,
+    Series,
+)
+from daemon.core.suspects import Change, Mark
+from daemon.core.units import Frozen
+
+START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+
+
+@dataclass
+class _Run:
+    incident: str
+    target: str
+    started: datetime
+    finished: datetime | None = None
+
+
+class MemoryJournal:
+    """`daemon.core.ports.Journal`, forgetting everything with the process."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, list[Entry]] = {}
+        self.rows: dict[str, Head] = {}
+        self.runs: list[_Run] = []
+        self.freezes: dict[str, Freeze] = {}
+        self.seen: dict[tuple[str, str, datetime], Change] = {}
+        self.marked: dict[tuple[str, str], Mark] = {}
+        self.failing = False
+
+    async def open(
+        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+    ) -> None:
+        self._may_fail()
+        taken = await self.find_open(key)
+        if taken is not None:
+            raise KeyTaken(taken)
+        self.entries[incident] = []
+        self.rows[incident] = Head(
+            incident=incident,
+            key=key,
+            seq=0,
+            phase=state.phase,
+            title=state.title,
+            severity=state.severity,
+            opened_at=drafts[0].at,
+        )
+        await self.append(incident, 0, drafts, state)
+
+    async def append(
+        self,
+        incident: str,
+        expected: int,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        claim: Claim | None = None,
+        release: bool = False,
+        marks: Mapping[tuple[str, str], Mark] | None = None,
+    ) -> None:
+        self._may_fail()
+        row = self.rows[incident]
+        if row.seq != expected:
+            raise Conflict
+        if claim is not None:
+            self._claim(incident, claim, drafts[0].at)
+        for run in self.runs if release else ():
+            if run.incident == incident and run.finished is None:
+                run.finished = drafts[-1].at
+        self.marked.update(marks or {})
+        journal = self.entries[incident]
+        for seq, draft in enumerate(drafts, expected + 1):
+            body = encode(draft.event)
+            previous = journal[-1].digest if journal else ""
+            at, kind = draft.at.isoformat(), draft.event.kind
+            digest = chain(previous, incident, seq, at, draft.by, kind, FORMAT, body)
+            journal.append(Entry(incident=incident, seq=seq, digest=digest, **dict(draft)))
+        closed_at = row.closed_at or (drafts[-1].at if state.closed else None)
+        self.rows[incident] = row.model_copy(
+            update={
+                "seq": expected + len(drafts),
+                "phase": state.phase,
+                "title": state.title,
+                "severity": state.severity,
+                "closed_at": closed_at,
+                "wake_at": state.wake_at,
+            }
+        )
+
+    async def read(self, incident: str) -> list[Entry]:
+        self._may_fail()
+        return list(self.entries.get(incident, ()))
+
+    async def open_heads(self) -> list[Head]:
+        return [row for row in self.rows.values() if row.closed_at is None]
+
+    async def heads(self, limit: int) -> list[Head]:
+        return list(reversed(self.rows.values()))[:limit]
+
+    async def find_open(self, key: str) -> str | None:
+        self._may_fail()
+        return next(
+            (r.incident for r in self.rows.values() if r.key == key and r.closed_at is None), None
+        )
+
+    async def guard(
+        self, target: str, incident: str, now: datetime, budget_window: timedelta
+    ) -> Guard:
+        ended = [
+            r.finished
+            for r in self.runs
+            if r.target == target and r.incident != incident and r.finished is not None
+        ]
+        return Guard(
+            freeze=await self.frozen(now),
+            locked_by=self._holder(target),
+            last_finished=max(ended, default=None),
+            started_in_window=sum(r.started > now - budget_window for r in self.runs),
+        )
+
+    async def freeze(self, freeze: Freeze) -> None:
+        self.freezes[freeze.scope] = freeze
+
+    async def thaw(self, scope: str, by: str, at: datetime) -> bool:
+        return self.freezes.pop(scope, None) is not None
+
+    async def frozen(self, now: datetime) -> Freeze | None:
+        standing = [f for f in self.freezes.values() if f.until is None or f.until > now]
+        return standing[-1] if standing else None
+
+    async def saw_change(self, change: Change) -> None:
+        self.seen[(change.subject, change.item, change.at)] = change
+
+    async def changes(self, subject: str) -> list[Change]:
+        found = [c for c in self.seen.values() if c.subject == subject]
+        return sorted(found, key=lambda c: c.at)
+
+    async def marks(self, subject: str) -> dict[str, Mark]:
+        return {item: mark for (s, item), mark in self.marked.items() if s == subject}
+
+    def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
+        limits = claim.limits
+        if any(f.until is None or f.until > now for f in self.freezes.values()):
+            raise ClaimRefused("frozen", "frozen")
+        if self._holder(claim.target):
+            raise ClaimRefused("target_locked", f"held by {self._holder(claim.target)}")
+        if not limits.lifted:
+            for run in self.runs:
+                same = run.target == claim.target and run.incident != incident
+                if same and run.finished is not None and now - run.finished < limits.cooldown:
+                    raise ClaimRefused("cooldown", "too soon")
+            if sum(r.started > now - limits.budget_window for r in self.runs) >= limits.budget:
+                raise ClaimRefused("budget_spent", "spent")
+        self.runs.append(_Run(incident, claim.target, now))
+
+    def _holder(self, target: str) -> str:
+        held = [r.incident for r in self.runs if r.target == target and r.finished is None]
+        return held[0] if held else ""
+
+    def _may_fail(self) -> None:
+        if self.failing:
+            raise Temporary("the disk of the store is full")
+
+
+class MemoryInbox:
+    """`daemon.core.ports.Inbox` in memory."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, bytes] = {}
+        self.done: set[str] = set()
+        self.ends: dict[str, datetime] = {}
+
+    async def put(self, identity: str, body: bytes, at: datetime) -> bool:
+        if identity in self.waiting or identity in self.done:
+            return False
+        self.waiting[identity] = body
+        return True
+
+    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+        return list(self.waiting.items())[:limit]
+
+    async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
+        for identity in identities:
+            self.waiting.pop(identity, None)
+            self.done.add(identity)
+        self.ends.update(ended)
+
+    async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
+        return {alert: self.ends[alert] for alert in alerts if alert in self.ends}
+
+    async def forget(self, before: datetime) -> None:
+        return None
+
+
+@dataclass
+class Service:
+    """A service whose share of failures and traffic follow a script, and its Prometheus.
+
+    `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
+    Queries are `bad[…]` and `total[…]`, as `rules_text` writes them.
+    """
+
+    errors: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.01)])
+    rate: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 50.0)])
+    down: str = ""
+    stale: bool = False
+    answer_after: float = 0.05
+    asked: list[str] = field(default_factory=list)
+
+    def fails(self, share: float, at: float) -> None:
+        """From `at` on, this share of requests fails."""
+        self.errors.append((at, share))
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        await self._answering(query)
+        now = (at - START).total_seconds()
+        if query.startswith("max(timestamp("):
+            if self.stale:
+                return Answer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
+            return Answer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
+        value = self._count(query, now)
+        return Answer(query, [Series({}, [(at.timestamp(), value)])])
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        await self._answering(query)
+        samples, at = [], start
+        while at <= end + timedelta(milliseconds=1):
+            samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
+            at += step
+        return Answer(query, [Series({}, samples)])
+
+    async def _answering(self, query: str) -> None:
+        self.asked.append(query)
+        await asyncio.sleep(self.answer_after)
+        if self.down:
+            raise Temporary(self.down)
+
+    def _count(self, query: str, now: float) -> float:
+        window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
+        assert window is not None, query
+        width = int(window[1] or 0) * 60 + int(window[2] or 0)
+        # A minute in sixty slices is exact enough for windows of whole seconds.
+        slices = max(width, 1)
+        total = 0.0
+        for index in range(slices):
+            at = now - width + (index + 0.5) * width / slices
+            amount = _at(self.rate, at) * width / slices
+            total += amount * (_at(self.errors, at) if "bad" in query else 1.0)
+        return total
+
+
+def _at(steps: list[tuple[float, float]], now: float) -> float:
+    return [value for at, value in sorted(steps, key=lambda step: step[0]) if at <= now][-1]
+
+
+class Phone:
+    """A pager that remembers its pages; `broken` makes it fail."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+        self.broken = False
+
+    async def page(self, page: Page) -> str:
+        if self.broken:
+            raise Permanent("the phone is broken")
+        self.pages.append(page)
+        return "rang"
+
+
+class FakeAction:
+    """An action on one named target; what it does to the service is `effect`."""
+
+    class Params(Frozen):
+        """The target."""
+
+        target: str
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.runs: list[str] = []
+        self.takes = 5.0
+        self.effect: Any = None
+        self.refuse: Refused | None = None
+        self.outcome = Outcome(result="done", reason="done", detail="it is done")
+        self.landed: Landed = "not_done"
+        self.checks = 0
+
+    def allowed(self, params: Any) -> str | None:
+        return None
+
+    def target(self, params: Any) -> str:
+        return str(params.target)
+
+    async def preflight(self, params: Any, context: ActionContext) -> Ready | Refused:
+        return self.refuse or Ready(f"do {self.name}", {"from": "v2", "to": "v1"})
+
+    async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
+        self.runs.append(context.token)
+        await asyncio.sleep(self.takes)
+        if self.effect is not None:
+            self.effect()
+        return self.outcome
+
+    async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
+        self.checks += 1
+        return self.landed

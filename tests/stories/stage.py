@@ -1,0 +1,228 @@
+"""A stage for stories: the real intake, conductor and core over fakes, in accelerated time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from daemon.casebook import Casebook
+from daemon.conduct import Conductor, Means, Standing
+from daemon.core import deeds
+from daemon.core.approvals import Approval, Approvals
+from daemon.core.document import one_document
+from daemon.core.incident import Incident, fold
+from daemon.core.ports import Limits
+from daemon.core.roster import Roster
+from daemon.core.rules import Rule, RuleBook, load
+from daemon.core.suspects import Change
+from daemon.intake import Intake
+from daemon.learn import Reviews
+from tests.fakes import START, FakeAction, MemoryInbox, MemoryJournal, Phone, Service
+
+RULE = """
+rule: checkout-success-rate
+match: ['alertname="CheckoutSuccessRateLow"', 'env="prod"']
+group_by: [service]
+team: payments
+problem:
+  symptom: success rate
+  bad: bad{service="$service"}[$window]
+  total: total{service="$service"}[$window]
+  windows: [1m, 5m]
+  baseline: 45m
+  confirm: {drop: 1%, traffic: 30/m}
+  severity: {sev1: 20%, sev2: 5%, sev3: 1%}
+changes:
+  releases: {directory: shop}
+recover:
+  - {action: rollback, with: {target: shop}, when: suspect_change, approval: automatic}
+  - {action: flag_off, with: {target: shop}, approval: automatic}
+verify: {settle: 30s, hold: 2m, near_baseline: 0.5%, traffic: 50%, watch: 10m}
+"""
+ROSTER = """
+people:
+  ada: {name: Ada, contact: [{console: true}]}
+  bo: {name: Bo, contact: [{console: true}]}
+  cy: {name: Cy, contact: [{console: true}]}
+teams:
+  payments: {owners: [ada], lead: cy, policy: payments}
+policies:
+  payments: {tiers: [{notify: [payments], wait: 5m}, {notify: [bo], wait: 5m}]}
+default_policy: payments
+"""
+LIMITS = Limits(timedelta(minutes=30), 5, timedelta(hours=1))
+
+
+def alert(
+    status: str = "firing", service: str = "shop", started: float = 120, ended: float | None = None
+) -> dict[str, Any]:
+    """One alert of the payload; times in seconds since START."""
+    zero = "0001-01-01T00:00:00Z"
+    return {
+        "status": status,
+        "labels": {"alertname": "CheckoutSuccessRateLow", "env": "prod", "service": service},
+        "annotations": {"summary": "checkout fails"},
+        "startsAt": (START + timedelta(seconds=started)).isoformat(),
+        "endsAt": (START + timedelta(seconds=ended)).isoformat() if ended else zero,
+        "fingerprint": f"fp-{service}",
+    }
+
+
+def body(*alerts: dict[str, Any], truncated: int = 0) -> bytes:
+    """A webhook body of these alerts."""
+    firing = any(a["status"] == "firing" for a in alerts)
+    return json.dumps(
+        {
+            "version": "4",
+            "groupKey": '{}:{alertname="CheckoutSuccessRateLow"}',
+            "truncatedAlerts": truncated,
+            "receiver": "stopgap",
+            "status": "firing" if firing else "resolved",
+            "groupLabels": {"alertname": "CheckoutSuccessRateLow"},
+            "alerts": alerts,
+        }
+    ).encode()
+
+
+@dataclass
+class Stage:
+    """Everything of one story. What the journal and inbox hold outlives a `restart`."""
+
+    folder: Path
+    rule_text: str = RULE
+    service: Service = field(default_factory=Service)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    inbox: MemoryInbox = field(default_factory=MemoryInbox)
+    actions: dict[str, FakeAction] = field(default_factory=dict)
+    phones: dict[str, Phone] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    approved: bool = True
+    limits: Limits = LIMITS
+
+    def __post_init__(self) -> None:
+        self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
+        self.phones = {name: Phone() for name in ("ada", "bo", "cy")}
+        self.rules: list[Rule] = [rule for rule, _ in load(self.rule_text, "checkout.yaml")]
+        self.deployed("v2", at=50)
+
+    def deployed(self, item: str, at: float, subject: str = "shop") -> None:
+        """A deployment was seen, `at` seconds after START."""
+        moment = START + timedelta(seconds=at)
+        change = Change(subject=subject, item=item, previous="v1", at=moment, seen_by="test")
+        self.changes.append(change)
+        self.journal.seen[(subject, item, moment)] = change
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[Daemon]:
+        """The daemon runs inside; leaving is a kill."""
+        loop = asyncio.get_running_loop()
+
+        def clock() -> datetime:
+            return START + timedelta(seconds=loop.time())
+
+        async def changes(_: Rule) -> list[Change]:
+            return sorted(self.changes, key=lambda change: change.at)
+
+        book = Casebook(self.journal, clock)
+        roster = one_document(ROSTER, "roster.yaml").read(Roster)
+        ways = {name: [("phone", phone)] for name, phone in self.phones.items()}
+        standing = Standing(RuleBook(self.rules), roster, self._approvals(), ways)
+        means = Means(
+            metrics=self.service,
+            max_age=timedelta(minutes=2),
+            actions=self.actions,
+            limits=self.limits,
+            changes=changes,
+            reviews=Reviews(self.folder),
+            link="http://stopgap",
+        )
+        intake = Intake(self.inbox, book, lambda: standing.rules, None, timedelta(hours=1))
+        conductor = Conductor(book, lambda: standing, means)
+        daemon = Daemon(self, book, intake)
+        tasks = [asyncio.create_task(intake.run()), asyncio.create_task(conductor.run())]
+        try:
+            yield daemon
+            for task in tasks:
+                assert not task.done(), task.exception()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _approvals(self) -> Approvals:
+        if not self.approved:
+            return Approvals()
+        return Approvals(
+            approvals=tuple(
+                Approval(
+                    rule=rule.rule,
+                    step=number,
+                    action=step.action,
+                    content=rule.content_hash(number),
+                    by="ada",
+                    at=START,
+                    until=START + timedelta(days=30),
+                )
+                for rule in self.rules
+                for number, step in enumerate(rule.recover, 1)
+            )
+        )
+
+    async def incidents(self) -> list[Incident]:
+        """All incidents, from the journal alone."""
+        return [fold(await self.journal.read(i)) for i in self.journal.entries]
+
+
+@dataclass
+class Daemon:
+    """The running daemon of a story."""
+
+    stage: Stage
+    book: Casebook
+    intake: Intake
+
+    async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
+        """Alertmanager posts these alerts; False for a duplicate."""
+        _, new = await self.intake.receive(body(*alerts, truncated=truncated))
+        return new
+
+    async def at(self, seconds: float) -> None:
+        """Let time pass until this many seconds after START."""
+        await asyncio.sleep(seconds - asyncio.get_running_loop().time())
+
+    async def incident(self) -> Incident:
+        """The only incident."""
+        found = await self.stage.incidents()
+        assert len(found) == 1, [i.title for i in found]
+        return found[0]
+
+    async def does(self, deed: Callable[..., Sequence[Any]], *arguments: Any) -> Incident:
+        """A person does something to the only incident."""
+        incident = await self.incident()
+        return await self.book.record(incident.id, lambda i: deed(i, *arguments))
+
+    async def acknowledges(self, person: str) -> Incident:
+        """A person acknowledges."""
+        return await self.does(deeds.acknowledge, person, "test")
+
+    async def kinds(self) -> list[str]:
+        """The kinds of the only incident's events, in order."""
+        incident = await self.incident()
+        return [entry.event.kind for entry in self.stage.journal.entries[incident.id]]
+
+
+def healed_by(stage: Stage, action: str, share: float = 0.01) -> None:
+    """The action brings the service to this share of failures."""
+    loop = asyncio.get_running_loop()
+    stage.actions[action].effect = lambda: stage.service.fails(share, loop.time())
+
+
+def lowered(stage: Stage, **limits: Any) -> None:
+    """Change the limits of automation."""
+    stage.limits = replace(stage.limits, **limits)

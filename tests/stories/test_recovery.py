@@ -1,0 +1,210 @@
+"""From the alert to the proof: what the daemon does about a confirmed problem."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from daemon.core.outcome import Outcome
+from daemon.core.ports import Refused
+from tests.fakes import START
+from tests.stories.stage import Stage, alert, healed_by
+
+
+async def test_a_bad_deployment_is_rolled_back_and_the_recovery_proven(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(190)
+        assert (await daemon.acknowledges("ada")).commander == "ada"
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert incident.closed is not None
+    assert incident.closed.reason == "recovered"
+    assert incident.steps[1].verdict == "recovered"
+    assert incident.recovered_by == 1
+    assert stage.actions["rollback"].runs == [f"{incident.id}/1"]
+    assert stage.actions["flag_off"].runs == []
+    problem = incident.confirmed
+    assert problem is not None
+    assert problem.text.startswith("success rate 99.0 % → 90.0 % since 14:0")
+    assert problem.onset is not None
+    assert abs(problem.onset - (START + timedelta(seconds=60))) <= timedelta(seconds=30)
+    assert incident.severity == "sev2"
+    assert (stage.folder / f"{incident.id}.md").read_text().startswith("# Incident ")
+    assert stage.journal.marked == {("shop", "v2"): "bad", ("shop", "v1"): "healthy"}
+
+
+async def test_paging_and_measuring_start_at_the_same_moment(stage: Stage) -> None:
+    stage.service.answer_after = 60.0
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(181)
+        assert len(stage.phones["ada"].pages) == 1
+        assert "measuring now" in stage.phones["ada"].pages[0].text
+        assert (await daemon.incident()).problem is None
+
+
+async def test_the_second_alternative_is_tried_when_the_first_does_not_help(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "flag_off")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(3600)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "unchanged"
+    assert incident.steps[2].verdict == "recovered"
+    assert incident.recovered_by == 2
+
+
+async def test_a_step_that_makes_it_worse_ends_at_once_and_the_next_is_tried(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback", share=0.5)
+        healed_by(stage, "flag_off")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(3600)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "worse"
+    assert incident.steps[2].verdict == "recovered"
+
+
+async def test_a_partial_recovery_calls_a_person_before_the_next_step(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback", share=0.04)
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(185)
+        await daemon.acknowledges("ada")
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "partial"
+    assert incident.step(2).asked == "after_partial"
+    assert stage.actions["flag_off"].runs == []
+    assert any("partial" in page.text for page in stage.phones["ada"].pages)
+    assert any("partial" in page.text for page in stage.phones["cy"].pages)
+
+
+async def test_no_traffic_after_the_step_is_inconclusive_and_calls_a_person(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        stage.actions["rollback"].effect = lambda: stage.service.rate.append((186.0, 0.0))
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(3600)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "inconclusive"
+    assert incident.recovered_at is None
+    assert stage.actions["flag_off"].runs == []
+    assert any("inconclusive" in page.text for page in stage.phones["cy"].pages)
+
+
+async def test_a_refused_preflight_changes_nothing_and_the_next_step_is_tried(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        stage.actions["rollback"].refuse = Refused("no_healthy_item", "nothing good is known")
+        healed_by(stage, "flag_off")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert stage.actions["rollback"].runs == []
+    outcome = incident.steps[1].outcome
+    assert outcome is not None
+    assert (outcome.result, outcome.reason) == ("refused", "no_healthy_item")
+    assert incident.steps[1].verdict is None
+    assert incident.recovered_by == 2
+
+
+async def test_a_failed_step_gets_no_credit_for_a_recovery(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        stage.actions["rollback"].outcome = Outcome(
+            result="failed", reason="restart_failed", detail="the restart failed"
+        )
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "self_recovered"
+    assert incident.recovered_by == 0
+
+
+async def test_an_exhausted_plan_opens_diagnosis_and_calls_the_lead(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(3600)
+        incident = await daemon.incident()
+    assert [incident.steps[n].verdict for n in (1, 2)] == ["unchanged", "unchanged"]
+    assert incident.diagnosis is not None
+    assert incident.diagnosis.reason == "plan_exhausted"
+    assert incident.phase == "diagnosing"
+    assert any("diagnosis opens" in page.text for page in stage.phones["cy"].pages)
+
+
+async def test_people_who_heal_it_during_diagnosis_end_the_incident(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(3600)
+        stage.service.fails(0.01, 3600)
+        await daemon.at(9000)
+        incident = await daemon.incident()
+    assert incident.recovered_by == 0
+    assert incident.closed is not None
+    assert incident.closed.reason == "recovered"
+
+
+async def test_a_relapse_is_paged_and_left_to_a_person(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(185)
+        await daemon.acknowledges("ada")
+        await daemon.at(600)
+        assert (await daemon.incident()).phase == "watching"
+        stage.service.fails(0.2, 600)
+        await daemon.at(1500)
+        incident = await daemon.incident()
+    assert incident.relapses == 1
+    assert incident.step(2).asked == "relapsed"
+    assert stage.actions["flag_off"].runs == []
+    assert any("came back" in page.text for page in stage.phones["ada"].pages)
+
+
+async def test_resolved_in_the_middle_of_a_step_interrupts_nothing(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        stage.actions["rollback"].takes = 120.0
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        assert (await daemon.incident()).phase == "recovering"
+        await daemon.receives(alert("resolved", ended=199))
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert incident.steps[1].verdict == "recovered"
+
+
+async def test_resolved_alone_never_closes_a_confirmed_incident(stage: Stage) -> None:
+    stage.approved = False
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        await daemon.receives(alert("resolved", ended=199))
+        await daemon.at(7200)
+        incident = await daemon.incident()
+    assert incident.closed is None
+
+
+async def test_a_slow_action_delays_no_page(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        stage.actions["rollback"].takes = 590.0
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(485)
+        assert (await daemon.incident()).phase == "recovering"
+        assert len(stage.phones["bo"].pages) == 1
+        assert "rollback is running" in stage.phones["bo"].pages[0].text
