@@ -6,15 +6,30 @@ Contact addresses and tokens are secrets, so the file names where they are (`env
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from daemon.core.document import Document, Mistake
 from daemon.core.units import Duration, Frozen, parse_duration
 
-Reference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
+
+
+def _reference(value: object) -> str:
+    # The message must not repeat the value: it may be the secret itself.
+    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
+        raise ValueError("say where the secret is, env:NAME or file:PATH; never write it here")
+    return value
+
+
+Reference = Annotated[
+    str,
+    BeforeValidator(_reference),
+    WithJsonSchema({"type": "string", "pattern": f"^({_REFERENCE.pattern})$"}),
+]
 """Where a secret is: `env:NAME` or `file:PATH`."""
 
 

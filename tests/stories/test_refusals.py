@@ -57,7 +57,7 @@ async def test_only_the_commander_approves(stage: Stage) -> None:
             await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
         await daemon.acknowledges("ada")
         await daemon.acknowledges("bo")
-        with pytest.raises(deeds.NotPossible, match="only the Commander .* ada"):
+        with pytest.raises(deeds.NotPossible, match=r"only the Commander .* ada"):
             await daemon.does(deeds.approve, stage.rules[0], 1, "bo")
 
 

@@ -1,0 +1,87 @@
+"""stopgap.yaml and the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.core.document import Mistakes
+from daemon.core.outcome import Permanent
+from daemon.settings import Settings, load_settings, secret
+
+ROOT = Path(__file__).parents[2]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "stopgap.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    documented = load_settings(ROOT / "deploy/stopgap.yaml", {})
+    assert documented.model_dump() == Settings().model_dump()
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "deploy/stopgap.yaml").read_text()
+    for name, field in Settings.model_fields.items():
+        if name == "base":
+            continue
+        assert f"\n{name}:" in text
+        inner = getattr(field.annotation, "model_fields", {})
+        missing = [key for key in inner if f"\n  {key}:" not in text]
+        assert not missing
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "prometheus: {url: 'http://a:9090', timeout: 3s}")
+    environ = {
+        "STOPGAP_PROMETHEUS__URL": "http://b:9090",
+        "STOPGAP_LISTEN": "127.0.0.1:1",
+        "STOPGAP_ADA_TOKEN": "not a setting",
+    }
+    settings = load_settings(path, environ)
+    assert settings.prometheus.url == "http://b:9090"
+    assert settings.prometheus.timeout.total_seconds() == 3
+    assert settings.port == 1
+    assert settings.rules_dir == tmp_path / "rules"
+
+
+def test_all_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:
+    text = "prometheus:\n  url: ftp://x\n  timeot: 3s\ninbox:\n  max_pending: 0\n"
+    with pytest.raises(Mistakes) as caught:
+        load_settings(written(tmp_path, text), {})
+    told = [(m.line, m.place) for m in caught.value.mistakes]
+    assert told == [(2, "prometheus.url"), (3, "prometheus.timeot"), (5, "inbox.max_pending")]
+    assert "did you mean `timeout`?" in str(caught.value)
+
+
+def test_beyond_loopback_credentials_are_demanded(tmp_path: Path) -> None:
+    with pytest.raises(Mistakes, match=r"set `auth.webhook_token`"):
+        load_settings(written(tmp_path, "listen: 0.0.0.0:9393"), {})
+    text = "listen: 0.0.0.0:9393\nauth: {webhook_token: 'env:TOKEN'}"
+    assert not load_settings(written(tmp_path, text), {}).loopback
+
+
+def test_a_secret_is_named_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    assert secret("file:token", {}, tmp_path) == "s3cret"
+    assert secret("env:TOKEN", {"TOKEN": "abc"}, tmp_path) == "abc"
+    with pytest.raises(Permanent, match="variable TOKEN is not set"):
+        secret("env:TOKEN", {}, tmp_path)
+    with pytest.raises(Permanent, match="cannot read the secret in nowhere: No such file"):
+        secret("file:nowhere", {}, tmp_path)
+
+
+def test_a_secret_written_into_the_file_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    with pytest.raises(Mistakes) as caught:
+        load_settings(written(tmp_path, "auth: {webhook_token: hunter2hunter2}"), {})
+    assert "hunter2" not in str(caught.value)
+    assert "env:NAME" in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match="No such file"):
+        load_settings(tmp_path / "stopgap.yaml", {})
