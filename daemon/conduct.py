@@ -82,6 +82,7 @@ class Conductor:
         self._standing = standing
         self._means = means
         self._closing = False
+        self._conducted: set[str] = set()
         self._steps: set[asyncio.Task[None]] = set()
 
     async def drain(self, deadline: timedelta) -> None:
@@ -94,13 +95,29 @@ class Conductor:
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for head in await self._book.journal.open_heads():
-                group.create_task(self._conduct(head.incident), name=f"conduct-{head.incident}")
-            for incident in await learn.unreviewed(self._book):
-                group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+            left = [head.incident for head in await self._book.journal.open_heads()]
+            for incident in [*left, *await learn.unreviewed(self._book)]:
+                self._begin(incident, group)
             while True:
-                incident = await self._book.opened.get()
-                group.create_task(self._conduct(incident), name=f"conduct-{incident}")
+                self._begin(await self._book.opened.get(), group)
+
+    def _begin(self, incident: str, group: asyncio.TaskGroup) -> None:
+        # An incident that opens during the start is among the open heads and in the queue.
+        if incident not in self._conducted:
+            self._conducted.add(incident)
+            group.create_task(self._keep_conducting(incident), name=f"conduct-{incident}")
+
+    async def _keep_conducting(self, incident: str) -> None:
+        """Conduct to the end. A defect met in one incident must not end the others."""
+        while True:
+            try:
+                await self._conduct(incident)
+            except Exception:
+                log.exception("conducting crashed; it begins anew", incident=incident)
+                await asyncio.sleep((5 * RETRY).total_seconds())
+            else:
+                self._conducted.discard(incident)
+                return
 
     async def _conduct(self, incident: str) -> None:
         bell = self._book.bell(incident)
@@ -172,9 +189,12 @@ class Conductor:
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
         """One effect. This is the one place that catches broadly: no incident may die of it."""
         bound = log.bind(incident=incident, effect=type(effect).__name__)
+        before = (await self._book.load(incident)).seq
         try:
             await self._effect(incident, effect)
-            flight.resting.pop(key, None)
+            if (await self._book.load(incident)).seq == before:
+                # It changed nothing, so it would be decided again at once, and again.
+                flight.resting[key] = self._book.clock() + RETRY
         except (Temporary, Permanent) as error:
             bound.warning("effect failed; it rests before it is tried again", error=str(error))
             flight.resting[key] = self._book.clock() + RETRY

@@ -22,6 +22,7 @@ from daemon.core.incident import Incident
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Inbox, KeyTaken
 from daemon.core.rules import Rule, RuleBook, incident_key
+from daemon.core.units import printable
 
 log = structlog.get_logger()
 
@@ -91,6 +92,11 @@ class Intake:
                     log.error("the inbox cannot be worked off; trying again", error=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
+                except Exception:
+                    # What cannot be worked off stays in the inbox, and the noise in the log.
+                    log.exception("working off the inbox crashed; trying again")
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
                 await self._arrived.wait()
 
     async def _work(self, completions: asyncio.TaskGroup) -> bool:
@@ -148,7 +154,7 @@ class Intake:
     async def _open(self, key: str, concern: _Concern) -> None:
         first = next(a for a in concern.alerts.values() if a.status == "firing")
         names = " ".join(value for name, value in concern.labels.items() if name != "alertname")
-        title = f"{first.name} {names}".strip()[:200]
+        title = printable(f"{first.name} {names}").strip()[:200]
         opened = e.IncidentOpened(
             key=key,
             rule=concern.rule.rule if concern.rule else "",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core import approvals as approving
+from daemon.core import checks
 from daemon.core import rules as ruling
 from daemon.core.approvals import Approvals, load_approvals
 from daemon.core.document import Document, Mistake, Mistakes, one_document
@@ -51,20 +52,20 @@ def read_ruleset(
             files[path] = None
         else:
             mistakes.append(_mistake(path, "there is no such file or folder"))
-    rules: list[tuple[Rule, Document]] = []
+    read: list[tuple[Rule | None, Document]] = []
     for file in files:
         if file.name in {ROSTER, APPROVALS} or _is_case(file):
             continue
         try:
-            rules += ruling.load(_text(file), str(file))
+            for rule, document, wrong in ruling.read(_text(file), str(file)):
+                read.append((rule, document))
+                mistakes += wrong
         except Mistakes as error:
             mistakes += error.mistakes
+    rules = [(rule, document) for rule, document in read if rule is not None]
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
-    if roster is not None:
-        mistakes += ruling.check(rules, actions, watches, roster.teams)
-    elif homes:
-        mistakes += ruling.check(rules, actions, watches, {rule.team for rule, _ in rules})
+    mistakes += checks.check(read, actions, watches, roster.teams if roster else None)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     return Ruleset(tuple(rules), roster, approvals, tuple(ordered))
 

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from daemon.cli.common import call, json_option, remote_options
+from daemon.core.units import printable
+
+
+def escape(text: str) -> str:
+    """Text by others for the terminal: no control characters, no markup."""
+    return markup.escape(printable(text))
 
 
 @click.command()

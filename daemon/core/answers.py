@@ -59,11 +59,15 @@ def counts(bad: Answer, total: Answer) -> tuple[float, float] | None:
 
 
 def bins(bad: Answer, total: Answer) -> list[Bin]:
-    """The history of counts, oldest first, one bin for each sample of `total`."""
-    bad_at = dict(finite_samples(bad))
+    """The history of counts, oldest first, one bin for each sample of `total`.
+
+    Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin.
+    """
+    bad_at = dict(_only_series(bad))
     return [
         Bin(at, *_consistent(bad_at.get(at, 0.0), count, bad.query))
         for at, count in finite_samples(total)
+        if math.isfinite(bad_at.get(at, 0.0))
     ]
 
 

@@ -127,12 +127,12 @@ def assess_value(
         if not samples:
             raise Unmeasurable("no_data", "empty_answer", f"no sample of {spec.symptom} now")
         gap = shift([sign * s for s in samples], [sign * b for b in base])
-        scale = abs(level) or math.nan
+        scale = abs(level) or 1.0
         comparisons.append(
             Comparison(
                 window=window,
                 level=median(samples),
-                loss=gap.estimate / scale if level else 0.0,
+                loss=gap.estimate / scale,
                 low=_bounded(gap.low / scale),
                 high=_bounded(gap.high / scale),
                 traffic=traffic.get(window),
@@ -160,8 +160,10 @@ def read_recovery(
     baseline *and* under the threshold that confirms, with enough traffic.
     """
     traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
-    wanted = (problem.baseline_traffic or 0.0) * verify.traffic
-    if spec.value is None and not traffic:
+    wanted = spec.confirm.traffic  # the traffic in the baseline is known for counts alone
+    if problem.baseline_traffic is not None:
+        wanted = problem.baseline_traffic * verify.traffic
+    if spec.total is not None and not traffic:
         return Reading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
     if traffic is not None and traffic < wanted:
         return Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
@@ -306,7 +308,7 @@ def _counts_onset(
     if split is None:
         # No visible onset: what lies before the longest window is the baseline.
         return Onset(None, width, now - spec.windows[-1])
-    before, after = separate[:split], separate[split:]
+    before, after = separate[split.begin : split.index], separate[split.index :]
     base = sum(b.bad for b in before) / sum(b.total for b in before)
     worse = sum(b.bad for b in after) / sum(b.total for b in after)
     rough = datetime.fromtimestamp(after[0].end, UTC) - width
@@ -316,11 +318,17 @@ def _counts_onset(
         # of the window after the onset is the share of the whole rise that it shows.
         if current.end <= rough.timestamp() - width.total_seconds() or not current.total:
             continue
+        if worse <= base:
+            break
         part = (current.bad / current.total - base) / (worse - base)
         if part >= 0.25:
             at = datetime.fromtimestamp(current.end, UTC) - min(part, 1.0) * width
             break
-    return _found(spec, at, width / 2, changes)
+    earliest = separate[split.first].end - width.total_seconds() - at.timestamp()
+    latest = separate[split.last].end - width.total_seconds() - at.timestamp()
+    spread = timedelta(seconds=max(-earliest, latest))
+    within = width / 2 if split.first == split.last else width / 2 + spread
+    return _found(spec, at, within, changes)
 
 
 def _value_onset(

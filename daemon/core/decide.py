@@ -143,6 +143,10 @@ def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
 
 def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
     """A confirmed problem and nothing at work: the next step of the plan."""
+    numbers = range(1, len(rule.recover) + 1)
+    if any(n not in around.outlook and incident.step(n).status == "waiting" for n in numbers):
+        # The store was looked at before the incident came this far: look again, decide anew.
+        return Decision(wake_at=now)
     step = plan.next_step(incident, rule, around.outlook, around.approvals, around.limits, now)
     again = _reread(incident, rule, now)
     match step:

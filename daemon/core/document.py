@@ -60,9 +60,11 @@ class Document:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
+            problems = error.errors(include_url=False)
             found = [
                 self.mistake(_place(problem["loc"], self.data), _explain(problem, model))
-                for problem in error.errors(include_url=False)
+                for problem in problems
+                if not _follows(problem, problems)
             ]
             raise Mistakes(list(dict.fromkeys(found))) from None
 
@@ -137,6 +139,13 @@ def _place(loc: Sequence[str | int], data: Any) -> Path:
     return tuple(place)
 
 
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Whether it only says that nothing is left because of mistakes told one by one."""
+    loc = problem["loc"]
+    inner = any(p["loc"][: len(loc)] == loc and p["loc"] != loc for p in problems)
+    return problem["type"] == "too_short" and inner
+
+
 def _explain(problem: Any, model: type[BaseModel]) -> str:
     kind, message = problem["type"], str(problem["msg"])
     if kind == "missing":
@@ -146,6 +155,8 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         close = difflib.get_close_matches(str(problem["loc"][-1]), known, 1)
         hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
         return f"unknown key; {hint}"
+    if kind == "too_short":
+        return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
     got = repr(problem.get("input"))

@@ -252,7 +252,9 @@ def _measured(incident: Incident, event: e.ProblemDefined | e.RecoveryMeasured) 
                 incident,
                 confirmed=problem,
                 confirmed_at=incident.confirmed_at or at,
-                severity=min(filter(None, (incident.severity, problem.severity))),
+                severity=min(
+                    filter(None, (incident.severity, problem.severity)), default=incident.severity
+                ),
             )
     else:
         at, state = event.reading.at, event.reading.state

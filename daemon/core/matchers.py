@@ -1,8 +1,9 @@
 """Alertmanager's matcher syntax, and an index that finds the rules of an alert.
 
 Syntax (source: Alertmanager's `pkg/labels/parse.go`): `name op value` with `=`, `!=`, `=~`, `!~`;
-the value bare or double-quoted with the escapes `\\\\`, `\\"` and `\\n`. Regular expressions are
-anchored at both ends, and an absent label equals the empty string.
+the value bare or double-quoted with the escapes `\\\\`, `\\"` and `\\n`; before any other character
+a backslash stands for itself, so `=~"web\\.example"` needs no second one. Regular expressions
+are anchored at both ends, and an absent label equals the empty string.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Operator = Literal["=", "!=", "=~", "!~"]
 _MATCHER = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_BARE_FORBIDDEN = frozenset('"{},')
+_ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
+_BARE_FORBIDDEN = frozenset("{},")
 
 T = TypeVar("T")
 
@@ -59,12 +61,12 @@ def parse_matcher(text: str) -> Matcher:
 def _value(raw: str, text: str) -> str:
     quoted = _QUOTED.fullmatch(raw)
     if quoted is not None:
-        return _ESCAPE.sub(lambda m: {"n": "\n"}.get(m[1], m[1]), quoted[1])
-    if raw.startswith('"'):
+        return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[0]), quoted[1])
+    if '"' in raw:
         raise ValueError(f'{text!r}: the quotes do not close; escape inner quotes as \\"')
     if _BARE_FORBIDDEN & set(raw):
         raise ValueError(f"{text!r}: put the value in double quotes")
-    return raw
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[0]), raw)
 
 
 class MatcherIndex(Generic[T]):

@@ -88,7 +88,8 @@ def _since_healthy(readings: Sequence[Reading]) -> datetime | None:
 
 def _worse(rule: Rule, problem: Problem, readings: Sequence[Reading]) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
-    limit = rule.problem.confirm.drop or rule.problem.confirm.rise or 0.0
+    confirm = rule.problem.confirm
+    limit = confirm.drop or confirm.rise or (confirm.by or 0.0) / (abs(problem.baseline or 0) or 1)
     before = problem.loss or 0.0
     last = readings[-2:]
     return len(last) == 2 and all(

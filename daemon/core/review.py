@@ -15,7 +15,7 @@ from daemon.core import events as e
 from daemon.core.incident import Incident, StepState, fold
 from daemon.core.problem import Impact, Problem
 from daemon.core.timeline import describe
-from daemon.core.units import clock_time, format_duration, percent, quantity
+from daemon.core.units import clock_time, format_duration, percent, printable, quantity
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")
 
@@ -75,7 +75,7 @@ def markdown(entries: Sequence[e.Entry]) -> str:
 
 def plain(text: str) -> str:
     """Text by others, made harmless in Markdown and on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
 
 
 def _summary(incident: Incident) -> str:

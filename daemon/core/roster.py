@@ -125,8 +125,10 @@ def check_roster(roster: Roster, document: Document) -> list[Mistake]:
     known(("default_policy",), roster.default_policy, roster.policies)
     for name, team in roster.teams.items():
         known(("teams", name, "policy"), team.policy, roster.policies)
-        for person in (*team.owners, *((team.lead,) if team.lead else ())):
-            known(("teams", name), person, roster.people)
+        for index, owner in enumerate(team.owners):
+            known(("teams", name, "owners", index), owner, roster.people)
+        if team.lead is not None:
+            known(("teams", name, "lead"), team.lead, roster.people)
     for name, policy in roster.policies.items():
         for index, tier in enumerate(policy.tiers):
             place = ("policies", name, "tiers", index, "notify")

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
-    StringConstraints,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -24,11 +25,42 @@ from pydantic import (
 from daemon.core.alerts import Labels
 from daemon.core.document import Document, Mistake, Mistakes, documents
 from daemon.core.matchers import Matcher, MatcherIndex, parse_matcher
-from daemon.core.templates import check_query, names_in, render_params
 from daemon.core.units import Duration, Frozen, PerMinute, Share, parse_duration
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", text):
+        raise ValueError(f"{text!r} is no name; use lower case letters, digits and . _ -")
+    return text
+
+
+def _label_name(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
+        raise ValueError(f"{text!r} is no label name; it is letters, digits and _")
+    return text
+
+
+def _growing(windows: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+    if not windows or list(windows) != sorted(set(windows)):
+        raise ValueError("windows must grow, the shortest first: [1m, 5m]")
+    if windows[0].total_seconds() < 1:
+        raise ValueError("the shortest window must be at least 1s")
+    return windows
+
+
+def _falling(severity: dict[str, float]) -> dict[str, float]:
+    thresholds = [severity[name] for name in sorted(severity)]
+    if thresholds != sorted(thresholds, reverse=True):
+        raise ValueError("thresholds must fall: sev1 has the greatest")
+    return severity
+
+
+Name = Annotated[str, AfterValidator(_name)]
+LabelName = Annotated[str, AfterValidator(_label_name)]
+
+
+_NOBODYS_VALUE = "\N{REPLACEMENT CHARACTER} stopgap"
+"""A label value that no alert has: what matches it, matches everything."""
 
 
 def _spelled(matcher: Matcher) -> str:
@@ -64,58 +96,23 @@ class ProblemSpec(Frozen):
     total: str | None = None
     value: str | None = None
     direction: Literal["lower_is_better", "higher_is_better"] = "lower_is_better"
-    windows: tuple[Duration, ...] = (parse_duration("1m"), parse_duration("5m"))
+    windows: Annotated[tuple[Duration, ...], AfterValidator(_growing)] = (
+        parse_duration("1m"),
+        parse_duration("5m"),
+    )
     baseline: Duration = parse_duration("45m")
     confirm: Confirm
-    severity: dict[Literal["sev1", "sev2", "sev3", "sev4"], Share] = Field(default_factory=dict)
+    severity: Annotated[
+        dict[Literal["sev1", "sev2", "sev3", "sev4"], Share], AfterValidator(_falling)
+    ] = Field(default_factory=dict)
     impact: dict[str, str] = Field(default_factory=dict)
     sentiment: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ProblemSpec:
-        counted = self.bad is not None
-        if counted == (self.value is not None):
-            raise ValueError("give either `bad` and `total` (two counts), or `value`; not both")
-        if counted and self.total is None:
-            raise ValueError("`bad` needs `total` beside it: a ratio is two counts")
-        if counted and self.confirm.drop is None:
-            raise ValueError("`confirm` needs `drop:`, the loss of success rate that matters")
-        if counted and (self.confirm.rise is not None or self.confirm.by is not None):
-            raise ValueError("`rise` and `by` belong to `value`; for counts use `drop`")
-        if not counted and self.confirm.rise is None and self.confirm.by is None:
-            raise ValueError("`confirm` needs `rise:` (relative) or `by:` for a value")
-        if not counted and self.confirm.drop is not None:
-            raise ValueError("`drop` belongs to `bad` and `total`; for a value use `rise`")
-        if not counted and self.total is None and self.confirm.traffic:
-            raise ValueError("`confirm.traffic` needs `total:`, the query that counts the events")
-        return self
-
-    @model_validator(mode="after")
-    def _widths(self) -> ProblemSpec:
-        if not self.windows or list(self.windows) != sorted(set(self.windows)):
-            raise ValueError("`windows` must grow, the shortest first: [1m, 5m]")
-        if self.windows[0].total_seconds() < 1:
-            raise ValueError("the shortest window must be at least 1s")
+    def _long_enough(self) -> ProblemSpec:
         if self.baseline < 3 * self.windows[-1]:
             raise ValueError("`baseline` must be at least three times the longest window")
-        thresholds = [self.severity[name] for name in sorted(self.severity)]
-        if thresholds != sorted(thresholds, reverse=True):
-            raise ValueError("`severity` must fall: sev1 has the greatest threshold")
         return self
-
-    def queries(self) -> dict[tuple[str, ...], tuple[str, bool]]:
-        """Every query by its place below `problem`: (PromQL template, must use [$window])."""
-        found: dict[tuple[str, ...], tuple[str, bool]] = {}
-        for name in ("bad", "total"):
-            query = getattr(self, name)
-            if query is not None:
-                found[(name,)] = (query, True)
-        if self.value is not None:
-            found[("value",)] = (self.value, False)
-        for group in ("impact", "sentiment"):
-            for name, query in getattr(self, group).items():
-                found[(group, name)] = (query, False)
-        return found
 
 
 class StepSpec(Frozen):
@@ -153,7 +150,7 @@ class Rule(Frozen):
 
     @model_validator(mode="after")
     def _selective(self) -> Rule:
-        if not any(m.op in {"=", "=~"} and m.value not in {"", ".*"} for m in self.match):
+        if all(m.matches({}) or m.matches({m.name: _NOBODYS_VALUE}) for m in self.match):
             raise ValueError('`match` selects every alert; add one like alertname="…"')
         return self
 
@@ -197,98 +194,55 @@ def incident_key(rule: str, group_labels: Mapping[str, str]) -> str:
     return json.dumps([rule, sorted(group_labels.items())], ensure_ascii=False)
 
 
-def load(text: str, file: str) -> list[tuple[Rule, Document]]:
-    """Read a rule file; several rules may stand in it, parted by `---`. Raises Mistakes."""
-    found: list[tuple[Rule, Document]] = []
-    mistakes: list[Mistake] = []
+def read(text: str, file: str) -> list[tuple[Rule | None, Document, list[Mistake]]]:
+    """Read a rule file; several rules may stand in it, parted by `---`.
+
+    A rule with mistakes is None, and its document is there to be checked all the same. Raises
+    Mistakes only if the file is not YAML.
+    """
+    found: list[tuple[Rule | None, Document, list[Mistake]]] = []
     for document in documents(text, file):
+        mistakes = [document.mistake(place, wrong) for place, wrong in _kind(document.data)]
+        rule = None
         try:
-            found.append((document.read(Rule), document))
+            rule = document.read(Rule)
         except Mistakes as error:
             mistakes += error.mistakes
-    if mistakes:
-        raise Mistakes(mistakes)
+        found.append((None if mistakes else rule, document, mistakes))
     return found
 
 
-def check(
-    rules: Sequence[tuple[Rule, Document]],
-    actions: Mapping[str, Any],
-    watches: Mapping[str, Any],
-    teams: Iterable[str],
-) -> list[Mistake]:
-    """Every mistake that the files alone do not show.
-
-    `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
-    actions, `allowed(params)`; see `daemon.core.ports`.
-    """
-    mistakes: list[Mistake] = []
-    seen: dict[str, str] = {}
-    known_teams = set(teams)
-    for rule, document in rules:
-        if rule.rule in seen:
-            text = f"the name {rule.rule!r} is taken by {seen[rule.rule]}; choose another"
-            mistakes.append(document.mistake(("rule",), text))
-        seen.setdefault(rule.rule, document.file)
-        if rule.team not in known_teams:
-            text = f"no team {rule.team!r} in the roster; known: {_listed(known_teams)}"
-            mistakes.append(document.mistake(("team",), text))
-        for place, (query, windowed) in rule.problem.queries().items():
-            wrong = check_query(query, rule.group_by, windowed)
-            if wrong is not None:
-                mistakes.append(document.mistake(("problem", *place), wrong))
-        for index, step in enumerate(rule.recover):
-            mistakes += _check_step(rule, document, index, step, actions)
-        for name, params in rule.changes.items():
-            place = ("changes", name)
-            if names_in(params):
-                text = "changes are watched before any alert comes, so no $label has a value here"
-                mistakes.append(document.mistake(place, text))
-            else:
-                mistakes += _check_params(rule, document, place, name, params, watches)
-    return mistakes
+def load(text: str, file: str) -> list[tuple[Rule, Document]]:
+    """The rules of a file. Raises Mistakes with all that are found in the file alone."""
+    found = read(text, file)
+    mistakes = [mistake for _, _, mistakes in found for mistake in mistakes]
+    if mistakes:
+        raise Mistakes(mistakes)
+    return [(rule, document) for rule, document, _ in found if rule is not None]
 
 
-def _check_step(
-    rule: Rule, document: Document, index: int, step: StepSpec, actions: Mapping[str, Any]
-) -> list[Mistake]:
-    place = ("recover", index)
-    if step.action not in actions:
-        text = f"no action {step.action!r}; known: {_listed(actions)}"
-        return [document.mistake((*place, "action"), text)]
-    mistakes = _check_params(rule, document, (*place, "with"), step.action, step.params, actions)
-    if step.when == "suspect_change" and not rule.changes:
-        text = "`suspect_change` needs `changes:`, or no change will ever be seen"
-        mistakes.append(document.mistake((*place, "when"), text))
-    return mistakes
-
-
-def _check_params(
-    rule: Rule,
-    document: Document,
-    place: tuple[str | int, ...],
-    name: str,
-    params: Mapping[str, Any],
-    known: Mapping[str, Any],
-) -> list[Mistake]:
-    if name not in known:
-        return [document.mistake(place, f"no {name!r} is known here; known: {_listed(known)}")]
-    unknown = names_in(dict(params)) - set(rule.group_by)
-    if unknown:
-        text = f"${min(unknown)} is not in `group_by`, so it will have no value"
-        return [document.mistake(place, text)]
-    try:
-        ready = known[name].Params.model_validate(
-            render_params(dict(params), dict.fromkeys(rule.group_by, "x"))
-        )
-    except ValidationError as error:
-        return [
-            document.mistake((*place, *problem["loc"]), str(problem["msg"]))
-            for problem in error.errors(include_url=False)
-        ]
-    refused = known[name].allowed(ready) if hasattr(known[name], "allowed") else None
-    return [document.mistake(place, refused)] if refused else []
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with the choice between two counts and a value."""
+    problem = data.get("problem") if isinstance(data, dict) else None
+    if not isinstance(problem, dict):
+        return
+    given = problem.get("confirm")
+    confirm = given if isinstance(given, dict) else {}
+    place = ("problem", "confirm")
+    if ("bad" in problem) == ("value" in problem):
+        text = "give either `bad` and `total` (two counts), or `value`; one of the two"
+        yield ("problem",), text
+    elif "bad" in problem:
+        if "total" not in problem:
+            yield ("problem", "bad"), "needs `total` beside it: a ratio is two counts"
+        if "drop" not in confirm:
+            yield place, "needs `drop:`, the loss of success rate that matters"
+        if "rise" in confirm or "by" in confirm:
+            yield place, "`rise` and `by` belong to `value`; for counts use `drop`"
+    else:
+        if "rise" not in confirm and "by" not in confirm:
+            yield place, "needs `rise:` (relative to the baseline) or `by:` for a value"
+        if "drop" in confirm:
+            yield place, "`drop` belongs to `bad` and `total`; for a value use `rise`"
+        if "total" not in problem and "traffic" in confirm:
+            yield place, "`traffic` needs `total:`, the query that counts the events"

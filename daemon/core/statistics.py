@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from statistics import median
 
 Z99 = 2.5758293035489004
@@ -18,6 +18,10 @@ Z99 = 2.5758293035489004
 
 CHANGE_EVIDENCE = 10.0
 """Log-likelihood ratio from which a change point counts as one (about 1 in 20,000 by chance)."""
+SPLIT_EVIDENCE = 3.5
+"""A split this much less likely than the best one may still be the true one."""
+NEARLY = 0.25
+"""A regime counts as good up to this part of the way from the best one to the present."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,19 @@ class Interval:
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """The index of the first bin of a new regime, most likely between `first` and `last`.
+
+    `begin` is the first bin of the regime before it.
+    """
+
+    begin: int
+    index: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -71,25 +88,26 @@ def shift(now: Sequence[float], base: Sequence[float], z: float = Z99) -> Interv
     return Interval(median(gaps), gaps[rank - 1], gaps[-rank])
 
 
-def change_point(bins: Sequence[Bin]) -> int | None:
-    """The index of the first bin of the present, worse regime; None if there is no such change.
+def change_point(bins: Sequence[Bin]) -> Split | None:
+    """Where the present, worse regime begins; None if the present is no worse than the past.
 
-    The split with the greatest binomial log-likelihood ratio, among those where the share of
-    bad events is greater afterwards.
+    The history is parted into regimes (binary segmentation by the binomial log-likelihood
+    ratio). The present one reaches back to the last that was as good as the best, or nearly: an
+    earlier incident that is over is not part of it.
     """
-    bads = list(accumulate((b.bad for b in bins), initial=0.0))
-    totals = list(accumulate((b.total for b in bins), initial=0.0))
-    whole = _log_likelihood(bads[-1], totals[-1])
-    best, best_gain = None, CHANGE_EVIDENCE
-    for split in range(1, len(bins)):
-        before_bad, before = bads[split], totals[split]
-        after_bad, after = bads[-1] - before_bad, totals[-1] - before
-        if before <= 0 or after <= 0 or after_bad / after <= before_bad / before:
-            continue
-        gain = _log_likelihood(before_bad, before) + _log_likelihood(after_bad, after) - whole
-        if gain > best_gain:
-            best, best_gain = split, gain
-    return best
+    edges = [0, *_edges(bins, 0), len(bins)]
+    regimes = [_counted(bins[a:b]) for a, b in pairwise(edges)]
+    best = min(regimes, key=lambda regime: regime[0] / regime[1] if regime[1] > 0 else 1.0)
+    first = len(regimes)
+    while first > 0 and _clearly_worse(regimes[first - 1], best, regimes[-1]):
+        first -= 1
+    if first in {0, len(regimes)}:
+        return None
+    begin, end = edges[first - 1], edges[first + 1]
+    gains = _gains(bins[begin:end])
+    greatest = max(gains)
+    near = [i for i, gain in enumerate(gains, begin + 1) if gain > greatest - SPLIT_EVIDENCE]
+    return Split(begin, begin + 1 + gains.index(greatest), near[0], near[-1])
 
 
 def run_above(samples: Sequence[float], threshold: float) -> int | None:
@@ -113,6 +131,46 @@ def _thinned(samples: Sequence[float], most: int = 300) -> Sequence[float]:
     if len(samples) <= most:
         return samples
     return [samples[i * len(samples) // most] for i in range(most)]
+
+
+def _edges(bins: Sequence[Bin], offset: int) -> list[int]:
+    """The indexes at which the share of bad events changes, in order."""
+    gains = _gains(bins)
+    best = max(gains, default=0.0)
+    if best <= CHANGE_EVIDENCE:
+        return []
+    split = gains.index(best) + 1
+    return [
+        *_edges(bins[:split], offset),
+        offset + split,
+        *_edges(bins[split:], offset + split),
+    ]
+
+
+def _gains(bins: Sequence[Bin]) -> list[float]:
+    """How much better two shares explain the bins than one, for each split from 1 on."""
+    bads = list(accumulate(b.bad for b in bins))
+    totals = list(accumulate(b.total for b in bins))
+    if not bins:
+        return []
+    whole = _log_likelihood(bads[-1], totals[-1])
+    return [
+        _log_likelihood(bad, total) + _log_likelihood(bads[-1] - bad, totals[-1] - total) - whole
+        for bad, total in zip(bads[:-1], totals[:-1], strict=True)
+    ]
+
+
+def _counted(bins: Sequence[Bin]) -> tuple[float, float]:
+    return sum(b.bad for b in bins), sum(b.total for b in bins)
+
+
+def _clearly_worse(
+    regime: tuple[float, float], best: tuple[float, float], present: tuple[float, float]
+) -> bool:
+    if min(regime[1], best[1], present[1]) <= 0:
+        return False
+    gap = difference(*regime, *best)
+    return gap.low > 0 and gap.estimate > NEARLY * (present[0] / present[1] - best[0] / best[1])
 
 
 def _log_likelihood(bad: float, total: float) -> float:

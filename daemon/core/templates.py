@@ -39,10 +39,12 @@ class UnsafeLabel(ValueError):
 def render_query(template: str, labels: Mapping[str, str], window: timedelta | None) -> str:
     """Fill in a PromQL template. Raises TemplateError or UnsafeLabel."""
     parts: list[str] = []
+    code = ""  # the last two characters that are neither space nor comment
     for token in _TOKEN.finditer(template):
+        if token["comment"] is None and not token[0].isspace():
+            before, code = code, (code + token[0])[-2:]
         if token["string"] is not None:
-            before = "".join(parts).rstrip()
-            parts.append(_fill_string(token["string"], labels, before.endswith(("=~", "!~"))))
+            parts.append(_fill_string(token["string"], labels, before in {"=~", "!~"}))
         elif token["name"] is not None:
             parts.append(_outside(token["name"], window))
         else:
@@ -55,21 +57,24 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
 
     `names` are the labels that will be there; `windowed` demands a `[$window]`.
     """
-    labels = dict.fromkeys(names, "x")
+    known = [*names, WINDOW]
+    used = names_in([t[0] for t in _TOKEN.finditer(template) if t["string"] or t["name"]])
+    unknown = sorted(used - set(known))
     try:
-        query = render_query(template, labels, timedelta(minutes=1))
-    except UnsafeLabel as error:
-        known = ", ".join(f"${name}" for name in [*labels, WINDOW])
-        return f"{error}; known here: {known} (labels come from group_by)"
-    except TemplateError as error:
-        return str(error)
-    if windowed and f"${WINDOW}" not in template:
-        return "no [$window] in the query, so every window would measure the same; add it"
-    try:
+        query = render_query(template, dict.fromkeys([*known, *unknown], "x"), timedelta(minutes=1))
         promql_parser.parse(query)
+        wrong = ""
+    except TemplateError as error:
+        wrong = str(error)
     except ValueError as error:
-        return f"not PromQL: {' '.join(str(error).split())}"
-    return None
+        wrong = f"not PromQL: {' '.join(str(error).split())}"
+    if unknown:
+        listed = ", ".join(f"${name}" for name in known)
+        label = f"${unknown[0]} is not in `group_by`; known here: {listed}"
+        wrong = f"{label}; {wrong}" if wrong else label
+    if not wrong and windowed and f"${WINDOW}" not in template:
+        wrong = "no [$window] in the query, so every window would measure the same; add it"
+    return wrong or None
 
 
 def render_params(value: Any, labels: Mapping[str, str]) -> Any:
@@ -123,13 +128,10 @@ def _braces(node: promql_parser.VectorSelector) -> str:
 
 
 def _fill_string(literal: str, labels: Mapping[str, str], regex: bool) -> str:
-    names = [name for name in _NAME.findall(literal) if name in labels or not regex]
-    if literal.startswith("`") and names:
+    if literal.startswith("`") and _NAME.search(literal):
         raise TemplateError("a label inside `…` cannot be escaped; use double quotes")
 
     def fill(match: re.Match[str]) -> str:
-        if regex and match[1] not in labels:
-            return match[0]
         value = _label(match[1], labels)
         plain = _GO_REGEX_SPECIAL.sub(r"\\\1", value) if regex else value
         return _escape(plain, literal[0])

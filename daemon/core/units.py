@@ -33,7 +33,11 @@ def parse_duration(value: object) -> timedelta:
     text = str(value).strip()
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{value!r} is not a duration; write it like 30s, 5m or 1h30m")
-    return timedelta(seconds=sum(float(n) * _SECONDS[u] for n, u in _DURATION_PART.findall(text)))
+    seconds = sum(float(n) * _SECONDS[u] for n, u in _DURATION_PART.findall(text))
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"{value!r} is longer than any time; write it like 30s or 5m") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -58,8 +62,8 @@ def parse_share(value: object) -> float:
         share = math.nan
     if isinstance(value, bool) or not math.isfinite(share) or share < 0:
         raise ValueError(f"{value!r} is not a share; write it like 5% or 0.05")
-    if not text.endswith("%") and share > 1:
-        raise ValueError(f"{value!r} is more than the whole; write a percentage as {value}%")
+    if not text.endswith("%") and share >= 1:
+        raise ValueError(f"{value!r} could mean all or one in a hundred; write it like {value}%")
     return share
 
 
@@ -114,6 +118,11 @@ def _aware(value: Any) -> Any:
 
 
 Moment = Annotated[datetime, BeforeValidator(_aware)]
+
+
+def printable(text: str) -> str:
+    """Text by others on one line, without control characters that could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def clock_time(moment: datetime) -> str:
