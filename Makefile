@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up.
 	@deploy/setup.sh servers
-	@$(BIN)/python deploy/sandbox/demo.py $(if $(KEEP),--keep) $(DEMO)
+	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
 	@deploy/setup.sh servers

@@ -17,7 +17,7 @@ import structlog
 
 from daemon.casebook import Casebook
 from daemon.core import events as e
-from daemon.core.alerts import Alert, Delivery, Labels, fresh, parse_delivery
+from daemon.core.alerts import Alert, Delivery, Labels, fresh, overtaken, parse_delivery
 from daemon.core.incident import Incident
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Inbox, KeyTaken
@@ -35,8 +35,8 @@ _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 class AlertSource(Protocol):
     """Alertmanager's own API, which completes a truncated notification."""
 
-    async def alerts(self, group_labels: Mapping[str, str]) -> Sequence[Alert]:
-        """The firing alerts of a group. Raises Temporary or Permanent."""
+    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
+        """The firing alerts of a group that go to `receiver`. Raises Temporary or Permanent."""
 
 
 @dataclass
@@ -116,10 +116,12 @@ class Intake:
             if len(kept) < len(delivery.alerts):
                 log.info("stale alerts dropped", count=len(delivery.alerts) - len(kept))
             self._sort(delivery, kept, concerns)
-            if delivery.truncated_alerts:
-                completions.create_task(self._complete(delivery), name="complete-delivery")
         for key, concern in concerns.items():
             await self._tell(key, concern)
+        # After the telling, or what says "incomplete" could come after what completes it.
+        for delivery in deliveries:
+            if delivery.truncated_alerts:
+                completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
         return True
 
@@ -132,7 +134,8 @@ class Intake:
                 labels = rule.group(alert.labels) if rule else _unruled_group(delivery, alert)
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
-                concern.alerts[alert.identity] = alert
+                if not overtaken(alert, concern.alerts.get(alert.identity)):
+                    concern.alerts[alert.identity] = alert
                 concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
 
     async def _tell(self, key: str, concern: _Concern) -> None:
@@ -176,7 +179,7 @@ class Intake:
         try:
             if self._source is None:
                 raise Permanent("no `alertmanager.url` in the settings")
-            alerts = await self._source.alerts(delivery.group_labels)
+            alerts = await self._source.alerts(delivery.group_labels, delivery.receiver)
             concerns: dict[str, _Concern] = {}
             whole = delivery.model_copy(update={"truncated_alerts": 0})
             self._sort(whole, alerts, concerns)
@@ -203,16 +206,16 @@ def _unruled_group(delivery: Delivery, alert: Alert) -> Labels:
 def _news(incident: Incident, concern: _Concern) -> tuple[e.Event, ...]:
     """The alerts that say something new; a repeated notification says nothing."""
 
-    def told(alert: Alert) -> object:
+    def says(alert: Alert) -> object:
         return (alert.status, alert.starts_at, alert.ends_at)
+
+    def is_new(alert: Alert) -> bool:
+        known = incident.alerts.get(alert.identity)
+        return known is None or (says(known) != says(alert) and not overtaken(alert, known))
 
     if incident.closed is not None:
         return ()
-    new = tuple(
-        alert
-        for identity, alert in concern.alerts.items()
-        if identity not in incident.alerts or told(incident.alerts[identity]) != told(alert)
-    )
+    new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
     if not new and concern.incomplete == incident.incomplete:
         return ()
     return (e.AlertsReceived(alerts=new, incomplete=concern.incomplete),)

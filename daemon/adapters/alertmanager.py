@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,10 +20,13 @@ class Alertmanager:
         self._url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
-    async def alerts(self, group_labels: Mapping[str, str]) -> Sequence[Alert]:
-        """The alerts of a group that fire now. Raises Temporary or Permanent."""
-        filters = [("filter", f"{name}={json.dumps(v)}") for name, v in group_labels.items()]
-        params = [*filters, ("active", "true"), ("silenced", "false"), ("inhibited", "false")]
+    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
+        """The alerts of a group that fire now and go to that receiver. Raises Temporary or
+        Permanent. `receiver` as a webhook names it: quoted as a regular expression already.
+        """
+        filters = [("filter", f"{name}={_quoted(value)}") for name, value in group_labels.items()]
+        states = [("active", "true"), ("silenced", "false"), ("inhibited", "false")]
+        params = [*filters, *states, ("receiver", receiver)]
         try:
             async with self._session.get(
                 f"{self._url}/api/v2/alerts", params=params, timeout=self._timeout
@@ -40,6 +42,12 @@ class Alertmanager:
             ) from None
         except (ValidationError, ValueError, KeyError, TypeError):
             raise Permanent(f"the answer of {self._url} is not Alertmanager's format") from None
+
+
+def _quoted(value: str) -> str:
+    """A string of Alertmanager's matchers: it knows these three escapes, and not those of JSON."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _alert(item: Mapping[str, Any]) -> Alert:

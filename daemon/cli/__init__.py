@@ -4,14 +4,41 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from daemon.cli import incidents, rules, server
 from daemon.cli.common import Failure
 
+_HOMES = {
+    "server": ("run", "audit"),
+    "rules": ("check", "approve"),
+    "incidents": (
+        *("incidents", "show", "review", "ack", "step", "pause", "resume", "say", "close"),
+        *("freeze", "thaw"),
+    ),
+}
+_HOME_OF = {command: home for home, commands in _HOMES.items() for command in commands}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for: `stopgap ack` should not wait for the daemon's code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_HOME_OF)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _HOME_OF.get(cmd_name)
+        if home is None:
+            return None
+        command: click.Command = getattr(import_module(f"daemon.cli.{home}"), cmd_name)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="stopgap", prog_name="stopgap")
 def stopgap() -> None:
     """Restore first, diagnose second, learn always.
@@ -23,14 +50,10 @@ def stopgap() -> None:
     """
 
 
-for command in (*server.COMMANDS, *rules.COMMANDS, *incidents.COMMANDS):
-    stopgap.add_command(command)
-
-
 def main() -> None:
     """The entry point."""
     try:
-        stopgap(standalone_mode=True)
+        stopgap()
     except Failure as failure:
         click.echo(f"stopgap: {failure}", err=True)
         sys.exit(1)

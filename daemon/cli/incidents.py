@@ -202,6 +202,3 @@ def _show(incident: dict[str, Any], timeline: list[dict[str, Any]], console: Con
         at = entry["at"][11:19]
         who = entry["by"].removeprefix("person:")
         console.print(f"{at} {escape(who):>8}  {escape(entry['text'])}", highlight=False)
-
-
-COMMANDS = (incidents, show, review, ack, step, pause, resume, say, close, freeze, thaw)

@@ -153,6 +153,3 @@ def _write(path: Path, approvals: Approvals) -> None:
         os.replace(beside, path)
     except OSError as error:
         raise Failure(f"cannot write {path}: {error.strerror}") from None
-
-
-COMMANDS = (check, approve)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from daemon import app
-from daemon.adapters.store import audit, open_store
+from daemon.adapters.store import audit as audited
+from daemon.adapters.store import open_store
 from daemon.cli.common import Failure, config_option, settings_from
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent, Temporary
@@ -38,12 +39,12 @@ def run(config: Path | None) -> None:
         raise Failure(str(_first(expected))) from None
 
 
-@click.group("audit")
-def audit_group() -> None:
+@click.group()
+def audit() -> None:
     """Look into the journal's integrity."""
 
 
-@audit_group.command()
+@audit.command()
 @config_option
 def verify(config: Path | None) -> None:
     """Check the hash chain of every incident; 1 if anything was edited or removed.
@@ -54,7 +55,7 @@ def verify(config: Path | None) -> None:
 
     async def look() -> list[str]:
         async with open_store(app.store_path(settings), readonly=True) as store:
-            return await audit(store.journal)
+            return await audited(store.journal)
 
     try:
         breaks = asyncio.run(look())
@@ -70,6 +71,3 @@ def verify(config: Path | None) -> None:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
-
-
-COMMANDS = (run, audit_group)

@@ -115,5 +115,15 @@ def fresh(alerts: Iterable[Alert], ended: Mapping[str, datetime]) -> tuple[Alert
     )
 
 
+def overtaken(alert: Alert, known: Alert | None) -> bool:
+    """Whether this is the end of an earlier firing than the one that we already know of."""
+    return (
+        known is not None
+        and alert.status == "resolved"
+        and known.status == "firing"
+        and alert.ends_at <= known.starts_at
+    )
+
+
 def _canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

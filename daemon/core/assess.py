@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import median
+from itertools import groupby
+from statistics import median, quantiles
 from typing import get_args
 
 from daemon.core.answers import Unmeasurable, disjoint
@@ -120,6 +121,7 @@ def assess_value(
     base = [value for at, value in history if at <= onset.baseline_until.timestamp()]
     if len(base) < MIN_BASELINE_SAMPLES:
         raise Unmeasurable("no_data", "no_baseline", _no_baseline(len(base), "samples"))
+    base = _without_earlier_run(spec, base, sign)
     level = median(base)
     comparisons = []
     for window in spec.windows:
@@ -342,7 +344,7 @@ def _value_onset(
     values = [sign * value for _, value in history]
     begin = None
     if len(values) >= MIN_BASELINE_SAMPLES:
-        usual = median(values)
+        usual = quantiles(values, n=4)[0]  # the trouble may be most of the look-back
         recent = median(values[-3:])
         if recent > usual:
             begin = run_above(values, usual + (recent - usual) / 2)
@@ -389,6 +391,18 @@ def _without_earlier_trouble(spec: ProblemSpec, counted: Sequence[Bin]) -> Seque
     limit = usual + (spec.confirm.drop or 0.0)
     kept = [b for b in counted if wilson(b.bad, b.total).low <= limit]
     return kept if 2 * len(kept) > len(counted) else counted
+
+
+def _without_earlier_run(spec: ProblemSpec, base: list[float], sign: float) -> list[float]:
+    """The same for values: whole windows of samples worse than the median by the threshold."""
+    usual = median(base)
+    margin = max((spec.confirm.rise or 0.0) * abs(usual), spec.confirm.by or 0.0)
+    kept: list[float] = []
+    for worse, run in groupby(base, lambda value: sign * (value - usual) >= margin):
+        samples = list(run)
+        if not worse or len(samples) < MIN_BASELINE_SAMPLES / 2:
+            kept += samples
+    return kept if 2 * len(kept) > len(base) else base
 
 
 def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:

@@ -83,6 +83,9 @@ def documents(text: str, file: str) -> list[Document]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         text = f"not YAML: {error.problem or error.context or 'unreadable'}"
         raise Mistakes([Mistake(file=file, line=line, place="", text=text)]) from None
+    except RecursionError:
+        text = "not YAML: nested too deeply, or an anchor refers to itself"
+        raise Mistakes([Mistake(file=file, line=1, place="", text=text)]) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, Mistakes):
             raise

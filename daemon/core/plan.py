@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.core.approvals import Approvals
 from daemon.core.incident import Incident, StepState
@@ -142,7 +142,7 @@ def _guarded(
         text = f"the step before ended {incident.last_verdict}; a person decides"
         return Ask(number, f"after_{incident.last_verdict}", text)
     if guard.last_finished is not None and now - guard.last_finished < limits.cooldown:
-        ago = format_duration(now - guard.last_finished)
+        ago = format_duration(timedelta(seconds=round((now - guard.last_finished).total_seconds())))
         text = f"this target was acted on {ago} ago; within {format_duration(limits.cooldown)} "
         return Ask(number, "cooldown", text + "a person decides")
     if guard.started_in_window >= limits.budget:

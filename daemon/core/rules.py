@@ -227,7 +227,10 @@ def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     if not isinstance(problem, dict):
         return
     given = problem.get("confirm")
+    # A key without a value is not given.
+    problem = {key: value for key, value in problem.items() if value is not None}
     confirm = given if isinstance(given, dict) else {}
+    confirm = {key: value for key, value in confirm.items() if value is not None}
     place = ("problem", "confirm")
     if ("bad" in problem) == ("value" in problem):
         text = "give either `bad` and `total` (two counts), or `value`; one of the two"

@@ -17,7 +17,8 @@ Z99 = 2.5758293035489004
 """The two-sided 99 % quantile of the normal distribution."""
 
 CHANGE_EVIDENCE = 10.0
-"""Log-likelihood ratio from which a change point counts as one (about 1 in 20,000 by chance)."""
+"""Log-likelihood ratio from which a change point counts as one (below 1 in 1,000 histories by
+chance, measured)."""
 SPLIT_EVIDENCE = 3.5
 """A split this much less likely than the best one may still be the true one."""
 NEARLY = 0.25

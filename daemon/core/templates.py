@@ -61,7 +61,7 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
     used = names_in([t[0] for t in _TOKEN.finditer(template) if t["string"] or t["name"]])
     unknown = sorted(used - set(known))
     try:
-        query = render_query(template, dict.fromkeys([*known, *unknown], "x"), timedelta(minutes=1))
+        query = render_query(template, dict.fromkeys([*names, *unknown], "x"), timedelta(minutes=1))
         promql_parser.parse(query)
         wrong = ""
     except TemplateError as error:

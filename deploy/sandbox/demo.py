@@ -63,7 +63,7 @@ async def perform(folder: Path, teller: Teller, *, kill_at: str, keep: bool) -> 
         teller.facts("The incident", outcome)
         teller.facts("Seconds after the deployment", story.durations())
         OURS.mkdir(exist_ok=True)
-        copy = OURS / f"review-{story.incident}.md"
+        copy = OURS / f"review-{story.timeline.incident}.md"
         shutil.copy(review, copy)
         teller.plain(f"The review of the incident: {shown(copy)}")
         teller.plain(f"The demo took {monotonic() - begin:.0f} s.")

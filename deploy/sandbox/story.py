@@ -7,14 +7,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import aiohttp
-from sandbox import LOOK_EVERY, CommandFailed, NotInTime, Sandbox
+from sandbox import CommandFailed, NotInTime, Sandbox
 from telling import Teller
+from timeline import Entry, Timeline
 
-RULE = "checkout-success-rate"
 ALERT = "CheckoutSuccessRateLow"
 BASELINE_SAMPLES = 25  # one a second
 SUCCESSES = 'http_requests_total{service="shop",route="/checkout",code="200"}'
@@ -22,7 +22,9 @@ FAILURES = 'http_requests_total{service="shop",route="/checkout",code="500"}'
 REACTION_SECONDS = 2.0
 KEYBOARD_SECONDS = 10.0
 
-Entry = dict[str, Any]
+
+class StageMissing(Exception):
+    """A stage of the story did not happen; the text names it."""
 
 
 class Sighting(NamedTuple):
@@ -35,21 +37,13 @@ class Sighting(NamedTuple):
 Check = Callable[[], Awaitable[Sighting | None]]
 
 
-class StageMissing(Exception):
-    """A stage of the story did not happen; the text names it."""
-
-
 class Story:
     """Plays on a sandbox that has started. `kill_at`: an event kind that the daemon dies at."""
 
     def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str = "") -> None:
         self.sandbox = sandbox
         self.teller = teller
-        self.kill_at = kill_at
-        self.killed = False
-        self.incident = ""
-        self.timeline: list[Entry] = []
-        self.told: set[str] = set()
+        self.timeline = Timeline(sandbox, teller, kill_at)
         self.times: list[tuple[str, datetime]] = []
 
     async def play(self) -> Path:
@@ -58,7 +52,10 @@ class Story:
         await self.deployment()
         try:
             async with asyncio.TaskGroup() as beside:
-                tasks = [beside.create_task(self.follow()), beside.create_task(self.answer_phone())]
+                tasks = [
+                    beside.create_task(self.timeline.follow()),
+                    beside.create_task(self.answer_phone()),
+                ]
                 await self.call()
                 await self.recovery()
                 review = await self.ending()
@@ -108,19 +105,29 @@ class Story:
     async def ending(self) -> Path:
         """The review is written, and everything was done exactly once."""
         await self.stage("review written", self.at("ReviewWritten"), 20)
-        path = self.sandbox.folder / str(self.found("ReviewWritten")[0]["event"]["path"])
+        path = self.sandbox.folder / str(self.timeline.found("ReviewWritten")[0]["event"]["path"])
         if not path.is_file():
             raise StageMissing(f"review written: the journal names {path}, which is not there")
-        self.once("rollbacks on the timeline", len(self.found("StepStarted")))
-        switches = [line["release"] for line in self.sandbox.shop_log("switched")]
-        self.once("switches of shop/current after the deployment", len(switches) - 1)
-        if not self.kill_at:  # a restart that a crash interrupted may have to be repeated
-            starts = [line["release"] for line in self.sandbox.shop_log("started")]
-            self.once("restarts of the shop after the deployment", len(starts) - 2)
-        elif not self.killed:
-            raise StageMissing(f"the daemon was to be killed at {self.kill_at}, which never came")
-        self.teller.stage("everything was done exactly once")
+        await self.exactly_once()
         return path
+
+    async def exactly_once(self) -> None:
+        """By the journal and by what was really done to the shop. Raises StageMissing."""
+        chaos = self.timeline.kill_at
+        if chaos and not self.timeline.killed:
+            raise StageMissing(f"the daemon was to be killed at {chaos}, which never came")
+        await self.sandbox.until(
+            "the daemon to be ready", partial(self.sandbox.answers, "stopgap"), 30
+        )
+        await self.timeline.look()
+        self.once("rollbacks on the timeline", len(self.timeline.found("StepStarted")))
+        self.once("reviews on the timeline", len(self.timeline.found("ReviewWritten")))
+        switches = self.sandbox.shop_log("switched")
+        self.once("switches of shop/current after the deployment", len(switches) - 1)
+        if not chaos:  # a restart that a crash interrupted may have to be repeated
+            starts = self.sandbox.shop_log("started")
+            self.once("restarts of the shop after the deployment", len(starts) - 2)
+        self.teller.stage("everything was done exactly once")
 
     def durations(self) -> list[tuple[str, str]]:
         """The stages after the deployment in the order they came, with the seconds after it."""
@@ -130,7 +137,8 @@ class Story:
 
     async def outcome(self) -> list[tuple[str, str]]:
         """What the incident was, in a few facts."""
-        incident = (await self.sandbox.api("GET", f"incidents/{self.incident}"))["incident"]
+        answer = await self.sandbox.api("GET", f"incidents/{self.timeline.incident}")
+        incident = answer["incident"]
         impact = incident["problem"]["impact"]
         return [
             ("problem", incident["statement"]),
@@ -149,23 +157,19 @@ class Story:
                 seen = await self.sandbox.until(name, check, within)
         except NotInTime:
             raise StageMissing(f"{name}: it did not happen within {within:.0f} s") from None
-        self.teller.stage(name if seen.text in self.told else f"{name}: {seen.text}")
+        self.teller.stage(name if self.timeline.tells(seen.text) else f"{name}: {seen.text}")
         self.times.append((name, seen.at))
 
     def at(self, kind: str, fits: Callable[[Entry], bool] = bool) -> Check:
         """A check for an entry of that kind on the timeline."""
 
         async def check() -> Sighting | None:
-            for entry in self.found(kind):
+            for entry in self.timeline.found(kind):
                 if fits(entry["event"]):
                     return Sighting(datetime.fromisoformat(entry["at"]), entry["text"])
             return None
 
         return check
-
-    def found(self, kind: str) -> list[Entry]:
-        """The entries of that kind, oldest first."""
-        return [entry for entry in self.timeline if entry["kind"] == kind]
 
     def once(self, what: str, count: int) -> None:
         """Raises StageMissing unless it was exactly one."""
@@ -198,7 +202,7 @@ class Story:
     async def rang(self) -> Sighting | None:
         """The phone rang for this incident."""
         for page in self.sandbox.pages():
-            if page["incident"] == self.incident:
+            if page["incident"] == self.timeline.incident:
                 text = f"{page['person']} reads “{page['text']}”"
                 return Sighting(datetime.fromisoformat(page["at"]), text)
         return None
@@ -230,42 +234,6 @@ class Story:
 
     # ── beside the stages ────────────────────────────────────────────────────────────────────
 
-    async def follow(self) -> None:
-        """Tell each new entry of the timeline; kill and restart the daemon where that is due."""
-        while True:
-            with suppress(aiohttp.ClientError, TimeoutError):
-                await self.look()
-            kinds = {entry["kind"] for entry in self.timeline}
-            if self.kill_at in kinds and not self.killed:
-                self.killed = True
-                self.sandbox.processes.kill("stopgap")
-                self.teller.scene(
-                    f"the daemon was killed (kill -9) at {self.kill_at}; restarting it"
-                )
-                await self.sandbox.start_daemon()
-            await asyncio.sleep(LOOK_EVERY / 4 if self.kill_at else LOOK_EVERY)
-
-    async def look(self) -> None:
-        """Read the incident once."""
-        if not self.incident:
-            heads = (await self.sandbox.api("GET", "incidents"))["incidents"]
-            self.incident = await self._ours(heads)
-        if self.incident:
-            timeline = (await self.sandbox.api("GET", f"incidents/{self.incident}"))["timeline"]
-            fresh = timeline[len(self.timeline) :]
-            self.timeline = timeline
-            for entry in fresh:
-                self.told.add(entry["text"])
-                at = datetime.fromisoformat(entry["at"])
-                self.teller.entry(at, entry["kind"], entry["by"], entry["text"])
-
-    async def _ours(self, heads: list[dict[str, Any]]) -> str:
-        for head in heads:
-            incident = (await self.sandbox.api("GET", f"incidents/{head['id']}"))["incident"]
-            if incident["rule"] == RULE:
-                return str(incident["id"])
-        return ""
-
     async def answer_phone(self) -> None:
         """Acknowledge as Ada: the person at the keyboard, or else the sandbox's own person."""
         await self.sandbox.until("the phone to ring", self.rang, 120)
@@ -276,7 +244,7 @@ class Story:
             await asyncio.sleep(REACTION_SECONDS)
 
         async def acknowledged() -> bool:
-            await self.sandbox.api("POST", f"incidents/{self.incident}/ack")
+            await self.sandbox.api("POST", f"incidents/{self.timeline.incident}/ack")
             return True
 
         await self.sandbox.until("the acknowledgement to be taken", acknowledged, 60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +42,7 @@ class Sender:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = f"{self.daemon.url}/api/v1/alerts"
-        async with self.http.post(url, data=body, headers=headers) as answer:
+        async with self.http.post(url, data=io.BytesIO(body), headers=headers) as answer:
             if answer.status != 200:
                 assert answer.content_type == "application/problem+json"
             return answer.status, await answer.json(content_type=None)
@@ -108,7 +110,6 @@ async def test_every_minor_of_format_4_is_stored(
         (encoded({**alert(), "startsAt": "yesterday"}), "alerts.0.startsAt"),
         (encoded({**alert(), "labels": {"service": "a", "x": 1}}), "alerts.0.labels.x"),
         (encoded(alert(instance="x" * 20_000)), "instance"),
-        (encoded(alert(), groupLabels={"a": "b" * 20_000}), "groupLabels"),
         (encoded(alert(), truncatedAlerts=-1), "truncatedAlerts"),
     ],
 )
@@ -149,16 +150,17 @@ async def test_a_wrong_token_is_refused(sender: Sender, token: str | None) -> No
 
 
 async def test_the_token_may_come_as_the_password_of_basic_auth(sender: Sender) -> None:
-    auth = aiohttp.BasicAuth("alertmanager", WEBHOOK_TOKEN)
+    credentials = base64.b64encode(f"alertmanager:{WEBHOOK_TOKEN}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
     url = f"{sender.daemon.url}/api/v1/alerts"
-    async with sender.http.post(url, data=encoded(alert("basic")), auth=auth) as answer:
+    async with sender.http.post(url, data=encoded(alert("basic")), headers=headers) as answer:
         assert answer.status == 200
 
 
 @pytest.mark.parametrize(
     "hostile",
     [
-        'quo"ted\'',
+        "quo\"ted'",
         "{{ .Labels }} } {",
         "two\nlines\r\n",
         "$(touch hacked) `touch hacked`; touch hacked",

@@ -1,0 +1,74 @@
+"""The incident's timeline as the daemon tells it; and the daemon's death, where one is ordered."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from sandbox import LOOK_EVERY, Sandbox
+from telling import Teller
+
+RULE = "checkout-success-rate"
+LOOK_CLOSELY_EVERY = 0.001
+
+Entry = dict[str, Any]
+
+
+class Timeline:
+    """Follows the rule's incident. The daemon is killed when an event `kill_at` is seen."""
+
+    def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str) -> None:
+        self.sandbox = sandbox
+        self.teller = teller
+        self.kill_at = kill_at
+        self.killed = False
+        self.incident = ""
+        self.entries: list[Entry] = []
+
+    async def follow(self) -> None:
+        """Tell each new entry; kill and restart the daemon when that is due."""
+        closely = bool(self.kill_at)
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError):  # it may be just being restarted
+                await self.look()
+            if self.kill_at and not self.killed and self.found(self.kill_at):
+                self.killed = True
+                closely = False
+                self.sandbox.processes.kill("stopgap")
+                newest = self.entries[-1]["kind"]
+                self.teller.scene(
+                    f"the daemon was killed (kill -9) at {self.kill_at}, with {newest} as the "
+                    "newest entry; restarting it"
+                )
+                await self.sandbox.start_daemon()
+            await asyncio.sleep(LOOK_CLOSELY_EVERY if closely else LOOK_EVERY)
+
+    async def look(self) -> None:
+        """Read the timeline once."""
+        if not self.incident:
+            self.incident = await self._ours()
+        if self.incident:
+            answer = await self.sandbox.api("GET", f"incidents/{self.incident}")
+            fresh = answer["timeline"][len(self.entries) :]
+            self.entries = answer["timeline"]
+            for entry in fresh:
+                at = datetime.fromisoformat(entry["at"])
+                self.teller.entry(at, entry["kind"], entry["by"], entry["text"])
+
+    async def _ours(self) -> str:
+        for head in (await self.sandbox.api("GET", "incidents"))["incidents"]:
+            incident = (await self.sandbox.api("GET", f"incidents/{head['id']}"))["incident"]
+            if incident["rule"] == RULE:
+                return str(incident["id"])
+        return ""
+
+    def found(self, kind: str) -> list[Entry]:
+        """The entries of that kind, oldest first."""
+        return [entry for entry in self.entries if entry["kind"] == kind]
+
+    def tells(self, text: str) -> bool:
+        """Whether an entry says just that."""
+        return any(entry["text"] == text for entry in self.entries)

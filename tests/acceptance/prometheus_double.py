@@ -1,0 +1,115 @@
+"""A double of Prometheus's HTTP API, small and scripted, for what the real one does too slowly
+or never: services that break at a given second, a known answer time, and every kind of trouble.
+
+It understands the queries of the rules in these tests: `errors_total` and `requests_total` of
+one service over one window, and `max(timestamp(…))`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RATE = 200.0
+SHARE = 0.2
+USUALLY = 0.005
+NEVER = float("inf")
+
+_WINDOW = re.compile(r"\[(\d+)s\]")
+_SERVICE = re.compile(r'service="([^"]*)"')
+
+
+@dataclass
+class Trouble:
+    """A service fails from `begin` to `end`, or until `over` is true when it is asked about."""
+
+    begin: float
+    end: float = NEVER
+    over: Callable[[], bool] = bool
+
+    def within(self, begin: float, end: float) -> float:
+        """How many seconds of that span it failed."""
+        if self.end == NEVER and self.over():
+            self.end = time.time()
+        return max(0.0, min(end, self.end) - max(begin, self.begin))
+
+
+@dataclass
+class PrometheusDouble:
+    """`delay` in seconds is how long each answer takes; `instead` answers in its place."""
+
+    delay: float = 0.0
+    instead: Handler | None = None
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    asked: list[web.Request] = field(default_factory=list)
+    url: str = ""
+
+    def breaks(
+        self, service: str, *, ago: float = 2.0, over: Callable[[], bool] = lambda: False
+    ) -> None:
+        """The service has failed a fifth of its requests for that many seconds."""
+        self.troubles[service] = Trouble(time.time() - ago, over=over)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[PrometheusDouble]:
+        """Listen on a free port of loopback."""
+        application = web.Application(client_max_size=1 << 20)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.url = "http://{}:{}".format(*runner.addresses[0])
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.instead is not None:
+            return await self.instead(request)
+        query = {**request.query, **await request.post()}
+        text = str(query["query"])
+        if request.path.endswith("/query_range"):
+            start, end, step = (float(str(query[name])) for name in ("start", "end", "step"))
+            count = round((end - start) / step)
+            moments = [start + n * step for n in range(count + 1)]
+            values = [[at, str(self._value(text, at))] for at in moments]
+            return web.json_response(matrix({"metric": {}, "values": values}))
+        at = float(str(query["time"]))
+        return web.json_response(vector({"metric": {}, "value": [at, str(self._value(text, at))]}))
+
+    def _value(self, query: str, at: float) -> float:
+        if "timestamp(" in query:
+            return at
+        window, service = _WINDOW.search(query), _SERVICE.search(query)
+        assert window is not None, query
+        assert service is not None, query
+        width = float(window[1])
+        if "errors_total" not in query:
+            return RATE * width
+        trouble = self.troubles.get(service[1])
+        failing = trouble.within(at - width, at) if trouble else 0.0
+        return RATE * (failing * SHARE + (width - failing) * USUALLY)
+
+
+def vector(*series: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The answer to an instant query; `more` are fields such as `warnings`."""
+    data = {"resultType": "vector", "result": list(series)}
+    return {"status": "success", "data": data, **more}
+
+
+def matrix(*series: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The answer to a range query."""
+    return {**vector(*series, **more), "data": {"resultType": "matrix", "result": list(series)}}

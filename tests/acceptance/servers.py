@@ -1,0 +1,83 @@
+"""Real servers for a test, by the sandbox's own way of starting and stopping processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from tests.acceptance.running import TREE
+from tests.acceptance.waiting import wait_until
+
+
+def _sandbox_module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TREE / "deploy/sandbox" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+processes = _sandbox_module("processes")
+
+
+@contextmanager
+def alertmanager(folder: Path, config: str) -> Iterator[str]:
+    """A real Alertmanager with that configuration; its address."""
+    (port,) = processes.free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "alertmanager.yml").write_text(config)
+    running = processes.Processes(folder)
+    program = processes.program("ALERTMANAGER_BIN", "prometheus-alertmanager", "alertmanager")
+    argv = [
+        program,
+        "--config.file=alertmanager.yml",
+        "--storage.path=data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        running.start("alertmanager", argv, {})
+        wait_until("Alertmanager to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
+        yield url
+    finally:
+        running.stop()
+
+
+@contextmanager
+def prometheus(folder: Path, config: str) -> Iterator[str]:
+    """A real Prometheus with that configuration; its address."""
+    (port,) = processes.free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
+    running = processes.Processes(folder)
+    argv = [
+        processes.program("PROMETHEUS_BIN", "prometheus"),
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        running.start("prometheus", argv, {})
+        wait_until("Prometheus to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
+        yield url
+    finally:
+        running.stop()
+
+
+def _answers(url: str, running: ModuleType) -> bool:
+    running.check()
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,153 @@
+"""The command line as a person meets it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from daemon.cli import stopgap as command_line
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = """
+commands:
+  allow:
+    - [./shopctl, restart]
+    - [./shopctl, feature, loyalty, "off"]
+"""
+
+
+def stopgap(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("STOPGAP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "daemon", *arguments],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder as an operator has it: settings, and the shipped rules."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    (tmp_path / "stopgap.yaml").write_text(ALLOWED)
+    return tmp_path
+
+
+def test_the_shipped_rules_have_no_mistake() -> None:
+    ended = stopgap(ROOT, "check", "rules/")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "2 rules, no mistake" in ended.stdout
+
+
+def test_a_broken_copy_shows_every_mistake_with_its_line(home: Path) -> None:
+    rule = home / "rules/checkout.yaml"
+    text = rule.read_text()
+    for right, wrong in {
+        'code=~"5.."}[$window]))': 'code=~"5.."}[$window])',
+        "action: run_command": "action: run_comand",
+        "team: shop": "team: shoop",
+        "hold: 8s": "hold: soon",
+        "baseline: 5m": "basline: 5m",
+        "directory: shop\n      restart": "directory: ../shop\n      restart",
+    }.items():
+        assert right in text, right
+        text = text.replace(right, wrong, 1)
+    rule.write_text(text)
+    roster = home / "rules/roster.yaml"
+    roster.write_text(roster.read_text().replace("notify: [ada]", "notify: [adda]", 1))
+    ended = stopgap(home, "check", "--json")
+    assert ended.returncode == 1
+    found = json.loads(ended.stdout)["mistakes"]
+    lines = text.splitlines()
+    told = {(Path(m["file"]).name, m["place"]): m for m in found}
+    for place, needle in {
+        "problem.bad": "bad: sum",
+        "recover.1.action": "run_comand",
+        "team": "team: shoop",
+        "verify.hold": "hold: soon",
+        "problem.basline": "basline",
+        "recover.0.with.directory": "../shop",
+    }.items():
+        mistake = told.pop(("checkout.yaml", place))
+        assert needle in lines[mistake["line"] - 1], place
+    assert "adda" in told.pop(("roster.yaml", "policies.shop.tiers.0.notify"))["text"]
+    assert told == {}
+
+
+def test_the_schema_describes_a_rule(tmp_path: Path) -> None:
+    ended = stopgap(tmp_path, "check", "--schema")
+    schema = json.loads(ended.stdout)
+    assert ended.returncode == 0
+    rule = yaml.safe_load((ROOT / "rules/checkout.yaml").read_text())
+    assert set(rule) <= set(schema["properties"])
+    assert "with" in schema["$defs"]["StepSpec"]["properties"]
+
+
+def test_an_approval_is_bound_to_the_content(home: Path) -> None:
+    given = stopgap(home, "approve", "checkout-success-rate", "--by", "ada", "--days", "30")
+    assert (given.returncode, given.stderr) == (0, "")
+    assert "step 1 (release_rollback): pre-approved by ada" in stopgap(home, "check").stdout
+    rule = home / "rules/checkout.yaml"
+    rule.write_text(rule.read_text().replace("within: 1m", "within: 2m"))
+    assert "it was changed after ada approved it" in stopgap(home, "check").stdout
+    again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo")
+    assert again.returncode == 0
+    assert "pre-approved by bo" in stopgap(home, "check").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["approve", "nothing", "--by", "ada"], "which rule is 'nothing'? Known: checkout"),
+        (["approve", "checkout-success-rate", "--by", "eve"], "'eve' is not in the roster"),
+        (["approve", "checkout-success-rate", "--by", "ada", "--step", "9"], "no step 9"),
+        (["check", "nowhere"], "there is no such file or folder"),
+        (["check", "--config", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["audit", "verify"], "there is no journal at"),
+        (["ack", "x"], "who are you?"),
+        (["ack", "x", "--token-file", "nowhere"], "cannot read the token in nowhere"),
+    ],
+)
+def test_what_is_wrong_is_said_with_exit_code_1(
+    home: Path, arguments: list[str], told: str
+) -> None:
+    ended = stopgap(home, *arguments)
+    assert ended.returncode == 1
+    assert told in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_no_daemon_is_said_with_the_mend(home: Path) -> None:
+    ended = stopgap(home, "incidents", "--url", "http://127.0.0.1:1", STOPGAP_TOKEN="hunter2")
+    assert ended.returncode == 1
+    assert "no answer from the daemon at http://127.0.0.1:1" in ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["ack"], ["step", "x", "1", "maybe"]])
+def test_wrong_usage_is_exit_code_2(home: Path, arguments: list[str]) -> None:
+    assert stopgap(home, *arguments).returncode == 2
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    runner = CliRunner()
+    listed = runner.invoke(command_line, ["--help"]).output.partition("Commands:")[2]
+    commands = [line.split()[0] for line in listed.splitlines() if line.strip()]
+    assert {"run", "check", "approve", "ack", "freeze"} <= set(commands)
+    for command in commands:
+        told = runner.invoke(command_line, [command, "--help"])
+        assert told.exit_code == 0
+        assert "Example: stopgap" in told.output or command == "audit"
