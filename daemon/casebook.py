@@ -78,6 +78,7 @@ class Casebook:
 
         Raises ClaimRefused, Temporary, UnknownIncident.
         """
+        await self.load(incident)  # an unknown one leaves no lock behind
         async with self._locks.setdefault(incident, asyncio.Lock()):
             return await self._record(incident, change, by, claim, release)
 

@@ -105,39 +105,40 @@ class Conductor:
         # An incident that opens during the start is among the open heads and in the queue.
         if incident not in self._conducted:
             self._conducted.add(incident)
-            group.create_task(self._keep_conducting(incident), name=f"conduct-{incident}")
-
-    async def _keep_conducting(self, incident: str) -> None:
-        """Conduct to the end. A defect met in one incident must not end the others."""
-        while True:
-            try:
-                await self._conduct(incident)
-            except Exception:
-                log.exception("conducting crashed; it begins anew", incident=incident)
-                await asyncio.sleep((5 * RETRY).total_seconds())
-            else:
-                self._conducted.discard(incident)
-                return
+            group.create_task(self._conduct(incident), name=f"conduct-{incident}")
 
     async def _conduct(self, incident: str) -> None:
-        bell = self._book.bell(incident)
         flight = _Flight()
         async with asyncio.TaskGroup() as effects:
-            while True:
-                bell.clear()
-                try:
-                    decision = await self._decide(incident)
-                except Temporary as error:
-                    log.error("the store fails; trying again", incident=incident, error=str(error))
-                    decision = Decision(wake_at=self._book.clock() + RETRY)
-                if decision is None:
-                    continue
-                wake_at = self._launch(incident, decision, flight, effects)
-                over = not decision.effects and decision.wake_at is None and not flight.tasks
-                if over and (await self._book.load(incident)).closed is not None:
-                    break
-                await self._sleep(incident, bell, wake_at)
+            while not await self._turn(incident, flight, effects):
+                pass
+        self._conducted.discard(incident)
         self._book.forget(incident)
+
+    async def _turn(self, incident: str, flight: _Flight, effects: asyncio.TaskGroup) -> bool:
+        """Decide, start what was decided, sleep until it must be looked at again; True when it
+        is over. A defect met here ends neither this incident nor the others.
+        """
+        bell = self._book.bell(incident)
+        bell.clear()
+        try:
+            decision = await self._decide(incident)
+            if decision is None:
+                return False
+            wake_at = self._launch(incident, decision, flight, effects)
+            current = await self._book.load(incident)
+            if current.closed is not None and not decision.effects and not flight.tasks:
+                return True
+            if wake_at is not None and not bell.is_set():
+                await self._book.note_wake(current, wake_at)
+        except Temporary as error:
+            log.error("the store fails; trying again", incident=incident, error=str(error))
+            wake_at = self._book.clock() + RETRY
+        except Exception:
+            log.exception("deciding crashed; trying again", incident=incident)
+            wake_at = self._book.clock() + 5 * RETRY
+        await self._sleep(bell, wake_at)
+        return False
 
     async def _decide(self, incident: str) -> Decision | None:
         """Decide once; None if facts were recorded, so that the decision must be made anew."""
@@ -187,10 +188,10 @@ class Conductor:
         return min(wakes, default=None)
 
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
-        """One effect. This is the one place that catches broadly: no incident may die of it."""
+        """One effect, which must not end the others when it fails."""
         bound = log.bind(incident=incident, effect=type(effect).__name__)
-        before = (await self._book.load(incident)).seq
         try:
+            before = (await self._book.load(incident)).seq
             await self._effect(incident, effect)
             if (await self._book.load(incident)).seq == before:
                 # It changed nothing, so it would be decided again at once, and again.
@@ -265,12 +266,7 @@ class Conductor:
             raise Temporary(f"the rule {incident.rule!r} is no longer there")
         return rule
 
-    async def _sleep(self, incident: str, bell: asyncio.Event, wake_at: datetime | None) -> None:
-        if wake_at is not None and not bell.is_set():
-            try:
-                await self._book.note_wake(await self._book.load(incident), wake_at)
-            except Temporary as error:
-                log.error("the store fails", incident=incident, error=str(error))
+    async def _sleep(self, bell: asyncio.Event, wake_at: datetime | None) -> None:
         seconds = None if wake_at is None else (wake_at - self._book.clock()).total_seconds()
         try:
             async with asyncio.timeout(seconds):

@@ -65,9 +65,11 @@ def wilson(bad: float, total: float, z: float = Z99) -> Interval:
     return Interval(share, max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
 
 
-def difference(bad: float, total: float, base_bad: float, base_total: float) -> Interval:
+def difference(
+    bad: float, total: float, base_bad: float, base_total: float, z: float = Z99
+) -> Interval:
     """How much greater bad/total is than base_bad/base_total, with Newcombe's interval."""
-    now, base = wilson(bad, total), wilson(base_bad, base_total)
+    now, base = wilson(bad, total, z), wilson(base_bad, base_total, z)
     gap = now.estimate - base.estimate
     below = math.hypot(now.estimate - now.low, base.high - base.estimate)
     above = math.hypot(now.high - now.estimate, base.estimate - base.low)

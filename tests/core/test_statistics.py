@@ -1,0 +1,305 @@
+"""The statistics, against published values, brute force, and seeded chance."""
+
+from __future__ import annotations
+
+import math
+import random
+from statistics import median
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from daemon.core.statistics import (
+    Bin,
+    Interval,
+    change_point,
+    difference,
+    run_above,
+    shift,
+    wilson,
+)
+from tests.core.build import poisson
+
+totals = st.floats(min_value=1, max_value=1e6)
+parts = st.floats(min_value=0, max_value=1)
+
+Z95 = 1.959964
+Z99 = 2.5758293035489004
+
+
+def near(interval: Interval, low: float, high: float, places: float) -> bool:
+    return interval.low == pytest.approx(low, abs=places) and interval.high == pytest.approx(
+        high, abs=places
+    )
+
+
+# ── one share, and the difference of two ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "low", "high"),
+    [
+        # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_intervals(
+    bad: float, total: float, low: float, high: float
+) -> None:
+    assert near(wilson(bad, total, Z95), low, high, 5e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "base_bad", "base_total", "low", "high"),
+    [
+        # Newcombe (1998), "Interval estimation for the difference between independent
+        # proportions", table II, method 10.
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1.0),
+        (10, 10, 0, 10, 0.6075, 1.0),
+    ],
+)
+def test_the_difference_has_newcombes_published_interval(
+    bad: float, total: float, base_bad: float, base_total: float, low: float, high: float
+) -> None:
+    assert near(difference(bad, total, base_bad, base_total, Z95), low, high, 5e-5)
+
+
+@given(parts, totals, parts, totals)
+def test_the_interval_is_of_99_percent_if_nothing_else_is_said(
+    part: float, total: float, base_part: float, base: float
+) -> None:
+    counted = (part * total, total, base_part * base, base)
+    assert difference(*counted) == difference(*counted, Z99)
+    assert difference(*counted).low <= difference(*counted, Z95).low
+
+
+@given(parts, totals, st.floats(min_value=0.5, max_value=5))
+def test_an_interval_of_a_share_holds_the_share_within_0_and_1(
+    part: float, total: float, z: float
+) -> None:
+    found = wilson(part * total, total, z)
+    assert 0 <= found.low <= found.estimate + 1e-9
+    assert found.estimate - 1e-9 <= found.high <= 1
+
+
+@given(parts, totals, st.floats(min_value=1.5, max_value=100))
+def test_an_interval_shrinks_with_more_events(part: float, total: float, more: float) -> None:
+    few, many = wilson(part * total, total), wilson(part * total * more, total * more)
+    assert many.high - many.low < few.high - few.low
+
+
+@given(parts, totals, parts, totals)
+def test_a_difference_holds_its_estimate_and_is_antisymmetric(
+    part: float, total: float, base_part: float, base: float
+) -> None:
+    there = difference(part * total, total, base_part * base, base)
+    back = difference(base_part * base, base, part * total, total)
+    assert there.low <= there.estimate <= there.high
+    assert there.low >= -1 - 1e-9
+    assert there.high <= 1 + 1e-9
+    assert there.estimate == pytest.approx(-back.estimate, abs=1e-12)
+    assert there.low == pytest.approx(-back.high, abs=1e-12)
+    assert there.high == pytest.approx(-back.low, abs=1e-12)
+
+
+def test_a_99_percent_interval_of_a_difference_covers_the_truth_99_times_in_100() -> None:
+    chance, missed, runs = random.Random(7), 0, 3000  # noqa: S311 - a simulation
+    for _ in range(runs):
+        now = sum(chance.random() < 0.05 for _ in range(60))
+        base = sum(chance.random() < 0.02 for _ in range(200))
+        gap = difference(now, 60, base, 200)
+        missed += not gap.low <= 0.03 <= gap.high
+    assert missed / runs < 0.02
+
+
+# ── the shift of samples ─────────────────────────────────────────────────────────────────────
+
+samples = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=25)
+
+
+@given(samples, samples)
+def test_a_shift_is_the_median_of_all_pairwise_gaps(now: list[float], base: list[float]) -> None:
+    found = shift(now, base)
+    assert found.estimate == median(n - b for n in now for b in base)
+    assert found.low <= found.estimate <= found.high
+
+
+@given(samples, samples)
+def test_the_interval_of_a_shift_inverts_the_rank_test(now: list[float], base: list[float]) -> None:
+    """A shift lies in the interval exactly if moving `now` back by it leaves U near its mean."""
+    n, m = len(now), len(base)
+    spread = Z99 * math.sqrt(n * m * (n + m + 1) / 12)
+    found = shift(now, base)
+    if not math.isfinite(found.low):
+        assert n * m / 2 - spread < 1
+        return
+    gaps = sorted(a - b for a in now for b in base)
+    below = sum(gap < found.low for gap in gaps)
+    assert below <= n * m / 2 - spread
+    assert sum(gap <= found.low for gap in gaps) >= math.floor(n * m / 2 - spread)
+    assert sum(gap > found.high for gap in gaps) <= n * m / 2 - spread
+
+
+@given(samples, samples, st.integers(-1000, 1000))
+def test_a_shift_follows_what_is_added(now: list[float], base: list[float], more: int) -> None:
+    moved = shift([n + more for n in now], base)
+    assert moved.estimate == pytest.approx(shift(now, base).estimate + more, abs=1e-4)
+
+
+@given(samples, samples)
+def test_a_shift_is_antisymmetric(now: list[float], base: list[float]) -> None:
+    assume(len(now) > 1)
+    there, back = shift(now, base), shift(base, now)
+    assert there.estimate == pytest.approx(-back.estimate)
+    assert there.low == pytest.approx(-back.high)
+
+
+def test_a_shift_of_too_few_samples_is_unbounded() -> None:
+    found = shift([5.0, 6.0], [1.0, 1.1, 0.9])
+    assert found.estimate == pytest.approx(4.5, abs=0.11)
+    assert (found.low, found.high) == (-math.inf, math.inf)
+
+
+def test_long_inputs_are_thinned_without_changing_the_answer_much() -> None:
+    chance = random.Random(3)  # noqa: S311 - a simulation
+    now = [chance.gauss(12, 1) for _ in range(2000)]
+    base = [chance.gauss(10, 1) for _ in range(1500)]
+    found = shift(now, base)
+    assert found.estimate == pytest.approx(2, abs=0.2)
+    assert found.low < 2 < found.high
+
+
+# ── the change point ─────────────────────────────────────────────────────────────────────────
+
+
+def bins(seed: int, *regimes: tuple[int, float], events: float = 100.0) -> list[Bin]:
+    """Poisson bins of a minute: (how many, share of bad events) in order."""
+    chance = random.Random(seed)  # noqa: S311 - a simulation
+    found = []
+    for count, share in regimes:
+        for _ in range(count):
+            bad = poisson(chance, events * share)
+            good = poisson(chance, events * (1 - share))
+            found.append(Bin(60.0 * len(found), bad, bad + good))
+    return found
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 20, 40])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_true_split_is_found(after: int, seed: int) -> None:
+    split = change_point(bins(seed, (45 - after, 0.005), (after, 0.3)))
+    assert split is not None
+    assert (split.begin, split.index) == (0, 45 - after)
+    assert (split.first, split.last) == (45 - after, 45 - after)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_faint_change_is_found_with_honest_bounds(seed: int) -> None:
+    split = change_point(bins(seed, (35, 0.005), (10, 0.06)))
+    assert split is not None
+    assert split.first <= split.index <= split.last
+    assert split.first - 1 <= 35 <= split.last + 1
+
+
+def test_bounds_are_wider_where_the_evidence_is_weaker() -> None:
+    def width(share: float) -> int:
+        found = [change_point(bins(s, (35, 0.005), (10, share))) for s in range(40)]
+        return sum(f.last - f.first for f in found if f)
+
+    assert width(0.06) > width(0.12) > width(0.5)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
+@pytest.mark.parametrize("events", [10.0, 100.0])
+def test_noise_has_no_change_point(share: float, events: float) -> None:
+    """Fewer than 1 in 200 seeded histories of 46 bins; measured: about 1 in 5,000."""
+    runs = 250
+    found = sum(change_point(bins(s, (46, share), events=events)) is not None for s in range(runs))
+    assert found <= runs // 200
+
+
+def test_an_improvement_is_no_change_point() -> None:
+    assert all(change_point(bins(s, (20, 0.2), (25, 0.01))) is None for s in range(20))
+
+
+def test_a_spike_that_is_over_is_no_change_point() -> None:
+    assert all(change_point(bins(s, (20, 0.01), (5, 0.4), (20, 0.01))) is None for s in range(20))
+
+
+@pytest.mark.parametrize("earlier", [0.03, 0.2, 0.9])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_present_regime_is_found_behind_an_earlier_incident(earlier: float, seed: int) -> None:
+    split = change_point(
+        bins(seed, (10, 0.005), (10, earlier), (15, 0.005), (10, 0.15), events=300)
+    )
+    assert split is not None
+    assert split.index == 35
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_problem_that_wavers_began_with_its_first_bad_bin(seed: int) -> None:
+    """Failing less for a while is no return to normal."""
+    split = change_point(bins(seed, (30, 0.005), (5, 0.4), (5, 0.2), (5, 0.5), events=300))
+    assert split is not None
+    assert split.index == 30
+
+
+def test_a_gap_in_traffic_is_no_change() -> None:
+    quiet = [Bin(60.0 * n, 0, 0) for n in range(20)]
+    assert change_point(quiet) is None
+    assert change_point([*quiet, *bins(1, (20, 0.01))]) is None
+    split = change_point([*quiet, *bins(1, (20, 0.01), (10, 0.5))])
+    assert split is not None
+    assert split.index == 40
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_short_a_history_has_no_change_point(count: int) -> None:
+    assert change_point([Bin(60.0, 5, 10)] * count) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1e4)).map(lambda t: Bin(0.0, t[0] * t[1], t[1])),
+        max_size=40,
+    )
+)
+def test_a_change_point_lies_within_its_history(history: list[Bin]) -> None:
+    split = change_point(history)
+    if split is not None:
+        assert 0 <= split.begin < split.index < len(history)
+        assert split.begin < split.first <= split.index <= split.last < len(history)
+
+
+# ── the run that lasts until now ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("values", "begin"),
+    [
+        ([], None),
+        ([1, 1, 1], None),
+        ([1, 1, 9], 2),
+        ([1, 9, 9], 1),
+        ([9, 9, 9], 0),
+        ([1, 9, 1, 9, 9], 1),  # one sample below does not break the run
+        ([9, 1, 1, 9, 9], 3),  # two do
+        ([9, 9, 9, 1], None),  # it must last until now
+        ([9, 9, 9, 1, 1], None),
+        ([5, 5], None),  # the threshold itself is not over it
+    ],
+)
+def test_a_run_lasts_until_now_and_forgives_one_sample(
+    values: list[float], begin: int | None
+) -> None:
+    assert run_above(values, 5) == begin
