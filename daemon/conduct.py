@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
+NOTED = timedelta(seconds=5)
+"""A shorter sleep is not worth a write; until then the head says that a decision is due."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Conductor:
             current = await self._book.load(incident)
             if current.closed is not None and not decision.effects and not flight.tasks:
                 return True
-            if wake_at is not None and not bell.is_set():
+            if wake_at is not None and wake_at - self._book.clock() >= NOTED and not bell.is_set():
                 await self._book.note_wake(current, wake_at)
         except Temporary as error:
             log.error("the store fails; trying again", incident=incident, error=str(error))

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 BATCH = 200
 RETRY_SECONDS = 1.0
+MAX_YIELD_SECONDS = 0.25
 FORGET_EVERY = timedelta(minutes=10)
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -66,7 +67,10 @@ class Intake:
         self._source = source
         self._remember = remember
         self._arrived = asyncio.Event()
+        # What was received by this process and not worked off yet, to spare parsing it again.
+        self._parsed: dict[str, Delivery] = {}
         self._forget_at: datetime | None = None
+        self._began = 0.0
 
     async def receive(self, body: bytes) -> tuple[Delivery, bool]:
         """Store a webhook's body durably; False if this content was stored before.
@@ -75,8 +79,11 @@ class Intake:
         stored now.
         """
         delivery = parse_delivery(body)
-        new = await self._inbox.put(delivery.identity, body, self._book.clock())
-        self._arrived.set()
+        identity = delivery.identity
+        new = await self._inbox.put(identity, body, self._book.clock())
+        if new:
+            self._parsed[identity] = delivery
+            self._arrived.set()
         return delivery, new
 
     async def run(self) -> None:
@@ -86,7 +93,7 @@ class Intake:
                 self._arrived.clear()
                 try:
                     while await self._work(completions):
-                        pass
+                        await self._yield_store()
                     await self._forget_old()
                 except Temporary as error:
                     log.error("the inbox cannot be worked off; trying again", error=str(error))
@@ -99,11 +106,20 @@ class Intake:
                     continue
                 await self._arrived.wait()
 
+    async def _yield_store(self) -> None:
+        """In a storm, leave the store to the webhooks for as long as it was used here."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(min(loop.time() - self._began, MAX_YIELD_SECONDS))
+
     async def _work(self, completions: asyncio.TaskGroup) -> bool:
+        self._began = asyncio.get_running_loop().time()
         waiting = await self._inbox.pending(BATCH)
         if not waiting:
             return False
-        deliveries = [parse_delivery(body) for _, body in waiting]
+        deliveries = [
+            self._parsed.pop(name) if name in self._parsed else parse_delivery(body)
+            for name, body in waiting
+        ]
         known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, _Concern] = {}

@@ -31,7 +31,6 @@ class Watcher:
         self._book = book
         self._rules = rules
         self._make = make
-        self._live: dict[str, tuple[str, object]] = {}
 
     async def run(self) -> None:
         """Look at everything again and again, until cancelled."""
@@ -54,13 +53,14 @@ class Watcher:
             if seen is None:
                 continue
             known = await self._book.journal.changes(seen.subject)
-            if self._live.get(seen.subject) != (seen.item, seen.at):
-                self._live[seen.subject] = (seen.item, seen.at)
-                if not known or known[-1].item != seen.item:
-                    previous = known[-1].item if known else ""
-                    seen = seen.model_copy(update={"previous": previous})
-                    await self._book.journal.saw_change(seen)
-                    log.info("change seen", subject=seen.subject, item=seen.item)
-                    known.append(seen)
+            # Two looks may meet here. Each saves what its own reading did not hold, which is
+            # harmless twice, and returns it; only so none of them misses a change.
+            noted = any((c.item, c.at) == (seen.item, seen.at) for c in known)
+            if not noted and (not known or known[-1].item != seen.item):
+                previous = known[-1].item if known else ""
+                seen = seen.model_copy(update={"previous": previous})
+                await self._book.journal.saw_change(seen)
+                log.info("change seen", subject=seen.subject, item=seen.item)
+                known.append(seen)
             found += known
         return sorted(found, key=lambda change: change.at)

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
+from yarl import URL
 
 from daemon.core.alerts import Alert
 from daemon.core.outcome import Permanent, Temporary
@@ -18,6 +19,7 @@ class Alertmanager:
     def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
         self._session = session
         self._url = url.rstrip("/")
+        self._shown = URL(self._url).with_user(None)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
@@ -36,12 +38,16 @@ class Alertmanager:
                 if answer.status != 200:
                     raise Permanent(f"Alertmanager answered {answer.status}")
                 return [_alert(item) for item in await answer.json()]
+        except aiohttp.ContentTypeError:
+            raise Permanent(
+                f"the answer of {self._shown} is not JSON; is that an Alertmanager?"
+            ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Temporary(
-                f"Alertmanager at {self._url} cannot be reached ({type(error).__name__})"
+                f"Alertmanager at {self._shown} cannot be reached ({type(error).__name__})"
             ) from None
         except (ValidationError, ValueError, KeyError, TypeError):
-            raise Permanent(f"the answer of {self._url} is not Alertmanager's format") from None
+            raise Permanent(f"the answer of {self._shown} is not Alertmanager's format") from None
 
 
 def _quoted(value: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
@@ -44,6 +45,8 @@ class Prometheus:
         self, url: str, timeout: float, concurrency: int, bearer_token: str | None = None
     ) -> None:
         self._url = url.rstrip("/")
+        self._shown = _without_credentials(self._url)
+        self._secrets = [bearer_token] if bearer_token else []
         self._timeout = timeout
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
         self._warnings = threading.local()
@@ -84,25 +87,32 @@ class Prometheus:
             raise TimeoutError from None
         except requests.RequestException as error:
             why = type(error).__name__
-            raise Temporary(f"Prometheus at {self._url} cannot be reached ({why})") from None
+            raise Temporary(f"Prometheus at {self._shown} cannot be reached ({why})") from None
         except PrometheusApiClientException as error:
-            raise _refused(str(error), self._url) from None
+            raise _refused(self._clean(str(error)), self._shown) from None
         try:
             return Answer(query, _all_series(result), warnings)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Permanent(
-                f"the answer of {self._url} is not Prometheus's format; is the address right?"
+                f"the answer of {self._shown} is not Prometheus's format; is the address right?"
             ) from None
 
     def _call(self, call: Callable[[], Any]) -> tuple[Any, tuple[str, ...]]:
         self._warnings.found = ()
         try:
             return call(), self._warnings.found
-        except (KeyError, ValueError) as error:
-            if isinstance(error, requests.RequestException):
+        except (KeyError, TypeError, ValueError) as error:
+            other = isinstance(error, requests.RequestException)
+            if other and not isinstance(error, requests.JSONDecodeError):
                 raise
-            # The library reads data.result without looking.
+            # The library reads the JSON, and data.result in it, without looking.
             return None, ()
+
+    def _clean(self, text: str) -> str:
+        """What a server answered, without our secrets: a proxy may echo what it was sent."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text
 
     def _keep_warnings(self, response: requests.Response, **_: object) -> None:
         if b'"warnings"' in response.content:
@@ -110,7 +120,14 @@ class Prometheus:
                 found = response.json().get("warnings") or ()
             except (ValueError, AttributeError):
                 found = ()
+            found = found if isinstance(found, list) else [found]
             self._warnings.found = tuple(str(warning) for warning in found)
+
+
+def _without_credentials(url: str) -> str:
+    """The URL for a sentence: `https://user:password@host` as `https://host`."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _all_series(result: Any) -> list[Series]:

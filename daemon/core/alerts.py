@@ -13,9 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from daemon.core.units import Moment
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
@@ -39,8 +37,8 @@ class Alert(_Wire):
     status: Literal["firing", "resolved"]
     labels: Labels
     annotations: Labels = Field(default_factory=dict)
-    starts_at: Moment = Field(alias="startsAt")
-    ends_at: Moment = Field(default=NEVER, alias="endsAt")
+    starts_at: AwareDatetime = Field(alias="startsAt")
+    ends_at: AwareDatetime = Field(default=NEVER, alias="endsAt")
     generator_url: str = Field(default="", alias="generatorURL")
     fingerprint: str = ""
 
@@ -72,13 +70,9 @@ class Delivery(_Wire):
     @property
     def identity(self) -> str:
         """The content hash by which duplicates are known; hex SHA-256."""
-        members = sorted(
-            (a.identity, a.status, a.starts_at.timestamp(), a.ends_at.timestamp())
-            for a in self.alerts
-        )
-        return hashlib.sha256(
-            _canonical([self.receiver, self.group_key, self.truncated_alerts, members])
-        ).hexdigest()
+        members = sorted(f"{a.identity} {a.status} {a.starts_at} {a.ends_at}" for a in self.alerts)
+        head = _canonical([self.receiver, self.group_key, self.truncated_alerts])
+        return hashlib.sha256(head + "\n".join(members).encode()).hexdigest()
 
 
 def parse_delivery(body: bytes) -> Delivery:

@@ -23,7 +23,9 @@ from daemon.core.statistics import (
     Bin,
     Interval,
     change_point,
+    counted,
     difference,
+    regimes,
     run_above,
     shift,
     wilson,
@@ -344,8 +346,10 @@ def _value_onset(
     values = [sign * value for _, value in history]
     begin = None
     if len(values) >= MIN_BASELINE_SAMPLES:
-        usual = quantiles(values, n=4)[0]  # the trouble may be most of the look-back
-        recent = median(values[-3:])
+        usual, recent = median(values), median(values[-3:])
+        least, quarter = quantiles(values, n=20)[0], quantiles(values, n=4)[0]
+        if recent - quarter > 3 * (quarter - least):
+            usual = quarter  # far from the better quarter: the trouble may be most of the values
         if recent > usual:
             begin = run_above(values, usual + (recent - usual) / 2)
     if begin is None or begin == 0:
@@ -366,31 +370,36 @@ def _counts_baseline(
 ) -> Baseline:
     until = onset.baseline_until.timestamp()
     usable = disjoint([b for b in history if b.end <= until], width)
-    counted: Sequence[Bin] = [b for b in usable if b.total > 0]
-    if not counted:
+    busy: Sequence[Bin] = [b for b in usable if b.total > 0]
+    if not busy:
         raise Unmeasurable("no_data", "no_baseline", _no_baseline(0, "bins"))
-    counted = _without_earlier_trouble(spec, counted)
-    bad, total = sum(b.bad for b in counted), sum(b.total for b in counted)
+    busy = _without_earlier_trouble(spec, busy)
+    bad, total = counted(busy)
     if total < max(MIN_BASELINE_EVENTS, spec.confirm.traffic):
         raise Unmeasurable(
             "insufficient_traffic",
             "baseline_too_thin",
             f"only {total:.0f} events before the onset: too few to say what is normal",
         )
-    begin = datetime.fromtimestamp(counted[0].end, UTC) - width
-    traffic = total / (len(counted) * (width / MINUTE))
+    begin = datetime.fromtimestamp(busy[0].end, UTC) - width
+    traffic = total / (len(busy) * (width / MINUTE))
     return Baseline(begin=begin, until=onset.baseline_until, bad=bad, total=total, traffic=traffic)
 
 
-def _without_earlier_trouble(spec: ProblemSpec, counted: Sequence[Bin]) -> Sequence[Bin]:
-    """Leave out bins of an earlier incident: surely worse than the median bin by the threshold.
+def _without_earlier_trouble(spec: ProblemSpec, bins: Sequence[Bin]) -> Sequence[Bin]:
+    """Leave out an earlier incident: regimes surely worse than the longest by the threshold.
 
+    Whole regimes, not single bins: where failures are rare, the bins that hold one are normal.
     If that is more than half of them, the trouble is what is normal, and all are kept.
     """
-    usual = median(b.bad / b.total for b in counted)
-    limit = usual + (spec.confirm.drop or 0.0)
-    kept = [b for b in counted if wilson(b.bad, b.total).low <= limit]
-    return kept if 2 * len(kept) > len(counted) else counted
+    parts = regimes(bins)
+    usual = counted(max(parts, key=len))
+    kept: list[Bin] = []
+    for part in parts:
+        gap = difference(*counted(part), *usual)
+        if gap.low <= 0 or gap.estimate < (spec.confirm.drop or 0.0):
+            kept += part
+    return kept if 2 * len(kept) > len(bins) else bins
 
 
 def _without_earlier_run(spec: ProblemSpec, base: list[float], sign: float) -> list[float]:

@@ -98,19 +98,30 @@ def change_point(bins: Sequence[Bin]) -> Split | None:
     ratio). The present one reaches back to the last that was as good as the best, or nearly: an
     earlier incident that is over is not part of it.
     """
-    edges = [0, *_edges(bins, 0), len(bins)]
-    regimes = [_counted(bins[a:b]) for a, b in pairwise(edges)]
-    best = min(regimes, key=lambda regime: regime[0] / regime[1] if regime[1] > 0 else 1.0)
-    first = len(regimes)
-    while first > 0 and _clearly_worse(regimes[first - 1], best, regimes[-1]):
+    parts = regimes(bins)
+    counts = [counted(part) for part in parts]
+    best = min(counts, key=lambda count: count[0] / count[1] if count[1] > 0 else 1.0)
+    first = len(parts)
+    while first > 0 and _clearly_worse(counts[first - 1], best, counts[-1]):
         first -= 1
-    if first in {0, len(regimes)}:
+    if first in {0, len(parts)}:
         return None
-    begin, end = edges[first - 1], edges[first + 1]
+    begin = sum(len(part) for part in parts[: first - 1])
+    end = begin + len(parts[first - 1]) + len(parts[first])
     gains = _gains(bins[begin:end])
     greatest = max(gains)
     near = [i for i, gain in enumerate(gains, begin + 1) if gain > greatest - SPLIT_EVIDENCE]
     return Split(begin, begin + 1 + gains.index(greatest), near[0], near[-1])
+
+
+def regimes(bins: Sequence[Bin]) -> list[Sequence[Bin]]:
+    """The bins parted where their share of bad events surely changes, oldest first."""
+    return [bins[a:b] for a, b in pairwise([0, *_edges(bins, 0), len(bins)])]
+
+
+def counted(bins: Sequence[Bin]) -> tuple[float, float]:
+    """(bad, total) of all the bins together."""
+    return sum(b.bad for b in bins), sum(b.total for b in bins)
 
 
 def run_above(samples: Sequence[float], threshold: float) -> int | None:
@@ -161,10 +172,6 @@ def _gains(bins: Sequence[Bin]) -> list[float]:
         _log_likelihood(bad, total) + _log_likelihood(bads[-1] - bad, totals[-1] - total) - whole
         for bad, total in zip(bads[:-1], totals[:-1], strict=True)
     ]
-
-
-def _counted(bins: Sequence[Bin]) -> tuple[float, float]:
-    return sum(b.bad for b in bins), sum(b.total for b in bins)
 
 
 def _clearly_worse(

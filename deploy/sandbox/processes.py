@@ -37,10 +37,12 @@ class Processes:
         self.folder = folder
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.doomed: set[str] = set()  # those that are to be killed, so their end is no accident
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
         """Start one, in the folder, and note it in the pid file."""
+        self.doomed.discard(name)
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 (the argv is ours)
                 argv,
@@ -74,15 +76,14 @@ class Processes:
             if PORT_TAKEN in log.read_text(errors="replace").lower():
                 raise PortTaken(log.stem)
         for name, process in self._running.items():
-            if process.poll() is not None:
+            if process.poll() is not None and name not in self.doomed:
                 text = self.log(name).read_text(errors="replace").strip()
                 raise Died(f"{name} ended with {process.returncode}:\n{text[-1500:]}")
 
     def kill(self, name: str) -> None:
         """Kill that one process with SIGKILL, as a crash would; its children live on."""
-        process = self._running.pop(name)
-        process.kill()
-        process.wait()
+        self._running[name].kill()
+        self._running[name].wait()
 
     def stop(self) -> None:
         """Stop all, the last started first, and make sure that none is left."""

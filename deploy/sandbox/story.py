@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from chaos import Chaos
 from sandbox import CommandFailed, NotInTime, Sandbox
 from telling import Teller
 from timeline import Entry, Timeline
@@ -38,24 +39,27 @@ Check = Callable[[], Awaitable[Sighting | None]]
 
 
 class Story:
-    """Plays on a sandbox that has started. `kill_at`: an event kind that the daemon dies at."""
+    """Plays on a sandbox that has started. `kill_at`: the kind of event that the daemon dies at."""
 
-    def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str = "") -> None:
+    def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str) -> None:
         self.sandbox = sandbox
         self.teller = teller
-        self.timeline = Timeline(sandbox, teller, kill_at)
+        self.timeline = Timeline(sandbox, teller)
+        self.chaos = Chaos(sandbox, teller, kill_at) if kill_at else None
         self.times: list[tuple[str, datetime]] = []
 
     async def play(self) -> Path:
         """From a healthy shop to the review; returns its path. Raises StageMissing."""
         await self.prologue()
-        await self.deployment()
         try:
             async with asyncio.TaskGroup() as beside:
                 tasks = [
                     beside.create_task(self.timeline.follow()),
                     beside.create_task(self.answer_phone()),
                 ]
+                if self.chaos:
+                    tasks.append(beside.create_task(self.chaos.strike()))
+                await self.deployment()
                 await self.call()
                 await self.recovery()
                 review = await self.ending()
@@ -113,9 +117,10 @@ class Story:
 
     async def exactly_once(self) -> None:
         """By the journal and by what was really done to the shop. Raises StageMissing."""
-        chaos = self.timeline.kill_at
-        if chaos and not self.timeline.killed:
-            raise StageMissing(f"the daemon was to be killed at {chaos}, which never came")
+        if self.chaos:
+            await self.sandbox.until(
+                f"the daemon to be killed at {self.chaos.kind}", self.struck, 5
+            )
         await self.sandbox.until(
             "the daemon to be ready", partial(self.sandbox.answers, "stopgap"), 30
         )
@@ -124,7 +129,7 @@ class Story:
         self.once("reviews on the timeline", len(self.timeline.found("ReviewWritten")))
         switches = self.sandbox.shop_log("switched")
         self.once("switches of shop/current after the deployment", len(switches) - 1)
-        if not chaos:  # a restart that a crash interrupted may have to be repeated
+        if not self.chaos:  # a restart that a crash interrupted may have to be repeated
             starts = self.sandbox.shop_log("started")
             self.once("restarts of the shop after the deployment", len(starts) - 2)
         self.teller.stage("everything was done exactly once")
@@ -231,6 +236,10 @@ class Story:
     def closed_well(event: Entry) -> bool:
         """The incident closed because service recovered."""
         return bool(event["reason"] == "recovered")
+
+    async def struck(self) -> bool:
+        """The daemon was killed as ordered."""
+        return self.chaos is not None and self.chaos.struck
 
     # ── beside the stages ────────────────────────────────────────────────────────────────────
 

@@ -38,9 +38,12 @@ class Supervisor:
         self.stop_requested = False
 
     def linked(self) -> tuple[int, str]:
-        """When the link was made and where it leads; so a switch to the same place shows too."""
+        """The link's inode and where it leads, so that a switch to the same place shows too."""
         current = self.folder / "current"
-        return current.lstat().st_ctime_ns, current.resolve().name
+        while True:
+            inode, release = current.lstat().st_ino, current.readlink().name
+            if current.lstat().st_ino == inode:  # not switched between the two looks
+                return inode, release
 
     def run(self) -> None:
         """Look at the world again and again, and mend it, until told to stop."""

@@ -1,4 +1,4 @@
-"""The incident's timeline as the daemon tells it; and the daemon's death, where one is ordered."""
+"""The incident's timeline, as the daemon tells it."""
 
 from __future__ import annotations
 
@@ -12,39 +12,25 @@ from sandbox import LOOK_EVERY, Sandbox
 from telling import Teller
 
 RULE = "checkout-success-rate"
-LOOK_CLOSELY_EVERY = 0.001
 
 Entry = dict[str, Any]
 
 
 class Timeline:
-    """Follows the rule's incident. The daemon is killed when an event `kill_at` is seen."""
+    """Follows the rule's incident."""
 
-    def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str) -> None:
+    def __init__(self, sandbox: Sandbox, teller: Teller) -> None:
         self.sandbox = sandbox
         self.teller = teller
-        self.kill_at = kill_at
-        self.killed = False
         self.incident = ""
         self.entries: list[Entry] = []
 
     async def follow(self) -> None:
-        """Tell each new entry; kill and restart the daemon when that is due."""
-        closely = bool(self.kill_at)
+        """Tell each new entry as it comes."""
         while True:
             with suppress(aiohttp.ClientError, TimeoutError):  # it may be just being restarted
                 await self.look()
-            if self.kill_at and not self.killed and self.found(self.kill_at):
-                self.killed = True
-                closely = False
-                self.sandbox.processes.kill("stopgap")
-                newest = self.entries[-1]["kind"]
-                self.teller.scene(
-                    f"the daemon was killed (kill -9) at {self.kill_at}, with {newest} as the "
-                    "newest entry; restarting it"
-                )
-                await self.sandbox.start_daemon()
-            await asyncio.sleep(LOOK_CLOSELY_EVERY if closely else LOOK_EVERY)
+            await asyncio.sleep(LOOK_EVERY)
 
     async def look(self) -> None:
         """Read the timeline once."""

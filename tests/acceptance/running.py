@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.journal import JournalFile
-from tests.acceptance.waiting import wait_until
+from tests.acceptance.waiting import until, wait_until
 
 TREE = Path(__file__).resolve().parents[2]
 STARTED: list[Daemon] = []
@@ -103,7 +103,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=limit,  # noqa: PLW1509 - it sets a limit, and this process has no threads
+                preexec_fn=limit,
             )
         return self.process
 
@@ -114,10 +114,12 @@ class Daemon:
             self.process.send_signal(number)
         return self.process.wait(END_WITHIN)
 
-    def ended(self) -> int:
+    async def ended(self) -> int:
         """Wait until it ends by itself; returns its exit code."""
         assert self.process is not None
-        return self.process.wait(END_WITHIN)
+        process = self.process
+        await until("the daemon to end", lambda: process.poll() is not None, END_WITHIN)
+        return process.returncode
 
     def said(self) -> str:
         """What it has written since its latest start."""

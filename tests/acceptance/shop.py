@@ -7,7 +7,9 @@ can tell, and its restart command only notes that it ran.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 from tests.acceptance.deliveries import alert, encoded
@@ -33,22 +35,36 @@ echo "ended $(readlink shop/current)" >> restarts
 """
 
 
+@cache
+def approvals() -> str:
+    """What `stopgap approve` writes for the rollback; the same in every folder, so done once."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = _laid_out(Path(name), "http://127.0.0.1:9")
+        run_command(folder, "approve", "service-errors", "--step", "1", "--by", "ada")
+        return (folder / "rules/approvals.yaml").read_text()
+
+
+def _laid_out(folder: Path, prometheus: str) -> Path:
+    lay_out(
+        folder,
+        settings=SETTINGS.replace("http://127.0.0.1:9", prometheus)
+        + "commands: {allow: [[./restart, shop]]}\n",
+        rules=RULE + ROLLBACK,
+        more={"restart": RESTART, "shop/releases/v1/x": "", "shop/releases/v2/x": ""},
+    )
+    (folder / "restart").chmod(0o755)
+    return folder
+
+
 class Shop:
     """The shop in `folder`, which becomes the folder of a daemon too."""
 
     def __init__(self, folder: Path, prometheus: PrometheusDouble) -> None:
         self.folder = folder
         self.prometheus = prometheus
-        settings = SETTINGS.replace("http://127.0.0.1:9", prometheus.url)
-        lay_out(
-            folder,
-            settings=settings + "commands: {allow: [[./restart, shop]]}\n",
-            rules=RULE + ROLLBACK,
-            more={"restart": RESTART, "shop/releases/v1/x": "", "shop/releases/v2/x": ""},
-        )
-        (folder / "restart").chmod(0o755)
+        _laid_out(folder, prometheus.url)
+        (folder / "rules/approvals.yaml").write_text(approvals())
         self._link("v1", 3600)
-        run_command(folder, "approve", "service-errors", "--step", "1", "--by", "ada")
 
     def deploys_v2(self) -> None:
         """v2 goes live, and fails from then on until v1 is back."""

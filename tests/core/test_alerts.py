@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerts import NEVER, Alert, NotADelivery, fresh, parse_delivery
+from daemon.core.alerts import NEVER, Alert, NotADelivery, fresh, overtaken, parse_delivery
 
 START = datetime(2026, 3, 1, 14, 3, 20, tzinfo=UTC)
 
@@ -215,3 +215,19 @@ def test_a_firing_alert_that_began_again_after_its_end_is_fresh() -> None:
 def test_a_resolved_alert_is_never_stale() -> None:
     over = Alert.model_validate(alert(status="resolved", startsAt=START.isoformat()))
     assert fresh([over], {over.identity: START + timedelta(days=1)}) == (over,)
+
+
+def test_the_end_of_an_earlier_firing_does_not_end_a_later_one() -> None:
+    def made(status: str, start: int, end: int | None = None) -> Alert:
+        times = {"startsAt": (START + timedelta(minutes=start)).isoformat()}
+        if end is not None:
+            times["endsAt"] = (START + timedelta(minutes=end)).isoformat()
+        return Alert.model_validate(alert(status=status, **times))
+
+    late = made("resolved", 0, 5)
+    assert overtaken(late, made("firing", 6))
+    assert overtaken(late, made("firing", 5))
+    assert not overtaken(late, made("firing", 0))
+    assert not overtaken(late, made("resolved", 6, 7))
+    assert not overtaken(late, None)
+    assert not overtaken(made("firing", 0), made("firing", 6))

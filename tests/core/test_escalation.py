@@ -1,0 +1,240 @@
+"""People are called until somebody comes: never silence before, never a call after."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core import events as e
+from daemon.core.escalation import Due, facts, pages_due, pending, summons
+from daemon.core.incident import Incident, apply, fold
+from daemon.core.roster import Roster
+from tests.core.build import (
+    ACKNOWLEDGED,
+    MINUTE,
+    NOW,
+    ROSTER,
+    SECOND,
+    ago,
+    confirmed,
+    entries,
+    finished,
+    make_incident,
+    make_problem,
+    opening,
+    page_queued,
+    started,
+)
+
+TWICE = Roster.model_validate(
+    {**ROSTER.model_dump(), "teams": {"shop": {"owners": ["ada"], "policy": "twice"}}}
+)
+
+
+def queued(incident: Incident, due: Due, at: Any) -> Incident:
+    for page in due.pages:
+        incident = apply(incident, at, page)
+    return incident
+
+
+def failed(page: str, last: bool = True) -> e.PageFailed:
+    return e.PageFailed(page=page, method="webhook", error="refused", last=last)
+
+
+def test_the_first_tier_is_called_at_once() -> None:
+    due = pages_due(make_incident(), ROSTER, NOW)
+    assert [(p.page, p.person, p.round, p.tier) for p in due.pages] == [("r0.t0.ada", "ada", 0, 0)]
+    assert due.again_at == NOW + 5 * MINUTE
+    assert due.pages[0].text == "CheckoutFails · measuring now"
+
+
+def test_the_next_tier_is_called_when_the_wait_is_over() -> None:
+    incident = make_incident(page_queued())
+    assert pages_due(incident, ROSTER, NOW) == Due((), NOW + 5 * MINUTE)
+    assert pages_due(incident, ROSTER, NOW + 5 * MINUTE - SECOND).pages == ()
+    due = pages_due(incident, ROSTER, NOW + 5 * MINUTE)
+    assert [p.page for p in due.pages] == ["r0.t1.bo", "r0.t1.cy"]
+
+
+def test_the_wait_counts_from_the_real_call() -> None:
+    """A daemon that was down for an hour calls the next tier once, not all that it missed."""
+    incident = make_incident((ago(60), page_queued()))
+    due = pages_due(incident, ROSTER, NOW)
+    assert {p.tier for p in due.pages} == {1}
+    incident = queued(incident, due, NOW)
+    assert pages_due(incident, ROSTER, NOW) == Due((), NOW + 5 * MINUTE)
+
+
+def test_a_tier_that_nobody_can_reach_gives_way_at_once() -> None:
+    unreached = make_incident(page_queued(), failed("r0.t0.ada"))
+    assert [p.tier for p in pages_due(unreached, ROSTER, NOW).pages] == [1, 1]
+    one_way_left = make_incident(page_queued(), failed("r0.t0.ada", last=False))
+    assert pages_due(one_way_left, ROSTER, NOW).pages == ()
+
+
+def test_one_of_a_tier_who_is_reached_is_waited_for() -> None:
+    tier = [page_queued(f"r0.t1.{who}", who, tier=1) for who in ("bo", "cy")]
+    incident = make_incident(page_queued(), *tier, failed("r0.t1.bo"))
+    assert pages_due(incident, ROSTER, NOW).pages == ()
+
+
+def test_rounds_are_kept_apart_even_if_nobody_can_be_reached() -> None:
+    """No busy loop: the last tier's wait is kept before the first is called again."""
+    tier = [page_queued(f"r0.t1.{who}", who, tier=1) for who in ("bo", "cy")]
+    dead = [failed(f"r0.t1.{who}") for who in ("bo", "cy")]
+    incident = make_incident(page_queued(), failed("r0.t0.ada"), *tier, *dead)
+    assert pages_due(incident, ROSTER, NOW) == Due((), NOW + 5 * MINUTE)
+    due = pages_due(incident, ROSTER, NOW + 5 * MINUTE)
+    assert [p.page for p in due.pages] == ["r1.t0.ada"]
+
+
+def test_a_bounded_policy_ends_after_its_rounds() -> None:
+    incident = make_incident(page_queued())
+    due = pages_due(incident, TWICE, NOW + 5 * MINUTE)
+    assert [p.page for p in due.pages] == ["r1.t0.ada"]
+    assert pages_due(queued(incident, due, NOW), TWICE, NOW + 99 * MINUTE) == Due((), None)
+
+
+def test_a_shortened_policy_goes_on() -> None:
+    incident = make_incident(page_queued("r0.t7.bo", "bo", tier=7))
+    assert [p.page for p in pages_due(incident, ROSTER, NOW + 5 * MINUTE).pages] == ["r1.t0.ada"]
+
+
+def test_nobody_is_called_after_an_acknowledgement_or_the_end() -> None:
+    later = NOW + 99 * MINUTE
+    assert pages_due(make_incident(*ACKNOWLEDGED), ROSTER, later) == Due((), None)
+    closed = e.IncidentClosed(reason="by_person", text="x")
+    assert pages_due(make_incident(closed), ROSTER, later) == Due((), None)
+
+
+def test_a_summons_does_not_count_as_escalation() -> None:
+    call = page_queued("diagnosis.bo", "bo", reason="diagnosis")
+    assert [p.page for p in pages_due(make_incident(call), ROSTER, NOW).pages] == ["r0.t0.ada"]
+
+
+def test_a_person_is_summoned_once_for_each_reason() -> None:
+    (call,) = summons(make_incident(), "bo", "diagnosis", "come")
+    assert (call.page, call.person, call.reason) == ("diagnosis.bo", "bo", "diagnosis")
+    assert summons(make_incident(call), "bo", "diagnosis", "come") == ()
+    assert summons(make_incident(call), "bo", "relapse-1", "come")
+    assert summons(make_incident(), "", "diagnosis", "come") == ()
+
+
+def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
+    delivered = e.PageDelivered(page="r0.t0.ada", method="console", proof="written")
+    assert len(pending(make_incident(page_queued()))) == 1
+    assert len(pending(make_incident(page_queued(), failed("r0.t0.ada", last=False)))) == 1
+    assert pending(make_incident(page_queued(), delivered)) == []
+    assert pending(make_incident(page_queued(), failed("r0.t0.ada"))) == []
+
+
+@pytest.mark.parametrize(
+    ("incident", "text"),
+    [
+        (make_incident(opening("")), "no rule matches it: nothing is measured"),
+        (make_incident(), "CheckoutFails · measuring now"),
+        (
+            make_incident(e.ProblemDefined(problem=make_problem("no_data", "targets_down"))),
+            "not confirmed: targets_down",
+        ),
+        (make_incident(confirmed()), "checkout: success rate 99.0 % → 79.0 %"),
+        (make_incident(confirmed(), started()), "release_rollback is running"),
+        (make_incident(confirmed(), started(), finished()), "is being verified"),
+    ],
+)
+def test_a_page_carries_the_facts_of_its_moment(incident: Incident, text: str) -> None:
+    assert text in facts(incident)
+
+
+class Night:
+    """An incident at night: the daemon wakes, pages fail or arrive, the daemon restarts."""
+
+    def __init__(self, seed: int, roster: Roster = ROSTER) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - a simulation
+        self.roster = roster
+        self.now = NOW
+        self.incident = make_incident()
+        self.calls: list[tuple[Any, e.PageQueued]] = []
+
+    def wake(self) -> Due:
+        due = pages_due(self.incident, self.roster, self.now)
+        for page in due.pages:
+            self.calls.append((self.now, page))
+            assert page.page not in self.incident.pages
+            self.incident = apply(self.incident, self.now, page)
+        return due
+
+    def deliver(self) -> None:
+        for page in pending(self.incident):
+            event: e.Event
+            if self.chance.random() < 0.5:
+                event = e.PageDelivered(page=page.queued.page, method="console", proof="x")
+            else:
+                event = failed(page.queued.page, last=self.chance.random() < 0.7)
+            self.incident = apply(self.incident, self.now, event)
+
+    def pass_time(self) -> None:
+        self.now += timedelta(seconds=self.chance.choice([0, 1, 60, 299, 300, 301, 3600]))
+
+
+@given(st.integers(0, 10**6))
+def test_it_is_never_silent_while_nobody_has_come(seed: int) -> None:
+    """Whatever fails, a moment is always set at which somebody is called anew."""
+    night = Night(seed)
+    for _ in range(30):
+        due = night.wake()
+        assert due.again_at is not None
+        assert due.pages or due.again_at > night.now
+        assert due.again_at - night.now <= 5 * MINUTE
+        if night.chance.random() < 0.5:
+            night.deliver()
+        night.pass_time()
+    assert len(night.calls) >= 2
+    gaps = [b[0] - a[0] for a, b in zip(night.calls, night.calls[1:], strict=False)]
+    assert max(gaps) <= 5 * MINUTE + timedelta(hours=1)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 20))
+def test_nobody_is_called_once_somebody_has_come(seed: int, arrival: int) -> None:
+    night = Night(seed)
+    for turn in range(30):
+        if turn == arrival:
+            night.incident = apply(night.incident, night.now, ACKNOWLEDGED[0])
+        due = night.wake()
+        if turn >= arrival:
+            assert due == Due((), None)
+        night.deliver()
+        night.pass_time()
+
+
+@given(st.integers(0, 10**6))
+def test_tiers_follow_each_other_also_over_restarts(seed: int) -> None:
+    """Each tier of each round once, in order; waking again at the same moment adds nothing."""
+    night = Night(seed)
+    for _ in range(30):
+        night.wake()
+        assert night.wake().pages == ()
+        again = pages_due(fold(entries(*[(at, p) for at, p in night.calls])), ROSTER, night.now)
+        if not any(p.given_up for p in night.incident.pages.values()):
+            assert again.pages == ()
+        night.deliver()
+        night.pass_time()
+    places = [(page.round, page.tier) for _, page in night.calls]
+    assert places == sorted(places)
+    steps = list(dict.fromkeys(places))
+    assert steps == [(n // 2, n % 2) for n in range(len(steps))]
+
+
+@given(st.integers(0, 10**6))
+def test_a_bounded_policy_keeps_its_bound(seed: int) -> None:
+    night = Night(seed, TWICE)
+    for _ in range(30):
+        night.wake()
+        night.deliver()
+        night.pass_time()
+    assert [page.round for _, page in night.calls] == [0, 1][: len(night.calls)]

@@ -1,0 +1,354 @@
+"""The journal is all there is: it folds into the incident, and is stored without loss."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.core import events as e
+from daemon.core.alerts import Alert
+from daemon.core.deeds import acknowledge
+from daemon.core.incident import Incident, StepState, apply, fold
+from daemon.core.outcome import Outcome
+from daemon.core.problem import Problem, Reading
+from daemon.core.suspects import Change, Suspicion
+from tests.core.build import (
+    ACKNOWLEDGED,
+    ALERTS,
+    MINUTE,
+    NOW,
+    TARGET,
+    ago,
+    confirmed,
+    entries,
+    finished,
+    healthy,
+    impaired,
+    make_alert,
+    make_incident,
+    make_problem,
+    opening,
+    page_queued,
+    started,
+    unreadable,
+)
+
+KINDS: tuple[type[Any], ...] = get_args(get_args(e.Event)[0])
+# JSON has no lone surrogates; the moments are Alertmanager's and ours.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+moments = st.datetimes(timezones=st.just(NOW.tzinfo))  # type: ignore[arg-type]
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+steps = st.integers(1, 3)
+labels = st.dictionaries(texts, texts, max_size=3)
+alerts = st.builds(
+    Alert,
+    status=st.sampled_from(["firing", "resolved"]),
+    labels=labels,
+    annotations=labels,
+    starts_at=moments,
+    ends_at=moments,
+    generator_url=texts,
+    fingerprint=texts,
+)
+readings = st.builds(
+    Reading,
+    at=moments,
+    state=st.sampled_from(["healthy", "impaired", "unreadable"]),
+    reason=texts,
+    level=st.none() | numbers,
+    loss=st.none() | numbers,
+    low=st.none() | numbers,
+)
+problems = st.builds(
+    Problem,
+    verdict=st.sampled_from(["confirmed", "not_confirmed", "no_data"]),
+    reason=st.sampled_from(["loss_exceeds_threshold", "not_significant", "targets_down"]),
+    text=texts,
+    at=moments,
+    symptom=texts,
+    baseline=st.none() | numbers,
+    onset=st.none() | moments,
+    severity=st.sampled_from(["", "sev1", "sev4"]),
+    queries=st.lists(texts, max_size=2).map(tuple),
+)
+suspicions = st.builds(
+    Suspicion,
+    verdict=st.sampled_from(["suspect", "none", "ambiguous"]),
+    text=texts,
+    change=st.none()
+    | st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts),
+)
+params = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=5,
+)
+fields: dict[str, st.SearchStrategy[Any]] = {
+    "alerts": st.lists(alerts, max_size=3).map(tuple),
+    "group_labels": labels,
+    "problem": problems,
+    "suspicion": st.none() | suspicions,
+    "reading": readings,
+    "step": steps,
+    "round": st.integers(0, 3),
+    "tier": st.integers(0, 3),
+    "incomplete": st.booleans(),
+    "last": st.booleans(),
+    "params": st.dictionaries(texts, params, max_size=2),
+    "intent": labels,
+    "outcome": st.builds(
+        Outcome,
+        result=st.sampled_from(["done", "refused", "failed", "unknown"]),
+        reason=st.sampled_from(["so", "paused"]),
+        detail=texts,
+        facts=labels,
+    ),
+    "verdict": st.sampled_from(get_args(e.Verdict)),
+}
+closings = st.sampled_from(["recovered", "not_confirmed", "alerts_resolved", "by_person"])
+
+
+def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    known = {**fields, "reason": closings if kind is e.IncidentClosed else texts, **fixed}
+    names = [name for name in kind.model_fields if name != "kind"]
+    return st.builds(kind, **{name: known.get(name, texts) for name in names})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_event_is_stored_without_loss(kind: type[Any]) -> None:
+    @settings(max_examples=25)
+    @given(events_of(kind))
+    def stored(event: Any) -> None:
+        text = e.encode(event)
+        assert "\n" not in text
+        assert json.loads(text)["kind"] == kind.__name__
+        assert e.decode(text) == event
+        assert e.encode(e.decode(text)) == text
+
+    stored()
+
+
+def test_the_vocabulary_is_told_apart_by_its_kind() -> None:
+    assert len(KINDS) == 27
+    for kind in KINDS:
+        assert kind.model_fields["kind"].default == kind.__name__
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"kind":"Other"}', '{"kind":"Noted"}', '{"kind":"Noted","text":5}']
+)
+def test_what_is_no_event_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        e.decode(text)
+
+
+def test_every_stored_column_counts_in_the_chain() -> None:
+    columns = ("0301-1409", 1, "2026-03-01", "stopgap", "Noted", 1, "{}")
+    digest = e.chain("", *columns)
+    assert len(digest) == 64
+    assert e.chain("", *columns) == digest
+    others = [(*columns[:n], "other", *columns[n + 1 :]) for n in range(len(columns))]
+    assert len({digest, e.chain("x", *columns), *(e.chain("", *o) for o in others)}) == 9
+    # The borders between columns count too.
+    assert e.chain("", "a", "bc") != e.chain("", "ab", "c")
+
+
+# Pages are delivered after they were queued; everything else may come in any order.
+pages = st.sampled_from(["r0.t0.ada", "r0.t1.bo"])
+courses = st.lists(
+    st.tuples(
+        moments,
+        st.one_of(
+            *(
+                events_of(kind, page=pages)
+                for kind in KINDS
+                if kind not in {e.PageDelivered, e.PageFailed}
+            ),
+            events_of(e.PageDelivered, page=st.just("known")),
+            events_of(e.PageFailed, page=st.just("known")),
+        ),
+    ),
+    max_size=15,
+)
+
+
+@given(courses)
+def test_any_course_of_events_folds(course: list[tuple[Any, Any]]) -> None:
+    journal = entries((NOW, opening()), (NOW, page_queued("known")), *course)
+    incident = fold(journal)
+    assert incident.seq == len(journal)
+    assert incident.phase
+    assert incident.title or not (incident.problem and incident.problem.symptom)
+    assert all(number == step.number for number, step in incident.steps.items())
+    # The properties answer whatever has happened.
+    for name in ("running", "verifying", "last_verdict", "all_resolved", "key", "rule"):
+        getattr(incident, name)
+
+
+@given(courses)
+def test_an_event_changes_no_earlier_incident(course: list[tuple[Any, Any]]) -> None:
+    incident = make_incident((NOW, opening()), (NOW, page_queued("known")))
+    for at, event in course:
+        before, told = copy.deepcopy(incident), event.model_copy(deep=True)
+        after = apply(incident, at, event)
+        assert incident == before
+        assert event == told
+        assert apply(incident, at, event) == after
+        incident = after
+
+
+def test_a_journal_that_does_not_begin_with_an_opening_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not begin with an opening"):
+        fold(entries(ALERTS)[1:])
+    with pytest.raises(ValueError, match="empty journal"):
+        fold([])
+
+
+def test_the_first_to_come_commands_and_the_second_responds() -> None:
+    incident = make_incident()
+    for person in ("ada", "bo", "ada"):
+        for event in acknowledge(incident, person, "cli"):
+            incident = apply(incident, NOW + len(incident.responders) * MINUTE, event)
+    assert incident.commander == "ada"
+    assert incident.responders == ("ada", "bo")
+    assert incident.acknowledged_at == NOW
+
+
+def test_alerts_are_known_by_their_newest_word() -> None:
+    other = make_alert(service="search")
+    incident = make_incident(ALERTS, e.AlertsReceived(alerts=(other,), incomplete=True))
+    assert len(incident.alerts) == 2
+    assert not incident.all_resolved
+    over = tuple(a.model_copy(update={"status": "resolved"}) for a in incident.alerts.values())
+    resolved = apply(incident, NOW, e.AlertsReceived(alerts=over))
+    assert resolved.all_resolved
+    cut = apply(incident, NOW, e.AlertsReceived(alerts=over, incomplete=True))
+    assert not cut.all_resolved
+
+
+def test_an_incident_without_alerts_is_not_resolved() -> None:
+    assert not make_incident().all_resolved
+
+
+def test_phases_follow_the_course() -> None:
+    verified = e.StepVerified(step=1, verdict="recovered", text="x")
+    course: list[tuple[e.Event, str]] = [
+        (ALERTS, "defining"),
+        (e.ProblemDefined(problem=make_problem("no_data", "targets_down")), "observing"),
+        (confirmed(), "deciding"),
+        (started(), "recovering"),
+        (finished(), "verifying"),
+        (verified, "deciding"),
+        (e.DiagnosisOpened(reason="plan_exhausted", text="x"), "diagnosing"),
+        (e.Recovered(step=1, text="x"), "watching"),
+        (e.Relapsed(text="x"), "deciding"),
+        (e.IncidentClosed(reason="recovered", text="x"), "closed"),
+    ]
+    incident = make_incident()
+    for event, phase in course:
+        incident = apply(incident, NOW, event)
+        assert incident.phase == phase
+
+
+def test_severity_only_grows() -> None:
+    def defined(severity: str) -> e.ProblemDefined:
+        return confirmed(make_problem(severity=severity))
+
+    assert make_incident(defined("sev2"), defined("sev3")).severity == "sev2"
+    assert make_incident(defined("sev3"), defined("sev1")).severity == "sev1"
+    assert make_incident(confirmed(), defined("")).severity == "sev1"
+
+
+def test_the_title_is_the_statement_once_there_is_one() -> None:
+    assert make_incident().title == "CheckoutFails"
+    assert make_incident(confirmed()).title == "checkout: success rate 99.0 % → 79.0 %"
+    later = e.ProblemDefined(problem=make_problem("no_data", "targets_down", text="no data"))
+    assert make_incident(later).title == "checkout: no data"
+    assert make_incident(confirmed(), later).title == "checkout: success rate 99.0 % → 79.0 %"
+
+
+def test_evidence_is_the_latest_measurement_and_health_counts_from_its_first() -> None:
+    def read(*told: Reading) -> Incident:
+        return make_incident(
+            confirmed(make_problem(at=ago(9))),
+            *((r.at, e.RecoveryMeasured(step=0, reading=r)) for r in told),
+        )
+
+    assert read().evidence == (ago(9), "impaired")
+    assert read(healthy(ago(5)), healthy(ago(4))).healthy_since == ago(5)
+    assert read(healthy(ago(5)), unreadable(ago(4))).healthy_since is None
+    assert read(healthy(ago(5)), unreadable(ago(4))).evidence == (ago(4), "unreadable")
+    assert read(impaired(ago(5)), impaired(ago(4))).impaired_in_a_row == 3
+    assert read(healthy(ago(5)), impaired(ago(4))).impaired_in_a_row == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "state"),
+    [
+        ("confirmed", "loss_exceeds_threshold", "impaired"),
+        ("not_confirmed", "loss_below_threshold", "healthy"),
+        ("not_confirmed", "baseline_zero", "unreadable"),
+        ("no_data", "empty_answer", "unreadable"),
+        ("insufficient_traffic", "traffic_below_minimum", "unreadable"),
+        ("query_error", "not_a_number", "unreadable"),
+    ],
+)
+def test_unknown_is_never_health(verdict: Any, reason: Any, state: str) -> None:
+    incident = make_incident(e.ProblemDefined(problem=make_problem(verdict, reason)))
+    assert incident.evidence == (NOW, state)
+    assert (incident.healthy_since is not None) == (state == "healthy")
+
+
+def test_a_step_keeps_what_it_did() -> None:
+    prepared = e.StepPrepared(step=1, summary="switch", intent={"from": "v2", "to": "v1"})
+    measured = e.RecoveryMeasured(step=1, reading=healthy(NOW))
+    incident = make_incident(confirmed(), started(), prepared, finished(), measured)
+    step = incident.step(1)
+    assert (step.target, step.action, step.summary) == (TARGET, "release_rollback", "switch")
+    assert (step.intent, step.readings) == ({"from": "v2", "to": "v1"}, (healthy(NOW),))
+    assert (step.started_at, step.finished_at, step.acted) == (NOW, NOW, True)
+    assert incident.step(2) == StepState(2)
+
+
+def test_a_step_that_refused_has_not_acted() -> None:
+    incident = make_incident(started(), finished(result="refused", reason="no_healthy_item"))
+    assert not incident.step(1).acted
+    assert incident.verifying is None
+
+
+def test_a_step_paused_before_it_acted_waits_again() -> None:
+    incident = make_incident(started(), finished(result="refused", reason="paused"))
+    assert incident.step(1).status == "waiting"
+
+
+def test_the_last_verdict_is_of_the_step_that_ended_last() -> None:
+    incident = make_incident(
+        (ago(9), started(2)),
+        (ago(8), finished(2)),
+        (ago(7), e.StepVerified(step=2, verdict="worse", text="x")),
+        (ago(6), started(1)),
+        (ago(5), finished(1)),
+        (ago(4), e.StepVerified(step=1, verdict="partial", text="x")),
+    )
+    assert incident.last_verdict == "partial"
+    assert make_incident().last_verdict is None
+
+
+def test_pausing_and_resuming() -> None:
+    paused = e.IncidentPaused(person="ada", reason="wait")
+    assert make_incident(paused).paused_by == "ada"
+    assert make_incident(paused, e.IncidentResumed(person="bo")).paused_by == ""
+
+
+def test_readings_of_the_watch_are_kept_in_bounds() -> None:
+    told = [e.RecoveryMeasured(step=0, reading=healthy(NOW)) for _ in range(50)]
+    assert len(make_incident(*told).watch_readings) == 20
+
+
+def test_responders_stay_the_same_after_the_commander() -> None:
+    assert make_incident(*ACKNOWLEDGED).acknowledged_at == NOW

@@ -1,0 +1,101 @@
+"""Who is called, and the names that lead nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daemon.core.document import Mistakes, one_document
+from daemon.core.roster import Contact, Roster, check_roster
+from tests.core.build import MINUTE, ROSTER
+
+GOOD = """\
+people:
+  ada:
+    name: Ada
+    token: env:ADA_TOKEN
+    contact: [{webhook: "env:ADA_PAGER", secret: "file:/run/ada"}, {console: true}]
+  bo: {name: Bo, contact: [{apprise: env:BO_MAIL}]}
+teams:
+  shop: {owners: [ada, bo], lead: bo, policy: shop}
+policies:
+  shop:
+    tiers:
+      - {notify: [shop, ada], wait: 2m}
+      - {notify: [bo]}
+default_policy: shop
+"""
+
+
+def mistakes(text: str) -> list[tuple[int, str, str]]:
+    document = one_document(text, "roster.yaml")
+    try:
+        found = check_roster(document.read(Roster), document)
+    except Mistakes as error:
+        found = list(error.mistakes)
+    return [(m.line, m.place, m.text) for m in found]
+
+
+def test_a_good_roster_has_no_mistake() -> None:
+    assert mistakes(GOOD) == []
+
+
+def test_a_tier_calls_people_and_the_owners_of_teams_each_once() -> None:
+    roster = one_document(GOOD, "roster.yaml").read(Roster)
+    first, second = roster.policies["shop"].tiers
+    assert roster.called(first) == ("ada", "bo")
+    assert roster.called(second) == ("bo",)
+    assert (first.wait, second.wait) == (2 * MINUTE, 5 * MINUTE)
+
+
+def test_an_unknown_team_is_called_by_the_default_policy() -> None:
+    assert ROSTER.policy_for("shop") is ROSTER.policies["shop"]
+    assert ROSTER.policy_for("") is ROSTER.policies["shop"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "place", "said"),
+    [
+        ("default_policy: shop", "default_policy: x", 14, "default_policy", "known: shop"),
+        ("lead: bo, policy: shop", "lead: bo, policy: x", 8, "teams.shop.policy", "no 'x'"),
+        ("owners: [ada, bo]", "owners: [ada, cy]", 8, "teams.shop.owners.1", "known: ada, bo"),
+        ("lead: bo", "lead: cy", 8, "teams.shop.lead", "no 'cy'"),
+        ("notify: [bo]", "notify: [cy]", 13, "policies.shop.tiers.1.notify", "no 'cy'"),
+        ("owners: [ada, bo]", "owners: []", 12, "policies.shop.tiers.0.notify", "call nobody"),
+        ("notify: [bo]", "notify: []", 13, "policies.shop.tiers.1.notify", "at least one"),
+        ("wait: 2m", "wait: 2", 12, "policies.shop.tiers.0.wait", "not a duration"),
+        ("contact: [{apprise: env:BO_MAIL}]", "contact: []", 6, "people.bo.contact", "at least"),
+        ("apprise: env:BO_MAIL", "console: false", 6, "people.bo.contact.0", "exactly one of"),
+        ("{console: true}", "{console: true, secret: env:X}", 5, "people.ada.contact.1", "signs a"),
+        ("    token:", "    tokn:", 4, "people.ada.tokn", "did you mean `token`?"),
+        ("    tiers:", "    tiers:\n    repeat: -1\n    tier:", 12, "policies.shop.repeat", "0"),
+    ],
+)
+def test_a_mistake_is_told_where_it_stands(
+    old: str, new: str, line: int, place: str, said: str
+) -> None:
+    assert old in GOOD
+    found = mistakes(GOOD.replace(old, new))
+    assert any((at, where) == (line, place) and said in text for at, where, text in found), found
+
+
+@pytest.mark.parametrize("secret", ["s3cret", "env:", "env:A B", "env:1A", "file:", 5, None, ["x"]])
+def test_a_secret_is_named_never_written_and_never_repeated(secret: Any) -> None:
+    text = GOOD.replace("env:ADA_TOKEN", repr(secret) if secret is not None else "''")
+    ((line, place, said),) = mistakes(text)
+    assert (line, place) == (4, "people.ada.token")
+    assert "env:NAME or file:PATH" in said
+    assert not secret or str(secret) not in said.replace("env:NAME", "").replace("file:PATH", "")
+
+
+@pytest.mark.parametrize(
+    ("contact", "method"),
+    [
+        ({"webhook": "env:A"}, "webhook"),
+        ({"apprise": "file:/a"}, "apprise"),
+        ({"console": True}, "console"),
+    ],
+)
+def test_a_contact_is_one_way(contact: dict[str, Any], method: str) -> None:
+    assert Contact.model_validate(contact).method == method
