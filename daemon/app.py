@@ -7,6 +7,7 @@ deadline, and only then cancels; what is cancelled is found again by the next st
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -78,6 +79,7 @@ def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises Mistakes or Permanent if it cannot start."""
     _configure_logging(settings)
+    _calm_garbage_collector()
     stop = asyncio.Event()
     reload = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -251,6 +253,15 @@ def _prometheus(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
 def store_path(settings: Settings) -> Path:
     """Where the store is."""
     return settings.base / settings.store
+
+
+def _calm_garbage_collector() -> None:
+    """Collect cycles seldom. Deliveries are many small objects without cycles; by default they
+    make the collector walk everything over and over, at the cost of most of the intake's speed.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _configure_logging(settings: Settings) -> None:

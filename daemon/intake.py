@@ -144,8 +144,9 @@ class Intake:
     def _sort(
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
     ) -> None:
+        rulebook = self._rules()
         for alert in alerts:
-            rules: Sequence[Rule | None] = self._rules().find(alert.labels) or [None]
+            rules: Sequence[Rule | None] = rulebook.find(alert.labels) or [None]
             for rule in rules:
                 labels = rule.group(alert.labels) if rule else _unruled_group(delivery, alert)
                 key = incident_key(rule.rule if rule else "", labels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
+_TIMES = struct.Struct("<dd")
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
 
@@ -70,9 +72,13 @@ class Delivery(_Wire):
     @property
     def identity(self) -> str:
         """The content hash by which duplicates are known; hex SHA-256."""
-        members = sorted(f"{a.identity} {a.status} {a.starts_at} {a.ends_at}" for a in self.alerts)
+        members = sorted(
+            f"{a.identity} {a.status} ".encode()
+            + _TIMES.pack(a.starts_at.timestamp(), a.ends_at.timestamp())
+            for a in self.alerts
+        )
         head = _canonical([self.receiver, self.group_key, self.truncated_alerts])
-        return hashlib.sha256(head + "\n".join(members).encode()).hexdigest()
+        return hashlib.sha256(head + b"\n".join(members)).hexdigest()
 
 
 def parse_delivery(body: bytes) -> Delivery:
@@ -119,5 +125,8 @@ def overtaken(alert: Alert, known: Alert | None) -> bool:
     )
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(value).encode()

@@ -164,7 +164,9 @@ class Incident:
     @property
     def all_resolved(self) -> bool:
         """Whether Alertmanager says of every alert that it is over. A hint, no more."""
-        return not self.incomplete and all(a.status == "resolved" for a in self.alerts.values())
+        if self.incomplete or not self.alerts:
+            return False
+        return all(alert.status == "resolved" for alert in self.alerts.values())
 
     def step(self, number: int) -> StepState:
         """The state of a step, also of one that nothing has happened to."""

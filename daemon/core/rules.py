@@ -189,9 +189,13 @@ class RuleBook:
         return self._index.find(labels)
 
 
+_KEY = json.JSONEncoder(ensure_ascii=False)
+"""Made once: json.dumps with options makes one each time."""
+
+
 def incident_key(rule: str, group_labels: Mapping[str, str]) -> str:
     """What at most one open incident may have."""
-    return json.dumps([rule, sorted(group_labels.items())], ensure_ascii=False)
+    return _KEY.encode([rule, sorted(group_labels.items())])
 
 
 def read(text: str, file: str) -> list[tuple[Rule | None, Document, list[Mistake]]]:

@@ -227,9 +227,9 @@ class TestSqlite:
             await store.inbox.put("before", b"", NOW)
             writer = store.journal.database._writer
             assert writer is not None
-            async with writer.connect() as connection:
-                await connection.exec_driver_sql("PRAGMA max_page_count = 1")
-                await connection.commit()
+            with writer.connect() as connection:
+                connection.exec_driver_sql("PRAGMA max_page_count = 1")
+                connection.commit()
             answers = await asyncio.gather(
                 *(store.inbox.put(str(n), b"x" * 50_000, NOW) for n in range(5)),
                 return_exceptions=True,
@@ -237,9 +237,9 @@ class TestSqlite:
             assert all(isinstance(answer, Temporary) for answer in answers)
             assert "is full; free some space: nothing was acknowledged" in str(answers[0])
             assert await store.inbox.pending(9) == [("before", b"")]
-            async with writer.connect() as connection:
-                await connection.exec_driver_sql("PRAGMA max_page_count = 100000")
-                await connection.commit()
+            with writer.connect() as connection:
+                connection.exec_driver_sql("PRAGMA max_page_count = 100000")
+                connection.commit()
             assert await store.inbox.put("0", b"x" * 50_000, NOW) is True
 
     async def test_a_failing_disk_is_temporary(self, path: Path) -> None:

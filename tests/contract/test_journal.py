@@ -426,9 +426,9 @@ async def with_page_limit(journal: SqlJournal, pages: int) -> None:
     """Make the disk as small as that for the writer: SQLite's own way to be full."""
     writer = journal.database._writer
     assert writer is not None
-    async with writer.connect() as connection:
-        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        await connection.commit()
+    with writer.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        connection.commit()
 
 
 class TestSqlite:
@@ -474,9 +474,9 @@ class TestSqlite:
         async with open_store(path) as store:
             writer = store.journal.database._writer
             assert writer is not None
-            async with writer.connect() as connection:
-                await connection.exec_driver_sql("PRAGMA busy_timeout = 1")
-                await connection.commit()
+            with writer.connect() as connection:
+                connection.exec_driver_sql("PRAGMA busy_timeout = 1")
+                connection.commit()
             with closing(sqlite3.connect(path, isolation_level=None)) as shell:
                 shell.execute("BEGIN IMMEDIATE")
                 with pytest.raises(Temporary, match="is held by another program"):

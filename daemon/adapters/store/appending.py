@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from daemon.adapters.store import claims
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
@@ -32,24 +31,24 @@ class Append(NamedTuple):
     marks: Marks
 
 
-async def find_open(key: str, connection: AsyncConnection) -> str | None:
+def find_open(key: str, connection: Connection) -> str | None:
     """The id of the open incident with that key."""
-    found: str | None = await connection.scalar(
+    found: str | None = connection.scalar(
         select(heads.c.incident).where(heads.c.key == key, head_is_open)
     )
     return found
 
 
-async def start(
+def start(
     incident: str,
     key: str,
     drafts: Sequence[Draft],
     state: HeadState,
-    connection: AsyncConnection,
+    connection: Connection,
 ) -> None:
     """Insert the head and the first entries. Raises KeyTaken."""
     # Not "look, then insert": the unique index decides, across replicas too.
-    added = await connection.execute(
+    added = connection.execute(
         insert(heads)
         .values(
             incident=incident,
@@ -62,14 +61,14 @@ async def start(
         .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
     )
     if added.rowcount == 0:
-        raise KeyTaken(await find_open(key, connection) or "")
-    await _add_entries(connection, incident, 0, "", drafts)
+        raise KeyTaken(find_open(key, connection) or "")
+    _add_entries(connection, incident, 0, "", drafts)
 
 
-async def append(asked: Append, connection: AsyncConnection) -> None:
+def append(asked: Append, connection: Connection) -> None:
     """Carry out one append. Raises Conflict or ClaimRefused, and then nothing is written."""
     head = (
-        await connection.execute(
+        connection.execute(
             select(heads.c.seq, heads.c.closed_at)
             .where(heads.c.incident == asked.incident)
             .with_for_update()
@@ -81,16 +80,16 @@ async def append(asked: Append, connection: AsyncConnection) -> None:
     closed_at = head.closed_at
     if asked.drafts:
         now = asked.drafts[-1].at
-        await _change_rights(asked, now, connection)
+        _change_rights(asked, now, connection)
         if asked.state.closed and closed_at is None:
             closed_at = now
-        previous = await connection.scalar(
+        previous = connection.scalar(
             select(events.c.digest).where(
                 events.c.incident == asked.incident, events.c.seq == asked.expected
             )
         )
-        await _add_entries(connection, asked.incident, asked.expected, previous or "", asked.drafts)
-    await connection.execute(
+        _add_entries(connection, asked.incident, asked.expected, previous or "", asked.drafts)
+    connection.execute(
         update(heads)
         .where(heads.c.incident == asked.incident)
         .values(
@@ -101,16 +100,16 @@ async def append(asked: Append, connection: AsyncConnection) -> None:
     )
 
 
-async def _change_rights(asked: Append, now: datetime, connection: AsyncConnection) -> None:
+def _change_rights(asked: Append, now: datetime, connection: Connection) -> None:
     """Locks and marks. The release goes first: who gives back and takes in one append may."""
     if asked.release:
-        await claims.give_back(connection, asked.incident, now)
+        claims.give_back(connection, asked.incident, now)
     if asked.claim is not None:
-        await claims.take(connection, asked.incident, asked.claim, now)
+        claims.take(connection, asked.incident, asked.claim, now)
     if asked.marks:
         added = insert(marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
-        await connection.execute(
+        connection.execute(
             added.on_conflict_do_update(
                 index_elements=[marks.c.subject, marks.c.item],
                 set_=newer,
@@ -123,8 +122,8 @@ async def _change_rights(asked: Append, now: datetime, connection: AsyncConnecti
         )
 
 
-async def _add_entries(
-    connection: AsyncConnection,
+def _add_entries(
+    connection: Connection,
     incident: str,
     after: int,
     previous: str,
@@ -146,4 +145,4 @@ async def _add_entries(
                 "digest": previous,
             }
         )
-    await connection.execute(events.insert(), rows)
+    connection.execute(events.insert(), rows)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from daemon.adapters.store.schema import action_runs, actions, freezes
 from daemon.core.ports import Claim, ClaimRefused, Freeze, Guard
@@ -25,10 +24,10 @@ def stands(now: datetime) -> ColumnElement[bool]:
     return freezes.c.thawed_at.is_(None) & (freezes.c.until.is_(None) | (freezes.c.until > now))
 
 
-async def freeze_in_force(connection: AsyncConnection, now: datetime) -> Freeze | None:
+def freeze_in_force(connection: Connection, now: datetime) -> Freeze | None:
     """The newest freeze that stands."""
     found = (
-        await connection.execute(
+        connection.execute(
             select(*(freezes.c[name] for name in Freeze.model_fields))
             .where(stands(now))
             .order_by(freezes.c.at.desc(), freezes.c.scope)
@@ -39,40 +38,40 @@ async def freeze_in_force(connection: AsyncConnection, now: datetime) -> Freeze 
     return None if row is None else Freeze(**row)
 
 
-async def guard(
-    connection: AsyncConnection, target: str, incident: str, now: datetime, window: timedelta
+def guard(
+    connection: Connection, target: str, incident: str, now: datetime, window: timedelta
 ) -> Guard:
     """What stands in the way of an action on `target`; the budget counts all targets."""
-    last = await _last_finished(connection, target, incident)
+    last = _last_finished(connection, target, incident)
     return Guard(
-        freeze=await freeze_in_force(connection, now),
-        locked_by=await _holder(connection, target),
+        freeze=freeze_in_force(connection, now),
+        locked_by=_holder(connection, target),
         last_finished=None if last is None else last[1],
-        started_in_window=await _started_since(connection, now - window),
+        started_in_window=_started_since(connection, now - window),
     )
 
 
-async def take(connection: AsyncConnection, incident: str, claim: Claim, now: datetime) -> None:
+def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
     """Take the target's lock for the incident's step. Raises ClaimRefused with the numbers."""
-    await _refuse_if_stopped(connection, claim.target, now)
+    _refuse_if_stopped(connection, claim.target, now)
     if not claim.limits.lifted:
-        await _refuse_if_spent(connection, incident, claim, now)
-    await connection.execute(
+        _refuse_if_spent(connection, incident, claim, now)
+    connection.execute(
         actions.insert().values(
             incident=incident, step=claim.step, target=claim.target, started_at=now
         )
     )
 
 
-async def give_back(connection: AsyncConnection, incident: str, now: datetime) -> None:
+def give_back(connection: Connection, incident: str, now: datetime) -> None:
     """End the action that the incident runs; nothing happens if it runs none."""
-    await connection.execute(
+    connection.execute(
         update(actions).where(actions.c.incident == incident, action_runs).values(finished_at=now)
     )
 
 
-async def _refuse_if_stopped(connection: AsyncConnection, target: str, now: datetime) -> None:
-    freeze = await freeze_in_force(connection, now)
+def _refuse_if_stopped(connection: Connection, target: str, now: datetime) -> None:
+    freeze = freeze_in_force(connection, now)
     if freeze is not None:
         until = f" until {clock_time(freeze.until)}" if freeze.until else ""
         raise ClaimRefused(
@@ -80,16 +79,14 @@ async def _refuse_if_stopped(connection: AsyncConnection, target: str, now: date
             f"automation is frozen by {freeze.by} since {clock_time(freeze.at)}{until}: "
             f"{freeze.reason}",
         )
-    holder = await _holder(connection, target)
+    holder = _holder(connection, target)
     if holder:
         raise ClaimRefused("target_locked", f"{target} is being recovered by {holder}")
 
 
-async def _refuse_if_spent(
-    connection: AsyncConnection, incident: str, claim: Claim, now: datetime
-) -> None:
+def _refuse_if_spent(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
     limits = claim.limits
-    last = await _last_finished(connection, claim.target, incident)
+    last = _last_finished(connection, claim.target, incident)
     if last is not None and now - last[1] < limits.cooldown:
         ago = timedelta(seconds=round((now - last[1]).total_seconds()))
         raise ClaimRefused(
@@ -97,7 +94,7 @@ async def _refuse_if_spent(
             f"{claim.target} was recovered {format_duration(ago)} ago by {last[0]}; "
             f"the cooldown is {format_duration(limits.cooldown)}",
         )
-    started = await _started_since(connection, now - limits.budget_window)
+    started = _started_since(connection, now - limits.budget_window)
     if started >= limits.budget:
         window = format_duration(limits.budget_window)
         raise ClaimRefused(
@@ -106,20 +103,20 @@ async def _refuse_if_spent(
         )
 
 
-async def _holder(connection: AsyncConnection, target: str) -> str:
+def _holder(connection: Connection, target: str) -> str:
     """The incident whose action runs on the target, or an empty string."""
-    found: str | None = await connection.scalar(
+    found: str | None = connection.scalar(
         select(actions.c.incident).where(actions.c.target == target, action_runs)
     )
     return found or ""
 
 
-async def _last_finished(
-    connection: AsyncConnection, target: str, incident: str
+def _last_finished(
+    connection: Connection, target: str, incident: str
 ) -> tuple[str, datetime] | None:
     """Which other incident last acted on the target, and when it finished."""
     row = (
-        await connection.execute(
+        connection.execute(
             select(actions.c.incident, actions.c.finished_at)
             .where(
                 actions.c.target == target,
@@ -133,10 +130,10 @@ async def _last_finished(
     return None if row is None else (row.incident, row.finished_at)
 
 
-async def _started_since(connection: AsyncConnection, start: datetime) -> int:
+def _started_since(connection: Connection, start: datetime) -> int:
     """How many actions were started after `start`, on any target and whatever became of them."""
     count: int = (
-        await connection.execute(
+        connection.execute(
             select(func.count()).select_from(actions).where(actions.c.started_at > start)
         )
     ).scalar_one()

@@ -1,5 +1,8 @@
 """Transactions: one writer at a time, readers beside it, each carried to its end.
 
+A transaction is plain synchronous code in a thread: one leap out of the event loop and back for
+all of it, where an asynchronous driver leaps with every statement.
+
 A cancelled caller leaves a transaction either committed or not begun to count, never half; so
 the transaction is awaited to its end first, and the cancellation is passed on after it.
 """
@@ -7,18 +10,20 @@ the transaction is awaited to its end first, and the cancellation is passed on a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from daemon.adapters.store import sqlite
 from daemon.core.outcome import Permanent, Temporary
 
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+Work = Callable[[Connection], T]
 """What is done inside a transaction; whatever it raises rolls everything back."""
 
 
@@ -48,12 +53,14 @@ class Database:
         self.path = path
         self._reader = sqlite.reading_engine(path)
         self._writer = None if readonly else sqlite.writing_engine(path)
-        self._lock = asyncio.Lock()
+        self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._closed = False
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
-        return await to_its_end(self._transaction(self._reader, work), "store-read")
+        reading = self._transaction(self._reading, self._reader, work)
+        return await to_its_end(reading, "store-read")
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a write transaction; when this returns, it is on disk."""
@@ -63,22 +70,26 @@ class Database:
         """Like `write`, for a task that nobody cancels: it saves the shielding."""
         if self._writer is None:
             raise Permanent(f"{self.path} was opened for reading only")
-        async with self._lock:
-            return await self._transaction(self._writer, work)
+        return await self._transaction(self._writing, self._writer, work)
 
     async def close(self) -> None:
-        """Close every connection, after the write that is under way."""
+        """Close every connection, after what is under way."""
         self._closed = True
-        async with self._lock:
-            await self._reader.dispose()
-            if self._writer is not None:
-                await self._writer.dispose()
+        for threads, engine in ((self._reading, self._reader), (self._writing, self._writer)):
+            await asyncio.to_thread(threads.shutdown)
+            if engine is not None:
+                engine.dispose()
 
-    async def _transaction(self, engine: AsyncEngine, work: Work[T]) -> T:
-        if self._closed:  # an engine that was disposed of would silently connect anew
+    async def _transaction(self, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]) -> T:
+        if self._closed:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
+        loop = asyncio.get_running_loop()
         try:
-            async with engine.begin() as connection:
-                return await work(connection)
+            return await loop.run_in_executor(threads, partial(_transact, engine, work))
         except SQLAlchemyError as error:
             raise sqlite.translated(error, self.path) from error
+
+
+def _transact(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)

@@ -11,8 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
@@ -51,8 +50,8 @@ class SqlInbox:
         """Count what an earlier run left behind, and begin to write."""
         count = select(func.count()).select_from(inbox).where(delivery_waits)
 
-        async def work(connection: AsyncConnection) -> int:
-            return (await connection.execute(count)).scalar_one()
+        def work(connection: Connection) -> int:
+            return (connection.execute(count)).scalar_one()
 
         self._unprocessed = await self._database.read(work)
         self._writer = asyncio.create_task(self._write(), name="inbox-writer")
@@ -88,8 +87,8 @@ class SqlInbox:
         query = select(inbox.c.identity, inbox.c.body).where(delivery_waits)
         query = query.order_by(inbox.c.arrival).limit(limit)
 
-        async def work(connection: AsyncConnection) -> list[tuple[str, bytes]]:
-            return [(row.identity, row.body) for row in await connection.execute(query)]
+        def work(connection: Connection) -> list[tuple[str, bytes]]:
+            return [(row.identity, row.body) for row in connection.execute(query)]
 
         return await self._database.read(work)
 
@@ -100,11 +99,11 @@ class SqlInbox:
     async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
         """When each of these alerts last ended, as far as known."""
 
-        async def work(connection: AsyncConnection) -> dict[str, datetime]:
+        def work(connection: Connection) -> dict[str, datetime]:
             known: dict[str, datetime] = {}
             for some in _portions(alerts):
                 query = select(alert_ends).where(alert_ends.c.alert.in_(some))
-                for row in await connection.execute(query):
+                for row in connection.execute(query):
                     known[row.alert] = row.ends_at
             return known
 
@@ -113,11 +112,11 @@ class SqlInbox:
     async def forget(self, before: datetime) -> None:
         """Drop processed deliveries received, and ends that happened, before that."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def work(connection: Connection) -> None:
+            connection.execute(
                 delete(inbox).where(inbox.c.processed.is_(True), inbox.c.received_at < before)
             )
-            await connection.execute(delete(alert_ends).where(alert_ends.c.ends_at < before))
+            connection.execute(delete(alert_ends).where(alert_ends.c.ends_at < before))
 
         await self._database.write(work)
 
@@ -156,23 +155,23 @@ class SqlInbox:
         self._unprocessed -= done
 
 
-async def _add(rows: list[dict[str, object]], connection: AsyncConnection) -> set[str]:
+def _add(rows: list[dict[str, object]], connection: Connection) -> set[str]:
     """Insert what is not there yet; returns the identities that are new."""
     added = insert(inbox).on_conflict_do_nothing(index_elements=[inbox.c.identity])
-    return set((await connection.execute(added.returning(inbox.c.identity), rows)).scalars())
+    return set((connection.execute(added.returning(inbox.c.identity), rows)).scalars())
 
 
-async def _finish(
-    identities: Sequence[str], ended: Mapping[str, datetime], connection: AsyncConnection
+def _finish(
+    identities: Sequence[str], ended: Mapping[str, datetime], connection: Connection
 ) -> int:
     """Mark as processed, keep the later end of each alert; returns how many were waiting."""
     count = 0
     for some in _portions(identities):
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
-        count += (await connection.execute(done.values(processed=True))).rowcount
+        count += (connection.execute(done.values(processed=True))).rowcount
     if ended:
         end = insert(alert_ends)
-        await connection.execute(
+        connection.execute(
             end.on_conflict_do_update(
                 index_elements=[alert_ends.c.alert],
                 set_={"ends_at": end.excluded.ends_at},

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from daemon.adapters.store import appending, claims
 from daemon.adapters.store.database import Database
@@ -74,8 +73,8 @@ class SqlJournal:
         """All entries in order. Permanent if one is not of this version's vocabulary."""
         query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
 
-        async def work(connection: AsyncConnection) -> Sequence[Any]:
-            return (await connection.execute(query)).all()
+        def work(connection: Connection) -> Sequence[Any]:
+            return (connection.execute(query)).all()
 
         return [_entry(row) for row in await self.database.read(work)]
 
@@ -85,18 +84,18 @@ class SqlJournal:
         The head's seq is None where the head row is missing.
         """
 
-        async def survey(connection: AsyncConnection) -> dict[str, int | None]:
+        def survey(connection: Connection) -> dict[str, int | None]:
             known: dict[str, int | None] = dict.fromkeys(
-                (await connection.execute(select(events.c.incident).distinct())).scalars()
+                (connection.execute(select(events.c.incident).distinct())).scalars()
             )
-            for row in await connection.execute(select(heads.c.incident, heads.c.seq)):
+            for row in connection.execute(select(heads.c.incident, heads.c.seq)):
                 known[row.incident] = row.seq
             return known
 
-        async def one(incident: str, connection: AsyncConnection) -> tuple[int | None, list[Any]]:
-            seq = await connection.scalar(select(heads.c.seq).where(heads.c.incident == incident))
+        def one(incident: str, connection: Connection) -> tuple[int | None, list[Any]]:
+            seq = connection.scalar(select(heads.c.seq).where(heads.c.incident == incident))
             query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
-            return seq, list(await connection.execute(query))
+            return seq, list(connection.execute(query))
 
         # Incident by incident, so that a large journal need not fit into memory; each head is
         # read again with its rows, since a daemon may be appending meanwhile.
@@ -163,8 +162,8 @@ class SqlJournal:
         query = select(changes).where(changes.c.subject == subject)
         query = query.order_by(changes.c.at, changes.c.item)
 
-        async def work(connection: AsyncConnection) -> list[Change]:
-            return [Change(**row) for row in (await connection.execute(query)).mappings()]
+        def work(connection: Connection) -> list[Change]:
+            return [Change(**row) for row in (connection.execute(query)).mappings()]
 
         return await self.database.read(work)
 
@@ -172,14 +171,14 @@ class SqlJournal:
         """What measurements have said of each item of a subject; the newest mark wins."""
         query = select(marks.c.item, marks.c.mark).where(marks.c.subject == subject)
 
-        async def work(connection: AsyncConnection) -> dict[str, Mark]:
-            return {row.item: row.mark for row in await connection.execute(query)}
+        def work(connection: Connection) -> dict[str, Mark]:
+            return {row.item: row.mark for row in connection.execute(query)}
 
         return await self.database.read(work)
 
     async def _heads(self, query: Any) -> list[Head]:
-        async def work(connection: AsyncConnection) -> list[Head]:
-            return [Head(**row) for row in (await connection.execute(query)).mappings()]
+        def work(connection: Connection) -> list[Head]:
+            return [Head(**row) for row in (connection.execute(query)).mappings()]
 
         return await self.database.read(work)
 

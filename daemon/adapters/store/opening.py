@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import inspect, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.holding import held
@@ -64,20 +63,20 @@ def _must_exist(path: Path) -> None:
         raise Permanent(f"there is no journal at {path}; start the daemon, or name its file")
 
 
-async def _prepare(path: Path, connection: AsyncConnection) -> None:
+def _prepare(path: Path, connection: Connection) -> None:
     """Make the tables in an empty file; check the version of any other."""
-    if await connection.run_sync(lambda sync: bool(inspect(sync).get_table_names())):
-        await _check(path, connection)
+    if inspect(connection).get_table_names():
+        _check(path, connection)
         return
-    await connection.run_sync(metadata.create_all)
-    await connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
+    metadata.create_all(connection)
+    connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
 
 
-async def _check(path: Path, connection: AsyncConnection) -> None:
+def _check(path: Path, connection: Connection) -> None:
     """Raises Permanent unless these are our tables, in a version that we know."""
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(meta.name)):
+    if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")
-    found = await connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
     if found is None or int(found) > SCHEMA:
         raise Permanent(
             f"{path} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "

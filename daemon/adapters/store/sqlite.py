@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from daemon.core.outcome import Permanent, Temporary
 
-__all__ = ["BUSY_SECONDS", "insert", "reading_engine", "translated", "writing_engine"]
+__all__ = ["BUSY_SECONDS", "READERS", "insert", "reading_engine", "translated", "writing_engine"]
 
 BUSY_SECONDS = 5
 """How long a write waits for another process (a backup, a shell) that holds the file."""
 
-_READERS = 4
+READERS = 4
+"""Reads at the same time."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FAULTS = {
     sqlite3.SQLITE_BUSY: f"is held by another program for more than {BUSY_SECONDS} s; "
@@ -37,24 +37,24 @@ _FAULTS = {
 }
 
 
-def writing_engine(path: Path) -> AsyncEngine:
+def writing_engine(path: Path) -> Engine:
     """One connection, on which every transaction is a write from its first statement on."""
     return _engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
+        URL.create("sqlite", database=str(path)),
         {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"},
         "BEGIN IMMEDIATE",
         pool_size=1,
     )
 
 
-def reading_engine(path: Path) -> AsyncEngine:
+def reading_engine(path: Path) -> Engine:
     """A few connections that cannot write; WAL lets them read beside the writer."""
     url = URL.create(
-        "sqlite+aiosqlite",
+        "sqlite",
         database=f"file:{quote(str(path))}",
         query={"mode": "ro", "uri": "true"},
     )
-    return _engine(url, {"query_only": "ON"}, "BEGIN", pool_size=_READERS)
+    return _engine(url, {"query_only": "ON"}, "BEGIN", pool_size=READERS)
 
 
 def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
@@ -77,10 +77,10 @@ def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
     return Permanent(f"{path}: the database refused a statement: {cause or error}")
 
 
-def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> AsyncEngine:
+def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> Engine:
     # isolation_level None: sqlite3 would otherwise begin by itself, late and DEFERRED, and a
     # transaction that reads first and writes later can fail with "database is locked".
-    engine = create_async_engine(
+    engine = create_engine(
         url,
         connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
         pool_size=pool_size,
@@ -88,14 +88,14 @@ def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> As
         pool_reset_on_return=None,  # every use is one transaction that has ended by itself
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         for name, value in pragmas.items():
             cursor.execute(f"PRAGMA {name} = {value}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin_transaction(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
