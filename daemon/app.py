@@ -87,7 +87,11 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with (
-        open_store(store_path(settings), max_pending=settings.inbox.max_pending) as store,
+        open_store(
+            store_path(settings),
+            max_pending=settings.inbox.max_pending,
+            remember=settings.inbox.remember,
+        ) as store,
         aiohttp.ClientSession() as session,
         App(settings, environ, store, session) as app,
     ):

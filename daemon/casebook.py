@@ -162,6 +162,8 @@ def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, st
         if not isinstance(event, StepVerified):
             continue
         step = incident.step(event.step)
+        if step.outcome is None or step.outcome.result != "done":
+            continue  # what is live after anything else is not known
         came_from, went_to = (step.intent or {}).get("from"), (step.intent or {}).get("to")
         if event.verdict == "recovered":
             if came_from:

@@ -41,8 +41,12 @@ async def deliver(book: Casebook, incident: str, page: str, ways: Ways, link: st
             async with asyncio.timeout(DEADLINE_SECONDS):
                 proof = await pager.page(call)
             event = e.PageDelivered(page=page, method=method, proof=proof)
-        except (Temporary, Permanent, TimeoutError) as error:
-            text = str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s"
+        except Exception as error:  # whatever a pager's library raises, the next way is tried
+            expected = isinstance(error, Temporary | Permanent | TimeoutError)
+            if not expected:
+                log.exception("a pager crashed", incident=incident, method=method)
+            text = str(error) if expected else f"crashed: {type(error).__name__}"
+            text = text or f"no answer within {DEADLINE_SECONDS:.0f}s"
             log.warning("page failed", incident=incident, person=person, method=method, error=text)
             last = position + 1 == len(left)
             event = e.PageFailed(page=page, method=method, error=text, last=last)

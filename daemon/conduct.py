@@ -131,7 +131,9 @@ class Conductor:
             current = await self._book.load(incident)
             if current.closed is not None and not decision.effects and not flight.tasks:
                 return True
-            if wake_at is not None and wake_at - self._book.clock() >= NOTED and not bell.is_set():
+            # While effects are under way their end decides anew, so a note would be void at once.
+            settled = not flight.tasks and not bell.is_set()
+            if settled and wake_at is not None and wake_at - self._book.clock() >= NOTED:
                 await self._book.note_wake(current, wake_at)
         except Temporary as error:
             log.error("the store fails; trying again", incident=incident, error=str(error))

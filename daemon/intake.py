@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 BATCH = 200
 RETRY_SECONDS = 1.0
+COMPLETION_PAUSES = (1, 5, 15, 60, 300)
+"""Seconds between the tries to complete a truncated notification."""
 MAX_YIELD_SECONDS = 0.25
 FORGET_EVERY = timedelta(minutes=10)
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -47,6 +49,7 @@ class _Concern:
     rule: Rule | None
     labels: Labels
     alerts: dict[str, Alert] = field(default_factory=dict)
+    fired: bool = False
     incomplete: bool = False
 
 
@@ -100,9 +103,8 @@ class Intake:
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 except Exception:
-                    # What cannot be worked off stays in the inbox, and the noise in the log.
-                    log.exception("working off the inbox crashed; trying again")
-                    await asyncio.sleep(RETRY_SECONDS)
+                    log.exception("working off the inbox crashed; going on one by one")
+                    await self._single_out(completions)
                     continue
                 await self._arrived.wait()
 
@@ -114,8 +116,45 @@ class Intake:
     async def _work(self, completions: asyncio.TaskGroup) -> bool:
         self._began = asyncio.get_running_loop().time()
         waiting = await self._inbox.pending(BATCH)
-        if not waiting:
-            return False
+        if waiting:
+            await self._digest(waiting, completions)
+        return bool(waiting)
+
+    async def _single_out(self, completions: asyncio.TaskGroup) -> None:
+        """Work off one delivery at a time, so that a bad one holds up no other.
+
+        The bad one is not lost: it opens an incident that pages the default policy.
+        """
+        try:
+            for identity, body in await self._inbox.pending(BATCH):
+                try:
+                    await self._digest([(identity, body)], completions)
+                except Temporary:
+                    raise
+                except Exception as error:
+                    log.exception("a delivery cannot be worked off", identity=identity)
+                    await self._tell_unreadable(identity, error)
+                    await self._inbox.processed([identity], {})
+        except Exception:
+            log.exception("the inbox cannot be worked off; trying again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _tell_unreadable(self, identity: str, error: Exception) -> None:
+        labels = {"delivery": identity[:12]}
+        now = self._book.clock()
+        alert = Alert(
+            status="firing",
+            labels={"alertname": "UnreadableDelivery", **labels},
+            annotations={"error": f"{type(error).__name__}: {error}"[:500]},
+            starts_at=now,
+        )
+        concern = _Concern(None, labels, {alert.identity: alert}, fired=True)
+        await self._tell(incident_key("", labels), concern)
+
+    async def _digest(
+        self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
+    ) -> None:
+        now = self._book.clock()
         deliveries = [
             self._parsed.pop(name) if name in self._parsed else parse_delivery(body)
             for name, body in waiting
@@ -127,8 +166,9 @@ class Intake:
             kept = fresh(delivery.alerts, ended)
             for alert in kept:
                 if alert.status == "resolved":
-                    known_end = ended.get(alert.identity, alert.ends_at)
-                    ended[alert.identity] = max(known_end, alert.ends_at)
+                    # An end in the future is a wrong clock's; it must not mute what fires next.
+                    end = min(alert.ends_at, now)
+                    ended[alert.identity] = max(ended.get(alert.identity, end), end)
             if len(kept) < len(delivery.alerts):
                 log.info("stale alerts dropped", count=len(delivery.alerts) - len(kept))
             self._sort(delivery, kept, concerns)
@@ -139,7 +179,6 @@ class Intake:
             if delivery.truncated_alerts:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
-        return True
 
     def _sort(
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
@@ -153,14 +192,15 @@ class Intake:
                 concern = concerns.setdefault(key, _Concern(rule, labels))
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
+                concern.fired = concern.fired or alert.status == "firing"
                 concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
 
     async def _tell(self, key: str, concern: _Concern) -> None:
-        """Append to the open incident of this key, or open one if anything fires."""
+        """Append to the open incident of this key, or open one if anything fires or has fired."""
         while True:
             incident = await self._book.journal.find_open(key)
             if incident is None:
-                if all(alert.status == "resolved" for alert in concern.alerts.values()):
+                if not concern.fired:
                     return
                 try:
                     await self._open(key, concern)
@@ -172,7 +212,7 @@ class Intake:
                 return
 
     async def _open(self, key: str, concern: _Concern) -> None:
-        first = next(a for a in concern.alerts.values() if a.status == "firing")
+        first = min(concern.alerts.values(), key=lambda alert: alert.status)
         names = " ".join(value for name, value in concern.labels.items() if name != "alertname")
         title = printable(f"{first.name} {names}").strip()[:200]
         opened = e.IncidentOpened(
@@ -186,28 +226,35 @@ class Intake:
             alerts=tuple(concern.alerts.values()), incomplete=concern.incomplete
         )
         identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
-            secrets.choice(_ID_LETTERS) for _ in range(4)
+            secrets.choice(_ID_LETTERS) for _ in range(6)
         )
         await self._book.open(identity, key, [opened, alerts])
         log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
     async def _complete(self, delivery: Delivery) -> None:
         """Read what the truncated notification left out, and tell the incidents."""
-        try:
-            if self._source is None:
-                raise Permanent("no `alertmanager.url` in the settings")
-            alerts = await self._source.alerts(delivery.group_labels, delivery.receiver)
-            concerns: dict[str, _Concern] = {}
-            whole = delivery.model_copy(update={"truncated_alerts": 0})
-            self._sort(whole, alerts, concerns)
-            for key, concern in concerns.items():
-                await self._tell(key, concern)
-        except (Temporary, Permanent) as error:
-            log.warning(
-                "a truncated notification stays incomplete",
-                missing=delivery.truncated_alerts,
-                error=str(error),
-            )
+        bound = log.bind(missing=delivery.truncated_alerts)
+        for pause in COMPLETION_PAUSES:
+            try:
+                await self._try_to_complete(delivery)
+            except Temporary as error:
+                bound.warning("a truncated notification is not complete yet", error=str(error))
+                await asyncio.sleep(pause)
+            except Exception as error:
+                bound.error("a truncated notification stays incomplete", error=str(error))
+                return
+            else:
+                return
+        bound.error("a truncated notification stays incomplete; Alertmanager did not answer")
+
+    async def _try_to_complete(self, delivery: Delivery) -> None:
+        if self._source is None:
+            raise Permanent("no `alertmanager.url` in the settings")
+        alerts = await self._source.alerts(delivery.group_labels, delivery.receiver)
+        concerns: dict[str, _Concern] = {}
+        self._sort(delivery.model_copy(update={"truncated_alerts": 0}), alerts, concerns)
+        for key, concern in concerns.items():
+            await self._tell(key, concern)
 
     async def _forget_old(self) -> None:
         now = self._book.clock()

@@ -7,17 +7,17 @@ intent without a prepared step changed nothing; a prepared one is checked by its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from daemon.casebook import Casebook
 from daemon.core import events as e
-from daemon.core.decide import RunStep
+from daemon.core.decide import RunStep, freshness
 from daemon.core.incident import Incident
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.plan import Outlook
@@ -28,6 +28,8 @@ from daemon.core.templates import UnsafeLabel, render_params
 from daemon.core.units import format_duration
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 Actions = Mapping[str, Action]
 WITHOUT_RULE = timedelta(minutes=10)
@@ -79,7 +81,9 @@ async def outlook(
         guard = await book.journal.guard(
             aimed.target, incident.id, book.clock(), limits.budget_window
         )
-        views[number] = Outlook(target=aimed.target, guard=guard)
+        history = await book.journal.changes(aimed.target)
+        live = history[-1].item if history else ""
+        views[number] = Outlook(target=aimed.target, guard=guard, live=live)
     return views
 
 
@@ -108,15 +112,12 @@ async def run_step(
     within = spec.within if spec is not None else WITHOUT_RULE
     try:
         async with asyncio.timeout(within.total_seconds()):
-            outcome = await _act(book, current, order.step, action)
+            outcome = await _act(book, current, order.step, action, rule)
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
         outcome = Outcome(result="unknown", reason="deadline_exceeded", detail=text)
-    except (Temporary, Permanent) as error:
-        outcome = Outcome(result="failed", reason="action_failed", detail=str(error))
-    except Exception as error:  # the boundary to other people's code
-        log.exception("an action crashed", incident=incident, action=state.action)
-        outcome = _unknown("action_crashed", f"{type(error).__name__}: {error}")
+    except _Ended as ended:
+        outcome = ended.outcome
     await _finish(book, incident, order.step, outcome)
 
 
@@ -157,30 +158,89 @@ async def _take(
     return after.step(order.step).status == "running"
 
 
-async def _act(book: Casebook, incident: Incident, number: int, action: Action) -> Outcome:
+class _Ended(Exception):
+    """The action itself came to an end; what the store raises is something else."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.detail)
+        self.outcome = outcome
+
+
+async def _asked(answer: Awaitable[T], action: str) -> T:
+    """Ask other people's code. Raises _Ended whatever way it fails."""
+    try:
+        return await answer
+    except (Temporary, Permanent) as error:
+        text = str(error)
+        raise _Ended(Outcome(result="failed", reason="action_failed", detail=text)) from error
+    except TimeoutError as error:
+        raise _Ended(_unknown("action_timed_out", f"{action}: {error}")) from error
+    except Exception as error:
+        log.exception("an action crashed", action=action)
+        raise _Ended(_unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+
+
+async def _act(
+    book: Casebook, incident: Incident, number: int, action: Action, rule: Rule | None
+) -> Outcome:
     state = incident.step(number)
     params = action.Params.model_validate(dict(state.params))
     context = await _context(book, incident, number)
     if state.intent is None:
-        ready = await action.preflight(params, context)
+        ready = await _asked(action.preflight(params, context), state.action)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         intent = dict(ready.intent)
+        stopped = await _stopped(book, incident.id)
+        if stopped is not None:
+            return stopped
         prepared = e.StepPrepared(step=number, summary=ready.summary, intent=intent)
         after = await book.record(incident.id, lambda i: () if i.paused_by else (prepared,))
         if after.step(number).intent is None:
-            text = f"paused by {after.paused_by} before anything was changed"
-            return Outcome(result="refused", reason="paused", detail=text)
+            return _paused(after)
     else:
         intent = dict(state.intent)
-        landed = await action.check(params, intent, context)
+        landed = await _asked(action.check(params, intent, context), state.action)
         if landed == "done":
             return Outcome(result="done", reason="found_done", detail="done before the restart")
         if landed == "unknown":
             text = "the daemon stopped while it ran, and nobody can tell whether it happened"
             return _unknown("interrupted", text)
-        await context.progress("carried on after a restart: it had not happened yet")
-    return await action.run(params, intent, context)
+        # What is half done is better ended than left; what has not begun is asked anew.
+        if landed == "not_done":
+            stopped = await _stopped(book, incident.id) or _stale(book, incident, number, rule)
+            if stopped is not None:
+                return stopped
+        await context.progress("carried on after a restart")
+    return await _asked(action.run(params, intent, context), state.action)
+
+
+async def _stopped(book: Casebook, incident: str) -> Outcome | None:
+    """Whether a person has stopped it by now, at the last moment before the world changes."""
+    current = await book.load(incident)
+    if current.paused_by:
+        return _paused(current)
+    freeze = await book.journal.frozen(book.clock())
+    if freeze is None:
+        return None
+    text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
+    return Outcome(result="refused", reason="frozen", detail=text)
+
+
+def _paused(incident: Incident) -> Outcome:
+    text = f"paused by {incident.paused_by} before anything was changed"
+    return Outcome(result="refused", reason="paused", detail=text)
+
+
+def _stale(book: Casebook, incident: Incident, number: int, rule: Rule | None) -> Outcome | None:
+    """An intent that is older than a measurement may be: what it rests on must be measured anew."""
+    started = incident.step(number).started_at or incident.opened_at
+    age = book.clock() - started
+    if rule is not None and age <= freshness(rule):
+        return None
+    shown = format_duration(timedelta(seconds=round(age.total_seconds())))
+    text = f"prepared {shown} ago and never begun; the problem is measured again first"
+    return Outcome(result="refused", reason="stale_intent", detail=text)
 
 
 async def _context(book: Casebook, incident: Incident, number: int) -> ActionContext:
@@ -205,7 +265,17 @@ async def _context(book: Casebook, incident: Incident, number: int) -> ActionCon
         now=book.clock(),
         choose=lambda current: last_healthy(current, history, marks, healthy),
         progress=progress,
+        expected=_expected(incident, number),
     )
+
+
+def _expected(incident: Incident, number: int) -> str:
+    """The item that the step is to undo: the suspect, if it is one of this very target."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    step = incident.step(number)
+    if suspect is None or suspect.subject != step.target or step.approved_by:
+        return ""
+    return suspect.item
 
 
 async def _finish(book: Casebook, incident: str, number: int, outcome: Outcome) -> None:

@@ -45,7 +45,7 @@ class InboxSettings(Frozen):
 
     max_pending: int = Field(default=10_000, ge=1)
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    remember: Duration = parse_duration("1h")
+    remember: Duration = parse_duration("30m")
 
 
 class RecoverySettings(Frozen):
@@ -160,7 +160,7 @@ def secret(reference: str, environ: Mapping[str, str], base: Path) -> str:
 
 def same_secret(given: str, expected: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
 def _overridden(data: Any, environ: Mapping[str, str]) -> Any:

@@ -40,6 +40,8 @@ class Watcher:
                     await self.changes(rule)
                 except (Temporary, Permanent) as error:
                     log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                except Exception:
+                    log.exception("watching for changes crashed", rule=rule.rule)
             await asyncio.sleep(EVERY.total_seconds())
 
     async def changes(self, rule: Rule) -> list[Change]:

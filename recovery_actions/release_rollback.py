@@ -63,12 +63,18 @@ class ReleaseRollback:
         self, params: ReleaseRollbackParams, context: ActionContext
     ) -> Ready | Refused:
         """Refuses with `command_not_allowed`, `program_missing`, `no_directory`,
-        `not_a_release_directory`, `not_writable`, `no_healthy_item` or `release_missing`.
+        `not_a_release_directory`, `not_writable`, `changed_meanwhile`, `no_healthy_item` or
+        `release_missing`.
         """
         releases = self._releases(params)
         if refused := await asyncio.to_thread(self._obstacle, params, releases):
             return refused
         live = await asyncio.to_thread(releases.live)
+        if context.expected not in {"", live}:
+            text = (
+                f"{context.expected} was to be rolled back, but {live} is live; look who deployed"
+            )
+            return Refused("changed_meanwhile", text)
         candidate = context.choose(live)
         if candidate.reason == "no_healthy_item":
             return Refused("no_healthy_item", candidate.text)
@@ -107,14 +113,14 @@ class ReleaseRollback:
     async def check(
         self, params: ReleaseRollbackParams, intent: Mapping[str, str], context: ActionContext
     ) -> Landed:
-        """Look at `current` and at what the run has left behind. `not_done` covers a switch
-        without a restart, too: running again goes on with the restart.
+        """Look at `current` and at what the run has left behind. A switch without a restart is
+        `half_done`: running again goes on with the restart.
         """
         releases = self._releases(params)
         live = await asyncio.to_thread(releases.live)
         phase = await asyncio.to_thread(releases.phase, context.token)
         if live == intent["to"] and phase is not None:
-            return "done" if phase == "restarted" else "not_done"
+            return "done" if phase == "restarted" else "half_done"
         # Back at `from` after a restart is somebody's decision against ours.
         return "not_done" if live == intent["from"] and phase != "restarted" else "unknown"
 

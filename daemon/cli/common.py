@@ -110,7 +110,9 @@ def _token(token_file: Path | None) -> str:
             return token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             raise Failure(f"cannot read the token in {token_file}") from None
-    token = os.environ.get("STOPGAP_TOKEN", "")
+    token = os.environ.get("STOPGAP_TOKEN", "").strip()
+    if token and not (token.isascii() and token.isprintable()):
+        raise Failure("the token in STOPGAP_TOKEN has characters that no token has; copy it anew")
     if not token:
         raise Failure(
             "who are you? Put your token into the variable STOPGAP_TOKEN, or give --token-file"

@@ -78,7 +78,7 @@ def ack(incident: str, url: str, token_file: Path | None) -> None:
     """
     after = call("POST", url, token_file, f"/api/v1/incidents/{incident}/ack")["incident"]
     click.echo(f"you respond; the Commander is {after['commander']}")
-    click.echo(after["title"])
+    click.echo(printable(after["title"]))
 
 
 @click.command()

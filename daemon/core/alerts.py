@@ -12,15 +12,25 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
 _TIMES = struct.Struct("<dd")
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time has no equal in UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class NotADelivery(ValueError):
@@ -39,8 +49,8 @@ class Alert(_Wire):
     status: Literal["firing", "resolved"]
     labels: Labels
     annotations: Labels = Field(default_factory=dict)
-    starts_at: AwareDatetime = Field(alias="startsAt")
-    ends_at: AwareDatetime = Field(default=NEVER, alias="endsAt")
+    starts_at: Instant = Field(alias="startsAt")
+    ends_at: Instant = Field(default=NEVER, alias="endsAt")
     generator_url: str = Field(default="", alias="generatorURL")
     fingerprint: str = ""
 

@@ -181,16 +181,23 @@ def read_recovery(
         loss = share.estimate - base_bad
         low, high = share.low - base_bad, share.high - base_bad
         limit = spec.confirm.drop or 0.0
+        near = 0.005
     elif level is None:
         return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
     else:
         sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-        loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
-        limit = spec.confirm.rise if spec.confirm.rise is not None else math.inf
-    healthy = loss <= verify.near_baseline and loss < limit
+        scale = abs(problem.baseline) or 1.0
+        loss = sign * (level - problem.baseline) / scale
+        confirm = spec.confirm
+        limit = max(confirm.rise or 0.0, (confirm.by or 0.0) / scale)
+        near = limit / 4
+    near = near if verify.near_baseline is None else verify.near_baseline
+    impaired = loss >= limit
+    healthy = loss <= near and not impaired
     return Reading(
         at=now,
-        state="healthy" if healthy else "impaired",
+        state="healthy" if healthy else "impaired" if impaired else "degraded",
+        severity=severity_of(spec, loss) if impaired else "",
         reason="near_baseline" if healthy else "away_from_baseline",
         level=level,
         loss=loss,

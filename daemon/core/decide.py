@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from daemon.core import events as e
 from daemon.core import plan, recovery
 from daemon.core.approvals import Approvals
-from daemon.core.escalation import facts, pages_due, pending, summons
+from daemon.core.escalation import facts, pages_due, pending, summons, summons_again
 from daemon.core.incident import Incident
 from daemon.core.ports import Limits
 from daemon.core.roster import Roster
@@ -87,15 +87,24 @@ def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: dat
     """Decide. `rule` is None when no rule matched, or when its rule is no longer there."""
     if incident.closed is not None:
         return Decision(effects=() if incident.review else (WriteReview(),))
-    due = pages_due(incident, around.roster, now)
-    if due.pages:
-        return Decision(record=due.pages)
+    due, again = pages_due(incident, around.roster, now), summons_again(incident, now)
+    calls_due = due.pages + again.pages + _refired(incident)
+    if calls_due:
+        return Decision(record=calls_due)
     calls = tuple(SendPage(page.queued.page) for page in pending(incident))
     course = _unruled(incident, now) if rule is None else _course(incident, rule, around, now)
     if course.record:
         return course
-    wakes = [at for at in (due.again_at, course.wake_at) if at is not None]
-    return Decision((), calls + course.effects, min(wakes, default=None))
+    wake_at = _earliest(due.again_at, again.again_at, course.wake_at)
+    return Decision((), calls + course.effects, wake_at)
+
+
+def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
+    """It was over for Alertmanager and fires again: whoever commands must hear of it."""
+    if not incident.refired:
+        return ()
+    text = f"fires again after it was resolved · {facts(incident)}"
+    return summons(incident, incident.commander, f"refired-{incident.refired}", text)
 
 
 def _unruled(incident: Incident, now: datetime) -> Decision:
@@ -175,6 +184,9 @@ def _withheld(incident: Incident, step: plan.Start, again: Decision) -> Decision
     state = incident.evidence[1] if incident.evidence else "unreadable"
     if state == "healthy":
         reason, text = "metrics_look_healthy", "the latest measurement is near the baseline"
+    elif state == "degraded":
+        reason = "below_threshold"
+        text = "the latest measurement is not as bad as what confirms a problem"
     else:
         reason, text = "no_fresh_data", "the problem cannot be measured at this moment"
     if incident.step(step.step).refusal != reason:
@@ -210,7 +222,8 @@ def _watch(incident: Incident, rule: Rule, around: Surroundings, now: datetime) 
         return Decision(record=(e.Relapsed(text=text), *call))
     at, state = incident.evidence or (recovered_at, "unreadable")
     ends = recovered_at + rule.verify.watch
-    if at >= ends and state == "healthy":
+    held = recovery.healthy_for(incident, rule) >= min(rule.verify.hold, rule.verify.watch)
+    if at >= ends and state == "healthy" and held:
         text = "held through the relapse watch"
         return Decision(record=(e.IncidentClosed(reason="recovered", text=text),))
     again = at + recovery.pace(rule, recovered_at, now)
@@ -255,9 +268,13 @@ def _call_people(
     return [page for person in people for page in summons(incident, person, reason, full)]
 
 
+def freshness(rule: Rule) -> timedelta:
+    """The age up to which a measurement of this rule may be acted upon."""
+    return max(FRESH, 2 * rule.problem.windows[0])
+
+
 def _fresh(incident: Incident, rule: Rule, now: datetime) -> bool:
-    limit = max(FRESH, 2 * rule.problem.windows[0])
-    return incident.evidence is not None and now - incident.evidence[0] <= limit
+    return incident.evidence is not None and now - incident.evidence[0] <= freshness(rule)
 
 
 def _once(event: e.Event) -> Decision:

@@ -29,9 +29,8 @@ def approve(incident: Incident, rule: Rule | None, step: int, person: str) -> tu
     status = incident.step(step).status
     if status != "waiting":
         raise NotPossible(f"step {step} is {status}; only a waiting step can be approved")
-    if incident.step(step).approved_by:
-        return ()
-    return (e.StepApproved(step=step, person=person),)
+    assert rule is not None  # noqa: S101 - by _known_step
+    return (e.StepApproved(step=step, person=person, content=rule.content_hash(step)),)
 
 
 def veto(incident: Incident, rule: Rule | None, step: int, person: str) -> tuple[e.Event, ...]:

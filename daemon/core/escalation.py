@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.core.events import PageQueued
 from daemon.core.incident import Incident, PageState
 from daemon.core.roster import Policy, Roster
 
 ESCALATION = "escalation"
+SUMMON_AGAIN = timedelta(minutes=1)
+"""How soon a page that nobody could be reached by is tried again."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,34 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Due:
         next_round, next_tier = last_round + 1, 0
         # The wait between rounds is kept even if nobody can be reached: no busy loop.
         unreachable = False
-    if policy.repeat is not None and next_round > policy.repeat:
+    # A round that reached nobody was none: a pager's outage must not end the calling.
+    rounds = {p.queued.round for p in called if p.delivered_at is not None}
+    if policy.repeat is not None and next_tier == 0 and len(rounds) > policy.repeat:
         return Due((), None)
     if now >= ends or unreachable:
         return _call(incident, roster, policy, next_round, next_tier, now)
     return Due((), ends)
+
+
+def summons_again(incident: Incident, now: datetime) -> Due:
+    """The pages outside the escalation that reached nobody, queued once more after a while."""
+    latest: dict[tuple[str, str], PageState] = {}
+    for page in incident.pages.values():
+        if page.queued.reason != ESCALATION:
+            latest[(page.queued.reason, page.queued.person)] = page
+    lost = [page for page in latest.values() if page.given_up]
+    due = tuple(
+        page.queued.model_copy(
+            update={
+                "page": f"{page.queued.reason}.{page.queued.person}.{page.queued.round + 2}",
+                "round": page.queued.round + 1,
+            }
+        )
+        for page in lost
+        if now >= page.at + SUMMON_AGAIN
+    )
+    again = [page.at + SUMMON_AGAIN for page in lost if now < page.at + SUMMON_AGAIN]
+    return Due(due, min(again, default=None))
 
 
 def summons(incident: Incident, person: str, reason: str, text: str) -> tuple[PageQueued, ...]:

@@ -108,11 +108,12 @@ class ApprovalRequested(Frozen):
 
 
 class StepApproved(Frozen):
-    """A person approved the step."""
+    """A person approved the step as it stood: `content` is its hash (`Rule.content_hash`)."""
 
     kind: Literal["StepApproved"] = "StepApproved"
     step: int
     person: str
+    content: str
 
 
 class StepVetoed(Frozen):

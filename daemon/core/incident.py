@@ -12,6 +12,7 @@ from daemon.core.alerts import Alert, Labels
 from daemon.core.outcome import Outcome
 from daemon.core.problem import Problem, Reading, Severity
 from daemon.core.suspects import Suspicion
+from daemon.core.units import printable
 
 Phase = Literal[
     "defining",
@@ -25,6 +26,13 @@ Phase = Literal[
 ]
 StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
 
+TAKEN_BACK = frozenset({"paused", "frozen", "stale_intent"})
+"""Refusals at the last moment, before anything was changed: the step waits as before."""
+RECENT = 50
+"""How many of the newest measurements are kept for judging a streak."""
+
+Health = Literal["impaired", "degraded", "healthy", "unreadable"]
+
 
 @dataclass(frozen=True)
 class StepState:
@@ -37,6 +45,8 @@ class StepState:
     refusal: str = ""
     asked: str = ""
     approved_by: str = ""
+    approved_at: datetime | None = None
+    approved_content: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     authority: str = ""
     started_at: datetime | None = None
@@ -85,8 +95,8 @@ class Incident:
     confirmed: Problem | None = None
     confirmed_at: datetime | None = None
     suspicion: Suspicion | None = None
-    evidence: tuple[datetime, Literal["impaired", "healthy", "unreadable"]] | None = None
-    healthy_since: datetime | None = None
+    recent: tuple[tuple[datetime, Health], ...] = ()
+    refired: int = 0
     impaired_in_a_row: int = 0
     severity: Severity = ""
     responders: tuple[str, ...] = ()
@@ -94,7 +104,6 @@ class Incident:
     commander: str = ""
     pages: Mapping[str, PageState] = field(default_factory=dict)
     steps: Mapping[int, StepState] = field(default_factory=dict)
-    watch_readings: tuple[Reading, ...] = ()
     recovered_at: datetime | None = None
     recovered_by: int = 0
     relapses: int = 0
@@ -103,6 +112,11 @@ class Incident:
     closed: e.IncidentClosed | None = None
     closed_at: datetime | None = None
     review: str = ""
+
+    @property
+    def evidence(self) -> tuple[datetime, Health] | None:
+        """The newest measurement: when, and what it showed."""
+        return self.recent[-1] if self.recent else None
 
     @property
     def key(self) -> str:
@@ -125,7 +139,7 @@ class Incident:
         problem = self.confirmed or self.problem
         if problem is None or not problem.symptom:
             return self.opened.title
-        name = " ".join(self.group_labels.values())
+        name = printable(" ".join(self.group_labels.values()))
         return f"{name}: {problem.text}" if name else problem.text
 
     @property
@@ -193,8 +207,13 @@ def apply(incident: Incident, at: datetime, event: e.Event) -> Incident:
     match event:
         case e.AlertsReceived():
             alerts = {**incident.alerts, **{a.identity: a for a in event.alerts}}
+            again = incident.all_resolved and any(a.status == "firing" for a in event.alerts)
             return replace(
-                incident, alerts=alerts, alerts_changed_at=at, incomplete=event.incomplete
+                incident,
+                alerts=alerts,
+                alerts_changed_at=at,
+                incomplete=event.incomplete,
+                refired=incident.refired + (1 if again and incident.alerts else 0),
             )
         case e.ResponderArrived():
             return replace(
@@ -242,7 +261,7 @@ def _page(
 
 
 def _measured(incident: Incident, event: e.ProblemDefined | e.RecoveryMeasured) -> Incident:
-    state: Literal["impaired", "healthy", "unreadable"]
+    state: Health
     if isinstance(event, e.ProblemDefined):
         problem = event.problem
         at = problem.at
@@ -264,13 +283,13 @@ def _measured(incident: Incident, event: e.ProblemDefined | e.RecoveryMeasured) 
             step = incident.step(event.step)
             step = replace(step, readings=(*step.readings, event.reading))
             incident = replace(incident, steps={**incident.steps, event.step: step})
-        else:
+        if event.reading.severity:
             incident = replace(
-                incident, watch_readings=(*incident.watch_readings[-19:], event.reading)
+                incident, severity=min(filter(None, (incident.severity, event.reading.severity)))
             )
-    since = (incident.healthy_since or at) if state == "healthy" else None
     row = incident.impaired_in_a_row + 1 if state == "impaired" else 0
-    return replace(incident, evidence=(at, state), healthy_since=since, impaired_in_a_row=row)
+    recent = (*incident.recent[1 - RECENT :], (at, state))
+    return replace(incident, recent=recent, impaired_in_a_row=row)
 
 
 def _course(
@@ -282,8 +301,16 @@ def _course(
         case e.Recovered():
             return replace(incident, recovered_at=at, recovered_by=event.step, impaired_in_a_row=0)
         case e.Relapsed():
+            steps = {
+                number: replace(step, approved_by="", asked="")
+                for number, step in incident.steps.items()
+            }
             return replace(
-                incident, recovered_at=None, relapses=incident.relapses + 1, diagnosis=None
+                incident,
+                recovered_at=None,
+                relapses=incident.relapses + 1,
+                diagnosis=None,
+                steps=steps,
             )
         case e.DiagnosisOpened():
             return replace(incident, diagnosis=event)
@@ -311,7 +338,9 @@ def _step(
         case e.ApprovalRequested():
             step = replace(step, asked=event.reason)
         case e.StepApproved():
-            step = replace(step, approved_by=event.person)
+            step = replace(
+                step, approved_by=event.person, approved_at=at, approved_content=event.content
+            )
         case e.StepVetoed():
             step = replace(step, status="vetoed")
         case e.StepRefused():
@@ -332,8 +361,8 @@ def _step(
         case e.StepPrepared():
             step = replace(step, summary=event.summary, intent=event.intent)
         case e.StepFinished():
-            if event.outcome.reason == "paused":
-                step = replace(step, status="waiting")
+            if event.outcome.reason in TAKEN_BACK:
+                step = replace(step, status="waiting", summary="", intent=None)
             else:
                 step = replace(step, status="finished", finished_at=at, outcome=event.outcome)
         case e.StepVerified():

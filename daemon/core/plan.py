@@ -17,6 +17,9 @@ from daemon.core.ports import Guard, Limits
 from daemon.core.rules import Rule, StepSpec
 from daemon.core.units import format_duration
 
+APPROVAL_LASTS = timedelta(minutes=30)
+"""For how long a person's approval of a step in an incident counts."""
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -26,6 +29,7 @@ class Outlook:
     unfit: str = ""
     unfit_text: str = ""
     guard: Guard = field(default_factory=Guard)
+    live: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,13 @@ def next_step(
         forbidden = _forbidden(number, view.guard)
         if forbidden is not None:
             return forbidden
+        changed = _changed_since(number, spec, incident, view)
         if state.approved_by:
-            return Start(number, f"approved by {state.approved_by}", lifted=True)
+            return _lapsed(number, rule, state, now) or Start(
+                number, f"approved by {state.approved_by}", lifted=True
+            )
+        if changed is not None:
+            return changed
         standing, text = approvals.standing(rule, number, now)
         if spec.approval == "commander":
             return Ask(number, "commander_decides", "the rule leaves this step to the Commander")
@@ -120,6 +129,26 @@ def _misfit(
         return Skip(number, "ambiguous_suspects", suspicion.text)
     if suspicion.change is None or suspicion.change.subject != view.target:
         return Skip(number, "suspect_is_elsewhere", suspicion.text)
+    return None
+
+
+def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outlook) -> Ask | None:
+    """The suspect must still be what is live: people may have deployed a mend meanwhile."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    if spec.when != "suspect_change" or suspect is None or view.live in {"", suspect.item}:
+        return None
+    text = f"{suspect.item} was the suspect, but {view.live} is live now; a person decides"
+    return Ask(number, "changed_since", text)
+
+
+def _lapsed(number: int, rule: Rule, state: StepState, now: datetime) -> Ask | None:
+    """A person's approval counts for what they saw, and for a while only."""
+    if state.approved_content != rule.content_hash(number):
+        text = f"the rule was edited after {state.approved_by} approved the step"
+        return Ask(number, "approval_void", text)
+    if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
+        text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
+        return Ask(number, "approval_lapsed", text)
     return None
 
 

@@ -264,7 +264,8 @@ class Pager(Protocol):
 class ActionContext:
     """What an action may know and use.
 
-    `token` is unique to this step and stays the same after a restart. `choose` names the item
+    `token` is unique to this step and stays the same after a restart. `expected` is the item
+    that must be live for the step to make sense; empty if any will do. `choose` names the item
     of the target to go back to, given the one that is live. `progress` writes to the timeline.
     """
 
@@ -272,6 +273,7 @@ class ActionContext:
     now: datetime
     choose: Callable[[str], Candidate]
     progress: Callable[[str], Awaitable[None]]
+    expected: str = ""
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,8 @@ class Refused:
     text: str
 
 
-Landed = Literal["done", "not_done", "unknown"]
+Landed = Literal["done", "half_done", "not_done", "unknown"]
+"""`half_done`: it has begun to change the world, and running it again will end it well."""
 
 
 class Action(Protocol):

@@ -116,10 +116,15 @@ class Problem(Frozen):
 
 
 class Reading(Frozen):
-    """One measurement after a step: `healthy` is near the baseline, with enough traffic."""
+    """One measurement after a step.
+
+    `healthy` is near the baseline, with enough traffic; `impaired` as bad as what confirms a
+    problem, and then it has a severity; `degraded` lies between the two.
+    """
 
     at: Moment
-    state: Literal["healthy", "impaired", "unreadable"]
+    state: Literal["healthy", "degraded", "impaired", "unreadable"]
+    severity: Severity = ""
     reason: str
     level: float | None = None
     loss: float | None = None

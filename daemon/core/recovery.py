@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.events import Verdict
-from daemon.core.incident import Incident, StepState
+from daemon.core.incident import Health, Incident, StepState
 from daemon.core.problem import Problem, Reading
 from daemon.core.rules import ProblemSpec, Rule
 from daemon.core.units import format_duration, percent, quantity
 
 IMPROVED = 0.5
 """A loss that shrank to this part of what it was counts as an improvement."""
+
+SLOWEST = timedelta(minutes=10)
+"""An incident that stays open for days is measured so often, no less and no more."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def pace(rule: Rule, since: datetime, now: datetime) -> timedelta:
     """How long to wait between measurements: often at first, ever less often as time passes."""
     shortest = rule.problem.windows[0]
     slow = max(shortest / 2, (now - since) / 10, timedelta(seconds=1))
-    return min(slow, max(timedelta(minutes=5), shortest))
+    return min(slow, max(SLOWEST, shortest))
 
 
 def first_reading_at(rule: Rule, finished_at: datetime) -> datetime:
@@ -49,7 +52,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         return Ruling(None, "", first)
     again = max(step.readings[-1].at + pace(rule, finished, now), first)
     last = step.readings[-1]
-    good = _since_healthy(step.readings)
+    good = _healthy_since(rule, finished, [(r.at, r.state) for r in step.readings])
     if good is not None:
         held = last.at - good
         if held >= rule.verify.hold:
@@ -72,17 +75,30 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
 
 def recovered_alone(incident: Incident, rule: Rule) -> bool:
     """Whether the metrics were healthy for the hold time although no step was at work."""
-    if incident.healthy_since is None or incident.evidence is None:
-        return False
-    return incident.evidence[0] - incident.healthy_since >= rule.verify.hold
+    return healthy_for(incident, rule) >= rule.verify.hold
 
 
-def _since_healthy(readings: Sequence[Reading]) -> datetime | None:
+def healthy_for(incident: Incident, rule: Rule) -> timedelta:
+    """How long the newest measurements have been healthy without a break."""
+    since = _healthy_since(rule, incident.opened_at, incident.recent)
+    return timedelta(0) if since is None else incident.recent[-1][0] - since
+
+
+def _healthy_since(
+    rule: Rule, begin: datetime, measured: Sequence[tuple[datetime, Health]]
+) -> datetime | None:
+    """Where the streak of healthy measurements begins that lasts until the newest.
+
+    What nobody measured was not healthy: a gap much longer than the pace breaks the streak.
+    """
     since = None
-    for reading in reversed(readings):
-        if reading.state != "healthy":
+    for at, state in reversed(measured):
+        if state != "healthy":
             break
-        since = reading.at
+        gap = rule.problem.windows[0] + 2 * pace(rule, begin, at)
+        if since is not None and since - at > gap:
+            break
+        since = at
     return since
 
 
@@ -102,9 +118,9 @@ def _worse(rule: Rule, problem: Problem, readings: Sequence[Reading]) -> bool:
 
 
 def _credit(step: StepState) -> Verdict:
-    if step.outcome is not None and step.outcome.result == "failed":
-        return "self_recovered"
-    return "recovered"
+    # What failed, or what nobody knows to have happened, gets no credit.
+    done = step.outcome is not None and step.outcome.result == "done"
+    return "recovered" if done else "self_recovered"
 
 
 def _text(

@@ -124,7 +124,7 @@ def _numbers(problem: Problem | None) -> str:
             "",
             "Queries asked:",
             "",
-            *(f"    {' '.join(q.split())}" for q in problem.queries),
+            *(f"    {' '.join(printable(q).split())}" for q in problem.queries),
         ]
     return "\n".join(lines)
 

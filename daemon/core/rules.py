@@ -122,15 +122,19 @@ class StepSpec(Frozen):
     params: dict[str, Any] = Field(default_factory=dict, alias="with")
     when: Literal["always", "suspect_change"] = "always"
     approval: Literal["automatic", "commander"] = "commander"
-    within: Duration = parse_duration("10m")
+    within: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("10m")
 
 
 class VerifySpec(Frozen):
-    """How recovery is proven after a step, and for how long a relapse is watched for."""
+    """How recovery is proven after a step, and for how long a relapse is watched for.
+
+    Without `near_baseline` it is half a point for counts and a quarter of `rise` or `by` for a
+    value.
+    """
 
     settle: Duration = parse_duration("30s")
-    hold: Duration = parse_duration("3m")
-    near_baseline: Share = 0.005
+    hold: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("3m")
+    near_baseline: Share | None = None
     traffic: Share = 0.5
     watch: Duration = parse_duration("30m")
 

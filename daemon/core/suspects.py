@@ -17,6 +17,9 @@ Mark = Literal["healthy", "bad"]
 SUSPECT_WINDOW = timedelta(minutes=30)
 """How long before the onset a change may have been made and still be suspected."""
 
+MIN_OVERLAP = 0.1
+"""The part of the baseline during which an item must have been live to be called healthy by it."""
+
 
 class Change(Frozen):
     """Something was switched: on `subject` (an action's target), `item` became live at `at`.
@@ -120,7 +123,9 @@ def last_healthy(
 def _during(
     begin: datetime | None, end: datetime | None, span: tuple[datetime, datetime] | None
 ) -> bool:
-    """Whether [begin, end) covers some of the span; None is open-ended."""
+    """Whether [begin, end) covers enough of the span to be judged by it; None is open-ended."""
     if span is None:
         return False
-    return (begin is None or begin < span[1]) and (end is None or end > span[0])
+    first = span[0] if begin is None else max(begin, span[0])
+    last = span[1] if end is None else min(end, span[1])
+    return last - first >= MIN_OVERLAP * (span[1] - span[0]) and last > first

@@ -73,8 +73,8 @@ class Api:
             web.post(f"{one}/resume", self.resume),
             web.post(f"{one}/notes", self.say),
             web.post(f"{one}/close", self.close),
-            web.post(f"{one}/steps/{{step:\\d+}}/approve", self.approve),
-            web.post(f"{one}/steps/{{step:\\d+}}/veto", self.veto),
+            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/approve", self.approve),
+            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/veto", self.veto),
             web.get("/api/v1/freeze", self.frozen),
             web.put("/api/v1/freeze", self.freeze),
             web.delete("/api/v1/freeze", self.thaw),
@@ -218,9 +218,9 @@ def web_application(house: House, max_body: int) -> web.Application:
 
 
 async def _body(request: web.Request, model: type[M]) -> M:
-    text = await request.text()
+    sent = await request.read()
     try:
-        return model.model_validate_json(text or "{}")
+        return model.model_validate_json(sent or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"

@@ -89,11 +89,11 @@ class Story:
         except CommandFailed as error:
             raise StageMissing(f"deployment of v2: {error}") from None
         await self.stage("deployment of v2", lambda: self.runs("v2"), 15)
-        await self.stage("alert fired", self.fired, 40)
 
     async def call(self) -> None:
         """Somebody is called, and is told what is broken and by how much."""
         self.teller.heading("The incident")
+        await self.stage("alert fired", self.fired, 40)
         await self.stage("incident opened", self.at("IncidentOpened"), 20)
         await self.stage("phone rang", self.rang, 15)
         await self.stage("problem quantified", self.at("ProblemDefined", self.confirmed), 40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -353,6 +353,20 @@ def started(step: int = 1, target: str = TARGET) -> e.StepStarted:
     return e.StepStarted(
         step=step, action="release_rollback", target=target, params={}, authority="pre-approved"
     )
+
+
+def step_approved(rule: Rule, step: int = 1, person: str = "ada") -> e.StepApproved:
+    """A person's word on a step as it stands."""
+    return e.StepApproved(step=step, person=person, content=rule.content_hash(step))
+
+
+def each_minute(
+    make: Callable[[datetime], Reading], begin: datetime, minutes: float
+) -> list[Reading]:
+    """Readings from `begin` on, one a minute, and one at the very end."""
+    whole = [begin + n * MINUTE for n in range(int(minutes) + 1)]
+    end = begin + minutes * MINUTE
+    return [make(at) for at in [*whole, *([end] if end > whole[-1] else [])]]
 
 
 def finished(step: int = 1, result: Result = "done", reason: str = "switched") -> e.StepFinished:

@@ -592,7 +592,9 @@ VERIFY = VerifySpec.model_validate({"near_baseline": "0.5%", "traffic": "50%"})
     [
         ((6.0, 600.0), "healthy", "near_baseline"),
         ((9.0, 600.0), "healthy", "near_baseline"),
-        ((9.1, 600.0), "impaired", "away_from_baseline"),
+        ((9.1, 600.0), "degraded", "away_from_baseline"),
+        ((11.9, 600.0), "degraded", "away_from_baseline"),
+        ((12.1, 600.0), "impaired", "away_from_baseline"),
         ((0.0, 600.0), "healthy", "near_baseline"),
         ((600.0, 600.0), "impaired", "away_from_baseline"),
         ((3.0, 300.0), "healthy", "near_baseline"),
@@ -627,7 +629,13 @@ def test_without_a_baseline_nothing_can_be_read() -> None:
 def test_a_reading_of_a_value() -> None:
     spec, verify = value_spec(), VerifySpec.model_validate({"near_baseline": "10%"})
     problem = make_problem(baseline=0.5, baseline_traffic=None)
-    for level, state in ((0.5, "healthy"), (0.54, "healthy"), (0.56, "impaired"), (0.1, "healthy")):
+    for level, state in (
+        (0.5, "healthy"),
+        (0.54, "healthy"),
+        (0.56, "degraded"),
+        (0.76, "impaired"),
+        (0.1, "healthy"),
+    ):
         assert read_recovery(spec, verify, problem, level, None, NOW).state == state
     reading = read_recovery(spec, verify, problem, None, None, NOW)
     assert (reading.state, reading.reason) == ("unreadable", "empty_answer")
@@ -646,3 +654,28 @@ def test_a_value_back_at_a_baseline_of_zero_is_healthy() -> None:
     assert read_recovery(spec, VERIFY, problem, 0.0, None, NOW).state == "healthy"
     reading = read_recovery(spec, VERIFY, problem, 40.0, None, NOW)
     assert (reading.state, reading.loss) == ("impaired", 40.0)
+
+
+def test_an_impaired_reading_has_a_severity() -> None:
+    for bad, severity in ((6.0, ""), (9.1, ""), (13.0, "sev3"), (600.0, "sev1")):
+        reading = read_recovery(SPEC, VERIFY, make_problem(), None, (bad, 600.0), NOW)
+        assert reading.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("confirm", "level", "state"),
+    [
+        ({"rise": "40%"}, 109, "healthy"),
+        ({"rise": "40%"}, 111, "degraded"),
+        ({"rise": "40%"}, 141, "impaired"),
+        ({"by": 40}, 109, "healthy"),
+        ({"by": 40}, 111, "degraded"),
+        ({"by": 40}, 141, "impaired"),
+    ],
+)
+def test_near_the_baseline_is_a_quarter_of_what_confirms_a_value(
+    confirm: dict[str, Any], level: float, state: str
+) -> None:
+    problem = make_problem(baseline=100.0, baseline_traffic=None)
+    spec = value_spec(confirm=confirm)
+    assert read_recovery(spec, VerifySpec(), problem, level, None, NOW).state == state

@@ -46,6 +46,7 @@ from tests.core.build import (
     approved,
     blamed,
     confirmed,
+    each_minute,
     finished,
     healthy,
     impaired,
@@ -56,6 +57,7 @@ from tests.core.build import (
     opening,
     page_queued,
     started,
+    step_approved,
     unreadable,
 )
 
@@ -94,6 +96,10 @@ def read(reading: Reading, step: int = 0) -> tuple[datetime, e.Event]:
     return reading.at, e.RecoveryMeasured(step=step, reading=reading)
 
 
+def degraded(at: datetime) -> Reading:
+    return impaired(at, 0.007).model_copy(update={"state": "degraded"})
+
+
 def kinds(decision: Decision) -> list[str]:
     return [event.kind for event in decision.record]
 
@@ -113,6 +119,14 @@ def test_a_page_is_sent_until_it_is_delivered_or_given_up() -> None:
     sent = e.PageDelivered(page="r0.t0.ada", method="console", proof="x")
     assert SendPage("r0.t0.ada") in decided(page_queued()).effects
     assert SendPage("r0.t0.ada") not in decided(page_queued(), sent).effects
+
+
+def test_the_commander_hears_that_it_fires_again() -> None:
+    (call,) = decided(resolved(), ALERTS).record
+    assert isinstance(call, e.PageQueued)
+    assert (call.page, call.person) == ("refired-1.ada", "ada")
+    assert call.text.startswith("fires again after it was resolved")
+    assert decided(resolved(), ALERTS, call).record == ()
 
 
 def test_pages_wait_for_no_running_step() -> None:
@@ -140,7 +154,7 @@ def test_what_is_not_confirmed_is_measured_again_and_nothing_is_touched(
     assert soon.wake_at is not None
     assert NOW < soon.wake_at <= NOW + 5 * MINUTE
     assert decided(defined, now=soon.wake_at).effects == (Measure(),)
-    approval = e.StepApproved(step=1, person="ada")
+    approval = step_approved(RULE)
     assert decided(defined, approval, now=soon.wake_at).effects == (Measure(),)
 
 
@@ -151,9 +165,10 @@ def resolved() -> e.AlertsReceived:
 def never_confirmed(
     minutes: float, verdict: ProblemVerdict, reason: ProblemReason
 ) -> list[tuple[datetime, e.Event]]:
+    moments = [minutes - n * minutes / 4 for n in range(5)]
     return [
         (ago(m), e.ProblemDefined(problem=make_problem(verdict, reason, at=ago(m))))
-        for m in (minutes, 0)
+        for m in moments
     ]
 
 
@@ -195,7 +210,11 @@ def test_an_old_measurement_is_taken_anew_before_a_step_starts() -> None:
 
 @pytest.mark.parametrize(
     ("reading", "reason"),
-    [(healthy(NOW), "metrics_look_healthy"), (unreadable(NOW), "no_fresh_data")],
+    [
+        (healthy(NOW), "metrics_look_healthy"),
+        (degraded(NOW), "below_threshold"),
+        (unreadable(NOW), "no_fresh_data"),
+    ],
 )
 def test_a_step_is_withheld_if_the_problem_no_longer_shows(reading: Reading, reason: str) -> None:
     decision = decided(confirmed(), read(reading))
@@ -205,7 +224,7 @@ def test_a_step_is_withheld_if_the_problem_no_longer_shows(reading: Reading, rea
     again = decided(confirmed(), read(reading), refused)
     assert again.record == ()
     assert again.wake_at is not None
-    approval = e.StepApproved(step=1, person="ada")
+    approval = step_approved(RULE)
     assert kinds(decided(confirmed(), approval, read(reading))) == ["StepRefused"]
 
 
@@ -270,7 +289,7 @@ def test_the_end_of_the_plan_opens_diagnosis_and_calls_people(
 
 
 def test_what_heals_by_itself_gets_no_credit() -> None:
-    told = [read(healthy(ago(3))), read(healthy(NOW))]
+    told = map(read, each_minute(healthy, ago(3), 3))
     (recovered,) = decided((ago(5), confirmed(make_problem(at=ago(5)))), *told).record
     assert isinstance(recovered, e.Recovered)
     assert recovered.step == 0
@@ -289,7 +308,7 @@ def test_verification_waits_for_the_step_to_settle() -> None:
 def after(verdict: str) -> Decision:
     first = NOW + 2 * MINUTE
     told = {
-        "recovered": [healthy(first), healthy(first + 3 * MINUTE)],
+        "recovered": each_minute(healthy, first, 3),
         "unchanged": [impaired(first), impaired(first + 3 * MINUTE)],
         "worse": [impaired(first, 0.5), impaired(first + MINUTE, 0.5)],
         "partial": [impaired(first), impaired(first + 3 * MINUTE, 0.05)],
@@ -320,7 +339,7 @@ def test_half_a_success_calls_the_commander_and_the_lead(verdict: str) -> None:
 
 def test_a_failed_action_that_healed_by_itself_gets_no_credit() -> None:
     first = NOW + 2 * MINUTE
-    told = [read(healthy(first), 1), read(healthy(first + 3 * MINUTE), 1)]
+    told = [read(reading, 1) for reading in each_minute(healthy, first, 3)]
     failed = finished(result="failed", reason="restart_failed")
     verified, recovered = decided(
         confirmed(), started(), failed, *told, now=first + 3 * MINUTE
@@ -340,12 +359,13 @@ RECOVERED = (
 
 
 def test_a_recovered_incident_closes_after_a_healthy_watch() -> None:
-    (closed,) = decided(*RECOVERED, read(healthy(NOW))).record
+    watched = map(read, each_minute(healthy, ago(4), 4))
+    (closed,) = decided(*RECOVERED, *watched).record
     assert isinstance(closed, e.IncidentClosed)
     assert closed.reason == "recovered"
 
 
-@pytest.mark.parametrize("last", [unreadable(NOW), impaired(NOW), healthy(ago(1.1))])
+@pytest.mark.parametrize("last", [unreadable(NOW), impaired(NOW), healthy(NOW), healthy(ago(1.1))])
 def test_it_does_not_close_on_anything_but_health_after_the_watch(last: Reading) -> None:
     assert decided(*RECOVERED, read(last)).record == ()
 
@@ -421,7 +441,9 @@ class World:
         return Surroundings(ROSTER, self.approvals, LIMITS, views)
 
     def reading(self) -> Reading:
-        make = self.chance.choice([healthy, healthy, impaired, impaired, impaired, unreadable])
+        make = self.chance.choice(
+            [healthy, healthy, impaired, impaired, impaired, degraded, unreadable]
+        )
         return make(self.now)
 
     def carry_out(self, effect: object) -> None:

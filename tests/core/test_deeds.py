@@ -16,6 +16,7 @@ from tests.core.build import (
     make_incident,
     make_rule,
     started,
+    step_approved,
 )
 
 RULE = make_rule()
@@ -46,7 +47,7 @@ def test_acknowledging_twice_adds_nothing() -> None:
 
 def test_the_commander_alone_approves() -> None:
     incident = make_incident(*ACKNOWLEDGED, confirmed())
-    assert deeds.approve(incident, RULE, 1, "ada") == (e.StepApproved(step=1, person="ada"),)
+    assert deeds.approve(incident, RULE, 1, "ada") == (step_approved(RULE),)
     assert "that is ada" in refusal(lambda: deeds.approve(incident, RULE, 1, "bo"))
     nobody = make_incident(confirmed())
     text = refusal(lambda: deeds.approve(nobody, RULE, 1, "ada"))
@@ -55,10 +56,10 @@ def test_the_commander_alone_approves() -> None:
     )
 
 
-def test_approving_twice_adds_nothing() -> None:
-    approval = e.StepApproved(step=1, person="ada")
+def test_approving_again_renews_the_approval() -> None:
+    approval = step_approved(RULE)
     incident = make_incident(*ACKNOWLEDGED, confirmed(), approval)
-    assert deeds.approve(incident, RULE, 1, "ada") == ()
+    assert deeds.approve(incident, RULE, 1, "ada") == (approval,)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 3])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core import events as e
-from daemon.core.escalation import Due, facts, pages_due, pending, summons
+from daemon.core.escalation import Due, facts, pages_due, pending, summons, summons_again
 from daemon.core.incident import Incident, apply, fold
 from daemon.core.roster import Roster
 from tests.core.build import (
@@ -40,6 +40,10 @@ def queued(incident: Incident, due: Due, at: Any) -> Incident:
     for page in due.pages:
         incident = apply(incident, at, page)
     return incident
+
+
+def reached(page: str) -> e.PageDelivered:
+    return e.PageDelivered(page=page, method="console", proof="written")
 
 
 def failed(page: str, last: bool = True) -> e.PageFailed:
@@ -94,10 +98,21 @@ def test_rounds_are_kept_apart_even_if_nobody_can_be_reached() -> None:
 
 
 def test_a_bounded_policy_ends_after_its_rounds() -> None:
-    incident = make_incident(page_queued())
+    incident = make_incident(page_queued(), reached("r0.t0.ada"))
     due = pages_due(incident, TWICE, NOW + 5 * MINUTE)
     assert [p.page for p in due.pages] == ["r1.t0.ada"]
-    assert pages_due(queued(incident, due, NOW), TWICE, NOW + 99 * MINUTE) == Due((), None)
+    second = apply(queued(incident, due, NOW), NOW, reached("r1.t0.ada"))
+    assert pages_due(second, TWICE, NOW + 99 * MINUTE) == Due((), None)
+
+
+def test_a_round_that_reached_nobody_does_not_count() -> None:
+    """An outage of the pager must not end the calling."""
+    incident = make_incident(page_queued(), failed("r0.t0.ada"))
+    for round_ in range(1, 5):
+        now = NOW + round_ * 5 * MINUTE
+        due = pages_due(incident, TWICE, now)
+        assert [p.page for p in due.pages] == [f"r{round_}.t0.ada"]
+        incident = apply(queued(incident, due, now), now, failed(f"r{round_}.t0.ada"))
 
 
 def test_a_shortened_policy_goes_on() -> None:
@@ -123,6 +138,22 @@ def test_a_person_is_summoned_once_for_each_reason() -> None:
     assert summons(make_incident(call), "bo", "diagnosis", "come") == ()
     assert summons(make_incident(call), "bo", "relapse-1", "come")
     assert summons(make_incident(), "", "diagnosis", "come") == ()
+
+
+def test_a_summons_that_reached_nobody_is_sent_again_after_a_while() -> None:
+    call = page_queued("diagnosis.bo", "bo", reason="diagnosis")
+    assert summons_again(make_incident(call), NOW) == Due((), None)
+    assert summons_again(make_incident(call, reached("diagnosis.bo")), NOW) == Due((), None)
+    lost = make_incident(call, failed("diagnosis.bo"))
+    assert summons_again(lost, NOW) == Due((), NOW + MINUTE)
+    due = summons_again(lost, NOW + MINUTE)
+    assert [(p.page, p.person, p.reason) for p in due.pages] == [
+        ("diagnosis.bo.2", "bo", "diagnosis")
+    ]
+    again = queued(lost, due, NOW + MINUTE)
+    assert summons_again(again, NOW + 9 * MINUTE) == Due((), None)
+    gone = apply(again, NOW + MINUTE, failed("diagnosis.bo.2"))
+    assert [p.page for p in summons_again(gone, NOW + 2 * MINUTE).pages] == ["diagnosis.bo.3"]
 
 
 def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
@@ -234,7 +265,10 @@ def test_tiers_follow_each_other_also_over_restarts(seed: int) -> None:
 def test_a_bounded_policy_keeps_its_bound(seed: int) -> None:
     night = Night(seed, TWICE)
     for _ in range(30):
-        night.wake()
+        pages = night.incident.pages.values()
+        rounds = {page.queued.round for page in pages if page.delivered_at is not None}
+        due = night.wake()
+        assert len(rounds) < 2 or due == Due((), None)
+        assert len(rounds) >= 2 or due.again_at is not None
         night.deliver()
         night.pass_time()
-    assert [page.round for _, page in night.calls] == [0, 1][: len(night.calls)]

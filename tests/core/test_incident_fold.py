@@ -60,7 +60,8 @@ alerts = st.fixed_dictionaries(
 readings = st.builds(
     Reading,
     at=moments,
-    state=st.sampled_from(["healthy", "impaired", "unreadable"]),
+    state=st.sampled_from(["healthy", "degraded", "impaired", "unreadable"]),
+    severity=st.sampled_from(["", "sev1", "sev4"]),
     reason=texts,
     level=st.none() | numbers,
     loss=st.none() | numbers,
@@ -276,7 +277,7 @@ def test_the_title_is_the_statement_once_there_is_one() -> None:
     assert make_incident(confirmed(), later).title == "checkout: success rate 99.0 % → 79.0 %"
 
 
-def test_evidence_is_the_latest_measurement_and_health_counts_from_its_first() -> None:
+def test_evidence_is_the_latest_measurement() -> None:
     def read(*told: Reading) -> Incident:
         return make_incident(
             confirmed(make_problem(at=ago(9))),
@@ -284,8 +285,11 @@ def test_evidence_is_the_latest_measurement_and_health_counts_from_its_first() -
         )
 
     assert read().evidence == (ago(9), "impaired")
-    assert read(healthy(ago(5)), healthy(ago(4))).healthy_since == ago(5)
-    assert read(healthy(ago(5)), unreadable(ago(4))).healthy_since is None
+    assert read(healthy(ago(5)), healthy(ago(4))).recent == (
+        (ago(9), "impaired"),
+        (ago(5), "healthy"),
+        (ago(4), "healthy"),
+    )
     assert read(healthy(ago(5)), unreadable(ago(4))).evidence == (ago(4), "unreadable")
     assert read(impaired(ago(5)), impaired(ago(4))).impaired_in_a_row == 3
     assert read(healthy(ago(5)), impaired(ago(4))).impaired_in_a_row == 1
@@ -305,7 +309,6 @@ def test_evidence_is_the_latest_measurement_and_health_counts_from_its_first() -
 def test_unknown_is_never_health(verdict: Any, reason: Any, state: str) -> None:
     incident = make_incident(e.ProblemDefined(problem=make_problem(verdict, reason)))
     assert incident.evidence == (NOW, state)
-    assert (incident.healthy_since is not None) == (state == "healthy")
 
 
 def test_a_step_keeps_what_it_did() -> None:
@@ -323,11 +326,6 @@ def test_a_step_that_refused_has_not_acted() -> None:
     incident = make_incident(started(), finished(result="refused", reason="no_healthy_item"))
     assert not incident.step(1).acted
     assert incident.verifying is None
-
-
-def test_a_step_paused_before_it_acted_waits_again() -> None:
-    incident = make_incident(started(), finished(result="refused", reason="paused"))
-    assert incident.step(1).status == "waiting"
 
 
 def test_the_last_verdict_is_of_the_step_that_ended_last() -> None:
@@ -349,9 +347,35 @@ def test_pausing_and_resuming() -> None:
     assert make_incident(paused, e.IncidentResumed(person="bo")).paused_by == ""
 
 
-def test_readings_of_the_watch_are_kept_in_bounds() -> None:
-    told = [e.RecoveryMeasured(step=0, reading=healthy(NOW)) for _ in range(50)]
-    assert len(make_incident(*told).watch_readings) == 20
+def test_measurements_are_kept_in_bounds() -> None:
+    told = [e.RecoveryMeasured(step=0, reading=healthy(ago(90 - n))) for n in range(80)]
+    assert [at for at, _ in make_incident(*told).recent] == [ago(90 - n) for n in range(30, 80)]
+
+
+def test_a_worse_reading_raises_the_severity_and_none_lowers_it() -> None:
+    def after(severity: str) -> str:
+        reading = impaired(NOW).model_copy(update={"severity": severity})
+        problem = make_problem(severity="sev2")
+        return make_incident(
+            confirmed(problem), e.RecoveryMeasured(step=0, reading=reading)
+        ).severity
+
+    assert (after("sev1"), after("sev3"), after("")) == ("sev1", "sev2", "sev2")
+
+
+def test_an_alert_that_fires_again_after_all_were_over_is_counted() -> None:
+    over = e.AlertsReceived(alerts=(make_alert("resolved"),))
+    assert make_incident(ALERTS, ALERTS).refired == 0
+    assert make_incident(ALERTS, over).refired == 0
+    assert make_incident(ALERTS, over, ALERTS).refired == 1
+    assert make_incident(ALERTS, over, ALERTS, over, over, ALERTS).refired == 2
+
+
+@pytest.mark.parametrize("reason", ["paused", "frozen", "stale_intent"])
+def test_a_step_taken_back_before_it_acted_waits_without_its_old_intent(reason: str) -> None:
+    prepared = e.StepPrepared(step=1, summary="x", intent={"to": "v1"})
+    step = make_incident(started(), prepared, finished(result="refused", reason=reason)).step(1)
+    assert (step.status, step.intent, step.acted) == ("waiting", None, False)
 
 
 def test_responders_stay_the_same_after_the_commander() -> None:

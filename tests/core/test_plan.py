@@ -31,6 +31,7 @@ from tests.core.build import (
     make_problem,
     make_rule,
     started,
+    step_approved,
 )
 
 RULE = make_rule()
@@ -47,10 +48,12 @@ def ask(
     approvals: Approvals | None = None,
     suspicion: Suspicion | None = None,
     budget: int = 3,
-    **outlook: Any,
+    live: str = "",
 ) -> Next:
     incident = make_incident(confirmed(suspicion=suspicion or blamed()), *events)
-    view = Outlook(TARGET, unfit, f"{unfit} it is", guard or Guard(), **outlook)
+    view = Outlook(
+        TARGET, unfit=unfit, unfit_text=f"{unfit} it is", guard=guard or Guard(), live=live
+    )
     return next_step(
         incident,
         rule,
@@ -77,7 +80,7 @@ def test_a_pre_approved_step_with_its_suspect_starts() -> None:
 
 def test_an_unfit_step_is_skipped_before_anything_else() -> None:
     assert reason(ask(unfit="unsafe_label", guard=Guard(freeze=FREEZE))) == (Skip, "unsafe_label")
-    approval = e.StepApproved(step=1, person="ada")
+    approval = step_approved(RULE)
     assert reason(ask(approval, unfit="unknown_action")) == (Skip, "unknown_action")
 
 
@@ -96,7 +99,7 @@ def test_a_step_against_a_change_is_skipped_without_the_one_suspect(
     # A missing suspect weighs more than a freeze: the next alternative may be looked at.
     assert reason(ask(suspicion=suspicion, guard=Guard(freeze=FREEZE))) == (Skip, expected)
     # A person may know better.
-    assert isinstance(ask(e.StepApproved(step=1, person="ada"), suspicion=suspicion), Start)
+    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), Start)
 
 
 def test_a_step_is_skipped_if_changes_could_not_be_read() -> None:
@@ -111,7 +114,7 @@ def test_a_step_that_always_applies_needs_no_suspect() -> None:
 
 
 def test_a_freeze_refuses_whoever_approves() -> None:
-    approval = e.StepApproved(step=1, person="ada")
+    approval = step_approved(RULE)
     assert reason(ask(approval, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
     answer = ask(guard=Guard(freeze=FREEZE.model_copy(update={"until": NOW + HOUR})))
     assert isinstance(answer, Refuse)
@@ -119,7 +122,7 @@ def test_a_freeze_refuses_whoever_approves() -> None:
 
 
 def test_a_lock_refuses_whoever_approves() -> None:
-    approval = e.StepApproved(step=1, person="ada")
+    approval = step_approved(RULE)
     for events in ((), (approval,)):
         assert reason(ask(*events, guard=Guard(locked_by="0301-1200"))) == (Refuse, "target_locked")
 
@@ -132,7 +135,7 @@ def test_a_freeze_weighs_more_than_a_lock_and_both_more_than_a_missing_approval(
 
 def test_a_persons_approval_lifts_cooldown_budget_and_standing() -> None:
     answer = ask(
-        e.StepApproved(step=1, person="ada"),
+        step_approved(RULE),
         guard=Guard(last_finished=NOW, started_in_window=99),
         approvals=Approvals(),
     )
@@ -218,3 +221,33 @@ def test_a_step_that_refused_itself_gives_way_to_the_next() -> None:
     answer = next_step(incident, RULE, views, approved(RULE, 1), LIMITS, NOW)
     assert isinstance(answer, Ask)
     assert answer.step == 2
+
+
+def test_a_persons_approval_is_of_the_step_as_it_stood() -> None:
+    edited = make_rule(verify={"hold": "10s"})
+    assert reason(ask(step_approved(edited))) == (Ask, "approval_void")
+
+
+def test_a_persons_approval_lapses() -> None:
+    def at(minutes: float) -> Next:
+        incident = make_incident(confirmed(), (ago(minutes), step_approved(RULE)))
+        views = {1: Outlook(TARGET), 2: Outlook(TARGET)}
+        return next_step(incident, RULE, views, Approvals(), LIMITS, NOW)
+
+    assert isinstance(at(30), Start)
+    assert reason(at(30.1)) == (Ask, "approval_lapsed")
+
+
+def test_a_persons_approval_does_not_outlive_a_relapse() -> None:
+    events = (step_approved(RULE), e.Recovered(step=0, text="x"), e.Relapsed(text="again"))
+    assert reason(ask(*events)) == (Ask, "relapsed")
+
+
+def test_a_suspect_that_is_no_longer_live_is_left_to_a_person() -> None:
+    """Somebody may have deployed a mend meanwhile."""
+    assert isinstance(ask(live="v2"), Start)
+    assert isinstance(ask(live=""), Start)
+    assert reason(ask(live="v3")) == (Ask, "changed_since")
+    assert isinstance(ask(step_approved(RULE), live="v3"), Start)
+    always = make_rule(recover=[{**STEPS[0], "when": "always"}])
+    assert isinstance(ask(rule=always, approvals=approved(always, 1), live="v3"), Start)

@@ -22,7 +22,6 @@ from tests.core.build import (
     SECOND,
     TARGET,
     ago,
-    blamed,
     confirmed,
     entries,
     finished,
@@ -118,13 +117,13 @@ def test_the_review_tells_the_whole_story() -> None:
         "- orders lost: 1,240",
         "- euros: x",
         '    sum(increase(errors{service="checkout"}[1m]))',
-        "1. release\\_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
+        "1. release_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
         "Verdict: **recovered**, 79.0 % → 99.0 %",
         "- Suspect: v2 came just before",
         "- 1 pages had a way that failed; see the timeline.",
         "| 14:03:00 UTC | stopgap | ada responds (by cli) |",
     ):
-        assert line.replace("release\\_rollback", "release_rollback") in text, line
+        assert line in text, line
     assert len(re.findall(r"^\| \d\d:\d\d:\d\d UTC \|", text, re.MULTILINE)) == len(STORY)
 
 
@@ -156,11 +155,13 @@ HOSTILE = (
 
 def test_hostile_text_is_escaped_wherever_it_stands() -> None:
     bad = make_alert(alertname=HOSTILE)
+    impact = (Impact(name=HOSTILE, value=1),)
+    hostile = make_problem(text=HOSTILE, impact=impact, queries=("\x1b[31m# x\n# y",))
     text = markdown(
         entries(
             (NOW, opening().model_copy(update={"title": HOSTILE, "rule": HOSTILE})),
             (NOW, e.AlertsReceived(alerts=(bad,))),
-            (NOW, confirmed(make_problem(text=HOSTILE, impact=(Impact(name=HOSTILE, value=1),)))),
+            (NOW, confirmed(hostile)),
             (NOW, e.Noted(text=HOSTILE)),
             (NOW, e.ResponderArrived(person=HOSTILE, via=HOSTILE)),
             (NOW, e.CommanderAppointed(person=HOSTILE, reason=HOSTILE)),
@@ -218,8 +219,3 @@ def test_every_event_is_told_in_words(kind: type[Any]) -> None:
 )
 def test_a_line_of_the_timeline(event: e.Event, line: str) -> None:
     assert describe(event) == line
-
-
-def test_the_story_is_the_same_for_the_same_journal() -> None:
-    assert markdown(entries(*STORY)) == markdown(entries(*STORY))
-    assert blamed() == blamed()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
 from daemon.adapters.store.sqlite import insert
 from daemon.core.outcome import Temporary
 
+REMEMBER = timedelta(minutes=30)
+"""How long the same content counts as a duplicate."""
 MAX_PENDING = 10_000
 """How many unprocessed deliveries are held before the webhook is told to come again."""
 
@@ -36,9 +38,12 @@ class _Put(NamedTuple):
 class SqlInbox:
     """The deliveries of one store. `start` before the first `put`, `stop` after the last."""
 
-    def __init__(self, database: Database, max_pending: int = MAX_PENDING) -> None:
+    def __init__(
+        self, database: Database, max_pending: int = MAX_PENDING, remember: timedelta = REMEMBER
+    ) -> None:
         self._database = database
         self._max_pending = max_pending
+        self._remember = remember
         self._unprocessed = 0
         self._queue: list[_Put] = []
         self._committing = 0
@@ -65,6 +70,9 @@ class SqlInbox:
 
     async def put(self, identity: str, body: bytes, at: datetime) -> bool:
         """Store a delivery; returns once it is on disk. False if this content is stored already.
+
+        After `remember`, content that was processed is new again: an alert that Alertmanager
+        repeats still fires, and its incident may have been closed.
 
         Raises Temporary when the store fails, is not open for writing, or holds too much that
         is unprocessed.
@@ -136,7 +144,8 @@ class SqlInbox:
             rows.setdefault(put.identity, {"identity": put.identity, **row})
         self._committing = len(batch)
         try:
-            new = await self._database.write_here(partial(_add, list(rows.values())))
+            before = min(put.at for put in batch) - self._remember
+            new = await self._database.write_here(partial(_add, list(rows.values()), before))
         except Exception as error:
             for put in batch:
                 if not put.stored.done():
@@ -155,9 +164,16 @@ class SqlInbox:
         self._unprocessed -= done
 
 
-def _add(rows: list[dict[str, object]], connection: Connection) -> set[str]:
-    """Insert what is not there yet; returns the identities that are new."""
-    added = insert(inbox).on_conflict_do_nothing(index_elements=[inbox.c.identity])
+def _add(rows: list[dict[str, object]], before: datetime, connection: Connection) -> set[str]:
+    """Insert what is not there yet, or was processed and came before that moment; returns the
+    identities that are new.
+    """
+    row = insert(inbox)
+    added = row.on_conflict_do_update(
+        index_elements=[inbox.c.identity],
+        set_={name: row.excluded[name] for name in ("body", "received_at", "processed")},
+        where=inbox.c.processed & (inbox.c.received_at < before),
+    )
     return set((connection.execute(added.returning(inbox.c.identity), rows)).scalars())
 
 

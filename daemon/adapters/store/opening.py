@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.holding import held
-from daemon.adapters.store.inbox import MAX_PENDING, SqlInbox
+from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.core.outcome import Permanent
@@ -28,7 +29,11 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    path: Path, *, readonly: bool = False, max_pending: int = MAX_PENDING
+    path: Path,
+    *,
+    readonly: bool = False,
+    max_pending: int = MAX_PENDING,
+    remember: timedelta = REMEMBER,
 ) -> AsyncIterator[Store]:
     """The store in the SQLite file `path`, made if it is not there yet.
 
@@ -43,7 +48,7 @@ async def open_store(
         else:
             stack.enter_context(held(path))
         database = Database(path, readonly=readonly)
-        inbox = SqlInbox(database, max_pending)
+        inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         if readonly:
             await database.read(partial(_check, path))
