@@ -168,9 +168,9 @@ def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime
                 return _once(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
             return Decision((), again.effects, _earliest(again.wake_at, now + LOOK_AGAIN))
         case plan.Ask():
-            if incident.step(step.step).asked != step.reason:
-                return Decision(record=_request(incident, rule, step))
-            return again
+            asked = incident.step(step.step).asked == step.reason
+            told = _request(incident, rule, step, asked=asked)
+            return Decision(record=told) if told else again
         case plan.Start():
             if not _fresh(incident, rule, now):
                 return Decision(effects=(ReadRecovery(0),))
@@ -244,17 +244,21 @@ def _diagnosis(incident: Incident, rule: Rule, around: Surroundings) -> tuple[e.
         reason, text = "plan_exhausted", "every alternative was tried or does not apply"
     else:
         reason, text = "no_plan", "the rule has no recovery steps"
-    call = _call_people(incident, around, "diagnosis", f"diagnosis opens: {text}")
+    call = _call_people(
+        incident, around, f"diagnosis-{incident.relapses}", f"diagnosis opens: {text}"
+    )
     return (e.DiagnosisOpened(reason=reason, text=text), *call)
 
 
-def _request(incident: Incident, rule: Rule, step: plan.Ask) -> tuple[e.Event, ...]:
+def _request(incident: Incident, rule: Rule, step: plan.Ask, *, asked: bool) -> tuple[e.Event, ...]:
+    """Ask for the step once, and call the Commander once, whichever comes first."""
     action = rule.step(step.step).action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
-    asked = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
-    refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
     call = summons(incident, incident.commander, f"approval-{step.step}-{step.reason}", text)
-    return (refused, asked, *call)
+    if asked:
+        return call
+    refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
+    return (refused, e.ApprovalRequested(step=step.step, reason=step.reason, text=text), *call)
 
 
 def _call_people(

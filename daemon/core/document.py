@@ -15,6 +15,9 @@ from daemon.core.units import Frozen
 Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
+MOST_PLACES = 50_000
+"""More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
+
 
 class Mistake(Frozen):
     """One mistake in a file: where it stands, and how to mend it."""
@@ -111,6 +114,9 @@ def _construct(node: yaml.Node) -> Any:
 
 def _walk(node: Any, path: Path, lines: dict[Path, int], file: str) -> Iterator[Mistake]:
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MOST_PLACES:
+        text = "the file is too large, or its aliases multiply; split it"
+        raise Mistakes([Mistake(file=file, line=1, place="", text=text)])
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

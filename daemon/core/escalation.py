@@ -83,8 +83,12 @@ def summons(incident: Incident, person: str, reason: str, text: str) -> tuple[Pa
 
 
 def pending(incident: Incident) -> list[PageState]:
-    """The pages that were queued and are neither delivered nor given up."""
-    return [page for page in incident.pages.values() if page.pending]
+    """The pages that still have to be delivered. Once somebody responds, nobody else is woken."""
+    return [
+        page
+        for page in incident.pages.values()
+        if page.pending and not (incident.responders and page.queued.reason == ESCALATION)
+    ]
 
 
 def _call(

@@ -39,7 +39,8 @@ class Matcher(Frozen):
             return actual == self.value
         if self.op == "!=":
             return actual != self.value
-        found = re.fullmatch(self.value, actual) is not None
+        # RE2, which Alertmanager uses, knows the ASCII classes only.
+        found = re.fullmatch(self.value, actual, re.ASCII) is not None
         return found if self.op == "=~" else not found
 
 
@@ -52,7 +53,7 @@ def parse_matcher(text: str) -> Matcher:
     value = _value(raw, text)
     if op in {"=~", "!~"}:
         try:
-            re.compile(value)
+            re.compile(value, re.ASCII)
         except re.error as error:
             raise ValueError(f"{text!r}: not a regular expression: {error}") from None
     return Matcher(name=name, op=cast(Operator, op), value=value)

@@ -117,8 +117,21 @@ def test_people_are_called_before_anything_is_measured() -> None:
 
 def test_a_page_is_sent_until_it_is_delivered_or_given_up() -> None:
     sent = e.PageDelivered(page="r0.t0.ada", method="console", proof="x")
-    assert SendPage("r0.t0.ada") in decided(page_queued()).effects
-    assert SendPage("r0.t0.ada") not in decided(page_queued(), sent).effects
+    call = SendPage("r0.t0.ada")
+    assert call in decided(page_queued(), acknowledged=False).effects
+    assert call not in decided(page_queued(), sent, acknowledged=False).effects
+
+
+def test_a_page_that_is_still_to_be_sent_is_not_once_somebody_has_come() -> None:
+    assert SendPage("r0.t0.ada") not in decided(page_queued()).effects
+
+
+def test_a_commander_who_comes_after_the_question_is_asked_it() -> None:
+    asked = e.ApprovalRequested(step=1, reason="not_approved", text="may it run?")
+    (call,) = decided(confirmed(), asked, approvals=Approvals()).record
+    assert isinstance(call, e.PageQueued)
+    assert (call.person, call.reason) == ("ada", "approval-1-not_approved")
+    assert decided(confirmed(), asked, call, approvals=Approvals()).record == ()
 
 
 def test_the_commander_hears_that_it_fires_again() -> None:
@@ -130,7 +143,7 @@ def test_the_commander_hears_that_it_fires_again() -> None:
 
 
 def test_pages_wait_for_no_running_step() -> None:
-    decision = decided(page_queued(), confirmed(), started())
+    decision = decided(page_queued(), confirmed(), started(), acknowledged=False)
     assert decision.effects == (SendPage("r0.t0.ada"), RunStep(1))
 
 
