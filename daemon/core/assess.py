@@ -9,55 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from statistics import median, quantiles
+from datetime import datetime, timedelta
+from statistics import median
 from typing import get_args
 
-from daemon.core.answers import Unmeasurable, disjoint
+from daemon.core.answers import Unmeasurable
+from daemon.core.baseline import (
+    MINUTE,
+    Baseline,
+    Onset,
+    counts_baseline,
+    counts_onset,
+    value_baseline,
+    value_onset,
+)
 from daemon.core.problem import Comparison, Problem, ProblemReason, Reading, Severity
 from daemon.core.problem import ProblemVerdict as Verdict
 from daemon.core.rules import ProblemSpec, VerifySpec
 from daemon.core.statistics import (
     Bin,
     Interval,
-    change_point,
-    counted,
     difference,
-    regimes,
-    run_above,
     shift,
     wilson,
 )
-from daemon.core.suspects import Change, candidates
+from daemon.core.suspects import Change
 from daemon.core.units import clock_time, percent, quantity
-
-MINUTE = timedelta(minutes=1)
-MIN_BASELINE_EVENTS = 30
-"""Fewer events than this are no baseline, however low the rule sets its traffic."""
-MIN_BASELINE_SAMPLES = 8
-
-
-@dataclass(frozen=True)
-class Onset:
-    """When it began: the estimate, its uncertainty either way, and where the baseline ends."""
-
-    at: datetime | None
-    within: timedelta
-    baseline_until: datetime
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The level to compare with, the stretch it was measured over, and its traffic a minute."""
-
-    begin: datetime
-    until: datetime
-    bad: float = 0.0
-    total: float = 0.0
-    samples: Sequence[float] = ()
-    traffic: float | None = None
 
 
 def assess_counts(
@@ -74,8 +51,8 @@ def assess_counts(
     """
     width = spec.windows[0]
     _need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
-    onset = _counts_onset(spec, history, now, changes)
-    baseline = _counts_baseline(spec, history, width, onset)
+    onset = counts_onset(spec, history, now, changes)
+    baseline = counts_baseline(spec, history, width, onset)
     comparisons = []
     for window in spec.windows:
         bad, total = windows[window] or (0.0, 0.0)
@@ -119,12 +96,9 @@ def assess_value(
             {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
         )
     sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-    onset = _value_onset(spec, history, sign, now, changes)
-    base = [value for at, value in history if at <= onset.baseline_until.timestamp()]
-    if len(base) < MIN_BASELINE_SAMPLES:
-        raise Unmeasurable("no_data", "no_baseline", _no_baseline(len(base), "samples"))
-    base = _without_earlier_run(spec, base, sign)
-    level = median(base)
+    onset = value_onset(spec, history, sign, now, changes)
+    baseline = value_baseline(spec, history, sign, onset)
+    base, level = baseline.samples, median(baseline.samples)
     comparisons = []
     for window in spec.windows:
         samples = windows[window]
@@ -144,8 +118,6 @@ def assess_value(
                 significant=gap.low > 0,
             )
         )
-    first = datetime.fromtimestamp(history[0][0], UTC)
-    baseline = Baseline(begin=first, until=onset.baseline_until, samples=base)
     return _concluded(spec, comparisons, baseline, onset, now, level)
 
 
@@ -307,120 +279,6 @@ def _statement(
     return f"{sentence}: {why[reason]}"
 
 
-# ── onset and baseline ───────────────────────────────────────────────────────────────────────
-
-
-def _counts_onset(
-    spec: ProblemSpec, history: Sequence[Bin], now: datetime, changes: Sequence[Change]
-) -> Onset:
-    width = spec.windows[0]
-    separate = disjoint(history, width)
-    split = change_point(separate)
-    if split is None:
-        # No visible onset: what lies before the longest window is the baseline.
-        return Onset(None, width, now - spec.windows[-1])
-    before, after = separate[split.begin : split.index], separate[split.index :]
-    base = sum(b.bad for b in before) / sum(b.total for b in before)
-    worse = sum(b.bad for b in after) / sum(b.total for b in after)
-    rough = datetime.fromtimestamp(after[0].end, UTC) - width
-    at = rough
-    for current in history:
-        # The first window that holds part of the worse regime tells how much of it: the share
-        # of the window after the onset is the share of the whole rise that it shows.
-        if current.end <= rough.timestamp() - width.total_seconds() or not current.total:
-            continue
-        if worse <= base:
-            break
-        part = (current.bad / current.total - base) / (worse - base)
-        if part >= 0.25:
-            at = datetime.fromtimestamp(current.end, UTC) - min(part, 1.0) * width
-            break
-    earliest = separate[split.first].end - width.total_seconds() - at.timestamp()
-    latest = separate[split.last].end - width.total_seconds() - at.timestamp()
-    spread = timedelta(seconds=max(-earliest, latest))
-    within = width / 2 if split.first == split.last else width / 2 + spread
-    return _found(spec, at, within, changes)
-
-
-def _value_onset(
-    spec: ProblemSpec,
-    history: Sequence[tuple[float, float]],
-    sign: float,
-    now: datetime,
-    changes: Sequence[Change],
-) -> Onset:
-    width = spec.windows[0]
-    values = [sign * value for _, value in history]
-    begin = None
-    if len(values) >= MIN_BASELINE_SAMPLES:
-        usual, recent = median(values), median(values[-3:])
-        least, quarter = quantiles(values, n=20)[0], quantiles(values, n=4)[0]
-        if recent - quarter > 3 * (quarter - least):
-            usual = quarter  # far from the better quarter: the trouble may be most of the values
-        if recent > usual:
-            begin = run_above(values, usual + (recent - usual) / 2)
-    if begin is None or begin == 0:
-        return Onset(None, width, now - spec.windows[-1])
-    at = datetime.fromtimestamp(history[begin][0], UTC) - width / 2
-    return _found(spec, at, width, changes)
-
-
-def _found(spec: ProblemSpec, at: datetime, within: timedelta, changes: Sequence[Change]) -> Onset:
-    # A change deep in the look-back would leave no baseline; it is judged as a suspect all the
-    # same, but what came after it counts as normal.
-    near = [c.at for c in candidates(changes, at, within) if c.at >= at - spec.baseline / 2]
-    return Onset(at, within, min([at - within, *near]))
-
-
-def _counts_baseline(
-    spec: ProblemSpec, history: Sequence[Bin], width: timedelta, onset: Onset
-) -> Baseline:
-    until = onset.baseline_until.timestamp()
-    usable = disjoint([b for b in history if b.end <= until], width)
-    busy: Sequence[Bin] = [b for b in usable if b.total > 0]
-    if not busy:
-        raise Unmeasurable("no_data", "no_baseline", _no_baseline(0, "bins"))
-    busy = _without_earlier_trouble(spec, busy)
-    bad, total = counted(busy)
-    if total < max(MIN_BASELINE_EVENTS, spec.confirm.traffic):
-        raise Unmeasurable(
-            "insufficient_traffic",
-            "baseline_too_thin",
-            f"only {total:.0f} events before the onset: too few to say what is normal",
-        )
-    begin = datetime.fromtimestamp(busy[0].end, UTC) - width
-    traffic = total / (len(busy) * (width / MINUTE))
-    return Baseline(begin=begin, until=onset.baseline_until, bad=bad, total=total, traffic=traffic)
-
-
-def _without_earlier_trouble(spec: ProblemSpec, bins: Sequence[Bin]) -> Sequence[Bin]:
-    """Leave out an earlier incident: regimes surely worse than the longest by the threshold.
-
-    Whole regimes, not single bins: where failures are rare, the bins that hold one are normal.
-    If that is more than half of them, the trouble is what is normal, and all are kept.
-    """
-    parts = regimes(bins)
-    usual = counted(max(parts, key=len))
-    kept: list[Bin] = []
-    for part in parts:
-        gap = difference(*counted(part), *usual)
-        if gap.low <= 0 or gap.estimate < (spec.confirm.drop or 0.0):
-            kept += part
-    return kept if 2 * len(kept) > len(bins) else bins
-
-
-def _without_earlier_run(spec: ProblemSpec, base: list[float], sign: float) -> list[float]:
-    """The same for values: whole windows of samples worse than the median by the threshold."""
-    usual = median(base)
-    margin = max((spec.confirm.rise or 0.0) * abs(usual), spec.confirm.by or 0.0)
-    kept: list[float] = []
-    for worse, run in groupby(base, lambda value: sign * (value - usual) >= margin):
-        samples = list(run)
-        if not worse or len(samples) < MIN_BASELINE_SAMPLES / 2:
-            kept += samples
-    return kept if 2 * len(kept) > len(base) else base
-
-
 def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:
     for window in spec.windows:
         total = totals[window]
@@ -444,10 +302,6 @@ def _value_exceeds(spec: ProblemSpec, gap: Interval, level: float) -> bool:
     if level == 0 and confirm.by is not None:
         relative = True
     return relative and (confirm.by is None or gap.estimate >= confirm.by)
-
-
-def _no_baseline(count: int, what: str) -> str:
-    return f"{count} {what} before the onset: nothing to compare with; look at a longer `baseline`"
 
 
 def _bounded(value: float) -> float | None:
