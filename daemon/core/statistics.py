@@ -59,6 +59,8 @@ class Bin:
 def wilson(bad: float, total: float, z: float = Z99) -> Interval:
     """The share bad/total with its Wilson score interval. Needs total > 0."""
     share = bad / total
+    if total < 1e-9:  # no part of an event says anything, and its square is no number
+        return Interval(share, 0.0, 1.0)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     centre = share + z * z / (2 * total)
     scale = 1 + z * z / total
