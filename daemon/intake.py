@@ -26,11 +26,12 @@ from daemon.core.units import printable
 
 log = structlog.get_logger()
 
-BATCH = 200
+BATCH = 500
 RETRY_SECONDS = 1.0
 COMPLETION_PAUSES = (1, 5, 15, 60, 300)
 """Seconds between the tries to complete a truncated notification."""
-MAX_YIELD_SECONDS = 0.25
+YIELD = 3.0
+MAX_YIELD_SECONDS = 0.5
 FORGET_EVERY = timedelta(minutes=10)
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -109,9 +110,10 @@ class Intake:
                 await self._arrived.wait()
 
     async def _yield_store(self) -> None:
-        """In a storm, leave the store to the webhooks for as long as it was used here."""
+        """In a storm, leave the machine to the webhooks for longer than it was used here."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(min(loop.time() - self._began, MAX_YIELD_SECONDS))
+        used = loop.time() - self._began
+        await asyncio.sleep(min(YIELD * used, MAX_YIELD_SECONDS))
 
     async def _work(self, completions: asyncio.TaskGroup) -> bool:
         self._began = asyncio.get_running_loop().time()
@@ -183,17 +185,21 @@ class Intake:
     def _sort(
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
     ) -> None:
-        rulebook = self._rules()
         for alert in alerts:
-            rules: Sequence[Rule | None] = rulebook.find(alert.labels) or [None]
-            for rule in rules:
-                labels = rule.group(alert.labels) if rule else _unruled_group(delivery, alert)
+            for rule, labels in self._matching(delivery, alert):
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
                 concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
+
+    def _matching(self, delivery: Delivery, alert: Alert) -> list[tuple[Rule | None, Labels]]:
+        """The rules of an alert, each with its group; or no rule, and the default group."""
+        found = self._rules().find(alert.labels)
+        if found:
+            return [(rule, rule.group(alert.labels)) for rule in found]
+        return [(None, {**delivery.group_labels, "alertname": alert.name})]
 
     async def _tell(self, key: str, concern: _Concern) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
@@ -261,10 +267,6 @@ class Intake:
         if self._forget_at is None or now >= self._forget_at:
             await self._inbox.forget(now - self._remember)
             self._forget_at = now + FORGET_EVERY
-
-
-def _unruled_group(delivery: Delivery, alert: Alert) -> Labels:
-    return {**delivery.group_labels, "alertname": alert.name}
 
 
 def _news(incident: Incident, concern: _Concern) -> tuple[e.Event, ...]:

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,6 @@ from aiohttp import web
 
 from daemon.adapters.prometheus import Prometheus
 from daemon.core.outcome import Permanent, Temporary
-from tests.acceptance import servers
 from tests.acceptance.prometheus_double import PrometheusDouble, matrix, vector
 from tests.acceptance.waiting import until
 
@@ -307,36 +305,3 @@ async def test_closing_gives_up_what_waits(double: PrometheusDouble) -> None:
     assert waiting.cancelled() or waiting.exception() is not None
     assert running.done()
     assert len(double.asked) == 1
-
-
-SELF = """
-global: {scrape_interval: 1s}
-scrape_configs: [{job_name: self, static_configs: [{targets: [SELF]}]}]
-"""
-
-
-@pytest.mark.acceptance
-async def test_the_real_one(tmp_path: Path) -> None:
-    with servers.prometheus(tmp_path, SELF) as url, asking(url, concurrency=8) as prometheus:
-
-        async def ask(query: str) -> list[tuple[dict[str, str], list[float]]]:
-            answer = await prometheus.instant(query, datetime.now(UTC))
-            return [(dict(s.labels), [value for _, value in s.samples]) for s in answer.series]
-
-        await until("a scrape", lambda: ask("up == 1"))
-        assert await ask("vector(1) == 2") == []
-        assert await ask("scalar(vector(7))") == [({}, [7.0])]
-        assert await ask("vector(1) / 0") == [({}, [math.inf])]
-        assert await ask("vector(-1) / 0") == [({}, [-math.inf])]
-        assert math.isnan((await ask("vector(0) / 0"))[0][1][0])
-        assert len(await ask("prometheus_http_requests_total or up")) > 1
-        with pytest.raises(Permanent, match="not Prometheus's format"):
-            await ask('"a string"')
-        with pytest.raises(Permanent, match="parse error"):
-            await ask("sum(((")
-        end = datetime.now(UTC)
-        with pytest.raises(Permanent, match="exceeded maximum resolution"):
-            await prometheus.series("up", end - timedelta(days=9), end, SECOND)
-        history = await prometheus.series("vector(1)", end - 3 * SECOND, end, SECOND)
-        assert [value for _, value in history.series[0].samples] == [1, 1, 1, 1]
-        assert abs(history.series[0].samples[-1][0] - end.timestamp()) < 0.001

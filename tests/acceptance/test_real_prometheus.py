@@ -1,0 +1,58 @@
+"""The adapter against the real Prometheus: the doubles of the contract suite do not lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.adapters.prometheus import Prometheus
+from daemon.core.outcome import Permanent
+from tests.acceptance import servers
+from tests.acceptance.waiting import until
+
+SECOND = timedelta(seconds=1)
+SELF = """
+global: {scrape_interval: 1s}
+scrape_configs: [{job_name: self, static_configs: [{targets: [SELF]}]}]
+"""
+
+
+@contextmanager
+def asking(url: str) -> Iterator[Prometheus]:
+    """The adapter under test."""
+    prometheus = Prometheus(url, timeout=5, concurrency=8)
+    try:
+        yield prometheus
+    finally:
+        prometheus.close()
+
+
+async def test_the_real_one(tmp_path: Path) -> None:
+    with servers.prometheus(tmp_path, SELF) as url, asking(url) as prometheus:
+
+        async def ask(query: str) -> list[tuple[dict[str, str], list[float]]]:
+            answer = await prometheus.instant(query, datetime.now(UTC))
+            return [(dict(s.labels), [value for _, value in s.samples]) for s in answer.series]
+
+        await until("a scrape", lambda: ask("up == 1"))
+        assert await ask("vector(1) == 2") == []
+        assert await ask("scalar(vector(7))") == [({}, [7.0])]
+        assert await ask("vector(1) / 0") == [({}, [math.inf])]
+        assert await ask("vector(-1) / 0") == [({}, [-math.inf])]
+        assert math.isnan((await ask("vector(0) / 0"))[0][1][0])
+        assert len(await ask("prometheus_http_requests_total or up")) > 1
+        with pytest.raises(Permanent, match="not Prometheus's format"):
+            await ask('"a string"')
+        with pytest.raises(Permanent, match="parse error"):
+            await ask("sum(((")
+        end = datetime.now(UTC)
+        with pytest.raises(Permanent, match="exceeded maximum resolution"):
+            await prometheus.series("up", end - timedelta(days=9), end, SECOND)
+        history = await prometheus.series("vector(1)", end - 3 * SECOND, end, SECOND)
+        assert [value for _, value in history.series[0].samples] == [1, 1, 1, 1]
+        assert abs(history.series[0].samples[-1][0] - end.timestamp()) < 0.001
