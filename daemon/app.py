@@ -131,13 +131,14 @@ class App:
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._conductor.run(), name="conductor"),
-                group.create_task(self._intake.run(), name="intake"),
-                group.create_task(self._watcher.run(), name="watcher"),
-                group.create_task(self._reloads(reload), name="reloads"),
-            ]
             async with self._server():
+                # Nothing is done to the world before the address is ours.
+                tasks = [
+                    group.create_task(self._conductor.run(), name="conductor"),
+                    group.create_task(self._intake.run(), name="intake"),
+                    group.create_task(self._watcher.run(), name="watcher"),
+                    group.create_task(self._reloads(reload), name="reloads"),
+                ]
                 self._ready = True
                 await stop.wait()
                 self._ready = False

@@ -84,9 +84,15 @@ class Intake:
         """
         delivery = parse_delivery(body)
         identity = delivery.identity
-        new = await self._inbox.put(identity, body, self._book.clock())
+        # Before the put: as soon as it is on disk, it may be worked off.
+        mine = self._parsed.setdefault(identity, delivery) is delivery
+        new = False
+        try:
+            new = await self._inbox.put(identity, body, self._book.clock())
+        finally:
+            if mine and not new:
+                self._parsed.pop(identity, None)
         if new:
-            self._parsed[identity] = delivery
             self._arrived.set()
         return delivery, new
 

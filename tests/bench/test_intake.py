@@ -22,7 +22,7 @@ BODIES = 3000
 ALERTS = 20
 CONNECTIONS = 32
 AIM = 0.6
-FLOOR = 0.3
+FLOOR = 0.08
 """Below this something is wrong, however slow and busy the machine."""
 
 
