@@ -124,10 +124,11 @@ class Conductor:
         bell = self._book.bell(incident)
         bell.clear()
         try:
-            decision = await self._decide(incident)
-            if decision is None:
-                return False
+            decide_now, decision = await self._decide(incident)
             wake_at = self._launch(incident, decision, flight, effects)
+            if decision.record:
+                await self._book.record(incident, lambda i: decide_now(i).record)
+                return False
             current = await self._book.load(incident)
             if current.closed is not None and not decision.effects and not flight.tasks:
                 return True
@@ -144,18 +145,18 @@ class Conductor:
         await self._sleep(bell, wake_at)
         return False
 
-    async def _decide(self, incident: str) -> Decision | None:
-        """Decide once; None if facts were recorded, so that the decision must be made anew."""
+    async def _decide(self, incident: str) -> tuple[Callable[[Incident], Decision], Decision]:
+        """How to decide in these surroundings, and what that comes to for the incident now."""
         current = await self._book.load(incident)
         standing = self._standing()
         rule = standing.rules.rules.get(current.rule)
         around = await self._surroundings(current, rule, standing)
         now = self._book.clock()
-        decision = decide(current, rule, around, now)
-        if decision.record:
-            await self._book.record(incident, lambda i: decide(i, rule, around, now).record)
-            return None
-        return decision
+
+        def decide_now(then: Incident) -> Decision:
+            return decide(then, rule, around, now)
+
+        return decide_now, decide_now(current)
 
     async def _surroundings(
         self, incident: Incident, rule: Rule | None, standing: Standing

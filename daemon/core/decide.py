@@ -1,8 +1,8 @@
 """(incident, rule, surroundings, now) → Decision: what to write down, what to do, when to look
 again. Pure, so every decision can be replayed.
 
-A decision either records facts, and is then made anew on what they changed, or asks for
-effects. Effects are idempotent requests: `conduct` starts those that are not under way.
+Where a decision records facts, it is then made anew on what they changed. Effects are idempotent
+requests: `conduct` starts those that are not under way.
 """
 
 from __future__ import annotations
@@ -89,12 +89,13 @@ def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: dat
         return Decision(effects=() if incident.review else (WriteReview(),))
     due, again = pages_due(incident, around.roster, now), summons_again(incident, now)
     calls_due = due.pages + again.pages + _refired(incident)
-    if calls_due:
-        return Decision(record=calls_due)
-    calls = tuple(SendPage(page.queued.page) for page in pending(incident))
     course = _unruled(incident, now) if rule is None else _course(incident, rule, around, now)
+    if calls_due:
+        # Neither waits for the other: measuring starts while the pages are written down.
+        return Decision(record=calls_due, effects=course.effects)
     if course.record:
         return course
+    calls = tuple(SendPage(page.queued.page) for page in pending(incident))
     wake_at = _earliest(due.again_at, again.again_at, course.wake_at)
     return Decision((), calls + course.effects, wake_at)
 
