@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.events import PageQueued
 from daemon.core.incident import Incident, PageState
+from daemon.core.problem import MONITORING_OUTAGE
 from daemon.core.roster import Policy, Roster
 
 ESCALATION = "escalation"
@@ -115,6 +116,8 @@ def facts(incident: Incident) -> str:
         parts.append("measuring now")
     elif incident.problem is not None and incident.confirmed is None:
         parts.append(f"not confirmed: {incident.problem.reason}")
+        if incident.problem.reason in MONITORING_OUTAGE:
+            parts.append("the monitoring is out, so nothing can be judged and nothing will be done")
     if not incident.rule:
         parts.append("no rule matches it: nothing is measured, nothing will be done by itself")
     running = incident.running or incident.verifying

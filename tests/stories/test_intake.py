@@ -107,6 +107,7 @@ async def test_a_monitoring_outage_pages_touches_nothing_and_closes_nothing(stag
         assert incident.problem.reason == "prometheus_unreachable"
         assert incident.closed is None
         assert stage.phones["ada"].pages
+        assert "the monitoring is out" in stage.phones["bo"].pages[0].text
     assert not any(action.runs for action in stage.actions.values())
 
 
