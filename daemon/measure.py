@@ -7,7 +7,7 @@ What comes back is worth judging only if it is fresh: `require_fresh` tells a mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -55,9 +55,7 @@ class Survey:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
         main = self.spec.total or self.spec.value or ""
         chosen = selectors(self._render(main, self.spec.windows[0]))
-        queries = [f"max(timestamp({selector}))" for selector in chosen]
-        answers = await asyncio.gather(*(self._now(query) for query in queries))
-        newest = newest_sample(dict(zip(queries, answers, strict=True)))
+        newest, _ = await asyncio.gather(self._newest(chosen), self._require_failures(chosen))
         if newest is None:
             raise await self._why_nothing(chosen)
         age = self.now.timestamp() - newest
@@ -68,6 +66,25 @@ class Survey:
                 f"the newest sample is {format_duration(timedelta(seconds=round(age)))} old, over "
                 f"{format_duration(self.max_age)}: the monitoring is behind, or has stopped",
             )
+
+    async def _require_failures(self, counted: Sequence[str]) -> None:
+        """Where failures are counted by another metric, its silence must not pass for none.
+
+        No series is normal while nothing fails; targets that are down are not.
+        """
+        chosen = selectors(self._render(self.spec.bad or "", self.spec.windows[0]))
+        metrics = {selector.partition("{")[0] for selector in counted}
+        others = [s for s in chosen if s.partition("{")[0] not in metrics]
+        if others and await self._newest(others) is None:
+            trouble = await self._why_nothing(others)
+            if trouble.reason == "targets_down":
+                raise trouble
+
+    async def _newest(self, chosen: Sequence[str]) -> float | None:
+        """The time of the newest sample of these selectors; Unix seconds."""
+        queries = [f"max(timestamp({selector}))" for selector in chosen]
+        answers = await asyncio.gather(*(self._now(query) for query in queries))
+        return newest_sample(dict(zip(queries, answers, strict=True)))
 
     async def impacts(self, queries: Mapping[str, str]) -> tuple[Impact, ...]:
         """Each impact or sentiment query's number; a failing one spoils nothing else."""
@@ -81,7 +98,7 @@ class Survey:
 
         return tuple(await asyncio.gather(*(one(n, q) for n, q in queries.items())))
 
-    async def _why_nothing(self, chosen: list[str]) -> Unmeasurable:
+    async def _why_nothing(self, chosen: Sequence[str]) -> Unmeasurable:
         """Nothing is there now: are its targets down, or was there never such a series?"""
         back = format_duration(self.spec.baseline)
         jobs: set[str] = set()

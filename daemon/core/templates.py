@@ -102,6 +102,8 @@ def names_in(value: Any) -> set[str]:
 def selectors(query: str) -> list[str]:
     """The instant selectors of a rendered query, each once, without offset and `@`."""
     found: dict[str, None] = {}
+    if not query:
+        return []
 
     def visit(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.MatrixSelector):

@@ -122,6 +122,18 @@ async def test_stale_samples_are_a_monitoring_outage_too(stage: Stage) -> None:
     assert (problem.verdict, problem.reason) == ("no_data", "samples_stale")
 
 
+async def test_failures_that_nobody_scrapes_are_not_taken_for_none(stage: Stage) -> None:
+    stage.service.failures_unscraped = True
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(300)
+        problem = (await daemon.incident()).problem
+    assert problem is not None
+    assert (problem.verdict, problem.reason) == ("no_data", "targets_down")
+    assert "job edge" in problem.text
+
+
 async def test_when_the_metrics_come_back_the_problem_is_confirmed_and_acted_on(
     stage: Stage,
 ) -> None:
