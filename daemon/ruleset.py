@@ -10,7 +10,7 @@ from typing import Any
 from daemon.core import approvals as approving
 from daemon.core import checks
 from daemon.core import rules as ruling
-from daemon.core.approvals import Approvals, load_approvals
+from daemon.core.approvals import Approvals
 from daemon.core.document import Document, Mistake, Mistakes, one_document
 from daemon.core.roster import Roster, check_roster
 from daemon.core.rules import Rule
@@ -108,7 +108,7 @@ def _approvals(
             continue
         try:
             document = one_document(_text(file), str(file))
-            read = load_approvals(_text(file), str(file))
+            read = document.read(Approvals)
         except Mistakes as error:
             mistakes += error.mistakes
             continue

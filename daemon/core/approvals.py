@@ -12,7 +12,6 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
-from daemon.core.document import one_document
 from daemon.core.rules import Rule
 from daemon.core.units import Frozen, Moment
 
@@ -67,11 +66,6 @@ class Approvals(Frozen):
         """The text of the file."""
         content = {"approvals": [a.model_dump(mode="json") for a in self.approvals]}
         return _HEADING + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def load_approvals(text: str, file: str) -> Approvals:
-    """Read `approvals.yaml`. Raises Mistakes."""
-    return one_document(text, file).read(Approvals)
 
 
 def unknown_steps(approvals: Approvals, rules: Sequence[Rule]) -> list[tuple[int, str]]:

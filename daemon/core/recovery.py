@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from daemon.core.assess import level_text
 from daemon.core.events import Verdict
 from daemon.core.incident import Health, Incident, StepState
 from daemon.core.problem import Problem, Reading
 from daemon.core.rules import ProblemSpec, Rule
-from daemon.core.units import format_duration, percent, quantity
+from daemon.core.units import format_duration
 
 IMPROVED = 0.5
 """A loss that shrank to this part of what it was counts as an improvement."""
@@ -127,9 +128,7 @@ def _text(
     spec: ProblemSpec, problem: Problem, reading: Reading, held: timedelta | None = None
 ) -> str:
     def show(level: float | None) -> str:
-        if level is None:
-            return "?"
-        return percent(level) if spec.value is None else quantity(level)
+        return "?" if level is None else level_text(spec, level)
 
     text = f"{spec.symptom} {show(problem.level)} → {show(reading.level)}"
     text += f", baseline {show(problem.baseline)}"

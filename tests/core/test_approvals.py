@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.approvals import Approvals, load_approvals, unknown_steps
-from daemon.core.document import Mistakes
+from daemon.core.approvals import Approvals, unknown_steps
+from daemon.core.document import Mistakes, one_document
 from tests.core.build import HOUR, NOW, RULE, STEPS, approved, make_rule
 
 WANTED = make_rule()
@@ -68,14 +68,14 @@ def test_the_file_reads_back_as_it_was_written() -> None:
     entries = approved(WANTED, 1, 2)
     text = entries.to_yaml()
     assert text.startswith("# Which recovery steps may run by themselves.")
-    assert load_approvals(text, "approvals.yaml") == entries
-    assert load_approvals("", "approvals.yaml") == Approvals()
+    assert one_document(text, "approvals.yaml").read(Approvals) == entries
+    assert one_document("", "approvals.yaml").read(Approvals) == Approvals()
 
 
 def test_mistakes_in_the_file_are_told_with_their_lines() -> None:
     text = approved(WANTED, 1).to_yaml().replace("step: 1", "step: 0").replace("by: ada", "who: x")
     with pytest.raises(Mistakes) as caught:
-        load_approvals(text, "approvals.yaml")
+        one_document(text, "approvals.yaml").read(Approvals)
     found = {(m.line, m.place) for m in caught.value.mistakes}
     assert (5, "approvals.0.step") in found
     assert (8, "approvals.0.who") in found
