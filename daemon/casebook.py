@@ -12,11 +12,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.core.events import DAEMON, Draft, Event, StepVerified
-from daemon.core.incident import Incident, apply, fold
+from daemon.core.fold import apply, fold
+from daemon.core.incident import Incident
 from daemon.core.ports import Claim, Conflict, HeadState, Journal
 from daemon.core.suspects import Mark
 
 Change = Callable[[Incident], Sequence[Event]]
+Listener = Callable[[Incident | None, Incident, Sequence[Event]], None]
+"""Hears of every append: the incident before (None: it opens), after, and what was appended."""
 Clock = Callable[[], datetime]
 
 
@@ -38,6 +41,7 @@ class Casebook:
         self._bells: dict[str, asyncio.Event] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
+        self.listeners: list[Listener] = []
 
     def bell(self, incident: str) -> asyncio.Event:
         """Rings at each change of the incident."""
@@ -62,6 +66,7 @@ class Casebook:
         opened = _at_seq(opened, len(drafts))
         await self.journal.open(incident, key, drafts, _head(opened, self.clock()))
         self._remember(opened)
+        self._tell(None, opened, events)
         self.opened.put_nowait(incident)
         return opened
 
@@ -93,7 +98,7 @@ class Casebook:
                 return before
             after = before
             for event in events:
-                after = apply(after, now, event)
+                after = apply(after, now, event, by)
             after = _at_seq(after, before.seq + len(events))
             drafts = [Draft(at=now, by=by, event=event) for event in events]
             try:
@@ -110,6 +115,7 @@ class Casebook:
                 self._known.pop(incident, None)
                 continue
             self._remember(after)
+            self._tell(before, after, events)
             self.bell(incident).set()
             return after
 
@@ -130,6 +136,10 @@ class Casebook:
         self._known.pop(incident, None)
         self._bells.pop(incident, None)
         self._locks.pop(incident, None)
+
+    def _tell(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
+        for listener in self.listeners:
+            listener(before, after, events)
 
     def _remember(self, incident: Incident) -> Incident:
         if incident.closed is None:

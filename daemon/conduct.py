@@ -18,23 +18,26 @@ from daemon import communicate, define, learn, recover, verify
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
-from daemon.core.decide import (
-    Decision,
+from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.effects import (
     Effect,
+    Listen,
     Measure,
+    Publish,
     ReadRecovery,
     RunStep,
     SendPage,
-    Surroundings,
+    Settle,
     WriteReview,
-    decide,
 )
+from daemon.core.fold import METRICS
 from daemon.core.incident import Incident
 from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Limits, Metrics
+from daemon.core.ports import Limits, Links, Metrics
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook
 from daemon.core.suspects import Change, Suspicion, suspect
+from daemon.core.units import quantity
 from daemon.measure import Survey
 
 log = structlog.get_logger()
@@ -53,6 +56,7 @@ class Standing:
     roster: Roster
     approvals: Approvals
     ways: communicate.Ways
+    channels: communicate.Channels = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Means:
     limits: Limits
     changes: Callable[[Rule], Awaitable[list[Change]]]
     reviews: learn.Reviews
-    link: str
+    links: Links
 
 
 @dataclass
@@ -98,7 +102,7 @@ class Conductor:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
             left = [head.incident for head in await self._book.journal.open_heads()]
-            for incident in [*left, *await learn.unreviewed(self._book)]:
+            for incident in [*left, *await learn.unfinished(self._book)]:
                 self._begin(incident, group)
             while True:
                 self._begin(await self._book.opened.get(), group)
@@ -130,7 +134,8 @@ class Conductor:
                 await self._book.record(incident, lambda i: decide_now(i).record)
                 return False
             current = await self._book.load(incident)
-            if current.closed is not None and not decision.effects and not flight.tasks:
+            idle = not decision.effects and not flight.tasks and wake_at is None
+            if current.closed is not None and idle:
                 return True
             # While effects are under way their end decides anew, so a note would be void at once.
             settled = not flight.tasks and not bell.is_set()
@@ -216,8 +221,21 @@ class Conductor:
         match effect:
             case SendPage():
                 return communicate.deliver(
-                    self._book, incident, effect.page, standing.ways, means.link
+                    self._book, incident, effect.page, standing.ways, means.links
                 )
+            case Publish():
+                return communicate.publish(
+                    self._book,
+                    incident,
+                    effect,
+                    standing.channels,
+                    means.links,
+                    standing.roster,
+                )
+            case Settle():
+                return communicate.settle(self._book, incident, effect, standing.ways)
+            case Listen():
+                return self._listen(incident)
             case Measure():
                 return self._define(incident)
             case ReadRecovery():
@@ -254,6 +272,20 @@ class Conductor:
         reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
         measured = e.RecoveryMeasured(step=step, reading=reading)
         await self._book.record(incident, lambda i: () if i.closed else (measured,))
+
+    async def _listen(self, incident: str) -> None:
+        current = await self._book.load(incident)
+        rule = self._rule(current)
+        answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
+        heard = [
+            e.SentimentHeard(
+                source=METRICS,
+                text=f"{a.name}: {a.trouble if a.value is None else quantity(a.value)}",
+                value=a.value,
+            )
+            for a in answers
+        ]
+        await self._book.record(incident, lambda i: () if i.closed else heard)
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._book.load(incident)

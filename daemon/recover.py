@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from daemon.casebook import Casebook
 from daemon.core import events as e
-from daemon.core.decide import RunStep, freshness
+from daemon.core.decide import freshness
+from daemon.core.effects import RunStep
 from daemon.core.incident import Incident
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.plan import Outlook

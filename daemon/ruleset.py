@@ -12,7 +12,8 @@ from daemon.core import checks
 from daemon.core import rules as ruling
 from daemon.core.approvals import Approvals
 from daemon.core.document import Document, Mistake, Mistakes, one_document
-from daemon.core.roster import Roster, check_roster
+from daemon.core.roster import Roster
+from daemon.core.roster_checks import check_roster
 from daemon.core.rules import Rule
 
 ROSTER = "roster.yaml"

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from daemon.core.contacts import Reference
 from daemon.core.document import Document, one_document
 from daemon.core.outcome import Permanent
-from daemon.core.roster import Reference
 from daemon.core.units import Duration, Frozen, parse_duration
 
 PREFIX = "STOPGAP_"
@@ -68,6 +69,53 @@ class AuthSettings(Frozen):
     webhook_token: Reference | None = None
 
 
+class PagerDutySettings(Frozen):
+    """`url`: the Events API v2. `webhook_secret`: signs what PagerDuty's V3 webhooks tell us."""
+
+    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", pattern="^https?://")
+    webhook_secret: Reference | None = None
+
+
+class OpsgenieSettings(Frozen):
+    """`url`: the Alert API, of Opsgenie or of Jira Service Management's integrations.
+    `webhook_secret`: what its webhooks must send us."""
+
+    url: str = Field(default="https://api.opsgenie.com", pattern="^https?://")
+    webhook_secret: Reference | None = None
+
+
+class GrafanaOncallSettings(Frozen):
+    """`webhook_secret`: what its outgoing webhooks must send us."""
+
+    webhook_secret: Reference | None = None
+
+
+class SlackSettings(Frozen):
+    """`token`: the bot's. `signing_secret`: signs what a tap on a button tells us."""
+
+    url: str = Field(default="https://slack.com/api/", pattern="^https?://")
+    token: Reference | None = None
+    signing_secret: Reference | None = None
+
+
+class SmtpSettings(Frozen):
+    """The mail server. `security`: `starttls` and `tls` check its certificate."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: str = Field(default="stopgap@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    username: str | None = None
+    password: Reference | None = None
+    security: Literal["none", "starttls", "tls"] = "none"
+
+
+class HeartbeatSettings(Frozen):
+    """The dead man's switch: `url` is asked every so often while all is well."""
+
+    url: Reference | None = None
+    every: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
+
+
 class LogSettings(Frozen):
     """`console` for people, `json` for machines."""
 
@@ -85,10 +133,17 @@ class Settings(Frozen):
     store: Path = Path("stopgap.db")
     rules: Path = Path("rules")
     reviews: Path = Path("reviews")
+    calendars: Path = Path("calendars")
     inbox: InboxSettings = InboxSettings()
     recovery: RecoverySettings = RecoverySettings()
     commands: CommandSettings = CommandSettings()
     auth: AuthSettings = AuthSettings()
+    pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
+    grafana_oncall: GrafanaOncallSettings = GrafanaOncallSettings()
+    slack: SlackSettings = SlackSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
     log: LogSettings = LogSettings()
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)

@@ -24,8 +24,10 @@ from daemon.core.ports import (
     HeadState,
     KeyTaken,
     Landed,
+    Message,
     Page,
     Ready,
+    Receipt,
     Refused,
     Series,
 )
@@ -119,6 +121,7 @@ class MemoryJournal:
         return list(self.entries.get(incident, ()))
 
     async def open_heads(self) -> list[Head]:
+        self._may_fail()
         return [row for row in self.rows.values() if row.closed_at is None]
 
     async def heads(self, limit: int) -> list[Head]:
@@ -288,17 +291,67 @@ def _at(steps: list[tuple[float, float]], now: float) -> float:
 
 
 class Phone:
-    """A pager that remembers its pages; `broken` makes it fail."""
+    """A pager that remembers its pages; `broken` makes it fail, `away` only for now."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
         self.broken = False
+        self.away = False
 
     async def page(self, page: Page) -> str:
         if self.broken:
             raise Permanent("the phone is broken")
+        if self.away:
+            raise Temporary("the phone's network is away")
         self.pages.append(page)
         return "rang"
+
+
+class Switchboard(Phone):
+    """A pager that goes on calling by itself until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, str]] = []
+
+    async def settle(self, incident: str, state: str) -> str:
+        if self.broken or self.away:
+            raise Temporary("the switchboard is away")
+        self.told.append((incident, state))
+        return "told"
+
+
+class Board:
+    """A channel that keeps what was published; `version` by update."""
+
+    def __init__(self) -> None:
+        self.posts: list[Message] = []
+        self.shown: dict[str, Message] = {}
+        self.away = False
+
+    async def post(self, message: Message) -> Receipt:
+        if self.away:
+            raise Temporary("the board is away")
+        self.posts.append(message)
+        self.shown[message.update] = message
+        return Receipt("posted", f"post-{message.update}")
+
+    async def edit(self, reference: str, message: Message) -> Receipt:
+        assert reference == f"post-{message.update}"
+        if self.away:
+            raise Temporary("the board is away")
+        self.shown[message.update] = message
+        return Receipt("changed", reference)
+
+
+class PlainLinks:
+    """Links that say what they lead to."""
+
+    def for_page(self, incident: str, page: str) -> str:
+        return f"http://stopgap/a/{incident}/{page}"
+
+    def document(self, incident: str) -> str:
+        return f"http://stopgap/d/{incident}"
 
 
 class FakeAction:

@@ -14,9 +14,13 @@ _HOMES = {
     "server": ("run", "audit"),
     "rules": ("check", "approve"),
     "incidents": (
-        *("incidents", "show", "review", "ack", "step", "pause", "resume", "say", "close"),
+        *("incidents", "review", "ack", "step", "pause", "resume", "say", "close"),
         *("freeze", "thaw"),
     ),
+    "showing": ("show",),
+    "people": ("role", "answer", "leave", "no-plan", "escalate", "engage", "sentiment"),
+    "updates": ("update",),
+    "oncall": ("oncall",),
 }
 _HOME_OF = {command: home for home, commands in _HOMES.items() for command in commands}
 
@@ -31,7 +35,8 @@ class _Commands(click.Group):
         home = _HOME_OF.get(cmd_name)
         if home is None:
             return None
-        command: click.Command = getattr(import_module(f"daemon.cli.{home}"), cmd_name)
+        module = import_module(f"daemon.cli.{home}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 

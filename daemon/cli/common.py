@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 import requests
 
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
+from daemon.core.units import parse_duration, printable
 from daemon.settings import Settings, environment, load_settings
 
 DEFAULT_CONFIG = Path("stopgap.yaml")
@@ -55,6 +57,16 @@ def remote_options(command: F) -> F:
     )(command)
 
 
+def duration(_: click.Context, option: click.Parameter, given: str | None) -> str | None:
+    """A callback for options like --for: the text as given, if it is a duration."""
+    if given is not None:
+        try:
+            parse_duration(given)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param=option) from None
+    return given
+
+
 def settings_from(config: Path | None) -> Settings:
     """The settings. Raises Failure."""
     path = config if config is not None else DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
@@ -69,6 +81,30 @@ def settings_from(config: Path | None) -> Settings:
 def has_settings(config: Path | None) -> bool:
     """Whether there is a settings file to go by."""
     return config is not None or DEFAULT_CONFIG.exists()
+
+
+def incident_path(incident: str, *parts: str) -> str:
+    """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere."""
+    return "/".join(["/api/v1/incidents", *(quote(part, safe="") for part in (incident, *parts))])
+
+
+def act(
+    method: str,
+    url: str,
+    token_file: Path | None,
+    path: str,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Carry out a deed; returns the incident as it stands after it. Raises Failure."""
+    after: dict[str, Any] = part_of(call(method, url, token_file, path, body), "incident", url)
+    return after
+
+
+def part_of(answer: Any, name: str, url: str) -> Any:
+    """A part of the daemon's answer. Raises Failure if there is none: it was not the daemon."""
+    if not isinstance(answer, dict) or name not in answer:
+        raise Failure(f"{url} answered without `{name}`; is that a Stopgap daemon?")
+    return answer[name]
 
 
 def call(
@@ -95,10 +131,13 @@ def call(
         ) from None
     if answer.ok:
         is_json = answer.headers.get("Content-Type", "").startswith("application/json")
-        return answer.json() if is_json else answer.text
+        try:
+            return answer.json() if is_json else answer.text
+        except ValueError:
+            raise Failure(f"{url} answered what is no JSON; is that a Stopgap daemon?") from None
     try:
         problem = answer.json()
-        text = f"{problem['title']}: {problem['detail']}"
+        text = printable(f"{problem['title']}: {problem['detail']}")
     except (ValueError, KeyError, TypeError):
         text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
     raise Failure(text)

@@ -140,3 +140,32 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 def _canonical(value: Any) -> bytes:
     return _CANONICAL.encode(value).encode()
+
+
+def own_alert(
+    name: str,
+    labels: Mapping[str, str],
+    summary: str,
+    started_at: datetime,
+    ended_at: datetime | None,
+) -> bytes:
+    """The body of a delivery by which the daemon reports trouble of its own."""
+    status = "firing" if ended_at is None else "resolved"
+    all_labels = {"alertname": name, **labels}
+    alert = {
+        "status": status,
+        "labels": all_labels,
+        "annotations": {"summary": summary},
+        "startsAt": started_at.isoformat(),
+        "endsAt": ended_at.isoformat() if ended_at else "0001-01-01T00:00:00Z",
+        "fingerprint": hashlib.sha256(json.dumps(all_labels).encode()).hexdigest()[:16],
+    }
+    body = {
+        "version": "4",
+        "groupKey": f"stopgap:{name}",
+        "receiver": "stopgap",
+        "status": status,
+        "groupLabels": all_labels,
+        "alerts": [alert],
+    }
+    return json.dumps(body).encode()

@@ -14,54 +14,41 @@ from datetime import datetime, timedelta
 from daemon.core import events as e
 from daemon.core import plan, recovery
 from daemon.core.approvals import Approvals
-from daemon.core.escalation import facts, pages_due, pending, summons, summons_again
+from daemon.core.cadence import talk
+from daemon.core.clock import overdue
+from daemon.core.effects import (
+    Effect,
+    Listen,
+    Measure,
+    ReadRecovery,
+    RunStep,
+    SendPage,
+    WriteReview,
+)
+from daemon.core.escalation import (
+    Due,
+    engagements_due,
+    facts,
+    pages_due,
+    pending,
+    summons,
+    tried_again,
+)
 from daemon.core.incident import Incident
 from daemon.core.ports import Limits
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule
+from daemon.core.settling import settling
+from daemon.core.staffing import staffing
 
 LOOK_AGAIN = timedelta(seconds=15)
 """How soon a refusal that time or others may lift is looked at again."""
 FRESH = timedelta(seconds=30)
 """The age up to which a measurement may be acted upon; two of the shortest windows if longer."""
+LISTEN_EVERY = timedelta(minutes=5)
+"""How often the rule's sentiment queries are asked while an incident is open."""
 UNRULED_HOLD = timedelta(minutes=15)
 """How long all alerts must be resolved before an incident without a rule is closed."""
-
-
-@dataclass(frozen=True)
-class SendPage:
-    """Deliver the queued page."""
-
-    page: str
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Define and quantify the problem."""
-
-
-@dataclass(frozen=True)
-class ReadRecovery:
-    """Take one reading; `step` 0 when no step is at work."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class RunStep:
-    """Start the step, or after a restart, carry it on."""
-
-    step: int
-    authority: str = ""
-    lifted: bool = False
-
-
-@dataclass(frozen=True)
-class WriteReview:
-    """Write the review document."""
-
-
-Effect = SendPage | Measure | ReadRecovery | RunStep | WriteReview
 
 
 @dataclass(frozen=True)
@@ -75,29 +62,82 @@ class Decision:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a decision needs beyond the incident: the roster, the approvals, the store's view."""
+    """What a decision needs beyond the incident: the roster, the approvals, the store's view.
+
+    `veterans` have executed the plan of this rule before.
+    """
 
     roster: Roster
     approvals: Approvals
     limits: Limits
     outlook: Mapping[int, plan.Outlook] = field(default_factory=dict)
+    veterans: Sequence[str] = ()
 
 
 def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
     """Decide. `rule` is None when no rule matched, or when its rule is no longer there."""
     if incident.closed is not None:
-        return Decision(effects=() if incident.review else (WriteReview(),))
-    due, again = pages_due(incident, around.roster, now), summons_again(incident, now)
-    calls_due = due.pages + again.pages + _refired(incident)
+        return _aftermath(incident, rule, around, now)
     course = _unruled(incident, now) if rule is None else _course(incident, rule, around, now)
-    if calls_due:
+    calls = _calls_due(incident, around.roster, now)
+    if calls.pages:
         # Neither waits for the other: measuring starts while the pages are written down.
-        return Decision(record=calls_due, effects=course.effects)
+        return Decision(record=calls.pages, effects=course.effects)
     if course.record:
         return course
-    calls = tuple(SendPage(page.queued.page) for page in pending(incident))
-    wake_at = _earliest(due.again_at, again.again_at, course.wake_at)
-    return Decision((), calls + course.effects, wake_at)
+    people = _people(incident, rule, around, now)
+    if people.record:
+        return Decision(people.record, course.effects + people.effects)
+    pages = tuple(SendPage(page.queued.page) for page in pending(incident))
+    wake_at = _earliest(calls.again_at, course.wake_at, people.wake_at)
+    return Decision((), pages + course.effects + people.effects, wake_at)
+
+
+def _calls_due(incident: Incident, roster: Roster, now: datetime) -> Due:
+    """Every page that is due: of the escalation, to expert teams, and those that failed."""
+    due = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+    return due | tried_again(incident, now) | Due(_refired(incident))
+
+
+def _people(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
+    """What people need besides the calls: roles, the clock, updates, their pagers told."""
+    roster = around.roster
+    staffed = staffing(incident, roster, around.veterans, now)
+    if staffed.record:
+        return Decision(record=staffed.record)
+    missed, next_item = overdue(incident, roster, now)
+    if missed:
+        return Decision(record=missed)
+    told = talk(incident, roster, rule.description if rule else "", now)
+    settled = settling(incident, now)
+    effects: tuple[Effect, ...] = (*told.effects, *settled.effects)
+    listen_at = _listening(incident, rule)
+    if listen_at is not None and now >= listen_at:
+        effects = (*effects, Listen())
+        listen_at = None
+    wake_at = _earliest(staffed.again_at, next_item, told.again_at, settled.again_at, listen_at)
+    return Decision(told.record, effects, wake_at)
+
+
+def _aftermath(
+    incident: Incident, rule: Rule | None, around: Surroundings, now: datetime
+) -> Decision:
+    """It is over: the review, the last word to those who were told, quiet for the pagers."""
+    told = talk(incident, around.roster, rule.description if rule else "", now)
+    if told.record:
+        return Decision(record=told.record)
+    settled = settling(incident, now)
+    review = () if incident.review else (WriteReview(),)
+    effects = (*review, *told.effects, *settled.effects)
+    return Decision((), effects, _earliest(told.again_at, settled.again_at))
+
+
+def _listening(incident: Incident, rule: Rule | None) -> datetime | None:
+    """When to ask the rule's sentiment queries again."""
+    if rule is None or not rule.problem.sentiment or incident.confirmed is None:
+        return None
+    heard = [incident.sentiment_measured_at, incident.confirmed_at]
+    return max(at for at in heard if at is not None) + LISTEN_EVERY
 
 
 def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
@@ -163,7 +203,7 @@ def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime
         case plan.Skip():
             return _once(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
         case plan.Exhausted():
-            return Decision(record=_diagnosis(incident, rule, around))
+            return Decision(record=_diagnosis(incident, rule))
         case plan.Refuse():
             if incident.step(step.step).refusal != step.reason:
                 return _once(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
@@ -240,13 +280,16 @@ def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
 
 
-def _diagnosis(incident: Incident, rule: Rule, around: Surroundings) -> tuple[e.Event, ...]:
+def _diagnosis(incident: Incident, rule: Rule) -> tuple[e.Event, ...]:
     if rule.recover:
         reason, text = "plan_exhausted", "every alternative was tried or does not apply"
     else:
         reason, text = "no_plan", "the rule has no recovery steps"
-    call = _call_people(
-        incident, around, f"diagnosis-{incident.relapses}", f"diagnosis opens: {text}"
+    call = summons(
+        incident,
+        incident.commander,
+        f"diagnosis-{incident.relapses}",
+        f"{facts(incident)} · diagnosis opens: {text}",
     )
     return (e.DiagnosisOpened(reason=reason, text=text), *call)
 

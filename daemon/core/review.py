@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from daemon.core import events as e
-from daemon.core.incident import Incident, StepState, fold
+from daemon.core.fold import fold
+from daemon.core.incident import Incident, StepState
 from daemon.core.problem import Impact, Problem
+from daemon.core.roles import TITLES, holder_text
 from daemon.core.timeline import describe
 from daemon.core.units import clock_time, format_duration, percent, printable, quantity
 
@@ -67,6 +69,7 @@ def markdown(entries: Sequence[e.Entry]) -> str:
         _summary(incident),
         _numbers(incident.confirmed or incident.problem),
         _done(incident),
+        _people(incident),
         _findings(incident),
         _timeline(entries),
     ]
@@ -155,6 +158,22 @@ def _step_line(step: StepState) -> str:
     return text
 
 
+def _people(incident: Incident) -> str:
+    crew = incident.crew
+    lines = [
+        f"- {TITLES[role]}: {plain(holder_text(incident, role))}"
+        for role in TITLES
+        if role != "commander"
+    ]
+    for team, engaged in crew.engaged.items():
+        answer = f"{plain(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
+        lines.append(f"- Team {plain(team)} was called in: {answer}")
+    lines += [f"- {plain(item)}: late" for item in incident.missed]
+    for heard in incident.sentiment[-5:]:
+        lines.append(f"- Heard outside ({plain(heard.source)}): {plain(heard.text)}")
+    return "\n".join(["## People", "", *lines])
+
+
 def _findings(incident: Incident) -> str:
     lines = []
     if incident.suspicion is not None:
@@ -164,6 +183,8 @@ def _findings(incident: Incident) -> str:
     if incident.confirmed is None and incident.problem is not None:
         lines.append("- Missing: confirmation. Look at the alert's threshold, or at the queries.")
     failed = [p for p in incident.pages.values() if p.failed_methods]
+    if incident.defects:
+        lines.append(f"- Nobody was being called, {len(incident.defects)} times; see the timeline.")
     if failed:
         lines.append(f"- {len(failed)} pages had a way that failed; see the timeline.")
     if incident.rule and not incident.steps and incident.confirmed is not None:

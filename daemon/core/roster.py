@@ -1,4 +1,4 @@
-"""Who is called: people, teams, and escalation policies.
+"""Who is called: people, teams, schedules, escalation policies; and who is kept informed.
 
 Contact addresses and tokens are secrets, so the file names where they are (`env:NAME`,
 `file:PATH`) instead of holding them.
@@ -6,82 +6,70 @@ Contact addresses and tokens are secrets, so the file names where they are (`env
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr
 
-from daemon.core.document import Document, Mistake
+from daemon.core.audiences import Audience, SeverityName
+from daemon.core.contacts import ChannelSpec, Contact, Identities, Reference
+from daemon.core.schedules import Schedule, Shift, on_call
 from daemon.core.units import Duration, Frozen, parse_duration
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
+LAST_RESORT_WAIT = timedelta(minutes=5)
+"""How long everybody has who is called because nobody is on call."""
 
 
-def _reference(value: object) -> str:
-    # The message must not repeat the value: it may be the secret itself.
-    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
-        raise ValueError("say where the secret is, env:NAME or file:PATH; never write it here")
+def _some_time(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("nobody can answer in no time; write it like 5m, 1s at the least")
     return value
 
 
-Reference = Annotated[
-    str,
-    BeforeValidator(_reference),
-    WithJsonSchema({"type": "string", "pattern": f"^({_REFERENCE.pattern})$"}),
-]
-"""Where a secret is: `env:NAME` or `file:PATH`."""
-
-
-class Contact(Frozen):
-    """One way to reach a person; exactly one of the three.
-
-    `webhook`: the URL that takes a POST of the page; with `secret`, it is signed with
-    HMAC-SHA256. `apprise`: an apprise URL (mail, chat). `console`: the daemon's own output.
-    """
-
-    webhook: Reference | None = None
-    secret: Reference | None = None
-    apprise: Reference | None = None
-    console: bool = False
-
-    @model_validator(mode="after")
-    def _one(self) -> Contact:
-        if sum([self.webhook is not None, self.apprise is not None, self.console]) != 1:
-            raise ValueError("give exactly one of `webhook`, `apprise`, `console`")
-        if self.secret is not None and self.webhook is None:
-            raise ValueError("`secret` signs a `webhook`; there is none here")
-        return self
-
-    @property
-    def method(self) -> str:
-        """The name of this way: webhook, apprise or console."""
-        if self.webhook is not None:
-            return "webhook"
-        return "apprise" if self.apprise is not None else "console"
+Patience = Annotated[Duration, AfterValidator(_some_time)]
+"""How long somebody has. Without any, one would be called after the other at once, for ever."""
 
 
 class Person(Frozen):
-    """Somebody. `contact` is in order of preference; `token` identifies them to the API."""
+    """Somebody. `contact` is in order of preference; `token` identifies them to the API.
+
+    `known_as`: who they are in the pager and the chat.
+    """
 
     name: str
     token: Reference | None = None
     contact: tuple[Contact, ...] = Field(min_length=1)
+    known_as: Identities = Identities()
 
 
 class Team(Frozen):
-    """Who owns what the team's rules watch, who leads it, and how it is called."""
+    """Who owns what the team's rules watch, who leads it, and how it is called.
+
+    `lead`, then `stability_owner`, is the dedicated commander. `experts` know the domain; they
+    are asked for the diagnosis before the owners are.
+    """
 
     owners: tuple[str, ...] = ()
     lead: str | None = None
+    stability_owner: str | None = None
+    experts: tuple[str, ...] = ()
     policy: str
+
+    @property
+    def commanders(self) -> tuple[str, ...]:
+        """The dedicated commanders, the first to ask first."""
+        return tuple(dict.fromkeys(filter(None, (self.lead, self.stability_owner))))
 
 
 class Tier(Frozen):
-    """People called together, and how long they have before the next tier is called."""
+    """Those called together, and how long they have before the next tier is called.
+
+    `notify` names people, schedules (for whoever is on call) and teams (for their owners).
+    """
 
     notify: tuple[str, ...] = Field(min_length=1)
-    wait: Duration = parse_duration("5m")
+    wait: Patience = parse_duration("5m")
 
 
 class Policy(Frozen):
@@ -91,50 +79,92 @@ class Policy(Frozen):
     repeat: int | None = Field(default=None, ge=0)
 
 
+class Timing(Frozen):
+    """How long people have. All have good defaults."""
+
+    answer: Patience = parse_duration("3m")
+    vacancy: Duration = parse_duration("2m")
+    silence: Patience = parse_duration("20m")
+    overdue: Patience = parse_duration("3m")
+    stale_ack: Patience = parse_duration("10m")
+    staffed_from: SeverityName = "sev2"
+
+
+class Called(Frozen):
+    """A tier at one moment: its people, perhaps nobody, and how long they have."""
+
+    people: tuple[str, ...]
+    wait: Duration
+
+
 class Roster(Frozen):
     """The whole file."""
 
     people: dict[str, Person]
     teams: dict[str, Team] = Field(default_factory=dict)
+    schedules: dict[str, Schedule] = Field(default_factory=dict)
     policies: dict[str, Policy]
     default_policy: str
+    ladder: dict[SeverityName, tuple[str, ...]] = Field(default_factory=dict)
+    timing: Timing = Timing()
+    channels: dict[str, ChannelSpec] = Field(default_factory=dict)
+    audiences: dict[str, Audience] = Field(default_factory=dict)
+    _calendars: Mapping[str, Sequence[Shift]] = PrivateAttr(default_factory=dict)
+
+    def knowing(self, calendars: Mapping[str, Sequence[Shift]]) -> Roster:
+        """The same roster with the shifts that on-call calendars hold, by schedule."""
+        roster = self.model_copy()
+        roster._calendars = calendars  # noqa: SLF001 - a copy of our own
+        return roster
+
+    def calendar(self, schedule: str) -> Sequence[Shift]:
+        """The shifts that the schedule's on-call calendar holds."""
+        return self._calendars.get(schedule, ())
 
     def policy_for(self, team: str) -> Policy:
         """The policy of a team; the default one for an unknown team."""
         name = self.teams[team].policy if team in self.teams else self.default_policy
-        return self.policies[name]
+        return self.policies.get(name) or self.policies[self.default_policy]
 
-    def called(self, tier: Tier) -> tuple[str, ...]:
-        """The people of a tier, each once: `notify` names people, or teams for their owners."""
+    def on_call(self, schedule: str, at: datetime) -> tuple[str, ...]:
+        """Who is on call by that schedule; nobody in a gap."""
+        found = on_call(self.schedules[schedule], at, self.calendar(schedule))
+        return tuple(name for name in found if name in self.people)
+
+    def named(self, names: Sequence[str], at: datetime) -> tuple[str, ...]:
+        """The people whom these names mean at that moment, each once."""
         found: dict[str, None] = {}
-        for name in tier.notify:
-            members = (name,) if name in self.people else self.teams[name].owners
+        for name in names:
+            if name in self.people:
+                members: tuple[str, ...] = (name,)
+            elif name in self.schedules:
+                members = self.on_call(name, at)
+            else:
+                members = self.teams[name].owners
             found.update(dict.fromkeys(members))
         return tuple(found)
 
+    def tiers(self, team: str, at: datetime) -> list[Called]:
+        """The tiers of a team's policy as they are at that moment.
 
-def check_roster(roster: Roster, document: Document) -> list[Mistake]:
-    """Names that lead nowhere, and tiers that would call nobody."""
-    mistakes = []
+        When nobody at all is on call there is one more: the default policy's people, else the
+        team's leads and owners, else everybody. Calling too many is better than calling nobody.
+        """
+        policy = self.policy_for(team)
+        tiers = [Called(people=self.named(t.notify, at), wait=t.wait) for t in policy.tiers]
+        if not any(tier.people for tier in tiers):
+            tiers.append(Called(people=self._last_resort(team, at), wait=LAST_RESORT_WAIT))
+        return tiers
 
-    def known(place: tuple[str | int, ...], name: str, where: Mapping[str, object]) -> None:
-        if name not in where:
-            text = f"no {name!r}; known: {', '.join(sorted(where)) or 'none'}"
-            mistakes.append(document.mistake(place, text))
+    def everybody_responsible(self, team: str, at: datetime) -> tuple[str, ...]:
+        """The default policy's people and the team's leads; everybody, if that is nobody."""
+        leads = self.teams[team].commanders if team in self.teams else ()
+        return tuple(dict.fromkeys((*self._last_resort(team, at), *leads)))
 
-    known(("default_policy",), roster.default_policy, roster.policies)
-    for name, team in roster.teams.items():
-        known(("teams", name, "policy"), team.policy, roster.policies)
-        for index, owner in enumerate(team.owners):
-            known(("teams", name, "owners", index), owner, roster.people)
-        if team.lead is not None:
-            known(("teams", name, "lead"), team.lead, roster.people)
-    for name, policy in roster.policies.items():
-        for index, tier in enumerate(policy.tiers):
-            place = ("policies", name, "tiers", index, "notify")
-            for target in tier.notify:
-                known(place, target, {**roster.people, **roster.teams})
-                if target in roster.teams and not roster.teams[target].owners:
-                    text = f"team {target!r} has no owners, so this would call nobody"
-                    mistakes.append(document.mistake(place, text))
-    return mistakes
+    def _last_resort(self, team: str, at: datetime) -> tuple[str, ...]:
+        default = self.policies[self.default_policy]
+        people = self.named([name for tier in default.tiers for name in tier.notify], at)
+        if not people and team in self.teams:
+            known = self.teams[team]
+            people = tuple(dict.fromkeys((*known.commanders, *known.owners)))
+        return people or tuple(self.people)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from daemon.core import events as e
-from daemon.core.units import percent
+from daemon.core.roles import TITLES
+from daemon.core.units import clock_time, percent
 
 
 def describe(event: e.Event) -> str:
@@ -18,20 +19,14 @@ def describe(event: e.Event) -> str:
         case e.ProblemDefined():
             text = f"{event.problem.verdict}: {event.problem.text}"
             return f"{text}; {event.suspicion.text}" if event.suspicion else text
-        case e.PageQueued():
-            return f"calling {event.person}: {event.text}"
-        case e.PageDelivered():
-            return f"page {event.page} delivered by {event.method}: {event.proof}"
-        case e.PageFailed():
-            return f"page {event.page} failed by {event.method}: {event.error}"
-        case e.ResponderArrived():
-            return f"{event.person} responds (by {event.via})"
-        case e.CommanderAppointed():
-            return f"{event.person} is Commander: {event.reason}"
         case e.RecoveryMeasured():
             return _reading(event)
-        case e.Recovered() | e.Relapsed() | e.Noted():
-            return event.text if isinstance(event, e.Noted) else f"{_words(event)}: {event.text}"
+        case e.Recovered() | e.Relapsed():
+            return f"{_words(event)}: {event.text}"
+        case e.Noted() | e.DeadlineMissed():
+            return event.text
+        case e.SentimentHeard():
+            return f"heard outside ({event.source}): {event.text}"
         case e.DiagnosisOpened() | e.IncidentClosed():
             return f"{_words(event)} ({event.reason}): {event.text}"
         case e.IncidentPaused():
@@ -40,8 +35,149 @@ def describe(event: e.Event) -> str:
             return f"automation resumed by {event.person}"
         case e.ReviewWritten():
             return f"review written: {event.path}"
-        case _:
+        case (
+            e.ApprovalRequested()
+            | e.StepApproved()
+            | e.StepVetoed()
+            | e.StepRefused()
+            | e.StepSkipped()
+            | e.StepStarted()
+            | e.StepPrepared()
+            | e.StepProgressed()
+            | e.StepFinished()
+            | e.StepVerified()
+        ):
             return _describe_step(event)
+        case (
+            e.UpdateDrafted()
+            | e.UpdateAssigned()
+            | e.UpdateReleased()
+            | e.UpdateEdited()
+            | e.UpdatePublished()
+            | e.UpdateFailed()
+            | e.UpdatesSnoozed()
+        ):
+            return _describe_update(event)
+        case (
+            e.PageQueued()
+            | e.PageDelivered()
+            | e.PageFailed()
+            | e.PagerSettled()
+            | e.PagerUnsettled()
+            | e.PagerSaid()
+            | e.EscalationJumped()
+            | e.EscalationDefect()
+            | e.TeamEngaged()
+            | e.TeamAnswered()
+        ):
+            return _describe_call(event)
+        case _:
+            return _describe_crew(event)
+
+
+def _describe_call(
+    event: e.PageQueued
+    | e.PageDelivered
+    | e.PageFailed
+    | e.PagerSettled
+    | e.PagerUnsettled
+    | e.PagerSaid
+    | e.EscalationJumped
+    | e.EscalationDefect
+    | e.TeamEngaged
+    | e.TeamAnswered,
+) -> str:
+    match event:
+        case e.PageQueued():
+            return f"calling {event.person}: {event.text}"
+        case e.PageDelivered():
+            return f"page {event.page} delivered by {event.method}: {event.proof}"
+        case e.PageFailed():
+            return f"page {event.page} failed by {event.method}: {event.error}"
+        case e.PagerSettled():
+            return f"{event.method} of {event.person} told {event.state}: {event.proof}"
+        case e.PagerUnsettled():
+            return f"{event.method} of {event.person} not told {event.state}: {event.error}"
+        case e.PagerSaid():
+            who = event.person or event.who or "automation"
+            return f"{event.source}: {event.said} by {who} at {clock_time(event.occurred_at)}"
+        case e.EscalationJumped():
+            return f"{event.person} escalates to tier {event.tier + 1}"
+        case e.EscalationDefect():
+            return f"DEFECT in the escalation: {event.text}"
+        case e.TeamEngaged():
+            return f"team {event.team} called in by {event.person}"
+        case e.TeamAnswered():
+            return f"team {event.team} is here: {event.person}"
+
+
+def _describe_crew(
+    event: e.ResponderArrived
+    | e.ResponderLeft
+    | e.CommanderAppointed
+    | e.CommandVacated
+    | e.CommanderAsked
+    | e.RoleTaken
+    | e.RoleLeft
+    | e.RoleRequested
+    | e.RoleAnswered
+    | e.NoPlanDeclared
+    | e.LinkUsed,
+) -> str:
+    match event:
+        case e.ResponderArrived():
+            return f"{event.person} responds (by {event.via})"
+        case e.ResponderLeft():
+            return f"{event.person} is off it (by {event.via})"
+        case e.CommanderAppointed():
+            return f"{event.person} is Commander: {event.reason}"
+        case e.CommandVacated():
+            return f"nobody commands: {event.reason}"
+        case e.CommanderAsked():
+            return f"{event.person} is asked for a sign of life by {clock_time(event.until)}"
+        case e.RoleTaken():
+            return f"{event.person} is {TITLES[event.role]}: {event.reason}"
+        case e.RoleLeft():
+            return f"{TITLES[event.role]} is vacant: {event.reason}"
+        case e.RoleRequested():
+            return f"{event.asked} is asked (request {event.request}): {event.why}"
+        case e.RoleAnswered():
+            return f"request {event.request} {event.answer}"
+        case e.NoPlanDeclared():
+            return f"{event.person}: no plan fits: {event.reason}"
+        case e.LinkUsed():
+            return f"the link in page {event.page} was used"
+
+
+def _describe_update(
+    event: e.UpdateDrafted
+    | e.UpdateAssigned
+    | e.UpdateReleased
+    | e.UpdateEdited
+    | e.UpdatePublished
+    | e.UpdateFailed
+    | e.UpdatesSnoozed,
+) -> str:
+    match event:
+        case e.UpdateDrafted():
+            return f"update {event.update} drafted ({event.because})"
+        case e.UpdateAssigned():
+            return f"update {event.update} is {event.person}'s to send: {event.reason}"
+        case e.UpdateReleased():
+            by = f"sent by {event.person}" if event.person else "sent"
+            return f"update {event.update} {by}: {event.text}"
+        case e.UpdateEdited():
+            return f"update {event.update} changed by {event.person}: {event.text}"
+        case e.UpdatePublished():
+            version = f" (version {event.version})" if event.version > 1 else ""
+            return f"update {event.update}{version} is in {event.channel}: {event.proof}"
+        case e.UpdateFailed():
+            return f"update {event.update} did not reach {event.channel}: {event.error}"
+        case e.UpdatesSnoozed():
+            until = clock_time(event.until)
+            return (
+                f"updates to {event.audience} put off to {until} by {event.person}: {event.reason}"
+            )
 
 
 def _describe_step(

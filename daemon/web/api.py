@@ -1,61 +1,68 @@
-"""Webhooks in, and the JSON API. Each handler is a few lines over the code below it."""
+"""Webhooks in, and what can be read. Each handler is a few lines over the code below it.
+
+What people do is in `people` and `words`, what pagers report in `inbound`, the pages for
+browsers in `pages`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeVar
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
+import aiohttp_jinja2
+import jinja2
 from aiohttp import web
-from pydantic import Field, ValidationError
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import Field
 
-from daemon.casebook import Casebook
 from daemon.core import deeds
-from daemon.core import events as e
 from daemon.core.alerts import NotADelivery
+from daemon.core.fold import METRICS
 from daemon.core.incident import Incident
+from daemon.core.oncall import oncall_view
 from daemon.core.ports import Freeze
 from daemon.core.review import markdown
-from daemon.core.rules import RuleBook
+from daemon.core.roles import NotPossible
 from daemon.core.units import Duration, Frozen
-from daemon.intake import Intake
-from daemon.web.auth import Doorkeeper
+from daemon.web.house import House, body, raw_body
+from daemon.web.inbound import Inbound
+from daemon.web.pages import Pages, as_pages
+from daemon.web.people import People
 from daemon.web.problems import Problem, problems
-from daemon.web.views import head_view, incident_view, timeline_view
+from daemon.web.views import head_view, timeline_view
+from daemon.web.words import Words
 
-M = TypeVar("M", bound=Frozen)
+__all__ = ["House", "web_application"]
 
 GLOBAL = "global"
 MAX_LISTED = 1000
+REPORTED = "sentiment"
+"""The actor of what another system heard; never a name that it gives itself."""
+FAR = timedelta(days=3660)
+"""How far from now one may ask who is on call."""
 
 
-class Reason(Frozen):
-    """A deed's reason; `for` limits a freeze."""
+class Freezing(Frozen):
+    """A freeze: why, and `for` how long; without it, until it is thawed."""
 
     reason: str = Field(default="", max_length=500)
     last: Duration | None = Field(default=None, alias="for", gt=timedelta(0))
 
 
-class Words(Frozen):
-    """A note."""
+class Sentiment(Frozen):
+    """What the public says, as another system heard it, and of what.
 
-    text: str = Field(max_length=2000)
+    `value` is the number behind it, in the source's own unit.
+    """
 
-
-@dataclass(frozen=True)
-class House:
-    """What the handlers need."""
-
-    intake: Intake
-    book: Casebook
-    rules: Callable[[], RuleBook]
-    doorkeeper: Callable[[], Doorkeeper]
-    ready: Callable[[], bool]
+    labels: dict[str, str] = Field(min_length=1)
+    text: str = Field(pattern=r"\S", max_length=deeds.NOTE_LENGTH)
+    source: str = Field(pattern=r"\S", max_length=100)
+    value: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class Api:
-    """The routes."""
+    """The routes of webhooks, of what can be read, and of the freeze."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -65,19 +72,15 @@ class Api:
         one = "/api/v1/incidents/{id}"
         return [
             web.post("/api/v1/alerts", self.alerts),
+            web.post("/api/v1/sentiment", self.sentiment),
             web.get("/api/v1/incidents", self.incidents),
             web.get(one, self.incident),
             web.get(f"{one}/review", self.review),
-            web.post(f"{one}/ack", self.ack),
-            web.post(f"{one}/pause", self.pause),
-            web.post(f"{one}/resume", self.resume),
-            web.post(f"{one}/notes", self.say),
-            web.post(f"{one}/close", self.close),
-            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/approve", self.approve),
-            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/veto", self.veto),
+            web.get("/api/v1/oncall", self.oncall),
             web.get("/api/v1/freeze", self.frozen),
             web.put("/api/v1/freeze", self.freeze),
             web.delete("/api/v1/freeze", self.thaw),
+            web.get("/metrics", self.metrics),
             web.get("/-/healthy", self.healthy),
             web.get("/-/ready", self.ready),
         ]
@@ -86,89 +89,77 @@ class Api:
         """Alertmanager's webhook: 200 once it is on disk, and not before."""
         self._house.doorkeeper().sender(request)
         try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            limit = f"{error.text or 'the body is too large'}; see `inbox.max_body_bytes`"
-            raise Problem(413, "Too large", limit) from None
-        try:
-            delivery, new = await self._house.intake.receive(body)
+            delivery, new = await self._house.intake.receive(await raw_body(request))
         except NotADelivery as error:
             raise Problem(400, "Not an Alertmanager webhook", str(error)) from None
         return web.json_response({"stored": new, "alerts": len(delivery.alerts)})
 
+    async def sentiment(self, request: web.Request) -> web.Response:
+        """Another system reports what the public says: it goes to all incidents it fits."""
+        self._house.doorkeeper().sender(request)
+        given = await body(request, Sentiment)
+        if given.source == METRICS or given.source in self._house.roster().people:
+            text = f"source: {given.source!r} is taken by the daemon's own reports or a person"
+            raise Problem(400, "Bad request", f"{text}; name the system that reports")
+        told = []
+        for head in await self._house.book.journal.open_heads():
+            if not concerns(await self._house.book.load(head.incident), given.labels):
+                continue
+            try:
+                await self._house.book.record(
+                    head.incident,
+                    lambda i: deeds.sentiment(i, given.source, given.text, given.value),
+                    by=REPORTED,
+                )
+            except NotPossible:
+                continue  # it was closed meanwhile
+            told.append(head.incident)
+        return web.json_response({"incidents": told})
+
     async def incidents(self, request: web.Request) -> web.Response:
         """The newest incidents; `?limit=`, at most 1000."""
-        self._house.doorkeeper().person(request)
+        self._house.person(request)
         given = request.query.get("limit", "50")
-        if not given.isdigit() or not 1 <= int(given) <= MAX_LISTED:
+        if not (given.isascii() and given.isdigit()) or not 1 <= int(given) <= MAX_LISTED:
             raise Problem(400, "Bad limit", f"`limit` is a number from 1 to {MAX_LISTED}")
         heads = await self._house.book.journal.heads(int(given))
         return web.json_response({"incidents": [head_view(head) for head in heads]})
 
     async def incident(self, request: web.Request) -> web.Response:
         """One incident with its timeline."""
-        self._house.doorkeeper().person(request)
+        self._house.person(request)
         incident = await self._house.book.load(request.match_info["id"])
         entries = await self._house.book.journal.read(incident.id)
         return web.json_response(
-            {"incident": incident_view(incident), "timeline": timeline_view(entries)}
+            {"incident": self._house.view(incident), "timeline": timeline_view(entries)}
         )
 
     async def review(self, request: web.Request) -> web.Response:
         """The review document, in Markdown."""
-        self._house.doorkeeper().person(request)
+        self._house.person(request)
         incident = await self._house.book.load(request.match_info["id"])
         entries = await self._house.book.journal.read(incident.id)
         return web.Response(text=markdown(entries), content_type="text/markdown")
 
-    async def ack(self, request: web.Request) -> web.Response:
-        """Respond; the first person becomes Commander."""
-        via = "cli" if request.headers.get("User-Agent", "").startswith("stopgap") else "api"
-        return await self._deed(request, lambda i, who: deeds.acknowledge(i, who, via))
-
-    async def pause(self, request: web.Request) -> web.Response:
-        """Stop the automation of one incident."""
-        given = await _body(request, Reason)
-        return await self._deed(request, lambda i, who: deeds.pause(i, who, given.reason))
-
-    async def resume(self, request: web.Request) -> web.Response:
-        """Let the automation go on."""
-        return await self._deed(request, deeds.resume)
-
-    async def say(self, request: web.Request) -> web.Response:
-        """Put a note on the timeline."""
-        given = await _body(request, Words)
-        return await self._deed(request, lambda i, _: deeds.say(i, given.text))
-
-    async def close(self, request: web.Request) -> web.Response:
-        """End an incident."""
-        given = await _body(request, Reason)
-        return await self._deed(request, lambda i, who: deeds.close(i, who, given.reason))
-
-    async def approve(self, request: web.Request) -> web.Response:
-        """The Commander allows a step."""
-        step = int(request.match_info["step"])
-        rules = self._house.rules().rules
-        return await self._deed(
-            request, lambda i, who: deeds.approve(i, rules.get(i.rule), step, who)
-        )
-
-    async def veto(self, request: web.Request) -> web.Response:
-        """A person forbids a step."""
-        step = int(request.match_info["step"])
-        rules = self._house.rules().rules
-        return await self._deed(request, lambda i, who: deeds.veto(i, rules.get(i.rule), step, who))
+    async def oncall(self, request: web.Request) -> web.Response:
+        """Who would be called, and where nobody would be; `?at=` is a time, now if left out."""
+        self._house.person(request)
+        now = self._house.book.clock()
+        at = _moment(request.query["at"]) if "at" in request.query else now
+        if abs(at - now) > FAR:
+            raise Problem(400, "Bad time", "`at` lies more than ten years from now")
+        return web.json_response(oncall_view(self._house.roster(), at))
 
     async def frozen(self, request: web.Request) -> web.Response:
         """The freeze in force."""
-        self._house.doorkeeper().person(request)
+        self._house.person(request)
         freeze = await self._house.book.journal.frozen(self._house.book.clock())
         return web.json_response({"freeze": freeze.model_dump(mode="json") if freeze else None})
 
     async def freeze(self, request: web.Request) -> web.Response:
         """No action of any incident starts until it is thawed."""
-        person = self._house.doorkeeper().person(request)
-        given = await _body(request, Reason)
+        person = self._house.person(request)
+        given = await body(request, Freezing)
         if not given.reason.strip():
             raise Problem(400, "Why?", "a freeze needs a `reason`, for whoever meets it tonight")
         now = self._house.book.clock()
@@ -179,11 +170,16 @@ class Api:
 
     async def thaw(self, request: web.Request) -> web.Response:
         """Lift the freeze; open incidents look again at once."""
-        person = self._house.doorkeeper().person(request)
+        person = self._house.person(request)
         book = self._house.book
         lifted = await book.journal.thaw(GLOBAL, person, book.clock())
         book.ring_all()
         return web.json_response({"thawed": lifted})
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """What the daemon counts about itself, for Prometheus."""
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=self._house.metrics(), headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
         """The process answers."""
@@ -195,33 +191,34 @@ class Api:
             raise Problem(503, "Not ready", "starting up or shutting down")
         return web.Response(text="Stopgap is ready.\n")
 
-    async def _deed(
-        self,
-        request: web.Request,
-        deed: Callable[[Incident, str], Sequence[e.Event]],
-    ) -> web.Response:
-        person = self._house.doorkeeper().person(request)
-        try:
-            after = await self._house.book.record(
-                request.match_info["id"], lambda i: deed(i, person), by=f"person:{person}"
-            )
-        except deeds.NotPossible as error:
-            raise Problem(409, "Not possible now", str(error)) from None
-        return web.json_response({"incident": incident_view(after)})
-
 
 def web_application(house: House, max_body: int) -> web.Application:
-    """The aiohttp application."""
-    application = web.Application(client_max_size=max_body, middlewares=[problems])
-    application.add_routes(Api(house).routes())
+    """The aiohttp application; a body of more than `max_body` bytes is refused."""
+    application = web.Application(client_max_size=max_body, middlewares=[problems, as_pages])
+    aiohttp_jinja2.setup(
+        application,
+        loader=jinja2.PackageLoader("daemon.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for room in (Api(house), People(house), Words(house), Inbound(house), Pages(house)):
+        application.add_routes(room.routes())
     return application
 
 
-async def _body(request: web.Request, model: type[M]) -> M:
-    sent = await request.read()
+def concerns(incident: Incident, labels: Mapping[str, str]) -> bool:
+    """Whether these labels speak of the incident: all are its group's, or one of its alerts'."""
+    group = incident.group_labels
+    ours = [group, *({**alert.labels, **group} for alert in incident.alerts.values())]
+    return any(labels.items() <= known.items() for known in ours)
+
+
+def _moment(given: str) -> datetime:
     try:
-        return model.model_validate_json(sent or b"{}")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise Problem(400, "Bad request", f"{place}: {first['msg']}") from None
+        at = datetime.fromisoformat(given)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        example = "2026-12-24T18:00, or 2026-12-24T18:00+01:00 (write the + as %2B)"
+        raise Problem(400, "Bad time", f"`at` is a time like {example}") from None

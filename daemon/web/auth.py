@@ -25,7 +25,7 @@ class Doorkeeper:
 
     def person(self, request: web.Request) -> str:
         """Who this is. Raises Problem 401."""
-        token = _bearer(request)
+        token = bearer(request)
         found = [n for n, known in self._people.items() if token and same_secret(token, known)]
         if not found:
             raise Problem(
@@ -40,7 +40,7 @@ class Doorkeeper:
         """Whether this may deliver alerts. Raises Problem 401."""
         if self._webhook is None:
             return
-        token = _bearer(request) or _basic_password(request)
+        token = bearer(request) or _basic_password(request)
         if not token or not same_secret(token, self._webhook):
             raise Problem(
                 401,
@@ -49,7 +49,8 @@ class Doorkeeper:
             )
 
 
-def _bearer(request: web.Request) -> str:
+def bearer(request: web.Request) -> str:
+    """The bearer token of a request; empty if it has none."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
 

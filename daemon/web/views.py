@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from daemon.core import clock as minutes
+from daemon.core import roles
 from daemon.core.events import Entry
 from daemon.core.incident import Incident
 from daemon.core.ports import Head
 from daemon.core.review import durations
+from daemon.core.roster import Roster
+from daemon.core.staffing import suggestions
 from daemon.core.timeline import describe
+from daemon.core.units import format_duration
+from daemon.core.updates import UpdateState
+
+DAEMONS = "stopgap"
+"""Who holds fast recovery until a person takes it."""
 
 
 def head_view(head: Head) -> dict[str, Any]:
@@ -27,13 +36,16 @@ def head_view(head: Head) -> dict[str, Any]:
     }
 
 
-def incident_view(incident: Incident) -> dict[str, Any]:
-    """One incident as it stands."""
+def incident_view(
+    incident: Incident, roster: Roster, now: datetime, document: str, veterans: Sequence[str]
+) -> dict[str, Any]:
+    """One incident as it stands. `document` is the link to its standard document."""
     problem = incident.confirmed or incident.problem
     return {
         "id": incident.id,
         "status": "open" if incident.closed is None else "closed",
         "phase": incident.phase,
+        "stage": incident.stage,
         "severity": incident.severity,
         "title": incident.title,
         "statement": problem.text if problem else "",
@@ -47,6 +59,14 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "commander": incident.commander,
         "responders": list(incident.responders),
         "paused_by": incident.paused_by,
+        **_crew(incident, roster, now, veterans),
+        "clock": [_reading(reading) for reading in minutes.read_clock(incident, roster, now)],
+        "missed": {item: at.isoformat() for item, at in incident.missed.items()},
+        "updates": updates_view(incident, roster),
+        "sentiment": [
+            {"source": heard.source, "text": heard.text, "value": heard.value}
+            for heard in incident.sentiment
+        ],
         "problem": problem.model_dump(mode="json") if problem else None,
         "suspect": incident.suspicion.text if incident.suspicion else "",
         "alerts": [
@@ -56,9 +76,31 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "incomplete": incident.incomplete,
         "steps": [_step(incident, number) for number in sorted(incident.steps)],
         "durations": durations(incident).shown(),
+        "defects": len(incident.defects),
+        "document": document,
         "review": incident.review,
         "seq": incident.seq,
     }
+
+
+def updates_view(incident: Incident, roster: Roster) -> list[dict[str, Any]]:
+    """The updates in the order of their drafting; `sent` is null while one is a draft."""
+    return [
+        {
+            "update": name,
+            "audience": update.audience,
+            "stage": update.draft.stage,
+            "because": update.draft.because,
+            "text": update.text,
+            "revision": update.draft.revision,
+            "version": update.version,
+            "sent": _moment(update.released_at),
+            "by": update.released_by,
+            "person": update.person,
+            "channels": _channels(update, roster),
+        }
+        for name, update in incident.word.updates.items()
+    ]
 
 
 def timeline_view(entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -74,6 +116,81 @@ def timeline_view(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         }
         for entry in entries
     ]
+
+
+def _crew(
+    incident: Incident, roster: Roster, now: datetime, veterans: Sequence[str]
+) -> dict[str, Any]:
+    """Who has which role, who is asked, who could be; and the teams that were called in."""
+    crew = incident.crew
+    held = {role: crew.holder(role) for role in roles.TITLES}
+    vacant = [role for role, person in held.items() if not person and incident.closed is None]
+    return {
+        "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
+        "requests": [
+            {
+                "request": asked.event.request,
+                "role": asked.event.role,
+                "how": asked.event.how,
+                "taker": asked.event.taker,
+                "asked": asked.event.asked,
+                "by": asked.event.by,
+                "until": asked.event.until.isoformat(),
+                "why": asked.event.why,
+            }
+            for asked in crew.open_requests()
+        ],
+        "suggestions": {
+            role: [
+                {"person": found.person, "why": found.why}
+                for found in suggestions(incident, role, roster, veterans, now)
+            ]
+            for role in vacant
+        },
+        "engaged": [
+            {"team": team, "answered_by": engaged.answered_by}
+            for team, engaged in crew.engaged.items()
+        ],
+    }
+
+
+def _reading(reading: minutes.Reading) -> dict[str, Any]:
+    took = reading.took
+    return {
+        "item": reading.item,
+        "text": reading.text,
+        "state": reading.state,
+        "due_at": reading.due_at.isoformat(),
+        "took": None if took is None else format_duration(_whole_seconds(took)),
+    }
+
+
+def _channels(update: UpdateState, roster: Roster) -> list[dict[str, Any]]:
+    """What each channel of the audience has. `version` 0: nothing yet."""
+    audience = roster.audiences.get(update.audience)
+    names = dict.fromkeys((*(audience.channels if audience else ()), *update.deliveries))
+    return [
+        {
+            "channel": name,
+            "version": update.delivery(name).version,
+            "state": _delivery_state(update, name),
+            "reference": update.delivery(name).reference,
+            "failures": update.delivery(name).failures,
+        }
+        for name in names
+    ]
+
+
+def _delivery_state(update: UpdateState, channel: str) -> str:
+    """`draft`, `delivered`, `given_up` (it is not tried again), `failing` or `waiting`."""
+    has = update.delivery(channel)
+    if not update.sent:
+        return "draft"
+    if has.version >= update.version:
+        return "delivered"
+    if has.given_up >= update.version:
+        return "given_up"
+    return "failing" if has.failures else "waiting"
 
 
 def _step(incident: Incident, number: int) -> dict[str, Any]:
@@ -92,6 +209,10 @@ def _step(incident: Incident, number: int) -> dict[str, Any]:
         "verdict": step.verdict,
         "verdict_text": step.verdict_text,
     }
+
+
+def _whole_seconds(value: timedelta) -> timedelta:
+    return timedelta(seconds=round(value.total_seconds()))
 
 
 def _moment(moment: datetime | None) -> str | None:

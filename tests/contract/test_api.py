@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from daemon.casebook import Casebook
 from daemon.core.outcome import Temporary
-from daemon.core.rules import RuleBook, load
-from daemon.intake import Intake
-from daemon.web.api import House, web_application
-from daemon.web.auth import Doorkeeper
-from tests.fakes import START, MemoryInbox, MemoryJournal
-from tests.stories.stage import RULE, alert, body
-
-ADA = {"Authorization": "Bearer ada-token"}
-BO = {"Authorization": "Bearer bo-token"}
-HOOK = {"Authorization": "Bearer hook-token"}
-
-
-class Rig:
-    """A client of the API and what stands behind it."""
-
-    def __init__(self, client: TestClient, intake: Intake, inbox: MemoryInbox) -> None:
-        self.client = client
-        self.intake = intake
-        self.inbox = inbox
-
-    async def delivers(self, sent: bytes) -> None:
-        """Alertmanager posts this, and the inbox is worked off."""
-        answer = await self.client.post("/api/v1/alerts", data=sent, headers=HOOK)
-        assert answer.status == 200
-        async with asyncio.TaskGroup() as group:
-            assert await self.intake._work(group)
-
-    async def asks(
-        self, method: str, path: str, headers: dict[str, str] | None = None, **more: object
-    ) -> tuple[int, dict[str, object]]:
-        answer = await self.client.request(method, path, headers=headers, **more)
-        return answer.status, await answer.json()
+from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
+from tests.stories.stage import alert, body
 
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
-    book = Casebook(MemoryJournal(), lambda: START)
-    rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
-    inbox = MemoryInbox()
-    house = House(
-        intake=Intake(inbox, book, lambda: rules, None, timedelta(hours=1)),
-        book=book,
-        rules=lambda: rules,
-        doorkeeper=lambda: Doorkeeper({"ada": "ada-token", "bo": "bo-token"}, "hook-token"),
-        ready=lambda: True,
-    )
-    async with TestClient(TestServer(web_application(house, 64 * 1024))) as client:
-        rig = Rig(client, house.intake, inbox)
-        await rig.delivers(body(alert()))
-        yield rig
-
-
-async def the_id(rig: Rig) -> str:
-    _, found = await rig.asks("GET", "/api/v1/incidents", ADA)
-    return found["incidents"][0]["id"]  # type: ignore[index, no-any-return]
+    async with rigged() as found:
+        yield found
 
 
 @pytest.mark.parametrize(
@@ -74,7 +23,21 @@ async def the_id(rig: Rig) -> str:
         ("GET", "/api/v1/incidents"),
         ("GET", "/api/v1/incidents/x"),
         ("GET", "/api/v1/incidents/x/review"),
+        ("GET", "/api/v1/incidents/x/updates"),
+        ("GET", "/api/v1/oncall"),
         ("POST", "/api/v1/incidents/x/ack"),
+        ("POST", "/api/v1/incidents/x/leave"),
+        ("POST", "/api/v1/incidents/x/no-plan"),
+        ("POST", "/api/v1/incidents/x/escalate"),
+        ("POST", "/api/v1/incidents/x/engage"),
+        ("POST", "/api/v1/incidents/x/sentiment"),
+        ("POST", "/api/v1/incidents/x/roles/nonsense"),
+        ("DELETE", "/api/v1/incidents/x/roles/diagnosis"),
+        ("POST", "/api/v1/incidents/x/requests/x"),
+        ("POST", "/api/v1/incidents/x/updates"),
+        ("POST", "/api/v1/incidents/x/updates/x/send"),
+        ("PUT", "/api/v1/incidents/x/updates/x"),
+        ("POST", "/api/v1/incidents/x/snooze"),
         ("POST", "/api/v1/incidents/x/pause"),
         ("POST", "/api/v1/incidents/x/resume"),
         ("POST", "/api/v1/incidents/x/notes"),
@@ -88,9 +51,7 @@ async def the_id(rig: Rig) -> str:
 )
 async def test_every_route_wants_to_know_who_asks(rig: Rig, method: str, path: str) -> None:
     for headers in ({}, HOOK, {"Authorization": "Bearer "}, {"Authorization": "Basic x"}):
-        sent = {"text": "x", "reason": "x"} if "notes" not in path else {"text": "x"}
-        sent = {"reason": "x"} if path.endswith(("pause", "close", "freeze")) else sent
-        status, problem = await rig.asks(method, path, headers, json=sent)
+        status, problem = await rig.asks(method, path, headers, json={"nonsense": 1})
         assert status == 401, problem
         assert problem["title"] == "Who are you?"
 
@@ -141,7 +102,7 @@ async def test_a_body_over_the_bound_is_413_naming_the_setting(rig: Rig) -> None
 
 
 async def test_the_first_acknowledgement_commands_and_is_on_record(rig: Rig) -> None:
-    incident = await the_id(rig)
+    incident = rig.id
     for headers in (BO, ADA, BO):
         status, after = await rig.asks("POST", f"/api/v1/incidents/{incident}/ack", headers)
         assert status == 200
@@ -156,8 +117,16 @@ async def test_the_first_acknowledgement_commands_and_is_on_record(rig: Rig) -> 
     ]
 
 
+async def test_how_somebody_came_and_went_is_on_record(rig: Rig) -> None:
+    await rig.does("ack", {**ADA, "User-Agent": "stopgap-cli"})
+    await rig.does("leave", {**ADA, "User-Agent": "curl/8"})
+    _, shown = await rig.asks("GET", rig.path, ADA)
+    via = [x["event"]["via"] for x in shown["timeline"] if x["kind"].startswith("Responder")]
+    assert via == ["cli", "api"]
+
+
 async def test_what_does_not_fit_is_409_and_says_why(rig: Rig) -> None:
-    incident = await the_id(rig)
+    incident = rig.id
     path = f"/api/v1/incidents/{incident}"
     status, problem = await rig.asks("POST", f"{path}/steps/1/approve", ADA)
     assert (status, "acknowledge the incident first" in str(problem)) == (409, True)
@@ -173,7 +142,7 @@ async def test_what_does_not_fit_is_409_and_says_why(rig: Rig) -> None:
 
 
 async def test_pause_note_and_resume_are_on_the_timeline(rig: Rig) -> None:
-    path = f"/api/v1/incidents/{await the_id(rig)}"
+    path = f"/api/v1/incidents/{rig.id}"
     await rig.asks("POST", f"{path}/pause", ADA, json={"reason": "by hand"})
     await rig.asks("POST", f"{path}/notes", BO, json={"text": "the provider is down"})
     _, after = await rig.asks("POST", f"{path}/resume", ADA)
@@ -221,8 +190,8 @@ async def test_every_error_is_a_problem_document(
 
 async def test_the_review_is_markdown_in_which_labels_are_harmless(rig: Rig) -> None:
     hostile = alert(service="<img src=x onerror=alert(1)>|`$(touch x)`\x1b[2J")
-    await rig.delivers(body(hostile))
-    answer = await rig.client.get(f"/api/v1/incidents/{await the_id(rig)}/review", headers=ADA)
+    rig.id = await rig.delivers(body(hostile))
+    answer = await rig.client.get(f"{rig.path}/review", headers=ADA)
     assert answer.content_type == "text/markdown"
     text = await answer.text()
     assert "CheckoutSuccessRateLow" in text
@@ -234,3 +203,9 @@ async def test_the_review_is_markdown_in_which_labels_are_harmless(rig: Rig) -> 
 async def test_health_and_readiness_need_no_token(rig: Rig) -> None:
     for path in ("/-/healthy", "/-/ready"):
         assert (await rig.client.get(path)).status == 200
+
+
+async def test_prometheus_scrapes_the_daemons_own_metrics(rig: Rig) -> None:
+    answer = await rig.client.get("/metrics")
+    assert (answer.status, await answer.text()) == (200, "stopgap_incidents_open 1.0\n")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")

@@ -13,7 +13,8 @@ from daemon.core import events as e
 from daemon.core.alerts import Alert
 from daemon.core.approvals import Approval, Approvals
 from daemon.core.assess import assess_counts, assess_value
-from daemon.core.incident import Incident, fold
+from daemon.core.fold import fold
+from daemon.core.incident import Incident
 from daemon.core.outcome import Outcome, Result
 from daemon.core.ports import Answer, Limits, Series
 from daemon.core.problem import Comparison, Problem, ProblemReason, ProblemVerdict, Reading
@@ -78,6 +79,41 @@ ROSTER = Roster.model_validate(
         "default_policy": "shop",
     }
 )
+EVERYTHING: dict[str, Any] = {
+    "people": {
+        name: {"name": name.title(), "contact": [{"console": True}]}
+        for name in ("ada", "bo", "cy", "dee", "eve", "fay", "gus", "hal")
+    },
+    "teams": {
+        "shop": {
+            "owners": ["ada", "eve"],
+            "lead": "bo",
+            "stability_owner": "cy",
+            "experts": ["dee"],
+            "policy": "shop",
+        },
+        "mysql": {"owners": ["hal", "gus"], "policy": "mysql"},
+    },
+    "policies": {
+        "shop": {"tiers": [{"notify": ["ada"], "wait": "5m"}, {"notify": ["fay", "gus"]}]},
+        "mysql": {"tiers": [{"notify": ["hal"], "wait": "4m"}, {"notify": ["gus"]}]},
+    },
+    "default_policy": "shop",
+    "ladder": {"sev2": ["bo"], "sev1": ["gus", "bo"]},
+    "channels": {"room": {"console": True}, "mail": {"console": True}},
+    "audiences": {
+        "team": {"channels": ["room", "mail"], "send": "automatic"},
+        "public": {"channels": ["room"], "from": "sev2", "wording": "public"},
+    },
+}
+HOUSE = Roster.model_validate(EVERYTHING)
+"""A roster with everything: ada and eve own the shop, bo leads it, cy looks after its stability,
+dee knows it; fay and gus are on call after ada; hal is of another team."""
+
+
+def house(**changes: Any) -> Roster:
+    """HOUSE with parts of it changed."""
+    return Roster.model_validate({**EVERYTHING, **changes})
 
 
 def ago(minutes: float) -> datetime:
@@ -347,6 +383,26 @@ ACKNOWLEDGED = (
     e.ResponderArrived(person="ada", via="cli"),
     e.CommanderAppointed(person="ada", reason="the first responder"),
 )
+
+
+def delivered(page: str = "r0.t0.ada", method: str = "console") -> e.PageDelivered:
+    """A pager took the page."""
+    return e.PageDelivered(page=page, method=method, proof="taken")
+
+
+def failed(page: str = "r0.t0.ada", *, last: bool = True, temporary: bool = False) -> e.PageFailed:
+    """One way did not work."""
+    return e.PageFailed(
+        page=page, method="webhook", error="refused", last=last, temporary=temporary
+    )
+
+
+def came(person: str, via: str = "cli") -> e.ResponderArrived:
+    return e.ResponderArrived(person=person, via=via)
+
+
+def commands(person: str) -> e.CommanderAppointed:
+    return e.CommanderAppointed(person=person, reason="the first responder")
 
 
 def started(step: int = 1, target: str = TARGET) -> e.StepStarted:

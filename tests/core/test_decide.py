@@ -1,15 +1,12 @@
-"""What is decided, when; and over many simulated nights, what is never decided."""
+"""What is decided, and when."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from daemon.core import deeds
 from daemon.core import events as e
@@ -24,10 +21,9 @@ from daemon.core.decide import (
     WriteReview,
     decide,
 )
-from daemon.core.incident import Incident, apply
-from daemon.core.outcome import Outcome
+from daemon.core.fold import apply
 from daemon.core.plan import Outlook
-from daemon.core.ports import Freeze, Guard
+from daemon.core.ports import Guard
 from daemon.core.problem import ProblemReason, ProblemVerdict, Reading
 from daemon.core.rules import Rule
 from daemon.core.suspects import Suspicion
@@ -44,13 +40,12 @@ from tests.core.build import (
     TARGET,
     ago,
     approved,
-    blamed,
     confirmed,
+    delivered,
     each_minute,
     finished,
     healthy,
     impaired,
-    make_alert,
     make_incident,
     make_problem,
     make_rule,
@@ -60,9 +55,12 @@ from tests.core.build import (
     step_approved,
     unreadable,
 )
+from tests.core.world import FREEZE, UNCONFIRMED, degraded, resolved
 
 RULE = make_rule()
-FREEZE = Freeze(scope="global", reason="audit", by="bo", at=ago(5))
+OPENED = ago(0.5)
+CAME = (page_queued("r0.t0.cy", "cy"), delivered("r0.t0.cy"), *ACKNOWLEDGED)
+"""A call reached somebody, and somebody came."""
 
 
 def around(
@@ -86,18 +84,14 @@ def decided(
     acknowledged: bool = True,
 ) -> Decision:
     """The decision on a journal, by default after somebody has come."""
-    told = (ALERTS, *(ACKNOWLEDGED if acknowledged else ()), *events)
+    told = (ALERTS, *(CAME if acknowledged else ()), *events)
     begin: Any = opening("checkout" if rule else "")
-    incident = make_incident((ago(1), begin), *told)
+    incident = make_incident((OPENED, begin), *told)
     return decide(incident, rule, around(rule, guard, approvals), now)
 
 
 def read(reading: Reading, step: int = 0) -> tuple[datetime, e.Event]:
     return reading.at, e.RecoveryMeasured(step=step, reading=reading)
-
-
-def degraded(at: datetime) -> Reading:
-    return impaired(at, 0.007).model_copy(update={"state": "degraded"})
 
 
 def kinds(decision: Decision) -> list[str]:
@@ -112,14 +106,13 @@ def test_people_are_called_before_anything_is_measured() -> None:
     assert kinds(first) == ["PageQueued"]
     second = decided(page_queued(), acknowledged=False)
     assert second.effects == (SendPage("r0.t0.ada"), Measure())
-    assert second.wake_at == NOW + 5 * MINUTE
+    assert second.wake_at == OPENED + MINUTE, "the clock: quantified within a minute"
 
 
 def test_a_page_is_sent_until_it_is_delivered_or_given_up() -> None:
-    sent = e.PageDelivered(page="r0.t0.ada", method="console", proof="x")
     call = SendPage("r0.t0.ada")
     assert call in decided(page_queued(), acknowledged=False).effects
-    assert call not in decided(page_queued(), sent, acknowledged=False).effects
+    assert call not in decided(page_queued(), delivered(), acknowledged=False).effects
 
 
 def test_a_page_that_is_still_to_be_sent_is_not_once_somebody_has_come() -> None:
@@ -149,13 +142,6 @@ def test_pages_wait_for_no_running_step() -> None:
 
 # ── before anything is confirmed ─────────────────────────────────────────────────────────────
 
-UNCONFIRMED: list[tuple[ProblemVerdict, ProblemReason]] = [
-    ("not_confirmed", "loss_below_threshold"),
-    ("insufficient_traffic", "traffic_below_minimum"),
-    ("no_data", "prometheus_unreachable"),
-    ("query_error", "several_series"),
-]
-
 
 @pytest.mark.parametrize(("verdict", "reason"), UNCONFIRMED)
 def test_what_is_not_confirmed_is_measured_again_and_nothing_is_touched(
@@ -169,10 +155,6 @@ def test_what_is_not_confirmed_is_measured_again_and_nothing_is_touched(
     assert decided(defined, now=soon.wake_at).effects == (Measure(),)
     approval = step_approved(RULE)
     assert decided(defined, approval, now=soon.wake_at).effects == (Measure(),)
-
-
-def resolved() -> e.AlertsReceived:
-    return e.AlertsReceived(alerts=(make_alert("resolved"),))
 
 
 def never_confirmed(
@@ -288,17 +270,25 @@ def test_a_paused_incident_is_only_watched() -> None:
 
 
 @pytest.mark.parametrize(("steps", "reason"), [([], "no_plan"), (STEPS[:1], "plan_exhausted")])
-def test_the_end_of_the_plan_opens_diagnosis_and_calls_people(
+def test_the_end_of_the_plan_opens_diagnosis_and_asks_for_a_dedicated_commander(
     steps: list[dict[str, Any]], reason: str
 ) -> None:
     rule = make_rule(recover=steps)
     veto = [e.StepVetoed(step=1, person="ada")] if steps else []
     decision = decided(confirmed(), *veto, rule=rule, approvals=Approvals())
-    assert kinds(decision) == ["DiagnosisOpened", "PageQueued", "PageQueued"]
-    opened, *calls = decision.record
+    assert kinds(decision) == ["DiagnosisOpened", "PageQueued"]
+    opened, call = decision.record
     assert isinstance(opened, e.DiagnosisOpened)
     assert opened.reason == reason
-    assert [c.person for c in calls if isinstance(c, e.PageQueued)] == ["ada", "bo"]
+    assert isinstance(call, e.PageQueued)
+    assert call.person == "ada"
+    told = [*veto, *decision.record]
+    then = decided(confirmed(), *told, rule=rule, approvals=Approvals())
+    asked, page = then.record
+    assert isinstance(asked, e.RoleRequested)
+    assert (asked.role, asked.how, asked.asked, asked.by) == ("commander", "ask", "bo", "")
+    assert isinstance(page, e.PageQueued)
+    assert (page.person, page.asks, page.about) == ("bo", "answer", asked.request)
 
 
 def test_what_heals_by_itself_gets_no_credit() -> None:
@@ -395,7 +385,8 @@ def test_a_relapse_needs_two_impaired_readings() -> None:
 
 
 def test_without_a_rule_only_people_act_and_alertmanager_is_believed_slowly() -> None:
-    assert decided(rule=None) == Decision()
+    silence = ROSTER.timing.silence
+    assert decided(rule=None) == Decision(wake_at=NOW + silence), "then the Commander is asked"
     over = decided(resolved(), rule=None)
     assert over == Decision(wake_at=NOW + 15 * MINUTE)
     (closed,) = decided(resolved(), rule=None, now=NOW + 15 * MINUTE).record
@@ -413,237 +404,7 @@ def test_a_closed_incident_asks_for_its_review_alone() -> None:
     assert decided(closed, e.ReviewWritten(path="x.md")) == Decision()
 
 
-# ── many nights ──────────────────────────────────────────────────────────────────────────────
-
-
-class World:
-    """A service, its metrics, its store and its people, all of them moody."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311 - a simulation
-        always = {**STEPS[0], "when": "always"}
-        plans = [STEPS, [always], [STEPS[0], always, STEPS[1]], [always, always, always], []]
-        self.rule: Rule | None = make_rule(recover=self.chance.choice(plans))
-        self.approvals = approved(self.rule, *range(1, len(self.rule.recover) + 1))
-        if self.chance.random() < 0.1:
-            self.approvals = Approvals()
-        if self.chance.random() < 0.1:
-            self.rule = None
-        self.now = NOW
-        begin = opening("checkout" if self.rule else "")
-        self.incident = make_incident((NOW, begin), (NOW, ALERTS))
-        self.frozen = self.locked = False
-
-    def happen(self, *events: e.Event) -> None:
-        for event in events:
-            self.incident = apply(self.incident, self.now, event)
-        self.incident = replace(self.incident, seq=self.incident.seq + len(events))
-
-    def around(self) -> Surroundings:
-        views: dict[int, Outlook] = {}
-        if self.rule is not None and self.incident.phase == "deciding":
-            for step in range(1, len(self.rule.recover) + 1):
-                guard = Guard(
-                    freeze=FREEZE if self.frozen else None,
-                    locked_by="0301-1200" if self.locked else "",
-                    last_finished=self.chance.choice([None, None, self.now - 10 * MINUTE]),
-                    started_in_window=self.chance.choice([0, 0, 0, 3]),
-                )
-                unfit = self.chance.choice([""] * 9 + ["unsafe_label"])
-                views[step] = Outlook(TARGET, unfit, unfit, guard)
-        return Surroundings(ROSTER, self.approvals, LIMITS, views)
-
-    def reading(self) -> Reading:
-        make = self.chance.choice(
-            [healthy, healthy, impaired, impaired, impaired, degraded, unreadable]
-        )
-        return make(self.now)
-
-    def carry_out(self, effect: object) -> None:
-        match effect:
-            case SendPage(page):
-                bad = self.chance.random() < 0.3
-                failed = e.PageFailed(page=page, method="console", error="x", last=True)
-                sent = e.PageDelivered(page=page, method="console", proof="x")
-                self.happen(failed if bad else sent)
-            case Measure():
-                verdict, reason = self.chance.choice(
-                    [*UNCONFIRMED, *[("confirmed", "loss_exceeds_threshold")] * 4]
-                )
-                problem = make_problem(verdict, reason, at=self.now)  # type: ignore[arg-type]
-                blame = self.chance.choice(
-                    [blamed(), blamed(), Suspicion(verdict="ambiguous", text="x"), None]
-                )
-                self.happen(e.ProblemDefined(problem=problem, suspicion=blame))
-            case ReadRecovery(step):
-                self.happen(e.RecoveryMeasured(step=step, reading=self.reading()))
-            case RunStep(step):
-                self.run(step)
-            case WriteReview():
-                self.happen(e.ReviewWritten(path="x.md"))
-
-    def run(self, step: int) -> None:
-        state = self.incident.step(step)
-        if state.status == "waiting":
-            self.happen(started(step))
-        elif state.intent is None and not self.incident.paused_by:
-            self.happen(e.StepPrepared(step=step, summary="x", intent={"from": "a", "to": "b"}))
-        elif state.intent is None:
-            self.happen(finished(step, "refused", "paused"))
-        else:
-            result = self.chance.choice(["done", "done", "failed", "unknown", "refused"])
-            outcome = Outcome.model_validate({"result": result, "reason": "so", "detail": "so"})
-            self.happen(e.StepFinished(step=step, outcome=outcome))
-
-    def people(self) -> None:
-        who = self.chance.choice(["ada", "bo"])
-        step = self.chance.randint(1, 3)
-        deed = self.chance.choice(
-            [
-                lambda: deeds.acknowledge(self.incident, who, "cli"),
-                lambda: deeds.approve(self.incident, self.rule, step, who),
-                lambda: deeds.veto(self.incident, self.rule, step, who),
-                lambda: deeds.pause(self.incident, who, "wait"),
-                lambda: deeds.resume(self.incident, who),
-                lambda: deeds.resume(self.incident, who),
-                lambda: deeds.say(self.incident, "hm"),
-                lambda: (resolved(),),
-                lambda: (ALERTS,),
-            ]
-        )
-        try:
-            self.happen(*deed())
-        except deeds.NotPossible:
-            return
-
-    def turn(self) -> Decision:
-        """Decide once, check what was decided, and let it and other things happen."""
-        surroundings = self.around()
-        decision = decide(self.incident, self.rule, surroundings, self.now)
-        assert decision == decide(self.incident, self.rule, surroundings, self.now)
-        sound(self.incident, self.rule, surroundings, self.now, decision)
-        if decision.record:
-            self.happen(*decision.record)
-            return decision
-        for effect in decision.effects:
-            self.carry_out(effect)
-        if self.chance.random() < 0.2:
-            self.people()
-        self.frozen ^= self.chance.random() < 0.05
-        self.locked ^= self.chance.random() < 0.05
-        if decision.wake_at is not None and self.chance.random() < 0.5:
-            self.now = max(self.now, decision.wake_at)
-        self.now += timedelta(seconds=self.chance.choice([0, 1, 5, 20, 60]))
-        return decision
-
-
-def sound(
-    incident: Incident, rule: Rule | None, seen: Surroundings, now: datetime, decision: Decision
-) -> None:
-    """What holds of every decision."""
-    if decision.record and decision.effects:
-        # Only calling people goes on side by side with something else.
-        assert all(isinstance(event, e.PageQueued) for event in decision.record)
-    assert len(set(decision.effects)) == len(decision.effects)
-    if incident.closed is not None:
-        assert decision.record == ()
-        assert decision.effects in {(), (WriteReview(),)}
-        assert bool(decision.effects) == (not incident.review)
-        return
-    if decision == Decision():
-        # It waits for people by design: without a rule nothing can be measured.
-        assert rule is None
-        assert incident.responders
-        assert not incident.all_resolved
-    if not decision.record and not decision.effects and decision.wake_at is not None:
-        assert decision.wake_at > now
-    assert all(not isinstance(event, e.StepStarted) for event in decision.record)
-    for event in decision.record:
-        if isinstance(event, e.Recovered) and event.step:
-            assert incident.step(event.step).acted
-    for effect in decision.effects:
-        if isinstance(effect, Measure):
-            assert incident.confirmed is None
-        if not isinstance(effect, RunStep):
-            continue
-        step = incident.step(effect.step)
-        if step.status == "running":
-            continue
-        assert rule is not None
-        assert step.status == "waiting"
-        assert effect.authority
-        assert not incident.paused_by
-        assert incident.confirmed is not None
-        assert incident.recovered_at is None
-        assert incident.running is None
-        assert incident.verifying is None
-        assert incident.diagnosis is None
-        guard = seen.outlook[effect.step].guard
-        assert guard.freeze is None
-        assert not guard.locked_by
-        assert not seen.outlook[effect.step].unfit
-        assert incident.evidence is not None
-        assert incident.evidence[1] == "impaired"
-        assert now - incident.evidence[0] <= 2 * MINUTE
-        if step.approved_by:
-            assert effect.lifted
-            continue
-        assert not effect.lifted
-        assert rule.step(effect.step).approval == "automatic"
-        assert seen.approvals.standing(rule, effect.step, now)[0] == "valid"
-        assert incident.relapses == 0
-        assert incident.last_verdict not in {"partial", "inconclusive"}
-        assert guard.started_in_window < LIMITS.budget
-        assert guard.last_finished is None or now - guard.last_finished >= LIMITS.cooldown
-        if rule.step(effect.step).when == "suspect_change":
-            assert incident.suspicion is not None
-            assert incident.suspicion.verdict == "suspect"
-
-
-@settings(max_examples=300)
-@given(st.integers(0, 10**6))
-def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
-    world = World(seed)
-    for _ in range(80):
-        decision = world.turn()
-        if world.incident.closed is not None and not decision.effects and not decision.record:
-            break
-
-
-@settings(max_examples=60)
-@given(st.integers(0, 10**6))
-def test_decisions_come_to_rest(seed: int) -> None:
-    """Facts that follow from facts are soon all written: no decision feeds itself."""
-    world = World(seed)
-    in_a_row = 0
-    for _ in range(80):
-        in_a_row = in_a_row + 1 if world.turn().record else 0
-        assert in_a_row <= 8
-
-
-def test_the_nights_reach_every_phase_and_every_fact() -> None:
-    """Or the properties above would prove nothing."""
-    phases, facts, runs = set(), set(), 0
-    for seed in range(150):
-        world = World(seed)
-        for _ in range(80):
-            phases.add(world.incident.phase)
-            decision = world.turn()
-            facts |= set(kinds(decision))
-            runs += sum(isinstance(f, RunStep) and bool(f.authority) for f in decision.effects)
-    assert len(phases) == 8
-    assert facts >= {
-        "ApprovalRequested",
-        "DiagnosisOpened",
-        "IncidentClosed",
-        "PageQueued",
-        "Recovered",
-        "Relapsed",
-        "StepRefused",
-        "StepSkipped",
-        "StepVerified",
-    }
-    assert runs > 40
+# ── the whole story ─────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rollback_that_helps_ends_in_a_closed_incident() -> None:

@@ -11,9 +11,14 @@ from daemon.core import events as e
 from daemon.core.incident import Incident
 from tests.core.build import (
     ACKNOWLEDGED,
+    HOUSE,
+    MINUTE,
+    NOW,
+    came,
     confirmed,
     finished,
     make_incident,
+    make_problem,
     make_rule,
     started,
     step_approved,
@@ -111,9 +116,11 @@ def test_pausing_and_resuming_are_said_once() -> None:
 
 def test_a_note_is_trimmed_and_bounded_and_never_empty() -> None:
     assert deeds.say(make_incident(), "  saw it  ") == (e.Noted(text="saw it"),)
-    (note,) = deeds.say(make_incident(CLOSED), "x" * 9999)
+    (note,) = deeds.say(make_incident(CLOSED), "x" * 2000)
     assert isinstance(note, e.Noted)
     assert len(note.text) == 2000
+    too_long = refusal(lambda: deeds.say(make_incident(CLOSED), "x" * 2001))
+    assert too_long == "the note has 2001 characters; 2000 at most"
     assert refusal(lambda: deeds.say(make_incident(), " \n")) == "the note is empty"
 
 
@@ -139,5 +146,96 @@ def test_a_person_closes_an_incident_unless_a_step_runs() -> None:
     ],
 )
 def test_a_closed_incident_takes_no_more_orders(deed: Callable[[Incident], object]) -> None:
+    incident = make_incident(*ACKNOWLEDGED, CLOSED)
+    assert refusal(lambda: deed(incident)) == "incident 0301-1409 is closed"
+
+
+# ── calling for more people ──────────────────────────────────────────────────────────────────
+
+
+def test_the_commander_alone_says_that_no_plan_fits_and_once() -> None:
+    incident = make_incident(*ACKNOWLEDGED, confirmed())
+    assert deeds.no_plan(incident, "ada", " never seen ") == (
+        e.NoPlanDeclared(person="ada", reason="never seen"),
+        e.DiagnosisOpened(reason="no_suitable_plan", text="ada says that no plan fits"),
+    )
+    assert "only the Commander may say that no plan fits; that is ada" in refusal(
+        lambda: deeds.no_plan(incident, "bo", "x")
+    )
+    exhausted = e.DiagnosisOpened(reason="plan_exhausted", text="x")
+    later = make_incident(*ACKNOWLEDGED, confirmed(), exhausted)
+    assert deeds.no_plan(later, "ada", "") == (e.NoPlanDeclared(person="ada", reason=""),)
+    said = make_incident(*ACKNOWLEDGED, e.NoPlanDeclared(person="ada", reason=""))
+    assert deeds.no_plan(said, "ada", "again") == ()
+
+
+def test_after_a_relapse_it_can_be_said_again() -> None:
+    """The plan is gone through anew, so the automation has to be stopped anew."""
+    incident = make_incident(
+        *ACKNOWLEDGED,
+        confirmed(),
+        *deeds.no_plan(make_incident(*ACKNOWLEDGED), "ada", "x"),
+        e.Recovered(step=0, text="x"),
+        e.Relapsed(text="x"),
+    )
+    assert incident.diagnosis is None
+    assert len(deeds.no_plan(incident, "ada", "still none")) == 2
+
+
+def test_a_commander_who_is_asked_answers_by_acknowledging() -> None:
+    asked = e.CommanderAsked(person="ada", until=NOW + MINUTE)
+    incident = make_incident(*ACKNOWLEDGED, came("bo"), asked)
+    assert deeds.acknowledge(incident, "ada", "cli") == (e.Noted(text="ada is still on it"),)
+    assert deeds.acknowledge(incident, "bo", "cli") == ()
+
+
+def test_whoever_is_not_here_has_nothing_to_take_back() -> None:
+    assert refusal(lambda: deeds.unacknowledge(make_incident(), "ada", "cli")) == (
+        "you are not among the responders"
+    )
+    left, vacated = deeds.unacknowledge(make_incident(*ACKNOWLEDGED), "ada", "cli")
+    assert left == e.ResponderLeft(person="ada", via="cli")
+    assert vacated == e.CommandVacated(person="ada", reason="ada left")
+
+
+def test_a_team_that_is_called_in_gets_what_it_needs_to_know() -> None:
+    problem = make_problem(queries=("q1", "q2", "q3", "q4"))
+    incident = make_incident(*ACKNOWLEDGED, confirmed(problem), started(), finished())
+    (engaged,) = deeds.engage(incident, HOUSE, "mysql", "ada", " slow? ", "http://doc")
+    assert isinstance(engaged, e.TeamEngaged)
+    assert engaged.packet.splitlines() == [
+        "ada asks for your help: slow?",
+        "Problem: success rate 99.0 % → 79.0 %",
+        "Query: q1",
+        "Query: q2",
+        "Query: q3",
+        "Tried: release_rollback on release:shop: finished",
+        "Suspect: v2 came just before",
+        "Everything: http://doc",
+    ]
+    (bare,) = deeds.engage(make_incident(), HOUSE, "mysql", "bo", "", "http://doc")
+    assert isinstance(bare, e.TeamEngaged)
+    assert bare.packet.startswith("bo asks for your help: CheckoutFails · measuring now\n")
+
+
+def test_what_the_public_says_is_taken_down() -> None:
+    assert deeds.sentiment(make_incident(), "eve", " angry ") == (
+        e.SentimentHeard(source="eve", text="angry"),
+    )
+    assert refusal(lambda: deeds.sentiment(make_incident(), "eve", " ")) == "the report is empty"
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda i: deeds.unacknowledge(i, "ada", "cli"),
+        lambda i: deeds.no_plan(i, "ada", ""),
+        lambda i: deeds.jump(i, HOUSE, 1, "ada", NOW),
+        lambda i: deeds.engage(i, HOUSE, "mysql", "ada", "", ""),
+        lambda i: deeds.sentiment(i, "eve", "x"),
+        lambda i: deeds.snooze(i, HOUSE, "team", "ada", MINUTE, "", NOW),
+    ],
+)
+def test_a_closed_incident_calls_nobody_in(deed: Callable[[Incident], object]) -> None:
     incident = make_incident(*ACKNOWLEDGED, CLOSED)
     assert refusal(lambda: deed(incident)) == "incident 0301-1409 is closed"

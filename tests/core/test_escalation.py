@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core import events as e
-from daemon.core.escalation import Due, facts, pages_due, pending, summons, summons_again
-from daemon.core.incident import Incident, apply, fold
+from daemon.core.escalation import Due, facts, pages_due, pending, summons, tried_again
+from daemon.core.fold import apply, fold
+from daemon.core.incident import Incident
 from daemon.core.roster import Roster
 from tests.core.build import (
     ACKNOWLEDGED,
+    HOUR,
     MINUTE,
     NOW,
     ROSTER,
@@ -46,8 +48,10 @@ def reached(page: str) -> e.PageDelivered:
     return e.PageDelivered(page=page, method="console", proof="written")
 
 
-def failed(page: str, last: bool = True) -> e.PageFailed:
-    return e.PageFailed(page=page, method="webhook", error="refused", last=last)
+def failed(page: str, last: bool = True, temporary: bool = False) -> e.PageFailed:
+    return e.PageFailed(
+        page=page, method="webhook", error="refused", last=last, temporary=temporary
+    )
 
 
 def test_the_first_tier_is_called_at_once() -> None:
@@ -102,6 +106,7 @@ def test_a_bounded_policy_ends_after_its_rounds() -> None:
     due = pages_due(incident, TWICE, NOW + 5 * MINUTE)
     assert [p.page for p in due.pages] == ["r1.t0.ada"]
     second = apply(queued(incident, due, NOW), NOW, reached("r1.t0.ada"))
+    assert pages_due(second, TWICE, NOW + MINUTE) == Due((), NOW + 5 * MINUTE)
     assert pages_due(second, TWICE, NOW + 99 * MINUTE) == Due((), None)
 
 
@@ -142,18 +147,54 @@ def test_a_person_is_summoned_once_for_each_reason() -> None:
 
 def test_a_summons_that_reached_nobody_is_sent_again_after_a_while() -> None:
     call = page_queued("diagnosis.bo", "bo", reason="diagnosis")
-    assert summons_again(make_incident(call), NOW) == Due((), None)
-    assert summons_again(make_incident(call, reached("diagnosis.bo")), NOW) == Due((), None)
-    lost = make_incident(call, failed("diagnosis.bo"))
-    assert summons_again(lost, NOW) == Due((), NOW + MINUTE)
-    due = summons_again(lost, NOW + MINUTE)
+    assert tried_again(make_incident(call), NOW) == Due((), None)
+    assert tried_again(make_incident(call, reached("diagnosis.bo")), NOW) == Due((), None)
+    lost = make_incident(call, failed("diagnosis.bo", temporary=True))
+    assert tried_again(lost, NOW) == Due((), NOW + MINUTE)
+    due = tried_again(lost, NOW + MINUTE)
     assert [(p.page, p.person, p.reason) for p in due.pages] == [
-        ("diagnosis.bo.2", "bo", "diagnosis")
+        ("diagnosis.bo+1", "bo", "diagnosis")
     ]
     again = queued(lost, due, NOW + MINUTE)
-    assert summons_again(again, NOW + 9 * MINUTE) == Due((), None)
-    gone = apply(again, NOW + MINUTE, failed("diagnosis.bo.2"))
-    assert [p.page for p in summons_again(gone, NOW + 2 * MINUTE).pages] == ["diagnosis.bo.3"]
+    assert tried_again(again, NOW + 9 * MINUTE) == Due((), None)
+    gone = apply(again, NOW + MINUTE, failed("diagnosis.bo+1", temporary=True))
+    assert tried_again(gone, NOW + 2 * MINUTE) == Due((), NOW + 3 * MINUTE)
+    assert [p.page for p in tried_again(gone, NOW + 3 * MINUTE).pages] == ["diagnosis.bo+2"]
+
+
+def test_what_was_refused_for_good_is_not_tried_again() -> None:
+    call = page_queued("diagnosis.bo", "bo", reason="diagnosis")
+    lost = make_incident(call, failed("diagnosis.bo"))
+    assert tried_again(lost, NOW + HOUR) == Due((), None)
+    # One of two ways may be back later, so the page is worth trying.
+    half = make_incident(
+        call,
+        failed("diagnosis.bo", last=False, temporary=True),
+        failed("diagnosis.bo"),
+    )
+    assert [p.page for p in tried_again(half, NOW + MINUTE).pages] == ["diagnosis.bo+1"]
+
+
+def test_the_pauses_between_the_tries_of_a_page_grow_up_to_a_bound() -> None:
+    incident, now = make_incident(page_queued()), NOW
+    incident = apply(incident, now, failed("r0.t0.ada", temporary=True))
+    pauses = []
+    for _ in range(7):
+        again = tried_again(incident, now).again_at
+        assert again is not None
+        pauses.append((again - now) / MINUTE)
+        now = again
+        (page,) = tried_again(incident, now).pages
+        incident = apply(incident, now, page)
+        incident = apply(incident, now, failed(page.page, temporary=True))
+    assert pauses == [1, 2, 4, 8, 15, 15, 15]
+
+
+def test_a_page_that_nobody_needs_any_more_is_not_tried_again() -> None:
+    lost = make_incident(page_queued(), failed("r0.t0.ada", temporary=True))
+    assert tried_again(lost, NOW + MINUTE).pages
+    for event in (ACKNOWLEDGED[1], e.IncidentClosed(reason="by_person", text="x")):
+        assert tried_again(apply(lost, NOW, event), NOW + MINUTE) == Due((), None)
 
 
 def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
@@ -235,7 +276,8 @@ def test_nobody_is_called_once_somebody_has_come(seed: int, arrival: int) -> Non
     night = Night(seed)
     for turn in range(30):
         if turn == arrival:
-            night.incident = apply(night.incident, night.now, ACKNOWLEDGED[0])
+            for event in ACKNOWLEDGED:
+                night.incident = apply(night.incident, night.now, event)
         due = night.wake()
         if turn >= arrival:
             assert due == Due((), None)
@@ -268,7 +310,7 @@ def test_a_bounded_policy_keeps_its_bound(seed: int) -> None:
         pages = night.incident.pages.values()
         rounds = {page.queued.round for page in pages if page.delivered_at is not None}
         due = night.wake()
-        assert len(rounds) < 2 or due == Due((), None)
+        assert len(rounds) < 2 or due.pages == ()
         assert len(rounds) >= 2 or due.again_at is not None
         night.deliver()
         night.pass_time()

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from daemon.core.contacts import Contact
 from daemon.core.document import Mistakes, one_document
-from daemon.core.roster import Contact, Roster, check_roster
-from tests.core.build import MINUTE, ROSTER
+from daemon.core.roster import Roster
+from daemon.core.roster_checks import check_roster
+from daemon.core.schedules import Shift
+from tests.core.build import HOUR, HOUSE, MINUTE, NOW, ROSTER, house
 
 GOOD = """\
 people:
@@ -43,9 +46,9 @@ def test_a_good_roster_has_no_mistake() -> None:
 
 def test_a_tier_calls_people_and_the_owners_of_teams_each_once() -> None:
     roster = one_document(GOOD, "roster.yaml").read(Roster)
-    first, second = roster.policies["shop"].tiers
-    assert roster.called(first) == ("ada", "bo")
-    assert roster.called(second) == ("bo",)
+    first, second = roster.tiers("shop", NOW)
+    assert first.people == ("ada", "bo")
+    assert second.people == ("bo",)
     assert (first.wait, second.wait) == (2 * MINUTE, 5 * MINUTE)
 
 
@@ -65,6 +68,7 @@ def test_an_unknown_team_is_called_by_the_default_policy() -> None:
         ("owners: [ada, bo]", "owners: []", 12, "policies.shop.tiers.0.notify", "call nobody"),
         ("notify: [bo]", "notify: []", 13, "policies.shop.tiers.1.notify", "at least one"),
         ("wait: 2m", "wait: 2", 12, "policies.shop.tiers.0.wait", "not a duration"),
+        ("wait: 2m", "wait: 0s", 12, "policies.shop.tiers.0.wait", "no time"),
         ("contact: [{apprise: env:BO_MAIL}]", "contact: []", 6, "people.bo.contact", "at least"),
         ("apprise: env:BO_MAIL", "console: false", 6, "people.bo.contact.0", "exactly one of"),
         ("{console: true}", "{console: true, secret: env:X}", 5, "people.ada.contact.1", "signs a"),
@@ -99,3 +103,37 @@ def test_a_secret_is_named_never_written_and_never_repeated(secret: Any) -> None
 )
 def test_a_contact_is_one_way(contact: dict[str, Any], method: str) -> None:
     assert Contact.model_validate(contact).method == method
+
+
+def test_names_mean_people_schedules_and_teams_each_person_once() -> None:
+    changes = {"schedules": {"night": {"zone": "UTC", "calendar": {"file": "x.ics"}}}}
+    roster = house(**changes).knowing({"night": [Shift(NOW, NOW + HOUR, ("gus", "gone", "ada"))]})
+    assert roster.on_call("night", NOW) == ("gus", "ada"), "and nobody whom it does not know"
+    assert roster.on_call("night", NOW + HOUR) == ()
+    assert roster.named(["shop", "night", "ada", "hal"], NOW) == ("ada", "eve", "gus", "hal")
+    assert roster.named(["night"], NOW + HOUR) == ()
+    assert house(**changes).on_call("night", NOW) == (), "a copy knows the calendar, not the file"
+
+
+def test_a_defect_of_ours_is_told_to_everybody_responsible() -> None:
+    assert HOUSE.everybody_responsible("shop", NOW) == ("ada", "fay", "gus", "bo", "cy")
+    assert HOUSE.everybody_responsible("", NOW) == ("ada", "fay", "gus")
+    empty = {"shop": {"tiers": [{"notify": ["none"]}]}}
+    nobody = {"none": {"owners": [], "policy": "shop"}}
+    roster = house(policies=empty, teams=nobody)
+    assert set(roster.everybody_responsible("none", NOW)) == set(roster.people)
+
+
+def test_a_team_has_its_dedicated_commanders_in_order() -> None:
+    team = HOUSE.teams["shop"]
+    assert team.commanders == ("bo", "cy")
+    both = team.model_copy(update={"stability_owner": "bo"})
+    assert both.commanders == ("bo",)
+    assert team.model_copy(update={"lead": None}).commanders == ("cy",)
+
+
+@pytest.mark.parametrize("name", ["answer", "silence", "overdue", "stale_ack"])
+def test_nobody_is_given_no_time_at_all(name: str) -> None:
+    with pytest.raises(ValueError, match="nobody can answer in no time"):
+        house(timing={name: "0s"})
+    assert house(timing={"vacancy": "0s"}).timing.vacancy == 0 * MINUTE, "asked at once is fine"

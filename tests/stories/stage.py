@@ -11,19 +11,32 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from daemon.auditor import Auditor
 from daemon.casebook import Casebook
 from daemon.conduct import Conductor, Means, Standing
 from daemon.core import deeds
 from daemon.core.approvals import Approval, Approvals
 from daemon.core.document import one_document
-from daemon.core.incident import Incident, fold
+from daemon.core.events import DAEMON
+from daemon.core.fold import fold
+from daemon.core.incident import Incident
 from daemon.core.ports import Limits
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, load
 from daemon.core.suspects import Change
 from daemon.intake import Intake
 from daemon.learn import Reviews
-from tests.fakes import START, FakeAction, MemoryInbox, MemoryJournal, Phone, Service
+from tests.fakes import (
+    START,
+    Board,
+    FakeAction,
+    MemoryInbox,
+    MemoryJournal,
+    Phone,
+    PlainLinks,
+    Service,
+    Switchboard,
+)
 
 RULE = """
 rule: checkout-success-rate
@@ -96,18 +109,22 @@ class Stage:
 
     folder: Path
     rule_text: str = RULE
+    roster_text: str = ROSTER
     service: Service = field(default_factory=Service)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     inbox: MemoryInbox = field(default_factory=MemoryInbox)
     actions: dict[str, FakeAction] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
     limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
         self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
-        self.phones = {name: Phone() for name in ("ada", "bo", "cy")}
+        self.roster = one_document(self.roster_text, "roster.yaml").read(Roster)
+        self.phones = {name: Phone() for name in self.roster.people}
+        self.boards = {name: Board() for name in self.roster.channels}
         self.rules: list[Rule] = [rule for rule, _ in load(self.rule_text, "checkout.yaml")]
         self.deployed("v2", at=50)
 
@@ -130,9 +147,8 @@ class Stage:
             return sorted(self.changes, key=lambda change: change.at)
 
         book = Casebook(self.journal, clock)
-        roster = one_document(ROSTER, "roster.yaml").read(Roster)
-        ways = {name: [("phone", phone)] for name, phone in self.phones.items()}
-        standing = Standing(RuleBook(self.rules), roster, self._approvals(), ways)
+        ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
+        standing = Standing(RuleBook(self.rules), self.roster, self._approvals(), ways, self.boards)
         means = Means(
             metrics=self.service,
             max_age=timedelta(minutes=2),
@@ -140,12 +156,15 @@ class Stage:
             limits=self.limits,
             changes=changes,
             reviews=Reviews(self.folder),
-            link="http://stopgap",
+            links=PlainLinks(),
         )
         intake = Intake(self.inbox, book, lambda: standing.rules, None, timedelta(hours=1))
         conductor = Conductor(book, lambda: standing, means)
         daemon = Daemon(self, book, intake)
-        tasks = [asyncio.create_task(intake.run()), asyncio.create_task(conductor.run())]
+        auditor = Auditor(book, lambda: standing.roster, lambda: standing.ways, PlainLinks())
+        tasks = [
+            asyncio.create_task(part) for part in (intake.run(), conductor.run(), auditor.run())
+        ]
         try:
             yield daemon
             for task in tasks:
@@ -202,19 +221,27 @@ class Daemon:
         assert len(found) == 1, [i.title for i in found]
         return found[0]
 
-    async def does(self, deed: Callable[..., Sequence[Any]], *arguments: Any) -> Incident:
-        """A person does something to the only incident."""
+    async def does(
+        self, deed: Callable[..., Sequence[Any]], *arguments: Any, who: str = "", **more: Any
+    ) -> Incident:
+        """A person (`who`) does something to the only incident."""
         incident = await self.incident()
-        return await self.book.record(incident.id, lambda i: deed(i, *arguments))
+        by = f"person:{who}" if who else DAEMON
+        return await self.book.record(incident.id, lambda i: deed(i, *arguments, **more), by=by)
 
     async def acknowledges(self, person: str) -> Incident:
         """A person acknowledges."""
-        return await self.does(deeds.acknowledge, person, "test")
+        return await self.does(deeds.acknowledge, person, "test", who=person)
 
     async def kinds(self) -> list[str]:
         """The kinds of the only incident's events, in order."""
         incident = await self.incident()
         return [entry.event.kind for entry in self.stage.journal.entries[incident.id]]
+
+
+def kind(phone: Phone) -> str:
+    """What this way of reaching somebody is called."""
+    return "pagerduty-1" if isinstance(phone, Switchboard) else "phone-1"
 
 
 def healed_by(stage: Stage, action: str, share: float = 0.01) -> None:

@@ -28,7 +28,7 @@ async def test_an_acknowledgement_stops_the_escalation(stage: Stage) -> None:
         await daemon.at(200)
         await daemon.acknowledges("ada")
         await daemon.at(1200)
-    assert stage.phones["bo"].pages == []
+    assert [page.page for page in stage.phones["bo"].pages] == ["role-communicator.1.bo"]
 
 
 async def test_unacknowledged_it_goes_on_calling_with_current_facts(stage: Stage) -> None:
@@ -39,7 +39,7 @@ async def test_unacknowledged_it_goes_on_calling_with_current_facts(stage: Stage
         await daemon.at(180 + 3600)
         ada, bo = stage.phones["ada"].pages, stage.phones["bo"].pages
         incident = await daemon.incident()
-    escalated = [p for p in ada if p.page.startswith("r")]
+    escalated = [p for p in ada if p.page.startswith("r") and p.page[1].isdigit()]
     assert len(escalated) == 7
     assert len(bo) == 6
     assert "measuring now" in escalated[0].text

@@ -139,7 +139,7 @@ async def test_an_exhausted_plan_opens_diagnosis_and_calls_the_lead(stage: Stage
     assert incident.diagnosis is not None
     assert incident.diagnosis.reason == "plan_exhausted"
     assert incident.phase == "diagnosing"
-    assert any("diagnosis opens" in page.text for page in stage.phones["cy"].pages)
+    assert any("asked to command" in page.text for page in stage.phones["cy"].pages)
 
 
 async def test_people_who_heal_it_during_diagnosis_end_the_incident(stage: Stage) -> None:

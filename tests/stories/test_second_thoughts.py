@@ -231,12 +231,12 @@ async def test_a_lost_summons_is_sent_again(stage: Stage) -> None:
         await daemon.receives(alert())
         await daemon.at(181)
         await daemon.acknowledges("ada")
-        stage.phones["ada"].broken = True
+        stage.phones["ada"].away = True
         await daemon.at(260)
-        stage.phones["ada"].broken = False
+        stage.phones["ada"].away = False
         await daemon.at(400)
         told = [page.page for page in stage.phones["ada"].pages]
-    assert any(page.startswith("approval-1-not_approved.ada.") for page in told), told
+    assert any(page.startswith("approval-1-not_approved.ada+") for page in told), told
 
 
 async def test_what_fires_again_after_it_was_over_is_told_to_the_commander(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class Store:
 
     journal: SqlJournal
     inbox: SqlInbox
+    key: str
+    """Signs the links in pages; made with the store, the same for all who share it."""
 
 
 @asynccontextmanager
@@ -50,12 +53,14 @@ async def open_store(
         database = Database(path, readonly=readonly)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
+        key = ""
         if readonly:
             await database.read(partial(_check, path))
         else:
             await database.write(partial(_prepare, path))
+            key = await database.write(_key)
             await inbox.start()
-        yield Store(SqlJournal(database), inbox)
+        yield Store(SqlJournal(database), inbox, key)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:
@@ -87,3 +92,12 @@ def _check(path: Path, connection: Connection) -> None:
             f"{path} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
             "install that version or a later one, or name another file"
         )
+
+
+def _key(connection: Connection) -> str:
+    """The key of this store, made when it is asked for first."""
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "key"))
+    if found is None:
+        found = secrets.token_urlsafe(32)
+        connection.execute(meta.insert().values(name="key", value=found))
+    return str(found)

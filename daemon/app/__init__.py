@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,27 +20,34 @@ import structlog
 from aiohttp import web
 
 from daemon.adapters.alertmanager import Alertmanager
-from daemon.adapters.pagers.apprise import AppriseChannel
-from daemon.adapters.pagers.console import ConsolePager
-from daemon.adapters.pagers.webhook import WebhookPager
+from daemon.adapters.feeds import Feeds
+from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store, open_store
+from daemon.app.logs import configure_logging
+from daemon.app.reach import Reach
+from daemon.auditor import Auditor
+from daemon.calendars import Calendars
 from daemon.casebook import Casebook
-from daemon.communicate import DEADLINE_SECONDS, Ways
+from daemon.communicate import DEADLINE_SECONDS
 from daemon.conduct import Conductor, Means, Standing
 from daemon.core.document import Mistakes
+from daemon.core.oncall import oncall_view
 from daemon.core.outcome import Permanent
-from daemon.core.ports import Action, Limits, Pager, Watch
-from daemon.core.roster import Contact, Roster
+from daemon.core.ports import Action, Limits, Watch
 from daemon.core.rules import RuleBook
 from daemon.core.units import Frozen
+from daemon.heartbeat import beat
 from daemon.intake import Intake
-from daemon.learn import Reviews
+from daemon.learn import Reviews, Veterans
 from daemon.ruleset import Ruleset, read_ruleset
 from daemon.settings import Settings, secret
+from daemon.telemetry import Telemetry
 from daemon.watch import Watcher
 from daemon.web.api import House, web_application
 from daemon.web.auth import Doorkeeper
+from daemon.web.hooks import Hooks
+from daemon.web.links import SignedLinks
 from recovery_actions import catalogue
 from recovery_actions.releases import DirectoryText, ReleaseWatch
 
@@ -78,7 +83,7 @@ def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises Mistakes or Permanent if it cannot start."""
-    _configure_logging(settings)
+    configure_logging(settings)
     _calm_garbage_collector()
     stop = asyncio.Event()
     reload = asyncio.Event()
@@ -112,14 +117,25 @@ class App:
         self._environ = environ
         self._session = session
         self._actions = actions_for(settings)
-        self._standing, self._doorkeeper = self._load()
-        self._prometheus = _prometheus(settings, environ)
         self._book = Casebook(store.journal, now)
+        self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
+        self._reach = Reach(settings, session, self._secret)
+        self._calendars = calendars_for(settings, environ, session, self._cover)
+        self._standing, self._doorkeeper, self._hooks = self._load()
+        self._prometheus = _prometheus(settings, environ)
+        self._veterans = Veterans(self._book)
+        self._telemetry = Telemetry(self._book, lambda: self._standing.roster)
         self._watcher = Watcher(
             self._book, lambda: list(self._standing.rules.rules.values()), self._watch
         )
         self._intake = self._make_intake(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
+        self._auditor = Auditor(
+            self._book,
+            lambda: self._standing.roster,
+            lambda: self._standing.ways,
+            self._links,
+        )
         self._ready = False
 
     async def __aenter__(self) -> App:
@@ -130,14 +146,14 @@ class App:
 
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
+        self._calendars.recall(self._standing.roster)
+        await self._telemetry.begin()
+        await self._veterans.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
                 # Nothing is done to the world before the address is ours.
                 tasks = [
-                    group.create_task(self._conductor.run(), name="conductor"),
-                    group.create_task(self._intake.run(), name="intake"),
-                    group.create_task(self._watcher.run(), name="watcher"),
-                    group.create_task(self._reloads(reload), name="reloads"),
+                    group.create_task(part, name=name) for name, part in self._parts(reload).items()
                 ]
                 self._ready = True
                 await stop.wait()
@@ -148,6 +164,27 @@ class App:
                 task.cancel()
         log.info("stopped")
 
+    def _parts(self, reload: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs side by side as long as the daemon does."""
+        parts = {
+            "conductor": self._conductor.run(),
+            "intake": self._intake.run(),
+            "watcher": self._watcher.run(),
+            "auditor": self._auditor.run(),
+            "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
+            "reloads": self._reloads(reload),
+        }
+        chosen = self._settings.heartbeat
+        if chosen.url is not None:
+            url = self._secret(chosen.url)
+            heartbeat = Heartbeat(self._session, url, DEADLINE_SECONDS)
+            parts["heartbeat"] = beat(self._book, self._auditor, heartbeat.send, chosen.every)
+        return parts
+
+    async def _cover(self, alarm: bytes) -> None:
+        """An alert of our own goes the way of all alerts."""
+        await self._intake.receive(alarm)
+
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[None]:
         house = House(
@@ -156,6 +193,11 @@ class App:
             rules=lambda: self._standing.rules,
             doorkeeper=lambda: self._doorkeeper,
             ready=lambda: self._ready,
+            roster=lambda: self._standing.roster,
+            hooks=lambda: self._hooks,
+            links=self._links,
+            metrics=self._telemetry.text,
+            veterans=self._veterans.of,
         )
         application = web_application(house, self._settings.inbox.max_body_bytes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
@@ -179,41 +221,35 @@ class App:
             await reload.wait()
             reload.clear()
             try:
-                self._standing, self._doorkeeper = self._load()
+                self._standing, self._doorkeeper, self._hooks = self._load()
             except (Mistakes, Permanent) as error:
                 log.error("the old rules stay in force: the new ones are broken", error=str(error))
                 continue
             log.info("rules reloaded", rules=len(self._standing.rules.rules))
             self._book.ring_all()
 
-    def _load(self) -> tuple[Standing, Doorkeeper]:
+    def _load(self) -> tuple[Standing, Doorkeeper, Hooks]:
         rules, roster, approvals = ruleset_for(self._settings, self._actions).sound()
-        standing = Standing(RuleBook(rules), roster, approvals, self._ways(roster))
+        roster = roster.knowing(self._calendars.shifts)
+        ways, channels = self._reach.ways(roster), self._reach.channels(roster)
+        standing = Standing(RuleBook(rules), roster, approvals, ways, channels)
         tokens = {
             name: self._secret(person.token)
             for name, person in roster.people.items()
             if person.token is not None
         }
-        webhook = self._settings.auth.webhook_token
-        return standing, Doorkeeper(tokens, self._secret(webhook) if webhook else None)
-
-    def _ways(self, roster: Roster) -> Ways:
-        return {
-            name: [
-                (f"{contact.method}-{number}", self._pager(contact))
-                for number, contact in enumerate(person.contact, 1)
-            ]
-            for name, person in roster.people.items()
-        }
-
-    def _pager(self, contact: Contact) -> Pager:
-        if contact.webhook is not None:
-            signing = self._secret(contact.secret) if contact.secret else None
-            url = self._secret(contact.webhook)
-            return WebhookPager(self._session, url, signing, DEADLINE_SECONDS)
-        if contact.apprise is not None:
-            return AppriseChannel(self._secret(contact.apprise))
-        return ConsolePager()
+        return (
+            standing,
+            Doorkeeper(tokens, self._known(self._settings.auth.webhook_token)),
+            Hooks(
+                pagerduty_secrets=tuple(
+                    filter(None, [self._known(self._settings.pagerduty.webhook_secret)])
+                ),
+                slack_signing_secret=self._known(self._settings.slack.signing_secret),
+                grafana_oncall_secret=self._known(self._settings.grafana_oncall.webhook_secret),
+                opsgenie_secret=self._known(self._settings.opsgenie.webhook_secret),
+            ),
+        )
 
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
         checked = WATCHES[kind].Params.model_validate(dict(params))
@@ -242,11 +278,30 @@ class App:
             limits=Limits(recovery.cooldown, recovery.budget, recovery.budget_window),
             changes=self._watcher.changes,
             reviews=Reviews(settings.base / settings.reviews),
-            link=settings.external_url.rstrip("/"),
+            links=self._links,
         )
 
     def _secret(self, reference: str) -> str:
         return secret(reference, self._environ, self._settings.base)
+
+    def _known(self, reference: str | None) -> str | None:
+        return None if reference is None else self._secret(reference)
+
+
+def calendars_for(
+    settings: Settings,
+    environ: Mapping[str, str],
+    session: aiohttp.ClientSession,
+    alarm: Callable[[bytes], Awaitable[None]],
+) -> Calendars:
+    """The on-call calendars that the roster names; copies of feeds are kept beside the store."""
+    return Calendars(
+        feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
+        folder=settings.rules_dir,
+        secret=lambda reference: secret(reference, environ, settings.base),
+        clock=now,
+        alarm=alarm,
+    )
 
 
 def _prometheus(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
@@ -269,20 +324,19 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _configure_logging(settings: Settings) -> None:
-    renderer: Any = structlog.processors.JSONRenderer()
-    if settings.log.format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            getattr(logging, settings.log.level.upper())
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+async def oncall(
+    settings: Settings, environ: Mapping[str, str], at: datetime
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Who is called at that moment, without a daemon; and the calendars that had trouble.
+
+    Raises Mistakes, or Permanent if a secret is not there.
+    """
+
+    async def nobody_to_tell(_: bytes) -> None:
+        return None
+
+    _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
+    async with aiohttp.ClientSession() as session:
+        calendars = calendars_for(settings, environ, session, nobody_to_tell)
+        await calendars.renew(roster, at)
+    return oncall_view(roster.knowing(calendars.shifts), at), calendars.troubles

@@ -1,0 +1,30 @@
+"""Sends through apprise: more than a hundred services by one kind of URL, which is a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from apprise import Apprise, NotifyType
+
+from daemon.core.outcome import Permanent, Temporary
+
+logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold the URL
+
+
+class AppriseSender:
+    """One apprise URL."""
+
+    def __init__(self, url: str) -> None:
+        self._apprise = Apprise()
+        if not self._apprise.add(url):
+            raise Permanent("apprise does not know this kind of URL; see its list of services")
+
+    async def send(self, title: str, body: str, *, failure: bool) -> str:
+        """Deliver; `failure` says that something is broken. apprise tells no reason when it
+        fails, so each failure is Temporary."""
+        kind = NotifyType.FAILURE if failure else NotifyType.INFO
+        notify = self._apprise.notify
+        if not await asyncio.to_thread(notify, body=body, title=title, notify_type=kind):
+            raise Temporary("apprise could not deliver it")
+        return "accepted by apprise"

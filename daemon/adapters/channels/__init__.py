@@ -1,0 +1,1 @@
+"""Ways to tell an audience, one file each: Slack, a webhook, mail, apprise, the console."""

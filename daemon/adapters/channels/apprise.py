@@ -1,0 +1,18 @@
+"""An update through apprise. What was sent cannot be changed."""
+
+from __future__ import annotations
+
+from daemon.adapters.apprise import AppriseSender
+from daemon.core.ports import Message, Receipt
+
+
+class AppriseChannel:
+    """Sends to one apprise URL, which is a secret."""
+
+    def __init__(self, url: str) -> None:
+        self._sender = AppriseSender(url)
+
+    async def post(self, message: Message) -> Receipt:
+        """Raises Temporary: apprise tells no reason for a failure."""
+        body = f"{message.text}\n\n{message.link}".strip()
+        return Receipt(await self._sender.send(message.title, body, failure=False))

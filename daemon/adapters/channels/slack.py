@@ -1,0 +1,48 @@
+"""An update as a message in a Slack channel, changed in place when it is edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from daemon.adapters.slack import TEXT, bold, escaped, fitted, section, send, words
+from daemon.core.ports import Message, Receipt
+
+
+class SlackChannel:
+    """Writes to one channel, by the bot."""
+
+    def __init__(self, client: AsyncWebClient, channel: str) -> None:
+        self._client = client
+        self._channel = channel
+
+    async def post(self, message: Message) -> Receipt:
+        """Raises Temporary or Permanent, in Slack's own word."""
+        # Slack would open the links to preview them; the document is for those who tap on it.
+        posting = self._client.chat_postMessage(
+            channel=self._channel, unfurl_links=False, unfurl_media=False, **_content(message)
+        )
+        reference = await send(self._client, posting)
+        return Receipt(f"message {reference.partition(':')[2]}", reference)
+
+    async def edit(self, reference: str, message: Message) -> Receipt:
+        """Change it in place."""
+        channel, _, ts = reference.partition(":")
+        changing = self._client.chat_update(channel=channel, ts=ts, **_content(message))
+        return Receipt("changed", await send(self._client, changing))
+
+
+def _content(message: Message) -> dict[str, Any]:
+    first, _, rest = message.text.partition("\n")
+    about = [message.severity, f"{escaped(message.stage)} stage"]
+    if message.link:
+        about.append(f"<{escaped(message.link)}|the document>")
+    if message.version > 1:
+        about.append("edited")
+    context = words(" · ".join(filter(None, about)))
+    blocks = [
+        section(bold(first), rest),
+        {"type": "context", "elements": [context]},
+    ]
+    return {"text": fitted(message.text, TEXT), "blocks": blocks}

@@ -1,0 +1,29 @@
+"""Sends the heartbeat: one GET, whose URL is a secret."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from daemon.core.outcome import Permanent, Temporary
+
+
+class Heartbeat:
+    """GETs one URL; 2xx is good."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+        self._session = session
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def send(self) -> None:
+        """Raises Temporary or Permanent, which never name the URL."""
+        try:
+            async with self._session.get(self._url, timeout=self._timeout) as answer:
+                if not 200 <= answer.status < 300:
+                    raise Temporary(f"the heartbeat's receiver answered {answer.status}")
+        except (aiohttp.InvalidURL, ValueError):
+            raise Permanent("the heartbeat's address is not a URL") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Temporary(
+                f"the heartbeat's receiver cannot be reached ({type(error).__name__})"
+            ) from None

@@ -1,0 +1,152 @@
+"""POST JSON somewhere and judge the answer. No error names the address: it may hold a secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import unicodedata
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.units import printable
+
+SIGNATURE = "X-Stopgap-Signature"
+WORDS = 300
+"""So many characters of a refusal are repeated to people."""
+READ = 16_384
+"""Bytes of a refusal that are looked at."""
+TAKEN = range(200, 300)
+
+_JOINER = "\u200d"
+_LONGEST_CLUSTER = 16
+
+
+class Poster:
+    """POSTs to one provider; `who` is its name in sentences. `timeout` in seconds.
+
+    `signing` is the secret of our signature. `taken` are the statuses of success. `words` reads
+    the provider's reason out of the JSON of a refusal; without it none is repeated, for an
+    address that is secret may be in it. `secrets` are blotted out of the reason.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        who: str,
+        timeout: float,
+        *,
+        headers: Mapping[str, str] | None = None,
+        secrets: tuple[str, ...] = (),
+        signing: str | None = None,
+        taken: Container[int] = TAKEN,
+        words: Callable[[Mapping[str, Any]], str] | None = None,
+    ) -> None:
+        self._session = session
+        self._who = who
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._headers = dict(headers or {})
+        self._secrets = secrets
+        self._signing = signing
+        self._taken = taken
+        self._words = words
+
+    async def post(
+        self, url: str, content: Mapping[str, Any], *, harmless: Container[int] = ()
+    ) -> int:
+        """The status of a success, or of a `harmless` refusal.
+
+        Temporary: 429, 5xx, network errors and timeouts. Permanent: any other refusal, in the
+        provider's words but without our secrets.
+        """
+        body = json.dumps(content).encode()
+        headers = {"Content-Type": "application/json", **self._headers}
+        if self._signing is not None:
+            headers[SIGNATURE] = f"v1={_digest(self._signing, body)}"
+        try:
+            async with self._session.post(
+                self._address(url),
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as answer:
+                status = answer.status
+                said = "" if status in self._taken else await self._reason(answer)
+        except ValueError:  # aiohttp's InvalidURL is one, too
+            raise Permanent(
+                f"{self._who} cannot be asked: a character of its address or key cannot be sent"
+            ) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Temporary(f"{self._who} cannot be reached ({type(error).__name__})") from None
+        if status in self._taken or status in harmless:
+            return status
+        text = f"{self._who} answered {status}{said}"
+        raise Temporary(text) if status == 429 or status >= 500 else Permanent(text)
+
+    def _address(self, url: str) -> URL:
+        try:
+            address = URL(url)
+        except ValueError:
+            address = URL()
+        if address.scheme not in {"http", "https"} or not address.host:
+            raise Permanent(f"the address of {self._who} is not a URL of http or https")
+        return address
+
+    async def _reason(self, answer: aiohttp.ClientResponse) -> str:
+        """Why it refused. The status counts as well without a reason, so nothing is raised."""
+        if self._words is None:
+            return ""
+        try:
+            refusal = json.loads(await _beginning(answer))
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
+            return ""
+        said = self._words(refusal) if isinstance(refusal, dict) else ""
+        for secret in self._secrets:
+            said = said.replace(secret, "…")
+        said = " ".join(printable(said).split())
+        return f": {shortened(said, WORDS)}" if said else ""
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, or as much of it as is looked at."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > READ:
+            break
+    return bytes(body)
+
+
+def _digest(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, the cut shown by … and never through the middle of one.
+
+    Counted as UTF-16 counts, which is the strictest of the ways in which services do: 🔥 is two.
+    """
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    units = whole.encode("utf-16-le")
+    if len(units) <= 2 * most:
+        return whole
+    kept = units[: 2 * (most - 1)].decode("utf-16-le", "ignore")  # half of a pair at the end
+    for _ in range(_LONGEST_CLUSTER):
+        if not kept or not (_joins(whole[len(kept)]) or kept[-1] == _JOINER):
+            break
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def _joins(character: str) -> bool:
+    """Whether it is drawn together with the character before it: an accent, a skin tone."""
+    return (
+        unicodedata.category(character) in {"Mn", "Me", "Mc"}
+        or character == _JOINER
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+    )

@@ -1,0 +1,35 @@
+"""Grafana OnCall by a formatted-webhook integration."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from daemon.adapters.http import Poster
+from daemon.core.ports import Page, Settled
+
+
+class GrafanaOncallPager:
+    """One integration; its URL is the secret."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+        self._poster = Poster(session, "Grafana OnCall", timeout)
+        self._url = url
+
+    async def page(self, page: Page) -> str:
+        """Raise the alert, or add to it. Raises Temporary (429, 5xx, network) or Permanent."""
+        message = f"{page.text}\n\n{page.answer_link}".strip()
+        alert = {
+            "alert_uid": page.dedup_key,
+            "title": page.title,
+            "message": message,
+            "state": "alerting",
+            "link_to_upstream_details": page.link,
+        }
+        return f"answered {await self._poster.post(self._url, alert)}"
+
+    async def settle(self, dedup_key: str, state: Settled) -> str:
+        """Resolve. A formatted webhook cannot acknowledge, so that is not sent at all."""
+        if state == "acknowledged":
+            return "nothing sent: its webhook cannot acknowledge"
+        alert = {"alert_uid": dedup_key, "state": "ok"}
+        return f"answered {await self._poster.post(self._url, alert)}"

@@ -1,0 +1,25 @@
+"""A page by mail."""
+
+from __future__ import annotations
+
+from daemon.adapters.mail import PostOffice
+from daemon.core.ports import Page
+
+
+class MailPager:
+    """Writes to one address."""
+
+    def __init__(self, post_office: PostOffice, address: str) -> None:
+        self._post_office = post_office
+        self._address = address
+
+    async def page(self, page: Page) -> str:
+        """Raises Temporary or Permanent."""
+        lines = [page.text, ""]
+        if page.answer_link:
+            lines += ["Answer:", page.answer_link, ""]
+        lines += ["Everything:", page.link]
+        subject = f"[{page.severity or 'page'}] {page.title}"
+        return await self._post_office.send(
+            [self._address], subject, "\n".join(lines), page.incident
+        )

@@ -1,0 +1,138 @@
+"""`stopgap oncall`: who would be called now or then, and where nobody would be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from daemon import app
+from daemon.cli.common import (
+    Failure,
+    call,
+    config_option,
+    has_settings,
+    json_option,
+    remote_options,
+    settings_from,
+)
+from daemon.core.document import Mistakes
+from daemon.core.outcome import Permanent
+from daemon.settings import environment
+
+SHOWN_GAPS = 5
+
+
+class Moment(click.ParamType[datetime]):
+    """A date, or a date and time; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read it; wrong usage otherwise."""
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write it like '2026-12-24 18:00' or …+01:00")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option("--at", type=Moment(), help="When.  [default: now]")
+@click.option("--team", help="Only this team.")
+@config_option
+@remote_options
+@json_option
+@click.pass_context
+def oncall(
+    context: click.Context,
+    at: datetime | None,
+    team: str | None,
+    config: Path | None,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell who would be called, tier by tier, until when, and where a gap comes within 14 days.
+
+    Reads the roster beside stopgap.yaml; without one here, or with --url, asks the daemon. Ends
+    with 1 if at some time nobody at all would be called for a team.
+
+    Example: stopgap oncall --at "2026-12-24 18:00"
+    """
+    asked = context.get_parameter_source("url")
+    remote = asked is not click.core.ParameterSource.DEFAULT or not has_settings(config)
+    if remote:
+        query = f"?at={quote(at.isoformat())}" if at else ""
+        view = call("GET", url, token_file, f"/api/v1/oncall{query}")
+    else:
+        view = _local(config, at or datetime.now(UTC))
+    if team is not None:
+        if team not in view["teams"]:
+            raise Failure(f"no team {team!r}; there are {', '.join(view['teams']) or 'none'}")
+        view["teams"] = {team: view["teams"][team]}
+    if as_json:
+        click.echo(json.dumps(view))
+    else:
+        _print(view)
+    if any(found["uncovered"] for found in view["teams"].values()):
+        sys.exit(1)
+
+
+def _local(config: Path | None, at: datetime) -> Any:
+    try:
+        view, troubles = asyncio.run(app.oncall(settings_from(config), environment(), at))
+    except Mistakes as error:
+        raise Failure(f"the rules are wrong; `stopgap check` shows this\n{error}") from None
+    except Permanent as error:
+        raise Failure(str(error)) from None
+    for schedule, trouble in troubles.items():
+        click.echo(f"stopgap: the calendar of {schedule}: {trouble}", err=True)
+    return view
+
+
+def _print(view: Any) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"At {_shown(view['at'], 'UTC')}")
+    for team, found in view["teams"].items():
+        table = Table("tier", "called", "then the next after", title=team, title_justify="left")
+        for tier in found["tiers"]:
+            people = ", ".join(tier["people"]) or "nobody is on call: skipped at once"
+            table.add_row(str(tier["tier"]), people, tier["wait"])
+        console.print(table)
+        for gap in found["uncovered"][:SHOWN_GAPS]:
+            console.print(f"NOBODY for {team} {_range(gap, 'UTC')}: everybody would be called")
+    if not view["schedules"]:
+        return
+    table = Table("schedule", "now", "until", "next", title="schedules", title_justify="left")
+    for report in view["schedules"]:
+        until = _shown(report["until"], report["zone"]) if report["until"] else "–"
+        now, after = ", ".join(report["now"]), ", ".join(report["next"])
+        table.add_row(report["schedule"], now or "nobody", until, after or "nobody")
+    console.print(table)
+    for report in view["schedules"]:
+        for gap in report["gaps"][:SHOWN_GAPS]:
+            console.print(f"gap in {report['schedule']} {_range(gap, report['zone'])}")
+        more = len(report["gaps"]) - SHOWN_GAPS
+        if more > 0:
+            console.print(f"… and {more} more gaps in {report['schedule']}; --json lists them")
+
+
+def _range(gap: dict[str, str], zone: str) -> str:
+    return f"from {_shown(gap['from'], zone)} until {_shown(gap['until'], zone)}"
+
+
+def _shown(moment: str, zone: str) -> str:
+    local = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone))
+    return f"{local:%a %Y-%m-%d %H:%M} {local.tzname()}"

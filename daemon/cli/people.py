@@ -1,0 +1,190 @@
+"""Who does what in an incident, and who else is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.common import Failure, act, call, incident_path, part_of, remote_options
+from daemon.cli.deed import deed
+from daemon.cli.sentences import (
+    ROLES,
+    View,
+    asking,
+    engaged_line,
+    holder,
+    how_to_answer,
+    roles_in_short,
+    title,
+)
+from daemon.core.units import printable
+
+ME = "me"
+NONE = "none"
+_CHOICES = {role.replace("_", "-"): role for role in ROLES}
+
+
+@click.command()
+@click.argument("incident")
+@click.argument("role", type=click.Choice(list(_CHOICES)))
+@click.argument("person")
+@remote_options
+def role(incident: str, role: str, person: str, url: str, token_file: Path | None) -> None:
+    """Take a role, ask somebody to take it, or step down.
+
+    PERSON is a name of the roster, `me`, or `none` to step down. Whoever is asked has a few
+    minutes to answer. If you ask for a role that somebody has, it is theirs to say no.
+
+    Example: stopgap role 1123-1403-x7qf communicator bo
+    """
+    wanted = _CHOICES[role]
+    path = incident_path(incident, "roles", role)
+    if person == NONE:
+        after = act("DELETE", url, token_file, path)
+        click.echo(_stepped_down(after, wanted))
+        return
+    body = None if person == ME else {"person": person}
+    after = act("POST", url, token_file, path, body)
+    for line in _wanted(after, wanted, person):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("incident")
+@click.argument("words", nargs=-1, required=True, metavar="[REQUEST] yes|no")
+@remote_options
+def answer(incident: str, words: tuple[str, ...], url: str, token_file: Path | None) -> None:
+    """Say yes or no to what you are asked about a role.
+
+    REQUEST may be left out when one question alone is open; `stopgap show` lists them.
+
+    Example: stopgap answer 1123-1403-x7qf communicator.1 yes
+    """
+    *named, word = words
+    if word not in ("yes", "no") or len(named) > 1:
+        raise click.UsageError(
+            "end with yes or no, after one request at most: communicator.1 yes",
+            click.get_current_context(),
+        )
+    request = named[0] if named else _only_request(incident, url, token_file)
+    path = incident_path(incident, "requests", request)
+    after = act("POST", url, token_file, path, {"accept": word == "yes"})
+    click.echo(f"you said {word}. {roles_in_short(after)}")
+    for other in after["requests"]:
+        click.echo(asking(other))
+
+
+@click.command()
+@click.argument("incident")
+@remote_options
+def leave(incident: str, url: str, token_file: Path | None) -> None:
+    """Be off an incident; your roles are vacant then.
+
+    Example: stopgap leave 1123-1403-x7qf
+    """
+    after = act("POST", url, token_file, incident_path(incident, "leave"))
+    click.echo(f"you are off it; {_command(after)}")
+
+
+no_plan = deed(
+    "no-plan",
+    "no-plan",
+    "reason",
+    "noted: no plan fits. The diagnosis is open, and a dedicated commander is asked",
+    """Say as Commander that no plan fits: a dedicated commander and experts are called.
+
+    Example: stopgap no-plan 1123-1403-x7qf the rollback is impossible since the migration
+    """,
+    required=True,
+)
+sentiment = deed(
+    "sentiment",
+    "sentiment",
+    "text",
+    "noted as what the public says",
+    """Report what customers or the public say.
+
+    Example: stopgap sentiment 1123-1403-x7qf support has 40 calls about failed payments
+    """,
+    required=True,
+)
+
+
+@click.command()
+@click.argument("incident")
+@click.option(
+    "--tier",
+    type=click.IntRange(min=1),
+    required=True,
+    help="The tier of the policy, counted from 1; `stopgap oncall` lists them.",
+)
+@remote_options
+def escalate(incident: str, tier: int, url: str, token_file: Path | None) -> None:
+    """Call a tier of the escalation policy now, whoever is there already.
+
+    Example: stopgap escalate 1123-1403-x7qf --tier 2
+    """
+    after = act("POST", url, token_file, incident_path(incident, "escalate"), {"tier": tier})
+    click.echo(f"tier {tier} is called now; {_command(after, called=True)}")
+
+
+@click.command()
+@click.argument("incident")
+@click.argument("team")
+@click.argument("reason", nargs=-1)
+@remote_options
+def engage(
+    incident: str, team: str, reason: tuple[str, ...], url: str, token_file: Path | None
+) -> None:
+    """Call in an expert team. They are told what is known and what was tried.
+
+    Example: stopgap engage 1123-1403-x7qf database the primary does not take connections
+    """
+    body = {"team": team, "reason": " ".join(reason)}
+    after = act("POST", url, token_file, incident_path(incident, "engage"), body)
+    for engaged in after["engaged"]:
+        if engaged["team"] == team:
+            click.echo(engaged_line(engaged))
+
+
+def _wanted(after: View, wanted: str, person: str) -> list[str]:
+    """What became of the wish that `person` has this role.
+
+    The daemon knows who `me` is, this command does not. But if nobody is asked to give the role
+    up, whoever wanted it has it now.
+    """
+    requests = [r for r in after["requests"] if r["role"] == wanted]
+    if person == ME:
+        takeovers = [asking(r) for r in requests if r["how"] == "takeover"]
+        return takeovers or [f"you are {title(wanted)}"]
+    if after["roles"].get(wanted) == person:
+        return [f"{printable(person)} is {title(wanted)}"]
+    asked = [asking(r) for r in requests if r["taker"] == person]
+    return asked or [f"nothing has changed; {title(wanted)}: {holder(after, wanted)}"]
+
+
+def _stepped_down(after: View, left: str) -> str:
+    if left == "commander":
+        return f"you stepped down; {_command(after)}"
+    return f"you stepped down; {title(left)}: {holder(after, left)}"
+
+
+def _command(after: View, *, called: bool = False) -> str:
+    commander = printable(after["commander"])
+    if commander:
+        return f"the Commander is {commander}"
+    return "nobody commands yet" if called else "nobody commands now, so people are called again"
+
+
+def _only_request(incident: str, url: str, token_file: Path | None) -> str:
+    found = part_of(call("GET", url, token_file, incident_path(incident)), "incident", url)
+    requests: list[dict[str, Any]] = found["requests"]
+    if not requests:
+        raise Failure(f"nothing is asked in {found['id']}; `stopgap show {found['id']}` has it all")
+    if len(requests) > 1:
+        listed = "\n".join(f"  {asking(r)}\n    {how_to_answer(found['id'], r)}" for r in requests)
+        raise Failure(f"{len(requests)} questions are open; which one do you answer?\n{listed}")
+    request: str = requests[0]["request"]
+    return request

@@ -1,0 +1,106 @@
+"""`show`: how one incident looks on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from daemon.cli.common import call, incident_path, json_option, part_of, remote_options
+from daemon.cli.sentences import (
+    ROLES,
+    View,
+    asking,
+    clock_line,
+    engaged_line,
+    holder,
+    how_to_answer,
+    how_to_send,
+    suggested,
+)
+from daemon.cli.terminal import escape, terminal
+
+
+@click.command()
+@click.argument("incident")
+@remote_options
+@json_option
+def show(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+    """Show one incident: who has which role, what is asked and due, and the timeline.
+
+    Example: stopgap show 1123-1403-x7qf
+    """
+    found = call("GET", url, token_file, incident_path(incident))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    _show(part_of(found, "incident", url), found["timeline"], terminal())
+
+
+def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
+    """Everything that is known of an incident, what people must do before what was."""
+    console.print(f"[bold]{escape(incident['title'])}[/bold]")
+    table = Table(show_header=False, box=None)
+    for name, value in _facts(incident):
+        table.add_row(name, escape(value))
+    console.print(table)
+    for heading, lines in (
+        ("asked", list(_requests(incident))),
+        ("the first ten minutes", _clock(incident)),
+        ("called in", [engaged_line(team) for team in incident.get("engaged", ())]),
+        ("updates that wait to be sent", list(_drafts(incident))),
+        ("document", [incident["document"]] if incident.get("document") else []),
+    ):
+        if lines:
+            console.print(f"[bold]{heading}[/bold]")
+        for line in lines:
+            # Not broken into lines: commands and links are there to be copied.
+            console.print(f"  {escape(line)}", soft_wrap=True)
+    console.print("[bold]timeline[/bold]")
+    for entry in timeline:
+        at = entry["at"][11:19]
+        who = entry["by"].removeprefix("person:")
+        console.print(f"{at} {escape(who):>8}  {escape(entry['text'])}")
+
+
+def _facts(incident: View) -> Iterator[tuple[str, str]]:
+    yield "incident", f"{incident['id']} ({incident['phase']})"
+    if incident.get("stage"):
+        yield "stage", incident["stage"]
+    yield "severity", incident["severity"] or "not established"
+    if "roles" in incident:
+        for role, name in ROLES.items():
+            yield name, _role(incident, role)
+    else:  # a daemon older than this command
+        yield ROLES["commander"], incident["commander"] or "nobody yet"
+    yield "responders", ", ".join(incident["responders"]) or "nobody yet"
+    yield "suspect", incident["suspect"] or "none"
+    yield "review", incident["review"] or "not yet"
+    for name, value in incident["durations"].items():
+        yield f"time to {name}", str(value)
+
+
+def _role(incident: View, role: str) -> str:
+    who = holder(incident, role)
+    others = "" if incident["roles"].get(role) else suggested(incident, role)
+    return f"{who}; you could ask {others}" if others else who
+
+
+def _requests(incident: View) -> Iterator[str]:
+    for request in incident.get("requests", ()):
+        yield f"{asking(request)} ({request['why']})" if request["why"] else asking(request)
+        yield f"  yes or no: {how_to_answer(incident['id'], request)}"
+
+
+def _clock(incident: View) -> list[str]:
+    return [line for reading in incident.get("clock", ()) if (line := clock_line(reading))]
+
+
+def _drafts(incident: View) -> Iterator[str]:
+    for update in incident.get("updates", ()):
+        if not update["sent"]:
+            yield f"{update['update']}: {how_to_send(incident['id'], update)}"

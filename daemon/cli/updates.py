@@ -1,0 +1,218 @@
+"""The updates of an incident: look at them, send, edit, draft, put off."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.common import (
+    Failure,
+    act,
+    call,
+    duration,
+    incident_path,
+    json_option,
+    part_of,
+    remote_options,
+)
+from daemon.cli.sentences import View, how_to_send, moment, paragraphs
+from daemon.core.units import printable
+
+SHORT = 60
+"""How much of an update that was sent is listed."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What was asked for. `what` is an update or an audience; `text` is None if none was given."""
+
+    incident: str
+    what: str
+    text: str | None
+    last: str | None
+    as_json: bool
+    url: str
+    token_file: Path | None
+
+    def act(self, method: str, *parts: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Carry out a deed on the incident."""
+        path = incident_path(self.incident, *parts)
+        return act(method, self.url, self.token_file, path, body)
+
+    def look(self) -> dict[str, Any]:
+        """All `updates` as they stand, and until when which audiences are `snoozed`."""
+        found: dict[str, Any] = call(
+            "GET", self.url, self.token_file, incident_path(self.incident, "updates")
+        )
+        part_of(found, "updates", self.url)
+        return found
+
+
+def _list(order: _Order) -> None:
+    found = order.look()
+    if order.as_json:
+        click.echo(json.dumps(found))
+        return
+    updates = found["updates"]
+    for update in updates:
+        if update["sent"]:
+            _show_sent(update)
+    for update in updates:
+        if not update["sent"]:
+            _show_draft(order.incident, update)
+    for audience, until in found.get("snoozed", {}).items():
+        if datetime.fromisoformat(until) > datetime.now(UTC):
+            click.echo(f"{printable(audience)} is put off until {moment(until)}")
+    if not updates:
+        click.echo(f"no updates yet; `stopgap update {order.incident} draft AUDIENCE` makes one")
+
+
+def _send(order: _Order) -> None:
+    body: dict[str, Any]
+    if order.text is None:
+        draft = _draft_to_send(order)
+        body = {"revision": draft["revision"]}
+        click.echo("\n".join(paragraphs(draft["text"])))
+        click.echo()
+    else:
+        body = {"text": order.text}
+    order.act("POST", "updates", order.what, "send", body=body)
+    click.echo(
+        f"update {printable(order.what)} goes out now; "
+        f"`stopgap update {order.incident}` tells where it has arrived"
+    )
+
+
+def _edit(order: _Order) -> None:
+    if order.text is None:
+        raise _usage("what should it say? stopgap update ID edit UPDATE TEXT")
+    order.act("PUT", "updates", order.what, body={"text": order.text})
+    click.echo(f"update {printable(order.what)} is changed; the channels that can are told")
+
+
+def _draft(order: _Order) -> None:
+    if order.text is not None:
+        raise _usage("a draft is written by the daemon; your own words go to `send UPDATE TEXT`")
+    after = order.act("POST", "updates", body={"audience": order.what})
+    drafts = [u for u in after["updates"] if u["audience"] == order.what and not u["sent"]]
+    if order.as_json:
+        click.echo(json.dumps({"updates": drafts}))
+        return
+    for update in drafts:
+        _show_draft(order.incident, update)
+
+
+def _snooze(order: _Order) -> None:
+    if order.last is None:
+        raise _usage("for how long? Give --for, like --for 15m")
+    body = {"audience": order.what, "for": order.last, "reason": order.text or ""}
+    order.act("POST", "snooze", body=body)
+    audience = printable(order.what)
+    click.echo(
+        f"no update to {audience} is due for {order.last}; "
+        "what they must know at once is told all the same"
+    )
+
+
+_ACTIONS: dict[str, Callable[[_Order], None]] = {
+    "send": _send,
+    "edit": _edit,
+    "draft": _draft,
+    "snooze": _snooze,
+}
+_WHAT = {"send": "UPDATE", "edit": "UPDATE", "draft": "AUDIENCE", "snooze": "AUDIENCE"}
+
+
+@click.command()
+@click.argument("incident")
+@click.argument("action", type=click.Choice(list(_ACTIONS)), required=False)
+@click.argument("what", required=False, metavar="[UPDATE|AUDIENCE]")
+@click.argument("text", nargs=-1)
+@click.option("--for", "last", callback=duration, help="How long to snooze, like 15m.")
+@remote_options
+@json_option
+def update(
+    incident: str,
+    action: str | None,
+    what: str | None,
+    text: tuple[str, ...],
+    last: str | None,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List the updates of an incident with the drafts that wait; send, edit, draft, or snooze.
+
+    \b
+    send UPDATE [TEXT]        send the draft as it stands, or in your own words
+    edit UPDATE TEXT          change an update that was sent
+    draft AUDIENCE            draft an update now
+    snooze AUDIENCE --for 15m [REASON]   put the updates to an audience off
+
+    Example: stopgap update 1123-1403-x7qf send customers.2
+    """
+    words = " ".join(text) if text else None
+    order = _Order(incident, what or "", words, last, as_json, url, token_file)
+    if last is not None and action != "snooze":
+        raise _usage("--for goes with snooze")
+    if as_json and action not in (None, "draft"):
+        raise _usage("--json goes with the list and with draft")
+    if action is None:
+        _list(order)
+        return
+    if not what:
+        raise _usage(f"{action} what? stopgap update ID {action} {_WHAT[action]}")
+    _ACTIONS[action](order)
+
+
+def _draft_to_send(order: _Order) -> View:
+    updates: list[View] = order.look()["updates"]
+    for found in updates:
+        if found["update"] != order.what:
+            continue
+        if found["sent"]:
+            name = printable(order.what)
+            raise Failure(
+                f"update {name} was sent already; "
+                f"`stopgap update {order.incident} edit {name} TEXT` changes it"
+            )
+        return found
+    raise Failure(f"there is no update {printable(order.what)!r}; {_waiting(order, updates)}")
+
+
+def _waiting(order: _Order, updates: Sequence[View]) -> str:
+    waiting = ", ".join(printable(u["update"]) for u in updates if not u["sent"])
+    if waiting:
+        return f"these wait to be sent: {waiting}"
+    return f"none waits. `stopgap update {order.incident} draft AUDIENCE` makes one"
+
+
+def _show_draft(incident: str, draft: View) -> None:
+    name, audience = printable(draft["update"]), printable(draft["audience"])
+    whose = f"; {printable(draft['person'])} is asked to send it" if draft["person"] else ""
+    why = f" ({printable(draft['because'])})" if draft["because"] else ""
+    click.echo(f"{name}, a draft for {audience}{why}{whose}")
+    for line in paragraphs(draft["text"]):
+        click.echo(f"    {line}")
+    click.echo(f"  {how_to_send(incident, draft)}")
+
+
+def _show_sent(sent: View) -> None:
+    name, audience = printable(sent["update"]), printable(sent["audience"])
+    by = f" by {printable(sent['by'])}" if sent["by"] else ""
+    text = textwrap.shorten(printable(sent["text"]), SHORT, placeholder=" …")
+    click.echo(f"{name}, sent to {audience} at {moment(sent['sent'])}{by}: {text}")
+    where = [printable(f"{c['channel']}: {c['state']}") for c in sent["channels"]]
+    if where:
+        click.echo(f"  {', '.join(where).replace('given_up', 'given up')}")
+
+
+def _usage(text: str) -> click.UsageError:
+    return click.UsageError(text, click.get_current_context())

@@ -1,0 +1,70 @@
+"""What a decision asks the shell to do. Requests, not commands: asking twice does nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.core.ports import Settled
+
+
+@dataclass(frozen=True)
+class SendPage:
+    """Deliver the queued page."""
+
+    page: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Define and quantify the problem."""
+
+
+@dataclass(frozen=True)
+class ReadRecovery:
+    """Take one reading; `step` 0 when no step is at work."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """Start the step, or after a restart, carry it on."""
+
+    step: int
+    authority: str = ""
+    lifted: bool = False
+
+
+@dataclass(frozen=True)
+class WriteReview:
+    """Write the review document."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Bring this version of an update to one channel."""
+
+    update: str
+    channel: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Tell a pager that keeps state by itself that somebody came, or that it is over.
+
+    `alert` is one of `escalation.alert_of`.
+    """
+
+    person: str
+    method: str
+    alert: str
+    state: Settled
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Ask the rule's sentiment queries."""
+
+
+Effect = SendPage | Measure | ReadRecovery | RunStep | WriteReview | Publish | Settle | Listen

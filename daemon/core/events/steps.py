@@ -1,0 +1,99 @@
+"""What can have happened to a step of the recovery plan."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from daemon.core.outcome import Outcome
+from daemon.core.units import Frozen
+
+Verdict = Literal["recovered", "partial", "unchanged", "worse", "inconclusive", "self_recovered"]
+
+
+class ApprovalRequested(Frozen):
+    """The step waits for the Commander's word."""
+
+    kind: Literal["ApprovalRequested"] = "ApprovalRequested"
+    step: int
+    reason: str
+    text: str
+
+
+class StepApproved(Frozen):
+    """A person approved the step as it stood: `content` is its hash (`Rule.content_hash`)."""
+
+    kind: Literal["StepApproved"] = "StepApproved"
+    step: int
+    person: str
+    content: str
+
+
+class StepVetoed(Frozen):
+    """A person forbade the step; it will not run in this incident."""
+
+    kind: Literal["StepVetoed"] = "StepVetoed"
+    step: int
+    person: str
+
+
+class StepRefused(Frozen):
+    """The daemon would not start the step, and this is why. It may later."""
+
+    kind: Literal["StepRefused"] = "StepRefused"
+    step: int
+    reason: str
+    text: str
+
+
+class StepSkipped(Frozen):
+    """The step does not apply to this problem; the next one is looked at."""
+
+    kind: Literal["StepSkipped"] = "StepSkipped"
+    step: int
+    reason: str
+    text: str
+
+
+class StepStarted(Frozen):
+    """The step has taken its target's lock. Nothing is changed before StepPrepared."""
+
+    kind: Literal["StepStarted"] = "StepStarted"
+    step: int
+    action: str
+    target: str
+    params: dict[str, Any]
+    authority: str
+
+
+class StepPrepared(Frozen):
+    """Preflight passed; this is what will now be done. The world may change from here on."""
+
+    kind: Literal["StepPrepared"] = "StepPrepared"
+    step: int
+    summary: str
+    intent: dict[str, str]
+
+
+class StepProgressed(Frozen):
+    """The action says how far it is."""
+
+    kind: Literal["StepProgressed"] = "StepProgressed"
+    step: int
+    text: str
+
+
+class StepFinished(Frozen):
+    """The action ended and gave back its target's lock."""
+
+    kind: Literal["StepFinished"] = "StepFinished"
+    step: int
+    outcome: Outcome
+
+
+class StepVerified(Frozen):
+    """What the metrics say the step has achieved."""
+
+    kind: Literal["StepVerified"] = "StepVerified"
+    step: int
+    verdict: Verdict
+    text: str

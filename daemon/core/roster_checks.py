@@ -1,0 +1,91 @@
+"""What can be wrong with a roster beyond its form: names that lead nowhere, or mean two things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from daemon.core.document import Document, Mistake
+from daemon.core.roster import Roster
+from daemon.core.schedules import check_schedule
+
+Wrong = tuple[tuple[str | int, ...], str]
+"""(place in the file, what is wrong there)."""
+
+
+def check_roster(roster: Roster, document: Document) -> list[Mistake]:
+    """Everything that is wrong, with its place."""
+    wrong = [
+        *_unknown(("default_policy",), [roster.default_policy], roster.policies),
+        *_ambiguous(roster),
+        *_teams(roster),
+        *_policies(roster),
+        *_audiences(roster),
+        *_schedules(roster),
+        *_identities(roster),
+    ]
+    return [document.mistake(place, text) for place, text in wrong]
+
+
+def _unknown(
+    place: tuple[str | int, ...], names: Sequence[str | None], known: Mapping[str, object]
+) -> Iterator[Wrong]:
+    for index, name in enumerate(names):
+        if name is not None and name not in known:
+            where = (*place, index) if len(names) > 1 else place
+            yield where, f"no {name!r}; known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _ambiguous(roster: Roster) -> Iterator[Wrong]:
+    kinds = ("people", "teams", "schedules")
+    for later, kind in enumerate(kinds):
+        for earlier in kinds[:later]:
+            for name in sorted(getattr(roster, kind).keys() & getattr(roster, earlier).keys()):
+                text = f"{name!r} is in `{earlier}` too; give this one another name"
+                yield (kind, name), text
+
+
+def _teams(roster: Roster) -> Iterator[Wrong]:
+    for name, team in roster.teams.items():
+        place = ("teams", name)
+        yield from _unknown((*place, "policy"), [team.policy], roster.policies)
+        yield from _unknown((*place, "lead"), [team.lead], roster.people)
+        yield from _unknown((*place, "stability_owner"), [team.stability_owner], roster.people)
+        yield from _unknown((*place, "owners"), team.owners, roster.people)
+        yield from _unknown((*place, "experts"), team.experts, roster.people)
+
+
+def _policies(roster: Roster) -> Iterator[Wrong]:
+    callable_ = {**roster.people, **roster.teams, **roster.schedules}
+    for name, policy in roster.policies.items():
+        for index, tier in enumerate(policy.tiers):
+            place = ("policies", name, "tiers", index, "notify")
+            yield from _unknown(place, tier.notify, callable_)
+            for target in tier.notify:
+                if target in roster.teams and not roster.teams[target].owners:
+                    yield place, f"team {target!r} has no owners, so this would call nobody"
+    for severity, names in roster.ladder.items():
+        yield from _unknown(("ladder", severity), names, callable_)
+
+
+def _audiences(roster: Roster) -> Iterator[Wrong]:
+    for name, audience in roster.audiences.items():
+        yield from _unknown(("audiences", name, "channels"), audience.channels, roster.channels)
+
+
+def _schedules(roster: Roster) -> Iterator[Wrong]:
+    for name, schedule in roster.schedules.items():
+        for place, text in check_schedule(name, schedule, roster.people):
+            yield ("schedules", name, *place), text
+
+
+def _identities(roster: Roster) -> Iterator[Wrong]:
+    """The same identity elsewhere for two people: an acknowledgement could be either's."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, person in roster.people.items():
+        for source in ("pagerduty", "slack", "grafana_oncall", "opsgenie"):
+            identity = getattr(person.known_as, source)
+            if identity is None:
+                continue
+            other = seen.setdefault((source, identity.casefold()), name)
+            if other != name:
+                yield ("people", name, "known_as", source), f"{other!r} is known by that already"

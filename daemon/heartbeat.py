@@ -1,0 +1,53 @@
+"""The dead man's switch: while all is well a URL of the user's choice hears from us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.auditor import EVERY, Auditor
+from daemon.casebook import Casebook
+from daemon.core.outcome import Permanent, Temporary
+
+log = structlog.get_logger()
+
+
+async def beat(
+    book: Casebook,
+    auditor: Auditor,
+    send: Callable[[], Awaitable[None]],
+    every: timedelta,
+) -> None:
+    """Send, again and again, while the store answers and the auditor finds no fault.
+
+    What is silent is noticed at the other end: that is the point of it.
+    """
+    while True:
+        try:
+            why_not = await trouble(book, auditor)
+            if why_not:
+                log.error("no heartbeat is sent", why=why_not)
+            else:
+                await send()
+        except (Temporary, Permanent) as error:
+            log.warning("the heartbeat did not arrive", error=str(error))
+        except Exception:
+            log.exception("the heartbeat crashed; going on")
+        await asyncio.sleep(every.total_seconds())
+
+
+async def trouble(book: Casebook, auditor: Auditor) -> str:
+    """Why this daemon must not be believed to be well; empty if it may."""
+    try:
+        await book.journal.open_heads()
+    except (Temporary, Permanent) as error:
+        return str(error)
+    looked_at: datetime | None = auditor.looked_at
+    if looked_at is not None and book.clock() - looked_at > 4 * EVERY:
+        return "the auditor has not looked at the incidents for a while"
+    if auditor.troubled:
+        return f"nobody is called for incident {auditor.troubled[0]}"
+    return ""

@@ -1,0 +1,90 @@
+"""What all handlers share: the house they stand in, reading a body, carrying out a deed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from daemon.casebook import Casebook, Change
+from daemon.core.crew import PERSON
+from daemon.core.incident import Incident
+from daemon.core.roles import NotPossible
+from daemon.core.roster import Roster
+from daemon.core.rules import RuleBook
+from daemon.intake import Intake
+from daemon.web.auth import Doorkeeper
+from daemon.web.hooks import Hooks
+from daemon.web.links import SignedLinks
+from daemon.web.problems import Problem
+from daemon.web.views import incident_view
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class House:
+    """What the handlers need. What a reload replaces is asked for anew at each request.
+
+    `metrics` is the text that Prometheus scrapes. `veterans`: who has executed a rule's plan.
+    """
+
+    intake: Intake
+    book: Casebook
+    rules: Callable[[], RuleBook]
+    doorkeeper: Callable[[], Doorkeeper]
+    ready: Callable[[], bool]
+    roster: Callable[[], Roster]
+    hooks: Callable[[], Hooks]
+    links: SignedLinks
+    metrics: Callable[[], bytes]
+    veterans: Callable[[str], Sequence[str]]
+
+    def person(self, request: web.Request) -> str:
+        """Who asks. Raises Problem 401."""
+        return self.doorkeeper().person(request)
+
+    def view(self, incident: Incident) -> dict[str, Any]:
+        """The incident as it stands now, as plain JSON."""
+        document = self.links.document(incident.id)
+        veterans = self.veterans(incident.rule)
+        return incident_view(incident, self.roster(), self.book.clock(), document, veterans)
+
+    async def deed(self, request: web.Request, person: str, change: Change) -> web.Response:
+        """Carry out what a person does to the incident of the path; answers with it as it is then.
+
+        Raises Problem 409 if it does not fit the incident, UnknownIncident, Temporary.
+        """
+        try:
+            after = await self.book.record(request.match_info["id"], change, by=f"{PERSON}{person}")
+        except NotPossible as error:
+            raise Problem(409, "Not possible now", str(error)) from None
+        return web.json_response({"incident": self.view(after)})
+
+
+async def raw_body(request: web.Request) -> bytes:
+    """The body as it was sent. Raises Problem 413."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        limit = f"{error.text or 'the body is too large'}; see `inbox.max_body_bytes`"
+        raise Problem(413, "Too large", limit) from None
+
+
+async def body(request: web.Request, model: type[M]) -> M:
+    """The JSON body; without one, an empty object. Raises Problem 400 or 413."""
+    return read_json(await raw_body(request) or b"{}", model, "Bad request")
+
+
+def read_json(sent: bytes, model: type[M], title: str) -> M:
+    """Read JSON into a model. Raises Problem 400, with that title, naming the field."""
+    try:
+        return model.model_validate_json(sent)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the body"
+        text = first["msg"].removeprefix("Value error, ")
+        raise Problem(400, title, f"{place}: {text}") from None

@@ -1,0 +1,262 @@
+"""What pagers tell us, read into reports. Pure: bytes and the roster in, a report out.
+
+Unknown fields are ignored, for they are newer versions; a wrong type is a Problem 400 naming the
+field. None means that it does not concern us: another kind of event, or somebody else's alert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+
+from daemon.core.alerts import Instant
+from daemon.core.deeds import Report
+from daemon.core.roster import Roster
+from daemon.core.units import printable
+from daemon.web.house import read_json
+from daemon.web.problems import Problem
+
+Said = Literal["acknowledged", "unacknowledged"]
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""Words of theirs; null is none."""
+AUTOMATION = "automation"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A report, and what it is about: an incident, and which alert of it (empty: its own)."""
+
+    incident: str
+    alert: str
+    report: Report
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+# ── PagerDuty ────────────────────────────────────────────────────────────────────────────────
+
+_PAGERDUTY: dict[str, Said] = {
+    "incident.acknowledged": "acknowledged",
+    "incident.unacknowledged": "unacknowledged",
+}
+
+
+class _Kind(_Wire):
+    event_type: str
+
+
+class _AnyEvent(_Wire):
+    event: _Kind
+
+
+class _Agent(_Wire):
+    id: Text = ""
+    type: Text = ""
+    summary: Text = ""
+
+
+class _PagerDutyIncident(_Wire):
+    incident_key: Text = ""
+
+
+class _PagerDutyEvent(_Wire):
+    id: Text = Field(min_length=1)
+    occurred_at: Instant
+    agent: _Agent | None = None
+    data: _PagerDutyIncident
+
+
+class _PagerDutyWebhook(_Wire):
+    event: _PagerDutyEvent
+
+
+def pagerduty(sent: bytes, roster: Roster) -> Told | None:
+    """A V3 webhook. Whoever did it is `agent`; the assignees are only who was called."""
+    title = "Not a PagerDuty webhook"
+    said = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
+    if said is None:
+        return None
+    event = read_json(sent, _PagerDutyWebhook, title).event
+    person, who = _agent(roster, event.agent)
+    report = Report("pagerduty", said, person, who, event.occurred_at, event.id)
+    return _about(event.data.incident_key, report)
+
+
+def _agent(roster: Roster, agent: _Agent | None) -> tuple[str, str]:
+    """(person, who): a service, an integration or an API key is nobody who could command."""
+    if agent is None:
+        return "", AUTOMATION
+    who = _short(f"{agent.summary} ({agent.id or agent.type})")
+    if agent.type != "user_reference":
+        return "", f"{AUTOMATION}: {who}"
+    person = _known(roster, "pagerduty", agent.id)
+    return person, who if person else _not_in_roster(who, "pagerduty")
+
+
+# ── Grafana OnCall ───────────────────────────────────────────────────────────────────────────
+
+_GRAFANA: dict[str, Said] = {
+    "acknowledge": "acknowledged",
+    "unacknowledge": "unacknowledged",
+}
+
+
+class _GrafanaEvent(_Wire):
+    type: Text
+    time: Instant | None = None
+
+
+class _GrafanaUser(_Wire):
+    id: Text = ""
+    username: Text = ""
+    email: Text = ""
+
+
+class _GrafanaAlert(_Wire):
+    alert_uid: Text = ""
+
+
+class _GrafanaWebhook(_Wire):
+    event: _GrafanaEvent
+    user: _GrafanaUser | None = None
+    alert_group_id: Text = ""
+    alert_payload: _GrafanaAlert | None = None
+
+
+def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+    """An outgoing webhook. Without its own time it happened now."""
+    given = read_json(sent, _GrafanaWebhook, "Not a Grafana OnCall webhook")
+    said = _GRAFANA.get(given.event.type.casefold())
+    if said is None or given.alert_payload is None:
+        return None
+    user = given.user or _GrafanaUser()
+    occurred_at = given.event.time or now
+    person, who = _somebody(roster, "grafana_oncall", user.username, user.email, user.id)
+    reference = f"{given.alert_group_id}/{said}/{occurred_at.isoformat()}"
+    report = Report("grafana_oncall", said, person, who, occurred_at, reference)
+    return _about(given.alert_payload.alert_uid, report)
+
+
+# ── Opsgenie ─────────────────────────────────────────────────────────────────────────────────
+
+_OPSGENIE: dict[str, Said] = {
+    "acknowledge": "acknowledged",
+    "unacknowledge": "unacknowledged",
+}
+
+
+class _OpsgenieAlert(_Wire):
+    alert_id: Text = Field(default="", alias="alertId")
+    alias: Text = ""
+    username: Text = ""
+    user_id: Text = Field(default="", alias="userId")
+    updated_at: StrictInt | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
+
+
+class _OpsgenieWebhook(_Wire):
+    action: Text
+    alert: _OpsgenieAlert
+
+
+def opsgenie(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+    """A webhook of Opsgenie or Jira Service Management. Without its own time it happened now."""
+    given = read_json(sent, _OpsgenieWebhook, "Not an Opsgenie webhook")
+    said = _OPSGENIE.get(given.action.casefold())
+    if said is None:
+        return None
+    alert = given.alert
+    occurred_at = now if alert.updated_at is None else _since_epoch(alert.updated_at)
+    person, who = _somebody(roster, "opsgenie", alert.username, alert.user_id)
+    reference = f"{alert.alert_id}/{said}/{occurred_at.isoformat()}"
+    report = Report("opsgenie", said, person, who, occurred_at, reference)
+    return _about(alert.alias, report)
+
+
+def _since_epoch(count: int) -> datetime:
+    """Opsgenie counts nanoseconds in some places and milliseconds in others."""
+    seconds = count / (1e9 if count > 10**16 else 1e3)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        text = f"alert.updatedAt: {count} is no time in ms or ns since 1970"
+        raise Problem(400, "Not an Opsgenie webhook", text) from None
+
+
+# ── Slack ────────────────────────────────────────────────────────────────────────────────────
+
+ACKNOWLEDGE = "acknowledge"
+"""The `action_id` of the button in our messages; its value is the incident."""
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Somebody tapped a button of ours. `person` is empty for a stranger (`user`)."""
+
+    incident: str
+    person: str
+    user: str
+
+
+class _SlackUser(_Wire):
+    id: Text = ""
+
+
+class _SlackAction(_Wire):
+    action_id: Text = ""
+    value: Text = ""
+
+
+class _SlackInteraction(_Wire):
+    type: Text
+    user: _SlackUser = _SlackUser()
+    actions: tuple[_SlackAction, ...] = ()
+
+
+def slack(payload: str, roster: Roster) -> Tap | None:
+    """The `payload` of an interaction."""
+    given = read_json(payload.encode("utf-8", "replace"), _SlackInteraction, "Not a Slack payload")
+    taps = [action for action in given.actions if action.action_id == ACKNOWLEDGE]
+    if given.type != "block_actions" or not taps:
+        return None
+    return Tap(taps[0].value, _known(roster, "slack", given.user.id), given.user.id)
+
+
+# ── who that is ──────────────────────────────────────────────────────────────────────────────
+
+
+def _somebody(roster: Roster, way: str, *names: str) -> tuple[str, str]:
+    """(person, who) of the names by which a pager calls somebody; none at all is automation."""
+    given = [name for name in names if name]
+    if not given:
+        return "", AUTOMATION
+    who = _short(given[0])
+    person = next(filter(None, (_known(roster, way, name) for name in given)), "")
+    return person, who if person else _not_in_roster(who, way)
+
+
+def _known(roster: Roster, way: str, name: str) -> str:
+    """The person who is known there by this name, whatever its case; empty if nobody is."""
+    for person, found in roster.people.items():
+        known = getattr(found.known_as, way)
+        if name and known and known.casefold() == name.casefold():
+            return person
+    return ""
+
+
+def _not_in_roster(who: str, way: str) -> str:
+    return f"{who} is not in the roster: people.NAME.known_as.{way}"
+
+
+def _short(who: str) -> str:
+    return printable(who).strip()[:200]
+
+
+def _about(key: str, report: Report) -> Told | None:
+    """`key` is what we gave the alert: the incident, or the incident and one question of it."""
+    incident, _, alert = key.partition("/")
+    return Told(incident, alert, report) if incident else None

@@ -1,0 +1,196 @@
+"""A client of the whole web application over a real connection, with everything in memory.
+
+Time stands still at `now` until a test moves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from daemon.casebook import Casebook
+from daemon.core import events as e
+from daemon.core.document import one_document
+from daemon.core.incident import Incident
+from daemon.core.roster import Roster
+from daemon.core.rules import RuleBook, load
+from daemon.intake import Intake
+from daemon.web.api import House, web_application
+from daemon.web.auth import Doorkeeper
+from daemon.web.hooks import Hooks
+from daemon.web.links import SignedLinks
+from tests.fakes import START, MemoryInbox, MemoryJournal
+from tests.stories.stage import RULE, alert, body
+
+ROSTER = """
+people:
+  ada:
+    name: Ada
+    contact: [{console: true}]
+    known_as: {pagerduty: PADA, slack: U0ADA00, grafana_oncall: Ada@example.org, opsgenie: ada@x.y}
+  bo:
+    name: Bo
+    contact: [{console: true}]
+    known_as: {pagerduty: PBO, slack: U0BO000, grafana_oncall: bo, opsgenie: bo-id}
+  cy: {name: Cy, contact: [{console: true}]}
+teams:
+  payments: {owners: [ada], lead: cy, policy: payments}
+  database: {owners: [cy], policy: payments}
+policies:
+  payments: {tiers: [{notify: [payments], wait: 5m}, {notify: [bo], wait: 10m}]}
+default_policy: payments
+channels: {room: {console: true}}
+audiences: {room: {channels: [room]}}
+"""
+ADA = {"Authorization": "Bearer ada-token"}
+BO = {"Authorization": "Bearer bo-token"}
+HOOK = {"Authorization": "Bearer hook-token"}
+TOKENS = {"ada": "ada-token", "bo": "bo-token", "cy": "cy-token"}
+MAX_BODY = 64 * 1024
+URL = "https://stopgap.example"
+SECRETS = Hooks(("pd-old", "pd-new"), "slack-secret", "oncall-secret", "genie-secret")
+
+
+class Rig:
+    """A client of the application and what stands behind it."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.journal = MemoryJournal()
+        self.book = Casebook(self.journal, lambda: self.now)
+        self.roster = one_document(ROSTER, "roster.yaml").read(Roster)
+        self.rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
+        self.hooks = SECRETS
+        self.links = SignedLinks("a key of the store", URL, lambda: self.now)
+        self.inbox = MemoryInbox()
+        self.intake = Intake(self.inbox, self.book, lambda: self.rules, None, timedelta(hours=1))
+        self.client: TestClient[Any, Any]
+        self.id = ""
+
+    def house(self) -> House:
+        """The house of this rig."""
+        return House(
+            intake=self.intake,
+            book=self.book,
+            rules=lambda: self.rules,
+            doorkeeper=lambda: Doorkeeper(TOKENS, "hook-token"),
+            ready=lambda: True,
+            roster=lambda: self.roster,
+            hooks=lambda: self.hooks,
+            links=self.links,
+            metrics=lambda: b"stopgap_incidents_open 1.0\n",
+            veterans=lambda _: ["bo"],
+        )
+
+    @property
+    def path(self) -> str:
+        """Where the API has the incident."""
+        return f"/api/v1/incidents/{self.id}"
+
+    @property
+    def seq(self) -> int:
+        """How many entries the incident's journal has."""
+        return len(self.journal.entries[self.id])
+
+    def later(self, **more: float) -> datetime:
+        """Let time pass."""
+        self.now += timedelta(**more)
+        return self.now
+
+    async def delivers(self, sent: bytes) -> str:
+        """Alertmanager posts this, and the inbox is worked off; returns the newest incident."""
+        answer = await self.client.post("/api/v1/alerts", data=sent, headers=HOOK)
+        assert answer.status == 200
+        async with asyncio.TaskGroup() as group:
+            assert await self.intake._work(group)
+        return list(self.journal.entries)[-1]
+
+    async def asks(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Ask for JSON."""
+        answer = await self.client.request(method, path, headers=headers, **more)
+        return answer.status, await answer.json()
+
+    async def does(
+        self, deed: str, headers: dict[str, str] = ADA, method: str = "POST", **body: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """A person does something to the incident: the status, and the incident or problem."""
+        json_body = {name.rstrip("_"): value for name, value in body.items()}
+        status, after = await self.asks(method, f"{self.path}/{deed}", headers, json=json_body)
+        return status, after.get("incident", after)
+
+    async def incident(self) -> Incident:
+        """The incident as it stands."""
+        return await self.book.load(self.id)
+
+    async def happens(self, *events: e.Event, by: str = e.DAEMON) -> Incident:
+        """These events are appended."""
+        return await self.book.record(self.id, lambda _: events, by=by)
+
+    async def calls(self, person: str = "ada", **more: Any) -> str:
+        """A page is queued for a person; returns the path of its link."""
+        page = more.pop("page", f"r0.t0.{person}")
+        queued = {"reason": "escalation", "text": "come", **more}
+        await self.happens(e.PageQueued(page=page, person=person, **queued))
+        return urlsplit(self.links.for_page(self.id, page)).path
+
+    async def kinds(self, since: int = 0) -> list[str]:
+        """The kinds of the incident's entries after that many."""
+        return [entry.event.kind for entry in self.journal.entries[self.id][since:]]
+
+    async def gets(self, path: str, status: int = 200) -> str:
+        """A page as a browser gets it, safe to show whatever its status."""
+        answer = await self.client.get(path)
+        text = await answer.text()
+        assert answer.status == status, text
+        return page_of(text, answer.headers)
+
+    async def taps(self, path: str, status: int = 200, **form: str) -> str:
+        """A button of a page is pressed."""
+        answer = await self.client.post(path, data=form)
+        text = await answer.text()
+        assert answer.status == status, text
+        return page_of(text, answer.headers)
+
+    async def hooked(self, name: str, sent: Any, headers: dict[str, str]) -> tuple[int, Any]:
+        """A provider posts this."""
+        raw = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
+        return await self.asks("POST", f"/api/v1/hooks/{name}", headers, data=raw)
+
+
+def page_of(text: str, headers: Any) -> str:
+    """The page, once it is sure that it is one, with the headers that all of them have."""
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert '<html lang="en">' in text
+    assert "<script" not in text
+    return re.sub(r"<style>.*</style>", "", text, flags=re.DOTALL)
+
+
+def signature(secret: str, message: bytes) -> str:
+    """HMAC-SHA256 in hex."""
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+@asynccontextmanager
+async def rigged() -> AsyncIterator[Rig]:
+    """A rig with one open incident."""
+    rig = Rig()
+    async with TestClient(TestServer(web_application(rig.house(), MAX_BODY))) as client:
+        rig.client = client
+        rig.id = await rig.delivers(body(alert()))
+        yield rig

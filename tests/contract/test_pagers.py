@@ -1,0 +1,277 @@
+"""Every pager against a stand-in of its provider: what is on the wire, and what a failure means."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from daemon.adapters.pagers.apprise import ApprisePager
+from daemon.adapters.pagers.console import ConsolePager
+from daemon.adapters.pagers.grafana_oncall import GrafanaOncallPager
+from daemon.adapters.pagers.opsgenie import OpsgeniePager
+from daemon.adapters.pagers.pagerduty import PagerDutyPager
+from daemon.adapters.pagers.slack import SlackPager
+from daemon.adapters.pagers.webhook import WebhookPager
+from daemon.adapters.slack import slack_client
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import KeepsState, Page, Pager
+from daemon.core.settling import KEEP_STATE
+from tests.doubles.pagerduty import KEY, PagerDuty
+from tests.doubles.serving import Double
+from tests.doubles.slack import TOKEN, Slack
+
+SECRET = "s3cr3t-9f8e7d"
+AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+class Anything(Double):
+    """Takes every POST with 202."""
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/{path:.*}", self.take)]
+
+    async def take(self, _: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "channel": "U1", "ts": "1.2"}, status=202)
+
+    def body(self, number: int = -1) -> Any:
+        """What was sent."""
+        return json.loads(self.asked[number]["body"])
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as client:
+        yield client
+
+
+@pytest.fixture
+async def anything() -> AsyncIterator[Anything]:
+    async with Anything().serving() as double:
+        yield double
+
+
+def page(**more: Any) -> Page:
+    given = {
+        "incident": "1124-0200-abcd",
+        "page": "r0.t0.ada",
+        "person": "ada",
+        "title": "shop: success rate 99.1 % → 90.3 %",
+        "text": "shop: success rate 99.1 % → 90.3 % · rollback is running",
+        "severity": "sev2",
+        "link": "http://stopgap/d/x",
+        "at": AT,
+        "dedup_key": "1124-0200-abcd",
+        "answer_link": "http://stopgap/a/x",
+    }
+    return Page(**{**given, **more})
+
+
+def every_pager(session: aiohttp.ClientSession, url: str, timeout: float) -> dict[str, Pager]:
+    """All that speak HTTP, with a secret each."""
+    return {
+        "pagerduty": PagerDutyPager(session, SECRET, f"{url}/v2/enqueue", timeout),
+        "opsgenie": OpsgeniePager(session, SECRET, url, timeout),
+        "grafana_oncall": GrafanaOncallPager(session, f"{url}/{SECRET}", timeout),
+        "webhook": WebhookPager(session, f"{url}/{SECRET}", SECRET, timeout),
+        "slack": SlackPager(slack_client(session, SECRET, f"{url}/api/", timeout), "U1"),
+    }
+
+
+KINDS = ("pagerduty", "opsgenie", "grafana_oncall", "webhook", "slack")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("mood", "failure"),
+    [
+        (429, Temporary),
+        (500, Temporary),
+        (503, Temporary),
+        (400, Permanent),
+        (401, Permanent),
+        (302, Permanent),
+    ],
+)
+async def test_what_a_failure_means(
+    session: aiohttp.ClientSession,
+    anything: Anything,
+    kind: str,
+    mood: int,
+    failure: type[Exception],
+) -> None:
+    anything.mood = mood
+    if kind == "slack" and mood < 429:
+        pytest.skip("Slack refuses inside a 200")
+    with pytest.raises(failure) as caught:
+        await every_pager(session, anything.url, 5)[kind].page(page())
+    assert SECRET not in str(caught.value)
+    assert len(anything.asked) == 1, "trying again is not the pager's business"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_provider_that_hangs_or_is_not_there(
+    session: aiohttp.ClientSession, anything: Anything, kind: str
+) -> None:
+    anything.mood = "hang"
+    with pytest.raises(Temporary) as caught:
+        await every_pager(session, anything.url, 1)[kind].page(page())
+    assert SECRET not in str(caught.value)
+    with pytest.raises(Temporary) as caught:
+        await every_pager(session, "http://127.0.0.1:9", 1)[kind].page(page())
+    assert SECRET not in str(caught.value)
+
+
+def test_who_keeps_state_is_told_of_it() -> None:
+    kinds = {
+        "pagerduty": PagerDutyPager,
+        "opsgenie": OpsgeniePager,
+        "grafana_oncall": GrafanaOncallPager,
+        "webhook": WebhookPager,
+        "slack": SlackPager,
+        "apprise": ApprisePager,
+        "console": ConsolePager,
+    }
+    keeps = {kind for kind, made in kinds.items() if hasattr(made, "settle")}
+    assert keeps == set(KEEP_STATE)
+
+
+async def test_pagerduty_triggers_repeats_acknowledges_and_resolves(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with PagerDuty().serving() as double:
+        pager = PagerDutyPager(session, KEY, f"{double.url}/v2/enqueue", 5)
+        assert isinstance(pager, KeepsState)
+        assert await pager.page(page(severity="")) == "queued (202)"
+        await pager.page(page(page="r1.t0.ada", text="shop: 88 % now", severity="sev1"))
+        alert = double.alerts["1124-0200-abcd"]
+        assert double.opened == ["1124-0200-abcd"], "a repeated page is the same alert"
+        assert double.events[0]["payload"]["severity"] == "error"
+        assert alert["payload"]["severity"] == "critical"
+        assert "shop: 88 % now" in alert["payload"]["summary"]
+        assert [link["href"] for link in alert["event"]["links"]] == [
+            "http://stopgap/a/x",
+            "http://stopgap/d/x",
+        ]
+        await pager.settle("1124-0200-abcd", "acknowledged")
+        assert alert["state"] == "acknowledged"
+        await pager.settle("1124-0200-abcd", "resolved")
+        assert alert["state"] == "resolved"
+        await pager.settle("of-nobody", "resolved")
+        assert "of-nobody" not in double.alerts
+
+
+async def test_pagerduty_gets_no_more_than_it_takes(session: aiohttp.ClientSession) -> None:
+    async with PagerDuty().serving() as double:
+        pager = PagerDutyPager(session, KEY, f"{double.url}/v2/enqueue", 5)
+        await pager.page(page(title="ü" * 5000, text="ö" * 600_000, dedup_key="k" * 300))
+        sent = double.asked[0]["body"]
+        assert len(sent) < 512 * 1024
+        assert double.events[0]["payload"]["summary"].endswith("…")
+
+
+async def test_pagerduty_says_why_it_refuses(session: aiohttp.ClientSession) -> None:
+    async with PagerDuty().serving() as double:
+        pager = PagerDutyPager(session, "too-short", f"{double.url}/v2/enqueue", 5)
+        with pytest.raises(Permanent, match="'routing_key' is invalid") as caught:
+            await pager.page(page())
+        assert "too-short" not in str(caught.value)
+
+
+async def test_opsgenie(session: aiohttp.ClientSession, anything: Anything) -> None:
+    pager = OpsgeniePager(session, SECRET, anything.url, 5)
+    await pager.page(page(title="x" * 200))
+    assert anything.asked[0]["path"] == "/v2/alerts"
+    assert anything.asked[0]["headers"]["Authorization"] == f"GenieKey {SECRET}"
+    alert = anything.body()
+    assert (alert["alias"], alert["priority"]) == ("1124-0200-abcd", "P2")
+    assert len(alert["message"]) == 130
+    assert "http://stopgap/a/x" in alert["description"]
+    await pager.settle("a/b c", "acknowledged")
+    await pager.settle("1124-0200-abcd", "resolved")
+    assert [asked["path"] for asked in anything.asked[1:]] == [
+        "/v2/alerts/a%2Fb%20c/acknowledge?identifierType=alias",
+        "/v2/alerts/1124-0200-abcd/close?identifierType=alias",
+    ]
+    anything.mood = 404
+    assert await pager.settle("of-nobody", "resolved") == "it knows no such alert"
+
+
+async def test_grafana_oncall(session: aiohttp.ClientSession, anything: Anything) -> None:
+    pager = GrafanaOncallPager(session, f"{anything.url}/{SECRET}/", 5)
+    await pager.page(page())
+    alert = anything.body()
+    assert (alert["alert_uid"], alert["state"]) == ("1124-0200-abcd", "alerting")
+    assert alert["link_to_upstream_details"] == "http://stopgap/d/x"
+    assert "cannot acknowledge" in await pager.settle("1124-0200-abcd", "acknowledged")
+    assert len(anything.asked) == 1
+    await pager.settle("1124-0200-abcd", "resolved")
+    assert anything.body() == {"alert_uid": "1124-0200-abcd", "state": "ok"}
+
+
+async def test_the_webhook_is_signed_over_what_is_sent(
+    session: aiohttp.ClientSession, anything: Anything
+) -> None:
+    await WebhookPager(session, anything.url, SECRET, 5).page(page())
+    await WebhookPager(session, anything.url, None, 5).page(page())
+    signed, plain = anything.asked
+    digest = hmac.new(SECRET.encode(), signed["body"], hashlib.sha256).hexdigest()
+    assert signed["headers"]["X-Stopgap-Signature"] == f"v1={digest}"
+    assert "X-Stopgap-Signature" not in plain["headers"]
+    sent = anything.body()
+    assert sent["dedup_key"] == "1124-0200-abcd"
+    assert sent["at"] == "2026-11-24T02:00:00+00:00"
+
+
+async def test_slack_writes_to_the_person_with_a_button(session: aiohttp.ClientSession) -> None:
+    async with Slack().serving() as double:
+        client = slack_client(session, TOKEN, f"{double.url}/api/", 5)
+        await SlackPager(client, "U0ADA").page(page(title="<!channel> & <http://evil|x>"))
+        ((channel, _), sent) = next(iter(double.messages.items()))
+        assert channel == "U0ADA"
+        assert "&lt;!channel&gt; &amp;" in sent["blocks"][0]["text"]["text"]
+        assert "<!channel>" not in json.dumps(sent)
+        button = sent["blocks"][1]["elements"][0]
+        assert (button["action_id"], button["value"]) == ("acknowledge", "1124-0200-abcd")
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        ("ratelimited", Temporary),
+        ("internal_error", Temporary),
+        ("channel_not_found", Permanent),
+        ("invalid_auth", Permanent),
+    ],
+)
+async def test_slack_refuses_in_its_own_word(
+    session: aiohttp.ClientSession, error: str, failure: type[Exception]
+) -> None:
+    async with Slack().serving() as double:
+        double.error = error
+        client = slack_client(session, TOKEN, f"{double.url}/api/", 5)
+        with pytest.raises(failure, match=error) as caught:
+            await SlackPager(client, "U0ADA").page(page())
+        assert TOKEN not in str(caught.value)
+
+
+def test_apprise_does_not_repeat_what_it_does_not_know() -> None:
+    with pytest.raises(Permanent) as caught:
+        ApprisePager(f"nonsense://{SECRET}")
+    assert SECRET not in str(caught.value)
+
+
+async def test_apprise_delivers_over_http(anything: Anything) -> None:
+    url = anything.url.replace("http://", "json://")
+    assert await ApprisePager(url).page(page()) == "accepted by apprise"
+    assert "rollback is running" in anything.body()["message"]
+    anything.mood = 500
+    with pytest.raises(Temporary, match="could not deliver"):
+        await ApprisePager(url).page(page())

@@ -1,0 +1,367 @@
+"""What the daemon does about command by itself: ask, replace, call higher ground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from daemon.core import deeds, roles
+from daemon.core import events as e
+from daemon.core.escalation import pages_due, pending
+from daemon.core.roster import Roster
+from daemon.core.staffing import deputy
+from tests.core.build import MINUTE, NOW, delivered, house, page_queued
+from tests.core.scene import Scene, of, one
+
+NO_VACANCIES = {"staffed_from": "sev1", "vacancy": "9d"}
+"""Timing under which nobody is asked for the other roles."""
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """ada commands; bo and eve are here; it rang at ada's."""
+    scene = Scene(page_queued(), delivered(), roster=house(timing=NO_VACANCIES))
+    scene.come("ada", "bo", "eve")
+    return scene
+
+
+# ── a silent Commander ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
+    assert scene.staff() == []
+    assert scene.staffing().again_at == NOW + 20 * MINUTE
+    scene.passes(20)
+    asked, page = scene.staff()
+    assert asked == e.CommanderAsked(person="ada", until=NOW + 23 * MINUTE)
+    assert isinstance(page, e.PageQueued)
+    assert (page.page, page.asks) == ("alive-1.ada", "alive")
+    assert page.text.startswith("are you still on it? Nothing was heard of you.")
+    assert scene.staff() == []
+    assert scene.staffing().again_at == NOW + 23 * MINUTE
+    assert scene.commander == "ada"
+
+
+def in_the_pager(scene: Scene) -> tuple[e.Event, ...]:
+    report = deeds.Report("pagerduty", "acknowledged", "ada", "ada", scene.now, "r1")
+    return deeds.heard(scene.incident, report, scene.now, 10 * MINUTE)
+
+
+SIGNS: list[Callable[[Scene], object]] = [
+    lambda s: s.says("ada"),
+    lambda s: s.does("ada", *deeds.acknowledge(s.incident, "ada", "cli")),
+    lambda s: s.happen(*in_the_pager(s)),
+    lambda s: s.does("ada", e.LinkUsed(page="alive-1.ada")),
+    lambda s: s.takes("ada", "communicator"),
+    lambda s: s.does("ada", *deeds.pause(s.incident, "ada", "wait")),
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_any_sign_of_life_is_an_answer(scene: Scene, sign: Callable[[Scene], object]) -> None:
+    scene.passes(20)
+    scene.staff()
+    scene.passes(2)
+    sign(scene)
+    assert scene.incident.crew.asked is None
+    assert pending(scene.incident) == [], "and the question need not be delivered any more"
+    scene.passes(1)
+    assert scene.staff() == []
+    assert scene.commander == "ada"
+    scene.passes(19)
+    assert one(e.PageQueued, scene.staff()).page == "alive-2.ada", "and the time begins anew"
+
+
+def test_what_others_do_is_no_sign_of_the_commander(scene: Scene) -> None:
+    scene.passes(19)
+    scene.says("bo")
+    scene.happen(e.Noted(text="the daemon's own word"))
+    scene.passes(1)
+    assert one(e.CommanderAsked, scene.staff()).person == "ada"
+    scene.says("bo")
+    assert scene.incident.crew.asked is not None
+
+
+def test_an_old_report_that_comes_late_is_no_sign_of_life(scene: Scene) -> None:
+    scene.happen(*in_the_pager(scene))
+    seen = scene.incident.crew.seen["ada"]
+    late = deeds.Report("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
+    scene.passes(20)
+    scene.staff()
+    scene.happen(*deeds.heard(scene.incident, late, scene.now, 10 * MINUTE))
+    assert scene.incident.crew.asked is not None
+    assert scene.incident.crew.seen["ada"] == seen
+
+
+# ── the deputy ───────────────────────────────────────────────────────────────────────────────
+
+
+def silent(scene: Scene) -> list[e.Event]:
+    """The Commander is asked and does not answer; what is done then."""
+    scene.passes(20)
+    scene.staff()
+    scene.passes(3)
+    return scene.staff()
+
+
+def test_a_commander_who_does_not_answer_is_replaced_by_the_deputy(scene: Scene) -> None:
+    scene.takes("bo", "diagnosis")
+    scene.passes(15)
+    scene.says("eve")
+    scene.now = NOW
+    record = silent(scene)
+    assert [event.kind for event in record] == [
+        "ResponderLeft",
+        "CommandVacated",
+        "CommanderAppointed",
+        "PageQueued",
+    ]
+    assert one(e.CommanderAppointed, record) == e.CommanderAppointed(
+        person="eve", reason="deputy: ada did not answer"
+    )
+    page = one(e.PageQueued, record)
+    assert (page.page, page.person) == ("deputy-1.eve", "eve")
+    assert page.text.startswith("you are Commander now, for ada did not answer.")
+    assert scene.incident.responders == ("bo", "eve")
+    assert pages_due(scene.incident, scene.roster, scene.now).pages == (), "nobody else is woken"
+    assert scene.staff() == []
+
+
+def test_the_deputy_is_the_freest_of_those_who_are_here(scene: Scene) -> None:
+    assert deputy(scene.incident) == "bo"
+    scene.takes("bo", "communicator")
+    assert deputy(scene.incident) == "eve"
+    scene.takes("eve", "diagnosis")
+    scene.takes("eve", "fast_recovery")
+    assert deputy(scene.incident) == "bo"
+    scene.leaves("bo")
+    scene.leaves("eve")
+    assert deputy(scene.incident) == ""
+
+
+def test_a_deputy_who_was_silent_as_long_is_asked_too(scene: Scene) -> None:
+    """They may all be asleep: three minutes each, not twenty."""
+    record = silent(scene)
+    assert one(e.CommanderAppointed, record).person == "bo"
+    assert one(e.CommanderAsked, record) == e.CommanderAsked(
+        person="bo", until=scene.now + 3 * MINUTE
+    )
+    page = one(e.PageQueued, record)
+    assert (page.person, page.asks) == ("bo", "alive")
+    assert "you are Commander now" in page.text
+    scene.passes(3)
+    assert one(e.CommanderAppointed, scene.staff()).person == "eve"
+    scene.passes(3)
+    assert [event.kind for event in scene.staff()] == ["ResponderLeft", "CommandVacated"]
+    assert scene.incident.responders == ()
+    assert scene.now == NOW + 29 * MINUTE
+    due = pages_due(scene.incident, scene.roster, scene.now)
+    assert [page.page for page in due.pages] == ["r1.t0.ada"], "and the calling begins anew"
+
+
+def test_a_deputy_who_answers_stays(scene: Scene) -> None:
+    silent(scene)
+    scene.says("bo")
+    scene.passes(3)
+    assert scene.staff() == []
+    assert scene.commander == "bo"
+
+
+def test_without_a_deputy_the_calling_begins_anew() -> None:
+    scene = Scene(page_queued(), delivered(), roster=house(timing=NO_VACANCIES))
+    scene.come("ada")
+    record = silent(scene)
+    assert one(e.CommandVacated, record).reason == "ada did not answer"
+    assert one(e.ResponderLeft, record).via == "silence"
+    due = pages_due(scene.incident, scene.roster, scene.now)
+    assert [page.page for page in due.pages] == ["r1.t0.ada"]
+    assert scene.staff() == []
+
+
+def test_whoever_has_asked_for_command_is_preferred_to_the_deputy(scene: Scene) -> None:
+    scene.passes(20)
+    scene.staff()
+    scene.passes(1)
+    scene.takes("eve", "commander")
+    scene.passes(2)
+    record = scene.staff()
+    assert one(e.CommanderAppointed, record).person == "eve"
+    assert scene.commander == "eve"
+
+
+def test_a_silent_commander_loses_the_other_roles_too(scene: Scene) -> None:
+    scene.takes("ada", "communicator")
+    record = silent(scene)
+    assert one(e.RoleLeft, record).role == "communicator"
+    assert scene.posts == {"commander": "bo"}
+
+
+def test_nobody_is_asked_while_service_is_restored(scene: Scene) -> None:
+    scene.passes(20)
+    scene.staff()
+    scene.happen(e.Recovered(step=1, text="x"))
+    scene.passes(60)
+    assert scene.staff() == []
+    scene.happen(e.Relapsed(text="x"))
+    (asked,) = of(e.CommanderAsked, scene.staff())
+    assert asked.until == scene.now + 3 * MINUTE, "asked anew, with time to answer"
+    assert scene.commander == "ada"
+
+
+# ── higher ground: a dedicated commander ─────────────────────────────────────────────────────
+
+
+def asked_to_command(scene: Scene) -> list[str]:
+    """Do what is due; returns who was asked to command by that."""
+    return [
+        event.asked
+        for event in of(e.RoleRequested, scene.staff())
+        if event.role == "commander" and event.how == "ask"
+    ]
+
+
+def test_at_the_end_of_the_plan_the_lead_is_asked_and_then_the_stability_owner() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come("ada")
+    assert asked_to_command(scene) == []
+    scene.diagnose()
+    record = scene.staff()
+    request = one(e.RoleRequested, record)
+    assert (request.asked, request.taker, request.by) == ("bo", "bo", "")
+    assert request.why == (
+        "fast recovery is at its end (every alternative was tried), so you are asked to command"
+    )
+    assert one(e.PageQueued, record).person == "bo"
+    assert asked_to_command(scene) == [], "one after the other"
+    scene.passes(3)
+    assert asked_to_command(scene) == ["cy"], "bo did not answer"
+    scene.answers("cy", "commander.2", accept=False)
+    scene.passes(9)
+    assert asked_to_command(scene) == [], "everybody was asked once"
+
+
+def test_a_commander_without_a_plan_gets_a_dedicated_one() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come("ada")
+    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "never seen this"))
+    request = one(e.RoleRequested, scene.staff())
+    assert request.asked == "bo"
+    assert request.why.startswith("the Commander has no plan (never seen this)")
+    scene.answers("bo", request.request, accept=True)
+    assert scene.commander == "bo"
+    assert asked_to_command(scene) == []
+
+
+@pytest.mark.parametrize("commander", ["bo", "cy"])
+def test_a_dedicated_commander_who_commands_already_is_not_asked(commander: str) -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come(commander)
+    scene.diagnose()
+    assert asked_to_command(scene) == []
+
+
+def test_they_are_asked_also_while_nobody_commands() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.diagnose()
+    assert asked_to_command(scene) == ["bo"]
+    scene.answers("bo", "commander.1", accept=True)
+    assert scene.commander == "bo"
+
+
+def test_they_are_asked_anew_after_a_relapse() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come("ada")
+    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "x"))
+    assert asked_to_command(scene) == ["bo"]
+    scene.answers("bo", "commander.1", accept=False)
+    assert asked_to_command(scene) == ["cy"]
+    scene.answers("cy", "commander.2", accept=False)
+    scene.happen(e.Recovered(step=0, text="x"))
+    assert asked_to_command(scene) == []
+    scene.passes(1)
+    scene.happen(e.Relapsed(text="x"))
+    assert asked_to_command(scene) == [], "the plan is gone through anew first"
+    assert one(e.NoPlanDeclared, scene.does("ada", *deeds.no_plan(scene.incident, "ada", "y")))
+    assert asked_to_command(scene) == ["bo"]
+
+
+def test_while_a_takeover_of_command_is_open_nobody_else_is_asked(scene: Scene) -> None:
+    scene.takes("eve", "commander")
+    scene.diagnose()
+    assert asked_to_command(scene) == []
+    scene.answers("ada", "commander.1", accept=False)
+    assert asked_to_command(scene) == ["bo"]
+
+
+@pytest.mark.parametrize(
+    "over", [e.Recovered(step=1, text="x"), e.IncidentClosed(reason="by_person", text="x")]
+)
+def test_nobody_is_asked_for_anything_once_it_is_over(scene: Scene, over: e.Event) -> None:
+    scene.confirm("sev1")
+    scene.diagnose()
+    scene.happen(over)
+    scene.passes(90)
+    assert scene.staff() == []
+
+
+def test_in_a_closed_incident_not_even_a_request_lapses(scene: Scene) -> None:
+    scene.takes("bo", "commander")
+    scene.happen(e.IncidentClosed(reason="by_person", text="x"))
+    scene.passes(9)
+    assert scene.staffing().record == ()
+    assert scene.staffing().again_at is None
+
+
+# ── higher ground: the ladder ────────────────────────────────────────────────────────────────
+
+
+def rungs(scene: Scene) -> list[str]:
+    return [page.page for page in of(e.PageQueued, scene.staff())]
+
+
+def test_each_severity_calls_its_leads_once_and_only_upwards() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come("ada")
+    scene.confirm("sev3")
+    assert rungs(scene) == []
+    scene.confirm("sev2")
+    assert rungs(scene) == ["severity-sev2.bo"]
+    assert rungs(scene) == []
+    scene.confirm("sev1")
+    (first, second) = of(e.PageQueued, scene.staff())
+    assert (first.page, second.page) == ("severity-sev1.gus", "severity-sev1.bo")
+    assert first.text.startswith("severity is sev1 now: checkout: success rate")
+    scene.confirm("sev2")
+    scene.passes(9)
+    assert rungs(scene) == [], "it does not fall"
+
+
+def test_a_lead_who_is_here_is_not_called_by_the_ladder() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.come("bo")
+    scene.confirm("sev1")
+    assert rungs(scene) == ["severity-sev1.gus"]
+
+
+def test_the_ladder_calls_without_a_commander_too() -> None:
+    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene.confirm("sev2")
+    assert rungs(scene) == ["severity-sev2.bo"]
+
+
+def test_without_a_ladder_and_a_team_nobody_is_called() -> None:
+    bare = Roster.model_validate(
+        {
+            "people": {"ada": {"name": "Ada", "contact": [{"console": True}]}},
+            "policies": {"all": {"tiers": [{"notify": ["ada"]}]}},
+            "default_policy": "all",
+        }
+    )
+    scene = Scene(roster=bare)
+    scene.come("ada")
+    scene.confirm("sev1")
+    scene.diagnose()
+    assert scene.staff() == []
+    scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+    assert scene.staff() == []

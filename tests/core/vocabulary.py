@@ -1,0 +1,159 @@
+"""Every event that there is, with any content: what the journal must be able to hold."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args, get_origin
+
+from hypothesis import strategies as st
+
+from daemon.core import events as e
+from daemon.core.alerts import Alert
+from daemon.core.outcome import Outcome
+from daemon.core.problem import Problem, Reading
+from daemon.core.suspects import Change, Suspicion
+from tests.core.build import NOW
+
+KINDS: tuple[type[Any], ...] = get_args(get_args(e.Event)[0])
+# JSON has no lone surrogates; the moments are Alertmanager's and ours.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+moments = st.integers(-(10**9), 10**9).map(lambda s: NOW + timedelta(seconds=s, microseconds=s))
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+labels = st.dictionaries(texts, texts, max_size=2)
+alerts = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["firing", "resolved"]),
+        "labels": labels,
+        "annotations": labels,
+        "startsAt": moments,
+        "endsAt": moments,
+        "generatorURL": texts,
+        "fingerprint": texts,
+    }
+).map(Alert.model_validate)
+readings = st.builds(
+    Reading,
+    at=moments,
+    state=st.sampled_from(["healthy", "degraded", "impaired", "unreadable"]),
+    severity=st.sampled_from(["", "sev1", "sev4"]),
+    reason=texts,
+    level=st.none() | numbers,
+    loss=st.none() | numbers,
+    low=st.none() | numbers,
+)
+problems = st.builds(
+    Problem,
+    verdict=st.sampled_from(["confirmed", "not_confirmed", "no_data"]),
+    reason=st.sampled_from(["loss_exceeds_threshold", "not_significant", "targets_down"]),
+    text=texts,
+    at=moments,
+    symptom=texts,
+    baseline=st.none() | numbers,
+    onset=st.none() | moments,
+    severity=st.sampled_from(["", "sev1", "sev4"]),
+    queries=st.lists(texts, max_size=2).map(tuple),
+)
+suspicions = st.builds(
+    Suspicion,
+    verdict=st.sampled_from(["suspect", "none", "ambiguous"]),
+    text=texts,
+    change=st.none()
+    | st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts),
+)
+params = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=5,
+)
+fields: dict[str, st.SearchStrategy[Any]] = {
+    "alerts": st.lists(alerts, max_size=2).map(tuple),
+    "group_labels": labels,
+    "problem": problems,
+    "suspicion": st.none() | suspicions,
+    "reading": readings,
+    "step": st.integers(1, 3),
+    "params": st.dictionaries(texts, params, max_size=2),
+    "intent": labels,
+    "outcome": st.builds(
+        Outcome,
+        result=st.sampled_from(["done", "refused", "failed", "unknown"]),
+        reason=st.sampled_from(["so", "paused"]),
+        detail=texts,
+        facts=labels,
+    ),
+}
+plain: dict[Any, st.SearchStrategy[Any]] = {
+    str: texts,
+    int: st.integers(0, 3),
+    bool: st.booleans(),
+    datetime: moments,
+    float | None: st.none() | numbers,
+}
+
+
+def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Events of that kind, with anything in the fields that are not fixed."""
+
+    def any_(name: str, annotation: Any) -> st.SearchStrategy[Any]:
+        if get_origin(annotation) is Literal:
+            return st.sampled_from(get_args(annotation))
+        return fields[name] if name in fields else plain[annotation]
+
+    told = {n: f.annotation for n, f in kind.model_fields.items() if n not in {"kind", *fixed}}
+    return st.builds(kind, **fixed, **{name: any_(name, a) for name, a in told.items()})
+
+
+# What answers something comes after it; everything else may come in any order.
+KNOWN = (
+    e.PageQueued(page="known", person="ada", reason="escalation", text="come"),
+    e.RoleRequested(
+        request="known",
+        role="communicator",
+        how="ask",
+        taker="bo",
+        asked="bo",
+        by="",
+        until=NOW,
+        why="",
+        briefing="",
+    ),
+    e.TeamEngaged(team="known", person="ada", packet=""),
+    e.UpdateDrafted(
+        update="known",
+        audience="all",
+        revision=1,
+        stage="early",
+        text="",
+        because="",
+        facts="",
+        automatic=False,
+    ),
+)
+ANSWERS: dict[type[Any], str] = {
+    e.PageDelivered: "page",
+    e.PageFailed: "page",
+    e.RoleAnswered: "request",
+    e.TeamAnswered: "team",
+    e.UpdateAssigned: "update",
+    e.UpdateReleased: "update",
+    e.UpdateEdited: "update",
+    e.UpdatePublished: "update",
+    e.UpdateFailed: "update",
+}
+NAMED = {e.PageQueued: "page", e.RoleRequested: "request", e.TeamEngaged: "team"}
+courses = st.lists(
+    st.tuples(
+        moments,
+        st.one_of(
+            *(events_of(kind, **{name: st.just("known")}) for kind, name in ANSWERS.items()),
+            *(
+                events_of(kind, **{name: st.sampled_from(["known", "new"])})
+                for kind, name in NAMED.items()
+            ),
+            *(events_of(kind) for kind in KINDS if kind not in {*ANSWERS, *NAMED}),
+        ),
+        st.sampled_from([e.DAEMON, "person:ada", "person:bo", ""]),
+    ),
+    max_size=8,
+)
+"""What may happen after `KNOWN`, when, and by whom."""

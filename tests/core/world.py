@@ -1,0 +1,365 @@
+"""Many nights: a service, its metrics, its store and its people, all of them moody."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from daemon.core import deeds, roles
+from daemon.core import events as e
+from daemon.core.approvals import Approvals
+from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.effects import (
+    Effect,
+    Listen,
+    Measure,
+    Publish,
+    ReadRecovery,
+    RunStep,
+    SendPage,
+    Settle,
+    WriteReview,
+)
+from daemon.core.fold import apply
+from daemon.core.incident import Incident
+from daemon.core.outcome import Outcome
+from daemon.core.plan import Outlook
+from daemon.core.ports import Freeze, Guard
+from daemon.core.problem import ProblemReason, ProblemVerdict, Reading
+from daemon.core.roster import Roster
+from daemon.core.rules import Rule
+from daemon.core.suspects import Suspicion
+from tests.core.build import (
+    ALERTS,
+    COUNTS,
+    HOUSE,
+    LIMITS,
+    MINUTE,
+    NOW,
+    STEPS,
+    TARGET,
+    ago,
+    approved,
+    blamed,
+    finished,
+    healthy,
+    impaired,
+    make_alert,
+    make_incident,
+    make_problem,
+    make_rule,
+    opening,
+    started,
+    unreadable,
+)
+
+FREEZE = Freeze(scope="global", reason="audit", by="bo", at=ago(5))
+UNCONFIRMED: list[tuple[ProblemVerdict, ProblemReason]] = [
+    ("not_confirmed", "loss_below_threshold"),
+    ("insufficient_traffic", "traffic_below_minimum"),
+    ("no_data", "prometheus_unreachable"),
+    ("query_error", "several_series"),
+]
+PATIENCE = 3 * MINUTE
+ABOUT_PEOPLE = ("daemon.core.events.calls", "daemon.core.events.crew", "daemon.core.events.updates")
+"""Where the events live that never touch the plan."""
+
+
+def degraded(at: datetime) -> Reading:
+    return impaired(at, 0.007).model_copy(update={"state": "degraded"})
+
+
+def resolved() -> e.AlertsReceived:
+    return e.AlertsReceived(alerts=(make_alert("resolved"),))
+
+
+class World:
+    """One night. `turn` decides once and lets the decision and other things happen."""
+
+    def __init__(self, seed: int, roster: Roster = HOUSE) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - a simulation
+        self.roster = roster
+        always = {**STEPS[0], "when": "always"}
+        plans = [STEPS, [always], [STEPS[0], always, STEPS[1]], [always, always, always], []]
+        problem = {**COUNTS, "sentiment": {"complaints": "sum(complaints)"}}
+        self.rule: Rule | None = make_rule(recover=self.chance.choice(plans), problem=problem)
+        self.approvals = approved(self.rule, *range(1, len(self.rule.recover) + 1))
+        if self.chance.random() < 0.1:
+            self.approvals = Approvals()
+        if self.chance.random() < 0.1:
+            self.rule = None
+        self.now = NOW
+        begin = opening("checkout" if self.rule else "")
+        self.incident = make_incident((NOW, begin), (NOW, ALERTS))
+        self.frozen = self.locked = False
+        self.people_come = self.chance.choice([0.0, 0.05, 0.2, 0.5])
+
+    def happen(self, *events: e.Event, by: str = e.DAEMON) -> None:
+        for event in events:
+            self.incident = apply(self.incident, self.now, event, by)
+        self.incident = replace(self.incident, seq=self.incident.seq + len(events))
+
+    def around(self) -> Surroundings:
+        views: dict[int, Outlook] = {}
+        if self.rule is not None and self.incident.phase == "deciding":
+            for step in range(1, len(self.rule.recover) + 1):
+                guard = Guard(
+                    freeze=FREEZE if self.frozen else None,
+                    locked_by="0301-1200" if self.locked else "",
+                    last_finished=self.chance.choice([None, None, self.now - 10 * MINUTE]),
+                    started_in_window=self.chance.choice([0, 0, 0, 3]),
+                )
+                unfit = self.chance.choice([""] * 9 + ["unsafe_label"])
+                views[step] = Outlook(TARGET, unfit, unfit, guard)
+        return Surroundings(self.roster, self.approvals, LIMITS, views, veterans=("eve",))
+
+    def reading(self) -> Reading:
+        make = self.chance.choice(
+            [healthy, healthy, impaired, impaired, impaired, degraded, unreadable]
+        )
+        return make(self.now)
+
+    def carry_out(self, effect: Effect) -> None:
+        works = self.chance.random() < 0.7
+        match effect:
+            case SendPage(page):
+                self.happen(self.send(page, works))
+            case Measure():
+                verdict, reason = self.chance.choice(
+                    [*UNCONFIRMED, *[("confirmed", "loss_exceeds_threshold")] * 4]
+                )
+                severity = self.chance.choice(["sev1", "sev2", "sev3"])
+                problem = make_problem(
+                    verdict,  # type: ignore[arg-type]
+                    reason,  # type: ignore[arg-type]
+                    at=self.now,
+                    severity=severity if verdict == "confirmed" else "",
+                )
+                blame = self.chance.choice(
+                    [blamed(), blamed(), Suspicion(verdict="ambiguous", text="x"), None]
+                )
+                self.happen(e.ProblemDefined(problem=problem, suspicion=blame))
+            case ReadRecovery(step):
+                self.happen(e.RecoveryMeasured(step=step, reading=self.reading()))
+            case RunStep(step):
+                self.run(step)
+            case WriteReview():
+                self.happen(e.ReviewWritten(path="x.md"))
+            case Publish(update, channel, version):
+                self.happen(self.publish(update, channel, version, works))
+            case Settle(person, method, alert, state):
+                told = {"person": person, "method": method, "alert": alert, "state": state}
+                if works:
+                    self.happen(e.PagerSettled(**told, proof="x"))  # type: ignore[arg-type]
+                else:
+                    last = self.chance.random() < 0.2
+                    self.happen(e.PagerUnsettled(**told, error="x", last=last))  # type: ignore[arg-type]
+            case Listen():
+                self.happen(e.SentimentHeard(source="metrics", text="complaints: 3", value=3.0))
+
+    def send(self, page: str, works: bool) -> e.Event:
+        method = self.chance.choice(["console", "pagerduty"])
+        if works:
+            return e.PageDelivered(page=page, method=method, proof="x")
+        last, temporary = self.chance.random() < 0.8, self.chance.random() < 0.5
+        return e.PageFailed(page=page, method=method, error="x", last=last, temporary=temporary)
+
+    def publish(self, update: str, channel: str, version: int, works: bool) -> e.Event:
+        if works:
+            return e.UpdatePublished(update=update, channel=channel, version=version, proof="x")
+        failures = self.incident.word.updates[update].delivery(channel).failures
+        return e.UpdateFailed(
+            update=update, channel=channel, version=version, error="x", last=failures >= 7
+        )
+
+    def run(self, step: int) -> None:
+        state = self.incident.step(step)
+        if state.status == "waiting":
+            self.happen(started(step))
+        elif state.intent is None and not self.incident.paused_by:
+            self.happen(e.StepPrepared(step=step, summary="x", intent={"from": "a", "to": "b"}))
+        elif state.intent is None:
+            self.happen(finished(step, "refused", "paused"))
+        else:
+            result = self.chance.choice(["done", "done", "failed", "unknown", "refused"])
+            outcome = Outcome.model_validate({"result": result, "reason": "so", "detail": "so"})
+            self.happen(e.StepFinished(step=step, outcome=outcome))
+
+    # ── people ───────────────────────────────────────────────────────────────────────────────
+
+    def people(self) -> None:
+        """Somebody does something, if it is possible."""
+        who, other = self.chance.sample(["ada", "bo", "cy", "dee", "fay"], 2)
+        groups = [self.on_the_plan, self.on_the_crew, self.on_the_crew, self.on_the_word]
+        deed = self.chance.choice(self.chance.choice(groups)(who, other))
+        try:
+            self.happen(*deed(), by=f"person:{who}")
+        except roles.NotPossible:
+            return
+
+    def on_the_plan(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
+        incident, step = self.incident, self.chance.randint(1, 3)
+        return [
+            lambda: deeds.acknowledge(incident, who, "cli"),
+            lambda: deeds.approve(incident, self.rule, step, who),
+            lambda: deeds.veto(incident, self.rule, step, who),
+            lambda: deeds.pause(incident, who, "wait"),
+            lambda: deeds.resume(incident, who),
+            lambda: deeds.resume(incident, who),
+            lambda: deeds.say(incident, "hm"),
+            lambda: deeds.no_plan(incident, who, other),
+            lambda: (resolved(),),
+            lambda: (ALERTS,),
+        ]
+
+    def on_the_crew(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
+        incident, now = self.incident, self.now
+        role: e.Role = self.chance.choice(list(roles.TITLES))
+        waiting = incident.crew.open_requests()
+        asked = self.chance.choice(waiting).event if waiting else None
+        accept = self.chance.random() < 0.5
+        said = self.chance.choice(["acknowledged", "acknowledged", "unacknowledged"])
+        report = deeds.Report(
+            source="pagerduty",
+            said=said,  # type: ignore[arg-type]
+            person=self.chance.choice([who, who, ""]),
+            who=who,
+            occurred_at=now - self.chance.choice([0, 1, 3, 20]) * MINUTE,
+            reference=str(self.chance.randint(1, 99)),
+        )
+        deeds_ = [
+            lambda: deeds.acknowledge(incident, who, "cli"),
+            lambda: deeds.unacknowledge(incident, who, "cli"),
+            lambda: deeds.heard(incident, report, now, 10 * MINUTE),
+            lambda: deeds.jump(incident, self.roster, self.chance.randint(1, 2), who, now),
+            lambda: deeds.engage(incident, self.roster, "mysql", who, "help", "link"),
+            lambda: roles.take(incident, role, who, now, PATIENCE),
+            lambda: roles.assign(incident, role, other, who, now, PATIENCE),
+            lambda: roles.step_down(incident, role, who),
+        ]
+        if asked is not None:
+            deeds_ += 3 * [
+                lambda: roles.answer(
+                    incident, asked.request, asked.asked, accept=accept, now=now, patience=PATIENCE
+                )
+            ]
+        return deeds_
+
+    def on_the_word(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
+        incident, now = self.incident, self.now
+        update = self.chance.choice([*incident.word.updates, "none"])
+        audience = self.chance.choice(list(self.roster.audiences))
+        return [
+            lambda: deeds.send(incident, update, who, None, None),
+            lambda: deeds.send(incident, update, who, None, "my words"),
+            lambda: deeds.edit(incident, update, who, f"words of {who}"),
+            lambda: deeds.draft_now(incident, self.roster, audience, "", now),
+            lambda: deeds.snooze(incident, self.roster, audience, who, 9 * MINUTE, other, now),
+            lambda: deeds.sentiment(incident, who, "they complain"),
+        ]
+
+    # ── the night ────────────────────────────────────────────────────────────────────────────
+
+    def turn(self) -> Decision:
+        """Decide once, check what was decided, and let it and other things happen."""
+        surroundings = self.around()
+        decision = decide(self.incident, self.rule, surroundings, self.now)
+        assert decision == decide(self.incident, self.rule, surroundings, self.now)
+        sound(self.incident, self.rule, surroundings, self.now, decision)
+        if decision.record:
+            self.happen(*decision.record)
+            return decision
+        for effect in decision.effects:
+            self.carry_out(effect)
+        if self.chance.random() < self.people_come:
+            self.people()
+        self.frozen ^= self.chance.random() < 0.05
+        self.locked ^= self.chance.random() < 0.05
+        if decision.wake_at is not None and self.chance.random() < 0.5:
+            self.now = max(self.now, decision.wake_at)
+        self.now += timedelta(seconds=self.chance.choice([0, 1, 5, 20, 60]))
+        return decision
+
+
+def sound(
+    incident: Incident, rule: Rule | None, seen: Surroundings, now: datetime, decision: Decision
+) -> None:
+    """What holds of every decision."""
+    if decision.record and decision.effects:
+        # Only what concerns people goes on side by side with something else.
+        for event in decision.record:
+            assert type(event).__module__ in ABOUT_PEOPLE or isinstance(event, e.DeadlineMissed)
+    assert len(set(decision.effects)) == len(decision.effects)
+    if incident.closed is not None:
+        _sound_when_over(incident, decision)
+        return
+    if decision == Decision():
+        # It waits for people by design: without a rule nothing can be measured.
+        assert rule is None
+        assert incident.commander
+        assert not incident.all_resolved
+    if not decision.record and not decision.effects and decision.wake_at is not None:
+        assert decision.wake_at > now
+    assert all(not isinstance(event, e.StepStarted) for event in decision.record)
+    for event in decision.record:
+        if isinstance(event, e.Recovered) and event.step:
+            assert incident.step(event.step).acted
+        if isinstance(event, e.PageQueued):
+            assert event.page not in incident.pages
+            if event.reason == "escalation":
+                assert not incident.commander
+    for effect in decision.effects:
+        if isinstance(effect, Measure):
+            assert incident.confirmed is None
+        if isinstance(effect, RunStep) and incident.step(effect.step).status != "running":
+            assert rule is not None
+            _sound_start(incident, rule, seen, now, effect)
+
+
+def _sound_when_over(incident: Incident, decision: Decision) -> None:
+    """After the end there is the review, a last word to those who were told, and quiet."""
+    for event in decision.record:
+        assert isinstance(event, e.UpdateDrafted | e.UpdateReleased)
+    if not decision.record:
+        reviews = [effect for effect in decision.effects if isinstance(effect, WriteReview)]
+        assert bool(reviews) == (not incident.review)
+    for effect in decision.effects:
+        assert isinstance(effect, WriteReview | Publish | Settle)
+        assert not isinstance(effect, Settle) or effect.state == "resolved"
+
+
+def _sound_start(
+    incident: Incident, rule: Rule, seen: Surroundings, now: datetime, effect: RunStep
+) -> None:
+    """A step starts only on a fresh, confirmed problem, with its approval, inside its limits."""
+    step = incident.step(effect.step)
+    assert step.status == "waiting"
+    assert effect.authority
+    assert not incident.paused_by
+    assert incident.confirmed is not None
+    assert incident.recovered_at is None
+    assert incident.running is None
+    assert incident.verifying is None
+    assert incident.diagnosis is None
+    guard = seen.outlook[effect.step].guard
+    assert guard.freeze is None
+    assert not guard.locked_by
+    assert not seen.outlook[effect.step].unfit
+    assert incident.evidence is not None
+    assert incident.evidence[1] == "impaired"
+    assert now - incident.evidence[0] <= 2 * MINUTE
+    if step.approved_by:
+        assert effect.lifted
+        return
+    assert not effect.lifted
+    assert rule.step(effect.step).approval == "automatic"
+    assert seen.approvals.standing(rule, effect.step, now)[0] == "valid"
+    assert incident.relapses == 0
+    assert incident.last_verdict not in {"partial", "inconclusive"}
+    assert guard.started_in_window < LIMITS.budget
+    assert guard.last_finished is None or now - guard.last_finished >= LIMITS.cooldown
+    if rule.step(effect.step).when == "suspect_change":
+        assert incident.suspicion is not None
+        assert incident.suspicion.verdict == "suspect"

@@ -1,0 +1,54 @@
+"""What the doubles share: an aiohttp application on a free port of loopback, and its moods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from aiohttp import web
+
+
+class Double:
+    """A stand-in for somebody's server. `mood`: a status that it answers to everything, or
+    `hang`; empty when it works."""
+
+    def __init__(self) -> None:
+        self.mood: int | str = ""
+        self.url = ""
+        self.asked: list[dict[str, Any]] = []
+
+    def routes(self) -> list[web.RouteDef]:
+        """What it serves."""
+        raise NotImplementedError
+
+    def application(self) -> web.Application:
+        """As an application of its own."""
+        app = web.Application(middlewares=[self._moody], client_max_size=2**20)
+        app.add_routes(self.routes())
+        return app
+
+    @web.middleware
+    async def _moody(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.asked.append({"path": request.path_qs, "headers": dict(request.headers)})
+        self.asked[-1]["body"] = await request.read()
+        if self.mood == "hang":
+            await asyncio.sleep(3600)
+        if self.mood:
+            return web.Response(status=int(self.mood), text="in a mood")
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator[Self]:
+        """Serve on loopback; `url` says where."""
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            host, found = runner.addresses[0][:2]
+            self.url = f"http://{host}:{found}"
+            yield self
+        finally:
+            await runner.cleanup()
