@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,6 +73,7 @@ class Calendars:
         self._clock = clock
         self._alarm = alarm
         self._alarmed: dict[str, datetime] = {}
+        self._calm: dict[str, datetime] = {}
 
     async def run(self, roster: Callable[[], Roster], changed: Callable[[], None]) -> None:
         """Renew everything every five minutes, until cancelled. `changed` hears of new shifts."""
@@ -101,9 +101,13 @@ class Calendars:
 
     async def renew(self, roster: Roster, around: datetime | None = None) -> None:
         """Read all calendars, for the time around now or another moment."""
-        for name in self.shifts.keys() - roster.schedules.keys():
-            del self.shifts[name]
-        for name, schedule in _with_calendar(roster):
+        wanted = dict(_with_calendar(roster))
+        for gone in self.shifts, self.troubles:
+            for name in gone.keys() - wanted.keys():
+                del gone[name]
+        for name in sorted(self._alarmed.keys() - wanted.keys()):
+            await self._take_back(name, f"the roster has no on-call calendar of {name} any more")
+        for name, schedule in wanted.items():
             await self._renew(name, schedule, roster, around or self._clock())
 
     async def _renew(self, name: str, schedule: Schedule, roster: Roster, around: datetime) -> None:
@@ -133,8 +137,10 @@ class Calendars:
         copy = self._feeds.kept(name) if source is not None and source.url else None
         if source is None or copy is None:
             return self._alarmed.get(name, now)
-        with suppress(ValueError):
+        try:
             await asyncio.to_thread(self._expand, name, schedule, copy.text, roster, around)
+        except ValueError:
+            return self._alarmed.get(name, now)
         stale_at = copy.fetched_at + source.stale_after
         return stale_at if stale_at <= now else None
 
@@ -165,20 +171,36 @@ class Calendars:
         self.shifts[name] = calendar.shifts
 
     async def _tell(self, name: str, stale_since: datetime | None) -> None:
-        """Raise the alarm once, and take it back when the calendar is fresh again."""
-        began = self._alarmed.get(name)
+        """Raise the alarm once, and take it back when the calendar is fresh again.
+
+        An alarm that an earlier process raised is not known here, so what is fresh at first is
+        said to be over too; that is no news to anybody unless there is an incident.
+        """
+        began, now = self._alarmed.get(name), self._clock()
         if stale_since is not None and began is None:
-            self._alarmed[name] = stale_since
-            age = format_duration(
-                timedelta(seconds=round((self._clock() - stale_since).total_seconds()))
-            )
+            # Not before the last alarm was over: it would be taken for that one, come late.
+            since = max(stale_since, self._calm.get(name, stale_since))
+            age = format_duration(timedelta(seconds=round((now - stale_since).total_seconds())))
             text = f"the on-call calendar of {name} is out of date for {age}: who is on call may "
             text += f"be wrong ({self.troubles.get(name, '')})"
-            await self._alarm(_stale(name, text, stale_since, None))
-        elif stale_since is None and began is not None:
-            del self._alarmed[name]
-            text = f"the on-call calendar of {name} is up to date again"
-            await self._alarm(_stale(name, text, began, self._clock()))
+            if await self._stored(_stale(name, text, since, None)):
+                self._alarmed[name] = since
+        elif stale_since is None and (began is not None or name not in self._calm):
+            await self._take_back(name, f"the on-call calendar of {name} is up to date again")
+
+    async def _take_back(self, name: str, text: str) -> None:
+        now = self._clock()
+        if await self._stored(_stale(name, text, self._alarmed.get(name, now), now)):
+            self._alarmed.pop(name, None)
+            self._calm[name] = now
+
+    async def _stored(self, alarm: bytes) -> bool:
+        try:
+            await self._alarm(alarm)
+        except Temporary as error:
+            log.error("an alarm about a calendar is not stored; trying again", error=str(error))
+            return False
+        return True
 
 
 def aliases(roster: Roster) -> Mapping[str, str]:

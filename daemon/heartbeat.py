@@ -25,9 +25,10 @@ async def beat(
 
     What is silent is noticed at the other end: that is the point of it.
     """
+    began = book.clock()
     while True:
         try:
-            why_not = await trouble(book, auditor)
+            why_not = await trouble(book, auditor, began)
             if why_not:
                 log.error("no heartbeat is sent", why=why_not)
             else:
@@ -39,13 +40,14 @@ async def beat(
         await asyncio.sleep(every.total_seconds())
 
 
-async def trouble(book: Casebook, auditor: Auditor) -> str:
-    """Why this daemon must not be believed to be well; empty if it may."""
+async def trouble(book: Casebook, auditor: Auditor, began: datetime | None = None) -> str:
+    """Why this daemon must not be believed to be well; empty if it may. `began`: since when the
+    auditor should have looked."""
     try:
         await book.journal.open_heads()
     except (Temporary, Permanent) as error:
         return str(error)
-    looked_at: datetime | None = auditor.looked_at
+    looked_at = auditor.looked_at or began
     if looked_at is not None and book.clock() - looked_at > 4 * EVERY:
         return "the auditor has not looked at the incidents for a while"
     if auditor.troubled:

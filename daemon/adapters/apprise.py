@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from apprise import Apprise, NotifyType
+from apprise import Apprise, NotifyFormat, NotifyType
 
 from daemon.core.outcome import Permanent, Temporary
 
@@ -24,7 +24,13 @@ class AppriseSender:
         """Deliver; `failure` says that something is broken. apprise tells no reason when it
         fails, so each failure is Temporary."""
         kind = NotifyType.FAILURE if failure else NotifyType.INFO
-        notify = self._apprise.notify
-        if not await asyncio.to_thread(notify, body=body, title=title, notify_type=kind):
+        sent = await asyncio.to_thread(
+            self._apprise.notify,
+            body=body,
+            title=title,
+            notify_type=kind,
+            body_format=NotifyFormat.TEXT,  # so that labels make no markup where it is HTML
+        )
+        if not sent:
             raise Temporary("apprise could not deliver it")
         return "accepted by apprise"

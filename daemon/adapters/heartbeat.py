@@ -21,7 +21,7 @@ class Heartbeat:
             async with self._session.get(self._url, timeout=self._timeout) as answer:
                 if not 200 <= answer.status < 300:
                     raise Temporary(f"the heartbeat's receiver answered {answer.status}")
-        except (aiohttp.InvalidURL, ValueError):
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):
             raise Permanent("the heartbeat's address is not a URL") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Temporary(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import smtplib
 import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
+from daemon.adapters.http import WORDS, shortened
 from daemon.core.outcome import Permanent, Temporary
+from daemon.core.units import printable
 
 SUBJECT = 200
+
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+")
+
+Refusals = dict[str, tuple[int, bytes]]
+"""Address → code and words of the server."""
 
 
 class PostOffice:
@@ -39,41 +48,72 @@ class PostOffice:
         self._timeout = timeout
 
     async def send(self, to: Sequence[str], subject: str, text: str, incident: str) -> str:
-        """One mail; several addressees do not see each other. Raises Temporary or Permanent,
-        which name the server and nothing secret."""
+        """One mail; several addressees do not see each other. Returns the proof, which names
+        the addresses that the server refused if it took the mail for others.
+
+        Temporary: 4xx, the network, no answer in time. Permanent: 5xx, what the server cannot
+        do. Both name the server and nothing secret.
+        """
+        try:
+            message = self._message(to, subject, text, incident)
+            async with asyncio.timeout(self._timeout):
+                refused = await asyncio.to_thread(self._deliver, message, list(to))
+        except smtplib.SMTPRecipientsRefused as error:
+            raise self._nobody(error.recipients) from None
+        except smtplib.SMTPAuthenticationError as error:
+            # Its words are not repeated: a server may answer with what it was sent.
+            raise self._failure(error.smtp_code, "it does not take the login") from None
+        except smtplib.SMTPResponseException as error:
+            raise self._failure(error.smtp_code, _said(error.smtp_error)) from None
+        except smtplib.SMTPServerDisconnected:
+            raise Temporary(f"the mail server {self._host} hung up") from None
+        except smtplib.SMTPException:  # it knows no STARTTLS, no login, or none of ours
+            raise Permanent(
+                f"the mail server {self._host} cannot do what is asked of it; "
+                "see smtp.security and smtp.username"
+            ) from None
+        except OSError as error:
+            why = type(error).__name__
+            raise Temporary(f"the mail server {self._host} cannot be reached ({why})") from None
+        except ValueError:
+            raise Permanent(
+                f"the mail cannot be written to {self._host}: an address or the login in it "
+                "has characters that do not belong there"
+            ) from None
+        return f"taken by {self._host}" + (_besides(refused, len(to)) if refused else "")
+
+    def _message(self, to: Sequence[str], subject: str, text: str, incident: str) -> EmailMessage:
+        domain = self._sender.rpartition("@")[2]
+        thread = f"<{_NOT_IN_ID.sub('-', incident)}@{domain}>"
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = to[0] if len(to) == 1 else self._sender
-        message["Subject"] = " ".join(subject.split())[:SUBJECT]
+        # No control character is left, a line break least of all: it would begin a new header.
+        message["Subject"] = shortened(" ".join(printable(subject).split()), SUBJECT)
         message["Date"] = formatdate(localtime=False)
-        domain = self._sender.rpartition("@")[2]
         message["Message-ID"] = make_msgid(domain=domain)
-        message["References"] = f"<{incident}@{domain}>"
-        message["In-Reply-To"] = f"<{incident}@{domain}>"
+        message["References"] = thread
+        message["In-Reply-To"] = thread
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(text)
-        try:
-            refused = await asyncio.to_thread(self._deliver, message, list(to))
-        except smtplib.SMTPRecipientsRefused as error:
-            code, _ = next(iter(error.recipients.values()))
-            raise self._failure(code) from None
-        except smtplib.SMTPResponseException as error:
-            raise self._failure(error.smtp_code) from None
-        except (smtplib.SMTPException, OSError) as error:
-            why = type(error).__name__
-            raise Temporary(f"the mail server {self._host} cannot be reached ({why})") from None
-        if refused:
-            raise Permanent(f"the mail server {self._host} refused {len(refused)} addresses")
-        return f"taken by {self._host}"
+        # Any server takes this encoding, and a line of any length.
+        sendable = text.encode("utf-8", "replace").decode()
+        message.set_content(sendable, cte="quoted-printable")
+        return message
 
-    def _deliver(self, message: EmailMessage, to: list[str]) -> dict[str, tuple[int, bytes]]:
-        connect = self._secure if self._tls else self._plain
-        with connect() as server:
+    def _deliver(self, message: EmailMessage, to: list[str]) -> Refusals:
+        server = self._secure() if self._tls else self._plain()
+        try:
             if self._starttls:
                 server.starttls(context=ssl.create_default_context())
             if self._username is not None:
                 server.login(self._username, self._password or "")
-            return server.send_message(message, self._sender, to)
+            refused = server.send_message(message, self._sender, to)
+            # It has the mail. How it says good-bye changes nothing about that.
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+            return refused
+        finally:
+            server.close()
 
     def _plain(self) -> smtplib.SMTP:
         return smtplib.SMTP(self._host, self._port, timeout=self._timeout)
@@ -82,6 +122,21 @@ class PostOffice:
         context = ssl.create_default_context()
         return smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
 
-    def _failure(self, code: int) -> Temporary | Permanent:
-        text = f"the mail server {self._host} answered {code}"
-        return Temporary(text) if 400 <= code < 500 else Permanent(text)
+    def _nobody(self, refusals: Refusals) -> Temporary | Permanent:
+        """Every address was refused; if one may be taken later, the mail is worth another try."""
+        code, words = min(refusals.values())
+        return self._failure(code, _said(words))
+
+    def _failure(self, code: int, words: str) -> Temporary | Permanent:
+        text = f"the mail server {self._host} answered {code}" + (f": {words}" if words else "")
+        return Permanent(text) if code >= 500 else Temporary(text)
+
+
+def _said(words: bytes | str) -> str:
+    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+    return shortened(" ".join(printable(text).split()), WORDS)
+
+
+def _besides(refused: Refusals, addressed: int) -> str:
+    listed = ", ".join(f"{address} ({code})" for address, (code, _) in refused.items())
+    return f" for {addressed - len(refused)} of {addressed}; refused: {shortened(listed, WORDS)}"

@@ -8,15 +8,20 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import aiohttp
+import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from yarl import URL
 
 from daemon.adapters.http import shortened
 from daemon.core.outcome import Permanent, Temporary
 
+log = structlog.get_logger()
+
 TEXT = 3000
 """Characters of a block; Slack refuses more."""
-TITLE = 300
+TITLE = 600
+"""Characters of a bold line."""
 PASSING = {
     "ratelimited",
     "rate_limited",
@@ -54,6 +59,36 @@ def slack_client(
     return client
 
 
+class Whisperer:
+    """Tells whoever tapped a button what came of it, at the address that Slack gave for that.
+
+    It goes to Slack's own hosts, or to that of `url` (the API), and nowhere else. A failure is
+    only logged: the deed is done. `timeout` in seconds; Slack waits three for the answer.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float = 1.5) -> None:
+        self._session = session
+        self._own = URL(url).host
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def whisper(self, address: str, text: str) -> None:
+        """Never raises."""
+        try:
+            url = URL(address)
+            host = url.host or ""
+            theirs = url.scheme == "https" and f".{host}".endswith(".slack.com")
+            if not (theirs or host == self._own) or not host:
+                return
+            said = {"response_type": "ephemeral", "replace_original": False, "text": text}
+            async with self._session.post(
+                url, json=said, timeout=self._timeout, allow_redirects=False
+            ) as answer:
+                if answer.status >= 300:
+                    log.warning("Slack did not take the answer to a tap", status=answer.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.warning("Slack did not take the answer to a tap", error=type(error).__name__)
+
+
 def escaped(text: str) -> str:
     """Text by others, so that it makes no link and calls nobody."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -69,7 +104,7 @@ def fitted(text: str, most: int) -> str:
 
 def bold(line: str) -> str:
     """One line in bold type; a longer one than anybody reads is cut."""
-    return f"*{fitted(' '.join(line.split()), TITLE)}*"
+    return f"*{fitted(' '.join(line.split()), TITLE)}*" if line.strip() else ""
 
 
 def section(head: str, text: str) -> dict[str, Any]:

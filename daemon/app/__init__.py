@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,27 +18,32 @@ import structlog
 from aiohttp import web
 
 from daemon.adapters.alertmanager import Alertmanager
-from daemon.adapters.feeds import Feeds
 from daemon.adapters.heartbeat import Heartbeat
-from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import Store, open_store
 from daemon.app.logs import configure_logging
+from daemon.app.parts import (
+    WATCHES,
+    actions_for,
+    calendars_for,
+    now,
+    oncall,
+    prometheus_for,
+    ruleset_for,
+    store_path,
+)
 from daemon.app.reach import Reach
 from daemon.auditor import Auditor
-from daemon.calendars import Calendars
 from daemon.casebook import Casebook
 from daemon.communicate import DEADLINE_SECONDS
 from daemon.conduct import Conductor, Means, Standing
 from daemon.core.document import Mistakes
-from daemon.core.oncall import oncall_view
 from daemon.core.outcome import Permanent
-from daemon.core.ports import Action, Limits, Watch
+from daemon.core.ports import Limits, Watch
 from daemon.core.rules import RuleBook
-from daemon.core.units import Frozen
 from daemon.heartbeat import beat
 from daemon.intake import Intake
 from daemon.learn import Reviews, Veterans
-from daemon.ruleset import Ruleset, read_ruleset
 from daemon.settings import Settings, secret
 from daemon.telemetry import Telemetry
 from daemon.watch import Watcher
@@ -48,37 +51,11 @@ from daemon.web.api import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
-from recovery_actions import catalogue
-from recovery_actions.releases import DirectoryText, ReleaseWatch
+from recovery_actions.releases import ReleaseWatch
+
+__all__ = ["WATCHES", "actions_for", "now", "oncall", "ruleset_for", "serve", "store_path"]
 
 log = structlog.get_logger()
-
-
-class ReleasesWatchKind:
-    """`changes: {releases: {directory: …}}`."""
-
-    class Params(Frozen):
-        """The folder with `releases/` and `current`."""
-
-        directory: DirectoryText
-
-
-WATCHES: Mapping[str, Any] = {"releases": ReleasesWatchKind}
-
-
-def now() -> datetime:
-    """The clock; nobody else has one."""
-    return datetime.now(UTC)
-
-
-def actions_for(settings: Settings) -> dict[str, Action]:
-    """The catalogue of actions under these settings."""
-    return catalogue(settings.commands.allow, settings.base)
-
-
-def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
-    """The rule folder that the settings name, read and checked."""
-    return read_ruleset([settings.rules_dir], actions, WATCHES)
 
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -122,7 +99,7 @@ class App:
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._standing, self._doorkeeper, self._hooks = self._load()
-        self._prometheus = _prometheus(settings, environ)
+        self._prometheus = prometheus_for(settings, environ)
         self._veterans = Veterans(self._book)
         self._telemetry = Telemetry(self._book, lambda: self._standing.roster)
         self._watcher = Watcher(
@@ -198,6 +175,7 @@ class App:
             links=self._links,
             metrics=self._telemetry.text,
             veterans=self._veterans.of,
+            whisper=Whisperer(self._session, self._settings.slack.url).whisper,
         )
         application = web_application(house, self._settings.inbox.max_body_bytes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
@@ -288,33 +266,6 @@ class App:
         return None if reference is None else self._secret(reference)
 
 
-def calendars_for(
-    settings: Settings,
-    environ: Mapping[str, str],
-    session: aiohttp.ClientSession,
-    alarm: Callable[[bytes], Awaitable[None]],
-) -> Calendars:
-    """The on-call calendars that the roster names; copies of feeds are kept beside the store."""
-    return Calendars(
-        feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
-        folder=settings.rules_dir,
-        secret=lambda reference: secret(reference, environ, settings.base),
-        clock=now,
-        alarm=alarm,
-    )
-
-
-def _prometheus(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
-    chosen = settings.prometheus
-    token = secret(chosen.bearer_token, environ, settings.base) if chosen.bearer_token else None
-    return Prometheus(chosen.url, chosen.timeout.total_seconds(), chosen.concurrency, token)
-
-
-def store_path(settings: Settings) -> Path:
-    """Where the store is."""
-    return settings.base / settings.store
-
-
 def _calm_garbage_collector() -> None:
     """Collect cycles seldom. Deliveries are many small objects without cycles; by default they
     make the collector walk everything over and over, at the cost of most of the intake's speed.
@@ -322,21 +273,3 @@ def _calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-async def oncall(
-    settings: Settings, environ: Mapping[str, str], at: datetime
-) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """Who is called at that moment, without a daemon; and the calendars that had trouble.
-
-    Raises Mistakes, or Permanent if a secret is not there.
-    """
-
-    async def nobody_to_tell(_: bytes) -> None:
-        return None
-
-    _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
-    async with aiohttp.ClientSession() as session:
-        calendars = calendars_for(settings, environ, session, nobody_to_tell)
-        await calendars.renew(roster, at)
-    return oncall_view(roster.knowing(calendars.shifts), at), calendars.troubles

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
+import structlog
 from rich.table import Table
 
 from daemon import app
@@ -22,14 +22,17 @@ from daemon.cli.common import (
     config_option,
     has_settings,
     json_option,
+    part_of,
     remote_options,
     settings_from,
 )
+from daemon.cli.terminal import escape, terminal
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
 from daemon.settings import environment
 
 SHOWN_GAPS = 5
+FAR = timedelta(days=3660)
 
 
 class Moment(click.ParamType[datetime]):
@@ -45,7 +48,10 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is no time; write it like '2026-12-24 18:00' or …+01:00")
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if abs(moment - datetime.now(UTC)) > FAR:
+            self.fail(f"{value!r} lies more than ten years from now")
+        return moment.astimezone(UTC)
 
 
 @click.command()
@@ -76,6 +82,7 @@ def oncall(
     if remote:
         query = f"?at={quote(at.isoformat())}" if at else ""
         view = call("GET", url, token_file, f"/api/v1/oncall{query}")
+        part_of(view, "teams", url)
     else:
         view = _local(config, at or datetime.now(UTC))
     if team is not None:
@@ -91,6 +98,8 @@ def oncall(
 
 
 def _local(config: Path | None, at: datetime) -> Any:
+    # Standard output is for the answer, which may be JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         view, troubles = asyncio.run(app.oncall(settings_from(config), environment(), at))
     except Mistakes as error:
@@ -103,30 +112,36 @@ def _local(config: Path | None, at: datetime) -> Any:
 
 
 def _print(view: Any) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"At {_shown(view['at'], 'UTC')}")
+    console = terminal()
+
+    def line(text: str) -> None:
+        console.print(escape(text), soft_wrap=True)
+
+    line(f"At {_shown(view['at'], 'UTC')}")
     for team, found in view["teams"].items():
-        table = Table("tier", "called", "then the next after", title=team, title_justify="left")
+        table = Table("tier", "called", "then the next after", title_justify="left")
+        table.title = escape(team)
         for tier in found["tiers"]:
             people = ", ".join(tier["people"]) or "nobody is on call: skipped at once"
-            table.add_row(str(tier["tier"]), people, tier["wait"])
+            table.add_row(str(tier["tier"]), escape(people), tier["wait"])
         console.print(table)
         for gap in found["uncovered"][:SHOWN_GAPS]:
-            console.print(f"NOBODY for {team} {_range(gap, 'UTC')}: everybody would be called")
+            line(f"NOBODY for {team} {_range(gap, 'UTC')}: the last resort would be called")
     if not view["schedules"]:
         return
     table = Table("schedule", "now", "until", "next", title="schedules", title_justify="left")
     for report in view["schedules"]:
         until = _shown(report["until"], report["zone"]) if report["until"] else "–"
         now, after = ", ".join(report["now"]), ", ".join(report["next"])
-        table.add_row(report["schedule"], now or "nobody", until, after or "nobody")
+        cells = (report["schedule"], now or "nobody", until, after or "nobody")
+        table.add_row(*map(escape, cells))
     console.print(table)
     for report in view["schedules"]:
         for gap in report["gaps"][:SHOWN_GAPS]:
-            console.print(f"gap in {report['schedule']} {_range(gap, report['zone'])}")
+            line(f"gap in {report['schedule']} {_range(gap, report['zone'])}")
         more = len(report["gaps"]) - SHOWN_GAPS
         if more > 0:
-            console.print(f"… and {more} more gaps in {report['schedule']}; --json lists them")
+            line(f"… and {more} more gaps in {report['schedule']}; --json lists them")
 
 
 def _range(gap: dict[str, str], zone: str) -> str:

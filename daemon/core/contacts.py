@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from daemon.core.units import Frozen
 
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
+_ADDRESS = re.compile(r"[^@\s:/<>,;]+@[^@\s:/<>,;]+")
+_CHAT_ID = re.compile(r"[A-Z0-9]{6,}")
 
 
 def _reference(value: object) -> str:
@@ -25,9 +27,33 @@ Reference = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^({_REFERENCE.pattern})$"}),
 ]
 """Where a secret is: `env:NAME` or `file:PATH`."""
-Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+
+
+def _address(value: object) -> str:
+    # Not repeated either: it may be a URL with a password in it.
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value) or len(value) > 254:
+        raise ValueError("write one mail address and nothing else, like ada@example.org")
+    return value
+
+
+def _chat_id(value: object) -> str:
+    # Nor this: it may be a token, or a webhook's URL.
+    if not isinstance(value, str) or not _CHAT_ID.fullmatch(value):
+        raise ValueError("write the id that Slack shows, like U0123ABCD or C0123ABCD, not a name")
+    return value
+
+
+Address = Annotated[
+    str,
+    BeforeValidator(_address),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ADDRESS.pattern}$", "maxLength": 254}),
+]
 """A mail address."""
-ChatId = Annotated[str, Field(pattern=r"^[A-Z0-9]{6,}$")]
+ChatId = Annotated[
+    str,
+    BeforeValidator(_chat_id),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CHAT_ID.pattern}$"}),
+]
 """What Slack calls a user or a channel by: U0123ABCD, C0123ABCD."""
 
 

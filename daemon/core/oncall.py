@@ -74,7 +74,7 @@ def uncovered(roster: Roster, team: str, at: datetime, ahead: timedelta = AHEAD)
     spans = [
         shift
         for name in names
-        for shift in shifts(roster.schedules[name], at, end, roster.calendar(name))
+        for shift in shifts(roster.schedules[name], at, end, _held(roster, name))
     ]
     found: list[Shift] = []
     cuts = sorted({moment for shift in spans for moment in (shift.start, shift.end)})
@@ -90,7 +90,7 @@ def uncovered(roster: Roster, team: str, at: datetime, ahead: timedelta = AHEAD)
 
 def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
     """Who would be called at that moment, and where nobody would be, as plain JSON."""
-    calendars = {name: roster.calendar(name) for name in roster.schedules}
+    calendars = {name: _held(roster, name) for name in roster.schedules}
     return {
         "at": at.isoformat(),
         "teams": {
@@ -119,6 +119,14 @@ def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
             for report in coverage(roster.schedules, calendars, at)
         ],
     }
+
+
+def _held(roster: Roster, schedule: str) -> list[Shift]:
+    """What the schedule's calendar holds, of people whom the roster still has."""
+    return [
+        replace(shift, people=tuple(name for name in shift.people if name in roster.people))
+        for shift in roster.calendar(schedule)
+    ]
 
 
 def _span(gap: Shift) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core import events as e
+from daemon.core.crew import Request
 from daemon.core.escalation import facts, summons
 from daemon.core.incident import Incident
 from daemon.core.roles import TITLES, lapse, leave, request, separation
@@ -68,9 +69,8 @@ def suggestions(
             found.setdefault(person, why)
     free = [p for p in found if not separation(incident, role, p)]
     if role == "communicator":
-        free = [p for p in free if p != incident.commander]
         # Somebody with no other role has the head for it.
-        free.sort(key=lambda person: bool(incident.crew.roles_of(person)))
+        free = [p for p in free if not incident.crew.roles_of(p)]
     free.sort(key=lambda person: out_of_reach(incident, person))
     return [Suggestion(person, found[person]) for person in free]
 
@@ -118,9 +118,17 @@ def _candidates(
 def _lapsed(incident: Incident, now: datetime) -> Staffing:
     open_ = incident.crew.open_requests()
     for asked in open_:
-        if now >= asked.event.until:
+        if now >= asked.event.until or _moot(incident, asked):
             return Staffing(lapse(incident, asked))
     return Staffing(again_at=min((r.event.until for r in open_), default=None))
+
+
+def _moot(incident: Incident, asked: Request) -> bool:
+    """Whether what the daemon asked for has come about: nobody is woken for it any more."""
+    role, holder = asked.event.role, incident.crew.holder(asked.event.role)
+    if asked.event.by or not holder:
+        return False
+    return role != "commander" or holder == asked.event.taker
 
 
 def _silence(incident: Incident, roster: Roster, now: datetime) -> Staffing:

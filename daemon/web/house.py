@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,7 +29,8 @@ M = TypeVar("M", bound=BaseModel)
 class House:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
-    `metrics` is the text that Prometheus scrapes. `veterans`: who has executed a rule's plan.
+    `metrics` is the text that Prometheus scrapes. `veterans`: who has
+    executed a rule's plan. `whisper` tells (address, text) to whoever tapped in Slack.
     """
 
     intake: Intake
@@ -42,6 +43,7 @@ class House:
     links: SignedLinks
     metrics: Callable[[], bytes]
     veterans: Callable[[str], Sequence[str]]
+    whisper: Callable[[str, str], Awaitable[None]]
 
     def person(self, request: web.Request) -> str:
         """Who asks. Raises Problem 401."""

@@ -59,16 +59,19 @@ class Inbound:
         tap = reports.slack(_payload(sent), self._house.roster())
         if tap is None:
             return web.json_response({})
+        text = await self._tapped(tap)
+        # Slack shows nothing of what answers a tap; it wants to be told at an address of its own.
+        await self._house.whisper(tap.answer_url, text)
+        return web.json_response({"text": text})
+
+    async def _tapped(self, tap: reports.Tap) -> str:
+        """A tap happens now, so it is the deed itself and no report of one. What came of it."""
         if not tap.person:
             user = tap.user or "this user"
-            return _whisper(
+            return (
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {tap.incident}"
             )
-        return await self._tapped(tap)
-
-    async def _tapped(self, tap: reports.Tap) -> web.Response:
-        """A tap happens now, so it is the deed itself and no report of one."""
         try:
             after = await self._house.book.record(
                 tap.incident,
@@ -76,10 +79,10 @@ class Inbound:
                 by=f"{PERSON}{tap.person}",
             )
         except (NotPossible, UnknownIncident) as error:
-            return _whisper(f"Not possible: {error}")
+            return f"Not possible: {error}"
         if after.commander == tap.person:
-            return _whisper(f"You respond to {after.id}, and you command it.")
-        return _whisper(f"You respond to {after.id}; the Commander is {after.commander}.")
+            return f"You respond to {after.id}, and you command it."
+        return f"You respond to {after.id}; the Commander is {after.commander}."
 
     async def _take(self, told: reports.Told | None) -> web.Response:
         if told is None:
@@ -114,10 +117,3 @@ def _payload(sent: bytes) -> str:
 
 def _noted(text: str) -> web.Response:
     return web.json_response({"noted": text}, status=202)
-
-
-def _whisper(text: str) -> web.Response:
-    """For the eyes of whoever tapped."""
-    return web.json_response(
-        {"response_type": "ephemeral", "replace_original": False, "text": text}
-    )

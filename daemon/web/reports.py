@@ -195,11 +195,15 @@ ACKNOWLEDGE = "acknowledge"
 
 @dataclass(frozen=True)
 class Tap:
-    """Somebody tapped a button of ours. `person` is empty for a stranger (`user`)."""
+    """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
+
+    `answer_url`: where Slack takes what only they will see.
+    """
 
     incident: str
     person: str
     user: str
+    answer_url: str = ""
 
 
 class _SlackUser(_Wire):
@@ -214,6 +218,7 @@ class _SlackAction(_Wire):
 class _SlackInteraction(_Wire):
     type: Text
     user: _SlackUser = _SlackUser()
+    response_url: Text = ""
     actions: tuple[_SlackAction, ...] = ()
 
 
@@ -223,7 +228,8 @@ def slack(payload: str, roster: Roster) -> Tap | None:
     taps = [action for action in given.actions if action.action_id == ACKNOWLEDGE]
     if given.type != "block_actions" or not taps:
         return None
-    return Tap(taps[0].value, _known(roster, "slack", given.user.id), given.user.id)
+    person = _known(roster, "slack", given.user.id)
+    return Tap(taps[0].value, person, given.user.id, given.response_url)
 
 
 # ── who that is ──────────────────────────────────────────────────────────────────────────────

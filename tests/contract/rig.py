@@ -76,6 +76,7 @@ class Rig:
         self.intake = Intake(self.inbox, self.book, lambda: self.rules, None, timedelta(hours=1))
         self.client: TestClient[Any, Any]
         self.id = ""
+        self.whispers: list[tuple[str, str]] = []
 
     def house(self) -> House:
         """The house of this rig."""
@@ -90,7 +91,11 @@ class Rig:
             links=self.links,
             metrics=lambda: b"stopgap_incidents_open 1.0\n",
             veterans=lambda _: ["bo"],
+            whisper=self._whisper,
         )
+
+    async def _whisper(self, address: str, text: str) -> None:
+        self.whispers.append((address, text))
 
     @property
     def path(self) -> str:

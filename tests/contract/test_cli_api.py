@@ -59,6 +59,10 @@ class People:
         return ended.out
 
 
+async def unheard(address: str, text: str) -> None:
+    """Nobody taps in Slack here."""
+
+
 @pytest.fixture
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
     book = Casebook(MemoryJournal(), lambda: START)
@@ -75,6 +79,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         links=SignedLinks("a secret of some length for tests", "http://stopgap", book.clock),
         metrics=lambda: b"",
         veterans=lambda _: (),
+        whisper=unheard,
     )
     await intake.receive(body(alert()))
     async with asyncio.TaskGroup() as group:

@@ -87,7 +87,7 @@ async def test_a_commander_gives_a_sign_of_life(rig: Rig) -> None:
 async def test_a_question_is_answered_with_yes_or_no(rig: Rig) -> None:
     link = await asked(rig)
     page = await rig.gets(link)
-    assert "Communicator: ada asks you to be Communicator" in page
+    assert "ada asks you to be Communicator" in page
     assert "Who is in: ada" in page
     assert ">Yes</button>" in page
     assert ">No</button>" in page

@@ -6,12 +6,9 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from daemon.adapters.pagers.apprise import ApprisePager
 from daemon.adapters.pagers.console import ConsolePager
@@ -20,30 +17,13 @@ from daemon.adapters.pagers.opsgenie import OpsgeniePager
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
-from daemon.adapters.slack import slack_client
+from daemon.adapters.slack import Whisperer, slack_client
 from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import KeepsState, Page, Pager
+from daemon.core.ports import KeepsState, Pager
 from daemon.core.settling import KEEP_STATE
+from tests.contract.calls import HURRY, SECRET, Anything, nobody, page
 from tests.doubles.pagerduty import KEY, PagerDuty
-from tests.doubles.serving import Double
 from tests.doubles.slack import TOKEN, Slack
-
-SECRET = "s3cr3t-9f8e7d"
-AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
-
-
-class Anything(Double):
-    """Takes every POST with 202."""
-
-    def routes(self) -> list[web.RouteDef]:
-        return [web.post("/{path:.*}", self.take)]
-
-    async def take(self, _: web.Request) -> web.Response:
-        return web.json_response({"ok": True, "channel": "U1", "ts": "1.2"}, status=202)
-
-    def body(self, number: int = -1) -> Any:
-        """What was sent."""
-        return json.loads(self.asked[number]["body"])
 
 
 @pytest.fixture
@@ -56,22 +36,6 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def anything() -> AsyncIterator[Anything]:
     async with Anything().serving() as double:
         yield double
-
-
-def page(**more: Any) -> Page:
-    given = {
-        "incident": "1124-0200-abcd",
-        "page": "r0.t0.ada",
-        "person": "ada",
-        "title": "shop: success rate 99.1 % → 90.3 %",
-        "text": "shop: success rate 99.1 % → 90.3 % · rollback is running",
-        "severity": "sev2",
-        "link": "http://stopgap/d/x",
-        "at": AT,
-        "dedup_key": "1124-0200-abcd",
-        "answer_link": "http://stopgap/a/x",
-    }
-    return Page(**{**given, **more})
 
 
 def every_pager(session: aiohttp.ClientSession, url: str, timeout: float) -> dict[str, Pager]:
@@ -122,10 +86,10 @@ async def test_a_provider_that_hangs_or_is_not_there(
 ) -> None:
     anything.mood = "hang"
     with pytest.raises(Temporary) as caught:
-        await every_pager(session, anything.url, 1)[kind].page(page())
+        await every_pager(session, anything.url, HURRY)[kind].page(page())
     assert SECRET not in str(caught.value)
     with pytest.raises(Temporary) as caught:
-        await every_pager(session, "http://127.0.0.1:9", 1)[kind].page(page())
+        await every_pager(session, nobody(), HURRY)[kind].page(page())
     assert SECRET not in str(caught.value)
 
 
@@ -149,7 +113,7 @@ async def test_pagerduty_triggers_repeats_acknowledges_and_resolves(
     async with PagerDuty().serving() as double:
         pager = PagerDutyPager(session, KEY, f"{double.url}/v2/enqueue", 5)
         assert isinstance(pager, KeepsState)
-        assert await pager.page(page(severity="")) == "queued (202)"
+        assert await pager.page(page(severity="")) == "queued; dedup key 1124-0200-abcd"
         await pager.page(page(page="r1.t0.ada", text="shop: 88 % now", severity="sev1"))
         alert = double.alerts["1124-0200-abcd"]
         assert double.opened == ["1124-0200-abcd"], "a repeated page is the same alert"
@@ -180,7 +144,7 @@ async def test_pagerduty_gets_no_more_than_it_takes(session: aiohttp.ClientSessi
 async def test_pagerduty_says_why_it_refuses(session: aiohttp.ClientSession) -> None:
     async with PagerDuty().serving() as double:
         pager = PagerDutyPager(session, "too-short", f"{double.url}/v2/enqueue", 5)
-        with pytest.raises(Permanent, match="'routing_key' is invalid") as caught:
+        with pytest.raises(Permanent, match="Length of 'routing_key' is incorrect") as caught:
             await pager.page(page())
         assert "too-short" not in str(caught.value)
 
@@ -235,7 +199,7 @@ async def test_slack_writes_to_the_person_with_a_button(session: aiohttp.ClientS
         client = slack_client(session, TOKEN, f"{double.url}/api/", 5)
         await SlackPager(client, "U0ADA").page(page(title="<!channel> & <http://evil|x>"))
         ((channel, _), sent) = next(iter(double.messages.items()))
-        assert channel == "U0ADA"
+        assert (channel, sent["channel"]) == ("D0ADA", "U0ADA")
         assert "&lt;!channel&gt; &amp;" in sent["blocks"][0]["text"]["text"]
         assert "<!channel>" not in json.dumps(sent)
         button = sent["blocks"][1]["elements"][0]
@@ -260,6 +224,20 @@ async def test_slack_refuses_in_its_own_word(
         with pytest.raises(failure, match=error) as caught:
             await SlackPager(client, "U0ADA").page(page())
         assert TOKEN not in str(caught.value)
+
+
+async def test_whoever_taps_is_told_at_slacks_own_address_and_nowhere_else(
+    session: aiohttp.ClientSession, anything: Anything
+) -> None:
+    theirs = Whisperer(session, f"{anything.url}/api/", 1)
+    await theirs.whisper(f"{anything.url}/actions/1", "you command it")
+    assert anything.body()["text"] == "you command it"
+    others = Whisperer(session, "https://slack.com/api/", 1)
+    for address in (anything.url, "", "nonsense", "http://[", "https://slack.com.example/x"):
+        await others.whisper(address, "you command it")
+    assert len(anything.asked) == 1
+    for anything.mood in (500, "hang"):
+        await theirs.whisper(f"{anything.url}/actions/1", "nobody hears it, and nothing breaks")
 
 
 def test_apprise_does_not_repeat_what_it_does_not_know() -> None:

@@ -11,6 +11,7 @@ from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.cadence import talk
 from daemon.core.escalation import pending
+from daemon.core.roles import NotPossible
 from daemon.core.roster import Roster
 from tests.core.build import EVERYTHING, MINUTE, NOW, finished, house, started
 from tests.core.scene import ROUNDS, Scene, of, one
@@ -244,12 +245,25 @@ def test_a_draft_follows_the_facts_and_an_old_one_is_not_sent(scene: Scene) -> N
     redrafted = one(e.UpdateDrafted, tells(scene))
     assert (redrafted.update, redrafted.revision) == ("public.1", 2)
     assert redrafted.facts != first.draft.facts
-    with pytest.raises(deeds.NotPossible, match="the draft has changed since you read it"):
+    with pytest.raises(NotPossible, match="the draft has changed since you read it"):
         deeds.send(scene.incident, "public.1", "ada", 1, None)
     assert deeds.send(scene.incident, "public.1", "ada", 2, None)
     own = deeds.send(scene.incident, "public.1", "ada", 1, " We are on it. ")
     assert own == (e.UpdateReleased(update="public.1", text="We are on it.", person="ada"),)
     assert tells(scene) == [], "nobody else is asked because of that"
+
+
+def test_with_the_news_everybody_is_asked_anew(scene: Scene) -> None:
+    scene.does("ada", *_sends(scene))
+    scene.passes(5)
+    for _ in range(6):
+        tells(scene)
+        scene.passes(3)
+    assert assigned(scene) == [], "all were asked, and nobody has sent it"
+    scene.happen(e.Recovered(step=0, text="x"))
+    assert assigned(scene) == [("ada", "it falls to you")]
+    pages = [p.queued.page for p in pending(scene.incident) if p.queued.person == "ada"]
+    assert "update-public.2-5.ada" in pages, "a call of its own"
 
 
 def test_a_draft_that_waits_is_overtaken_by_the_news(scene: Scene) -> None:
@@ -273,6 +287,7 @@ def _sends(scene: Scene) -> tuple[e.Event, ...]:
 
 def test_nobody_is_woken_to_say_that_it_is_over(scene: Scene) -> None:
     scene.does("ada", *_sends(scene))
+    scene.passes(1)
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     assert tells(scene) == []
     waiting = confirmed_scene(BY_HAND)
@@ -296,7 +311,7 @@ def test_an_update_by_hand_is_drafted_and_waits() -> None:
         "asked for by hand",
         False,
     )
-    with pytest.raises(deeds.NotPossible, match="no audience 'x'; the roster has team"):
+    with pytest.raises(NotPossible, match="no audience 'x'; the roster has team"):
         deeds.draft_now(scene.incident, AUTOMATIC, "x", "", scene.now)
 
 
@@ -379,5 +394,5 @@ def test_somebody_who_puts_off_the_news_is_obeyed(scene: Scene) -> None:
 
 @pytest.mark.parametrize("minutes", [-1, 0, 241])
 def test_a_snooze_has_its_bounds(scene: Scene, minutes: float) -> None:
-    with pytest.raises(deeds.NotPossible, match="a snooze lasts up to 4h"):
+    with pytest.raises(NotPossible, match="a snooze lasts up to 4h"):
         snoozes(scene, "public", minutes)

@@ -17,6 +17,7 @@ from daemon.core.escalation import (
     unattended,
     wanted,
 )
+from daemon.core.roles import NotPossible
 from daemon.core.roster import LAST_RESORT_WAIT, Roster
 from daemon.core.schedules import Shift
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, house, page_queued
@@ -143,6 +144,14 @@ def test_a_jump_to_a_tier_without_anybody_goes_to_the_next() -> None:
     assert called(scene) == ["r0.t1.gus"]
 
 
+def test_a_jump_to_a_last_tier_without_anybody_goes_to_the_first_that_has_somebody() -> None:
+    tiers = [{"notify": [name]} for name in ("one", "gus", "two")]
+    roster = house(**{**GAPPED, "policies": {"shop": {"tiers": tiers}}, "default_policy": "shop"})
+    scene = Scene(roster=roster)
+    jumps(scene, 3)
+    assert called(scene) == ["r0.t1.gus"]
+
+
 def test_a_jump_after_the_end_of_a_policy_calls_again() -> None:
     policies = {"shop": {"tiers": [{"notify": ["ada"]}], "repeat": 0}}
     scene = Scene(roster=house(policies=policies))
@@ -167,7 +176,7 @@ def test_under_command_a_jump_calls_those_who_are_not_here() -> None:
     assert isinstance(again, e.PageQueued)
     assert again.page == "jump-2.gus", "asked again, called again"
     scene.come("gus")
-    with pytest.raises(deeds.NotPossible, match="tier 2 has nobody who is not here already"):
+    with pytest.raises(NotPossible, match="tier 2 has nobody who is not here already"):
         jumps(scene, 2, "ada")
 
 
@@ -188,7 +197,7 @@ def test_a_jump_of_before_does_not_skip_tiers_of_the_next_campaign() -> None:
 
 @pytest.mark.parametrize("tier", [-1, 0, 3])
 def test_there_is_no_jump_to_a_tier_that_is_not_there(tier: int) -> None:
-    with pytest.raises(deeds.NotPossible, match=f"no tier {tier}; the policy has 2"):
+    with pytest.raises(NotPossible, match=f"no tier {tier}; the policy has 2"):
         jumps(Scene(), tier)
 
 
@@ -236,7 +245,7 @@ def test_a_team_is_engaged_once_and_must_be_known() -> None:
     scene = Scene()
     scene.does("ada", *deeds.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
     assert deeds.engage(scene.incident, HOUSE, "mysql", "bo", "", "") == ()
-    with pytest.raises(deeds.NotPossible, match="no team 'redis'; the roster has mysql, shop"):
+    with pytest.raises(NotPossible, match="no team 'redis'; the roster has mysql, shop"):
         deeds.engage(scene.incident, HOUSE, "redis", "ada", "", "")
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     assert engagements_due(scene.incident, HOUSE, scene.now + HOUR) == Due()

@@ -11,16 +11,8 @@ import pytest
 from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
-from daemon.core.decide import (
-    Decision,
-    Measure,
-    ReadRecovery,
-    RunStep,
-    SendPage,
-    Surroundings,
-    WriteReview,
-    decide,
-)
+from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.effects import Measure, ReadRecovery, RunStep, SendPage, WriteReview
 from daemon.core.fold import apply
 from daemon.core.plan import Outlook
 from daemon.core.ports import Guard

@@ -9,6 +9,7 @@ import pytest
 from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.incident import Incident
+from daemon.core.roles import NotPossible
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUSE,
@@ -29,7 +30,7 @@ CLOSED = e.IncidentClosed(reason="recovered", text="x")
 
 
 def refusal(deed: Callable[[], object]) -> str:
-    with pytest.raises(deeds.NotPossible) as caught:
+    with pytest.raises(NotPossible) as caught:
         deed()
     return str(caught.value)
 

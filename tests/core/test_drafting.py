@@ -96,6 +96,8 @@ def test_an_update_tells_what_is_new_since_the_last() -> None:
     assert "service is restored; severity rose to sev1; step 1 (release_rollback) ended" in (
         words(scene, since=since)
     )
+    scene.happen(e.IncidentClosed(reason="by_person", text="x"))
+    assert "the incident is closed; service is restored" in words(scene, since=since)
     assert "nothing has changed" in words(scene, since=scene.now)
 
 

@@ -14,6 +14,7 @@ from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.escalation import ESCALATION, pages_due, pending, tried_again, unattended
 from daemon.core.incident import PageState
+from daemon.core.roles import NotPossible
 from daemon.core.roster import LAST_RESORT_WAIT, Roster
 from daemon.core.schedules import Shift
 from tests.core.build import MINUTE, NOW, SECOND
@@ -171,7 +172,7 @@ class Night(Scene):
     def _fails(self, number: int, *, temporary: bool) -> None:
         if page := self._waiting(number):
             told = {"method": "console", "error": "x", "last": number != 9}
-            self.happen(e.PageFailed(page=page.queued.page, temporary=temporary, **told))  # type: ignore[arg-type]
+            self.happen(e.PageFailed(page=page.queued.page, temporary=temporary, **told))
 
     def fails_for_now_(self, number: int) -> None:
         self._fails(number, temporary=True)
@@ -207,7 +208,7 @@ class Night(Scene):
         tier = number % len(self.roster.tiers("shop", self.now)) + 1
         try:
             events = deeds.jump(self.incident, self.roster, tier, "bo", self.now)
-        except deeds.NotPossible:
+        except NotPossible:
             return
         self.does("bo", *events)
 

@@ -8,22 +8,21 @@ from hypothesis import strategies as st
 from daemon.core.decide import decide
 from daemon.core.effects import RunStep
 from daemon.core.fold import apply
-from daemon.core.roles import APART
 from tests.core.scene import ROUNDS
 from tests.core.world import World
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.integers(0, 10**6))
 def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
     world = World(seed)
-    for _ in range(120):
+    for _ in range(100):
         decision = world.turn()
         if world.incident.closed is not None and not decision.effects and not decision.record:
             break
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.integers(0, 10**6))
 def test_decisions_come_to_rest(seed: int) -> None:
     """Facts that follow from facts are soon all written: no decision feeds itself."""
@@ -43,27 +42,10 @@ def test_decisions_come_to_rest(seed: int) -> None:
             raise AssertionError(f"it goes on with {decision.record}")
 
 
-@settings(max_examples=150)
-@given(st.integers(0, 10**6))
-def test_the_crew_is_sound_at_every_moment(seed: int) -> None:
-    """The Communicator is at no other work, whoever holds a role is there, nobody twice."""
-    world = World(seed)
-    for _ in range(120):
-        world.turn()
-        crew = world.incident.crew
-        communicator = crew.holder("communicator")
-        assert not communicator or not APART & set(crew.roles_of(communicator))
-        assert {post.person for post in crew.posts.values()} <= set(crew.responders)
-        assert len(set(crew.responders)) == len(crew.responders)
-        assert crew.asked is None or crew.asked.person == world.incident.commander
-        takers = [(r.event.role, r.event.taker, r.event.asked) for r in crew.open_requests()]
-        assert len(set(takers)) == len(takers)
-
-
 def test_the_nights_reach_every_phase_and_every_fact() -> None:
     """Or the properties above would prove nothing."""
     phases, facts, runs = set(), set(), 0
-    for seed in range(250):
+    for seed in range(150):
         world = World(seed)
         for _ in range(120):
             phases.add(world.incident.phase)

@@ -8,6 +8,7 @@ from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.cadence import TRIES, talk
 from daemon.core.effects import Publish
+from daemon.core.roles import NotPossible
 from tests.core.build import HOUSE, MINUTE, NOW, SECOND, house
 from tests.core.scene import Scene
 
@@ -172,14 +173,14 @@ def test_a_channel_that_is_new_in_the_roster_gets_the_newest_update() -> None:
 def test_sending_and_editing_have_their_order() -> None:
     scene = Scene(roster=ONE)
     scene.happen(*deeds.draft_now(scene.incident, ONE, "team", "", NOW))
-    with pytest.raises(deeds.NotPossible, match=r"update team\.1 was not sent yet"):
+    with pytest.raises(NotPossible, match=r"update team\.1 was not sent yet"):
         deeds.edit(scene.incident, "team.1", "eve", "x")
-    with pytest.raises(deeds.NotPossible, match="there is no update 'x'"):
+    with pytest.raises(NotPossible, match="there is no update 'x'"):
         deeds.send(scene.incident, "x", "eve", None, None)
-    with pytest.raises(deeds.NotPossible, match="the update is empty"):
+    with pytest.raises(NotPossible, match="the update is empty"):
         deeds.send(scene.incident, "team.1", "eve", 1, " \n")
     scene.does("eve", *deeds.send(scene.incident, "team.1", "eve", 1, "words"))
-    with pytest.raises(deeds.NotPossible, match=r"update team\.1 was sent already"):
+    with pytest.raises(NotPossible, match=r"update team\.1 was sent already"):
         deeds.send(scene.incident, "team.1", "eve", 1, None)
     assert deeds.edit(scene.incident, "team.1", "eve", " words ") == (), "the same words"
     (edited,) = deeds.edit(scene.incident, "team.1", "eve", "x" * 2000)

@@ -72,6 +72,8 @@ def test_two_reports_of_one_moment_both_count() -> None:
     scene = Scene()
     hears(scene, report("ada", NOW))
     assert one(e.ResponderArrived, hears(scene, report("bo", NOW))).person == "bo"
+    scene.leaves("ada")
+    assert hears(scene, report("ada", NOW)) == (), "and each only once"
 
 
 def test_each_source_has_its_own_order() -> None:

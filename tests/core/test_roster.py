@@ -108,7 +108,7 @@ def test_a_contact_is_one_way(contact: dict[str, Any], method: str) -> None:
 def test_names_mean_people_schedules_and_teams_each_person_once() -> None:
     changes = {"schedules": {"night": {"zone": "UTC", "calendar": {"file": "x.ics"}}}}
     roster = house(**changes).knowing({"night": [Shift(NOW, NOW + HOUR, ("gus", "gone", "ada"))]})
-    assert roster.on_call("night", NOW) == ("gus", "ada"), "and nobody whom it does not know"
+    assert set(roster.on_call("night", NOW)) == {"gus", "ada"}, "and nobody it does not know"
     assert roster.on_call("night", NOW + HOUR) == ()
     assert roster.named(["shop", "night", "ada", "hal"], NOW) == ("ada", "eve", "gus", "hal")
     assert roster.named(["night"], NOW + HOUR) == ()

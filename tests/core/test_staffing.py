@@ -126,6 +126,8 @@ def test_a_commander_who_does_not_answer_is_replaced_by_the_deputy(scene: Scene)
     assert scene.incident.responders == ("bo", "eve")
     assert pages_due(scene.incident, scene.roster, scene.now).pages == (), "nobody else is woken"
     assert scene.staff() == []
+    quiet_at = NOW + 15 * MINUTE + 20 * MINUTE
+    assert scene.staffing().again_at == quiet_at, "to be appointed is no sign of life"
 
 
 def test_the_deputy_is_the_freest_of_those_who_are_here(scene: Scene) -> None:

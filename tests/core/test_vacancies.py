@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from daemon.core import events as e
+from daemon.core import roles
+from daemon.core.escalation import pending
 from daemon.core.staffing import ASKED_AT_MOST, Suggestion, suggestions, wanted_since
 from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, failed, house, page_queued
 from tests.core.scene import Scene, of, one
@@ -208,6 +210,35 @@ def test_a_no_is_taken_at_once_and_the_next_is_asked(scene: Scene) -> None:
     assert scene.posts["communicator"] == "gus"
     scene.passes(9)
     assert asked(scene) == []
+
+
+def test_whoever_was_asked_to_give_a_role_up_may_be_asked_to_take_it() -> None:
+    scene = Scene(roster=house(ladder={}))
+    scene.come("ada", "hal")
+    scene.confirm("sev2")
+    scene.takes("hal", "communicator")
+    scene.takes("eve", "communicator")
+    scene.answers("hal", "communicator.1", accept=False)
+    scene.does("hal", *roles.step_down(scene.incident, "communicator", "hal"))
+    scene.passes(2)
+    assert asked(scene) == ["hal"]
+
+
+def test_a_question_ends_once_somebody_else_has_taken_the_role(scene: Scene) -> None:
+    scene.passes(2)
+    assert asked(scene) == ["fay"]
+    assert [p.queued.person for p in pending(scene.incident)] == ["fay"]
+    scene.takes("eve", "communicator")
+    assert scene.staff() == [e.RoleAnswered(request="communicator.1", answer="lapsed")]
+    assert pending(scene.incident) == [], "nobody is woken for it any more"
+
+
+def test_what_a_person_asked_is_not_ended_by_that(scene: Scene) -> None:
+    scene.assigns("ada", "communicator", "fay")
+    scene.takes("eve", "communicator")
+    assert scene.staff() == []
+    scene.answers("fay", "communicator.1", accept=True)
+    assert scene.posts["communicator"] == "fay", "the Commander has named fay"
 
 
 def test_a_new_commander_is_told_too(scene: Scene) -> None:

@@ -152,10 +152,10 @@ class World:
             case Settle(person, method, alert, state):
                 told = {"person": person, "method": method, "alert": alert, "state": state}
                 if works:
-                    self.happen(e.PagerSettled(**told, proof="x"))  # type: ignore[arg-type]
+                    self.happen(e.PagerSettled(**told, proof="x"))
                 else:
                     last = self.chance.random() < 0.2
-                    self.happen(e.PagerUnsettled(**told, error="x", last=last))  # type: ignore[arg-type]
+                    self.happen(e.PagerUnsettled(**told, error="x", last=last))
             case Listen():
                 self.happen(e.SentimentHeard(source="metrics", text="complaints: 3", value=3.0))
 
@@ -268,6 +268,7 @@ class World:
         decision = decide(self.incident, self.rule, surroundings, self.now)
         assert decision == decide(self.incident, self.rule, surroundings, self.now)
         sound(self.incident, self.rule, surroundings, self.now, decision)
+        sound_crew(self.incident)
         if decision.record:
             self.happen(*decision.record)
             return decision
@@ -316,6 +317,18 @@ def sound(
         if isinstance(effect, RunStep) and incident.step(effect.step).status != "running":
             assert rule is not None
             _sound_start(incident, rule, seen, now, effect)
+
+
+def sound_crew(incident: Incident) -> None:
+    """The Communicator is at no other work, whoever holds a role is there, nobody twice."""
+    crew = incident.crew
+    communicator = crew.holder("communicator")
+    assert not communicator or not roles.APART & set(crew.roles_of(communicator))
+    assert {post.person for post in crew.posts.values()} <= set(crew.responders)
+    assert len(set(crew.responders)) == len(crew.responders)
+    assert crew.asked is None or crew.asked.person == incident.commander
+    takers = [(r.event.role, r.event.taker, r.event.asked) for r in crew.open_requests()]
+    assert len(set(takers)) == len(takers)
 
 
 def _sound_when_over(incident: Incident, decision: Decision) -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.doubles.serving import Double
 
 KEY = "R" * 32
+LARGEST = 512 * 1024
 SIGNING = "the webhook's own secret"
 
 
@@ -31,11 +32,19 @@ class PagerDuty(Double):
 
     async def enqueue(self, request: web.Request) -> web.Response:
         """Take an event, as strictly as PagerDuty does."""
-        event = await request.json()
-        errors = self._wrong(event)
+        body = await request.read()
+        if len(body) > LARGEST:
+            return web.Response(status=413, text="Request Entity Too Large")
+        try:
+            event = json.loads(body)
+        except ValueError:
+            event = None
+        errors = self._wrong(event) if isinstance(event, dict) else ["the body is not JSON"]
         if errors:
             said = {"status": "invalid event", "message": "Event object is invalid"}
             return web.json_response({**said, "errors": errors}, status=400)
+        if not event.get("dedup_key"):
+            event["dedup_key"] = uuid.uuid4().hex
         self.events.append(event)
         self._apply(event)
         key = event["dedup_key"]
@@ -45,11 +54,13 @@ class PagerDuty(Double):
     def _wrong(self, event: dict[str, Any]) -> list[str]:
         errors = []
         if len(event.get("routing_key", "")) != 32:
-            errors.append("'routing_key' is invalid")
+            errors.append("Length of 'routing_key' is incorrect (should be 32 characters)")
         if len(event.get("dedup_key", "")) > 255:
             errors.append("'dedup_key' is too long")
         if event.get("event_action") not in {"trigger", "acknowledge", "resolve"}:
             errors.append("'event_action' is invalid")
+        if event.get("event_action") != "trigger" and not event.get("dedup_key"):
+            errors.append("'dedup_key' is missing or blank")
         if event.get("event_action") == "trigger":
             payload = event.get("payload", {})
             if not 0 < len(payload.get("summary", "")) <= 1024:

@@ -36,9 +36,12 @@ class Slack(Double):
         said = await self._said(request)
         if isinstance(said, web.Response):
             return said
+        # A message to a user is one in the channel of the bot's talk with them.
+        channel = said["channel"]
+        channel = f"D{channel[1:]}" if channel.startswith("U") else channel
         ts = f"1764000000.{len(self.messages):06d}"
-        self.messages[(said["channel"], ts)] = said
-        return web.json_response({"ok": True, "channel": said["channel"], "ts": ts})
+        self.messages[(channel, ts)] = said
+        return web.json_response({"ok": True, "channel": channel, "ts": ts})
 
     async def update(self, request: web.Request) -> web.Response:
         """Another text for a message."""
@@ -62,7 +65,8 @@ class Slack(Double):
         if self.error:
             return web.json_response({"ok": False, "error": self.error})
         said: dict[str, Any] = await request.json()
-        return said
+        wrong = _wrong(said)
+        return web.json_response({"ok": False, "error": wrong}) if wrong else said
 
     @staticmethod
     def tap(
@@ -75,6 +79,26 @@ class Slack(Double):
             "actions": [{"action_id": action, "value": value, "type": "button"}],
         }
         return signed(urlencode({"payload": json.dumps(payload)}).encode(), at, signing)
+
+
+def _wrong(said: dict[str, Any]) -> str:
+    """Slack's word for what does not fit, or nothing."""
+    blocks = said.get("blocks", [])
+    if not said.get("channel"):
+        return "channel_not_found"
+    if not said.get("text") and not blocks:
+        return "no_text"
+    sections = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    elements = [e for block in blocks if block["type"] == "actions" for e in block["elements"]]
+    names = [element["action_id"] for element in elements]
+    fits = (
+        len(blocks) <= 50
+        and all(0 < len(text) <= 3000 for text in sections)
+        and all(len(element["text"]["text"]) <= 75 for element in elements)
+        and all(len(element.get("url", "")) <= 3000 for element in elements)
+        and len(set(names)) == len(names)
+    )
+    return "" if fits else "invalid_blocks"
 
 
 def signed(

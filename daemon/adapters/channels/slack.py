@@ -9,6 +9,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from daemon.adapters.slack import TEXT, bold, escaped, fitted, section, send, words
 from daemon.core.ports import Message, Receipt
 
+HEAD = 100
+"""Characters; a longer first line is a text, not a head."""
+
 
 class SlackChannel:
     """Writes to one channel, by the bot."""
@@ -34,7 +37,6 @@ class SlackChannel:
 
 
 def _content(message: Message) -> dict[str, Any]:
-    first, _, rest = message.text.partition("\n")
     about = [message.severity, f"{escaped(message.stage)} stage"]
     if message.link:
         about.append(f"<{escaped(message.link)}|the document>")
@@ -42,7 +44,13 @@ def _content(message: Message) -> dict[str, Any]:
         about.append("edited")
     context = words(" · ".join(filter(None, about)))
     blocks = [
-        section(bold(first), rest),
+        _statement(message.text),
         {"type": "context", "elements": [context]},
     ]
     return {"text": fitted(message.text, TEXT), "blocks": blocks}
+
+
+def _statement(text: str) -> dict[str, Any]:
+    """The first line is the head, unless it is more than that: nothing of it may be cut."""
+    first, _, rest = text.partition("\n")
+    return section(bold(first), rest) if len(first) <= HEAD else section("", text)

@@ -1,0 +1,226 @@
+"""What the daemon counts about itself, read back as Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.casebook import Casebook
+from daemon.core import events as e
+from daemon.core.clock import ITEMS
+from daemon.core.roster import Roster
+from daemon.telemetry import Telemetry
+from tests.core.build import ROSTER, make_alert
+from tests.fakes import START, MemoryJournal
+
+CLOSED = e.IncidentClosed(reason="by_person", text="a test alert")
+
+
+class Counting:
+    """A casebook and its telemetry; time stands still until a test moves it."""
+
+    def __init__(self, journal: MemoryJournal | None = None, roster: Roster = ROSTER) -> None:
+        self.now = START
+        self.journal = journal or MemoryJournal()
+        self.book = Casebook(self.journal, lambda: self.now)
+        self.telemetry = Telemetry(self.book, lambda: roster)
+
+    def later(self, seconds: float) -> datetime:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+    async def opens(self, name: str = "1124-0200-abcd") -> str:
+        """An incident opens for an alert that no rule knows."""
+        opened = e.IncidentOpened(key=name, rule="", group_labels={}, title="Disk", team="")
+        await self.book.open(name, name, [opened, e.AlertsReceived(alerts=(make_alert(),))])
+        return name
+
+    async def happens(self, incident: str, *events: e.Event) -> None:
+        """These events are recorded at once."""
+        await self.book.record(incident, lambda _: events)
+
+    def value(self, name: str, **labels: str) -> float:
+        """One sample of the text; 0 if there is none."""
+        for family in text_string_to_metric_families(self.telemetry.text().decode()):
+            for sample in family.samples:
+                if (sample.name, sample.labels) == (name, labels):
+                    return float(sample.value)
+        return 0.0
+
+    def families(self) -> dict[str, str]:
+        """Each family that the text has, with its type."""
+        text = self.telemetry.text().decode()
+        return {f.name: f.type for f in text_string_to_metric_families(text)}
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+def test_the_families_are_there_from_the_start(counting: Counting) -> None:
+    found = counting.families()
+    assert (
+        found.items()
+        >= {
+            "stopgap_clock_seconds": "histogram",
+            "stopgap_clock_late": "counter",
+            "stopgap_pages": "counter",
+            "stopgap_updates": "counter",
+            "stopgap_escalation_defects": "counter",
+            "stopgap_incidents": "counter",
+            "stopgap_incidents_open": "gauge",
+        }.items()
+    )
+    assert counting.value("stopgap_incidents_total") == 0
+
+
+async def test_incidents_are_counted_as_they_open_and_close(counting: Counting) -> None:
+    first = await counting.opens("a")
+    await counting.opens("b")
+    assert counting.value("stopgap_incidents_total") == 2
+    assert counting.value("stopgap_incidents_open") == 2
+    await counting.happens(first, CLOSED)
+    assert counting.value("stopgap_incidents_total") == 2
+    assert counting.value("stopgap_incidents_open") == 1
+
+
+async def test_after_a_restart_what_is_open_is_counted_from_the_store(counting: Counting) -> None:
+    await counting.opens("a")
+    await counting.happens(await counting.opens("b"), CLOSED)
+    again = Counting(counting.journal)
+    await again.telemetry.begin()
+    assert again.value("stopgap_incidents_open") == 1
+    assert again.value("stopgap_incidents_total") == 0, "counters begin with the process"
+    await again.happens("a", CLOSED)
+    assert again.value("stopgap_incidents_open") == 0
+
+
+def queued(page: str, person: str = "ada") -> e.PageQueued:
+    return e.PageQueued(page=page, person=person, reason="escalation", text="come")
+
+
+def delivered(page: str, method: str) -> e.PageDelivered:
+    return e.PageDelivered(page=page, method=method, proof="rang")
+
+
+def failed(page: str, method: str, *, last: bool) -> e.PageFailed:
+    return e.PageFailed(page=page, method=method, error="away", last=last)
+
+
+async def test_pages_are_counted_by_the_kind_of_way_whatever_its_number(
+    counting: Counting,
+) -> None:
+    incident = await counting.opens()
+    await counting.happens(incident, queued("p1"), failed("p1", "grafana_oncall-1", last=False))
+    await counting.happens(incident, delivered("p1", "webhook-2"))
+    await counting.happens(incident, queued("p2", "bo"), delivered("p2", "webhook-1"))
+    await counting.happens(incident, queued("p3", "cy"), failed("p3", "none", last=True))
+    name = "stopgap_pages_total"
+    assert counting.value(name, method="webhook", outcome="delivered") == 2
+    assert counting.value(name, method="grafana_oncall", outcome="failed") == 1
+    assert counting.value(name, method="none", outcome="failed") == 1
+    assert counting.value(name, method="webhook", outcome="failed") == 0
+
+
+async def test_updates_late_items_and_defects(counting: Counting) -> None:
+    incident = await counting.opens()
+    draft = e.UpdateDrafted(
+        update="team.1",
+        audience="team",
+        revision=1,
+        stage="investigating",
+        text="we look",
+        because="due",
+        facts="",
+        automatic=True,
+    )
+    await counting.happens(incident, draft)
+    released = e.UpdateReleased(update="team.1", text="we look", person="")
+    await counting.happens(incident, released)
+    failure = e.UpdateFailed(update="team.1", version=1, channel="room", error="away", last=False)
+    await counting.happens(incident, failure)
+    published = e.UpdatePublished(
+        update="team.1", version=1, channel="room", proof="posted", reference="1"
+    )
+    await counting.happens(incident, published)
+    await counting.happens(incident, e.DeadlineMissed(item="commander", text="late"))
+    await counting.happens(incident, e.EscalationDefect(text="nobody"))
+    updates = "stopgap_updates_total"
+    assert counting.value(updates, channel="room", outcome="failed") == 1
+    assert counting.value(updates, channel="room", outcome="published") == 1
+    assert counting.value("stopgap_clock_late_total", item="commander") == 1
+    assert counting.value("stopgap_escalation_defects_total") == 1
+
+
+class TestTheClock:
+    @staticmethod
+    def seen(counting: Counting, item: str) -> tuple[float, float]:
+        """How often an item was there, and after how many seconds in all."""
+        name = "stopgap_clock_seconds"
+        return (
+            counting.value(f"{name}_count", item=item),
+            counting.value(f"{name}_sum", item=item),
+        )
+
+    async def test_each_item_once_with_its_time_from_the_opening(self, counting: Counting) -> None:
+        incident = await counting.opens()
+        counting.later(20)
+        await counting.happens(incident, queued("p1"), delivered("p1", "webhook-1"))
+        counting.later(70)
+        await counting.happens(
+            incident,
+            e.ResponderArrived(person="ada", via="cli"),
+            e.CommanderAppointed(person="ada", reason="the first responder"),
+        )
+        counting.later(300)
+        await counting.happens(incident, e.ResponderArrived(person="bo", via="cli"))
+        await counting.happens(incident, queued("p2", "bo"), delivered("p2", "webhook-1"))
+        assert self.seen(counting, "document") == (1, 20)
+        assert self.seen(counting, "commander") == (1, 90)
+        assert self.seen(counting, "quantified") == (0, 0)
+
+    async def test_a_command_that_was_vacated_and_taken_again_is_no_second_first(
+        self, counting: Counting
+    ) -> None:
+        incident = await counting.opens()
+        appointed = e.CommanderAppointed(person="ada", reason="the first responder")
+        counting.later(30)
+        await counting.happens(incident, e.ResponderArrived(person="ada", via="cli"), appointed)
+        await counting.happens(incident, e.CommandVacated(person="ada", reason="left"))
+        counting.later(600)
+        await counting.happens(incident, appointed)
+        assert self.seen(counting, "commander") == (1, 30)
+
+    @pytest.mark.parametrize(
+        ("after", "bound", "inside"), [(60, "60.0", 1), (61, "60.0", 0), (61, "120.0", 1)]
+    )
+    async def test_the_buckets_hold_the_deadlines(
+        self, counting: Counting, after: float, bound: str, inside: float
+    ) -> None:
+        incident = await counting.opens()
+        counting.later(after)
+        await counting.happens(incident, queued("p1"), delivered("p1", "webhook-1"))
+        bucket = "stopgap_clock_seconds_bucket"
+        assert counting.value(bucket, item="document", le=bound) == inside
+
+    def test_every_deadline_is_a_bound(self) -> None:
+        counting = Counting()
+        bounds = bounds_of(counting.telemetry.text, counting)
+        assert {within.total_seconds() for _, within in ITEMS.values()} <= bounds
+
+
+def bounds_of(text: Callable[[], bytes], counting: Counting) -> set[float]:
+    """The bounds that the histogram of the clock has."""
+    counting.telemetry._clock.labels("document").observe(1)
+    families = text_string_to_metric_families(text().decode())
+    return {
+        float(sample.labels["le"])
+        for family in families
+        for sample in family.samples
+        if sample.name == "stopgap_clock_seconds_bucket"
+    }
