@@ -108,6 +108,16 @@ class SmtpSettings(Frozen):
     password: Reference | None = None
     security: Literal["none", "starttls", "tls"] = "none"
 
+    @model_validator(mode="after")
+    def _private(self) -> SmtpSettings:
+        local = self.host in {"127.0.0.1", "::1", "localhost"}
+        if self.password is not None and self.security == "none" and not local:
+            raise ValueError(
+                f"the password would go to {self.host} in plain text; "
+                "set `security: starttls` or `security: tls`"
+            )
+        return self
+
 
 class HeartbeatSettings(Frozen):
     """The dead man's switch: `url` is asked every so often while all is well."""

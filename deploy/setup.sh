@@ -60,6 +60,7 @@ environment() {
 servers() {
   local missing=()
   command -v "${PROMETHEUS_BIN:-prometheus}" >/dev/null || missing+=(prometheus)
+  command -v openssl >/dev/null || missing+=(openssl) # a certificate for a test's mail server
   command -v "${ALERTMANAGER_BIN:-prometheus-alertmanager}" >/dev/null ||
     missing+=(prometheus-alertmanager)
   [ ${#missing[@]} = 0 ] && return

@@ -203,6 +203,7 @@ class App:
             except (Mistakes, Permanent) as error:
                 log.error("the old rules stay in force: the new ones are broken", error=str(error))
                 continue
+            self._calendars.recall(self._standing.roster)
             log.info("rules reloaded", rules=len(self._standing.rules.rules))
             self._book.ring_all()
 

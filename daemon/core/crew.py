@@ -36,12 +36,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one pager last reported: when it happened there and when we heard of it, by which
-    reports so far, and whose acknowledgements stand there."""
+    """What one pager reported so far: when the last of it happened there, by which reports, and
+    whose acknowledgements stand there. `taken_back_at`: when we last heard that one does not."""
 
     at: datetime
-    heard_at: datetime
-    said: str
+    taken_back_at: datetime | None = None
     references: frozenset[str] = frozenset()
     standing: frozenset[str] = frozenset()
 
@@ -178,10 +177,12 @@ def _heard(crew: Crew, at: datetime, event: e.PagerSaid) -> Crew:
     # Reports of the same moment stay apart by their reference, older ones by their time.
     references = (before.references if before else frozenset()) | {event.reference}
     standing = before.standing if before else frozenset()
+    taken_back_at = before.taken_back_at if before else None
     if event.said == "acknowledged":
         standing |= {event.person} - {""}
     else:
+        taken_back_at = at
         # Nobody knows whose acknowledgement automation took back, so then none stands.
         standing = standing - {event.person} if event.person in standing else frozenset()
-    heard = Heard(event.occurred_at, at, event.said, references, standing)
+    heard = Heard(event.occurred_at, taken_back_at, references, standing)
     return replace(crew, heard={**crew.heard, event.source: heard})

@@ -225,8 +225,8 @@ def _overtaken(incident: Incident, before: Heard | None, occurred: datetime) -> 
     vacated = incident.crew.vacated_at
     if vacated is None or occurred > vacated:
         return False
-    told = before is not None and before.said == "unacknowledged" and before.heard_at >= vacated
-    return not told
+    taken_back_at = before.taken_back_at if before else None
+    return taken_back_at is None or taken_back_at < vacated
 
 
 def _leaving(incident: Incident, report: Report) -> str:

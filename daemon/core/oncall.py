@@ -12,6 +12,8 @@ from daemon.core.roster import Roster
 from daemon.core.schedules import Schedule, Shift, shifts
 from daemon.core.units import format_duration
 
+NO_TEAM = "(no team)"
+"""Under this the default policy is shown, where no team has it."""
 AHEAD = timedelta(days=14)
 """How far ahead gaps are looked for: time enough to fill them."""
 
@@ -88,25 +90,25 @@ def uncovered(roster: Roster, team: str, at: datetime, ahead: timedelta = AHEAD)
     return found
 
 
+def _team(roster: Roster, team: str, at: datetime) -> dict[str, Any]:
+    return {
+        "tiers": [
+            {"tier": number, "people": list(tier.people), "wait": format_duration(tier.wait)}
+            for number, tier in enumerate(roster.tiers(team, at), 1)
+        ],
+        "uncovered": [_span(gap) for gap in uncovered(roster, team, at)],
+    }
+
+
 def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
     """Who would be called at that moment, and where nobody would be, as plain JSON."""
     calendars = {name: _held(roster, name) for name in roster.schedules}
+    teams = {team: _team(roster, team, at) for team in roster.teams}
+    if all(team.policy != roster.default_policy for team in roster.teams.values()):
+        teams[NO_TEAM] = _team(roster, NO_TEAM, at)
     return {
         "at": at.isoformat(),
-        "teams": {
-            team: {
-                "tiers": [
-                    {
-                        "tier": number,
-                        "people": list(tier.people),
-                        "wait": format_duration(tier.wait),
-                    }
-                    for number, tier in enumerate(roster.tiers(team, at), 1)
-                ],
-                "uncovered": [_span(gap) for gap in uncovered(roster, team, at)],
-            }
-            for team in roster.teams
-        },
+        "teams": teams,
         "schedules": [
             {
                 "schedule": report.schedule,

@@ -64,7 +64,11 @@ def _policies(roster: Roster) -> Iterator[Wrong]:
                 if target in roster.teams and not roster.teams[target].owners:
                     yield place, f"team {target!r} has no owners, so this would call nobody"
     for severity, names in roster.ladder.items():
-        yield from _unknown(("ladder", severity), names, callable_)
+        rung = ("ladder", severity)
+        yield from _unknown(rung, names, callable_)
+        for target in names:
+            if target in roster.teams and not roster.teams[target].owners:
+                yield rung, f"team {target!r} has no owners, so this would call nobody"
 
 
 def _audiences(roster: Roster) -> Iterator[Wrong]:
@@ -89,3 +93,9 @@ def _identities(roster: Roster) -> Iterator[Wrong]:
             other = seen.setdefault((source, identity.casefold()), name)
             if other != name:
                 yield ("people", name, "known_as", source), f"{other!r} is known by that already"
+    named = {name.casefold(): name for name in roster.people}
+    for name, person in roster.people.items():
+        for alias in person.known_as.calendar:
+            other = named.setdefault(alias.casefold(), name)
+            if other != name:
+                yield ("people", name, "known_as", "calendar"), f"{alias!r} is {other!r} already"

@@ -240,7 +240,7 @@ class TestCalendars:
     [
         ("notify: [nights]", "notify: [nigths]", 14, "no 'nigths'"),
         ("Europe/Berlin", "Berlin", 10, "did you mean Europe/Berlin?"),
-        ("owners: [cy]", "owners: [cy", 8, "not YAML"),
+        ("owners: [cy]", "owners: [cy", 7, "not YAML"),
     ],
 )
 def test_a_broken_roster_is_shown_where_it_is(

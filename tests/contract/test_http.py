@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from daemon.adapters.http import WORDS, Poster, shortened
 from daemon.core.outcome import Permanent, Temporary
@@ -148,3 +149,17 @@ def test_text_is_cut_between_characters(text: str, most: int, cut: str) -> None:
 
 def test_a_text_of_accents_alone_is_cut_all_the_same() -> None:
     assert 0 < len(shortened("\u0301" * 1000, 100)) <= 100
+
+
+async def test_a_redirect_is_not_followed(session: aiohttp.ClientSession) -> None:
+    """It would hand the page, and the key in its headers, to whoever is named there."""
+
+    class Elsewhere(Anything):
+        async def take(self, request: web.Request) -> web.Response:
+            if request.path == "/moved":
+                raise web.HTTPTemporaryRedirect("/there")
+            return await super().take(request)
+
+    async with Elsewhere().serving() as double:
+        assert await told(poster(session), f"{double.url}/moved") == "Permanent: X answered 307"
+        assert [asked["path"] for asked in double.asked] == ["/moved"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -117,7 +118,8 @@ async def test_the_doubles_webhook_is_one_that_the_hook_takes() -> None:
         assert (await rig.hooked("grafana-oncall", sent, headers))[0] == 202
         assert (await rig.incident()).commander == "", "automation commands nothing"
         ada = person("U1", "ada.l", "ada@example.org")
-        headers, sent = GrafanaOncall.webhook("acknowledge", rig.id, ada, START, secret)
+        later = START + timedelta(minutes=1)
+        headers, sent = GrafanaOncall.webhook("acknowledge", rig.id, ada, later, secret)
         status, answer = await rig.hooked("grafana-oncall", sent, headers)
         assert status == 202, answer
         assert (await rig.incident()).commander == "ada"

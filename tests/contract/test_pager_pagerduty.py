@@ -144,7 +144,7 @@ async def test_a_wrong_routing_key_is_refused_without_being_repeated(wired: Wire
 
 
 async def test_a_page_without_a_title_is_refused_in_its_words(wired: Wired) -> None:
-    with pytest.raises(Permanent, match="'payload.summary' must have 1 to 1024 characters"):
+    with pytest.raises(Permanent, match=r"'payload\.summary' must have 1 to 1024 characters"):
         await wired.pager.page(page(title="", text=""))
 
 

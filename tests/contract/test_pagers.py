@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -253,3 +254,25 @@ async def test_apprise_delivers_over_http(anything: Anything) -> None:
     anything.mood = 500
     with pytest.raises(Temporary, match="could not deliver"):
         await ApprisePager(url).page(page())
+
+
+async def test_apprise_keeps_its_log_to_itself(
+    anything: Anything, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    anything.mood = 500
+    url = anything.url.replace("http://", f"json://{SECRET}:{SECRET}@")
+    with pytest.raises(Temporary) as caught:
+        await ApprisePager(f"{url}/{SECRET}").page(page())
+    with pytest.raises(Permanent):
+        ApprisePager(f"tgram://{SECRET}")
+    assert SECRET not in str(caught.value)
+    assert SECRET not in caplog.text
+    assert [record for record in caplog.records if record.name == "apprise"] == []
+
+
+async def test_labels_make_no_markup_where_apprise_writes_html(anything: Anything) -> None:
+    url = anything.url.replace("http://", "json://") + "/?format=html"
+    await ApprisePager(url).page(page(text="<img src=x>"))
+    assert "&lt;img" in anything.body()["message"]
+    assert "<img" not in anything.body()["message"]

@@ -19,7 +19,9 @@ from tests.core.build import (
     confirmed,
     delivered,
     finished,
+    make_incident,
     make_problem,
+    opening,
     page_queued,
     started,
 )
@@ -65,7 +67,7 @@ def test_each_item_is_late_from_its_minute_on(item: Item, minutes: float) -> Non
     scene = Scene(confirmed(make_problem(at=NOW, severity="sev2")))
     scene.now = NOW + minutes * MINUTE
     if item == "quantified":
-        scene = Scene(opened=NOW)
+        scene = Scene()
         scene.now = NOW + MINUTE
     assert clock(scene)[item].due_at == scene.now
     assert states(scene)[item] == "late"
@@ -119,8 +121,14 @@ def test_what_was_done_first_counts() -> None:
     scene.answers("ada", "communicator.1", accept=True)
     scene.leaves("ada")
     scene.come("ada")
+    scene.confirm("sev2")
+    scene.happen(started(), finished())
+    scene.passes(1)
+    scene.diagnose()
     readings = clock(scene)
     assert readings["commander"].done_at == readings["communicator"].done_at == NOW
+    assert readings["recovery_decision"].done_at == NOW + 4 * MINUTE
+    assert readings["quantified"].done_at == NOW + 4 * MINUTE
 
 
 def test_the_document_is_in_peoples_hands_by_a_page_or_an_update() -> None:
@@ -140,11 +148,7 @@ def test_the_document_is_in_peoples_hands_by_a_page_or_an_update() -> None:
 
 
 def test_without_a_rule_nothing_is_quantified() -> None:
-    scene = Scene()
-    scene.incident = Scene().incident
-    unruled = scene.incident.opened.model_copy(update={"rule": ""})
-    scene.happen(unruled)
-    incident = type(scene.incident)("x", NOW, unruled, 1)
+    incident = make_incident((NOW, opening("")))
     state = {r.item: r.state for r in read_clock(incident, HOUSE, NOW + 9 * MINUTE)}
     assert state["quantified"] == "not_needed"
     assert state["commander"] == "late"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.oncall import AHEAD, oncall_view, uncovered
+from daemon.core.oncall import AHEAD, NO_TEAM, oncall_view, uncovered
 from daemon.core.roster import Roster
 from daemon.core.schedules import Shift
 
@@ -128,6 +128,7 @@ class TestTheView:
         found = json.loads(json.dumps(oncall_view(roster(["days"], ["bo", "cy"], days=DAYS), AT)))
         first_gap = {"from": "2026-11-04T20:00:00+00:00", "until": "2026-11-05T08:00:00+00:00"}
         assert found["at"] == "2026-11-04T12:00:00+00:00"
+        assert found["teams"].pop(NO_TEAM)["tiers"] == [{"tier": 1, "people": ["cy"], "wait": "5m"}]
         assert found["teams"] == {
             "shop": {
                 "tiers": [
@@ -175,4 +176,6 @@ class TestTheView:
         bare = {"people": {"ada": {"name": "Ada", "contact": [{"console": True}]}}}
         policies = {"policies": {"all": {"tiers": [{"notify": ["ada"]}]}}, "default_policy": "all"}
         found = oncall_view(Roster.model_validate({**bare, **policies}), AT)
-        assert (found["teams"], found["schedules"]) == ({}, [])
+        everybody = {"tier": 1, "people": ["ada"], "wait": "5m"}
+        assert found["teams"] == {NO_TEAM: {"tiers": [everybody], "uncovered": []}}
+        assert found["schedules"] == []

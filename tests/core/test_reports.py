@@ -218,8 +218,22 @@ def test_to_acknowledge_again_right_after_it_was_taken_back_counts_however_late_
     hears(scene, report("", NOW + 10 * SECOND, "unacknowledged"))
     assert scene.commander == ""
     scene.passes(0.1)
+    hears(scene, report("", NOW + 12 * SECOND, who="a workflow"))
+    assert scene.commander == ""
     hears(scene, report("bo", NOW + 15 * SECOND))
     assert scene.commander == "bo"
+
+
+def test_if_command_was_vacated_again_since_it_does_not_count() -> None:
+    scene = Scene()
+    hears(scene, report("ada", NOW))
+    scene.passes(1)
+    hears(scene, report("", NOW + 10 * SECOND, "unacknowledged"))
+    scene.come("bo")
+    scene.passes(1)
+    scene.leaves("bo")
+    hears(scene, report("cy", NOW + 90 * SECOND))
+    assert scene.commander == "", "cy's word is older than bo's leaving"
 
 
 def test_to_take_back_what_nobody_gave_is_only_noted() -> None:

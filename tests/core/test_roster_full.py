@@ -154,8 +154,7 @@ def test_a_mistake_is_told_where_it_stands(
 def test_two_people_with_one_identity_elsewhere(source: str) -> None:
     """An acknowledgement there could be either's."""
     text = GOOD.replace("contact: [{console: true}]}", f"contact: [], known_as: {{{source}: BO}}}}")
-    text = text.replace("contact: []", "contact: [{console: true}]")
-    text = text.replace("bo@x.org", "bo")
+    text = text.replace("contact: []", "contact: [{console: true}]").replace("bo@x.org", "bo")
     assert mistakes(text) == [(4, f"people.cy.known_as.{source}", "'bo' is known by that already")]
 
 

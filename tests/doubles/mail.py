@@ -26,12 +26,10 @@ class Mail:
 
 @dataclass
 class MailServer:
-    """`refuses`: address → reply. `says`: a command (CONNECT, DATA, QUIT) → reply instead of
-    its own. `hangs`: at the end of a mail. `login`: the user and password that it wants.
-    """
+    """`refuses`: address → reply. `hangs`: at the end of a mail. `login`: the user and password
+    that it wants. `starttls`, `tls`: with what it proves itself."""
 
     refuses: dict[str, str] = field(default_factory=dict)
-    says: dict[str, str] = field(default_factory=dict)
     hangs: bool = False
     login: tuple[str, str] | None = None
     starttls: ssl.SSLContext | None = None
@@ -53,14 +51,15 @@ class MailServer:
             server.close()
 
     def _protocol(self) -> SMTP:
-        return _Server(
+        return SMTP(
             self,
             loop=asyncio.get_running_loop(),
             hostname="double.example",
             tls_context=self.starttls,
             require_starttls=self.starttls is not None,
-            auth_required=self.login is not None,
-            auth_require_tls=self.tls is None,
+            # aiosmtpd knows of TLS by STARTTLS alone, so without that it must only offer a login.
+            auth_required=self.login is not None and self.starttls is not None,
+            auth_require_tls=self.starttls is not None,
             authenticator=self._authenticate,
         )
 
@@ -85,22 +84,7 @@ class MailServer:
         """Take the mail."""
         if self.hangs:
             await asyncio.sleep(3600)
-        if "DATA" in self.says:
-            return self.says["DATA"]
         raw = envelope.content
         message = message_from_bytes(raw, policy=policy.default)
         self.mails.append(Mail(envelope.mail_from, tuple(envelope.rcpt_tos), message, raw))
         return "250 2.0.0 queued as 4fXyZ"
-
-    async def handle_QUIT(self, server: Any, *_: Any) -> str:  # noqa: N802
-        """Say good-bye."""
-        return self.says.get("QUIT", "221 Bye")
-
-
-class _Server(SMTP):
-    """aiosmtpd's, which may refuse whoever comes."""
-
-    async def push(self, status: Any) -> None:
-        said = self.event_handler.says.get("CONNECT")
-        greeting = isinstance(status, str) and status.startswith("220 double.example")
-        await super().push(said if said and greeting else status)
