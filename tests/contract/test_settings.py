@@ -85,3 +85,11 @@ def test_a_secret_written_into_the_file_is_refused_without_repeating_it(tmp_path
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Permanent, match="No such file"):
         load_settings(tmp_path / "stopgap.yaml", {})
+
+
+def test_a_mail_password_never_goes_out_in_plain_text(tmp_path: Path) -> None:
+    text = "smtp: {host: mail.example, username: x, password: 'env:P', security: none}"
+    with pytest.raises(Mistakes, match="set `security: starttls`"):
+        load_settings(written(tmp_path, text), {})
+    assert load_settings(written(tmp_path, text.replace("mail.example", "127.0.0.1")), {}).smtp
+    assert load_settings(written(tmp_path, text.replace("none", "tls")), {}).smtp
