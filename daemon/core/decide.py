@@ -62,16 +62,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a decision needs beyond the incident: the roster, the approvals, the store's view.
-
-    `veterans` have executed the plan of this rule before.
-    """
+    """What a decision needs beyond the incident: the roster, the approvals, the store's view."""
 
     roster: Roster
     approvals: Approvals
     limits: Limits
     outlook: Mapping[int, plan.Outlook] = field(default_factory=dict)
-    veterans: Sequence[str] = ()
 
 
 def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
@@ -102,7 +98,7 @@ def _calls_due(incident: Incident, roster: Roster, now: datetime) -> Due:
 def _people(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
     """What people need besides the calls: roles, the clock, updates, their pagers told."""
     roster = around.roster
-    staffed = staffing(incident, roster, around.veterans, now)
+    staffed = staffing(incident, roster, now)
     if staffed.record:
         return Decision(record=staffed.record)
     missed, next_item = overdue(incident, roster, now)

@@ -82,25 +82,29 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Due:
 def engagements_due(incident: Incident, roster: Roster, now: datetime) -> Due:
     """Call the expert teams that were engaged, each by its own policy, until one of it answers."""
     due = Due()
-    if incident.closed is not None:
+    if incident.closed is not None or incident.recovered_at is not None:
         return due
     for team, engagement in incident.crew.engaged.items():
-        if engagement.answered_by:
-            continue
-        reason = f"{ENGAGED}{team}"
-        queued = [p for p in incident.pages.values() if p.queued.reason == reason]
-        campaign = _Campaign(
-            incident=incident,
-            reason=reason,
-            prefix=f"{reason}.",
-            text=f"{engagement.event.packet}\n{facts(incident)}",
-            tiers=roster.tiers(team, now),
-            repeat=roster.policy_for(team).repeat,
-            queued=[p for p in queued if p.queued.attempt == 0],
-            first_round=0,
-        )
-        due |= _advance(campaign, now)
+        if not engagement.answered_by:
+            due |= team_due(incident, roster, team, now)
     return due
+
+
+def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> Due:
+    """What is due to an expert team that was engaged and has not answered."""
+    reason = f"{ENGAGED}{team}"
+    queued = [p for p in incident.pages.values() if p.queued.reason == reason]
+    campaign = _Campaign(
+        incident=incident,
+        reason=reason,
+        prefix=f"{reason}.",
+        text=f"{incident.crew.engaged[team].event.packet}\n{facts(incident)}",
+        tiers=roster.tiers(team, now),
+        repeat=roster.policy_for(team).repeat,
+        queued=[p for p in queued if p.queued.attempt == 0],
+        first_round=0,
+    )
+    return _advance(campaign, now)
 
 
 def _advance(campaign: _Campaign, now: datetime) -> Due:

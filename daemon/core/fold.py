@@ -168,13 +168,14 @@ def _measured(
     state: Health
     if isinstance(event, e.ProblemDefined):
         problem = event.problem
+        quantified = problem.verdict not in {"no_data", "query_error"}
         confirmed = problem.verdict == "confirmed"
         state = "impaired" if confirmed else "healthy" if problem.healthy else "unreadable"
         incident = replace(
             incident,
             problem=problem,
             suspicion=event.suspicion,
-            measured_at=incident.measured_at or at,
+            measured_at=incident.measured_at or (at if quantified else None),
         )
         if confirmed:
             confirmed_at = incident.confirmed_at or problem.at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.core.document import Document, Mistake
@@ -16,6 +17,7 @@ def check_roster(roster: Roster, document: Document) -> list[Mistake]:
     """Everything that is wrong, with its place."""
     wrong = [
         *_unknown(("default_policy",), [roster.default_policy], roster.policies),
+        *_names(roster),
         *_ambiguous(roster),
         *_teams(roster),
         *_policies(roster),
@@ -33,6 +35,14 @@ def _unknown(
         if name is not None and name not in known:
             where = (*place, index) if len(names) > 1 else place
             yield where, f"no {name!r}; known: {', '.join(sorted(known)) or 'none'}"
+
+
+def _names(roster: Roster) -> Iterator[Wrong]:
+    """Names become parts of ids and addresses."""
+    for kind in ("people", "teams", "schedules", "audiences", "channels"):
+        for name in getattr(roster, kind):
+            if not re.fullmatch(r"\w[\w.-]{0,62}", name):
+                yield (kind, name), f"{name!r} is no name; use letters, digits and . _ -"
 
 
 def _ambiguous(roster: Roster) -> Iterator[Wrong]:

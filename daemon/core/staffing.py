@@ -11,7 +11,7 @@ from datetime import datetime
 
 from daemon.core import events as e
 from daemon.core.crew import Request
-from daemon.core.escalation import facts, summons
+from daemon.core.escalation import ENGAGED, Due, facts, summons, team_due
 from daemon.core.incident import Incident
 from daemon.core.roles import TITLES, lapse, leave, request, separation
 from daemon.core.roster import Roster, Team
@@ -36,9 +36,7 @@ class Staffing:
     again_at: datetime | None = None
 
 
-def staffing(
-    incident: Incident, roster: Roster, veterans: Sequence[str], now: datetime
-) -> Staffing:
+def staffing(incident: Incident, roster: Roster, now: datetime) -> Staffing:
     """What is due now. The first thing that is due is done; the rest is looked at again then."""
     if incident.closed is not None:
         return Staffing()
@@ -47,7 +45,8 @@ def staffing(
         _lapsed(incident, now),
         _silence(incident, roster, now),
         _higher_ground(incident, roster, now),
-        _vacancies(incident, roster, veterans, now),
+        _vacancies(incident, roster, now),
+        _unanswered(incident, roster, now),
     ):
         if found.record:
             return found
@@ -215,9 +214,21 @@ def _needs_commander(incident: Incident) -> str:
     return ""
 
 
-def _vacancies(
-    incident: Incident, roster: Roster, veterans: Sequence[str], now: datetime
-) -> Staffing:
+def _unanswered(incident: Incident, roster: Roster, now: datetime) -> Staffing:
+    """An expert team whose bounded policy has ended: the Commander must know that nobody comes."""
+    for team, engagement in incident.crew.engaged.items():
+        called = any(p.queued.reason == f"{ENGAGED}{team}" for p in incident.pages.values())
+        if engagement.answered_by or not called or incident.recovered_at is not None:
+            continue
+        if team_due(incident, roster, team, now) == Due():
+            text = f"nobody of the team {team} answered, and its policy has come to its end"
+            told = summons(incident, incident.commander, f"unanswered-{team}", text)
+            if told:
+                return Staffing(told)
+    return Staffing()
+
+
+def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Staffing:
     """A role that is needed and that nobody took is asked for, one person after the other."""
     again: list[datetime] = []
     for role, since in wanted_since(incident, roster).items():
@@ -228,9 +239,8 @@ def _vacancies(
             again.append(begin)
             continue
         asked = _asked_for(incident, role, since=since)
-        left = [
-            s for s in suggestions(incident, role, roster, veterans, now) if s.person not in asked
-        ]
+        # No veterans are needed: nobody is asked for fast recovery, which the daemon holds.
+        left = [s for s in suggestions(incident, role, roster, (), now) if s.person not in asked]
         if not left or len(asked) >= ASKED_AT_MOST:
             text = f"nobody took the role of {TITLES[role]}; name one. {facts(incident)}"
             told = summons(incident, incident.commander, f"vacant-{role}", text)

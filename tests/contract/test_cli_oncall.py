@@ -207,7 +207,7 @@ class TestWhatIsShown:
     def test_names_are_shown_as_they_are(self, home: Path) -> None:
         roster = ROSTER.replace("  duty: {owners", '  "[red]:fire:": {owners')
         roster = roster.replace("notify: [duty]", 'notify: ["[red]:fire:"]')
-        assert "[red]:fire:" in oncall(home, roster).out
+        assert "teams.[red]:fire:: '[red]:fire:' is no name" in oncall(home, roster).err
 
 
 class TestCalendars:

@@ -94,14 +94,14 @@ class Scene:
 
     # ── the daemon ───────────────────────────────────────────────────────────────────────────
 
-    def staffing(self, *veterans: str) -> Staffing:
-        return staffing(self.incident, self.roster, veterans, self.now)
+    def staffing(self) -> Staffing:
+        return staffing(self.incident, self.roster, self.now)
 
-    def staff(self, *veterans: str) -> list[e.Event]:
+    def staff(self) -> list[e.Event]:
         """Do whatever is due about the roles now, until nothing is; returns it."""
         record: list[e.Event] = []
         for _ in range(ROUNDS):
-            due = self.staffing(*veterans)
+            due = self.staffing()
             if not due.record:
                 return record
             record += self.happen(*due.record)

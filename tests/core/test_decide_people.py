@@ -40,7 +40,7 @@ LISTENING = make_rule(recover=[], problem={**COUNTS, "sentiment": {"x": "sum(x)"
 
 
 def decided(scene: Scene, rule: Rule | None = RULE) -> Decision:
-    around = Surroundings(scene.roster, Approvals(), LIMITS, veterans=("eve",))
+    around = Surroundings(scene.roster, Approvals(), LIMITS)
     return decide(scene.incident, rule, around, scene.now)
 
 
