@@ -169,7 +169,7 @@ async def test_an_over_large_body_is_413(rig: Rig) -> None:
 
 
 async def test_the_view_tells_who_could_what_is_due_and_what_was_heard(rig: Rig) -> None:
-    measured = Problem(verdict="no_data", reason="empty_answer", text="?", at=START)
+    measured = Problem(verdict="not_confirmed", reason="loss_below_threshold", text="?", at=START)
     rig.later(seconds=40)
     await rig.happens(
         e.ProblemDefined(problem=measured),
