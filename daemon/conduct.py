@@ -8,17 +8,18 @@ anew from the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
-from daemon import communicate, define, learn, recover, verify
+from daemon import communicate, define, diagnose, learn, measure, recover, verify, vet
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
-from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.decide import decide
+from daemon.core.decision import Decision, Surroundings
 from daemon.core.effects import (
     Effect,
     Listen,
@@ -31,19 +32,25 @@ from daemon.core.effects import (
     WriteReview,
 )
 from daemon.core.fold import METRICS
+from daemon.core.freezes import FreezeWindows
+from daemon.core.guardrails import Limits
 from daemon.core.incident import Incident
+from daemon.core.lives import Life
 from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Limits, Links, Metrics
+from daemon.core.ports import Links, Metrics
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook
-from daemon.core.suspects import Change, Suspicion, suspect
+from daemon.core.suspects import Change, Mark, Suspicion, suspect
 from daemon.core.units import quantity
+from daemon.gear import Actions, Findings, Gear, outlook
 from daemon.measure import Survey
 
 log = structlog.get_logger()
 
 RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
+MAY_START = frozenset({"defining", "observing", "deciding", "diagnosing"})
+"""The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
 """A shorter sleep is not worth a write; until then the head says that a decision is due."""
 
@@ -57,17 +64,22 @@ class Standing:
     approvals: Approvals
     ways: communicate.Ways
     channels: communicate.Channels = field(default_factory=dict)
+    freezes: FreezeWindows = field(default_factory=FreezeWindows)
 
 
 @dataclass(frozen=True)
 class Means:
-    """What the conductor works with besides the journal."""
+    """What the conductor works with besides the journal.
+
+    `outage`: the share of all scrape targets down, from which the monitoring is not believed.
+    """
 
     metrics: Metrics
     max_age: timedelta
-    actions: recover.Actions
+    actions: Actions
     limits: Limits
-    changes: Callable[[Rule], Awaitable[list[Change]]]
+    outage: float
+    changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
     reviews: learn.Reviews
     links: Links
 
@@ -90,6 +102,15 @@ class Conductor:
         self._closing = False
         self._conducted: set[str] = set()
         self._steps: set[asyncio.Task[None]] = set()
+        self._gear = Gear(
+            actions=means.actions,
+            limits=means.limits,
+            rules=lambda: standing().rules.rules,
+            approvals=lambda: standing().approvals,
+            closed=lambda scopes, now: standing().freezes.standing(scopes, now),
+            look=self._look,
+            vet=self._vet,
+        )
 
     async def drain(self, deadline: timedelta) -> None:
         """Start nothing more, and let running recovery actions end within the deadline."""
@@ -167,10 +188,8 @@ class Conductor:
         self, incident: Incident, rule: Rule | None, standing: Standing
     ) -> Surroundings:
         views = {}
-        if rule is not None and incident.phase == "deciding":
-            views = await recover.outlook(
-                self._book, rule, incident, self._means.actions, self._means.limits
-            )
+        if rule is not None and incident.phase in MAY_START:
+            views = await outlook(self._book, rule, incident, self._gear)
         return Surroundings(standing.roster, standing.approvals, self._means.limits, views)
 
     def _launch(
@@ -249,15 +268,17 @@ class Conductor:
         current = await self._book.load(incident)
         rule = self._rule(current)
         try:
-            changes = await self._means.changes(rule)
+            changes = await self._means.changes(rule, current)
         except (Temporary, Permanent) as error:
             # Unseen changes make no suspect; the measurement is worth having all the same.
             log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
             changes = []
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
-        if problem.verdict == "confirmed" and rule.changes:
-            suspicion = suspect(changes, problem.onset, problem.onset_within or timedelta(0))
+        if problem.verdict == "confirmed" and (rule.changes or changes):
+            within = problem.onset_within or timedelta(0)
+            facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
+            suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
         defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
         log.info("problem", incident=incident, verdict=problem.verdict, text=problem.text)
         await self._book.record(
@@ -290,8 +311,25 @@ class Conductor:
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._book.load(incident)
         rule = self._standing().rules.rules.get(current.rule)
-        means = self._means
-        await recover.run_step(self._book, incident, rule, order, means.actions, means.limits)
+        await recover.run_step(self._book, incident, rule, order, self._gear)
+
+    async def _look(self, rule: Rule, incident: Incident) -> Findings:
+        """What the metrics say now, for the last look before a step acts."""
+        survey, means = self._survey(rule, incident), self._means
+        if incident.confirmed is None:
+            return Findings(None, {}, "")
+        reading, outage = await asyncio.gather(
+            verify.read(survey, rule.verify, incident.confirmed),
+            measure.outage(means.metrics, survey.now, means.outage),
+        )
+        return Findings(reading, survey.asked, outage)
+
+    async def _vet(
+        self, rule: Rule, incident: Incident, lives: Sequence[Life]
+    ) -> Mapping[str, Mark]:
+        if incident.confirmed is None:
+            return {}
+        return await vet.vet(self._survey(rule, incident), incident.confirmed, lives)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         means, now = self._means, self._book.clock()

@@ -27,7 +27,8 @@ MAX_POINTS = 2000
 class Survey:
     """One measurement under way: the rule's problem, the group's labels, and the moment.
 
-    Every method raises Unmeasurable. `asked` collects the queries, for the record.
+    Every method raises Unmeasurable. `asked` collects the queries with their answers in short,
+    for the record.
     """
 
     metrics: Metrics
@@ -35,7 +36,7 @@ class Survey:
     labels: Mapping[str, str]
     now: datetime
     max_age: timedelta
-    asked: dict[str, None] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
 
     async def instant(self, template: str, window: timedelta | None = None) -> Answer:
         """The answer now; `$window` is `window`."""
@@ -131,9 +132,9 @@ class Survey:
         return await self._ask(query, lambda: self.metrics.instant(query, self.now))
 
     async def _ask(self, query: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        self.asked[query] = None
+        self.asked[query] = "no answer"
         try:
-            return await call()
+            answer = await call()
         except TimeoutError:
             raise Unmeasurable(
                 "query_error", "deadline_exceeded", f"no answer in time to {query}"
@@ -142,3 +143,37 @@ class Survey:
             raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None
         except Permanent as error:
             raise Unmeasurable("query_error", "query_rejected", str(error)) from None
+        self.asked[query] = in_short(answer)
+        return answer
+
+
+async def outage(metrics: Metrics, now: datetime, share: float) -> str:
+    """Why the monitoring as a whole is not to be believed; empty if it is.
+
+    That is the case when it does not answer, or when at least that share of all its targets is
+    down: then the dashboards are dark, and what they show is not the service.
+    """
+    query = "count(up == 0) or vector(0)"
+    try:
+        down, known = await asyncio.gather(
+            metrics.instant(query, now), metrics.instant("count(up)", now)
+        )
+        count, total = one_number(down), one_number(known)
+    except (Temporary, Permanent, Unmeasurable, TimeoutError) as error:
+        return f"Prometheus does not say which of its targets are up: {error}"
+    if not total or count is None or count / total < share:
+        return ""
+    return f"{count:.0f} of {total:.0f} scrape targets are down"
+
+
+def in_short(answer: Answer) -> str:
+    """An answer as one line of evidence."""
+    if not answer.series:
+        return "empty"
+    first = answer.series[0]
+    said = f"{first.samples[-1][1]:g}" if first.samples else "no sample"
+    if len(first.samples) > 1:
+        said += f" (last of {len(first.samples)} samples)"
+    if len(answer.series) > 1:
+        said += f", and {len(answer.series) - 1} more series"
+    return f"{said}, with warnings" if answer.warnings else said

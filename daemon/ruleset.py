@@ -1,23 +1,30 @@
-"""The rule folder: rule files, `roster.yaml`, `approvals.yaml`, read and checked as a whole."""
+"""The rule folder: rule files, `roster.yaml`, `approvals.yaml`, `freezes.yaml`, read and checked
+as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from daemon.core import approvals as approving
 from daemon.core import checks
+from daemon.core import freezes as freezing
 from daemon.core import rules as ruling
 from daemon.core.approvals import Approvals
 from daemon.core.document import Document, Mistake, Mistakes, one_document
+from daemon.core.freezes import FreezeWindows
 from daemon.core.roster import Roster
 from daemon.core.roster_checks import check_roster
 from daemon.core.rules import Rule
 
 ROSTER = "roster.yaml"
 APPROVALS = "approvals.yaml"
+FREEZES = "freezes.yaml"
+_PROBE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Any moment; a calendar that can be read there can be read at all."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Ruleset:
     rules: tuple[tuple[Rule, Document], ...]
     roster: Roster | None
     approvals: Approvals
+    freezes: FreezeWindows
     mistakes: tuple[Mistake, ...]
 
     def sound(self) -> tuple[list[Rule], Roster, Approvals]:
@@ -55,7 +63,7 @@ def read_ruleset(
             mistakes.append(_mistake(path, "there is no such file or folder"))
     read: list[tuple[Rule | None, Document]] = []
     for file in files:
-        if file.name in {ROSTER, APPROVALS} or _is_case(file):
+        if file.name in {ROSTER, APPROVALS, FREEZES} or _is_case(file):
             continue
         try:
             for rule, document, wrong in ruling.read(_text(file), str(file)):
@@ -67,8 +75,9 @@ def read_ruleset(
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
     mistakes += checks.check(read, actions, watches, roster.teams if roster else None)
+    freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
-    return Ruleset(tuple(rules), roster, approvals, tuple(ordered))
+    return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
 
 
 def _is_case(file: Path) -> bool:
@@ -118,6 +127,41 @@ def _approvals(
         for index, text in [] if partial else approving.unknown_steps(read, known):
             mistakes.append(document.mistake(("approvals", index), text))
     return Approvals(approvals=tuple(entries))
+
+
+def _freezes(
+    homes: Iterable[Path], roster: Roster | None, mistakes: list[Mistake]
+) -> FreezeWindows:
+    """The freeze windows, with the texts of the calendars that they name."""
+    windows: list[freezing.Window] = []
+    calendars: dict[str, str] = {}
+    for home in homes:
+        file = home / FREEZES
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            read = document.read(FreezeWindows)
+        except Mistakes as error:
+            mistakes += error.mistakes
+            continue
+        wrong = freezing.check(read, roster.teams) if roster is not None else []
+        for index, window in enumerate(read.windows):
+            if window.calendar is None:
+                continue
+            try:
+                calendars[window.calendar] = _text(home / window.calendar)
+                list(window.spans(_PROBE, _PROBE + freezing.LONGEST, calendars))
+            except Mistakes as error:
+                wrong.append((index, f"{window.calendar} {error.mistakes[0].text}"))
+                continue
+            except ValueError as error:
+                wrong.append((index, f"{window.calendar}: {error}"))
+                continue
+            windows.append(window)
+        windows += [window for window in read.windows if window.calendar is None]
+        mistakes += [document.mistake(("windows", index), text) for index, text in wrong]
+    return FreezeWindows(windows=tuple(windows), calendars=calendars)
 
 
 def _text(file: Path) -> str:

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from daemon.core.contacts import Reference
 from daemon.core.document import Document, one_document
 from daemon.core.outcome import Permanent
-from daemon.core.units import Duration, Frozen, parse_duration
+from daemon.core.units import Duration, Frozen, Share, parse_duration
 
 PREFIX = "STOPGAP_"
 
@@ -49,12 +49,54 @@ class InboxSettings(Frozen):
     remember: Duration = parse_duration("30m")
 
 
+class BudgetSettings(Frozen):
+    """How many actions of one rule, team or failure domain may start by themselves."""
+
+    rule: int = Field(default=2, ge=0)
+    team: int = Field(default=3, ge=0)
+    domain: int = Field(default=2, ge=0)
+
+
 class RecoverySettings(Frozen):
-    """How much automation is allowed: per target, and in all."""
+    """How much automation is allowed: per target, in all, and while much goes wrong at once.
+
+    `budget` actions may start by themselves in `budget_window`, and of those `budgets` each.
+    `onset_age`: nothing starts by itself for trouble that began longer ago. `outage`: from that
+    share of all scrape targets down, the monitoring is not believed.
+    """
 
     cooldown: Duration = parse_duration("30m")
+    flap: Duration = parse_duration("24h")
     budget: int = Field(default=5, ge=0)
+    budgets: BudgetSettings = BudgetSettings()
     budget_window: Duration = parse_duration("1h")
+    storm: int = Field(default=4, ge=2)
+    storm_window: Duration = parse_duration("5m")
+    onset_age: Duration = parse_duration("1h")
+    outage: Share = 0.5
+
+
+class KubernetesSettings(Frozen):
+    """The cluster. Without `kubeconfig`: the pod's own service account."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    timeout: Duration = parse_duration("10s")
+
+
+class ArgoCDSettings(Frozen):
+    """The API of Argo CD, and the token of an account that may roll back."""
+
+    url: str | None = Field(default=None, pattern="^https?://")
+    token: Reference | None = None
+    timeout: Duration = parse_duration("10s")
+
+
+class HttpSettings(Frozen):
+    """`allow`: the only hosts (`flags.example.org`, with `:port` if it is not the usual one)
+    that `http_call` may talk to."""
+
+    allow: tuple[str, ...] = ()
 
 
 class CommandSettings(Frozen):
@@ -147,6 +189,10 @@ class Settings(Frozen):
     inbox: InboxSettings = InboxSettings()
     recovery: RecoverySettings = RecoverySettings()
     commands: CommandSettings = CommandSettings()
+    http: HttpSettings = HttpSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    argocd: ArgoCDSettings = ArgoCDSettings()
+    actions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     auth: AuthSettings = AuthSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
     opsgenie: OpsgenieSettings = OpsgenieSettings()

@@ -10,20 +10,29 @@ from typing import Any
 import structlog
 
 from daemon.casebook import Casebook
+from daemon.core.alerts import Labels
+from daemon.core.incident import Incident
+from daemon.core.lives import merged
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Watch
 from daemon.core.rules import Rule
 from daemon.core.suspects import Change
+from daemon.core.templates import UnsafeLabel, names_in, render_params
 
 log = structlog.get_logger()
 
 EVERY = timedelta(seconds=2)
+REMEMBERED = timedelta(hours=2)
+"""How old a reported change may be to be looked at."""
 
 MakeWatch = Callable[[str, Mapping[str, Any]], Watch]
 
 
 class Watcher:
-    """Looks at what the rules' `changes:` name, every two seconds and when asked."""
+    """Looks at what the rules' `changes:` name, every two seconds and when asked.
+
+    Where they name a label, there is one target for each value that an incident had.
+    """
 
     def __init__(
         self, book: Casebook, rules: Callable[[], Sequence[Rule]], make: MakeWatch
@@ -31,38 +40,75 @@ class Watcher:
         self._book = book
         self._rules = rules
         self._make = make
+        self._watches: dict[str, Watch] = {}
+        self._met: dict[str, dict[str, Labels]] = {}
+        self._silent: set[str] = set()
 
     async def run(self) -> None:
         """Look at everything again and again, until cancelled."""
         while True:
             for rule in self._rules():
-                try:
-                    await self.changes(rule)
-                except (Temporary, Permanent) as error:
-                    log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-                except Exception:
-                    log.exception("watching for changes crashed", rule=rule.rule)
+                for labels in self._labels(rule):
+                    await self._look_at(rule, labels)
             await asyncio.sleep(EVERY.total_seconds())
 
-    async def changes(self, rule: Rule) -> list[Change]:
-        """Look now, and return all changes known of what this rule watches, oldest first.
-
-        Raises Temporary or Permanent.
+    async def of(self, rule: Rule, incident: Incident) -> list[Change]:
+        """Look now, and return all changes that may concern the incident, oldest first: what
+        its rule watches, and what other systems reported. Raises Temporary or Permanent.
         """
+        labels = incident.group_labels
+        if names_in(rule.changes):
+            self._met.setdefault(rule.rule, {})[str(sorted(labels.items()))] = labels
+        since = self._book.clock() - REMEMBERED
+        reported = await self._book.journal.reported(since)
+        about = [change for change in reported if incident.concerned_by(change.labels)]
+        return sorted(await self._watched(rule, labels) + about, key=lambda change: change.at)
+
+    async def _watched(self, rule: Rule, labels: Labels) -> list[Change]:
         found: list[Change] = []
         for kind, params in rule.changes.items():
-            seen = await self._make(kind, params).look()
-            if seen is None:
-                continue
-            known = await self._book.journal.changes(seen.subject)
-            # Two looks may meet here. Each saves what its own reading did not hold, which is
-            # harmless twice, and returns it; only so none of them misses a change.
-            noted = any((c.item, c.at) == (seen.item, seen.at) for c in known)
-            if not noted and (not known or known[-1].item != seen.item):
-                previous = known[-1].item if known else ""
-                seen = seen.model_copy(update={"previous": previous})
-                await self._book.journal.saw_change(seen)
-                log.info("change seen", subject=seen.subject, item=seen.item)
-                known.append(seen)
-            found += known
-        return sorted(found, key=lambda change: change.at)
+            try:
+                rendered = render_params(params, labels)
+            except UnsafeLabel as error:
+                raise Permanent(f"changes of kind {kind} cannot be seen: {error}") from None
+            seen = await self._watch(kind, rendered).look()
+            found += await self._noted(seen)
+        return found
+
+    async def _noted(self, seen: Sequence[Change]) -> list[Change]:
+        """Save what was not known yet; returns all that is known of the subject."""
+        if not seen:
+            return []
+        # Two looks may meet here. What each saves is harmless twice, and none misses a change.
+        known = await self._book.journal.changes(seen[-1].subject)
+        all_of_them = merged(known, seen)
+        held = {(change.item, change.at) for change in known}
+        for change in all_of_them:
+            if (change.item, change.at) not in held:
+                await self._book.journal.saw_change(change)
+                log.info("change seen", subject=change.subject, item=change.item)
+        return all_of_them
+
+    async def _look_at(self, rule: Rule, labels: Labels) -> None:
+        try:
+            await self._watched(rule, labels)
+            self._silent.discard(rule.rule)
+        except (Temporary, Permanent) as error:
+            # Said once, not every two seconds; it is said again after it has worked.
+            if rule.rule not in self._silent:
+                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+            self._silent.add(rule.rule)
+        except Exception:
+            log.exception("watching for changes crashed", rule=rule.rule)
+
+    def _labels(self, rule: Rule) -> list[Labels]:
+        """The values of the labels that a rule's changes are watched for."""
+        if not names_in(rule.changes):
+            return [{}]
+        return list(self._met.get(rule.rule, {}).values())
+
+    def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
+        key = f"{kind} {params}"
+        if key not in self._watches:
+            self._watches[key] = self._make(kind, params)
+        return self._watches[key]

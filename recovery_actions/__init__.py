@@ -14,48 +14,68 @@ that refuses unknown fields; `daemon.core.units` has Frozen and Duration). `daem
 says what each method owes. In short: validate every parameter by type, since values may come
 from an alert's labels; never use a shell; refuse with an enumerated reason and a sentence for
 somebody at 3 a.m.; re-check at the moment of acting; make a second run harmless. A subclass of
-`ActionContract` in tests/contract/action_contract.py tests all this.
+`recovery_actions.contract.ActionContract` tests all this, in another package as in this one. An
+action with a method `show` has what it tells put into the evidence before it is run.
 
 An action of this package gets its line in `_BUILT_IN`. Another package names a callable
-`(allow, base) -> Action` in its own pyproject.toml, and is found once it is installed:
+`(workshop) -> Action` in its own pyproject.toml, and is found once it is installed:
 
     [project.entry-points."stopgap.actions"]
     feature_flag = "our_actions.flags:FeatureFlag"
+
+The workshop hands it the settings, what is allowed, secrets and an HTTP client; its own options
+stand under its name in stopgap.yaml, `actions: {feature_flag: {project: shop}}`, and come to it
+as `workshop.options.get("feature_flag", {})`. tests/contract/test_third_party.py is an example.
 
 Actions import `daemon.core`, the standard library and what they talk to; nothing else of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 from pydantic import BaseModel
 
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Action
+from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbort
+from recovery_actions.argocd_rollback import ArgoCDRollback
+from recovery_actions.helm_rollback import HelmRollback
+from recovery_actions.http_call import HttpCall
+from recovery_actions.kubernetes_restart import KubernetesRestart
+from recovery_actions.kubernetes_rollback import KubernetesRollback
+from recovery_actions.kubernetes_scale import KubernetesScale
 from recovery_actions.release_rollback import ReleaseRollback
 from recovery_actions.run_command import RunCommand
+from recovery_actions.workshop import Workshop
 
 ENTRY_POINT_GROUP = "stopgap.actions"
 
-ActionFactory = Callable[[Sequence[Sequence[str]], Path], Action]
+ActionFactory = Callable[[Workshop], Action]
 
-_BUILT_IN: tuple[ActionFactory, ...] = (ReleaseRollback, RunCommand)
+_BUILT_IN: tuple[ActionFactory, ...] = (
+    ReleaseRollback,
+    RunCommand,
+    KubernetesRollback,
+    KubernetesRestart,
+    KubernetesScale,
+    ArgoCDRollback,
+    ArgoRolloutsAbort,
+    HelmRollback,
+    HttpCall,
+)
 _METHODS = ("allowed", "target", "preflight", "run", "check")
 
 
-def catalogue(allow: Sequence[Sequence[str]], base: Path) -> dict[str, Action]:
+def catalogue(workshop: Workshop) -> dict[str, Action]:
     """Every action by its name: our own, then those of installed packages.
 
-    `allow` is `commands.allow` of the settings; `base` is the folder of stopgap.yaml, against
-    which relative paths are resolved. Raises Permanent if a package's action is broken or takes
-    a name that is in use.
+    Raises Permanent if a package's action is broken or takes a name that is in use.
     """
-    actions = {action.name: action for action in (build(allow, base) for build in _BUILT_IN)}
+    actions = {action.name: action for action in (build(workshop) for build in _BUILT_IN)}
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
-        action = _load(entry, allow, base)
+        action = _load(entry, workshop)
         if action.name in actions:
             raise Permanent(
                 f"{_origin(entry)}: there is an action named {action.name} already; "
@@ -65,9 +85,9 @@ def catalogue(allow: Sequence[Sequence[str]], base: Path) -> dict[str, Action]:
     return actions
 
 
-def _load(entry: EntryPoint, allow: Sequence[Sequence[str]], base: Path) -> Action:
+def _load(entry: EntryPoint, workshop: Workshop) -> Action:
     try:
-        action: Action = entry.load()(allow, base)
+        action: Action = entry.load()(workshop)
         fault = _fault(action)
     except Exception as error:  # other people's code may raise anything
         raise Permanent(f"{_origin(entry)} is broken: {type(error).__name__}: {error}") from error

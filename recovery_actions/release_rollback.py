@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, Field
@@ -29,6 +28,7 @@ from daemon.core.ports import ActionContext, Landed, Ready, Refused
 from daemon.core.units import Duration, Frozen
 from recovery_actions.commands import Argv, run_argv, shown, why_not_allowed, why_not_runnable
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
+from recovery_actions.workshop import Workshop
 
 _T = TypeVar("_T")
 
@@ -47,9 +47,9 @@ class ReleaseRollback:
     name = "release_rollback"
     Params: type[BaseModel] = ReleaseRollbackParams
 
-    def __init__(self, allow: Sequence[Sequence[str]], base: Path) -> None:
-        self._allow = allow
-        self._base = base
+    def __init__(self, workshop: Workshop) -> None:
+        self._allow = workshop.commands
+        self._base = workshop.base
 
     def allowed(self, params: ReleaseRollbackParams) -> str | None:
         """Why the settings do not allow the restart command, or None if they do."""
@@ -75,7 +75,7 @@ class ReleaseRollback:
                 f"{context.expected} was to be rolled back, but {live} is live; look who deployed"
             )
             return Refused("changed_meanwhile", text)
-        candidate = context.choose(live)
+        candidate = await context.choose(live)
         if candidate.reason == "no_healthy_item":
             return Refused("no_healthy_item", candidate.text)
         if candidate.item == live:

@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Literal
@@ -19,7 +20,9 @@ from pydantic import AfterValidator
 
 from daemon.core.outcome import Temporary
 from daemon.core.suspects import Change
+from daemon.core.units import Frozen
 from recovery_actions.commands import plain
+from recovery_actions.workshop import Workshop
 
 LOCK_FILE = ".stopgap.lock"
 STATE_FILE = ".stopgap-rollback.json"
@@ -147,13 +150,19 @@ def _is_name(name: str) -> bool:
 class ReleaseWatch:
     """Sees which release of a folder is live, and since when. `directory` as in the action."""
 
-    def __init__(self, directory: str, base: Path) -> None:
-        self._subject = release_target(directory)
-        self._path = base / directory
+    class Params(Frozen):
+        """The folder with `releases/` and `current`."""
 
-    async def look(self) -> Change | None:
-        """The live release, dated by its link; None without one. Raises Temporary."""
-        return await asyncio.to_thread(self._look)
+        directory: DirectoryText
+
+    def __init__(self, params: Params, workshop: Workshop) -> None:
+        self._subject = release_target(params.directory)
+        self._path = workshop.base / params.directory
+
+    async def look(self) -> Sequence[Change]:
+        """The live release, dated by its link; nothing without one. Raises Temporary."""
+        seen = await asyncio.to_thread(self._look)
+        return () if seen is None else (seen,)
 
     def _look(self) -> Change | None:
         link = self._path / "current"

@@ -9,9 +9,8 @@ The command must be harmless to repeat, as every action must be; nobody but you 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 
 from pydantic import BaseModel, Field
 
@@ -26,6 +25,7 @@ from recovery_actions.commands import (
     why_not_allowed,
     why_not_runnable,
 )
+from recovery_actions.workshop import Workshop
 
 
 class RunCommandParams(Frozen):
@@ -42,9 +42,9 @@ class RunCommand:
     name = "run_command"
     Params: type[BaseModel] = RunCommandParams
 
-    def __init__(self, allow: Sequence[Sequence[str]], base: Path) -> None:
-        self._allow = allow
-        self._base = base
+    def __init__(self, workshop: Workshop) -> None:
+        self._allow = workshop.commands
+        self._base = workshop.base
 
     def allowed(self, params: RunCommandParams) -> str | None:
         """Why the settings do not allow this command, or None if they do."""

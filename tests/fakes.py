@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daemon.core.events import FORMAT, Draft, Entry, chain, encode
+from daemon.core.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.ports import (
     ActionContext,
@@ -18,8 +19,6 @@ from daemon.core.ports import (
     Claim,
     ClaimRefused,
     Conflict,
-    Freeze,
-    Guard,
     Head,
     HeadState,
     KeyTaken,
@@ -41,6 +40,7 @@ START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 class _Run:
     incident: str
     target: str
+    scope: Scope
     started: datetime
     finished: datetime | None = None
 
@@ -52,7 +52,7 @@ class MemoryJournal:
         self.entries: dict[str, list[Entry]] = {}
         self.rows: dict[str, Head] = {}
         self.runs: list[_Run] = []
-        self.freezes: dict[str, Freeze] = {}
+        self.stops: dict[str, Freeze] = {}
         self.seen: dict[tuple[str, str, datetime], Change] = {}
         self.marked: dict[tuple[str, str], Mark] = {}
         self.failing = False
@@ -92,7 +92,7 @@ class MemoryJournal:
         if row.seq != expected:
             raise Conflict
         if claim is not None:
-            self._claim(incident, claim, drafts[0].at)
+            await self._claim(incident, claim, drafts[-1].at)
         for run in self.runs if release else ():
             if run.incident == incident and run.finished is None:
                 run.finished = drafts[-1].at
@@ -134,58 +134,63 @@ class MemoryJournal:
         )
 
     async def guard(
-        self, target: str, incident: str, now: datetime, budget_window: timedelta
+        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
     ) -> Guard:
-        ended = [
-            r.finished
-            for r in self.runs
-            if r.target == target and r.incident != incident and r.finished is not None
-        ]
+        here = [r for r in self.runs if r.target == target]
+        ended = [(r.finished, r.incident) for r in here if r.finished and r.incident != incident]
+        finished, last = max(ended, default=(None, ""))
+        recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
+        names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
+        keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
         return Guard(
-            freeze=await self.frozen(now),
-            locked_by=self._holder(target),
-            last_finished=max(ended, default=None),
-            started_in_window=sum(r.started > now - budget_window for r in self.runs),
+            freeze=next((f for f in await self.freezes(now) if f.scope in scope.freezes), None),
+            locked_by=next((r.incident for r in here if r.finished is None), ""),
+            last_finished=finished,
+            last_incident=last,
+            started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
+            alerting=len({scope.service, *map(service_of, keys)}),
         )
 
     async def freeze(self, freeze: Freeze) -> None:
-        self.freezes[freeze.scope] = freeze
+        self.stops[freeze.scope] = freeze
 
     async def thaw(self, scope: str, by: str, at: datetime) -> bool:
-        return self.freezes.pop(scope, None) is not None
+        standing = any(f.scope == scope for f in await self.freezes(at))
+        return standing and self.stops.pop(scope) is not None
 
-    async def frozen(self, now: datetime) -> Freeze | None:
-        standing = [f for f in self.freezes.values() if f.until is None or f.until > now]
-        return standing[-1] if standing else None
+    async def freezes(self, now: datetime) -> list[Freeze]:
+        standing = [f for f in self.stops.values() if f.until is None or f.until > now]
+        return sorted(sorted(standing, key=lambda f: f.scope), key=lambda f: f.at, reverse=True)
 
     async def saw_change(self, change: Change) -> None:
-        self.seen[(change.subject, change.item, change.at)] = change
+        kept = change.model_copy(update={"rolling": False})
+        self.seen.setdefault((change.subject, change.item, change.at), kept)
 
     async def changes(self, subject: str) -> list[Change]:
-        found = [c for c in self.seen.values() if c.subject == subject]
-        return sorted(found, key=lambda c: c.at)
+        return self._oldest_first(c for c in self.seen.values() if c.subject == subject)
+
+    async def reported(self, since: datetime) -> list[Change]:
+        return self._oldest_first(c for c in self.seen.values() if c.reported and c.at >= since)
 
     async def marks(self, subject: str) -> dict[str, Mark]:
         return {item: mark for (s, item), mark in self.marked.items() if s == subject}
 
-    def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
-        limits = claim.limits
-        if any(f.until is None or f.until > now for f in self.freezes.values()):
-            raise ClaimRefused("frozen", "frozen")
-        if self._holder(claim.target):
-            raise ClaimRefused("target_locked", f"held by {self._holder(claim.target)}")
-        if not limits.lifted:
-            for run in self.runs:
-                same = run.target == claim.target and run.incident != incident
-                if same and run.finished is not None and now - run.finished < limits.cooldown:
-                    raise ClaimRefused("cooldown", "too soon")
-            if sum(r.started > now - limits.budget_window for r in self.runs) >= limits.budget:
-                raise ClaimRefused("budget_spent", "spent")
-        self.runs.append(_Run(incident, claim.target, now))
+    def ran_before(self, target: str, at: datetime, scope: Scope, *, running: bool) -> None:
+        """Another incident acted on the target, and ended at once, or still runs."""
+        self.runs.append(_Run("earlier", target, scope, at, None if running else at))
 
-    def _holder(self, target: str) -> str:
-        held = [r.incident for r in self.runs if r.target == target and r.finished is None]
-        return held[0] if held else ""
+    async def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
+        scope, limits = claim.scope, claim.limits
+        guard = await self.guard(claim.target, incident, scope, limits, now)
+        guard = replace(guard, freeze=guard.freeze or claim.closed)
+        hindrance = hindered(guard, limits, scope, now, lifted=claim.lifted)
+        if hindrance is not None:
+            raise ClaimRefused(hindrance.reason, hindrance.text)
+        self.runs.append(_Run(incident, claim.target, scope, now))
+
+    @staticmethod
+    def _oldest_first(found: Iterable[Change]) -> list[Change]:
+        return sorted(found, key=lambda c: (c.at, c.subject, c.item))
 
     def _may_fail(self) -> None:
         if self.failing:
@@ -227,6 +232,8 @@ class Service:
     """A service whose share of failures and traffic follow a script, and its Prometheus.
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
+    `targets_down` of ten scrape targets are down. `groups`: label → value → errors, for queries
+    `by (label)`.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them.
     """
 
@@ -235,6 +242,8 @@ class Service:
     down: str = ""
     stale: bool = False
     failures_unscraped: bool = False
+    targets_down: int = 0
+    groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
 
@@ -251,12 +260,20 @@ class Service:
             if query.startswith("max(up"):
                 return Answer(query, [Series({}, [(at.timestamp(), 0.0)])])
             return Answer(query, [])
+        if query.startswith("count(up"):
+            count = self.targets_down if "== 0" in query else 10
+            return Answer(query, [Series({}, [(at.timestamp(), float(count))])])
         if query.startswith("max(timestamp("):
             if self.stale:
                 return Answer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
             return Answer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
-        value = self._count(query, now)
-        return Answer(query, [Series({}, [(at.timestamp(), value)])])
+        return Answer(
+            query,
+            [
+                Series(labels, [(at.timestamp(), self._count(query, now, errors))])
+                for labels, errors in self._groups_of(query)
+            ],
+        )
 
     async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
         await self._answering(query)
@@ -272,7 +289,17 @@ class Service:
         if self.down:
             raise Temporary(self.down)
 
-    def _count(self, query: str, now: float) -> float:
+    def _groups_of(self, query: str) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """What a query asks for: all of the service, or it by label."""
+        by = re.search(r"by \((\w+)\)", query)
+        if by is None:
+            return [({}, self.errors)]
+        found = self.groups.get(by[1], {})
+        return [({by[1]: name}, errors) for name, errors in found.items()]
+
+    def _count(
+        self, query: str, now: float, errors: list[tuple[float, float]] | None = None
+    ) -> float:
         window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
         assert window is not None, query
         width = int(window[1] or 0) * 60 + int(window[2] or 0)
@@ -282,7 +309,7 @@ class Service:
         for index in range(slices):
             at = now - width + (index + 0.5) * width / slices
             amount = _at(self.rate, at) * width / slices
-            total += amount * (_at(self.errors, at) if "bad" in query else 1.0)
+            total += amount * (_at(errors or self.errors, at) if "bad" in query else 1.0)
         return total
 
 
@@ -365,6 +392,7 @@ class FakeAction:
     def __init__(self, name: str) -> None:
         self.name = name
         self.runs: list[str] = []
+        self.began_at: list[float] = []
         self.takes = 5.0
         self.effect: Any = None
         self.refuse: Refused | None = None
@@ -383,6 +411,7 @@ class FakeAction:
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
         self.runs.append(context.token)
+        self.began_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.takes)
         if self.effect is not None:
             self.effect()

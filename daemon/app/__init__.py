@@ -26,11 +26,14 @@ from daemon.app.parts import (
     WATCHES,
     actions_for,
     calendars_for,
+    limits_for,
     now,
     oncall,
     prometheus_for,
     ruleset_for,
     store_path,
+    watch_for,
+    workshop_for,
 )
 from daemon.app.reach import Reach
 from daemon.auditor import Auditor
@@ -39,7 +42,7 @@ from daemon.communicate import DEADLINE_SECONDS
 from daemon.conduct import Conductor, Means, Standing
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
-from daemon.core.ports import Limits, Watch
+from daemon.core.ports import Watch
 from daemon.core.rules import RuleBook
 from daemon.heartbeat import beat
 from daemon.intake import Intake
@@ -51,7 +54,7 @@ from daemon.web.api import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
-from recovery_actions.releases import ReleaseWatch
+from recovery_actions import catalogue
 
 __all__ = ["WATCHES", "actions_for", "now", "oncall", "ruleset_for", "serve", "store_path"]
 
@@ -93,7 +96,8 @@ class App:
         self._settings = settings
         self._environ = environ
         self._session = session
-        self._actions = actions_for(settings)
+        self._workshop = workshop_for(settings, environ)
+        self._actions = catalogue(self._workshop)
         self._book = Casebook(store.journal, now)
         self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
         self._reach = Reach(settings, session, self._secret)
@@ -120,6 +124,7 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         self._prometheus.close()
+        await self._workshop.close()
 
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
@@ -176,6 +181,8 @@ class App:
             metrics=self._telemetry.text,
             veterans=self._veterans.of,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
+            actions=self._actions,
+            freezes=lambda: self._standing.freezes,
         )
         application = web_application(house, self._settings.inbox.max_body_bytes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
@@ -208,10 +215,11 @@ class App:
             self._book.ring_all()
 
     def _load(self) -> tuple[Standing, Doorkeeper, Hooks]:
-        rules, roster, approvals = ruleset_for(self._settings, self._actions).sound()
+        ruleset = ruleset_for(self._settings, self._actions)
+        rules, roster, approvals = ruleset.sound()
         roster = roster.knowing(self._calendars.shifts)
         ways, channels = self._reach.ways(roster), self._reach.channels(roster)
-        standing = Standing(RuleBook(rules), roster, approvals, ways, channels)
+        standing = Standing(RuleBook(rules), roster, approvals, ways, channels, ruleset.freezes)
         tokens = {
             name: self._secret(person.token)
             for name, person in roster.people.items()
@@ -231,8 +239,7 @@ class App:
         )
 
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
-        checked = WATCHES[kind].Params.model_validate(dict(params))
-        return ReleaseWatch(checked.directory, self._settings.base)
+        return watch_for(kind, params, self._workshop, self._prometheus)
 
     def _make_intake(self, store: Store) -> Intake:
         settings = self._settings
@@ -249,13 +256,13 @@ class App:
 
     def _means(self) -> Means:
         settings = self._settings
-        recovery = settings.recovery
         return Means(
             metrics=self._prometheus,
             max_age=settings.prometheus.max_age,
             actions=self._actions,
-            limits=Limits(recovery.cooldown, recovery.budget, recovery.budget_window),
-            changes=self._watcher.changes,
+            limits=limits_for(settings),
+            outage=settings.recovery.outage,
+            changes=self._watcher.of,
             reviews=Reviews(settings.base / settings.reviews),
             links=self._links,
         )

@@ -8,30 +8,45 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from pydantic import ValidationError
 
+from daemon.adapters.changes import METRIC_WATCHES
 from daemon.adapters.feeds import Feeds
 from daemon.adapters.prometheus import Prometheus
 from daemon.calendars import Calendars
 from daemon.communicate import DEADLINE_SECONDS
+from daemon.core.guardrails import Limits
 from daemon.core.oncall import oncall_view
-from daemon.core.ports import Action
-from daemon.core.units import Frozen
+from daemon.core.outcome import Permanent
+from daemon.core.ports import Action, Metrics, Watch
 from daemon.ruleset import Ruleset, read_ruleset
 from daemon.settings import Settings, secret
 from recovery_actions import catalogue
-from recovery_actions.releases import DirectoryText
+from recovery_actions.argocd import ArgoCDWatch
+from recovery_actions.kubernetes.watch import KubernetesWatch
+from recovery_actions.releases import ReleaseWatch
+from recovery_actions.workshop import ArgoCD, Cluster, Workshop
+
+_WORLD_WATCHES: Mapping[str, Any] = {
+    "releases": ReleaseWatch,
+    "kubernetes": KubernetesWatch,
+    "argocd": ArgoCDWatch,
+}
+WATCHES: Mapping[str, Any] = {**_WORLD_WATCHES, **METRIC_WATCHES}
+"""What `changes:` of a rule can name; each has its Params."""
 
 
-class ReleasesWatchKind:
-    """`changes: {releases: {directory: …}}`."""
-
-    class Params(Frozen):
-        """The folder with `releases/` and `current`."""
-
-        directory: DirectoryText
-
-
-WATCHES: Mapping[str, Any] = {"releases": ReleasesWatchKind}
+def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics: Metrics) -> Watch:
+    """A watch of what a rule names. Raises Permanent if its parameters do not fit."""
+    try:
+        checked = WATCHES[kind].Params.model_validate(dict(params))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Permanent(f"changes of kind {kind} cannot be watched: {first['msg']}") from None
+    if kind in METRIC_WATCHES:
+        return METRIC_WATCHES[kind].make(checked, metrics, now)
+    watch: Watch = _WORLD_WATCHES[kind](checked, workshop)
+    return watch
 
 
 def now() -> datetime:
@@ -41,7 +56,46 @@ def now() -> datetime:
 
 def actions_for(settings: Settings) -> dict[str, Action]:
     """The catalogue of actions under these settings."""
-    return catalogue(settings.commands.allow, settings.base)
+    return catalogue(workshop_for(settings, {}))
+
+
+def workshop_for(settings: Settings, environ: Mapping[str, str]) -> Workshop:
+    """What actions are built with."""
+    kubernetes, argocd = settings.kubernetes, settings.argocd
+    kubeconfig = kubernetes.kubeconfig
+    return Workshop(
+        base=settings.base,
+        commands=settings.commands.allow,
+        hosts=settings.http.allow,
+        cluster=Cluster(
+            None if kubeconfig is None else settings.base / kubeconfig.expanduser(),
+            kubernetes.context,
+            kubernetes.timeout,
+        ),
+        argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
+        options=settings.actions,
+        secret=lambda reference: secret(reference, environ, settings.base),
+    )
+
+
+def limits_for(settings: Settings) -> Limits:
+    """How much automation is allowed."""
+    recovery = settings.recovery
+    budgets = recovery.budgets
+    return Limits(
+        cooldown=recovery.cooldown,
+        flap=recovery.flap,
+        budgets={
+            "rule": budgets.rule,
+            "team": budgets.team,
+            "domain": budgets.domain,
+            "global": recovery.budget,
+        },
+        budget_window=recovery.budget_window,
+        storm=recovery.storm,
+        storm_window=recovery.storm_window,
+        onset_age=recovery.onset_age,
+    )
 
 
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:

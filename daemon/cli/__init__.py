@@ -13,10 +13,8 @@ from daemon.cli.common import Failure
 _HOMES = {
     "server": ("run", "audit"),
     "rules": ("check", "approve"),
-    "incidents": (
-        *("incidents", "review", "ack", "step", "pause", "resume", "say", "close"),
-        *("freeze", "thaw"),
-    ),
+    "incidents": ("incidents", "review", "ack", "pause", "resume", "say", "close"),
+    "steering": ("step", "propose", "actions", "freeze", "thaw", "freezes", "observed"),
     "showing": ("show",),
     "people": ("role", "answer", "leave", "no-plan", "escalate", "engage", "sentiment"),
     "updates": ("update",),

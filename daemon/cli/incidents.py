@@ -11,7 +11,6 @@ from rich.table import Table
 from daemon.cli.common import (
     act,
     call,
-    duration,
     incident_path,
     json_option,
     part_of,
@@ -67,20 +66,6 @@ def ack(incident: str, url: str, token_file: Path | None) -> None:
     click.echo(printable(after["title"]))
 
 
-@click.command()
-@click.argument("incident")
-@click.argument("number", type=click.IntRange(min=1))
-@click.argument("word", type=click.Choice(["approve", "veto"]))
-@remote_options
-def step(incident: str, number: int, word: str, url: str, token_file: Path | None) -> None:
-    """Approve or veto a recovery step; the Commander approves, anybody may veto.
-
-    Example: stopgap step 1123-1403-x7qf 2 approve
-    """
-    act("POST", url, token_file, incident_path(incident, "steps", str(number), word))
-    click.echo(f"step {number}: {word}{'d' if word.endswith('e') else 'ed'}")
-
-
 pause = deed(
     "pause",
     "pause",
@@ -124,33 +109,3 @@ def resume(incident: str, url: str, token_file: Path | None) -> None:
     """
     act("POST", url, token_file, incident_path(incident, "resume"))
     click.echo("resumed")
-
-
-@click.command()
-@click.argument("reason", nargs=-1, required=True)
-@click.option(
-    "--for",
-    "last",
-    callback=duration,
-    help="How long, like 30m or 2h.  [default: until thawed]",
-)
-@remote_options
-def freeze(reason: tuple[str, ...], last: str | None, url: str, token_file: Path | None) -> None:
-    """Let no recovery action start anywhere, until it is thawed; survives restarts.
-
-    Example: stopgap freeze --for 2h database migration
-    """
-    body = {"reason": " ".join(reason), **({"for": last} if last else {})}
-    call("PUT", url, token_file, "/api/v1/freeze", body)
-    click.echo("frozen: no recovery action will start")
-
-
-@click.command()
-@remote_options
-def thaw(url: str, token_file: Path | None) -> None:
-    """Lift the freeze.
-
-    Example: stopgap thaw
-    """
-    lifted = part_of(call("DELETE", url, token_file, "/api/v1/freeze"), "thawed", url)
-    click.echo("thawed" if lifted else "there was no freeze")

@@ -15,6 +15,8 @@ from typing import get_args
 
 from daemon.core.answers import Unmeasurable
 from daemon.core.baseline import (
+    MIN_BASELINE_EVENTS,
+    MIN_BASELINE_SAMPLES,
     MINUTE,
     Baseline,
     Onset,
@@ -28,12 +30,11 @@ from daemon.core.problem import ProblemVerdict as Verdict
 from daemon.core.rules import ProblemSpec, VerifySpec
 from daemon.core.statistics import (
     Bin,
-    Interval,
     difference,
     shift,
     wilson,
 )
-from daemon.core.suspects import Change
+from daemon.core.suspects import Change, Mark
 from daemon.core.units import clock_time, percent, quantity
 
 
@@ -114,7 +115,7 @@ def assess_value(
                 low=_bounded(gap.low / scale),
                 high=_bounded(gap.high / scale),
                 traffic=traffic.get(window),
-                exceeds=_value_exceeds(spec, gap, level),
+                exceeds=gap.estimate / scale >= spec.confirm.loss(level),
                 significant=gap.low > 0,
             )
         )
@@ -152,7 +153,6 @@ def read_recovery(
         base_bad = 1 - problem.baseline
         loss = share.estimate - base_bad
         low, high = share.low - base_bad, share.high - base_bad
-        limit = spec.confirm.drop or 0.0
         near = 0.005
     elif level is None:
         return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
@@ -160,9 +160,8 @@ def read_recovery(
         sign = 1.0 if spec.direction == "lower_is_better" else -1.0
         scale = abs(problem.baseline) or 1.0
         loss = sign * (level - problem.baseline) / scale
-        confirm = spec.confirm
-        limit = max(confirm.rise or 0.0, (confirm.by or 0.0) / scale)
-        near = limit / 4
+        near = spec.confirm.loss(problem.baseline) / 4
+    limit = spec.confirm.loss(problem.baseline)
     near = near if verify.near_baseline is None else verify.near_baseline
     impaired = loss >= limit
     healthy = loss <= near and not impaired
@@ -177,6 +176,34 @@ def read_recovery(
         high=high,
         traffic=traffic,
     )
+
+
+def judge_life(
+    spec: ProblemSpec,
+    problem: Problem,
+    counted: tuple[float, float] | None,
+    samples: Sequence[float],
+) -> Mark | None:
+    """Whether an item was healthy while it was live, against the confirmed problem's baseline.
+
+    `counted` is its (bad, total) for counts; `samples` are the values for a value. None if that
+    is too little to judge by, or lies between healthy and bad.
+    """
+    if problem.baseline is None:
+        return None
+    if spec.value is None:
+        if counted is None or counted[1] < MIN_BASELINE_EVENTS:
+            return None
+        loss = counted[0] / counted[1] - (1 - problem.baseline)
+    else:
+        if len(samples) < MIN_BASELINE_SAMPLES:
+            return None
+        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+        loss = sign * (median(samples) - problem.baseline) / (abs(problem.baseline) or 1.0)
+    limit = spec.confirm.loss(problem.baseline)
+    if loss >= limit:
+        return "bad"
+    return "healthy" if loss <= limit / 2 else None
 
 
 def unmeasured(spec: ProblemSpec, trouble: Unmeasurable, now: datetime) -> Problem:
@@ -294,14 +321,6 @@ def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -
                 f"{quantity(rate)} events a minute; {quantity(spec.confirm.traffic)} "
                 "are needed to judge",
             )
-
-
-def _value_exceeds(spec: ProblemSpec, gap: Interval, level: float) -> bool:
-    confirm = spec.confirm
-    relative = confirm.rise is None or (level != 0 and gap.estimate / abs(level) >= confirm.rise)
-    if level == 0 and confirm.by is not None:
-        relative = True
-    return relative and (confirm.by is None or gap.estimate >= confirm.by)
 
 
 def _bounded(value: float) -> float | None:

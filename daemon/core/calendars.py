@@ -105,6 +105,13 @@ def read_calendar(
     return Calendar(tuple(_flattened(stints)), tuple(unknown))
 
 
+def busy(
+    text: str, zone: ZoneInfo, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """When there is any event at all in [start, end). Raises ValueError as `read_calendar`."""
+    return [(event.start, event.end) for event in _events(text, zone, start, end)]
+
+
 def _events(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[_Event]:
     """Every occurrence that touches the range, in order, without the cancelled ones."""
     if len(text) > LARGEST:

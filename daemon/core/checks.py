@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from daemon.core.document import Document, Mistake, Mistakes
 from daemon.core.rules import Rule
 from daemon.core.templates import check_query, names_in, render_params
+
+_AGGREGATION = re.compile(r"\b(?:sum|count|avg|max|min|group)\b(?=\s*(?:\(|by\b))")
+_BY = re.compile(r"\bby\s*\(([^)]*)\)")
 
 
 def check(
@@ -36,6 +40,7 @@ def check(
             text = f"no team {team!r} in the roster; known: {_listed(teams)}"
             mistakes.append(document.mistake(("team",), text))
         mistakes += _check_queries(document, data)
+        mistakes += _check_suspects(document, data)
         mistakes += _check_plan(document, data, actions, watches)
     return mistakes
 
@@ -56,6 +61,32 @@ def _check_queries(document: Document, data: Mapping[str, Any]) -> Iterator[Mist
         wrong = check_query(query, _labels(data), windowed) if isinstance(query, str) else None
         if wrong is not None:
             yield document.mistake(("problem", *place), wrong)
+
+
+def _check_suspects(document: Document, data: Mapping[str, Any]) -> Iterator[Mistake]:
+    """The counts by label: PromQL, of a window, and still with that label."""
+    suspects = data.get("suspects")
+    if not isinstance(suspects, dict):
+        return
+    for name, given in suspects.items():
+        label = given.get("label") if isinstance(given, dict) else None
+        for count in ("bad", "total"):
+            query = given.get(count) if isinstance(given, dict) else None
+            if not isinstance(query, str):
+                continue
+            wrong = check_query(query, _labels(data), windowed=True)
+            if wrong is None and isinstance(label, str) and not _keeps(query, label):
+                wrong = f"the answer will not hold the label {label}; sum by ({label}) (…)"
+            if wrong is not None:
+                yield document.mistake(("suspects", str(name), count), wrong)
+
+
+def _keeps(query: str, label: str) -> bool:
+    """Whether the answer may hold that label: aggregations drop what they are not told to keep."""
+    if not _AGGREGATION.search(query) or re.search(r"\bwithout\b", query):
+        return True
+    kept = [name.strip() for names in _BY.findall(query) for name in names.split(",")]
+    return label in kept
 
 
 def _check_plan(
@@ -83,9 +114,6 @@ def _check_plan(
         where = ("changes", str(name))
         if name not in watches:
             text = f"no {name!r} is known here; known: {_listed(watches)}"
-            yield document.mistake(where, text)
-        elif names_in(params):
-            text = "changes are watched before any alert comes, so no $label has a value here"
             yield document.mistake(where, text)
         else:
             yield from _check_params(document, where, params, watches[name])

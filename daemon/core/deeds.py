@@ -1,7 +1,7 @@
 """What people do to an incident: each deed is the events it adds, or a reason why it cannot be.
 
 Pure like everything here: the shell authenticates the person and appends the events. The deeds
-about roles are in `daemon.core.roles`.
+about roles are in `daemon.core.roles`, those about the plan in `daemon.core.steering`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from daemon.core.escalation import facts, summons
 from daemon.core.incident import Incident
 from daemon.core.roles import NotPossible, arrive, leave
 from daemon.core.roster import Roster
-from daemon.core.rules import Rule
 from daemon.core.units import clock_time
 from daemon.core.updates import UpdateState
 
@@ -27,7 +26,7 @@ NOTE_LENGTH = 2000
 def acknowledge(incident: Incident, person: str, via: str) -> tuple[e.Event, ...]:
     """Respond. The first person becomes Commander. A Commander who was asked for a sign of life
     gives it by this."""
-    _open(incident)
+    still_open(incident)
     events = arrive(incident, person, via)
     asked = incident.crew.asked
     if not events and asked is not None and asked.person == person:
@@ -37,45 +36,21 @@ def acknowledge(incident: Incident, person: str, via: str) -> tuple[e.Event, ...
 
 def unacknowledge(incident: Incident, person: str, via: str) -> tuple[e.Event, ...]:
     """Be off it; if the Commander leaves, people are called again."""
-    _open(incident)
+    still_open(incident)
     if person not in incident.responders:
         raise NotPossible("you are not among the responders")
     return leave(incident, person, via)
 
 
-def approve(incident: Incident, rule: Rule | None, step: int, person: str) -> tuple[e.Event, ...]:
-    """Allow a step to run; only the Commander may."""
-    _open(incident)
-    _known_step(rule, step)
-    _commander(incident, person, "approve a step")
-    status = incident.step(step).status
-    if status != "waiting":
-        raise NotPossible(f"step {step} is {status}; only a waiting step can be approved")
-    assert rule is not None  # noqa: S101 - by _known_step
-    return (e.StepApproved(step=step, person=person, content=rule.content_hash(step)),)
-
-
-def veto(incident: Incident, rule: Rule | None, step: int, person: str) -> tuple[e.Event, ...]:
-    """Forbid a step for this incident; any authenticated person may stop the automation."""
-    _open(incident)
-    _known_step(rule, step)
-    status = incident.step(step).status
-    if status == "vetoed":
-        return ()
-    if status != "waiting":
-        raise NotPossible(f"step {step} is {status}; a veto comes too late, but `pause` does not")
-    return (e.StepVetoed(step=step, person=person),)
-
-
 def pause(incident: Incident, person: str, reason: str) -> tuple[e.Event, ...]:
     """Stop the automation of this incident; what runs is finished, nothing more is started."""
-    _open(incident)
+    still_open(incident)
     return () if incident.paused_by else (e.IncidentPaused(person=person, reason=reason),)
 
 
 def resume(incident: Incident, person: str) -> tuple[e.Event, ...]:
     """Let the automation go on."""
-    _open(incident)
+    still_open(incident)
     return (e.IncidentResumed(person=person),) if incident.paused_by else ()
 
 
@@ -99,8 +74,8 @@ def close(incident: Incident, person: str, reason: str) -> tuple[e.Event, ...]:
 
 def no_plan(incident: Incident, person: str, reason: str) -> tuple[e.Event, ...]:
     """The Commander says that no plan fits: diagnosis opens, a dedicated commander is called."""
-    _open(incident)
-    _commander(incident, person, "say that no plan fits")
+    still_open(incident)
+    by_commander(incident, person, "say that no plan fits")
     if incident.crew.no_plan is not None:
         return ()
     declared = e.NoPlanDeclared(person=person, reason=reason.strip()[:NOTE_LENGTH])
@@ -114,7 +89,7 @@ def jump(
     incident: Incident, roster: Roster, tier: int, person: str, now: datetime
 ) -> tuple[e.Event, ...]:
     """Call a tier of the policy now, counted from 1, whoever is there already."""
-    _open(incident)
+    still_open(incident)
     tiers = roster.tiers(incident.opened.team, now)
     if not 1 <= tier <= len(tiers):
         raise NotPossible(f"there is no tier {tier}; the policy has {len(tiers)}")
@@ -134,7 +109,7 @@ def engage(
     incident: Incident, roster: Roster, team: str, person: str, reason: str, link: str
 ) -> tuple[e.Event, ...]:
     """Call in an expert team, with what they need to know; it has its own escalation."""
-    _open(incident)
+    still_open(incident)
     if team not in roster.teams:
         known = ", ".join(sorted(roster.teams)) or "none"
         raise NotPossible(f"no team {team!r}; the roster has {known}")
@@ -148,7 +123,7 @@ def sentiment(
     incident: Incident, source: str, text: str, value: float | None = None
 ) -> tuple[e.Event, ...]:
     """What the public says, as somebody heard it; `value` is the number behind it."""
-    _open(incident)
+    still_open(incident)
     return (e.SentimentHeard(source=source, text=_text(text, "report"), value=value),)
 
 
@@ -290,7 +265,7 @@ def snooze(
     now: datetime,
 ) -> tuple[e.Event, ...]:
     """Put off the updates to an audience. What they must know at once is told all the same."""
-    _open(incident)
+    still_open(incident)
     _audience(roster, audience)
     if not timedelta(0) < last <= timedelta(hours=4):
         raise NotPossible("a snooze lasts up to 4h; what is quiet for longer is forgotten")
@@ -322,18 +297,14 @@ def _text(text: str, what: str) -> str:
     return words
 
 
-def _open(incident: Incident) -> None:
+def still_open(incident: Incident) -> None:
+    """Raises NotPossible once the incident is closed."""
     if incident.closed is not None:
         raise NotPossible(f"incident {incident.id} is closed")
 
 
-def _commander(incident: Incident, person: str, deed: str) -> None:
+def by_commander(incident: Incident, person: str, deed: str) -> None:
+    """Raises NotPossible unless that person commands."""
     if incident.commander != person:
         who = incident.commander or "nobody; acknowledge the incident first"
         raise NotPossible(f"only the Commander may {deed}; that is {who}")
-
-
-def _known_step(rule: Rule | None, step: int) -> None:
-    count = len(rule.recover) if rule else 0
-    if not 1 <= step <= count:
-        raise NotPossible(f"there is no step {step}; the plan has {count}")

@@ -33,6 +33,7 @@ class RunStep:
     step: int
     authority: str = ""
     lifted: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True)

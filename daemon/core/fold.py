@@ -10,13 +10,13 @@ from daemon.core import events as e
 from daemon.core.crew import PERSON, CrewEvent, apply_crew, sign_of_life
 from daemon.core.incident import (
     RECENT,
-    TAKEN_BACK,
     Health,
     Incident,
     PageState,
     Settling,
 )
-from daemon.core.problem import Severity
+from daemon.core.problem import Reading, Severity
+from daemon.core.progress import StepEvent, apply_step
 from daemon.core.updates import apply_word
 
 METRICS = "metrics"
@@ -87,9 +87,12 @@ def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) 
         case (
             e.ApprovalRequested()
             | e.StepApproved()
+            | e.StepProposed()
             | e.StepVetoed()
             | e.StepRefused()
             | e.StepSkipped()
+            | e.StepObserved()
+            | e.EvidenceTaken()
             | e.StepStarted()
             | e.StepPrepared()
             | e.StepFinished()
@@ -181,16 +184,21 @@ def _measured(
             confirmed_at = incident.confirmed_at or problem.at
             incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at)
             incident = _as_severe(incident, at, problem.severity)
-        measured = problem.at
     else:
         if event.step:
             step = incident.step(event.step)
             step = replace(step, readings=(*step.readings, event.reading))
             incident = replace(incident, steps={**incident.steps, event.step: step})
         incident = _as_severe(incident, at, event.reading.severity)
-        state = event.reading.state
-        measured = event.reading.at
-        incident = replace(incident, reading=event.reading)
+        return _seen(incident, event.reading)
+    return _recent(incident, problem.at, state)
+
+
+def _seen(incident: Incident, reading: Reading) -> Incident:
+    return _recent(replace(incident, reading=reading), reading.at, reading.state)
+
+
+def _recent(incident: Incident, measured: datetime, state: Health) -> Incident:
     row = incident.impaired_in_a_row + 1 if state == "impaired" else 0
     recent = (*incident.recent[1 - RECENT :], (measured, state))
     return replace(incident, recent=recent, impaired_in_a_row=row)
@@ -228,7 +236,7 @@ def _course(
             )
         case e.Relapsed():
             steps = {
-                number: replace(step, approved_by="", asked="")
+                number: replace(step, approved_by="", asked="", ordered=False, observed=None)
                 for number, step in incident.steps.items()
             }
             return replace(
@@ -262,52 +270,10 @@ def _course(
             return incident
 
 
-def _step(
-    incident: Incident,
-    at: datetime,
-    event: e.ApprovalRequested
-    | e.StepApproved
-    | e.StepVetoed
-    | e.StepRefused
-    | e.StepSkipped
-    | e.StepStarted
-    | e.StepPrepared
-    | e.StepFinished
-    | e.StepVerified,
-) -> Incident:
-    step = incident.step(event.step)
-    match event:
-        case e.ApprovalRequested():
-            step = replace(step, asked=event.reason)
-        case e.StepApproved():
-            step = replace(
-                step, approved_by=event.person, approved_at=at, approved_content=event.content
-            )
-        case e.StepVetoed():
-            step = replace(step, status="vetoed")
-        case e.StepRefused():
-            step = replace(step, refusal=event.reason)
-        case e.StepSkipped():
-            step = replace(step, status="skipped", refusal=event.reason)
-        case e.StepStarted():
-            step = replace(
-                step,
-                status="running",
-                action=event.action,
-                target=event.target,
-                params=event.params,
-                authority=event.authority,
-                started_at=at,
-                refusal="",
-            )
-            incident = replace(incident, decided_at=incident.decided_at or at)
-        case e.StepPrepared():
-            step = replace(step, summary=event.summary, intent=event.intent)
-        case e.StepFinished():
-            if event.outcome.reason in TAKEN_BACK:
-                step = replace(step, status="waiting", summary="", intent=None)
-            else:
-                step = replace(step, status="finished", finished_at=at, outcome=event.outcome)
-        case e.StepVerified():
-            step = replace(step, verdict=event.verdict, verdict_at=at, verdict_text=event.text)
+def _step(incident: Incident, at: datetime, event: StepEvent) -> Incident:
+    if isinstance(event, e.EvidenceTaken) and event.reading is not None:
+        incident = _seen(incident, event.reading)
+    if isinstance(event, e.StepStarted):
+        incident = replace(incident, decided_at=incident.decided_at or at)
+    step = apply_step(incident.step(event.step), at, event)
     return replace(incident, steps={**incident.steps, event.step: step})

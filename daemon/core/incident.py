@@ -12,6 +12,7 @@ from daemon.core.alerts import Alert, Labels
 from daemon.core.crew import Crew
 from daemon.core.outcome import Outcome
 from daemon.core.problem import Problem, Reading, Severity
+from daemon.core.rules import StepSpec
 from daemon.core.suspects import Suspicion
 from daemon.core.units import printable
 from daemon.core.updates import Word
@@ -29,7 +30,18 @@ Phase = Literal[
 Stage = Literal["early", "middle", "late"]
 StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
 
-TAKEN_BACK = frozenset({"paused", "frozen", "stale_intent"})
+TAKEN_BACK = frozenset(
+    {
+        "paused",
+        "frozen",
+        "stale_intent",
+        "approval_void",
+        "metrics_look_healthy",
+        "below_threshold",
+        "no_fresh_data",
+        "monitoring_outage",
+    }
+)
 """Refusals at the last moment, before anything was changed: the step waits as before."""
 RECENT = 50
 """How many of the newest measurements are kept for judging a streak."""
@@ -45,11 +57,18 @@ class StepState:
     status: StepStatus = "waiting"
     action: str = ""
     target: str = ""
+    proposed: StepSpec | None = None
+    proposed_by: str = ""
     refusal: str = ""
     asked: str = ""
+    observed: str | None = None
     approved_by: str = ""
     approved_at: datetime | None = None
     approved_content: str = ""
+    ordered: bool = False
+    taken_back: str = ""
+    taken_back_at: datetime | None = None
+    evidence: e.EvidenceTaken | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     authority: str = ""
     started_at: datetime | None = None
@@ -236,6 +255,13 @@ class Incident:
         if self.incomplete or not self.alerts:
             return False
         return all(alert.status == "resolved" for alert in self.alerts.values())
+
+    def concerned_by(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels speak of it: all are its group's, or one of its alerts'. No label
+        at all speaks of everything."""
+        group = self.group_labels
+        ours = [group, *({**alert.labels, **group} for alert in self.alerts.values())]
+        return any(labels.items() <= known.items() for known in ours)
 
     def step(self, number: int) -> StepState:
         """The state of a step, also of one that nothing has happened to."""

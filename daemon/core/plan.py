@@ -1,24 +1,29 @@
 """The recovery plan: the next step, or the enumerated reason why not.
 
-The order of the questions is the order of their weight: does the step apply to this problem at
-all, does anything forbid every action now, does it need a person. What is decided here is
-checked once more by the store in the transaction that takes the target's lock.
+The plan is the rule's alternatives, then what people have proposed meanwhile. The order of the
+questions is the order of their weight: does the step apply to this problem at all, does anything
+forbid every action now, does it need a person. What is decided here is checked once more by the
+store in the transaction that takes the target's lock.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.core.approvals import Approvals
+from daemon.core.guardrails import Guard, Limits, Scope, hindered, service_of
 from daemon.core.incident import Incident, StepState
-from daemon.core.ports import Guard, Limits
 from daemon.core.rules import Rule, StepSpec
+from daemon.core.templates import UnsafeLabel, render_params
 from daemon.core.units import format_duration
 
 APPROVAL_LASTS = timedelta(minutes=30)
 """For how long a person's approval of a step in an incident counts."""
+PROPOSED_FROM = 101
+"""The number of the first alternative that people propose; a rule's own never come so far."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,15 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Start:
-    """Start it. `lifted`: a person approved, so cooldown and budget do not count."""
+    """Start it. `lifted`: a person approved, which lifts all but freezes and the lock.
+
+    `ordered`: a person starts it now, whatever the metrics say.
+    """
 
     step: int
     authority: str
-    lifted: bool
+    lifted: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,60 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Observe:
+    """The rule only observes: it would have been started (no reason), or asked for."""
+
+    step: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Exhausted:
     """No alternative is left."""
 
 
-Next = Start | Skip | Refuse | Ask | Exhausted
+Next = Start | Skip | Refuse | Ask | Observe | Exhausted
+
+
+def plan_of(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
+    """All alternatives by their number: the rule's, then those that people proposed."""
+    proposed = {n: s.proposed for n, s in sorted(incident.steps.items()) if s.proposed is not None}
+    return {**dict(enumerate(rule.recover, 1)), **proposed}
+
+
+def content_of(incident: Incident, rule: Rule, number: int) -> str:
+    """What a person's approval of a step is bound to. Raises KeyError if there is no such step."""
+    return rule.content_of(plan_of(incident, rule)[number])
+
+
+def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
+    """The alternatives that may still be tried, in the order in which they are looked at.
+
+    What a person starts now comes first, and goes on through a pause. While nothing is
+    confirmed, and once diagnosis is open, only what people asked for is left.
+    """
+    plan = plan_of(incident, rule)
+    waiting = {n: s for n, s in plan.items() if incident.step(n).status == "waiting"}
+    ordered = {n: s for n, s in waiting.items() if incident.step(n).ordered}
+    if incident.paused_by or incident.confirmed is None:
+        return ordered
+    if incident.diagnosis is not None:
+        waiting = {n: s for n, s in waiting.items() if _asked_for(incident.step(n))}
+    return {**ordered, **waiting}
+
+
+def _asked_for(state: StepState) -> bool:
+    return bool(state.approved_by) or state.proposed is not None
+
+
+def scope_of(incident: Incident, rule: Rule) -> Scope:
+    """What the incident's actions belong to."""
+    try:
+        domain = str(render_params(rule.domain, incident.group_labels))
+    except UnsafeLabel:
+        domain = json.dumps(sorted(incident.group_labels.items()))  # a domain of its own
+    return Scope(rule.rule, incident.opened.team, service_of(incident.key), domain)
 
 
 def next_step(
@@ -85,32 +143,33 @@ def next_step(
     now: datetime,
 ) -> Next:
     """What to do about the first alternative that is still open."""
-    for number, spec in enumerate(rule.recover, 1):
-        state = incident.step(number)
-        if state.status != "waiting":
-            continue
-        view = outlook[number]
+    for number, spec in open_steps(incident, rule).items():
+        state, view = incident.step(number), outlook[number]
         misfit = _misfit(number, spec, state, incident, view)
         if misfit is not None:
             return misfit
-        forbidden = _forbidden(number, view.guard)
-        if forbidden is not None:
-            return forbidden
-        changed = _changed_since(number, spec, incident, view)
-        if state.approved_by:
-            return _lapsed(number, rule, state, now) or Start(
-                number, f"approved by {state.approved_by}", lifted=True
-            )
-        if changed is not None:
-            return changed
-        standing, text = approvals.standing(rule, number, now)
-        if spec.approval == "commander":
-            return Ask(number, "commander_decides", "the rule leaves this step to the Commander")
-        if standing != "valid":
-            return Ask(number, standing, text)
-        return _guarded(number, incident, view.guard, limits, now) or Start(
-            number, text, lifted=False
+        scope = scope_of(incident, rule)
+        lifted = bool(state.approved_by)
+        hindrance = hindered(view.guard, limits, scope, now, lifted=lifted)
+        if hindrance is not None and hindrance.absolute:
+            return Refuse(number, hindrance.reason, hindrance.text)
+        if lifted:
+            authority = f"{'started' if state.ordered else 'approved'} by {state.approved_by}"
+            start = Start(number, authority, lifted=True, ordered=state.ordered)
+            return _lapsed(number, incident, rule, state, now) or start
+        observing = rule.mode == "observe" and state.proposed is None
+        answer = (
+            _changed_since(number, spec, incident, view)
+            or _commanders(number, spec, rule)
+            or (None if observing else _unapproved(number, rule, approvals, now))
+            or _cautious(number, incident)
+            or _aged(number, incident, limits, now)
+            or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
         )
+        if observing:
+            text = answer.text if answer else "every condition and every guardrail allows it"
+            return Observe(number, answer.reason if answer else "", text)
+        return answer or Start(number, approvals.standing(rule, number, now)[1])
     return Exhausted()
 
 
@@ -127,7 +186,7 @@ def _misfit(
         return Skip(number, "no_suspect_change", text)
     if suspicion.verdict == "ambiguous":
         return Skip(number, "ambiguous_suspects", suspicion.text)
-    if suspicion.change is None or suspicion.change.subject != view.target:
+    if suspicion.change is None or suspicion.change.aim != view.target:
         return Skip(number, "suspect_is_elsewhere", suspicion.text)
     return None
 
@@ -135,15 +194,33 @@ def _misfit(
 def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outlook) -> Ask | None:
     """The suspect must still be what is live: people may have deployed a mend meanwhile."""
     suspect = incident.suspicion.change if incident.suspicion else None
-    if spec.when != "suspect_change" or suspect is None or view.live in {"", suspect.item}:
+    if spec.when != "suspect_change" or suspect is None or suspect.subject != view.target:
+        return None
+    if view.live in {"", suspect.item}:
         return None
     text = f"{suspect.item} was the suspect, but {view.live} is live now; a person decides"
     return Ask(number, "changed_since", text)
 
 
-def _lapsed(number: int, rule: Rule, state: StepState, now: datetime) -> Ask | None:
+def _commanders(number: int, spec: StepSpec, rule: Rule) -> Ask | None:
+    if spec.approval == "commander":
+        text = "it was proposed" if number >= PROPOSED_FROM else "the rule leaves this step to you"
+        return Ask(number, "commander_decides", f"{text}; the Commander decides")
+    if rule.mode == "approve":
+        return Ask(number, "mode_approve", "the rule is in the mode `approve`: each step is asked")
+    return None
+
+
+def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> Ask | None:
+    standing, text = approvals.standing(rule, number, now)
+    return None if standing == "valid" else Ask(number, standing, text)
+
+
+def _lapsed(
+    number: int, incident: Incident, rule: Rule, state: StepState, now: datetime
+) -> Ask | None:
     """A person's approval counts for what they saw, and for a while only."""
-    if state.approved_content != rule.content_hash(number):
+    if state.approved_content != content_of(incident, rule, number):
         text = f"the rule was edited after {state.approved_by} approved the step"
         return Ask(number, "approval_void", text)
     if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
@@ -152,32 +229,37 @@ def _lapsed(number: int, rule: Rule, state: StepState, now: datetime) -> Ask | N
     return None
 
 
-def _forbidden(number: int, guard: Guard) -> Refuse | None:
-    if guard.freeze is not None:
-        until = f" until {guard.freeze.until:%H:%M UTC}" if guard.freeze.until else ""
-        text = f"frozen by {guard.freeze.by}{until}: {guard.freeze.reason}"
-        return Refuse(number, "frozen", text)
-    if guard.locked_by:
-        return Refuse(number, "target_locked", f"incident {guard.locked_by} is acting on it")
+def _cautious(number: int, incident: Incident) -> Ask | None:
+    """What has happened in this incident that makes a person decide, from now on."""
+    if incident.relapses:
+        return Ask(number, "relapsed", "it came back after a recovery; a person decides")
+    verdict = incident.last_verdict
+    if verdict in {"partial", "inconclusive", "worse"}:
+        text = f"the step before ended {verdict}; a person decides"
+        return Ask(number, f"after_{verdict}", text)
+    outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]
+    if any(outcome.reason == "changed_meanwhile" for outcome in outcomes):
+        text = "somebody else is changing the target just now; a person decides"
+        return Ask(number, "changed_meanwhile", text)
+    if any(step.asked == "storm" for step in incident.steps.values()):
+        # The others grow old, and the storm is still what this incident began in.
+        return Ask(number, "storm", "it began in a storm of alerts; a person decides")
+    if incident.step(number).taken_back == "monitoring_outage":
+        text = "the monitoring was not to be believed when it should have started"
+        return Ask(number, "monitoring_outage", f"{text}; a person decides")
+    if incident.suspicion is not None and incident.suspicion.shared:
+        return Ask(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
     return None
 
 
-def _guarded(
-    number: int, incident: Incident, guard: Guard, limits: Limits, now: datetime
-) -> Ask | None:
-    if incident.relapses:
-        return Ask(number, "relapsed", "it came back after a recovery; a person decides")
-    if incident.last_verdict in {"partial", "inconclusive"}:
-        text = f"the step before ended {incident.last_verdict}; a person decides"
-        return Ask(number, f"after_{incident.last_verdict}", text)
-    if guard.last_finished is not None and now - guard.last_finished < limits.cooldown:
-        ago = format_duration(timedelta(seconds=round((now - guard.last_finished).total_seconds())))
-        text = f"this target was acted on {ago} ago; within {format_duration(limits.cooldown)} "
-        return Ask(number, "cooldown", text + "a person decides")
-    if guard.started_in_window >= limits.budget:
+def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> Ask | None:
+    """Nothing starts by itself for trouble that nobody met for long."""
+    began = incident.confirmed.onset if incident.confirmed else None
+    age = now - (began or incident.confirmed_at or incident.opened_at)
+    if age > limits.onset_age:
         text = (
-            f"{guard.started_in_window} actions in the last {format_duration(limits.budget_window)}"
-            f"; the budget is {limits.budget}"
+            f"the trouble began {format_duration(timedelta(seconds=round(age.total_seconds())))} "
+            f"ago, over {format_duration(limits.onset_age)}; a person decides"
         )
-        return Ask(number, "budget_spent", text)
+        return Ask(number, "too_old", text)
     return None

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from daemon.core.events import Draft, Entry
+from daemon.core.guardrails import Freeze, Guard, Hindrance, Limits, Scope
 from daemon.core.outcome import Outcome
 from daemon.core.suspects import Candidate, Change, Mark
 from daemon.core.units import Frozen, Moment
@@ -58,58 +59,29 @@ class HeadState(Frozen):
     closed: bool
 
 
-class Freeze(Frozen):
-    """No action starts while this stands. `scope` is 'global' until more scopes come."""
-
-    scope: str
-    reason: str
-    by: str
-    at: Moment
-    until: Moment | None = None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much automation is allowed. `cooldown` per target; `budget` starts per `budget_window`.
-
-    A person's approval lifts cooldown and budget (`lifted`), never the lock or a freeze.
-    """
-
-    cooldown: timedelta
-    budget: int
-    budget_window: timedelta
-    lifted: bool = False
-
-
 @dataclass(frozen=True)
 class Claim:
-    """The request to take a target's lock in the transaction of the append."""
+    """The request to take a target's lock in the transaction of the append.
+
+    `scope` with the incident it is for; `lifted`: a person approved (`guardrails.hindered`).
+    `closed` is a freeze that stands by the calendar, which the store knows nothing of.
+    """
 
     target: str
     step: int
+    scope: Scope
     limits: Limits
-
-
-Refusal = Literal["frozen", "target_locked", "cooldown", "budget_spent"]
+    lifted: bool = False
+    closed: Freeze | None = None
 
 
 class ClaimRefused(Exception):
     """The store said no at the very moment of acting; nothing was appended."""
 
-    def __init__(self, reason: Refusal, text: str) -> None:
+    def __init__(self, reason: Hindrance, text: str) -> None:
         super().__init__(text)
-        self.reason: Refusal = reason
+        self.reason: Hindrance = reason
         self.text = text
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The store's view of a target, for deciding; the claim checks it again."""
-
-    freeze: Freeze | None = None
-    locked_by: str = ""
-    last_finished: datetime | None = None
-    started_in_window: int = 0
 
 
 class Journal(Protocol):
@@ -151,13 +123,9 @@ class Journal(Protocol):
         """The id of the open incident with that key."""
 
     async def guard(
-        self, target: str, incident: str, now: datetime, budget_window: timedelta
+        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
     ) -> Guard:
-        """What stands in the way of an action of that incident on that target.
-
-        `last_finished` counts other incidents' actions only: the alternatives of one plan do
-        not cool each other down.
-        """
+        """What stands in the way of an action of that incident on that target; `Guard`."""
 
     async def freeze(self, freeze: Freeze) -> None:
         """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
@@ -165,14 +133,18 @@ class Journal(Protocol):
     async def thaw(self, scope: str, by: str, at: datetime) -> bool:
         """Lift a freeze; False if there was none."""
 
-    async def frozen(self, now: datetime) -> Freeze | None:
-        """The freeze in force."""
+    async def freezes(self, now: datetime) -> list[Freeze]:
+        """The freezes in force, of all scopes, the newest first."""
 
     async def saw_change(self, change: Change) -> None:
         """Remember a change; the same (subject, item, at) twice is one."""
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""
+
+    async def reported(self, since: datetime) -> list[Change]:
+        """The changes that other systems reported (`Change.reported`) from then on, oldest
+        first."""
 
     async def marks(self, subject: str) -> dict[str, Mark]:
         """What measurements have said of each item of a subject; the newest mark wins."""
@@ -333,20 +305,30 @@ class Links(Protocol):
 # ── recovery actions ─────────────────────────────────────────────────────────────────────────
 
 
+class Choose(Protocol):
+    """Names the item of a target to go back to."""
+
+    async def __call__(self, live: str, history: Sequence[Change] = ()) -> Candidate:
+        """The newest item but `live` that was measured healthy while it was live, or why there
+        is none. `history`: what the action itself can tell of when each item became live,
+        oldest first; it is taken together with what was seen and measured before."""
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """What an action may know and use.
 
-    `token` is unique to this step and stays the same after a restart. `expected` is the item
-    that must be live for the step to make sense; empty if any will do. `choose` names the item
-    of the target to go back to, given the one that is live. `progress` writes to the timeline.
+    `token` is unique to this step and stays the same after a restart; `incident` is its
+    incident. `expected` is the item that must be live for the step to make sense; empty if any
+    will do. `progress` writes to the timeline.
     """
 
     token: str
     now: datetime
-    choose: Callable[[str], Candidate]
+    choose: Choose
     progress: Callable[[str], Awaitable[None]]
     expected: str = ""
+    incident: str = ""
 
 
 @dataclass(frozen=True)
@@ -396,8 +378,21 @@ class Action(Protocol):
         """Tell from the outside world whether the intent came true; used after a crash."""
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """An action that can show the state of its target, for the evidence before acting."""
+
+    async def show(self, params: Any, context: ActionContext) -> Mapping[str, str]:
+        """What stands there now (live item, replicas, pods, …) as short plain texts; changes
+        nothing, holds no secret. Raises Temporary or Permanent."""
+
+
 class Watch(Protocol):
     """Sees changes of one kind of target."""
 
-    async def look(self) -> Change | None:
-        """The change that made the live item live, or None if nothing is live."""
+    async def look(self) -> Sequence[Change]:
+        """The changes that can be dated, oldest first; the last made the live item live.
+
+        `rolling` says of the last whether its rollout still goes on. Empty if nothing is live.
+        Raises Temporary or Permanent.
+        """

@@ -105,8 +105,7 @@ def _healthy_since(
 
 def _worse(rule: Rule, problem: Problem, readings: Sequence[Reading]) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
-    confirm = rule.problem.confirm
-    limit = confirm.drop or confirm.rise or (confirm.by or 0.0) / (abs(problem.baseline or 0) or 1)
+    limit = rule.problem.confirm.loss(problem.baseline or 0.0)
     before = problem.loss or 0.0
     last = readings[-2:]
     return len(last) == 2 and all(

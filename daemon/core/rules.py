@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -87,6 +88,14 @@ class Confirm(Frozen):
     by: float | None = Field(default=None, gt=0)
     traffic: PerMinute = 0.0
 
+    def loss(self, baseline: float) -> float:
+        """The loss that confirms: share points for counts, relative to the baseline for values."""
+        if self.drop is not None:
+            return self.drop
+        if not baseline:  # nothing is relative to zero
+            return self.by if self.by is not None else math.inf
+        return max(self.rise or 0.0, (self.by or 0.0) / abs(baseline))
+
 
 class ProblemSpec(Frozen):
     """How the problem is measured: two counts (`bad`, `total`), or one `value`."""
@@ -139,8 +148,35 @@ class VerifySpec(Frozen):
     watch: Duration = parse_duration("30m")
 
 
+class Comparing(Frozen):
+    """Two counts for each value of `label`, to compare what carries one with the others."""
+
+    bad: str
+    total: str
+    label: LabelName
+
+
+class SuspectSpec(Frozen):
+    """What the metrics can say of a suspect change.
+
+    `revisions`: the counts by revision; `label` holds the names that the changes have.
+    `siblings`: the counts by service, of services that would suffer from a shared cause.
+    """
+
+    revisions: Comparing | None = None
+    siblings: Comparing | None = None
+
+
+Mode = Literal["observe", "approve", "automatic"]
+
+
 class Rule(Frozen):
-    """One rule file."""
+    """One rule file.
+
+    `mode` caps all steps: `observe` writes down what would have been done, `approve` asks the
+    Commander for each step, `automatic` leaves it to the steps' own `approval`. `domain` is the
+    failure domain that the actions of this rule count in.
+    """
 
     rule: Name
     description: str = ""
@@ -148,7 +184,10 @@ class Rule(Frozen):
     group_by: tuple[LabelName, ...] = ()
     team: str
     problem: ProblemSpec
+    mode: Mode = "automatic"
+    domain: str = ""
     changes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    suspects: SuspectSpec = SuspectSpec()
     recover: tuple[StepSpec, ...] = ()
     verify: VerifySpec = VerifySpec()
 
@@ -167,7 +206,11 @@ class Rule(Frozen):
         return self.recover[number - 1]
 
     def content_hash(self, number: int) -> str:
-        """What an approval of step `number` is bound to; hex SHA-256.
+        """What an approval of step `number` is bound to; hex SHA-256."""
+        return self.content_of(self.step(number))
+
+    def content_of(self, step: StepSpec) -> str:
+        """What an approval of that step under this rule is bound to.
 
         It covers everything that decides when the step runs and what it does: change a
         character and the approval is void.
@@ -176,7 +219,7 @@ class Rule(Frozen):
         for told in ("impact", "sentiment", "severity"):
             del content["problem"][told]
         del content["description"]
-        content["step"] = self.step(number).model_dump(mode="json", by_alias=True)
+        content["step"] = step.model_dump(mode="json", by_alias=True)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,131 +1,174 @@
-"""Changes, and which of them is to blame: pure, explained, and shy.
+"""Which change is to blame: pure, explained, and shy.
 
-A change is the one suspect only if it started shortly before the measured onset, touches the
-very target, and stands alone. Two candidates are `ambiguous`, and `ambiguous` never acts.
+A change is the one suspect only if it came shortly before the measured onset, concerns what
+fails, and stands alone; or if the metrics show what carries it failing while what does not is as
+ever. Two candidates are `ambiguous`, and `ambiguous` never acts. Nobody is cleared without
+evidence, and nobody is convicted because somebody else was cleared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from daemon.core.units import Frozen, Moment, format_duration
+from daemon.core.evidence import Contrast, Facts, Kin, Sibling, kin
+from daemon.core.history import MIN_OVERLAP, REPORTED, Candidate, Change, Mark, last_healthy
+from daemon.core.units import Frozen, format_duration, printable
+from daemon.core.weighing import (
+    SUSPECT_WINDOW,
+    Case,
+    candidates,
+    cases,
+    order,
+    placed,
+    weighed,
+    when,
+)
 
-Mark = Literal["healthy", "bad"]
+__all__ = [
+    "MIN_OVERLAP",
+    "REPORTED",
+    "SUSPECT_WINDOW",
+    "Candidate",
+    "Change",
+    "Contrast",
+    "Facts",
+    "Mark",
+    "Sibling",
+    "Suspicion",
+    "Weighed",
+    "candidates",
+    "last_healthy",
+    "suspect",
+]
 
-SUSPECT_WINDOW = timedelta(minutes=30)
-"""How long before the onset a change may have been made and still be suspected."""
+NOTHING = Facts()
+"""Nothing but the times is known."""
+MOST_CLEARED = 12
+"""So many cleared changes are told of."""
 
-MIN_OVERLAP = 0.1
-"""The part of the baseline during which an item must have been live to be called healthy by it."""
 
+class Weighed(Frozen):
+    """One change and what speaks for it, in sentences; `acquitted` says why it is not to blame."""
 
-class Change(Frozen):
-    """Something was switched: on `subject` (an action's target), `item` became live at `at`.
-
-    `previous` is what was live before, empty when nobody knows. `seen_by` names the watcher.
-    """
-
-    subject: str
-    item: str
-    previous: str = ""
-    at: Moment
-    seen_by: str
+    change: Change
+    score: float
+    reasons: tuple[str, ...]
+    acquitted: str = ""
 
 
 class Suspicion(Frozen):
-    """Which change is to blame: `verdict` with the sentence that explains it."""
+    """Which change is to blame: `verdict` with the sentence that explains it.
+
+    `candidates`: every change that was weighed, the likeliest first. `shared`: other services
+    turned worse at the same time, so the cause is not here.
+    """
 
     verdict: Literal["suspect", "none", "ambiguous"]
     text: str
     change: Change | None = None
+    candidates: tuple[Weighed, ...] = ()
+    shared: bool = False
 
 
-class Candidate(Frozen):
-    """The item to go back to, or the reason why there is none."""
-
-    item: str = ""
-    reason: Literal["measured_healthy", "no_healthy_item"]
-    text: str
-
-
-def candidates(changes: Sequence[Change], onset: datetime, resolution: timedelta) -> list[Change]:
-    """The newest change of each subject that came shortly before the onset, oldest first.
-
-    An older change of the same subject is acquitted: what came after it was healthy.
-    """
-    newest: dict[str, Change] = {}
-    for change in sorted(changes, key=lambda c: c.at):
-        if onset - SUSPECT_WINDOW <= change.at <= onset + resolution:
-            newest[change.subject] = change
-    return sorted(newest.values(), key=lambda c: c.at)
-
-
-def suspect(changes: Sequence[Change], onset: datetime | None, resolution: timedelta) -> Suspicion:
+def suspect(
+    changes: Sequence[Change],
+    onset: datetime | None,
+    resolution: timedelta,
+    facts: Facts = NOTHING,
+    now: datetime | None = None,
+) -> Suspicion:
     """Find the one change that explains the onset.
 
     `resolution` is the uncertainty of the onset: a change may appear up to that much later than
-    the estimated onset and still have come first.
+    the estimated onset and still have come first. `now` is only told of.
     """
+    siblings = kin(facts.siblings, facts.drop)
     if onset is None:
-        return Suspicion(verdict="none", text="the onset is not known, so no change can explain it")
-    near = candidates(changes, onset, resolution)
-    if not near:
-        window = format_duration(SUSPECT_WINDOW)
-        return Suspicion(verdict="none", text=f"no change in the {window} before the onset")
-    if len(near) > 1:
-        names = ", ".join(f"{c.subject} → {c.item}" for c in near)
-        return Suspicion(verdict="ambiguous", text=f"{len(near)} changes fit the onset: {names}")
-    change = near[0]
-    lead = onset - change.at
-    when = f"{format_duration(timedelta(seconds=round(lead.total_seconds())))} before the onset"
-    if lead < timedelta(seconds=1):
-        when = "at the onset"
-    text = f"{change.subject}: {change.previous or '?'} → {change.item}, {when}"
-    return Suspicion(verdict="suspect", text=text, change=change)
+        text = "the onset is not known, so no change can explain it"
+        if siblings.shared:
+            text = _shared(siblings)
+        return Suspicion(verdict="none", text=text, shared=siblings.shared)
+    weighty = [
+        weighed(case, changes, onset, facts, siblings, now)
+        for case in placed(cases(changes, onset, resolution), onset, resolution, facts)
+    ]
+    return _verdict(_convicted(weighty), onset, siblings)
 
 
-def last_healthy(
-    current: str,
-    history: Sequence[Change],
-    marks: Mapping[str, Mark],
-    healthy_between: tuple[datetime, datetime] | None,
-) -> Candidate:
-    """The newest item that was *measured healthy while it was live*; never merely n−1.
+def _convicted(found: Sequence[Case]) -> list[Case]:
+    """If the contrast convicts exactly one, whatever else changed is cleared: it would have hit
+    the old revision as well."""
+    proven = [c for c in found if not c.cleared and c.contrast.clean]
+    if len(proven) != 1:
+        return list(found)
+    why = f"it would have hit the old revision too: {proven[0].contrast.short}"
+    return [
+        c if c is proven[0] or c.cleared else replace(c, cleared=why, outside=True, score=0.0)
+        for c in found
+    ]
 
-    `history` is oldest first. An item counts as measured healthy when it was live during the
-    baseline (`healthy_between`), or carries the mark of an earlier measurement. Items marked
-    bad, and the current one, are never chosen.
-    """
-    healthy: list[str] = []
-    for position, change in enumerate(history):
-        begin = change.at
-        end = history[position + 1].at if position + 1 < len(history) else None
-        if change.previous and position == 0 and _during(None, begin, healthy_between):
-            healthy.append(change.previous)
-        if _during(begin, end, healthy_between) or marks.get(change.item) == "healthy":
-            healthy.append(change.item)
-    for item in reversed(healthy):
-        if item != current and marks.get(item) != "bad":
-            return Candidate(
-                item=item,
-                reason="measured_healthy",
-                text=f"{item} was measured healthy while it was live",
-            )
-    return Candidate(
-        reason="no_healthy_item",
-        text=f"nothing but {current} is known to have been live and healthy; "
-        "roll back by hand, or name what is good",
+
+def _verdict(found: Sequence[Case], onset: datetime, siblings: Kin) -> Suspicion:
+    newest_first = sorted(found, key=lambda c: order(c.change), reverse=True)
+    ranked = sorted(newest_first, key=lambda c: -c.score)
+    left = [c for c in ranked if not c.cleared]
+    rivals = [c for c in ranked if c.cleared and not c.outside]
+    told = tuple(
+        Weighed(change=c.change, score=c.score, reasons=c.reasons, acquitted=c.cleared)
+        for c in [*left, *[c for c in ranked if c.cleared][:MOST_CLEARED]]
     )
+    names = ", ".join(c.name for c in sorted(left, key=lambda c: order(c.change)))
+    if siblings.shared:
+        also = f"; beside it changed: {names}" if names else ""
+        return Suspicion(
+            verdict="none", text=_shared(siblings) + also, candidates=told, shared=True
+        )
+    if not left:
+        return Suspicion(verdict="none", text=_nobody(ranked, rivals, onset), candidates=told)
+    if len(left) > 1:
+        text = f"{len(left)} changes fit the onset: {names}"
+        return Suspicion(verdict="ambiguous", text=text, candidates=told)
+    if rivals and left[0].contrast.says != "worse":
+        text = (
+            f"{names} is left, for {rivals[0].name} is acquitted ({rivals[0].cleared}); but "
+            "nothing beyond its time speaks against it"
+        )
+        return Suspicion(verdict="ambiguous", text=text, candidates=told)
+    text = "; ".join([_accusation(left[0], onset), *_spoken_free(ranked)])
+    return Suspicion(verdict="suspect", text=text, change=left[0].change, candidates=told)
 
 
-def _during(
-    begin: datetime | None, end: datetime | None, span: tuple[datetime, datetime] | None
-) -> bool:
-    """Whether [begin, end) covers enough of the span to be judged by it; None is open-ended."""
-    if span is None:
-        return False
-    first = span[0] if begin is None else max(begin, span[0])
-    last = span[1] if end is None else min(end, span[1])
-    return last - first >= MIN_OVERLAP * (span[1] - span[0]) and last > first
+def _accusation(case: Case, onset: datetime) -> str:
+    change = case.change
+    called = f" ({printable(change.text)})" if change.text else ""
+    parts = [
+        f"{change.subject}: {change.previous or '?'} → {change.item}{called}, "
+        f"{when(onset - case.began)}"
+    ]
+    if change.rolling:
+        parts.append("rollout still running")
+    if case.contrast.short:
+        parts.append(case.contrast.short)
+    return "; ".join(parts)
+
+
+def _spoken_free(ranked: Sequence[Case]) -> list[str]:
+    """What else changed in time, and why it is none of that."""
+    names = [c.name for c in ranked if c.cleared and c.score == 0 and c.reasons[1:]]
+    return [f"acquitted: {', '.join(names)}"] if names else []
+
+
+def _nobody(ranked: Sequence[Case], rivals: Sequence[Case], onset: datetime) -> str:
+    if rivals:
+        return "no change explains it: " + "; ".join(f"{c.name}: {c.cleared}" for c in rivals)
+    text = f"no change in the {format_duration(SUSPECT_WINDOW)} before the onset"
+    if ranked:
+        text += f"; {ranked[0].name} is acquitted: {ranked[0].cleared}"
+    return text
+
+
+def _shared(siblings: Kin) -> str:
+    return f"{siblings.text}; a shared cause is likelier"

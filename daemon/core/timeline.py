@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from daemon.core import events as e
+from daemon.core.problem import Reading
 from daemon.core.roles import TITLES
 from daemon.core.units import clock_time, percent
 
@@ -20,7 +21,7 @@ def describe(event: e.Event) -> str:
             text = f"{event.problem.verdict}: {event.problem.text}"
             return f"{text}; {event.suspicion.text}" if event.suspicion else text
         case e.RecoveryMeasured():
-            return _reading(event)
+            return f"measured: {_reading(event.reading)}"
         case e.Recovered() | e.Relapsed():
             return f"{_words(event)}: {event.text}"
         case e.Noted() | e.DeadlineMissed():
@@ -38,9 +39,12 @@ def describe(event: e.Event) -> str:
         case (
             e.ApprovalRequested()
             | e.StepApproved()
+            | e.StepProposed()
             | e.StepVetoed()
             | e.StepRefused()
             | e.StepSkipped()
+            | e.StepObserved()
+            | e.EvidenceTaken()
             | e.StepStarted()
             | e.StepPrepared()
             | e.StepProgressed()
@@ -183,9 +187,12 @@ def _describe_update(
 def _describe_step(
     event: e.ApprovalRequested
     | e.StepApproved
+    | e.StepProposed
     | e.StepVetoed
     | e.StepRefused
     | e.StepSkipped
+    | e.StepObserved
+    | e.EvidenceTaken
     | e.StepStarted
     | e.StepPrepared
     | e.StepProgressed
@@ -197,13 +204,22 @@ def _describe_step(
         case e.ApprovalRequested():
             return f"approval wanted: {event.text}"
         case e.StepApproved():
-            return f"{step} approved by {event.person}"
+            return f"{step} {'started' if event.first else 'approved'} by {event.person}"
+        case e.StepProposed():
+            why = f": {event.reason}" if event.reason else ""
+            return f"{step} proposed by {event.person}: {event.action}{why}"
+        case e.StepObserved():
+            would = f"would ask ({event.reason})" if event.reason else "would start"
+            return f"observed only: {step} {would}: {event.action} on {event.target}: {event.text}"
+        case e.EvidenceTaken():
+            return _evidence(event)
         case e.StepVetoed():
             return f"{step} vetoed by {event.person}"
         case e.StepRefused():
             return f"{step} not started ({event.reason}): {event.text}"
         case e.StepSkipped():
-            return f"{step} skipped ({event.reason}): {event.text}"
+            by = f" by {event.person}" if event.person else ""
+            return f"{step} skipped{by} ({event.reason}): {event.text}"
         case e.StepStarted():
             return f"{step} started: {event.action} on {event.target} ({event.authority})"
         case e.StepPrepared():
@@ -223,10 +239,18 @@ def _alerts(event: e.AlertsReceived) -> str:
     return f"alerts: {text} ({names})" + (" — incomplete" if event.incomplete else "")
 
 
-def _reading(event: e.RecoveryMeasured) -> str:
-    reading = event.reading
+def _reading(reading: Reading) -> str:
     loss = "" if reading.loss is None else f", loss {percent(reading.loss)}"
-    return f"measured: {reading.state} ({reading.reason}){loss}"
+    return f"{reading.state} ({reading.reason}){loss}"
+
+
+def _evidence(event: e.EvidenceTaken) -> str:
+    measured = _reading(event.reading) if event.reading else "not measured"
+    stands = "; ".join(f"{name} {value}" for name, value in event.target.items())
+    text = f"evidence before step {event.step}: {measured}"
+    if event.monitoring:
+        text += f"; the monitoring is not believed: {event.monitoring}"
+    return f"{text}; {stands}" if stands else text
 
 
 def _words(event: e.Event) -> str:

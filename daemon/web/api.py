@@ -1,12 +1,11 @@
 """Webhooks in, and what can be read. Each handler is a few lines over the code below it.
 
-What people do is in `people` and `words`, what pagers report in `inbound`, the pages for
-browsers in `pages`.
+What people do is in `people`, `words` and `steering`, what pagers report in `inbound`, the pages
+for browsers in `pages`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import aiohttp_jinja2
@@ -18,35 +17,26 @@ from pydantic import Field
 from daemon.core import deeds
 from daemon.core.alerts import NotADelivery
 from daemon.core.fold import METRICS
-from daemon.core.incident import Incident
 from daemon.core.oncall import oncall_view
-from daemon.core.ports import Freeze
 from daemon.core.review import markdown
 from daemon.core.roles import NotPossible
-from daemon.core.units import Duration, Frozen
+from daemon.core.units import Frozen
 from daemon.web.house import House, body, raw_body
 from daemon.web.inbound import Inbound
 from daemon.web.pages import Pages, as_pages
 from daemon.web.people import People
 from daemon.web.problems import Problem, problems
+from daemon.web.steering import Steering
 from daemon.web.views import head_view, timeline_view
 from daemon.web.words import Words
 
 __all__ = ["House", "web_application"]
 
-GLOBAL = "global"
 MAX_LISTED = 1000
 REPORTED = "sentiment"
 """The actor of what another system heard; never a name that it gives itself."""
 FAR = timedelta(days=3660)
 """How far from now one may ask who is on call."""
-
-
-class Freezing(Frozen):
-    """A freeze: why, and `for` how long; without it, until it is thawed."""
-
-    reason: str = Field(default="", max_length=500)
-    last: Duration | None = Field(default=None, alias="for", gt=timedelta(0))
 
 
 class Sentiment(Frozen):
@@ -62,7 +52,7 @@ class Sentiment(Frozen):
 
 
 class Api:
-    """The routes of webhooks, of what can be read, and of the freeze."""
+    """The routes of webhooks, and of what can be read."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -77,9 +67,6 @@ class Api:
             web.get(one, self.incident),
             web.get(f"{one}/review", self.review),
             web.get("/api/v1/oncall", self.oncall),
-            web.get("/api/v1/freeze", self.frozen),
-            web.put("/api/v1/freeze", self.freeze),
-            web.delete("/api/v1/freeze", self.thaw),
             web.get("/metrics", self.metrics),
             web.get("/-/healthy", self.healthy),
             web.get("/-/ready", self.ready),
@@ -103,7 +90,8 @@ class Api:
             raise Problem(400, "Bad request", f"{text}; name the system that reports")
         told = []
         for head in await self._house.book.journal.open_heads():
-            if not concerns(await self._house.book.load(head.incident), given.labels):
+            incident = await self._house.book.load(head.incident)
+            if not incident.concerned_by(given.labels):
                 continue
             try:
                 await self._house.book.record(
@@ -150,32 +138,6 @@ class Api:
             raise Problem(400, "Bad time", "`at` lies more than ten years from now")
         return web.json_response(oncall_view(self._house.roster(), at))
 
-    async def frozen(self, request: web.Request) -> web.Response:
-        """The freeze in force."""
-        self._house.person(request)
-        freeze = await self._house.book.journal.frozen(self._house.book.clock())
-        return web.json_response({"freeze": freeze.model_dump(mode="json") if freeze else None})
-
-    async def freeze(self, request: web.Request) -> web.Response:
-        """No action of any incident starts until it is thawed."""
-        person = self._house.person(request)
-        given = await body(request, Freezing)
-        if not given.reason.strip():
-            raise Problem(400, "Why?", "a freeze needs a `reason`, for whoever meets it tonight")
-        now = self._house.book.clock()
-        until = now + given.last if given.last is not None else None
-        freeze = Freeze(scope=GLOBAL, reason=given.reason, by=person, at=now, until=until)
-        await self._house.book.journal.freeze(freeze)
-        return web.json_response({"freeze": freeze.model_dump(mode="json")})
-
-    async def thaw(self, request: web.Request) -> web.Response:
-        """Lift the freeze; open incidents look again at once."""
-        person = self._house.person(request)
-        book = self._house.book
-        lifted = await book.journal.thaw(GLOBAL, person, book.clock())
-        book.ring_all()
-        return web.json_response({"thawed": lifted})
-
     async def metrics(self, _: web.Request) -> web.Response:
         """What the daemon counts about itself, for Prometheus."""
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
@@ -203,16 +165,16 @@ def web_application(house: House, max_body: int) -> web.Application:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for room in (Api(house), People(house), Words(house), Inbound(house), Pages(house)):
+    for room in (
+        Api(house),
+        People(house),
+        Steering(house),
+        Words(house),
+        Inbound(house),
+        Pages(house),
+    ):
         application.add_routes(room.routes())
     return application
-
-
-def concerns(incident: Incident, labels: Mapping[str, str]) -> bool:
-    """Whether these labels speak of the incident: all are its group's, or one of its alerts'."""
-    group = incident.group_labels
-    ours = [group, *({**alert.labels, **group} for alert in incident.alerts.values())]
-    return any(labels.items() <= known.items() for known in ours)
 
 
 def _moment(given: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from daemon.casebook import Casebook, Change
 from daemon.core.crew import PERSON
+from daemon.core.freezes import FreezeWindows
 from daemon.core.incident import Incident
 from daemon.core.roles import NotPossible
 from daemon.core.roster import Roster
 from daemon.core.rules import RuleBook
+from daemon.gear import Actions
 from daemon.intake import Intake
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
@@ -44,6 +46,8 @@ class House:
     metrics: Callable[[], bytes]
     veterans: Callable[[str], Sequence[str]]
     whisper: Callable[[str, str], Awaitable[None]]
+    actions: Actions = field(default_factory=dict)
+    freezes: Callable[[], FreezeWindows] = FreezeWindows
 
     def person(self, request: web.Request) -> str:
         """Who asks. Raises Problem 401."""

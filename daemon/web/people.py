@@ -70,8 +70,6 @@ class People:
             web.post(f"{one}/resume", self.resume),
             web.post(f"{one}/notes", self.say),
             web.post(f"{one}/close", self.close),
-            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/approve", self.approve),
-            web.post(f"{one}/steps/{{step:\\d{{1,3}}}}/veto", self.veto),
             web.post(f"{one}/no-plan", self.no_plan),
             web.post(f"{one}/escalate", self.escalate),
             web.post(f"{one}/engage", self.engage),
@@ -110,22 +108,6 @@ class People:
         """End an incident."""
         who, given = self._house.person(request), await body(request, Why)
         return await self._house.deed(request, who, lambda i: deeds.close(i, who, given.reason))
-
-    async def approve(self, request: web.Request) -> web.Response:
-        """The Commander allows a step."""
-        who, step = self._house.person(request), int(request.match_info["step"])
-        rules = self._house.rules().rules
-        return await self._house.deed(
-            request, who, lambda i: deeds.approve(i, rules.get(i.rule), step, who)
-        )
-
-    async def veto(self, request: web.Request) -> web.Response:
-        """A person forbids a step."""
-        who, step = self._house.person(request), int(request.match_info["step"])
-        rules = self._house.rules().rules
-        return await self._house.deed(
-            request, who, lambda i: deeds.veto(i, rules.get(i.rule), step, who)
-        )
 
     async def no_plan(self, request: web.Request) -> web.Response:
         """The Commander says that no plan fits."""

@@ -69,6 +69,7 @@ def incident_view(
         ],
         "problem": problem.model_dump(mode="json") if problem else None,
         "suspect": incident.suspicion.text if incident.suspicion else "",
+        "suspicion": incident.suspicion.model_dump(mode="json") if incident.suspicion else None,
         "alerts": [
             {"name": a.name, "status": a.status, "labels": a.labels}
             for a in incident.alerts.values()
@@ -205,6 +206,8 @@ def _step(incident: Incident, number: int) -> dict[str, Any]:
         "refusal": step.refusal,
         "waits_for": step.asked if step.status == "waiting" else "",
         "approved_by": step.approved_by,
+        "proposed_by": step.proposed_by,
+        "observed": None if step.observed is None else step.observed or "would start",
         "outcome": step.outcome.model_dump(mode="json") if step.outcome else None,
         "verdict": step.verdict,
         "verdict_text": step.verdict_text,

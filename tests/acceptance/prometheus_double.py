@@ -17,6 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.core.units import parse_duration
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RATE = 200.0
@@ -24,7 +26,7 @@ SHARE = 0.2
 USUALLY = 0.005
 NEVER = float("inf")
 
-_WINDOW = re.compile(r"\[(\d+)s\]")
+_WINDOW = re.compile(r"\[([^\]]+)\]")
 _SERVICE = re.compile(r'service="([^"]*)"')
 
 
@@ -93,10 +95,12 @@ class PrometheusDouble:
     def _value(self, query: str, at: float) -> float:
         if "timestamp(" in query:
             return at
+        if query.startswith("count(up"):
+            return 0.0 if "== 0" in query else 9.0
         window, service = _WINDOW.search(query), _SERVICE.search(query)
         assert window is not None, query
         assert service is not None, query
-        width = float(window[1])
+        width = parse_duration(window[1]).total_seconds()
         if "errors_total" not in query:
             return RATE * width
         trouble = self.troubles.get(service[1])

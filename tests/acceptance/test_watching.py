@@ -12,8 +12,10 @@ from daemon.casebook import Casebook
 from daemon.core.rules import load
 from daemon.watch import Watcher
 from recovery_actions.releases import ReleaseWatch
+from recovery_actions.workshop import Workshop
 from tests.acceptance.running import RULE
 from tests.acceptance.shop import ROLLBACK
+from tests.core.build import make_incident
 
 
 async def test_two_looks_that_meet_both_return_the_change(tmp_path: Path) -> None:
@@ -23,8 +25,10 @@ async def test_two_looks_that_meet_both_return_the_change(tmp_path: Path) -> Non
     ((rule, _),) = load(RULE + ROLLBACK, "rule.yaml")
     async with open_store(tmp_path / "stopgap.db") as store:
         book = Casebook(store.journal, lambda: datetime.now(UTC))
-        watcher = Watcher(book, lambda: [rule], lambda _, __: ReleaseWatch("shop", tmp_path))
-        looks = await asyncio.gather(*(watcher.changes(rule) for _ in range(8)))
+        watch = ReleaseWatch(ReleaseWatch.Params(directory="shop"), Workshop(tmp_path))
+        watcher = Watcher(book, lambda: [rule], lambda _, __: watch)
+        incident = make_incident()
+        looks = await asyncio.gather(*(watcher.of(rule, incident) for _ in range(8)))
         assert [[change.item for change in look] for look in looks] == 8 * [["v2"]]
         assert len(await store.journal.changes("release:shop")) == 1
         assert looks[0][0].at.timestamp() <= time.time()

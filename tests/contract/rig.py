@@ -29,7 +29,7 @@ from daemon.web.api import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
-from tests.fakes import START, MemoryInbox, MemoryJournal
+from tests.fakes import START, FakeAction, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
 ROSTER = """
@@ -92,6 +92,7 @@ class Rig:
             metrics=lambda: b"stopgap_incidents_open 1.0\n",
             veterans=lambda _: ["bo"],
             whisper=self._whisper,
+            actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )
 
     async def _whisper(self, address: str, text: str) -> None:

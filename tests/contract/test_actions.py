@@ -9,6 +9,7 @@ import pytest
 
 from daemon.core.outcome import Permanent
 from recovery_actions import catalogue
+from recovery_actions.workshop import Workshop
 
 FLAG = """
 class Params(__import__("pydantic").BaseModel):
@@ -16,8 +17,8 @@ class Params(__import__("pydantic").BaseModel):
 class Flag:
     name = {name!r}
     Params = Params
-    def __init__(self, allow, base):
-        self.allow, self.base = allow, base
+    def __init__(self, workshop):
+        self.workshop = workshop
     def allowed(self, params): return None
     def target(self, params): return "flag:checkout"
     async def preflight(self, params, context): ...
@@ -43,23 +44,34 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_table_names_the_built_in_actions(tmp_path: Path) -> None:
-    actions = catalogue([], tmp_path)
+    actions = catalogue(Workshop(tmp_path))
     assert {name: action.name for name, action in actions.items()} == {
-        "release_rollback": "release_rollback",
-        "run_command": "run_command",
+        name: name
+        for name in (
+            "argo_rollouts_abort",
+            "argocd_rollback",
+            "helm_rollback",
+            "http_call",
+            "kubernetes_restart",
+            "kubernetes_rollback",
+            "kubernetes_scale",
+            "release_rollback",
+            "run_command",
+        )
     }
 
 
 def test_parameters_have_a_schema_for_editors(tmp_path: Path) -> None:
-    for action in catalogue([], tmp_path).values():
+    for action in catalogue(Workshop(tmp_path)).values():
         assert action.Params.model_json_schema()["additionalProperties"] is False
 
 
 def test_an_installed_package_adds_its_action(install: Any, tmp_path: Path) -> None:
     install("acme_flag", FLAG.format(name="feature_flag"))
-    action: Any = catalogue([["true"]], tmp_path)["feature_flag"]
+    workshop = Workshop(tmp_path)
+    action: Any = catalogue(workshop)["feature_flag"]
     assert action.target(action.Params()) == "flag:checkout"
-    assert (action.allow, action.base) == ([["true"]], tmp_path)
+    assert action.workshop is workshop
 
 
 @pytest.mark.parametrize(
@@ -69,7 +81,7 @@ def test_an_installed_package_adds_its_action(install: Any, tmp_path: Path) -> N
         ("acme_syntax", "def", "is broken: SyntaxError"),
         ("acme_import", "import no_such_module", "is broken: ModuleNotFoundError"),
         ("acme_lacks", "", "is broken: AttributeError"),
-        ("acme_raises", "def Flag(allow, base): raise OSError('no disk')", "OSError: no disk"),
+        ("acme_raises", "def Flag(workshop): raise OSError('no disk')", "OSError: no disk"),
         ("acme_nameless", FLAG.format(name=""), "`name` is not a text"),
         ("acme_model", FLAG.format(name="f") + "    Params = dict", "not a pydantic model"),
         ("acme_method", FLAG.format(name="f") + "    check = None", "no method check"),
@@ -80,6 +92,6 @@ def test_a_broken_package_is_named(
 ) -> None:
     install(module, source)
     with pytest.raises(Permanent) as caught:
-        catalogue([], tmp_path)
+        catalogue(Workshop(tmp_path))
     assert message in str(caught.value)
     assert f"entry point flag = {module}:Flag of {module}" in str(caught.value)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from daemon.core.outcome import Temporary
+from recovery_actions.contract import context, until
 from recovery_actions.releases import ReleaseDirectory, ReleaseWatch
-from tests.contract.action_contract import context, until
+from recovery_actions.workshop import Workshop
 from tests.contract.test_actions_release_rollback import Shop
 
 
@@ -24,6 +25,10 @@ def shop(tmp_path: Path) -> Shop:
 
 
 # ── the restart ────────────────────────────────────────────────────────────────────────────────
+
+
+def watch(directory: str, base: Path) -> ReleaseWatch:
+    return ReleaseWatch(ReleaseWatch.Params(directory=directory), Workshop(base))
 
 
 async def test_a_failing_restart_keeps_the_older_release(tmp_path: Path) -> None:
@@ -175,16 +180,16 @@ async def test_cancelling_during_the_switch_waits_for_it(
 async def test_the_watch_dates_the_live_release_by_its_link(shop: Shop, tmp_path: Path) -> None:
     at = datetime(2025, 3, 9, 14, 0, tzinfo=UTC)
     os.utime(shop.path / "current", (at.timestamp(),) * 2, follow_symlinks=False)
-    change: Any = await ReleaseWatch("shop", tmp_path).look()
+    [change] = await watch("shop", tmp_path).look()
     assert (change.item, change.previous, change.at) == ("v2", "", at)
     assert change.subject == shop.action.target(shop.params())
     assert change.seen_by == "releases"
 
 
 async def test_the_watch_sees_nothing_where_nothing_is_live(shop: Shop, tmp_path: Path) -> None:
-    assert await ReleaseWatch("elsewhere", tmp_path).look() is None
+    assert await watch("elsewhere", tmp_path).look() == ()
     shop.point("../../etc")
-    assert await ReleaseWatch("shop", tmp_path).look() is None
+    assert await watch("shop", tmp_path).look() == ()
 
 
 async def test_the_watch_never_dates_a_release_by_another_ones_link(
@@ -197,9 +202,9 @@ async def test_the_watch_never_dates_a_release_by_another_ones_link(
 
     monkeypatch.setattr(ReleaseDirectory, "live", deploy)
     with pytest.raises(Temporary, match="being switched right now"):
-        await ReleaseWatch("shop", tmp_path).look()
+        await watch("shop", tmp_path).look()
 
 
 async def test_the_watch_says_when_it_cannot_look(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(Temporary, match="cannot look at"):
-        await ReleaseWatch("x" * 300, tmp_path).look()
+        await watch("x" * 300, tmp_path).look()

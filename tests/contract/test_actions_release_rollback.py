@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from daemon.core.ports import Action, ActionContext
 from recovery_actions import catalogue
+from recovery_actions.contract import HOSTILE, ActionContract, context, script
 from recovery_actions.releases import ReleaseDirectory, release_target
-from tests.contract.action_contract import HOSTILE, ActionContract, context, script
+from recovery_actions.workshop import Workshop
 
 
 def service(path: Path, releases: Iterable[str] = ("v1", "v2"), live: str = "v2") -> Path:
@@ -34,7 +35,7 @@ class TestReleaseRollback(ActionContract):
         )
         (tmp_path / "log").touch()
         received = script(tmp_path / "received", f'printf %s "$1" > {tmp_path}/argument')
-        return catalogue([[restart], [received, "*"]], tmp_path)["release_rollback"]
+        return catalogue(Workshop(tmp_path, [[restart], [received, "*"]]))["release_rollback"]
 
     @pytest.fixture
     def params(self, action: Action, tmp_path: Path) -> Any:
@@ -96,7 +97,7 @@ class Shop:
         log = f"readlink {self.path}/current >> {self.log}"
         self.restart = script(root / "restart", f"{log}\n{restart}")
         self.releases = ReleaseDirectory(self.path)
-        self.action = catalogue([[self.restart]], root)["release_rollback"]
+        self.action = catalogue(Workshop(root, [[self.restart]]))["release_rollback"]
 
     def params(self, **changes: Any) -> Any:
         raw = {"directory": "shop", "restart": [self.restart], **changes}

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from daemon.core.ports import Action
 from recovery_actions import catalogue, commands
 from recovery_actions.commands import OUTPUT_LIMIT, run_argv, why_not_allowed
-from tests.contract.action_contract import HOSTILE, ActionContract, context, script, until
+from recovery_actions.contract import HOSTILE, ActionContract, context, script, until
+from recovery_actions.workshop import Workshop
 
 
 class TestRunCommand(ActionContract):
@@ -29,7 +30,7 @@ class TestRunCommand(ActionContract):
     def action(self, tmp_path: Path) -> Action:
         show = script(tmp_path / "show", f'printf %s "$1" > {tmp_path}/argument')
         (tmp_path / "argument").write_text("nothing yet")
-        return catalogue([[show, "*"]], tmp_path)["run_command"]
+        return catalogue(Workshop(tmp_path, [[show, "*"]]))["run_command"]
 
     @pytest.fixture
     def params(self, action: Action, tmp_path: Path) -> Any:
@@ -116,17 +117,17 @@ def test_the_refusal_names_the_line_to_add() -> None:
 )
 def test_wrong_parameters_are_named(tmp_path: Path, raw: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        catalogue([], tmp_path)["run_command"].Params.model_validate(raw)
+        catalogue(Workshop(tmp_path))["run_command"].Params.model_validate(raw)
 
 
 def test_a_command_is_its_own_target_unless_it_names_one(tmp_path: Path) -> None:
-    action = catalogue([], tmp_path)["run_command"]
+    action = catalogue(Workshop(tmp_path))["run_command"]
     assert action.target(action.Params(argv=["flag", "off"])) == "command:flag off"
     assert action.target(action.Params(argv=["flag", "off"], target="flag:x")) == "flag:x"
 
 
 async def test_each_refusal_has_its_reason(tmp_path: Path) -> None:
-    action = catalogue([["no-such-program"], ["./missing"]], tmp_path)["run_command"]
+    action = catalogue(Workshop(tmp_path, [["no-such-program"], ["./missing"]]))["run_command"]
     for argv, reason in (
         (["reboot"], "command_not_allowed"),
         (["no-such-program"], "program_missing"),
@@ -138,7 +139,7 @@ async def test_each_refusal_has_its_reason(tmp_path: Path) -> None:
 
 async def test_a_command_that_is_no_longer_allowed_does_not_run(tmp_path: Path) -> None:
     touch = script(tmp_path / "touch", f"touch {tmp_path}/ran")
-    action = catalogue([], tmp_path)["run_command"]
+    action = catalogue(Workshop(tmp_path))["run_command"]
     outcome = await action.run(action.Params(argv=[touch]), {}, context())
     assert (outcome.result, outcome.reason) == ("refused", "command_not_allowed")
     assert not (tmp_path / "ran").exists()
@@ -146,7 +147,7 @@ async def test_a_command_that_is_no_longer_allowed_does_not_run(tmp_path: Path) 
 
 async def test_a_failing_command_is_a_failed_outcome_with_its_last_lines(tmp_path: Path) -> None:
     fail = script(tmp_path / "fail", "echo one; echo two; echo three; echo four >&2; exit 7")
-    action = catalogue([[fail]], tmp_path)["run_command"]
+    action = catalogue(Workshop(tmp_path, [[fail]]))["run_command"]
     outcome = await action.run(action.Params(argv=[fail]), {}, context())
     assert (outcome.result, outcome.reason) == ("failed", "exit_status")
     assert outcome.detail.endswith("ended with exit status 7; its last lines: two / three / four")

@@ -132,7 +132,7 @@ async def test_what_does_not_fit_is_409_and_says_why(rig: Rig) -> None:
     assert (status, "acknowledge the incident first" in str(problem)) == (409, True)
     await rig.asks("POST", f"{path}/ack", ADA)
     status, problem = await rig.asks("POST", f"{path}/steps/9/approve", ADA)
-    assert (status, problem["detail"]) == (409, "there is no step 9; the plan has 2")
+    assert (status, problem["detail"]) == (409, "there is no step 9; the plan has 1, 2")
     assert (await rig.asks("POST", f"{path}/steps/1/veto", BO))[0] == 200
     status, problem = await rig.asks("POST", f"{path}/steps/1/approve", ADA)
     assert (status, "vetoed" in str(problem)) == (409, True)
@@ -162,7 +162,8 @@ async def test_a_freeze_has_a_reason_an_author_and_an_end(rig: Rig) -> None:
     assert status == 200
     assert frozen["freeze"]["by"] == "ada"  # type: ignore[index]
     assert frozen["freeze"]["until"] == "2026-11-23T16:00:00Z"  # type: ignore[index]
-    assert (await rig.asks("GET", "/api/v1/freeze", BO))[1] == frozen
+    listed = (await rig.asks("GET", "/api/v1/freeze", BO))[1]["freezes"]
+    assert listed == [frozen["freeze"]]
     assert (await rig.asks("DELETE", "/api/v1/freeze", BO))[1] == {"thawed": True}
     assert (await rig.asks("DELETE", "/api/v1/freeze", BO))[1] == {"thawed": False}
 

@@ -297,8 +297,8 @@ class TestSqlite:
         async with open_store(path):
             pass
         with closing(sqlite3.connect(path)) as shell:
-            shell.executescript("UPDATE meta SET value = '2' WHERE name = 'schema'")
-        with pytest.raises(Permanent, match=r"newer stopgap \(schema 2, .*; install that version"):
+            shell.executescript("UPDATE meta SET value = '3' WHERE name = 'schema'")
+        with pytest.raises(Permanent, match=r"newer stopgap \(schema 3, .*; install that version"):
             async with open_store(path, readonly=readonly):
                 pass
 

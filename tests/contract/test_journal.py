@@ -1,31 +1,28 @@
-"""What every Journal promises, and what ours in SQLite promises beyond that."""
+"""What every Journal promises: entries, heads, history. The right to act: test_journal_claims."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.adapters.store import SqlJournal, Store, audit, open_store
+from daemon.adapters.store import Store, open_store
 from daemon.core.events import FORMAT, Draft, Noted, chain, encode
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.guardrails import Freeze, Limits, Scope
 from daemon.core.ports import (
     Claim,
     ClaimRefused,
     Conflict,
-    Freeze,
-    Guard,
     HeadState,
     Journal,
     KeyTaken,
-    Limits,
 )
 from daemon.core.suspects import Change, Mark
 
@@ -34,8 +31,15 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OPEN = HeadState(phase="defining", title="checkout", severity="", wake_at=None, closed=False)
 CLOSED = OPEN.model_copy(update={"phase": "closed", "closed": True})
-LIMITS = Limits(cooldown=30 * MINUTE, budget=3, budget_window=HOUR)
-LIFTED = Limits(cooldown=30 * MINUTE, budget=3, budget_window=HOUR, lifted=True)
+SHOP = Scope(rule="Errors", team="payments", service="shop", domain="eu")
+LIMITS = Limits(
+    cooldown=30 * MINUTE,
+    flap=24 * HOUR,
+    budgets={"rule": 3, "team": 4, "domain": 3, "global": 5},
+    budget_window=HOUR,
+    storm=4,
+    storm_window=5 * MINUTE,
+)
 TARGET = "release:shop"
 
 Opener = Callable[[], AbstractAsyncContextManager[Store]]
@@ -62,9 +66,9 @@ def note(text: str = "seen", at: datetime = NOW, by: str = "stopgap") -> Draft:
     return Draft(at=at, by=by, event=Noted(text=text))
 
 
-async def opened(journal: Journal, *incidents: str, at: datetime = NOW) -> None:
+async def opened(journal: Journal, *incidents: str, at: datetime = NOW, key: str = "") -> None:
     for incident in incidents:
-        await journal.open(incident, f"key of {incident}", [note(at=at)], OPEN)
+        await journal.open(incident, key or f"key of {incident}", [note(at=at)], OPEN)
 
 
 async def seq(journal: Journal, incident: str) -> int:
@@ -76,15 +80,15 @@ async def claim(
     incident: str,
     at: datetime = NOW,
     target: str = TARGET,
+    *,
+    scope: Scope = SHOP,
     limits: Limits = LIMITS,
+    lifted: bool = False,
+    closed: Freeze | None = None,
 ) -> None:
-    await journal.append(
-        incident,
-        await seq(journal, incident),
-        [note(f"claim {target}", at)],
-        OPEN,
-        claim=Claim(target=target, step=1, limits=limits),
-    )
+    wanted = Claim(target, 1, scope, limits, lifted, closed)
+    expected = await seq(journal, incident)
+    await journal.append(incident, expected, [note(f"claim {target}", at)], OPEN, claim=wanted)
 
 
 async def release(journal: Journal, incident: str, at: datetime = NOW) -> None:
@@ -93,12 +97,13 @@ async def release(journal: Journal, incident: str, at: datetime = NOW) -> None:
     )
 
 
-async def refused(journal: Journal, incident: str, **how: object) -> ClaimRefused:
+async def refused(journal: Journal, incident: str, *where: Any, **how: Any) -> ClaimRefused:
     """The refusal of that claim, which must have written nothing."""
     before = await journal.read(incident), await journal.heads(9)
     with pytest.raises(ClaimRefused) as caught:
-        await claim(journal, incident, **how)  # type: ignore[arg-type]
+        await claim(journal, incident, *where, **how)
     assert (await journal.read(incident), await journal.heads(9)) == before
+    assert str(caught.value) == caught.value.text
     return caught.value
 
 
@@ -220,141 +225,6 @@ class TestJournal:
         assert time.perf_counter() - started < 0.05
 
 
-class TestClaims:
-    """Locks, cooldowns, the budget, freezes."""
-
-    async def test_a_locked_target_names_its_holder(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        await claim(journal, "inc-1")
-        refusal = await refused(journal, "inc-2", limits=LIFTED)
-        assert refusal.reason == "target_locked"
-        assert refusal.text == "release:shop is being recovered by inc-1"
-        await claim(journal, "inc-2", target="release:search")
-
-    async def test_of_two_concurrent_claims_one_gets_the_lock(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        results = await asyncio.gather(
-            claim(journal, "inc-1"), claim(journal, "inc-2"), return_exceptions=True
-        )
-        (loser,) = (r for r in results if r is not None)
-        assert isinstance(loser, ClaimRefused)
-        assert loser.reason == "target_locked"
-
-    async def test_the_lock_outlives_a_restart(self, opener: Opener) -> None:
-        async with opener() as store:
-            await opened(store.journal, "inc-1", "inc-2")
-            await claim(store.journal, "inc-1")
-        async with opener() as store:
-            assert (await refused(store.journal, "inc-2")).reason == "target_locked"
-            await release(store.journal, "inc-1")
-            await claim(store.journal, "inc-2", limits=LIFTED)
-
-    async def test_the_cooldown_holds_across_incidents(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        await claim(journal, "inc-1")
-        await release(journal, "inc-1", NOW + MINUTE)
-        refusal = await refused(journal, "inc-2", at=NOW + 5 * MINUTE)
-        assert refusal.reason == "cooldown"
-        assert refusal.text == ("release:shop was recovered 4m ago by inc-1; the cooldown is 30m")
-        await claim(journal, "inc-2", at=NOW + 31 * MINUTE)
-
-    async def test_the_alternatives_of_one_incident_do_not_cool_each_other(
-        self, journal: Journal
-    ) -> None:
-        await opened(journal, "inc-1")
-        await claim(journal, "inc-1")
-        await release(journal, "inc-1")
-        assert (await journal.guard(TARGET, "inc-1", NOW, HOUR)).last_finished is None
-        await claim(journal, "inc-1", at=NOW + MINUTE)
-
-    async def test_the_budget_counts_every_start_on_any_target(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        for n in range(3):
-            await claim(journal, "inc-1", at=NOW + n * MINUTE, target=f"t{n}")
-            if n:  # one still runs, two have ended, with whatever verdict
-                await release(journal, "inc-1", NOW + n * MINUTE)
-        refusal = await refused(journal, "inc-2", at=NOW + 3 * MINUTE)
-        assert refusal.reason == "budget_spent"
-        assert refusal.text == "actions started in the last 1h: 3; the budget is 3"
-        await claim(journal, "inc-2", at=NOW + HOUR)
-
-    async def test_approval_lifts_cooldown_and_budget_alone(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        spent = Limits(cooldown=HOUR, budget=0, budget_window=HOUR, lifted=True)
-        await claim(journal, "inc-1", limits=spent)
-        await release(journal, "inc-1")
-        await claim(journal, "inc-2", limits=spent)
-        await release(journal, "inc-2")
-        await journal.freeze(Freeze(scope="global", reason="sale", by="anna", at=NOW))
-        assert (await refused(journal, "inc-1", limits=spent)).reason == "frozen"
-
-    async def test_refusals_come_in_a_fixed_order(self, journal: Journal) -> None:
-        await opened(journal, "inc-1", "inc-2")
-        tight = Limits(cooldown=HOUR, budget=0, budget_window=HOUR)
-        await claim(journal, "inc-1")
-        await release(journal, "inc-1")
-        await claim(journal, "inc-1", limits=LIFTED)
-        await journal.freeze(Freeze(scope="global", reason="sale", by="anna", at=NOW))
-        reasons = [(await refused(journal, "inc-2", limits=tight)).reason]
-        await journal.thaw("global", "anna", NOW)
-        reasons.append((await refused(journal, "inc-2", limits=tight)).reason)
-        await release(journal, "inc-1")
-        reasons.append((await refused(journal, "inc-2", limits=tight)).reason)
-        reasons.append((await refused(journal, "inc-2", limits=tight, target="other")).reason)
-        assert reasons == ["frozen", "target_locked", "cooldown", "budget_spent"]
-
-    async def test_a_conflict_comes_before_any_claim(self, journal: Journal) -> None:
-        await opened(journal, "inc-1")
-        wanted = Claim(target=TARGET, step=1, limits=LIMITS)
-        with pytest.raises(Conflict):
-            await journal.append("inc-1", 7, [note()], OPEN, claim=wanted)
-        assert (await journal.guard(TARGET, "inc-2", NOW, HOUR)).locked_by == ""
-
-    async def test_the_guard_sees_what_the_claim_will(self, journal: Journal) -> None:
-        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard()
-        await opened(journal, "inc-1")
-        await claim(journal, "inc-1")
-        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard(
-            locked_by="inc-1", started_in_window=1
-        )
-        await release(journal, "inc-1", NOW + MINUTE)
-        freeze = Freeze(scope="global", reason="sale", by="anna", at=NOW)
-        await journal.freeze(freeze)
-        assert await journal.guard(TARGET, "inc-2", NOW, HOUR) == Guard(
-            freeze=freeze, last_finished=NOW + MINUTE, started_in_window=1
-        )
-
-    async def test_a_freeze_stands_until_it_ends_or_is_thawed(self, opener: Opener) -> None:
-        first = Freeze(scope="global", reason="sale", by="anna", at=NOW, until=NOW + HOUR)
-        endless = Freeze(scope="global", reason="audit", by="ben", at=NOW + MINUTE)
-        async with opener() as store:
-            await opened(store.journal, "inc-1")
-            await store.journal.freeze(first)
-        async with opener() as store:
-            journal = store.journal
-            assert await journal.frozen(NOW) == first
-            refusal = await refused(journal, "inc-1")
-            assert refusal.text == (
-                "automation is frozen by anna since 14:03:20 UTC until 15:03:20 UTC: sale"
-            )
-            assert await journal.frozen(NOW + HOUR) is None
-            assert await journal.thaw("global", "ben", NOW + HOUR) is False
-            await journal.freeze(endless)
-            assert await journal.frozen(NOW + 99 * HOUR) == endless
-            assert await journal.thaw("elsewhere", "ben", NOW) is False
-            assert await journal.thaw("global", "ben", NOW) is True
-            assert await journal.thaw("global", "ben", NOW) is False
-            assert await journal.frozen(NOW) is None
-            await claim(journal, "inc-1")
-            await journal.freeze(first)  # a thawed scope can be frozen anew
-            assert await journal.frozen(NOW) == first
-
-    async def test_a_decision_from_before_the_freeze_is_stopped(self, journal: Journal) -> None:
-        await opened(journal, "inc-1")
-        await journal.freeze(Freeze(scope="global", reason="sale", by="anna", at=NOW + MINUTE))
-        assert (await refused(journal, "inc-1", at=NOW)).reason == "frozen"
-
-
 class TestHistory:
     """Changes and marks."""
 
@@ -365,6 +235,31 @@ class TestHistory:
             await journal.saw_change(change)
         assert await journal.changes(TARGET) == [early, late]
         assert await journal.changes("release:search") == []
+
+    async def test_a_change_comes_back_whole_but_for_rolling(self, journal: Journal) -> None:
+        change = Change(
+            subject=TARGET,
+            item="a1",
+            at=NOW,
+            seen_by="kubernetes",
+            text="app:2, revision 3 → “Größe”",
+            target="deployment:eu/shop",
+            labels={"service": "shop", "région": "é\"'%"},
+            rolling=True,
+        )
+        await journal.saw_change(change)
+        assert await journal.changes(TARGET) == [change.model_copy(update={"rolling": False})]
+
+    async def test_what_was_reported_is_found_by_its_time(self, journal: Journal) -> None:
+        flags = Change(subject="reported:flags", item="on", at=NOW, seen_by="flags")
+        dns = Change(subject="reported:dns", item="new", at=NOW, seen_by="dns", labels={"a": "b"})
+        early = flags.model_copy(update={"at": NOW - HOUR})
+        others = [dns.model_copy(update={"subject": s}) for s in ("Reported:dns", "reported", "x")]
+        for change in (flags, early, *others, dns):
+            await journal.saw_change(change)
+        assert await journal.reported(NOW - HOUR) == [early, dns, flags]
+        assert await journal.reported(NOW) == [dns, flags]
+        assert await journal.reported(NOW + MINUTE) == []
 
     async def test_the_newest_mark_wins(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
@@ -378,114 +273,3 @@ class TestHistory:
             await journal.append("inc-1", expected, [note(at=at)], OPEN, marks=marks)
         assert await journal.marks(TARGET) == {"v1": "bad", "v2": "bad"}
         assert await journal.marks("other") == {"v9": "bad"}
-
-
-TAMPERING = {
-    "edited body": (
-        """UPDATE events SET body = replace(body, 'three', 'xxxxx') WHERE seq = 3""",
-        ["inc-1: entry 3 is not what was written"],
-    ),
-    "edited actor": (
-        """UPDATE events SET "by" = 'eve' WHERE seq = 2""",
-        ["inc-1: entry 2 is not what was written"],
-    ),
-    "edited label": (
-        "UPDATE events SET kind = 'StepApproved' WHERE seq = 2",
-        ["inc-1: entry 2 is not what was written"],
-    ),
-    "removed in the middle": (
-        "DELETE FROM events WHERE seq = 3",
-        ["inc-1: entry 3 missing before entry 4"],
-    ),
-    "removed and renumbered": (
-        "DELETE FROM events WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4;"
-        "UPDATE events SET seq = 4 WHERE seq = 5; UPDATE heads SET seq = 4",
-        [f"inc-1: entry {n} is not what was written" for n in (3, 4)],
-    ),
-    "reordered": (
-        "UPDATE events SET seq = 9 WHERE seq = 2; UPDATE events SET seq = 2 WHERE seq = 3;"
-        "UPDATE events SET seq = 3 WHERE seq = 9",
-        [f"inc-1: entry {n} is not what was written" for n in (2, 3, 4)],
-    ),
-    "truncated tail": (
-        "DELETE FROM events WHERE seq > 3",
-        ["inc-1: the head says 5 entries, the journal ends with entry 3"],
-    ),
-    "head removed": (
-        "DELETE FROM heads",
-        ["inc-1: the head row is missing; the journal holds 5 entries"],
-    ),
-    "all entries removed": (
-        "DELETE FROM events",
-        ["inc-1: the head says 5 entries, the journal ends with entry 0"],
-    ),
-}
-
-
-async def with_page_limit(journal: SqlJournal, pages: int) -> None:
-    """Make the disk as small as that for the writer: SQLite's own way to be full."""
-    writer = journal.database._writer
-    assert writer is not None
-    with writer.connect() as connection:
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        connection.commit()
-
-
-class TestSqlite:
-    """What is this store's own: the audit over its columns, and its failures."""
-
-    @pytest.mark.parametrize("case", TAMPERING)
-    async def test_the_audit_finds_tampering(self, path: Path, case: str) -> None:
-        script, breaks = TAMPERING[case]
-        async with open_store(path) as store:
-            words = ("one", "two", "three", "four", "five")
-            await store.journal.open("inc-1", "k", [note(word) for word in words], OPEN)
-            assert await audit(store.journal) == []
-        with closing(sqlite3.connect(path)) as shell:
-            shell.executescript(script)
-        async with open_store(path, readonly=True) as store:
-            assert await audit(store.journal) == breaks
-
-    async def test_an_entry_of_a_newer_vocabulary_is_named(self, path: Path) -> None:
-        async with open_store(path) as store:
-            await opened(store.journal, "inc-1")
-        with closing(sqlite3.connect(path)) as shell:
-            shell.executescript("""UPDATE events SET body = '{"kind":"Teleported"}', format = 2""")
-        async with open_store(path) as store:
-            with pytest.raises(Permanent, match="entry 1 of inc-1 cannot be read"):
-                await store.journal.read("inc-1")
-
-    async def test_a_full_disk_is_temporary_and_leaves_nothing(self, path: Path) -> None:
-        async with open_store(path) as store:
-            journal = store.journal
-            await opened(journal, "inc-1")
-            await with_page_limit(journal, 1)
-            with pytest.raises(Temporary, match=r"the disk of .*stopgap\.db is full; free some"):
-                await journal.append("inc-1", 1, [note("small"), note("x" * 200_000)], CLOSED)
-            with pytest.raises(Temporary):
-                await journal.open("inc-2", "k2", [note("x" * 200_000)], OPEN)
-            assert await seq(journal, "inc-1") == 1
-            assert [h.closed_at for h in await journal.heads(9)] == [None]
-            await with_page_limit(journal, 100_000)
-            await journal.append("inc-1", 1, [note("x" * 200_000)], CLOSED)
-            assert await audit(journal) == []
-
-    async def test_a_held_file_is_temporary(self, path: Path) -> None:
-        async with open_store(path) as store:
-            writer = store.journal.database._writer
-            assert writer is not None
-            with writer.connect() as connection:
-                connection.exec_driver_sql("PRAGMA busy_timeout = 1")
-                connection.commit()
-            with closing(sqlite3.connect(path, isolation_level=None)) as shell:
-                shell.execute("BEGIN IMMEDIATE")
-                with pytest.raises(Temporary, match="is held by another program"):
-                    await opened(store.journal, "inc-1")
-            await opened(store.journal, "inc-1")
-
-    async def test_readers_do_not_wait_for_a_writer(self, path: Path) -> None:
-        async with open_store(path) as store:
-            await opened(store.journal, "inc-1")
-            with closing(sqlite3.connect(path, isolation_level=None)) as shell:
-                shell.execute("BEGIN IMMEDIATE")
-                assert await seq(store.journal, "inc-1") == 1

@@ -14,12 +14,13 @@ from daemon.core.alerts import Alert
 from daemon.core.approvals import Approval, Approvals
 from daemon.core.assess import assess_counts, assess_value
 from daemon.core.fold import fold
+from daemon.core.guardrails import Limits
 from daemon.core.incident import Incident
 from daemon.core.outcome import Outcome, Result
-from daemon.core.ports import Answer, Limits, Series
+from daemon.core.ports import Answer, Series
 from daemon.core.problem import Comparison, Problem, ProblemReason, ProblemVerdict, Reading
 from daemon.core.roster import Roster
-from daemon.core.rules import ProblemSpec, Rule
+from daemon.core.rules import ProblemSpec, Rule, incident_key
 from daemon.core.statistics import Bin
 from daemon.core.suspects import Change, Suspicion
 
@@ -28,7 +29,14 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 TARGET = "release:shop"
-LIMITS = Limits(cooldown=30 * MINUTE, budget=3, budget_window=HOUR)
+LIMITS = Limits(
+    cooldown=30 * MINUTE,
+    flap=24 * HOUR,
+    budgets={"rule": 3, "team": 4, "domain": 3, "global": 5},
+    budget_window=HOUR,
+    storm=4,
+    storm_window=5 * MINUTE,
+)
 
 COUNTS: dict[str, Any] = {
     "symptom": "success rate",
@@ -362,7 +370,11 @@ def make_alert(status: str = "firing", /, **labels: str) -> Alert:
 
 def opening(rule: str = "checkout", team: str = "shop") -> e.IncidentOpened:
     return e.IncidentOpened(
-        key=rule, rule=rule, group_labels={"service": "checkout"}, title="CheckoutFails", team=team
+        key=incident_key(rule, {"service": "checkout"}),
+        rule=rule,
+        group_labels={"service": "checkout"},
+        title="CheckoutFails",
+        team=team,
     )
 
 

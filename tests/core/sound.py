@@ -6,7 +6,7 @@ from datetime import datetime
 
 from daemon.core import events as e
 from daemon.core import roles
-from daemon.core.decide import Decision, Surroundings
+from daemon.core.decision import Decision, Surroundings
 from daemon.core.effects import (
     Measure,
     Publish,
@@ -91,16 +91,19 @@ def _sound_start(
     step = incident.step(effect.step)
     assert step.status == "waiting"
     assert effect.authority
-    assert not incident.paused_by
-    assert incident.confirmed is not None
     assert incident.recovered_at is None
     assert incident.running is None
     assert incident.verifying is None
-    assert incident.diagnosis is None
     guard = seen.outlook[effect.step].guard
     assert guard.freeze is None
     assert not guard.locked_by
     assert not seen.outlook[effect.step].unfit
+    if step.ordered:
+        assert effect.ordered
+        assert effect.lifted
+        return
+    assert not incident.paused_by
+    assert incident.confirmed is not None
     assert incident.evidence is not None
     assert incident.evidence[1] == "impaired"
     assert now - incident.evidence[0] <= 2 * MINUTE
@@ -108,12 +111,15 @@ def _sound_start(
         assert effect.lifted
         return
     assert not effect.lifted
+    assert incident.diagnosis is None
+    assert rule.mode == "automatic"
     assert rule.step(effect.step).approval == "automatic"
     assert seen.approvals.standing(rule, effect.step, now)[0] == "valid"
     assert incident.relapses == 0
-    assert incident.last_verdict not in {"partial", "inconclusive"}
-    assert guard.started_in_window < LIMITS.budget
-    assert guard.last_finished is None or now - guard.last_finished >= LIMITS.cooldown
+    assert incident.last_verdict not in {"partial", "inconclusive", "worse"}
+    assert all(count < LIMITS.budgets[level] for level, count in guard.started.items())
+    assert guard.alerting < LIMITS.storm
+    assert guard.last_finished is None or now - guard.last_finished >= LIMITS.flap
     if rule.step(effect.step).when == "suspect_change":
         assert incident.suspicion is not None
         assert incident.suspicion.verdict == "suspect"

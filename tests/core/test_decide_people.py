@@ -9,7 +9,8 @@ import pytest
 from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
-from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.decide import decide
+from daemon.core.decision import Decision, Surroundings
 from daemon.core.effects import (
     Listen,
     Measure,

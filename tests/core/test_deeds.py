@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.core import deeds
+from daemon.core import deeds, steering
 from daemon.core import events as e
 from daemon.core.incident import Incident
 from daemon.core.roles import NotPossible
@@ -53,10 +53,10 @@ def test_acknowledging_twice_adds_nothing() -> None:
 
 def test_the_commander_alone_approves() -> None:
     incident = make_incident(*ACKNOWLEDGED, confirmed())
-    assert deeds.approve(incident, RULE, 1, "ada") == (step_approved(RULE),)
-    assert "that is ada" in refusal(lambda: deeds.approve(incident, RULE, 1, "bo"))
+    assert steering.approve(incident, RULE, 1, "ada") == (step_approved(RULE),)
+    assert "that is ada" in refusal(lambda: steering.approve(incident, RULE, 1, "bo"))
     nobody = make_incident(confirmed())
-    text = refusal(lambda: deeds.approve(nobody, RULE, 1, "ada"))
+    text = refusal(lambda: steering.approve(nobody, RULE, 1, "ada"))
     assert text == "only the Commander may approve a step; that is nobody; acknowledge the " + (
         "incident first"
     )
@@ -65,25 +65,25 @@ def test_the_commander_alone_approves() -> None:
 def test_approving_again_renews_the_approval() -> None:
     approval = step_approved(RULE)
     incident = make_incident(*ACKNOWLEDGED, confirmed(), approval)
-    assert deeds.approve(incident, RULE, 1, "ada") == (approval,)
+    assert steering.approve(incident, RULE, 1, "ada") == (approval,)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 3])
 def test_a_step_that_is_not_there_can_be_neither_approved_nor_vetoed(step: int) -> None:
     incident = make_incident(*ACKNOWLEDGED)
-    for deed in (deeds.approve, deeds.veto):
+    for deed in (steering.approve, steering.veto):
         assert refusal(lambda d=deed: d(incident, RULE, step, "ada")) == (
-            f"there is no step {step}; the plan has 2"
+            f"there is no step {step}; the plan has 1, 2"
         )
-        assert "the plan has 0" in refusal(lambda d=deed: d(incident, None, 1, "ada"))
+        assert "the plan has no step" in refusal(lambda d=deed: d(incident, None, 1, "ada"))
 
 
 def test_anybody_may_veto_a_waiting_step() -> None:
-    assert deeds.veto(make_incident(), RULE, 1, "cy") == (e.StepVetoed(step=1, person="cy"),)
+    assert steering.veto(make_incident(), RULE, 1, "cy") == (e.StepVetoed(step=1, person="cy"),)
     vetoed = make_incident(e.StepVetoed(step=1, person="cy"))
-    assert deeds.veto(vetoed, RULE, 1, "bo") == ()
+    assert steering.veto(vetoed, RULE, 1, "bo") == ()
     assert "step 1 is vetoed" in refusal(
-        lambda: deeds.approve(make_incident(*ACKNOWLEDGED, *vetoes()), RULE, 1, "ada")
+        lambda: steering.approve(make_incident(*ACKNOWLEDGED, *vetoes()), RULE, 1, "ada")
     )
 
 
@@ -99,10 +99,10 @@ def test_a_step_that_has_begun_can_no_longer_be_decided(
 ) -> None:
     incident = make_incident(*ACKNOWLEDGED, *events)
     assert f"step 1 is {status}; a veto comes too late" in refusal(
-        lambda: deeds.veto(incident, RULE, 1, "ada")
+        lambda: steering.veto(incident, RULE, 1, "ada")
     )
     assert f"step 1 is {status}; only a waiting step" in refusal(
-        lambda: deeds.approve(incident, RULE, 1, "ada")
+        lambda: steering.approve(incident, RULE, 1, "ada")
     )
 
 
@@ -140,8 +140,8 @@ def test_a_person_closes_an_incident_unless_a_step_runs() -> None:
     "deed",
     [
         lambda i: deeds.acknowledge(i, "ada", "cli"),
-        lambda i: deeds.approve(i, RULE, 1, "ada"),
-        lambda i: deeds.veto(i, RULE, 1, "ada"),
+        lambda i: steering.approve(i, RULE, 1, "ada"),
+        lambda i: steering.veto(i, RULE, 1, "ada"),
         lambda i: deeds.pause(i, "ada", ""),
         lambda i: deeds.resume(i, "ada"),
     ],

@@ -45,7 +45,7 @@ def test_decisions_come_to_rest(seed: int) -> None:
 def test_the_nights_reach_every_phase_and_every_fact() -> None:
     """Or the properties above would prove nothing."""
     phases, facts, runs = set(), set(), 0
-    for seed in range(150):
+    for seed in range(200):
         world = World(seed)
         for _ in range(120):
             phases.add(world.incident.phase)
@@ -67,6 +67,7 @@ def test_the_nights_reach_every_phase_and_every_fact() -> None:
         "RoleAnswered",
         "RoleRequested",
         "RoleTaken",
+        "StepObserved",
         "StepRefused",
         "StepSkipped",
         "StepVerified",

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
+from daemon.core.guardrails import Freeze, Guard
 from daemon.core.incident import Incident
-from daemon.core.plan import Ask, Exhausted, Next, Outlook, Refuse, Skip, Start, next_step
-from daemon.core.ports import Freeze, Guard
+from daemon.core.plan import (
+    Ask,
+    Exhausted,
+    Next,
+    Observe,
+    Outlook,
+    Refuse,
+    Skip,
+    Start,
+    content_of,
+    next_step,
+)
 from daemon.core.rules import Rule
 from daemon.core.suspects import Suspicion
 from tests.core.build import (
@@ -27,6 +36,7 @@ from tests.core.build import (
     blamed,
     confirmed,
     finished,
+    make_change,
     make_incident,
     make_problem,
     make_rule,
@@ -47,7 +57,6 @@ def ask(
     unfit: str = "",
     approvals: Approvals | None = None,
     suspicion: Suspicion | None = None,
-    budget: int = 3,
     live: str = "",
 ) -> Next:
     incident = make_incident(confirmed(suspicion=suspicion or blamed()), *events)
@@ -59,7 +68,7 @@ def ask(
         rule,
         dict.fromkeys(range(1, len(rule.recover) + 1), view),
         approved(rule, 1) if approvals is None else approvals,
-        replace(LIMITS, budget=budget),
+        LIMITS,
         NOW,
     )
 
@@ -118,7 +127,7 @@ def test_a_freeze_refuses_whoever_approves() -> None:
     assert reason(ask(approval, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
     answer = ask(guard=Guard(freeze=FREEZE.model_copy(update={"until": NOW + HOUR})))
     assert isinstance(answer, Refuse)
-    assert answer.text == "frozen by bo until 15:10 UTC: audit"
+    assert answer.text == "frozen by bo since 14:05:00 UTC until 2026-03-01 15:10:00 UTC: audit"
 
 
 def test_a_lock_refuses_whoever_approves() -> None:
@@ -136,7 +145,7 @@ def test_a_freeze_weighs_more_than_a_lock_and_both_more_than_a_missing_approval(
 def test_a_persons_approval_lifts_cooldown_budget_and_standing() -> None:
     answer = ask(
         step_approved(RULE),
-        guard=Guard(last_finished=NOW, started_in_window=99),
+        guard=Guard(last_finished=NOW, started={"rule": 99}, alerting=99),
         approvals=Approvals(),
     )
     assert answer == Start(1, "approved by ada", lifted=True)
@@ -161,7 +170,7 @@ def test_after_a_relapse_a_person_decides() -> None:
     assert reason(ask(*events, guard=Guard(last_finished=NOW))) == (Ask, "relapsed")
 
 
-@pytest.mark.parametrize("verdict", ["partial", "inconclusive"])
+@pytest.mark.parametrize("verdict", ["partial", "inconclusive", "worse"])
 def test_after_half_a_success_a_person_decides(verdict: Any) -> None:
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
     events = (started(), finished(), e.StepVerified(step=1, verdict=verdict, text="x"))
@@ -169,31 +178,134 @@ def test_after_half_a_success_a_person_decides(verdict: Any) -> None:
     assert reason(answer) == (Ask, f"after_{verdict}")
 
 
-@pytest.mark.parametrize("verdict", ["unchanged", "worse"])
-def test_after_a_failure_the_next_alternative_is_tried(verdict: Any) -> None:
+def test_after_no_success_the_next_alternative_is_tried() -> None:
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
-    events = (started(), finished(), e.StepVerified(step=1, verdict=verdict, text="x"))
+    events = (started(), finished(), e.StepVerified(step=1, verdict="unchanged", text="x"))
     answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
     assert isinstance(answer, Start)
     assert answer.step == 2
 
 
-def test_within_the_cooldown_of_its_target_a_person_decides() -> None:
-    def at(age: timedelta) -> Next:
-        return ask(guard=Guard(last_finished=NOW - age))
+def test_after_somebody_else_deployed_a_person_decides() -> None:
+    rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
+    events = (started(), finished(result="refused", reason="changed_meanwhile"))
+    answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
+    assert reason(answer) == (Ask, "changed_meanwhile")
 
-    assert reason(at(29.9 * MINUTE)) == (Ask, "cooldown")
-    assert isinstance(at(30 * MINUTE), Start)
-    answer = at(90 * timedelta(seconds=1))
+
+@pytest.mark.parametrize(
+    ("guard", "expected", "numbers"),
+    [
+        (Guard(last_finished=NOW - 29.9 * MINUTE), "cooldown", ["29m54s", "30m"]),
+        (Guard(last_finished=NOW - 30 * MINUTE), "second_recovery", ["30m", "1d"]),
+        (Guard(started={"rule": 3}), "budget_spent", ["3 actions of rule checkout", "is 3"]),
+        (Guard(started={"team": 4}), "budget_spent", ["4 actions of team shop", "is 4"]),
+        (Guard(started={"global": 5}), "budget_spent", ["5 actions in all", "is 5"]),
+        (Guard(alerting=4), "storm", ["4 services", "5m"]),
+    ],
+)
+def test_beyond_a_guardrail_a_person_decides(
+    guard: Guard, expected: str, numbers: list[str]
+) -> None:
+    answer = ask(guard=guard)
+    assert reason(answer) == (Ask, expected)
     assert isinstance(answer, Ask)
-    assert answer.text == "this target was acted on 1m30s ago; within 30m a person decides"
+    assert all(number in answer.text for number in numbers), answer.text
 
 
-def test_over_the_budget_a_person_decides() -> None:
-    assert isinstance(ask(guard=Guard(started_in_window=2)), Start)
-    answer = ask(guard=Guard(started_in_window=3))
+def test_short_of_the_guardrails_it_starts() -> None:
+    edge = Guard(
+        last_finished=NOW - 24 * HOUR,
+        started={"rule": 2, "team": 3, "domain": 99, "global": 4},
+        alerting=3,
+    )
+    assert isinstance(ask(guard=edge), Start)
+
+
+def test_a_failure_domain_has_a_budget_of_its_own() -> None:
+    rule = make_rule(domain="eu-west")
+    answer = ask(rule=rule, approvals=approved(rule, 1), guard=Guard(started={"domain": 3}))
     assert reason(answer) == (Ask, "budget_spent")
-    assert isinstance(ask(guard=Guard(started_in_window=0), budget=0), Ask)
+    assert isinstance(answer, Ask)
+    assert "of domain eu-west" in answer.text
+
+
+def test_old_trouble_is_left_to_a_person() -> None:
+    problem = make_problem(onset=ago(61))
+    incident = make_incident(e.ProblemDefined(problem=problem, suspicion=blamed()))
+    views = {1: Outlook(TARGET), 2: Outlook(TARGET)}
+    answer = next_step(incident, RULE, views, approved(RULE, 1), LIMITS, NOW)
+    assert reason(answer) == (Ask, "too_old")
+
+
+def test_in_the_mode_approve_each_step_is_asked_for() -> None:
+    rule = make_rule(mode="approve")
+    assert reason(ask(rule=rule, approvals=approved(rule, 1))) == (Ask, "mode_approve")
+    approval = step_approved(rule)
+    assert isinstance(ask(approval, rule=rule), Start)
+
+
+def test_in_the_mode_observe_it_says_what_it_would_have_done() -> None:
+    rule = make_rule(mode="observe")
+    answer = ask(rule=rule, approvals=Approvals())
+    assert isinstance(answer, Observe)
+    assert answer.reason == ""
+    answer = ask(rule=rule, guard=Guard(alerting=9))
+    assert isinstance(answer, Observe)
+    assert answer.reason == "storm"
+    assert reason(ask(rule=rule, suspicion=NONE)) == (Skip, "no_suspect_change")
+    assert reason(ask(rule=rule, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
+    # The Commander may start it all the same.
+    assert isinstance(ask(step_approved(rule), rule=rule), Start)
+
+
+def proposed(number: int = 101) -> e.StepProposed:
+    return e.StepProposed(
+        step=number,
+        person="ada",
+        action="run_command",
+        params={"argv": ["off"]},
+        within=MINUTE,
+        reason="it helped last time",
+    )
+
+
+def test_a_proposed_alternative_comes_last_and_waits_for_the_commander() -> None:
+    vetoes = (e.StepVetoed(step=1, person="ada"), e.StepVetoed(step=2, person="ada"))
+    view = Outlook(TARGET)
+    incident = make_incident(confirmed(), *vetoes, proposed())
+    answer = next_step(incident, RULE, {101: view}, approved(RULE, 1), LIMITS, NOW)
+    assert reason(answer) == (Ask, "commander_decides")
+    content = content_of(incident, RULE, 101)
+    incident = make_incident(
+        confirmed(), *vetoes, proposed(), e.StepApproved(step=101, person="ada", content=content)
+    )
+    assert next_step(incident, RULE, {101: view}, Approvals(), LIMITS, NOW) == Start(
+        101, "approved by ada", lifted=True
+    )
+
+
+def test_what_a_person_starts_now_comes_first_whatever_the_plan_says() -> None:
+    start = e.StepApproved(step=2, person="ada", content=RULE.content_hash(2), first=True)
+    assert ask(start) == Start(2, "started by ada", lifted=True, ordered=True)
+    paused = e.IncidentPaused(person="bo", reason="x")
+    assert ask(start, paused) == Start(2, "started by ada", lifted=True, ordered=True)
+    assert ask(paused) == Exhausted()
+    assert reason(ask(start, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
+
+
+def test_once_diagnosis_is_open_only_what_people_ask_for_is_left() -> None:
+    diagnosis = e.DiagnosisOpened(reason="no_suitable_plan", text="x")
+    assert ask(diagnosis) == Exhausted()
+    assert isinstance(ask(diagnosis, step_approved(RULE)), Start)
+
+
+def test_a_reported_change_counts_for_the_target_that_it_names() -> None:
+    change = make_change("v2", ago(11), subject="reported:checkout").model_copy(
+        update={"target": TARGET}
+    )
+    suspicion = Suspicion(verdict="suspect", text="x", change=change)
+    assert isinstance(ask(suspicion=suspicion, live="something-else"), Start)
 
 
 def test_the_alternatives_are_taken_in_order_and_end() -> None:

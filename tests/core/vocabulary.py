@@ -88,6 +88,9 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     datetime: moments,
     float | None: st.none() | numbers,
+    timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
+    dict[str, str]: labels,
+    Reading | None: st.none() | readings,
 }
 
 
@@ -97,6 +100,8 @@ def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStra
     def any_(name: str, annotation: Any) -> st.SearchStrategy[Any]:
         if get_origin(annotation) is Literal:
             return st.sampled_from(get_args(annotation))
+        if annotation in (dict[str, str], Reading | None):
+            return plain[annotation]
         return fields[name] if name in fields else plain[annotation]
 
     told = {n: f.annotation for n, f in kind.model_fields.items() if n not in {"kind", *fixed}}

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from daemon.core import deeds, roles
+from daemon.core import deeds, roles, steering
 from daemon.core import events as e
 from daemon.core.approvals import Approvals
-from daemon.core.decide import Decision, Surroundings, decide
+from daemon.core.decide import decide
+from daemon.core.decision import Decision, Surroundings
 from daemon.core.effects import (
     Effect,
     Listen,
@@ -23,9 +24,9 @@ from daemon.core.effects import (
     WriteReview,
 )
 from daemon.core.fold import apply
+from daemon.core.guardrails import Freeze, Guard
 from daemon.core.outcome import Outcome
-from daemon.core.plan import Outlook
-from daemon.core.ports import Freeze, Guard
+from daemon.core.plan import Outlook, open_steps
 from daemon.core.problem import ProblemReason, ProblemVerdict, Reading
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule
@@ -82,7 +83,10 @@ class World:
         always = {**STEPS[0], "when": "always"}
         plans = [STEPS, [always], [STEPS[0], always, STEPS[1]], [always, always, always], []]
         problem = {**COUNTS, "sentiment": {"complaints": "sum(complaints)"}}
-        self.rule: Rule | None = make_rule(recover=self.chance.choice(plans), problem=problem)
+        mode = self.chance.choice(["automatic"] * 4 + ["observe", "approve"])
+        self.rule: Rule | None = make_rule(
+            recover=self.chance.choice(plans), problem=problem, mode=mode
+        )
         self.approvals = approved(self.rule, *range(1, len(self.rule.recover) + 1))
         if self.chance.random() < 0.1:
             self.approvals = Approvals()
@@ -101,13 +105,14 @@ class World:
 
     def around(self) -> Surroundings:
         views: dict[int, Outlook] = {}
-        if self.rule is not None and self.incident.phase == "deciding":
-            for step in range(1, len(self.rule.recover) + 1):
+        if self.rule is not None:
+            for step in open_steps(self.incident, self.rule):
                 guard = Guard(
                     freeze=FREEZE if self.frozen else None,
                     locked_by="0301-1200" if self.locked else "",
                     last_finished=self.chance.choice([None, None, self.now - 10 * MINUTE]),
-                    started_in_window=self.chance.choice([0, 0, 0, 3]),
+                    started={"rule": self.chance.choice([0, 0, 0, 3])},
+                    alerting=self.chance.choice([1, 1, 1, 4]),
                 )
                 unfit = self.chance.choice([""] * 9 + ["unsafe_label"])
                 views[step] = Outlook(TARGET, unfit, unfit, guard)
@@ -198,11 +203,17 @@ class World:
             return
 
     def on_the_plan(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
-        incident, step = self.incident, self.chance.randint(1, 3)
+        incident = self.incident
+        step = self.chance.choice([1, 2, 3, *incident.steps])
         return [
             lambda: deeds.acknowledge(incident, who, "cli"),
-            lambda: deeds.approve(incident, self.rule, step, who),
-            lambda: deeds.veto(incident, self.rule, step, who),
+            lambda: steering.approve(incident, self.rule, step, who),
+            lambda: steering.start(incident, self.rule, step, who),
+            lambda: steering.skip(incident, self.rule, step, who, other),
+            lambda: steering.veto(incident, self.rule, step, who),
+            lambda: steering.propose(
+                incident, self.rule, "run_command", {"argv": ["x"]}, MINUTE, other, who
+            ),
             lambda: deeds.pause(incident, who, "wait"),
             lambda: deeds.resume(incident, who),
             lambda: deeds.resume(incident, who),

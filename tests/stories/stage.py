@@ -19,8 +19,9 @@ from daemon.core.approvals import Approval, Approvals
 from daemon.core.document import one_document
 from daemon.core.events import DAEMON
 from daemon.core.fold import fold
+from daemon.core.freezes import FreezeWindows
+from daemon.core.guardrails import Limits
 from daemon.core.incident import Incident
-from daemon.core.ports import Limits
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, load
 from daemon.core.suspects import Change
@@ -69,7 +70,14 @@ policies:
   payments: {tiers: [{notify: [payments], wait: 5m}, {notify: [bo], wait: 5m}]}
 default_policy: payments
 """
-LIMITS = Limits(timedelta(minutes=30), 5, timedelta(hours=1))
+LIMITS = Limits(
+    cooldown=timedelta(minutes=30),
+    flap=timedelta(hours=24),
+    budgets={"rule": 4, "team": 4, "domain": 4, "global": 5},
+    budget_window=timedelta(hours=1),
+    storm=4,
+    storm_window=timedelta(minutes=5),
+)
 
 
 def alert(
@@ -118,7 +126,9 @@ class Stage:
     changes: list[Change] = field(default_factory=list)
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
+    approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
+    windows: FreezeWindows = field(default_factory=FreezeWindows)
 
     def __post_init__(self) -> None:
         self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
@@ -131,9 +141,12 @@ class Stage:
     def deployed(self, item: str, at: float, subject: str = "shop") -> None:
         """A deployment was seen, `at` seconds after START."""
         moment = START + timedelta(seconds=at)
-        change = Change(subject=subject, item=item, previous="v1", at=moment, seen_by="test")
+        self.arrives(Change(subject=subject, item=item, previous="v1", at=moment, seen_by="test"))
+
+    def arrives(self, change: Change) -> None:
+        """A change is there to be seen, or was reported."""
         self.changes.append(change)
-        self.journal.seen[(subject, item, moment)] = change
+        self.journal.seen[(change.subject, change.item, change.at)] = change
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
@@ -143,17 +156,31 @@ class Stage:
         def clock() -> datetime:
             return START + timedelta(seconds=loop.time())
 
-        async def changes(_: Rule) -> list[Change]:
-            return sorted(self.changes, key=lambda change: change.at)
+        async def changes(_: Rule, incident: Incident) -> list[Change]:
+            now = clock()
+            seen = [c for c in self.changes if not c.reported and c.at <= now]
+            for change in seen:
+                await self.journal.saw_change(change)
+            reported = await self.journal.reported(now - timedelta(hours=2))
+            about = [c for c in reported if incident.concerned_by(c.labels) and c.at <= now]
+            return sorted([*seen, *about], key=lambda change: change.at)
 
         book = Casebook(self.journal, clock)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
-        standing = Standing(RuleBook(self.rules), self.roster, self._approvals(), ways, self.boards)
+        standing = Standing(
+            RuleBook(self.rules),
+            self.roster,
+            self._approvals(),
+            ways,
+            self.boards,
+            self.windows,
+        )
         means = Means(
             metrics=self.service,
             max_age=timedelta(minutes=2),
             actions=self.actions,
             limits=self.limits,
+            outage=0.5,
             changes=changes,
             reviews=Reviews(self.folder),
             links=PlainLinks(),
@@ -176,20 +203,13 @@ class Stage:
 
     def _approvals(self) -> Approvals:
         if not self.approved:
-            return Approvals()
+            return Approvals(approvals=tuple(self.approvals))
+        until = START + timedelta(days=30)
         return Approvals(
             approvals=tuple(
-                Approval(
-                    rule=rule.rule,
-                    step=number,
-                    action=step.action,
-                    content=rule.content_hash(number),
-                    by="ada",
-                    at=START,
-                    until=START + timedelta(days=30),
-                )
+                approval_of(rule, number, until)
                 for rule in self.rules
-                for number, step in enumerate(rule.recover, 1)
+                for number in range(1, len(rule.recover) + 1)
             )
         )
 
@@ -237,6 +257,19 @@ class Daemon:
         """The kinds of the only incident's events, in order."""
         incident = await self.incident()
         return [entry.event.kind for entry in self.stage.journal.entries[incident.id]]
+
+
+def approval_of(rule: Rule, number: int, until: datetime) -> Approval:
+    """A standing approval of a step, by ada."""
+    return Approval(
+        rule=rule.rule,
+        step=number,
+        action=rule.step(number).action,
+        content=rule.content_hash(number),
+        by="ada",
+        at=START,
+        until=until,
+    )
 
 
 def kind(phone: Phone) -> str:

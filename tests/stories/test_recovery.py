@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from daemon.core import steering
 from daemon.core.outcome import Outcome
 from daemon.core.ports import Refused
 from tests.fakes import START
@@ -58,15 +59,23 @@ async def test_the_second_alternative_is_tried_when_the_first_does_not_help(stag
     assert incident.recovered_by == 2
 
 
-async def test_a_step_that_makes_it_worse_ends_at_once_and_the_next_is_tried(stage: Stage) -> None:
+async def test_a_step_that_makes_it_worse_stops_the_plan_until_a_person_decides(
+    stage: Stage,
+) -> None:
     async with stage.daemon() as daemon:
         healed_by(stage, "rollback", share=0.5)
         healed_by(stage, "flag_off")
         await daemon.at(180)
         await daemon.receives(alert())
+        await daemon.at(900)
+        incident = await daemon.incident()
+        assert incident.steps[1].verdict == "worse"
+        assert incident.steps[2].asked == "after_worse"
+        assert not stage.actions["flag_off"].runs
+        await daemon.acknowledges("ada")
+        await daemon.does(steering.approve, stage.rules[0], 2, "ada", who="ada")
         await daemon.at(3600)
         incident = await daemon.incident()
-    assert incident.steps[1].verdict == "worse"
     assert incident.steps[2].verdict == "recovered"
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core import deeds
+from daemon.core import deeds, steering
 from daemon.core.events import Entry, StepRefused, StepSkipped
-from daemon.core.ports import Freeze
+from daemon.core.guardrails import Freeze
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 
@@ -40,7 +40,7 @@ async def test_without_an_approval_the_commander_is_asked_and_may_say_yes(stage:
         await daemon.at(600)
         assert untouched(stage)
         assert await reasons(daemon) == [(1, "not_approved")]
-        await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert incident.steps[1].authority == "approved by ada"
@@ -54,11 +54,11 @@ async def test_only_the_commander_approves(stage: Stage) -> None:
         await daemon.receives(alert())
         await daemon.at(185)
         with pytest.raises(deeds.NotPossible, match="nobody; acknowledge"):
-            await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+            await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.acknowledges("ada")
         await daemon.acknowledges("bo")
         with pytest.raises(deeds.NotPossible, match=r"only the Commander .* ada"):
-            await daemon.does(deeds.approve, stage.rules[0], 1, "bo")
+            await daemon.does(steering.approve, stage.rules[0], 1, "bo")
 
 
 async def test_an_edited_step_voids_its_approval(stage: Stage) -> None:
@@ -123,7 +123,7 @@ async def test_a_vetoed_step_is_never_run(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(181)
-        await daemon.does(deeds.veto, stage.rules[0], 1, "bo")
+        await daemon.does(steering.veto, stage.rules[0], 1, "bo")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert stage.actions["rollback"].runs == []
@@ -147,7 +147,7 @@ async def test_the_second_recovery_of_a_target_needs_a_person(stage: Stage) -> N
 
 
 async def test_the_budget_is_spent_by_every_attempt(stage: Stage) -> None:
-    lowered(stage, budget=1)
+    lowered(stage, budgets={"global": 1})
     async with stage.daemon() as daemon:
         await daemon.at(180)
         await daemon.receives(alert())
@@ -214,7 +214,7 @@ async def test_metrics_that_look_healthy_again_stop_an_approved_step(stage: Stag
         await daemon.acknowledges("ada")
         stage.service.fails(0.01, 300)
         await daemon.at(365)
-        await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert untouched(stage)
@@ -230,7 +230,7 @@ async def test_without_fresh_data_an_approved_step_is_not_started(stage: Stage) 
         await daemon.acknowledges("ada")
         stage.service.down = "connection refused"
         await daemon.at(600)
-        await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         assert (1, "no_fresh_data") in await reasons(daemon)
         assert untouched(stage)

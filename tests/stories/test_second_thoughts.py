@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from daemon.core import deeds
+from daemon.core import steering
+from daemon.core.guardrails import Freeze
 from daemon.core.outcome import Outcome
-from daemon.core.ports import Freeze
 from daemon.core.rules import Rule
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, body, healed_by
@@ -118,7 +118,7 @@ async def test_an_approval_is_void_when_the_rule_is_edited_after_it(stage: Stage
     await stage.journal.freeze(FROZEN)
     async with stage.daemon() as daemon:
         await waiting_for_approval(daemon)
-        await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.at(220)
     stage.rules[0] = edited(stage.rules[0])
     stage.changes[0] = stage.changes[0].model_copy(update={"subject": "payments-db"})
@@ -133,7 +133,7 @@ async def test_an_approval_does_not_last(stage: Stage) -> None:
     await stage.journal.freeze(FROZEN)
     async with stage.daemon() as daemon:
         await waiting_for_approval(daemon)
-        await daemon.does(deeds.approve, stage.rules[0], 1, "ada")
+        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.at(200 + 31 * 60)
         await stage.journal.thaw("global", "cy", START)
         await daemon.at(200 + 33 * 60)
@@ -173,10 +173,10 @@ async def test_an_unknown_outcome_gets_no_credit_and_leaves_no_marks(stage: Stag
 
 
 async def test_a_store_that_fails_for_a_moment_does_not_give_the_step_up(stage: Stage) -> None:
-    sound = stage.journal.frozen
+    sound = stage.journal.freezes
     failed = 0
 
-    async def frozen(now: object) -> object:
+    async def freezes(now: object) -> object:
         nonlocal failed
         if stage.journal.runs and not failed:
             failed += 1
@@ -185,7 +185,7 @@ async def test_a_store_that_fails_for_a_moment_does_not_give_the_step_up(stage: 
         stage.journal.failing = False
         return await sound(now)  # type: ignore[arg-type]
 
-    stage.journal.frozen = frozen  # type: ignore[method-assign, assignment]
+    stage.journal.freezes = freezes  # type: ignore[method-assign, assignment]
     async with stage.daemon() as daemon:
         healed_by(stage, "rollback")
         await daemon.at(180)

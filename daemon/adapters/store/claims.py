@@ -1,18 +1,38 @@
-"""The right to act: freezes, locks, cooldowns and the budget, as the store knows them.
+"""The right to act: what the store knows of freezes, locks and the actions that were started.
 
-All of it is asked inside the transaction that appends, so between the answer and the act there
-is no gap in which somebody else could freeze, lock or spend.
+A claim asks for all of it inside the transaction that appends, so between the answer and the act
+there is no gap in which somebody else could freeze, lock or spend. What it means is judged by
+`daemon.core.guardrails`, here as in the plan.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, literal, select, update
 
-from daemon.adapters.store.schema import action_runs, actions, freezes
-from daemon.core.ports import Claim, ClaimRefused, Freeze, Guard
-from daemon.core.units import clock_time, format_duration
+from daemon.adapters.store.schema import action_runs, actions, freezes, heads
+from daemon.core.guardrails import (
+    GLOBAL,
+    Freeze,
+    Guard,
+    Level,
+    Limits,
+    Scope,
+    hindered,
+    service_of,
+)
+from daemon.core.ports import Claim, ClaimRefused
+
+_NAMED: Mapping[Level, ColumnElement[str]] = {
+    "rule": actions.c.rule,
+    "team": actions.c.team,
+    "domain": actions.c.domain,
+    "global": literal(GLOBAL),
+}
+"""What an action's row is called at each level, as `Scope.name` calls it."""
 
 
 def stands(now: datetime) -> ColumnElement[bool]:
@@ -24,41 +44,54 @@ def stands(now: datetime) -> ColumnElement[bool]:
     return freezes.c.thawed_at.is_(None) & (freezes.c.until.is_(None) | (freezes.c.until > now))
 
 
-def freeze_in_force(connection: Connection, now: datetime) -> Freeze | None:
-    """The newest freeze that stands."""
-    found = (
-        connection.execute(
-            select(*(freezes.c[name] for name in Freeze.model_fields))
-            .where(stands(now))
-            .order_by(freezes.c.at.desc(), freezes.c.scope)
-            .limit(1)
-        )
-    ).mappings()
-    row = found.one_or_none()
-    return None if row is None else Freeze(**row)
+def freezes_in_force(now: datetime, connection: Connection) -> list[Freeze]:
+    """The freezes that stand, of all scopes, the newest first."""
+    query = (
+        select(*(freezes.c[name] for name in Freeze.model_fields))
+        .where(stands(now))
+        .order_by(freezes.c.at.desc(), freezes.c.scope)
+    )
+    return [Freeze(**row) for row in connection.execute(query).mappings()]
 
 
 def guard(
-    connection: Connection, target: str, incident: str, now: datetime, window: timedelta
+    connection: Connection,
+    target: str,
+    incident: str,
+    scope: Scope,
+    limits: Limits,
+    now: datetime,
 ) -> Guard:
-    """What stands in the way of an action on `target`; the budget counts all targets."""
-    last = _last_finished(connection, target, incident)
+    """What stands in the way of an action of that incident on `target`."""
+    frozen = (f for f in freezes_in_force(now, connection) if f.scope in scope.freezes)
+    last, finished = _last_finished(connection, target, incident)
     return Guard(
-        freeze=freeze_in_force(connection, now),
+        freeze=next(frozen, None),
         locked_by=_holder(connection, target),
-        last_finished=None if last is None else last[1],
-        started_in_window=_started_since(connection, now - window),
+        last_finished=finished,
+        last_incident=last,
+        started=_started(connection, scope, limits, now),
+        alerting=_alerting(connection, scope, limits, now),
     )
 
 
 def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
     """Take the target's lock for the incident's step. Raises ClaimRefused with the numbers."""
-    _refuse_if_stopped(connection, claim.target, now)
-    if not claim.limits.lifted:
-        _refuse_if_spent(connection, incident, claim, now)
+    scope, limits = claim.scope, claim.limits
+    known = guard(connection, claim.target, incident, scope, limits, now)
+    known = replace(known, freeze=known.freeze or claim.closed)
+    hindrance = hindered(known, limits, scope, now, lifted=claim.lifted)
+    if hindrance is not None:
+        raise ClaimRefused(hindrance.reason, hindrance.text)
     connection.execute(
         actions.insert().values(
-            incident=incident, step=claim.step, target=claim.target, started_at=now
+            incident=incident,
+            step=claim.step,
+            target=claim.target,
+            started_at=now,
+            rule=scope.rule,
+            team=scope.team,
+            domain=scope.domain,
         )
     )
 
@@ -68,39 +101,6 @@ def give_back(connection: Connection, incident: str, now: datetime) -> None:
     connection.execute(
         update(actions).where(actions.c.incident == incident, action_runs).values(finished_at=now)
     )
-
-
-def _refuse_if_stopped(connection: Connection, target: str, now: datetime) -> None:
-    freeze = freeze_in_force(connection, now)
-    if freeze is not None:
-        until = f" until {clock_time(freeze.until)}" if freeze.until else ""
-        raise ClaimRefused(
-            "frozen",
-            f"automation is frozen by {freeze.by} since {clock_time(freeze.at)}{until}: "
-            f"{freeze.reason}",
-        )
-    holder = _holder(connection, target)
-    if holder:
-        raise ClaimRefused("target_locked", f"{target} is being recovered by {holder}")
-
-
-def _refuse_if_spent(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
-    limits = claim.limits
-    last = _last_finished(connection, claim.target, incident)
-    if last is not None and now - last[1] < limits.cooldown:
-        ago = timedelta(seconds=round((now - last[1]).total_seconds()))
-        raise ClaimRefused(
-            "cooldown",
-            f"{claim.target} was recovered {format_duration(ago)} ago by {last[0]}; "
-            f"the cooldown is {format_duration(limits.cooldown)}",
-        )
-    started = _started_since(connection, now - limits.budget_window)
-    if started >= limits.budget:
-        window = format_duration(limits.budget_window)
-        raise ClaimRefused(
-            "budget_spent",
-            f"actions started in the last {window}: {started}; the budget is {limits.budget}",
-        )
 
 
 def _holder(connection: Connection, target: str) -> str:
@@ -113,7 +113,7 @@ def _holder(connection: Connection, target: str) -> str:
 
 def _last_finished(
     connection: Connection, target: str, incident: str
-) -> tuple[str, datetime] | None:
+) -> tuple[str, datetime | None]:
     """Which other incident last acted on the target, and when it finished."""
     row = (
         connection.execute(
@@ -127,14 +127,25 @@ def _last_finished(
             .limit(1)
         )
     ).one_or_none()
-    return None if row is None else (row.incident, row.finished_at)
+    return ("", None) if row is None else (row.incident, row.finished_at)
 
 
-def _started_since(connection: Connection, start: datetime) -> int:
-    """How many actions were started after `start`, on any target and whatever became of them."""
-    count: int = (
-        connection.execute(
-            select(func.count()).select_from(actions).where(actions.c.started_at > start)
-        )
-    ).scalar_one()
-    return count
+def _started(
+    connection: Connection, scope: Scope, limits: Limits, now: datetime
+) -> dict[Level, int]:
+    """How many actions were started at each level that counts: on any target, by any incident
+    (also this one), and whatever became of them."""
+    levels = [level for level in limits.budgets if scope.name(level)]
+    if not levels:
+        return {}
+    alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
+    recent = actions.c.started_at > now - limits.budget_window
+    counts = connection.execute(select(*alike).select_from(actions).where(recent)).one()
+    return dict(zip(levels, counts, strict=True))
+
+
+def _alerting(connection: Connection, scope: Scope, limits: Limits, now: datetime) -> int:
+    """How many services, this one included, have an incident that opened a moment ago."""
+    recent = heads.c.opened_at > now - limits.storm_window
+    keys = connection.execute(select(heads.c.key).where(recent).distinct()).scalars()
+    return len({scope.service, *map(service_of, keys)})

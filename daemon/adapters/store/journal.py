@@ -7,11 +7,11 @@ store never reads a clock.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from daemon.adapters.store import appending, claims
 from daemon.adapters.store.database import Database
@@ -25,9 +25,10 @@ from daemon.adapters.store.schema import (
 )
 from daemon.adapters.store.sqlite import insert
 from daemon.core.events import FORMAT, Draft, Entry, decode
+from daemon.core.guardrails import Freeze, Guard, Limits, Scope
 from daemon.core.outcome import Permanent
-from daemon.core.ports import Claim, Freeze, Guard, Head, HeadState
-from daemon.core.suspects import Change, Mark
+from daemon.core.ports import Claim, Head, HeadState
+from daemon.core.suspects import REPORTED, Change, Mark
 
 
 class SqlJournal:
@@ -120,11 +121,11 @@ class SqlJournal:
         return await self.database.read(partial(appending.find_open, key))
 
     async def guard(
-        self, target: str, incident: str, now: datetime, budget_window: timedelta
+        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
     ) -> Guard:
-        """What stands in the way of an action of that incident on that target."""
+        """What stands in the way of an action of that incident on that target; `Guard`."""
         return await self.database.read(
-            lambda connection: claims.guard(connection, target, incident, now, budget_window)
+            lambda connection: claims.guard(connection, target, incident, scope, limits, now)
         )
 
     async def freeze(self, freeze: Freeze) -> None:
@@ -148,24 +149,28 @@ class SqlJournal:
         result = await self.database.write(lambda connection: connection.execute(thawed))
         return result.rowcount == 1
 
-    async def frozen(self, now: datetime) -> Freeze | None:
-        """The freeze in force."""
-        return await self.database.read(lambda connection: claims.freeze_in_force(connection, now))
+    async def freezes(self, now: datetime) -> list[Freeze]:
+        """The freezes in force, of all scopes, the newest first."""
+        return await self.database.read(partial(claims.freezes_in_force, now))
 
     async def saw_change(self, change: Change) -> None:
-        """Remember a change; the same (subject, item, at) twice is one."""
-        added = insert(changes).values(dict(change)).on_conflict_do_nothing()
+        """Remember a change; the same (subject, item, at) twice is one.
+
+        Whether it is `rolling` is not remembered: that is over soon, and only a look tells.
+        """
+        row = {name: value for name, value in change if name != "rolling"}
+        added = insert(changes).values(row).on_conflict_do_nothing()
         await self.database.write(lambda connection: connection.execute(added))
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""
-        query = select(changes).where(changes.c.subject == subject)
-        query = query.order_by(changes.c.at, changes.c.item)
+        return await self._changes(select(changes).where(changes.c.subject == subject))
 
-        def work(connection: Connection) -> list[Change]:
-            return [Change(**row) for row in (connection.execute(query)).mappings()]
-
-        return await self.database.read(work)
+    async def reported(self, since: datetime) -> list[Change]:
+        """The changes that other systems reported from then on, oldest first."""
+        # Not LIKE, which in SQLite takes "Reported:" too.
+        reported = func.substr(changes.c.subject, 1, len(REPORTED)) == REPORTED
+        return await self._changes(select(changes).where(changes.c.at >= since, reported))
 
     async def marks(self, subject: str) -> dict[str, Mark]:
         """What measurements have said of each item of a subject; the newest mark wins."""
@@ -173,6 +178,14 @@ class SqlJournal:
 
         def work(connection: Connection) -> dict[str, Mark]:
             return {row.item: row.mark for row in connection.execute(query)}
+
+        return await self.database.read(work)
+
+    async def _changes(self, query: Select[Any]) -> list[Change]:
+        ordered = query.order_by(changes.c.at, changes.c.subject, changes.c.item)
+
+        def work(connection: Connection) -> list[Change]:
+            return [Change(**row) for row in connection.execute(ordered).mappings()]
 
         return await self.database.read(work)
 

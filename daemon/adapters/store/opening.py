@@ -17,6 +17,7 @@ from daemon.adapters.store.holding import held
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.adapters.store.upgrading import upgrade
 from daemon.core.outcome import Permanent
 
 
@@ -41,9 +42,10 @@ async def open_store(
     """The store in the SQLite file `path`, made if it is not there yet.
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
-    works beside a running daemon; the command line reads that way. Leave it only after every
-    task that uses it has ended. Raises Permanent, with the mend, if the file is somebody
-    else's, of a newer schema, damaged, or (readonly) not there; Temporary if the disk fails.
+    works beside a running daemon; the command line reads that way. Without it, tables of an
+    earlier schema are brought up first. Leave it only after every task that uses it has ended.
+    Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
+    or (readonly) not there or of an earlier schema; Temporary if the disk fails.
     """
     async with AsyncExitStack() as stack:
         if readonly:
@@ -55,7 +57,7 @@ async def open_store(
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         key = ""
         if readonly:
-            await database.read(partial(_check, path))
+            await database.read(partial(_must_be_of_today, path))
         else:
             await database.write(partial(_prepare, path))
             key = await database.write(_key)
@@ -74,16 +76,26 @@ def _must_exist(path: Path) -> None:
 
 
 def _prepare(path: Path, connection: Connection) -> None:
-    """Make the tables in an empty file; check the version of any other."""
+    """Make the tables in an empty file; bring those of any other up to today's."""
     if inspect(connection).get_table_names():
-        _check(path, connection)
+        upgrade(connection, _version(path, connection))
         return
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
 
 
-def _check(path: Path, connection: Connection) -> None:
-    """Raises Permanent unless these are our tables, in a version that we know."""
+def _must_be_of_today(path: Path, connection: Connection) -> None:
+    """Raises Permanent unless these are our tables as they are today, for reading changes none."""
+    found = _version(path, connection)
+    if found < SCHEMA:
+        raise Permanent(
+            f"{path} was written by an older stopgap (schema {found}, this one reads {SCHEMA}); "
+            "start this version's daemon on it once, which brings it up and loses nothing"
+        )
+
+
+def _version(path: Path, connection: Connection) -> int:
+    """The schema of these tables. Raises Permanent unless they are ours, and one that we know."""
     if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")
     found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
@@ -92,6 +104,7 @@ def _check(path: Path, connection: Connection) -> None:
             f"{path} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
             "install that version or a later one, or name another file"
         )
+    return int(found)
 
 
 def _key(connection: Connection) -> str:

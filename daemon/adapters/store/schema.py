@@ -5,6 +5,8 @@ Text of one width and zone sorts as time does, reads well in any tool, and comes
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -20,8 +22,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 1
-"""Counts the revisions of these tables; a file of a later one is not opened."""
+SCHEMA = 2
+"""Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
 def stamp(moment: datetime) -> str:
@@ -42,6 +44,21 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """On the way out."""
         return None if value is None else datetime.fromisoformat(value)
+
+
+class Labels(TypeDecorator[Mapping[str, str]]):
+    """Label names and values, kept as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str:
+        """On the way in."""
+        return json.dumps(dict(value or {}), ensure_ascii=False, sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str]:
+        """On the way out."""
+        return dict(json.loads(value or "{}"))
 
 
 metadata = MetaData()
@@ -100,6 +117,10 @@ actions = Table(
     Column("target", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant),
+    # What the budgets count by; empty in rows from before schema 2.
+    Column("rule", Text, nullable=False, server_default=""),
+    Column("team", Text, nullable=False, server_default=""),
+    Column("domain", Text, nullable=False, server_default=""),
 )
 action_runs = actions.c.finished_at.is_(None)
 Index(
@@ -133,7 +154,11 @@ changes = Table(
     Column("previous", Text, nullable=False),
     Column("at", Instant, primary_key=True),
     Column("seen_by", Text, nullable=False),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("target", Text, nullable=False, server_default=""),
+    Column("labels", Labels, nullable=False, server_default="{}"),
 )
+Index("changes_by_time", changes.c.at)
 
 marks = Table(
     "marks",

@@ -60,10 +60,13 @@ from daemon.core.events.crew import (
 )
 from daemon.core.events.steps import (
     ApprovalRequested,
+    EvidenceTaken,
     StepApproved,
     StepFinished,
+    StepObserved,
     StepPrepared,
     StepProgressed,
+    StepProposed,
     StepRefused,
     StepSkipped,
     StepStarted,
@@ -99,6 +102,7 @@ __all__ = [
     "EscalationDefect",
     "EscalationJumped",
     "Event",
+    "EvidenceTaken",
     "IncidentClosed",
     "IncidentOpened",
     "IncidentPaused",
@@ -128,8 +132,10 @@ __all__ = [
     "SentimentHeard",
     "StepApproved",
     "StepFinished",
+    "StepObserved",
     "StepPrepared",
     "StepProgressed",
+    "StepProposed",
     "StepRefused",
     "StepSkipped",
     "StepStarted",
@@ -190,9 +196,12 @@ Event = Annotated[
     | LinkUsed
     | ApprovalRequested
     | StepApproved
+    | StepProposed
     | StepVetoed
     | StepRefused
     | StepSkipped
+    | StepObserved
+    | EvidenceTaken
     | StepStarted
     | StepPrepared
     | StepProgressed

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from daemon.core.outcome import Outcome
-from daemon.core.units import Frozen
+from daemon.core.problem import Reading
+from daemon.core.units import Duration, Frozen
 
 Verdict = Literal["recovered", "partial", "unchanged", "worse", "inconclusive", "self_recovered"]
 
@@ -20,12 +23,28 @@ class ApprovalRequested(Frozen):
 
 
 class StepApproved(Frozen):
-    """A person approved the step as it stood: `content` is its hash (`Rule.content_hash`)."""
+    """A person approved the step as it stood: `content` is its hash (`plan.content_of`).
+
+    `first`: they start it now, whatever the plan's order, its conditions and the metrics say.
+    """
 
     kind: Literal["StepApproved"] = "StepApproved"
     step: int
     person: str
     content: str
+    first: bool = False
+
+
+class StepProposed(Frozen):
+    """A person added an alternative to the plan; it waits for the Commander's word."""
+
+    kind: Literal["StepProposed"] = "StepProposed"
+    step: int
+    person: str
+    action: str
+    params: dict[str, Any]
+    within: Duration
+    reason: str = ""
 
 
 class StepVetoed(Frozen):
@@ -46,10 +65,26 @@ class StepRefused(Frozen):
 
 
 class StepSkipped(Frozen):
-    """The step does not apply to this problem; the next one is looked at."""
+    """The step does not apply to this problem, or a `person` passed it over; the next one is
+    looked at."""
 
     kind: Literal["StepSkipped"] = "StepSkipped"
     step: int
+    reason: str
+    text: str
+    person: str = ""
+
+
+class StepObserved(Frozen):
+    """The rule only observes: this is what would have been done now, and was not.
+
+    `reason` is empty if it would have started; else why the Commander would have been asked.
+    """
+
+    kind: Literal["StepObserved"] = "StepObserved"
+    step: int
+    action: str
+    target: str
     reason: str
     text: str
 
@@ -63,6 +98,21 @@ class StepStarted(Frozen):
     target: str
     params: dict[str, Any]
     authority: str
+
+
+class EvidenceTaken(Frozen):
+    """What was known at the very moment of acting, before anything was changed.
+
+    `answers` maps each query to Prometheus's answer in short, `target` what stood at the
+    target; `monitoring` says why the metrics were not believed, empty if they were.
+    """
+
+    kind: Literal["EvidenceTaken"] = "EvidenceTaken"
+    step: int
+    reading: Reading | None = None
+    answers: dict[str, str] = Field(default_factory=dict)
+    target: dict[str, str] = Field(default_factory=dict)
+    monitoring: str = ""
 
 
 class StepPrepared(Frozen):

@@ -1,0 +1,243 @@
+"""One attempt at one step: preflight → evidence → a last look → run.
+
+Every await here may be the last: what a crash leaves behind is told apart by the journal. An
+intent without a prepared step changed nothing; a prepared one is checked by its action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from daemon.casebook import Casebook
+from daemon.core import events as e
+from daemon.core.course import freshness, withheld
+from daemon.core.guardrails import GLOBAL
+from daemon.core.incident import Incident
+from daemon.core.lives import lives, merged
+from daemon.core.outcome import Outcome, Permanent, Temporary
+from daemon.core.plan import content_of, plan_of, scope_of
+from daemon.core.ports import Action, ActionContext, Refused, Shows
+from daemon.core.rules import Rule
+from daemon.core.suspects import Candidate, Change, last_healthy
+from daemon.core.units import format_duration
+from daemon.gear import Findings, Gear
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+SHOWN = 500
+"""So many characters of each fact go into the evidence."""
+
+
+class Ended(Exception):
+    """The action itself came to an end; what the store raises is something else."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.detail)
+        self.outcome = outcome
+
+
+async def _asked(answer: Awaitable[T], action: str) -> T:
+    """Ask other people's code. Raises Ended whatever way it fails."""
+    try:
+        return await answer
+    except (Temporary, Permanent) as error:
+        text = str(error)
+        raise Ended(Outcome(result="failed", reason="action_failed", detail=text)) from error
+    except TimeoutError as error:
+        raise Ended(unknown("action_timed_out", f"{action}: {error}")) from error
+    except Exception as error:
+        log.exception("an action crashed", action=action)
+        raise Ended(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of one step, from the preflight to the outcome."""
+
+    book: Casebook
+    gear: Gear
+    rule: Rule | None
+    number: int
+    action: Action
+
+    async def carry_out(self, incident: Incident) -> Outcome:
+        """Prepare it, or after a restart look how far it came; then do it."""
+        state = incident.step(self.number)
+        params = self.action.Params.model_validate(dict(state.params))
+        context = await self._context(incident)
+        if state.intent is None:
+            prepared = await self._prepare(incident, params, context)
+        else:
+            prepared = await self._resume(incident, params, context, dict(state.intent))
+        if isinstance(prepared, Outcome):
+            return prepared
+        return await _asked(self.action.run(params, prepared, context), self.action.name)
+
+    async def _prepare(
+        self, incident: Incident, params: Any, context: ActionContext
+    ) -> dict[str, str] | Outcome:
+        """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
+        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        if isinstance(ready, Refused):
+            return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        evidence = await self._evidence(incident, params, context)
+        summary, intent = ready.summary, dict(ready.intent)
+        prepared = e.StepPrepared(step=self.number, summary=summary, intent=intent)
+        closed = await self._frozen(incident)
+        stopped: list[Outcome] = []
+
+        def last_look(now: Incident) -> tuple[e.Event, ...]:
+            stopped[:] = filter(None, [closed or self._stopped(now) or self._doubt(now, evidence)])
+            return (evidence,) if stopped else (evidence, prepared)
+
+        await self.book.record(incident.id, last_look)
+        return stopped[0] if stopped else intent
+
+    async def _resume(
+        self, incident: Incident, params: Any, context: ActionContext, intent: dict[str, str]
+    ) -> dict[str, str] | Outcome:
+        """After a restart: did it come true?"""
+        landed = await _asked(self.action.check(params, intent, context), self.action.name)
+        if landed == "done":
+            return Outcome(result="done", reason="found_done", detail="done before the restart")
+        if landed == "unknown":
+            text = "the daemon stopped while it ran, and nobody can tell whether it happened"
+            return unknown("interrupted", text)
+        # What is half done is better ended than left; what has not begun is asked anew.
+        if landed == "not_done":
+            current = await self.book.load(incident.id)
+            stopped = await self._frozen(current) or self._stopped(current) or self._stale(incident)
+            if stopped is not None:
+                return stopped
+        await context.progress("carried on after a restart")
+        return intent
+
+    async def _evidence(
+        self, incident: Incident, params: Any, context: ActionContext
+    ) -> e.EvidenceTaken:
+        """What is known now, before anything is changed. Not to know is evidence, too."""
+        shown: Mapping[str, str] = {}
+        if isinstance(self.action, Shows):
+            try:
+                shown = await self.action.show(params, context)
+            except (Temporary, Permanent) as error:
+                shown = {"target": f"could not be looked at: {error}"}
+        found = Findings(None, {}, "")
+        if self.rule is not None and incident.confirmed is not None:
+            found = await self.gear.look(self.rule, incident)
+        return e.EvidenceTaken(
+            step=self.number,
+            reading=found.reading,
+            answers=dict(found.answers),
+            target={name: value[:SHOWN] for name, value in shown.items()},
+            monitoring=found.outage,
+        )
+
+    async def _frozen(self, incident: Incident) -> Outcome | None:
+        """Whether a freeze has come since the step was started."""
+        now = self.book.clock()
+        scopes: Sequence[str] = (GLOBAL, f"team:{incident.opened.team}")
+        if self.rule is not None:
+            scopes = scope_of(incident, self.rule).freezes
+        standing = [f for f in await self.book.journal.freezes(now) if f.scope in scopes]
+        closed = self.gear.closed(scopes, now)
+        for freeze in (*standing, *filter(None, [closed])):
+            text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
+            return Outcome(result="refused", reason="frozen", detail=text)
+        return None
+
+    def _stopped(self, now: Incident) -> Outcome | None:
+        """Whether a person has stopped it, or taken back what allows it, by now."""
+        state = now.step(self.number)
+        if now.paused_by and not state.ordered:
+            text = f"paused by {now.paused_by} before anything was changed"
+            return Outcome(result="refused", reason="paused", detail=text)
+        rule = self.gear.rules().get(now.rule)
+        if rule is None or self.number not in plan_of(now, rule):
+            text = "its rule was removed before anything was changed"
+            return Outcome(result="refused", reason="approval_void", detail=text)
+        if state.approved_by:
+            valid = state.approved_content == content_of(now, rule, self.number)
+            text = f"the rule was edited after {state.approved_by} approved the step"
+        else:
+            standing, text = self.gear.approvals().standing(rule, self.number, self.book.clock())
+            valid = standing == "valid" and rule.mode == "automatic"
+        return None if valid else Outcome(result="refused", reason="approval_void", detail=text)
+
+    def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
+        """Whether the metrics, looked at once more, still ask for it; a person may know better."""
+        if now.step(self.number).ordered:
+            return None
+        if evidence.monitoring:
+            text = f"{evidence.monitoring}: the monitoring is not believed, so nothing is touched"
+            return Outcome(result="refused", reason="monitoring_outage", detail=text)
+        state = evidence.reading.state if evidence.reading else "unreadable"
+        if state == "impaired":
+            return None
+        reason, text = withheld(state)
+        return Outcome(result="refused", reason=reason, detail=text)
+
+    def _stale(self, incident: Incident) -> Outcome | None:
+        """An intent older than a measurement may be: what it rests on must be measured anew."""
+        started = incident.step(self.number).started_at or incident.opened_at
+        age = self.book.clock() - started
+        if self.rule is not None and age <= freshness(self.rule):
+            return None
+        shown = format_duration(timedelta(seconds=round(age.total_seconds())))
+        text = f"prepared {shown} ago and never begun; the problem is measured again first"
+        return Outcome(result="refused", reason="stale_intent", detail=text)
+
+    async def _context(self, incident: Incident) -> ActionContext:
+        target = incident.step(self.number).target
+        seen = await self.book.journal.changes(target)
+        marks = await self.book.journal.marks(target)
+        problem = incident.confirmed
+        healthy = None
+        if problem is not None and problem.baseline_from and problem.baseline_until:
+            healthy = (problem.baseline_from, problem.baseline_until)
+
+        async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
+            known = merged(seen, history)
+            said = dict(marks)
+            if self.rule is not None and problem is not None:
+                unknown = [life for life in lives(known) if life.item not in marks]
+                said |= await self.gear.vet(self.rule, incident, unknown)
+            return last_healthy(live, known, said, healthy)
+
+        async def progress(text: str) -> None:
+            event = e.StepProgressed(step=self.number, text=text)
+            try:
+                await self.book.record(incident.id, lambda _: (event,))
+            except Temporary as error:
+                # A half-done action is worse than a timeline without this line.
+                log.warning("progress not journaled", incident=incident.id, error=str(error))
+
+        return ActionContext(
+            token=f"{incident.id}/{self.number}",
+            now=self.book.clock(),
+            choose=choose,
+            progress=progress,
+            expected=_expected(incident, self.number),
+            incident=incident.id,
+        )
+
+
+def _expected(incident: Incident, number: int) -> str:
+    """The item that the step is to undo: the suspect, if it is one of this very target."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    step = incident.step(number)
+    if suspect is None or suspect.subject != step.target or step.approved_by:
+        return ""
+    return suspect.item
+
+
+def unknown(reason: str, detail: str) -> Outcome:
+    """Nobody can tell whether it happened."""
+    return Outcome(result="unknown", reason=reason, detail=detail)

@@ -1,0 +1,292 @@
+"""`argo_rollouts_abort`: stop a canary of Argo Rollouts; the stable version serves everything.
+
+    - action: argo_rollouts_abort
+      with: {namespace: prod, rollout: checkout}
+
+What `kubectl argo rollouts abort` does, with a precondition: that canary, and that stable
+version. The template still asks for the new version, so the Rollout is Degraded until somebody
+sets it back; it does not begin anew by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from daemon.core.outcome import Outcome, Permanent, Temporary
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.suspects import Change
+from daemon.core.units import Duration, Frozen, format_duration, printable
+from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource
+from recovery_actions.kubernetes.objects import moment, number, part, several, word
+from recovery_actions.waiting import Patience, Pause
+from recovery_actions.workshop import Workshop
+
+GROUP = "argoproj.io/v1alpha1"
+EVERY = timedelta(seconds=2)
+"""Between two looks at the canary's end."""
+
+
+class ArgoRolloutsAbortParams(Frozen):
+    """`timeout`: how long the traffic may take to leave the canary."""
+
+    namespace: Namespace
+    rollout: ObjectName
+    timeout: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(hours=1))
+
+    @property
+    def words(self) -> str:
+        """For a sentence: 'Rollout prod/checkout'."""
+        return f"Rollout {self.namespace}/{self.rollout}"
+
+
+@dataclass(frozen=True)
+class StatusOf(Resource):
+    """The status of an object, which has rights of its own."""
+
+    @property
+    def path(self) -> str:
+        """The path of the subresource."""
+        return f"{super().path}/status"
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A Rollout as we see it. `canary` and `stable` are pod hashes."""
+
+    canary: str
+    stable: str
+    aborted: bool
+    phase: str
+    message: str
+    left: bool
+    """Whether the traffic has left the canary, as far as the Rollout tells."""
+
+
+class ArgoRolloutsAbort:
+    """Abort the canary that goes on, back to the stable ReplicaSet."""
+
+    name = "argo_rollouts_abort"
+    Params: type[BaseModel] = ArgoRolloutsAbortParams
+
+    def __init__(self, workshop: Workshop, pause: Pause = asyncio.sleep) -> None:
+        self._client = workshop.shared(ClusterClient)
+        self._pause = pause
+
+    def allowed(self, params: ArgoRolloutsAbortParams) -> str | None:
+        """Always None: the cluster's own rights say what we may do."""
+        return None
+
+    def target(self, params: ArgoRolloutsAbortParams) -> str:
+        """'kubernetes:', the namespace and the Rollout."""
+        return f"kubernetes:{params.namespace}/rollout/{params.rollout}"
+
+    async def show(
+        self, params: ArgoRolloutsAbortParams, context: ActionContext
+    ) -> Mapping[str, str]:
+        """The canary, the stable version, and the state of the Rollout."""
+        raw = await self._client.get(_resource(params))
+        seen, status = _canary(raw), part(raw, "status")
+        shown = {
+            "canary": seen.canary,
+            "stable": seen.stable,
+            "aborted": "yes" if seen.aborted else "no",
+            "phase": f"{seen.phase} {seen.message}".strip(),
+            "step": str(status.get("currentStepIndex", "")),
+            "pods": f"{number(status, 'updatedReplicas')} of {number(status, 'replicas')} new",
+        }
+        return {key: value for key, value in shown.items() if value}
+
+    async def preflight(
+        self, params: ArgoRolloutsAbortParams, context: ActionContext
+    ) -> Ready | Refused:
+        """Refuses with `no_such_rollout`, `forbidden`, `not_rolling`, `already_aborted`,
+        `changed_meanwhile` or `stable_not_healthy`.
+        """
+        try:
+            raw = await self._client.get(_resource(params))
+        except (Missing, Forbidden) as error:
+            return _unreadable(error)
+        seen = _canary(raw)
+        if refused := _obstacle(params, seen):
+            return refused
+        if context.expected not in {"", seen.canary}:
+            text = (
+                f"{context.expected} was to be aborted, but the canary is {seen.canary}; "
+                "look who deployed"
+            )
+            return Refused("changed_meanwhile", text)
+        # What is stable was served before the canary. That nobody has measured it is no reason
+        # to leave a bad canary alone; that something else was measured healthy is.
+        candidate = await context.choose(seen.canary, self._history(params, raw))
+        if candidate.reason == "measured_healthy" and candidate.item != seen.stable:
+            text = (
+                f"aborting would go back to {seen.stable}, but what was measured healthy is "
+                f"{candidate.item}; look which one is good"
+            )
+            return Refused("stable_not_healthy", text)
+        known = "measured healthy" if candidate.reason == "measured_healthy" else "not measured"
+        return Ready(
+            f"abort the canary {seen.canary} of {params.words}, back to the stable "
+            f"{seen.stable} ({known})",
+            {"from": seen.canary, "to": seen.stable},
+        )
+
+    async def run(
+        self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """Abort, then wait until the traffic has left the canary. Refuses as preflight does;
+        fails with `abort_timeout` or `reverted`; `unknown` with `lost_sight`.
+        """
+        try:
+            seen = _canary(await self._client.get(_resource(params)))
+            landed = _landed(seen, intent)
+            if landed == "unknown":
+                return _refused(_changed(params, seen, intent))
+            if landed == "not_done":
+                await self._abort(params, intent)
+                await context.progress(f"the canary {intent['from']} is aborted")
+        except (Missing, Forbidden) as error:
+            return _refused(_unreadable(error))
+        except Conflict:
+            text = f"{params.words} changed just then, so it was left alone"
+            return _refused(Refused("changed_meanwhile", text))
+        return await self._follow(params, intent, context)
+
+    async def check(
+        self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """By the Rollout's status; `half_done` while traffic is still leaving the canary."""
+        return _landed(_canary(await self._client.get(_resource(params))), intent)
+
+    async def _abort(self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str]) -> None:
+        patch: list[dict[str, object]] = [
+            {"op": "test", "path": "/status/currentPodHash", "value": intent["from"]},
+            {"op": "test", "path": "/status/stableRS", "value": intent["to"]},
+            {"op": "add", "path": "/status/abort", "value": True},
+        ]
+        whole = _resource(params)
+        status = StatusOf(whole.group, whole.plural, whole.namespace, whole.name)
+        try:
+            await self._client.patch(status, JSON_PATCH, patch)
+        except Missing:
+            # An older CustomResourceDefinition has no subresource; kubectl does the same then.
+            await self._client.patch(whole, JSON_PATCH, patch)
+
+    async def _follow(
+        self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        patience = Patience(params.timeout, EVERY, self._pause)
+        told = trouble = ""
+        while True:
+            try:
+                seen = _canary(await self._client.get(_resource(params)))
+            except (Temporary, Permanent) as error:
+                trouble = str(error)
+            else:
+                trouble, landed = "", _landed(seen, intent)
+                if landed in {"unknown", "not_done"}:
+                    text = f"somebody has undone the abort: {_changed(params, seen, intent).text}"
+                    return Outcome(result="failed", reason="reverted", detail=text)
+                if landed == "done":
+                    text = f"{params.words} serves {intent['to']} alone; its template still asks "
+                    text += f"for {intent['from']}, so deploy what is good before the next change"
+                    facts = dict(intent)
+                    return Outcome(result="done", reason="aborted", detail=text, facts=facts)
+                if (stage := f"{seen.phase} {seen.message}".strip()) not in {"", told}:
+                    await context.progress(stage)
+                    told = stage
+            if not await patience.lasts():
+                limit = format_duration(params.timeout)
+                if trouble:
+                    text = f"the abort was ordered; its end could not be seen: {trouble}"
+                    return Outcome(result="unknown", reason="lost_sight", detail=text)
+                text = f"the traffic has not left {intent['from']} within {limit} ({told})"
+                return Outcome(result="failed", reason="abort_timeout", detail=text)
+
+    def _history(self, params: ArgoRolloutsAbortParams, raw: Object) -> list[Change]:
+        """When the canary came, if the Rollout tells."""
+        seen = _canary(raw)
+        starts = [
+            moment(one.get("lastTransitionTime"))
+            for one in several(part(raw, "status"), "conditions")
+            if one.get("type") == "Completed" and one.get("status") == "False"
+        ]
+        begun = starts[0] if starts else None
+        if begun is None:
+            return []
+        return [
+            Change(
+                subject=self.target(params),
+                item=seen.canary,
+                previous=seen.stable,
+                at=begun,
+                seen_by="argo-rollouts",
+            )
+        ]
+
+
+def _resource(params: ArgoRolloutsAbortParams) -> Resource:
+    return Resource(GROUP, "rollouts", params.namespace, params.rollout)
+
+
+def _canary(raw: Object) -> Canary:
+    status = part(raw, "status")
+    stable = word(status, "stableRS")
+    weights = part(status, "canary", "weights")
+    active = word(part(status, "blueGreen"), "activeSelector")
+    if weights:
+        left = number(part(weights, "canary"), "weight") == 0
+    elif active:
+        left = active == stable
+    else:
+        left = number(status, "updatedReplicas") == 0
+    return Canary(
+        canary=word(status, "currentPodHash"),
+        stable=stable,
+        aborted=status.get("abort") is True,
+        phase=printable(word(status, "phase")),
+        message=printable(word(status, "message"))[:200],
+        left=left and bool(word(status, "abortedAt")),
+    )
+
+
+def _obstacle(params: ArgoRolloutsAbortParams, seen: Canary) -> Refused | None:
+    if not seen.stable or not seen.canary or seen.canary == seen.stable:
+        text = f"no canary of {params.words} goes on, so there is nothing to abort"
+        return Refused("not_rolling", text)
+    if seen.aborted:
+        text = f"the canary {seen.canary} of {params.words} is aborted already"
+        return Refused("already_aborted", text)
+    return None
+
+
+def _landed(seen: Canary, intent: Mapping[str, str]) -> Landed:
+    if (seen.canary, seen.stable) != (intent["from"], intent["to"]):
+        return "unknown"
+    if not seen.aborted:
+        return "not_done"
+    return "done" if seen.left else "half_done"
+
+
+def _changed(params: ArgoRolloutsAbortParams, seen: Canary, intent: Mapping[str, str]) -> Refused:
+    text = (
+        f"the canary of {params.words} was {intent['from']} beside {intent['to']} when this was "
+        f"decided, and is {seen.canary or '?'} beside {seen.stable or '?'} now"
+    )
+    return Refused("changed_meanwhile", text)
+
+
+def _unreadable(error: Missing | Forbidden) -> Refused:
+    reason = "forbidden" if isinstance(error, Forbidden) else "no_such_rollout"
+    return Refused(reason, str(error))
+
+
+def _refused(why: Refused) -> Outcome:
+    return Outcome(result="refused", reason=why.reason, detail=why.text)

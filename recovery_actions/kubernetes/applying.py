@@ -1,0 +1,82 @@
+"""Patches a workload at the moment of acting: look again, patch, and if in doubt look again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from daemon.core.outcome import Outcome, Permanent, Temporary
+from daemon.core.ports import Refused
+from recovery_actions.kubernetes.client import ClusterClient
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.names import Workload
+from recovery_actions.kubernetes.patches import Patch
+from recovery_actions.kubernetes.waiting import Pace
+
+_TRIES = 5
+"""How often a patch is tried that met a conflict, or an answer that did not come."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look gave: the patch to send, or None if it stands there already.
+
+    `late`: what was overdue before our change, see `rollout_status`.
+    """
+
+    late: str
+    patch: Patch | None = None
+
+
+Look = Callable[[], Awaitable[Found | Refused | Outcome]]
+"""Reads the workload afresh; raises as the client does."""
+
+
+async def apply(
+    client: ClusterClient, workload: Workload, look: Look, pace: Pace, deed: str
+) -> Outcome | str:
+    """Patch what `look` finds, or find it patched: what was overdue before, or how it ended.
+
+    A patch that got no answer may have arrived, so the next look decides what to make of it.
+    `deed` completes the sentence 'it could not be …'. The outcome is `refused` with the reason
+    of `look`, `no_such_workload` or `forbidden`; `failed` with `patch_failed` or
+    `unreachable`; or `unknown` with `unreachable`.
+    """
+    unsure = False
+    trouble: Exception = Temporary("it changes too fast")
+    for attempt in range(_TRIES):
+        if attempt:
+            await pace.sleep(1.0)
+        sending = False
+        try:
+            found = await look()
+            if isinstance(found, Outcome):
+                return found
+            if isinstance(found, Refused):
+                return refused(found)
+            if found.patch is not None:
+                sending = True
+                await client.patch(workload.resource, found.patch.kind, found.patch.body)
+        except Temporary as error:
+            unsure = unsure or (sending and not isinstance(error, Conflict))
+            trouble = error
+        except Missing as error:
+            return refused(Refused("no_such_workload", str(error)))
+        except Forbidden as error:
+            return refused(Refused("forbidden", str(error)))
+        except Permanent as error:
+            text = f"{workload.words} could not be {deed}: {error}"
+            return Outcome(result="failed", reason="patch_failed", detail=text)
+        else:
+            return found.late
+    if unsure:
+        text = f"whether {workload.words} was {deed} is not known: {trouble}"
+        return Outcome(result="unknown", reason="unreachable", detail=text)
+    reason = "patch_failed" if isinstance(trouble, Conflict) else "unreachable"
+    text = f"{workload.words} could not be {deed}: {trouble}"
+    return Outcome(result="failed", reason=reason, detail=text)
+
+
+def refused(why: Refused) -> Outcome:
+    """The refusal as the end of a run."""
+    return Outcome(result="refused", reason=why.reason, detail=why.text)

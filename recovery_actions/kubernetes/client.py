@@ -1,0 +1,180 @@
+"""Requests to the API server: raw objects, a deadline on each, and typed errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import aiohttp
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.units import format_duration
+from recovery_actions.kubernetes.errors import failure
+from recovery_actions.kubernetes.names import Resource
+from recovery_actions.workshop import Cluster, Workshop
+
+if TYPE_CHECKING:
+    from recovery_actions.kubernetes.connection import Connection, Reply
+
+Object = dict[str, Any]
+"""An object as the server sent it."""
+
+MANAGER = "stopgap"
+"""Who we are in `managedFields`."""
+
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+
+_PAGE = 500
+_RENEW_AGAIN = 30.0
+"""Seconds between two attempts to renew credentials that are not accepted."""
+
+_UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
+
+
+class ClusterClient:
+    """The cluster that the settings name. Get it by `workshop.shared(ClusterClient)`."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._timeout = workshop.cluster.timeout
+        self._connection: Connection | None = None
+        self._loaded = 0
+        self._renewed = -_RENEW_AGAIN
+        self._opening = asyncio.Lock()
+
+    async def get(self, resource: Resource) -> Object:
+        """Read one object. Raises Missing, Forbidden, Temporary or Permanent."""
+        return await self._ask("get", "GET", resource, {})
+
+    async def items(self, resource: Resource, selector: str = "") -> list[Object]:
+        """All objects of a collection that a label selector fits, page by page."""
+        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        found: list[Object] = []
+        while True:
+            page = await self._ask("list", "GET", resource, query)
+            items = page.get("items")
+            found += [item for item in items or () if isinstance(item, dict)]
+            metadata = page.get("metadata")
+            more = metadata.get("continue") if isinstance(metadata, dict) else None
+            if not more:
+                return found
+            query = query | {"continue": str(more)}
+
+    async def patch(
+        self,
+        resource: Resource,
+        kind: str,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        dry_run: bool = False,
+    ) -> Object:
+        """Patch one object, or only try it; gives the object as it is, or would be, then.
+
+        Raises Conflict if a precondition in the patch does not hold, and as `get` does.
+        """
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return await self._ask("patch", "PATCH", resource, query, body, kind)
+
+    async def delete(self, resource: Resource, uid: str) -> None:
+        """Delete the object of that name if it is still the one with that uid."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        await self._ask("delete", "DELETE", resource, {}, body, "application/json")
+
+    async def _ask(
+        self,
+        verb: str,
+        method: str,
+        resource: Resource,
+        query: Mapping[str, str],
+        body: object = None,
+        content: str = "",
+    ) -> Object:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": "application/json"} | ({"Content-Type": content} if content else {})
+        loaded = self._loaded
+        reply = await self._send(method, resource, urlencode(query), headers, data)
+        if reply.status == 401 and await self._renew(loaded):
+            # A 401 was not acted on, so asking again is safe even for a change.
+            reply = await self._send(method, resource, urlencode(query), headers, data)
+        parsed = _parsed(reply.body)
+        if not 200 <= reply.status < 300:
+            raise failure(reply.status, parsed or {}, verb, resource)
+        if parsed is None:
+            text = f"what answers for {resource.words} is no API server: it sends no JSON object"
+            raise Permanent(text)
+        return parsed
+
+    async def _send(
+        self,
+        method: str,
+        resource: Resource,
+        query: str,
+        headers: dict[str, str],
+        data: bytes | None,
+    ) -> Reply:
+        connection = await self._open()
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await connection.request(method, resource.path, query, headers, data)
+        except TimeoutError as error:
+            limit = format_duration(self._timeout)
+            text = f"the cluster did not answer about {resource.words} within {limit}"
+            raise Temporary(text) from error
+        except _UNTRUSTED as error:
+            text = "the API server's certificate is not trusted; look at certificate-authority"
+            raise Permanent(f"{text} in the kubeconfig") from error
+        except aiohttp.InvalidURL as error:
+            raise Permanent("the kubeconfig's server address is not an address") from error
+        except (aiohttp.ClientError, OSError) as error:
+            text = f"the cluster cannot be reached ({type(error).__name__})"
+            raise Temporary(f"{text}, asking about {resource.words}") from error
+
+    async def _open(self) -> Connection:
+        async with self._opening:
+            if self._connection is None:
+                connection = await asyncio.to_thread(_connection, self._workshop.cluster)
+                await connection.load()
+                self._connection = connection
+                self._workshop.on_close(self._close)
+            return self._connection
+
+    async def _renew(self, loaded: int) -> bool:
+        """Read the credentials again, as they may have been exchanged since they were `loaded`.
+
+        False if there is no hope in asking again.
+        """
+        now = asyncio.get_running_loop().time()
+        async with self._opening:
+            if self._loaded != loaded:
+                return True
+            if self._connection is None or now - self._renewed < _RENEW_AGAIN:
+                return False
+            self._renewed = now
+            await self._connection.load()
+            self._loaded += 1
+            return True
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._renewed = -_RENEW_AGAIN
+        if connection is not None:
+            await connection.close()
+
+
+def _connection(cluster: Cluster) -> Connection:
+    # The library takes half a second to import; the command line does not wait for it.
+    from recovery_actions.kubernetes.connection import Connection
+
+    return Connection(cluster)
+
+
+def _parsed(body: bytes) -> Object | None:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None

@@ -1,0 +1,95 @@
+"""What an API server's refusal means, in words for a person at 3 a.m., without its secrets.
+
+A message of the server may quote a whole object, with the environment variables in it; what
+follows `Invalid value:` is therefore never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.units import printable
+from recovery_actions.kubernetes.names import Resource
+
+
+class Conflict(Temporary):
+    """Somebody else has changed the object: read it again, decide again."""
+
+
+class Forbidden(Permanent):
+    """We may not; the text names the right that is missing."""
+
+
+class Missing(Permanent):
+    """There is no such object."""
+
+
+_RBAC = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
+    r'(?: in API group "(?P<group>[^"]*)")?'
+)
+_FAILED_TEST = "the server rejected our request due to an error in our request"
+_LIMIT = 300
+
+
+def failure(
+    status: int, body: Mapping[str, Any], verb: str, resource: Resource
+) -> Temporary | Permanent:
+    """The error that an answer other than 2xx stands for."""
+    message = _message(body)
+    if status == 401:
+        return Permanent(
+            f"the cluster does not know us (401, {resource.words}): the credentials are wrong or "
+            "have run out; renew those that `kubernetes: kubeconfig:` names"
+        )
+    if status == 403:
+        return Forbidden(_forbidden(message, verb, resource))
+    if status == 404:
+        return Missing(f"there are no {resource.words} (404)")
+    if status == 409 or (status == 422 and _is_failed_test(message, body)):
+        return Conflict(f"somebody else has just changed {resource.words} ({status})")
+    if status in (408, 410, 429) or status >= 500:
+        return Temporary(f"the cluster cannot {verb} {resource.words} just now ({status}{message})")
+    if 300 <= status < 400:
+        return Permanent(f"what answers is no API server: it redirects ({status})")
+    return Permanent(f"the cluster does not {verb} {resource.words} ({status}{message})")
+
+
+def _is_failed_test(message: str, body: Mapping[str, Any]) -> bool:
+    # A JSON patch whose `test` fails looks exactly like this, and so does one that is no patch.
+    details = body.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return _FAILED_TEST in message and not causes
+
+
+def _forbidden(message: str, verb: str, resource: Resource) -> str:
+    found = _RBAC.search(message)
+    if found is None:
+        return f"the cluster forbids us to {verb} {resource.words} (403{message})"
+    group, plural = found["group"] or "", found["resource"]
+    return (
+        f"we may not {found['verb']} {plural} in namespace {resource.namespace} (403): give "
+        f'{found["user"]} a Role there with apiGroups ["{group}"], resources [{plural}], '
+        f"verbs [{found['verb']}]"
+    )
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    """': and what the server says', as far as it may be repeated; empty if it says nothing."""
+    text = body.get("message")
+    if not isinstance(text, str) or not text:
+        return ""
+    said, cut, _ = text.partition("Invalid value:")
+    details = body.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    fields = [
+        f"{cause.get('field')} {cause.get('reason')}"
+        for cause in (causes if isinstance(causes, list) else ())
+        if isinstance(cause, dict)
+    ]
+    if cut:
+        said = f"{said.rstrip(' :[')} is invalid: {', '.join(fields[:5]) or 'a value'}"
+    return ": " + printable(said)[:_LIMIT]

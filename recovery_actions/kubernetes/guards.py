@@ -1,0 +1,160 @@
+"""Why a workload must not be changed now, or not by us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from daemon.core.ports import Refused
+from daemon.core.units import printable
+from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.names import TITLES, Workload
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.revisions import Revision, State
+from recovery_actions.kubernetes.rollout import wanted_replicas
+
+NO_ROLLBACK = "stopgap.dev/no-rollback"
+
+_ARGO_MANAGERS = ("argocd", "argo-cd")
+_FLUX_PREFIXES = ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
+_FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
+
+
+def standing_still(workload: Workload, raw: Raw) -> Refused | None:
+    """Why a new template would not reach any pod: `paused`, `on_delete` or `scaled_to_zero`."""
+    spec = objects.part(raw, "spec")
+    if spec.get("paused") is True:
+        return Refused(
+            "paused",
+            f"{workload.words} is paused, so a new template would reach no pod; to let it go on: "
+            f"kubectl rollout resume {workload.command}",
+        )
+    if objects.part(spec, "updateStrategy").get("type") == "OnDelete":
+        return Refused(
+            "on_delete",
+            f"{workload.words} has the updateStrategy OnDelete, so a new template would reach a "
+            "pod only when somebody deletes it; change the template and delete the pods by hand",
+        )
+    if workload.kind != "daemonset" and wanted_replicas(raw) == 0:
+        return Refused(
+            "scaled_to_zero",
+            f"{workload.words} is scaled to zero, so there is nothing to recover; if that is a "
+            f"mistake: kubectl scale {workload.command} --replicas=…",
+        )
+    return None
+
+
+def taken_away(workload: Workload, raw: Raw) -> Refused | None:
+    """`no_such_workload` for one that is just being deleted."""
+    if "deletionTimestamp" not in objects.part(raw, "metadata"):
+        return None
+    return Refused("no_such_workload", f"{workload.words} is just being deleted")
+
+
+# ── who else manages it ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """A system that keeps a workload as its source says. `route`: how to roll back there."""
+
+    name: str
+    proof: str
+    route: str
+
+
+def keeper(raw: Raw) -> Keeper | None:
+    """The GitOps system that would undo a change of ours, if there is one."""
+    return _argo(raw) or _flux(raw)
+
+
+def managed_by_gitops(workload: Workload, raw: Raw) -> Refused | None:
+    """`managed_by_gitops`: the change would be undone within seconds."""
+    found = keeper(raw)
+    if found is None:
+        return None
+    return Refused(
+        "managed_by_gitops",
+        f"{workload.words} is managed by {found.name} ({found.proof}), which would undo the "
+        f"rollback; {found.route}",
+    )
+
+
+def of_helm(raw: Raw) -> bool:
+    """Whether Helm has installed it; Helm undoes nothing by itself."""
+    return objects.labels_of(raw).get("app.kubernetes.io/managed-by") == "Helm"
+
+
+def _argo(raw: Raw) -> Keeper | None:
+    notes, labels = objects.annotations_of(raw), objects.labels_of(raw)
+    tracking = notes.get("argocd.argoproj.io/tracking-id", "")
+    instance = labels.get("argocd.argoproj.io/instance", "")
+    manager = _manager(raw, _ARGO_MANAGERS)
+    named = any(key.startswith("argocd.argoproj.io/") for key in (*notes, *labels))
+    if tracking:
+        application, proof = tracking.partition(":")[0], "its annotation tracking-id"
+    elif instance:
+        application, proof = instance, "its label argocd.argoproj.io/instance"
+    elif manager or named:
+        # The label below is common to many tools; it only names what the rest has proven.
+        application = labels.get("app.kubernetes.io/instance", "")
+        proof = f"changed by {manager}" if manager else "its argocd.argoproj.io annotations"
+    else:
+        return None
+    called = f" of the application {printable(application)}" if application else ""
+    route = f"use argocd_rollback{called}, or revert the commit in its Git repository"
+    return Keeper("Argo CD", printable(proof), route)
+
+
+def _flux(raw: Raw) -> Keeper | None:
+    marks = {**objects.annotations_of(raw), **objects.labels_of(raw)}
+    manager = _manager(raw, _FLUX_MANAGERS)
+    prefix = next((p for p in _FLUX_PREFIXES if any(k.startswith(p) for k in marks)), "")
+    if not prefix and not manager:
+        return None
+    helm = prefix.startswith("helm") or manager == "helm-controller"
+    kind = "HelmRelease" if helm else "Kustomization"
+    place = "/".join(filter(None, (marks.get(f"{prefix}{k}") for k in ("namespace", "name"))))
+    called = f"{kind} {printable(place)}" if place else kind
+    proof = f"its labels {prefix}" if prefix else f"changed by {manager}"
+    route = (
+        f"revert the commit in the Git repository of the {called}, or suspend that first "
+        f"(flux suspend {kind.lower()} …)"
+    )
+    return Keeper("Flux", proof, route)
+
+
+def _manager(raw: Raw, known: Iterable[str]) -> str:
+    """A manager of the object whose name begins like one of these."""
+    for entry in objects.several(objects.part(raw, "metadata"), "managedFields"):
+        name = objects.word(entry, "manager")
+        if any(name.startswith(one) for one in known):
+            return name
+    return ""
+
+
+# ── declared by people ───────────────────────────────────────────────────────────────────────
+
+
+def declared_migration(state: State, live: Revision, to: Revision) -> Refused | None:
+    """`declared_migration`: somebody wrote that there is no way back past a revision.
+
+    The annotation counts on the workload, and on the pod template of every revision that would
+    be taken back, not only of the last.
+    """
+    said = objects.annotations_of(state.raw).get(NO_ROLLBACK)
+    where = f"the {TITLES[state.workload.kind]}"
+    for one in (*state.revisions, live):
+        if to.number < one.number <= live.number and one.item != to.item:
+            on_pods = objects.part(one.template, "metadata", "annotations").get(NO_ROLLBACK)
+            declared = on_pods if on_pods is not None else one.annotations.get(NO_ROLLBACK)
+            if said is None and declared is not None:
+                said, where = str(declared), one.item
+    if said is None:
+        return None
+    why = f': "{printable(said)[:200]}"' if said.strip() else ""
+    return Refused(
+        "declared_migration",
+        f"{where} carries {NO_ROLLBACK}{why}, so there is no going back from {live.words} to "
+        f"{to.words}; fix it forward, or take the annotation away if it no longer holds",
+    )

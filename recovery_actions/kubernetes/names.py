@@ -1,0 +1,147 @@
+"""Which workload is meant. Names may come from an alert's labels, so they are proven here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Self
+from urllib.parse import quote
+
+from pydantic import AfterValidator, WithJsonSchema, model_validator
+
+from daemon.core.units import Frozen
+
+Kind = Literal["deployment", "statefulset", "daemonset"]
+
+TITLES: Mapping[Kind, str] = {
+    "deployment": "Deployment",
+    "statefulset": "StatefulSet",
+    "daemonset": "DaemonSet",
+}
+"""A kind as Kubernetes spells it."""
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+
+
+def _namespace(text: str) -> str:
+    if len(text) > 63 or not re.fullmatch(_LABEL, text):
+        raise ValueError(
+            "it is not a namespace's name: up to 63 of a-z, 0-9 and -, a letter or digit at both "
+            "ends"
+        )
+    return text
+
+
+def _object_name(text: str) -> str:
+    if len(text) > 253 or not re.fullmatch(_SUBDOMAIN, text):
+        raise ValueError(
+            "it is not an object's name: up to 253 of a-z, 0-9, - and ., a letter or digit at "
+            "both ends"
+        )
+    return text
+
+
+Namespace = Annotated[
+    str,
+    AfterValidator(_namespace),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$", "maxLength": 63}),
+]
+ObjectName = Annotated[
+    str,
+    AfterValidator(_object_name),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_SUBDOMAIN}$", "maxLength": 253}),
+]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One collection of the API, or one object in it if it has a `name`."""
+
+    group: str
+    plural: str
+    namespace: str
+    name: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of its URL; every part is quoted, whoever vouched for it."""
+        root = ("api", "v1") if not self.group else ("apis", *self.group.split("/"))
+        parts = [*root, "namespaces", self.namespace, self.plural, self.name]
+        return "/" + "/".join(quote(part, safe="") for part in parts if part)
+
+    @property
+    def words(self) -> str:
+        """For a sentence: 'deployments checkout in namespace prod'."""
+        named = f" {self.name}" if self.name else ""
+        return f"{self.plural}{named} in namespace {self.namespace}"
+
+
+APPS = "apps/v1"
+AUTOSCALING = "autoscaling/v2"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment, StatefulSet or DaemonSet."""
+
+    namespace: str
+    kind: Kind
+    name: str
+    resource: Resource = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        resource = Resource(APPS, f"{self.kind}s", self.namespace, self.name)
+        object.__setattr__(self, "resource", resource)
+
+    @property
+    def target(self) -> str:
+        """The target key: whatever changes this workload shares one lock."""
+        return f"kubernetes:{self.namespace}/{self.kind}/{self.name}"
+
+    @property
+    def words(self) -> str:
+        """For a sentence: 'Deployment prod/checkout'."""
+        return f"{TITLES[self.kind]} {self.namespace}/{self.name}"
+
+    @property
+    def command(self) -> str:
+        """As kubectl wants it: 'deployment/checkout -n prod'."""
+        return f"{self.kind}/{self.name} -n {self.namespace}"
+
+
+class ScalableParams(Frozen):
+    """What has replicas: `namespace`, and exactly one of `deployment` and `statefulset`."""
+
+    namespace: Namespace
+    deployment: ObjectName | None = None
+    statefulset: ObjectName | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self._named()) != 1:
+            raise ValueError(f"name exactly one of {', '.join(self._kinds())}")
+        return self
+
+    def _kinds(self) -> tuple[Kind, ...]:
+        return ("deployment", "statefulset")
+
+    def _named(self) -> list[tuple[Kind, str]]:
+        named = ((kind, getattr(self, kind)) for kind in self._kinds())
+        return [(kind, name) for kind, name in named if name is not None]
+
+    @property
+    def workload(self) -> Workload:
+        """The workload that is named."""
+        kind, name = self._named()[0]
+        return Workload(self.namespace, kind, name)
+
+
+class WorkloadParams(ScalableParams):
+    """`namespace`, and exactly one of `deployment`, `statefulset` and `daemonset`."""
+
+    daemonset: ObjectName | None = None
+
+    def _kinds(self) -> tuple[Kind, ...]:
+        return ("deployment", "statefulset", "daemonset")

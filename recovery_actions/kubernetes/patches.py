@@ -1,0 +1,119 @@
+"""The patches, and the preconditions that make a deployment by somebody else win over ours.
+
+`resourceVersion` would be the obvious precondition of a JSON patch, but a Deployment whose pods
+crash has its status written several times a second, and each write is a new resourceVersion. So
+ours tests what would be overwritten and nothing else: the template, the annotations, and the
+uid, which tells the workload from a later one of the same name. A change of the status, or of
+the number of replicas by an autoscaler, does not get in the way. A pause in between does not
+either; it is noticed while waiting.
+
+A strategic merge patch has no such test. There the uid and the resourceVersion are sent along,
+and a conflict in which the template has not changed is simply tried again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.client import JSON_PATCH, STRATEGIC_MERGE
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.revisions import Revision, State
+
+INCIDENT = "stopgap.dev/incident"
+STEP = "stopgap.dev/step"
+ROLLED_BACK_FROM = "stopgap.dev/rolled-back-from"
+ROLLED_BACK_TO = "stopgap.dev/rolled-back-to"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+RESTART = "stopgap.dev/restart"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+_OF_THE_DEPLOYMENT = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    objects.REVISION,
+    objects.REVISION_HISTORY,
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deprecated.deployment.rollback.to",
+)
+"""Annotations that a rollback leaves as they are; all others come from the ReplicaSet."""
+
+_OURS = (INCIDENT, STEP, ROLLED_BACK_FROM, ROLLED_BACK_TO)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch of one content type."""
+
+    kind: str
+    body: list[dict[str, Any]] | dict[str, Any]
+
+
+def rollback_patch(state: State, to: Revision, notes: Mapping[str, str]) -> Patch:
+    """Bring back the template of a revision, as `kubectl rollout undo` does, and add notes."""
+    if state.workload.kind != "deployment":
+        return _controllerrevision_patch(state.raw, to, notes)
+    before = objects.part(state.raw, "metadata").get("annotations")
+    had = objects.annotations_of(state.raw)
+    kept = {k: v for k, v in had.items() if k in _OF_THE_DEPLOYMENT}
+    back = {
+        k: v for k, v in to.annotations.items() if k not in _OF_THE_DEPLOYMENT and k not in _OURS
+    }
+    body = [
+        *_tests(state.raw),
+        *([] if before is None else [_op("test", "/metadata/annotations", before)]),
+        _op("replace", "/spec/template", to.template),
+        _op("add", "/metadata/annotations", {**kept, **back, **notes}),
+    ]
+    return Patch(JSON_PATCH, body)
+
+
+def restart_patch(raw: Raw, notes: Mapping[str, str]) -> Patch:
+    """Write annotations into the pod template, which replaces every pod."""
+    template = objects.template_of(raw)
+    had = objects.part(template, "metadata", "annotations")
+    place = "/spec/template/metadata"
+    written: dict[str, Any] = {**had, **notes}
+    op = (
+        _op("add", f"{place}/annotations", written)
+        if isinstance(template.get("metadata"), Mapping)
+        else _op("add", place, {"annotations": written})
+    )
+    return Patch(JSON_PATCH, [*_tests(raw), op])
+
+
+def scale_patch(raw: Raw, before: int, after: int) -> Patch:
+    """Another number of replicas, if it is still the one that was seen."""
+    body = [
+        _op("test", "/metadata/uid", objects.uid_of(raw)),
+        _op("test", "/spec/replicas", before),
+        _op("replace", "/spec/replicas", after),
+    ]
+    return Patch(JSON_PATCH, body)
+
+
+def _tests(raw: Raw) -> list[dict[str, Any]]:
+    return [
+        _op("test", "/metadata/uid", objects.uid_of(raw)),
+        _op("test", "/spec/template", objects.template_of(raw)),
+    ]
+
+
+def _controllerrevision_patch(raw: Raw, to: Revision, notes: Mapping[str, str]) -> Patch:
+    data = copy.deepcopy(to.data)
+    template = data.get("spec", {}).get("template")
+    if isinstance(template, dict):
+        template["$patch"] = "replace"  # or containers of the newer revision would stay
+    metadata = {
+        "uid": objects.uid_of(raw),
+        "resourceVersion": objects.word(objects.part(raw, "metadata"), "resourceVersion"),
+        "annotations": dict(notes),
+    }
+    return Patch(STRATEGIC_MERGE, {**data, "metadata": metadata})
+
+
+def _op(op: str, path: str, value: Any) -> dict[str, Any]:
+    return {"op": op, "path": path, "value": value}

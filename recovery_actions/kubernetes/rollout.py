@@ -1,0 +1,102 @@
+"""Whether a rollout is finished: the algorithm of `kubectl rollout status`, and its sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.names import Kind
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.revisions import observed
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a rollout is. `failed`: the cluster itself has given up on it."""
+
+    finished: bool
+    text: str
+    failed: bool = False
+
+
+def rollout_status(kind: Kind, raw: Raw, stale: str = "") -> Status:
+    """Judge a workload's status. `stale`: the `overdue` mark from before our own change, which
+    the controller may leave standing for a moment after it has seen the change."""
+    if not observed(raw):
+        return Status(False, "waiting for the controller to see the change")
+    if kind == "deployment":
+        return _deployment(raw, stale)
+    return _statefulset(raw) if kind == "statefulset" else _daemonset(raw)
+
+
+def overdue(raw: Raw) -> str:
+    """What says that a Deployment's rollout is past its deadline; empty if nothing does.
+
+    Two rollouts that miss their deadlines are told apart by it.
+    """
+    progressing = objects.condition(raw, "Progressing")
+    if progressing.get("reason") != "ProgressDeadlineExceeded":
+        return ""
+    return f"{progressing.get('lastUpdateTime', '')} {progressing.get('message', '')}"
+
+
+def wanted_replicas(raw: Raw) -> int:
+    """How many replicas a Deployment or StatefulSet asks for."""
+    return objects.number(objects.part(raw, "spec"), "replicas", absent=1)
+
+
+def _deployment(raw: Raw, stale: str) -> Status:
+    late = overdue(raw)
+    if late and late != stale:
+        message = objects.word(objects.condition(raw, "Progressing"), "message")
+        return Status(False, f"the rollout is past its deadline: {message}", failed=True)
+    status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
+    replicas, updated = (
+        objects.number(status, "replicas"),
+        objects.number(status, "updatedReplicas"),
+    )
+    available = objects.number(status, "availableReplicas")
+    if updated < wanted:
+        return Status(False, f"{updated} of {wanted} new replicas are there")
+    if replicas > updated:
+        return Status(False, f"{replicas - updated} old replicas are still ending")
+    if available < updated:
+        return Status(False, f"{available} of {updated} new replicas are available")
+    return Status(True, f"all {updated} replicas are new and available")
+
+
+def _statefulset(raw: Raw) -> Status:
+    status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
+    ready, updated = (
+        objects.number(status, "readyReplicas"),
+        objects.number(status, "updatedReplicas"),
+    )
+    if ready < wanted:
+        return Status(False, f"{ready} of {wanted} pods are ready")
+    if part_of := partition(raw):
+        aim = max(wanted - part_of, 0)
+        if updated < aim:
+            return Status(False, f"{updated} of {aim} new pods above the partition are there")
+        return Status(
+            True, f"all {aim} pods above the partition are new, and all {ready} are ready"
+        )
+    if status.get("updateRevision") != status.get("currentRevision"):
+        return Status(False, f"{updated} of {wanted} pods are new")
+    return Status(True, f"all {wanted} pods are new and ready")
+
+
+def _daemonset(raw: Raw) -> Status:
+    status = objects.part(raw, "status")
+    wanted = objects.number(status, "desiredNumberScheduled")
+    updated = objects.number(status, "updatedNumberScheduled")
+    available = objects.number(status, "numberAvailable")
+    if updated < wanted:
+        return Status(False, f"{updated} of {wanted} new pods are there")
+    if available < wanted:
+        return Status(False, f"{available} of {wanted} new pods are available")
+    return Status(True, f"all {wanted} pods are new and available")
+
+
+def partition(raw: Raw) -> int:
+    """The ordinal from which on a StatefulSet's pods are updated."""
+    return objects.number(objects.part(raw, "spec", "updateStrategy", "rollingUpdate"), "partition")

@@ -1,0 +1,131 @@
+"""Follows a rollout to its end, and a little further: whoever undoes it is named."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from daemon.core.outcome import Outcome, Permanent, Result, Temporary
+from daemon.core.units import Duration, format_duration, printable
+from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.client import MANAGER, ClusterClient
+from recovery_actions.kubernetes.errors import Missing
+from recovery_actions.kubernetes.guards import standing_still
+from recovery_actions.kubernetes.names import Workload
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.rollout import rollout_status
+
+RolloutLimit = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(hours=2))]
+"""How long a rollout may take. There is no waiting without an end."""
+
+HoldTime = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(minutes=10))]
+"""How long after the end of a rollout somebody may still be seen to undo it."""
+
+_EVERY = 1.0
+"""Seconds between two looks."""
+
+_SAY_EVERY = 5.0
+"""Seconds between two lines for the timeline."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How time passes; tests have their own."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a rollout ended: a word, and what is to be said after 'it was rolled back, '."""
+
+    result: Result
+    reason: str
+    text: str
+
+    def outcome(self, done: str, text: str, facts: dict[str, str]) -> Outcome:
+        """As the end of a run; `done` is the reason if all went well."""
+        joint = ", and" if self.result == "done" else ", but"
+        reason = self.reason or done
+        detail = f"{text}{joint} {self.text}"
+        return Outcome(result=self.result, reason=reason, detail=detail, facts=facts)
+
+
+@dataclass
+class Rollout:
+    """A rollout that we have started.
+
+    `ours` says whether the workload still asks for what we asked for. `help_out` is called while
+    it goes on, and gives a sentence if something is in the way. `stale`: see `rollout_status`.
+    """
+
+    client: ClusterClient
+    workload: Workload
+    ours: Callable[[Raw], bool]
+    say: Callable[[str], Awaitable[None]]
+    limit: timedelta
+    hold: timedelta
+    pace: Pace
+    stale: str = ""
+    help_out: Callable[[Raw], Awaitable[str]] | None = None
+
+    async def follow(self) -> Ended:
+        """Wait until it has ended, whichever way."""
+        begin = self.pace.clock()
+        finished: float | None = None
+        finish = seen = ""
+        said = begin - _SAY_EVERY
+        while True:
+            raw: dict[str, Any] | None = None
+            try:
+                raw = await self.client.get(self.workload.resource)
+            except Temporary as error:
+                text = str(error)
+            except Missing:
+                return Ended("failed", "reverted", f"{self.workload.words} has been deleted since")
+            except Permanent as error:
+                return Ended("unknown", "rollout_unknown", f"how it goes on is not known: {error}")
+            now = self.pace.clock()
+            if raw is not None and (wrong := self._wrong(raw, finished is not None)):
+                return wrong
+            if raw is not None and finished is None:
+                status = rollout_status(self.workload.kind, raw, self.stale)
+                text = status.text
+                if status.failed:
+                    return Ended("failed", "progress_deadline_exceeded", printable(text))
+                if status.finished:
+                    finished, finish = now, text
+                elif self.help_out is not None and (hint := await self.help_out(raw)):
+                    text = f"{text}; {hint}"
+            if finished is not None:
+                if now - finished >= self.hold.total_seconds():
+                    return Ended("done", "", finish)
+            elif now - begin >= self.limit.total_seconds():
+                late = f"the rollout took more than {format_duration(self.limit)}: {text}"
+                return Ended("failed", "rollout_timeout", late)
+            if finished is None and text != seen and now - said >= _SAY_EVERY:
+                seen, said = text, now
+                await self.say(text)
+            await self.pace.sleep(_EVERY)
+
+    def _wrong(self, raw: Raw, finished: bool) -> Ended | None:
+        if not self.ours(raw):
+            return Ended("failed", "reverted", self._reverted(raw))
+        if finished:
+            return None
+        still = standing_still(self.workload, raw)
+        return None if still is None else Ended("failed", still.reason, still.text)
+
+    def _reverted(self, raw: Raw) -> str:
+        images = printable(objects.images(objects.template_of(raw)))
+        changed = objects.managers(raw, "f:spec", "f:template")
+        others = [name for name, _ in changed if name != MANAGER]
+        who = f"{printable(others[-1])} (managedFields)" if others else "somebody"
+        return f"{who} has changed it since: it runs {images} now"

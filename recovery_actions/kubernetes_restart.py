@@ -1,0 +1,196 @@
+"""`kubernetes_restart`: replace every pod of a workload by a new one, a few at a time.
+
+    - action: kubernetes_restart
+      with: {namespace: prod, deployment: checkout}
+
+As `kubectl rollout restart`, with the same precondition as a rollback: a deployment by somebody
+else in between wins. The step's token in the template says afterwards whether it was done, so
+that a second run restarts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, timedelta
+
+from pydantic import BaseModel
+
+from daemon.core.outcome import Outcome, Permanent
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.client import ClusterClient
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.names import Workload, WorkloadParams
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.patches import Patch
+from recovery_actions.kubernetes.revisions import known_live, read_state
+from recovery_actions.kubernetes.rollout import overdue, rollout_status
+from recovery_actions.kubernetes.showing import show
+from recovery_actions.kubernetes.waiting import HoldTime, Pace, Rollout, RolloutLimit
+from recovery_actions.workshop import Workshop
+
+
+class KubernetesRestartParams(WorkloadParams):
+    """The workload; `rollout` and `hold` as in kubernetes_rollback."""
+
+    rollout: RolloutLimit = timedelta(minutes=10)
+    hold: HoldTime = timedelta(seconds=10)
+
+
+class KubernetesRestart:
+    """Replace the pods one after another, as the workload's own strategy says."""
+
+    name = "kubernetes_restart"
+    Params: type[BaseModel] = KubernetesRestartParams
+
+    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+        self._client = workshop.shared(ClusterClient)
+        self._pace = pace or Pace()
+
+    def allowed(self, params: KubernetesRestartParams) -> str | None:
+        """Always None: what is allowed here, the cluster's own access rules say."""
+        return None
+
+    def target(self, params: KubernetesRestartParams) -> str:
+        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
+        return params.workload.target
+
+    async def preflight(
+        self, params: KubernetesRestartParams, context: ActionContext
+    ) -> Ready | Refused:
+        """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
+        `changed_meanwhile` or `dry_run_failed`.
+        """
+        workload = params.workload
+        try:
+            raw = await self._client.get(workload.resource)
+            if obstacle := _obstacle(workload, raw):
+                return obstacle
+            if refused := await expected_live(self._client, workload, context):
+                return refused
+            patch = _patch(raw, context)
+            await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
+        except Missing as error:
+            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+        except Forbidden as error:
+            return Refused("forbidden", str(error))
+        except Conflict as error:
+            return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
+        except Permanent as error:
+            return Refused("dry_run_failed", f"a dry run of the restart failed: {error}")
+        template = objects.template_of(raw)
+        return Ready(
+            f"restart the pods of {workload.words} ({objects.images(template)})",
+            {
+                "uid": objects.uid_of(raw),
+                "template": objects.digest(template),
+                "image": objects.images(template),
+                "late": overdue(raw),
+            },
+        )
+
+    async def run(
+        self, params: KubernetesRestartParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """Patch, then wait. Refuses as preflight does. Fails with `patch_failed`,
+        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
+        `unknown` with `unreachable` or `rollout_unknown`.
+        """
+        workload = params.workload
+        applied = await apply(
+            self._client,
+            workload,
+            lambda: self._look(workload, intent, context),
+            self._pace,
+            "restarted",
+        )
+        if isinstance(applied, Outcome):
+            return applied
+        await context.progress("the restart is asked for")
+        rollout = Rollout(
+            client=self._client,
+            workload=workload,
+            ours=lambda raw: _is_ours(raw, intent, context.token),
+            say=context.progress,
+            limit=params.rollout,
+            hold=params.hold,
+            pace=self._pace,
+            stale=applied,
+        )
+        ended = await rollout.follow()
+        text = f"the pods of {workload.words} were restarted"
+        return ended.outcome("restarted", text, {"image": intent["image"]})
+
+    async def check(
+        self, params: KubernetesRestartParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """Look for the step's token in the template. With it, but without the rollout's end, it
+        is `half_done`: running again goes on with the waiting.
+        """
+        try:
+            raw = await self._client.get(params.workload.resource)
+        except Missing:
+            return "unknown"
+        if _is_ours(raw, intent, context.token):
+            status = rollout_status(params.workload.kind, raw, intent.get("late", ""))
+            return "done" if status.finished else "half_done"
+        return "not_done" if _as_before(raw, intent) else "unknown"
+
+    async def show(
+        self, params: KubernetesRestartParams, context: ActionContext
+    ) -> Mapping[str, str]:
+        """The live revision, the counters, the conditions and the pods."""
+        return await show(self._client, params.workload)
+
+    async def _look(
+        self, workload: Workload, intent: Mapping[str, str], context: ActionContext
+    ) -> Found | Refused:
+        """What there is to do at the moment of acting."""
+        raw = await self._client.get(workload.resource)
+        if _is_ours(raw, intent, context.token):
+            return Found(intent.get("late", ""))
+        if not _as_before(raw, intent):
+            return _changed(workload, raw, intent["image"])
+        return _obstacle(workload, raw) or Found(overdue(raw), _patch(raw, context))
+
+
+async def expected_live(
+    client: ClusterClient, workload: Workload, context: ActionContext
+) -> Refused | None:
+    """`changed_meanwhile` if another item is live than the step was meant for."""
+    if not context.expected:
+        return None
+    live = known_live(await read_state(client, workload))
+    if live.item == context.expected:
+        return None
+    text = f"this was meant for {context.expected}, but {live.words} is live in {workload.words}"
+    return Refused("changed_meanwhile", f"{text}; look who deployed")
+
+
+def _obstacle(workload: Workload, raw: Raw) -> Refused | None:
+    return guards.taken_away(workload, raw) or guards.standing_still(workload, raw)
+
+
+def _patch(raw: Raw, context: ActionContext) -> Patch:
+    at = context.now.astimezone(UTC).isoformat(timespec="seconds")
+    return patches.restart_patch(raw, {patches.RESTARTED_AT: at, patches.RESTART: context.token})
+
+
+def _is_ours(raw: Raw, intent: Mapping[str, str], token: str) -> bool:
+    written = objects.part(raw, "spec", "template", "metadata", "annotations")
+    return objects.uid_of(raw) == intent["uid"] and written.get(patches.RESTART) == token
+
+
+def _as_before(raw: Raw, intent: Mapping[str, str]) -> bool:
+    same = objects.digest(objects.template_of(raw)) == intent["template"]
+    return same and objects.uid_of(raw) == intent["uid"]
+
+
+def _changed(workload: Workload, raw: Raw, before: str) -> Refused:
+    now = objects.images(objects.template_of(raw))
+    return Refused(
+        "changed_meanwhile",
+        f"{workload.words} ran {before} when this was decided, and has another template now "
+        f"({now}): somebody else has changed it, so it was left alone",
+    )

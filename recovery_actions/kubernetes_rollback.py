@@ -1,0 +1,301 @@
+"""`kubernetes_rollback`: bring back the pod template that was measured healthy, and wait for it.
+
+    - action: kubernetes_rollback
+      with: {namespace: prod, deployment: checkout}
+
+As `kubectl rollout undo`, but never merely one back, never over somebody else's deployment, and
+never against whoever else manages the workload. ConfigMaps, Secrets and databases stay as they
+are. It needs get and patch on the workload, list on replicasets (or controllerrevisions) and on
+pods; and delete on pods, if broken pods of a StatefulSet are to be cleared away.
+
+Safe to kill at every point. What a successor finds, and what it makes of it:
+
+    template   annotation `stopgap.dev/step`   it means               run, again
+    from       not ours                        not patched yet        patches, waits
+    to         ours, rollout goes on           patched                waits
+    to         ours, rollout ended             done                   waits for nothing
+    anything else                              somebody deployed      refuses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from daemon.core.outcome import Outcome, Permanent
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.blocked import Unblocker
+from recovery_actions.kubernetes.client import ClusterClient
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.names import WorkloadParams
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.patches import Patch
+from recovery_actions.kubernetes.revisions import (
+    Revision,
+    State,
+    history,
+    known_live,
+    read_state,
+)
+from recovery_actions.kubernetes.rollout import overdue, rollout_status
+from recovery_actions.kubernetes.showing import show
+from recovery_actions.kubernetes.waiting import HoldTime, Pace, Rollout, RolloutLimit
+from recovery_actions.workshop import Workshop
+
+_TRIES = 5
+"""How often a dry run is tried that met a conflict in which nothing of ours had changed."""
+
+
+class KubernetesRollbackParams(WorkloadParams):
+    """The workload. `to_revision` is a person's own choice instead of what was measured.
+
+    `rollout` is how long the rollout may take; `hold` how long to see whether it is undone.
+    """
+
+    to_revision: int | None = Field(default=None, ge=1)
+    rollout: RolloutLimit = timedelta(minutes=10)
+    hold: HoldTime = timedelta(seconds=10)
+
+
+class KubernetesRollback:
+    """Go back to the newest revision that was measured healthy while it was live."""
+
+    name = "kubernetes_rollback"
+    Params: type[BaseModel] = KubernetesRollbackParams
+
+    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+        self._client = workshop.shared(ClusterClient)
+        self._pace = pace or Pace()
+
+    def allowed(self, params: KubernetesRollbackParams) -> str | None:
+        """Always None: what is allowed here, the cluster's own access rules say."""
+        return None
+
+    def target(self, params: KubernetesRollbackParams) -> str:
+        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
+        return params.workload.target
+
+    async def preflight(
+        self, params: KubernetesRollbackParams, context: ActionContext
+    ) -> Ready | Refused:
+        """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
+        `managed_by_gitops`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
+        `revision_missing`, `already_live`, `declared_migration` or `dry_run_failed`.
+        """
+        try:
+            state = await read_state(self._client, params.workload)
+            if obstacle := _obstacle(state):
+                return obstacle
+            live = known_live(state)
+            to = await _destination(params, context, state, live)
+            if isinstance(to, Refused):
+                return to
+            return await self._tried(context, state, live, to)
+        except Missing as error:
+            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+        except Forbidden as error:
+            return Refused("forbidden", str(error))
+
+    async def run(
+        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """Patch, then wait. Refuses as preflight does. Fails with `patch_failed`,
+        `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
+        `unknown` with `unreachable` or `rollout_unknown`.
+        """
+        applied = await apply(
+            self._client,
+            params.workload,
+            lambda: self._look(params, intent, context),
+            self._pace,
+            "rolled back",
+        )
+        if isinstance(applied, Outcome):
+            return applied
+        await context.progress(f"{intent['to']} is asked for")
+        rollout = Rollout(
+            client=self._client,
+            workload=params.workload,
+            ours=lambda raw: _is_ours(raw, intent, context.token),
+            say=context.progress,
+            limit=params.rollout,
+            hold=params.hold,
+            pace=self._pace,
+            stale=applied,
+            help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
+        )
+        ended = await rollout.follow()
+        text = f"{params.workload.words} was rolled back from {intent['from']} to {intent['to']}"
+        return ended.outcome("rolled_back", text, _facts(intent))
+
+    async def check(
+        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """Look at the template. Patched without the rollout's end is `half_done`: running again
+        goes on with the waiting. Raises Temporary or Permanent.
+        """
+        try:
+            state = await read_state(self._client, params.workload)
+        except Missing:
+            return "unknown"
+        if _is_ours(state.raw, intent, context.token):
+            status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
+            return "done" if status.finished else "half_done"
+        return "not_done" if _as_before(state, intent) else "unknown"
+
+    async def show(
+        self, params: KubernetesRollbackParams, context: ActionContext
+    ) -> Mapping[str, str]:
+        """The live revision, the counters, the conditions and the pods."""
+        return await show(self._client, params.workload)
+
+    async def _tried(
+        self, context: ActionContext, state: State, live: Revision, to: Revision
+    ) -> Ready | Refused:
+        """The dry run: admission, quotas and rights speak before anything changes."""
+        for _ in range(_TRIES):
+            patch = _patch(state, live.item, to, context)
+            try:
+                would_be = await self._client.patch(
+                    state.workload.resource, patch.kind, patch.body, dry_run=True
+                )
+            except Conflict:
+                state = await read_state(self._client, state.workload)
+                if (now := state.live) is None or now.item != live.item:
+                    return Refused("changed_meanwhile", _changed(state, live.item))
+                continue
+            except (Forbidden, Missing):
+                raise
+            except Permanent as error:
+                return Refused("dry_run_failed", f"a dry run of the rollback failed: {error}")
+            intent = {
+                "from": live.item,
+                "to": to.item,
+                "from_revision": str(live.number),
+                "to_revision": str(to.number),
+                "uid": objects.uid_of(state.raw),
+                "template": objects.digest(objects.template_of(would_be)),
+                "late": overdue(state.raw),
+            }
+            text = f"roll {state.workload.words} back from {live.words} to {to.words}"
+            if guards.of_helm(state.raw):
+                text += "; Helm installed it: helm_rollback would take back its whole release"
+            return Ready(text, intent)
+        text = f"{state.workload.words} changes too fast for a dry run; look who else works on it"
+        return Refused("dry_run_failed", text)
+
+    async def _look(
+        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Found | Refused | Outcome:
+        """What there is to do at the moment of acting."""
+        state = await read_state(self._client, params.workload)
+        if _is_ours(state.raw, intent, context.token):
+            return Found(intent.get("late", ""))
+        live, to = state.live, state.find(intent["to"])
+        if live is None or not _as_before(state, intent):
+            facts = {"live": live.item if live else ""}
+            text = _changed(state, intent["from"])
+            return Outcome(result="refused", reason="changed_meanwhile", detail=text, facts=facts)
+        if to is None:
+            return _revision_missing(state, intent["to"])
+        if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
+            return obstacle
+        return Found(overdue(state.raw), _patch(state, intent["from"], to, context))
+
+
+def _obstacle(state: State) -> Refused | None:
+    """What stands in the way whichever revision we go back to."""
+    return (
+        guards.taken_away(state.workload, state.raw)
+        or guards.managed_by_gitops(state.workload, state.raw)
+        or guards.standing_still(state.workload, state.raw)
+    )
+
+
+async def _destination(
+    params: KubernetesRollbackParams, context: ActionContext, state: State, live: Revision
+) -> Revision | Refused:
+    """The revision to go back to, or why there is none."""
+    if context.expected not in {"", live.item}:
+        return Refused("changed_meanwhile", _changed(state, context.expected))
+    if len(state.revisions) < 2:
+        return Refused(
+            "no_history",
+            f"{state.workload.words} keeps no other revision than {live.words}; deploy a good "
+            "version by hand, and look at spec.revisionHistoryLimit",
+        )
+    if params.to_revision is not None:
+        to = state.numbered(params.to_revision)
+        wanted = f"revision {params.to_revision}"
+    else:
+        candidate = await context.choose(live.item, history(state))
+        if candidate.reason == "no_healthy_item":
+            return Refused("no_healthy_item", candidate.text)
+        to, wanted = state.find(candidate.item), candidate.item
+    if to is None:
+        return _revision_missing(state, wanted)
+    if to.item == live.item:
+        text = f"{to.words} is live already in {state.workload.words}"
+        return Refused("already_live", text)
+    return guards.declared_migration(state, live, to) or to
+
+
+def _patch(state: State, before: str, to: Revision, context: ActionContext) -> Patch:
+    incident = f" in incident {context.incident}" if context.incident else ""
+    notes = {
+        patches.INCIDENT: context.incident,
+        patches.STEP: context.token,
+        patches.ROLLED_BACK_FROM: before,
+        patches.ROLLED_BACK_TO: to.item,
+        patches.CHANGE_CAUSE: f"stopgap rolled back from {before} to {to.item}{incident}",
+    }
+    return patches.rollback_patch(state, to, notes)
+
+
+def _is_ours(raw: Raw, intent: Mapping[str, str], token: str) -> bool:
+    """Whether the workload asks for what this step asked for, and because of it."""
+    return (
+        objects.uid_of(raw) == intent["uid"]
+        and objects.annotations_of(raw).get(patches.STEP) == token
+        and objects.digest(objects.template_of(raw)) == intent["template"]
+    )
+
+
+def _as_before(state: State, intent: Mapping[str, str]) -> bool:
+    """Whether it stands as preflight saw it; an item that was away and came back has not."""
+    live = state.live
+    return (
+        objects.uid_of(state.raw) == intent["uid"]
+        and live is not None
+        and (live.item, str(live.number)) == (intent["from"], intent["from_revision"])
+    )
+
+
+def _changed(state: State, before: str) -> str:
+    live = state.live
+    now = (
+        live.words if live else f"{objects.images(objects.template_of(state.raw))}, just deployed,"
+    )
+    if live is not None and live.item == before:
+        now = f"{live.words} once more"
+    return (
+        f"{before} was live in {state.workload.words} when this was decided, and {now} is live "
+        "now: somebody else has changed it, so it was left alone"
+    )
+
+
+def _revision_missing(state: State, wanted: str) -> Refused:
+    kept = ", ".join(f"{one.number} ({one.item})" for one in state.revisions[-10:])
+    return Refused(
+        "revision_missing",
+        f"{wanted} is no longer kept in {state.workload.words}; kept are the revisions {kept}: "
+        "deploy the version by hand, and look at spec.revisionHistoryLimit",
+    )
+
+
+def _facts(intent: Mapping[str, str]) -> dict[str, str]:
+    return {key: intent[key] for key in ("from", "to", "from_revision", "to_revision")}

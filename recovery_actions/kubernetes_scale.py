@@ -1,0 +1,263 @@
+"""`kubernetes_scale`: another number of replicas, within bounds and never none.
+
+    - action: kubernetes_scale
+      with: {namespace: prod, deployment: checkout, by: "+50%", min: 2, max: 12}
+
+It leaves a workload alone that a HorizontalPodAutoscaler scales: that would take it back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from daemon.core.outcome import Outcome, Permanent
+from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.client import ClusterClient
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.names import (
+    AUTOSCALING,
+    TITLES,
+    Resource,
+    ScalableParams,
+    Workload,
+)
+from recovery_actions.kubernetes.objects import Raw
+from recovery_actions.kubernetes.rollout import overdue, wanted_replicas
+from recovery_actions.kubernetes.showing import show
+from recovery_actions.kubernetes.waiting import Pace, Rollout, RolloutLimit
+from recovery_actions.kubernetes_restart import expected_live
+from recovery_actions.workshop import Workshop
+
+_MOST = 10_000
+_BY = re.compile(r"([+-])([0-9]{1,5})(%?)")
+
+
+def _by(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value:+d}"  # YAML reads +2 as a number
+    if value is not None and not (isinstance(value, str) and _change(value)):
+        raise ValueError("it is not a change; write it like +2, -1, +50% or -25%")
+    return value
+
+
+def _change(text: str) -> tuple[int, bool] | None:
+    """The signed amount, and whether it is in percent; None if it is none, or nothing."""
+    found = _BY.fullmatch(text)
+    if found is None or int(found[2]) == 0:
+        return None
+    return int(found[1] + found[2]), found[3] == "%"
+
+
+By = Annotated[str, BeforeValidator(_by)]
+
+
+class KubernetesScaleParams(ScalableParams):
+    """The workload, and either `replicas` or `by` ("+50%", "+2", "-1"), within `min` and `max`."""
+
+    replicas: int | None = Field(default=None, ge=1, le=_MOST)
+    by: By | None = None
+    min: int = Field(ge=1, le=_MOST)
+    max: int = Field(ge=1, le=_MOST)
+    rollout: RolloutLimit = timedelta(minutes=10)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.replicas is None) == (self.by is None):
+            raise ValueError("name exactly one of replicas, by")
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) is more than max ({self.max})")
+        if self.replicas is not None and not self.min <= self.replicas <= self.max:
+            raise ValueError(f"replicas ({self.replicas}) is not between min and max")
+        return self
+
+    def aim(self, now: int) -> int:
+        """The number of replicas to have, given how many there are."""
+        if self.replicas is not None:
+            return self.replicas
+        amount, percent = _change(self.by or "") or (0, False)
+        change = abs(amount) * now / 100 if percent else abs(amount)
+        wanted = now + math.ceil(change) if amount > 0 else now - math.ceil(change)
+        return min(max(wanted, self.min), self.max)
+
+    def goes_the_way(self, now: int, aim: int) -> bool:
+        """Whether that is a change, and not the opposite of the one that was asked for."""
+        if self.by is not None:
+            return aim > now if self.by.startswith("+") else aim < now
+        return aim != now
+
+
+class KubernetesScale:
+    """Set the number of replicas, and wait until they are there."""
+
+    name = "kubernetes_scale"
+    Params: type[BaseModel] = KubernetesScaleParams
+
+    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+        self._client = workshop.shared(ClusterClient)
+        self._pace = pace or Pace()
+
+    def allowed(self, params: KubernetesScaleParams) -> str | None:
+        """Always None: what is allowed here, the cluster's own access rules say."""
+        return None
+
+    def target(self, params: KubernetesScaleParams) -> str:
+        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
+        return params.workload.target
+
+    async def preflight(
+        self, params: KubernetesScaleParams, context: ActionContext
+    ) -> Ready | Refused:
+        """Refuses with `no_such_workload`, `forbidden`, `scaled_to_zero`, `already_scaled`,
+        `at_bound`, `autoscaled`, `changed_meanwhile` or `dry_run_failed`.
+        """
+        workload = params.workload
+        try:
+            raw = await self._client.get(workload.resource)
+            now, words = wanted_replicas(raw), ""
+            aim = params.aim(now)
+            if obstacle := _obstacle(params, raw, aim):
+                return obstacle
+            if refused := await expected_live(self._client, workload, context):
+                return refused
+            autoscaled = await self._autoscaled(workload)
+            if isinstance(autoscaled, Refused):
+                return autoscaled
+            patch = patches.scale_patch(raw, now, aim)
+            await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
+        except Missing as error:
+            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+        except Forbidden as error:
+            return Refused("forbidden", str(error))
+        except Conflict as error:
+            return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
+        except Permanent as error:
+            return Refused("dry_run_failed", f"a dry run of the scaling failed: {error}")
+        words = autoscaled
+        if (keeper := guards.keeper(raw)) is not None:
+            words += f"; {keeper.name} manages it and may take this back"
+        return Ready(
+            f"scale {workload.words} from {now} to {aim} replicas{words}",
+            {"uid": objects.uid_of(raw), "replicas_before": str(now), "replicas": str(aim)},
+        )
+
+    async def run(
+        self, params: KubernetesScaleParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Outcome:
+        """Patch, then wait. Refuses as preflight does. Fails with `patch_failed`,
+        `unreachable`, `rollout_timeout` or `reverted`; `unknown` with `unreachable` or
+        `rollout_unknown`.
+        """
+        workload = params.workload
+        applied = await apply(
+            self._client, workload, lambda: self._look(params, intent), self._pace, "scaled"
+        )
+        if isinstance(applied, Outcome):
+            return applied
+        await context.progress(f"{intent['replicas']} replicas are asked for")
+        rollout = Rollout(
+            client=self._client,
+            workload=workload,
+            ours=lambda raw: _is_ours(raw, intent),
+            say=context.progress,
+            limit=params.rollout,
+            hold=timedelta(0),
+            pace=self._pace,
+            stale=applied,
+        )
+        ended = await rollout.follow()
+        before, after = intent["replicas_before"], intent["replicas"]
+        text = f"{workload.words} was scaled from {before} to {after} replicas"
+        return ended.outcome("scaled", text, {"replicas": after})
+
+    async def check(
+        self, params: KubernetesScaleParams, intent: Mapping[str, str], context: ActionContext
+    ) -> Landed:
+        """Compare the number of replicas that the workload asks for."""
+        try:
+            raw = await self._client.get(params.workload.resource)
+        except Missing:
+            return "unknown"
+        if _is_ours(raw, intent):
+            return "done"
+        return "not_done" if _as_before(raw, intent) else "unknown"
+
+    async def show(
+        self, params: KubernetesScaleParams, context: ActionContext
+    ) -> Mapping[str, str]:
+        """The live revision, the counters, the conditions and the pods."""
+        return await show(self._client, params.workload)
+
+    async def _autoscaled(self, workload: Workload) -> Refused | str:
+        """`autoscaled`, or a word for the summary if that cannot be seen."""
+        scalers = Resource(AUTOSCALING, "horizontalpodautoscalers", workload.namespace)
+        try:
+            found = await self._client.items(scalers)
+        except (Forbidden, Missing):
+            return "; whether an autoscaler would take this back, we may not see"
+        for one in found:
+            aim = objects.part(one, "spec", "scaleTargetRef")
+            if (aim.get("kind"), aim.get("name")) == (TITLES[workload.kind], workload.name):
+                name = objects.name_of(one)
+                return Refused(
+                    "autoscaled",
+                    f"the HorizontalPodAutoscaler {name} scales {workload.words} and would take "
+                    f"this back; change its bounds: kubectl edit hpa {name} -n "
+                    f"{workload.namespace}",
+                )
+        return ""
+
+    async def _look(
+        self, params: KubernetesScaleParams, intent: Mapping[str, str]
+    ) -> Found | Refused:
+        """What there is to do at the moment of acting."""
+        workload = params.workload
+        raw = await self._client.get(workload.resource)
+        if _is_ours(raw, intent):
+            return Found(overdue(raw))
+        if not _as_before(raw, intent):
+            return _changed(workload, raw, intent)
+        before, after = int(intent["replicas_before"]), int(intent["replicas"])
+        return guards.taken_away(workload, raw) or Found(
+            overdue(raw), patches.scale_patch(raw, before, after)
+        )
+
+
+def _obstacle(params: KubernetesScaleParams, raw: Raw, aim: int) -> Refused | None:
+    workload, now = params.workload, wanted_replicas(raw)
+    if gone := guards.taken_away(workload, raw):
+        return gone
+    if now == 0:
+        text = f"{workload.words} is scaled to zero, which somebody must have meant; scale it up"
+        return Refused("scaled_to_zero", f"{text} by hand: kubectl scale {workload.command}")
+    if params.goes_the_way(now, aim):
+        return None
+    if params.by is None:
+        return Refused("already_scaled", f"{workload.words} has {now} replicas already")
+    text = f"{workload.words} has {now} replicas, and between {params.min} and {params.max} there"
+    return Refused("at_bound", f"{text} is no room for {params.by}; raise or lower the bound")
+
+
+def _is_ours(raw: Raw, intent: Mapping[str, str]) -> bool:
+    same = objects.uid_of(raw) == intent["uid"]
+    return same and str(wanted_replicas(raw)) == intent["replicas"]
+
+
+def _as_before(raw: Raw, intent: Mapping[str, str]) -> bool:
+    same = objects.uid_of(raw) == intent["uid"]
+    return same and str(wanted_replicas(raw)) == intent["replicas_before"]
+
+
+def _changed(workload: Workload, raw: Raw, intent: Mapping[str, str]) -> Refused:
+    return Refused(
+        "changed_meanwhile",
+        f"{workload.words} had {intent['replicas_before']} replicas when this was decided, and "
+        f"has {wanted_replicas(raw)} now: somebody else has scaled it, so it was left alone",
+    )

@@ -1,0 +1,84 @@
+"""What actions are built with: the settings they may need, and clients that are made on demand.
+
+The composition root makes one workshop, hands it to every action, and closes it at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import aiohttp
+
+from daemon.core.outcome import Permanent
+
+_T = TypeVar("_T")
+
+
+def _no_secrets(reference: str) -> str:
+    raise Permanent(f"the secret {reference} cannot be read here")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Kubernetes is: `kubernetes:` of stopgap.yaml."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class ArgoCD:
+    """Where Argo CD is: `argocd:` of stopgap.yaml. `token` is a reference to a secret."""
+
+    url: str | None = None
+    token: str | None = None
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass
+class Workshop:
+    """`base` is the folder of stopgap.yaml, against which relative paths are resolved.
+
+    `commands` and `hosts` are what the settings allow; `options` maps an action's name to its
+    part of `actions:`. `secret` reads `env:NAME` or `file:PATH` and raises Permanent without
+    telling the content; call it as late as possible, and keep what it gives out of every text.
+    """
+
+    base: Path
+    commands: Sequence[Sequence[str]] = ()
+    hosts: Sequence[str] = ()
+    cluster: Cluster = Cluster()
+    argocd: ArgoCD = ArgoCD()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    secret: Callable[[str], str] = _no_secrets
+    _session: aiohttp.ClientSession | None = None
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _shared: dict[object, object] = field(default_factory=dict)
+
+    def session(self) -> aiohttp.ClientSession:
+        """One HTTP client for all actions, made when it is first asked for; needs a loop."""
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession()
+            self._stack.push_async_callback(self._session.close)
+        return self._session
+
+    def shared(self, make: Callable[[Workshop], _T]) -> _T:
+        """What `make` builds of this workshop: built once, for all who ask by the same `make`."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return cast(_T, self._shared[make])
+
+    def on_close(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have something closed together with the workshop, the last first."""
+        self._stack.push_async_callback(callback)
+
+    async def close(self) -> None:
+        """Close what was made. What is asked for afterwards is made anew."""
+        await self._stack.aclose()
+        self._session = None

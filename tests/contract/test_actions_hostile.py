@@ -1,0 +1,211 @@
+"""Whatever a label holds, it reaches no shell, no other path of a URL and no second header."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from pydantic import ValidationError
+from yarl import URL
+
+from recovery_actions import argocd, helm_rollback
+from recovery_actions.addresses import origin, why_not_reachable
+from recovery_actions.argocd import Argo, ArgoCDPlace
+from recovery_actions.contract import HOSTILE
+from recovery_actions.helm_rollback import HelmRollback, HelmRollbackParams
+from recovery_actions.http_params import HttpCallParams
+from recovery_actions.workshop import ArgoCD, Workshop
+
+HOST = "flags.example.org"
+CORPUS = [
+    *(value.format(canary="/tmp/canary", victim="/tmp/victim") for value in HOSTILE.values()),
+    "..",
+    ".",
+    "...",
+    "%2e%2e",
+    "%252e%252e%252f",
+    "..%2f..%2fadmin",
+    "..;",
+    "%2e%2e;/",
+    "..%5c",
+    "%c0%ae%c0%ae",
+    "\uff0e\uff0e",
+    "@evil.net",
+    "x@evil.net/",
+    "\\@evil.net",
+    "evil.net#",
+    "evil.net?",
+    ".evil.net",
+    "evil.net:443",
+    "127.1",
+    "0x7f000001",
+    "[::ffff:127.0.0.1]",
+    "x\r\nX-Injected: 1",
+    "x%0d%0aX-Injected:%201",
+    "x\u0085y",
+    "x\u2028y",
+    "-n",
+    "--kubeconfig=/tmp/x",
+    "--post-renderer=/tmp/x",
+    "a=b",
+    "prod/rollback",
+    "rollback?dryRun=true",
+    "checkout%2Frollback",
+]
+values = st.one_of(
+    st.sampled_from(CORPUS),
+    st.text(max_size=40),
+    st.text(alphabet="./%2e5c;\\@#?:-_aA0\r\n \0", max_size=12),
+)
+often = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def corpus(test: Any) -> Any:
+    for value in CORPUS:
+        test = example(value)(test)
+    return test
+
+
+def call(**changes: Any) -> HttpCallParams | None:
+    try:
+        return HttpCallParams.model_validate(
+            {"method": "PUT", "url": f"https://{HOST}/flags/x", **changes}
+        )
+    except ValidationError:
+        return None
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_path_stays_where_it_was_put(value: str) -> None:
+    params = call(url=f"https://{HOST}/flags/{value}/off?why=label")
+    if params is None:
+        return
+    sent = URL(params.url, encoded=True)
+    assert (sent.scheme, sent.host, sent.port, sent.raw_user) == ("https", HOST, 443, None)
+    assert sent.raw_fragment == ""
+    path = sent.raw_path
+    assert path.startswith("/flags/")
+    assert re.fullmatch("[!-~]+", params.url)
+    for _ in range(6):
+        assert not {".", ".."} & set(re.split(r"[/\\;]", path))
+        path = unquote(path)
+    assert path.isprintable()
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_host_is_allowed_only_as_that_host(value: str) -> None:
+    for url in (f"https://{value}/x", f"https://{value}.example.org/x", f"https://{HOST}{value}/x"):
+        params = call(url=url)
+        if params is None or why_not_reachable(params.url, [HOST]):
+            continue
+        sent = URL(params.url, encoded=True)
+        assert (sent.host, sent.port) == (HOST, 443)
+        assert origin(params.url) == ("https", HOST, 443)
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_header_is_one_header(value: str) -> None:
+    for headers in ({"X-Why": value}, {value: "x"}):
+        params = call(headers=headers)
+        if params is None:
+            continue
+        wire = aiohttp.http_writer._serialize_headers(
+            "PUT / HTTP/1.1", CIMultiDict(params.headers)
+        ).decode("ascii")
+        assert wire.count("\r\n") == 3
+        assert not re.search("[^ -~\r\n]", wire)
+        assert "host" not in {name.lower() for name in params.headers}
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_body_stays_in_it(value: str) -> None:
+    params = call(json={"flag": value, "enabled": False})
+    assert params is not None
+    body = params.content[0]
+    assert body is not None
+    assert set(body) < set(range(32, 127))
+    text = call(body=value)
+    assert text is None or text.content[0] == value.encode()
+
+
+class Recorded(Exception):
+    """The request that would have been sent."""
+
+
+@corpus
+@given(values)
+@often
+async def test_a_label_in_argo_cd_names_one_application(value: str) -> None:
+    asked: list[URL] = []
+
+    class Session:
+        def request(self, method: str, url: URL, **options: Any) -> Any:
+            asked.append(url)
+            raise Recorded
+
+    workshop = Workshop(Path(), argocd=ArgoCD("https://argo.org/cd", "env:T"))
+    workshop.secret = lambda reference: "token"
+    workshop.session = Session  # type: ignore[method-assign, assignment]
+    for fields in (
+        {"application": value},
+        {"application": "x", "project": value},
+        {"application": "x", "app_namespace": value},
+    ):
+        try:
+            place = ArgoCDPlace.model_validate(fields)
+        except ValidationError:
+            continue
+        with pytest.raises(Recorded):
+            await Argo(workshop, place).get()
+        with pytest.raises(Recorded):
+            await Argo(workshop, place).rollback(1, prune=False, dry=True)
+        read, order = asked[-2:]
+        assert read.raw_path == f"/cd/api/v1/applications/{place.application}"
+        assert order.raw_path == f"{read.raw_path}/rollback"
+        assert set(read.query) <= {"project", "appNamespace"}
+        assert argocd.ArgoCDPlace.model_validate(fields).target.startswith("argocd:")
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_helm_is_one_argument_and_no_option(value: str) -> None:
+    action = HelmRollback(Workshop(Path()))
+    for field in ("release", "namespace"):
+        raw = {"release": "shop", "namespace": "prod", field: value}
+        try:
+            params = HelmRollbackParams.model_validate(raw)
+        except ValidationError:
+            continue
+        argv = action._argv(params, "7")
+        assert argv == [
+            *("helm", "rollback", params.release, "7", "--namespace", params.namespace),
+            *("--wait", "--timeout", "300s"),
+        ]
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", value)
+
+
+def test_no_action_here_uses_a_shell() -> None:
+    folder = Path(helm_rollback.__file__).parent
+    for path in folder.rglob("*.py"):
+        source = path.read_text()
+        assert "shell=True" not in source
+        assert "create_subprocess_shell" not in source
+        assert "os.system" not in source

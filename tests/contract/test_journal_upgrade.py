@@ -1,0 +1,200 @@
+"""A store of an earlier stopgap: brought up in one transaction, with all that is in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.adapters.store import audit, open_store
+from daemon.core.events import FORMAT, Noted, chain, encode
+from daemon.core.guardrails import Freeze
+from daemon.core.outcome import Permanent
+from daemon.core.suspects import Change
+from tests.contract.test_journal import (
+    HOUR,
+    LIMITS,
+    MINUTE,
+    NOW,
+    SHOP,
+    TARGET,
+    claim,
+    opened,
+    refused,
+    release,
+)
+
+# As a stopgap of schema 1 made them, column for column.
+SCHEMA_1 = """
+CREATE TABLE meta (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE events (
+    incident TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, "by" TEXT NOT NULL,
+    kind TEXT NOT NULL, format INTEGER NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (incident, seq)
+);
+CREATE TABLE heads (
+    incident TEXT NOT NULL, "key" TEXT NOT NULL, seq INTEGER NOT NULL, phase TEXT NOT NULL,
+    title TEXT NOT NULL, severity TEXT NOT NULL, opened_at TEXT NOT NULL, closed_at TEXT,
+    wake_at TEXT, PRIMARY KEY (incident)
+);
+CREATE UNIQUE INDEX one_open_incident_per_key ON heads ("key") WHERE closed_at IS NULL;
+CREATE INDEX heads_by_age ON heads (opened_at);
+CREATE TABLE actions (
+    number INTEGER NOT NULL, incident TEXT NOT NULL, step INTEGER NOT NULL, target TEXT NOT NULL,
+    started_at TEXT NOT NULL, finished_at TEXT, PRIMARY KEY (number)
+);
+CREATE UNIQUE INDEX one_running_action_per_target ON actions (target) WHERE finished_at IS NULL;
+CREATE INDEX actions_by_start ON actions (started_at);
+CREATE INDEX actions_by_end ON actions (target, finished_at);
+CREATE TABLE freezes (
+    scope TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, until TEXT,
+    thawed_by TEXT, thawed_at TEXT, PRIMARY KEY (scope)
+);
+CREATE TABLE changes (
+    subject TEXT NOT NULL, item TEXT NOT NULL, previous TEXT NOT NULL, at TEXT NOT NULL,
+    seen_by TEXT NOT NULL, PRIMARY KEY (subject, item, at)
+);
+CREATE TABLE marks (
+    subject TEXT NOT NULL, item TEXT NOT NULL, mark TEXT NOT NULL, at TEXT NOT NULL,
+    incident TEXT NOT NULL, PRIMARY KEY (subject, item)
+);
+CREATE TABLE inbox (
+    arrival INTEGER NOT NULL, identity TEXT NOT NULL, received_at TEXT NOT NULL,
+    body BLOB NOT NULL, processed BOOLEAN NOT NULL, PRIMARY KEY (arrival), UNIQUE (identity)
+);
+CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
+CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
+INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
+"""
+AT = "2026-03-01T14:03:20.123456+00:00"
+ENDED = "2026-03-01T14:04:20.123456+00:00"
+BODY = encode(Noted(text="hello"))
+DIGEST = chain("", "inc-1", 1, AT, "anna", "Noted", FORMAT, BODY)
+ROWS: dict[str, list[tuple[object, ...]]] = {
+    "events": [("inc-1", 1, AT, "anna", "Noted", FORMAT, BODY, DIGEST)],
+    "heads": [("inc-1", "a key", 1, "recovering", "shop", "sev2", AT, None, AT)],
+    "actions": [
+        (1, "inc-0", 1, TARGET, AT, ENDED),
+        (2, "inc-1", 1, "release:search", AT, None),
+    ],
+    "freezes": [
+        ("global", "sale", "anna", AT, None, "ben", AT),
+        ("team:a", "x", "b", AT, *[None] * 3),
+    ],
+    "changes": [(TARGET, "v3", "v2", AT, "files")],
+    "marks": [(TARGET, "v2", "healthy", AT, "inc-1")],
+    "inbox": [(1, "one", AT, b"{}", 0), (2, "two", AT, b"", 1)],
+    "alert_ends": [("an alert", AT)],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store of schema 1 in which something happened."""
+    path = tmp_path / "stopgap.db"
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.executescript("PRAGMA journal_mode = WAL;" + SCHEMA_1)
+        for table, rows in ROWS.items():
+            marks = ", ".join("?" * len(rows[0]))
+            shell.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+    return path
+
+
+def shape(path: Path) -> dict[str, list[Any]]:
+    """The tables and indexes of a file, with their columns in order."""
+    with closing(sqlite3.connect(path)) as shell:
+        names = shell.execute("SELECT name, type FROM sqlite_master ORDER BY name").fetchall()
+        about = {"table": "table_info", "index": "index_xinfo"}
+        return {
+            name: shell.execute(f"PRAGMA {about[kind]}({name})").fetchall() for name, kind in names
+        }
+
+
+def content(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as shell:
+        return list(shell.iterdump())
+
+
+async def test_what_was_in_it_is_in_it(path: Path) -> None:
+    for _ in range(2):  # the second time it is of today already
+        async with open_store(path) as store:
+            journal = store.journal
+            assert store.key == "signs the links"
+            assert await audit(journal) == []
+            (entry,) = await journal.read("inc-1")
+            assert (entry.event, entry.by, entry.at) == (Noted(text="hello"), "anna", NOW)
+            (head,) = await journal.open_heads()
+            assert (head.incident, head.phase, head.wake_at) == ("inc-1", "recovering", NOW)
+            change = Change(subject=TARGET, item="v3", previous="v2", at=NOW, seen_by="files")
+            assert await journal.changes(TARGET) == [change]
+            assert await journal.marks(TARGET) == {"v2": "healthy"}
+            frozen = Freeze(scope="team:a", reason="x", by="b", at=NOW)
+            assert await journal.freezes(NOW) == [frozen]
+            assert await store.inbox.pending(9) == [("one", b"{}")]
+            assert await store.inbox.ended(["an alert"]) == {"an alert": NOW}
+
+
+async def test_old_actions_still_guard(path: Path) -> None:
+    async with open_store(path) as store:
+        journal = store.journal
+        await opened(journal, "inc-2")
+        guard = await journal.guard("release:search", "inc-2", SHOP, LIMITS, NOW)
+        assert guard.locked_by == "inc-1"
+        assert guard.started == {"rule": 0, "team": 0, "domain": 0, "global": 2}
+        assert (await refused(journal, "inc-2", NOW + 2 * MINUTE)).reason == "cooldown"
+        await claim(journal, "inc-2", NOW + 2 * MINUTE, lifted=True)
+        await release(journal, "inc-2", NOW + 2 * MINUTE)
+        guard = await journal.guard("release:search", "inc-2", SHOP, LIMITS, NOW + HOUR)
+        assert guard.started == dict.fromkeys(("rule", "team", "domain", "global"), 1)
+
+
+async def test_it_looks_like_one_made_today(path: Path, tmp_path: Path) -> None:
+    today = tmp_path / "today.db"
+    for each in (path, today):
+        async with open_store(each):
+            pass
+    assert shape(path) == shape(today)
+    with closing(sqlite3.connect(path)) as shell:
+        assert shell.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_half_of_it_is_none_of_it(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as shell:
+        shell.execute("CREATE INDEX changes_by_time ON changes (item)")  # the last step will fail
+    before = content(path)
+    with pytest.raises(Permanent, match="index changes_by_time already exists"):
+        async with open_store(path):
+            pass
+    assert content(path) == before
+    with closing(sqlite3.connect(path)) as shell:
+        shell.execute("DROP INDEX changes_by_time")
+    async with open_store(path) as store:
+        assert [h.incident for h in await store.journal.heads(9)] == ["inc-1"]
+
+
+async def test_reading_alone_changes_nothing_and_says_what_does(path: Path) -> None:
+    before = content(path)
+    with pytest.raises(Permanent) as caught:
+        async with open_store(path, readonly=True):
+            pass
+    assert str(caught.value) == (
+        f"{path} was written by an older stopgap (schema 1, this one reads 2); "
+        "start this version's daemon on it once, which brings it up and loses nothing"
+    )
+    assert content(path) == before
+    async with open_store(path), open_store(path, readonly=True) as reader:
+        assert await audit(reader.journal) == []
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+async def test_a_newer_one_is_refused_and_left_alone(path: Path, readonly: bool) -> None:
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
+    before = content(path)
+    with pytest.raises(Permanent, match=r"newer stopgap \(schema 3, this one knows 2\); install"):
+        async with open_store(path, readonly=readonly):
+            pass
+    assert content(path) == before

@@ -1,0 +1,483 @@
+"""The parts of the Kubernetes actions that need no server: names, errors, history, rollouts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.suspects import last_healthy
+from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, failure
+from recovery_actions.kubernetes.guards import keeper
+from recovery_actions.kubernetes.names import Resource, ScalableParams, WorkloadParams
+from recovery_actions.kubernetes.revisions import Revision, State, history
+from recovery_actions.kubernetes.rollout import rollout_status
+from recovery_actions.kubernetes_scale import KubernetesScaleParams
+from tests.contract.action_contract import HOSTILE
+
+START = datetime(2025, 3, 9, 13, 0, tzinfo=UTC)
+
+
+def at(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────
+
+ADVERSARIAL = [
+    *(text.format(canary="/tmp/c", victim="/tmp/v") for text in HOSTILE.values()),
+    *("..", ".", "a/..", "a/../b", "%2e%2e", "a%2fb", "a?watch=1", "a#b", "a;b", "a&b=c", "a\n"),
+    *("-a", "a-", "A", "a_b", "a..b", ".a", "a.", "é", "ａ", "a b", "a\t", "a\u200b", "xn--\u0301"),
+    *("a" * 254, "a\\b", "a:b", "a@b", "a*", "a,b", "a=b", "http://evil", "//evil", "a\u2024b"),
+]
+
+
+@pytest.mark.parametrize("text", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
+@pytest.mark.parametrize("place", ["namespace", "deployment", "statefulset", "daemonset"])
+def test_a_hostile_name_is_no_name(place: str, text: str) -> None:
+    raw = {"namespace": "prod", "deployment": "checkout"}
+    if place not in raw:
+        del raw["deployment"]
+    with pytest.raises(ValidationError):
+        WorkloadParams.model_validate({**raw, place: text})
+
+
+@given(st.text() | st.from_regex(r"[a-z0-9.\-/%]{1,70}"), st.text(max_size=70))
+def test_only_names_reach_the_path_of_a_url(name: str, namespace: str) -> None:
+    try:
+        workload = WorkloadParams(namespace=namespace or "prod", deployment=name).workload
+    except ValidationError:
+        return
+    path = workload.resource.path
+    assert path == f"/apis/apps/v1/namespaces/{workload.namespace}/deployments/{name}"
+    assert set(path) <= set("abcdefghijklmnopqrstuvwxyz0123456789-./")
+    assert not {"", ".", ".."} & set(path.split("/")[1:])
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_even_an_unproven_name_stays_one_part_of_the_path(namespace: str, name: str) -> None:
+    try:
+        path = Resource("", "pods", namespace, name).path
+    except UnicodeEncodeError:
+        return
+    parts = path.split("/")
+    assert len(parts) == 7
+    assert (unquote(parts[4]), unquote(parts[6])) == (namespace, name)
+
+
+@pytest.mark.parametrize("name", ["a", "0", "check-out", "a.b-c.d", "x" * 253])
+def test_what_kubernetes_calls_a_name_is_one(name: str) -> None:
+    assert WorkloadParams(namespace="prod", daemonset=name).workload.name == name
+
+
+def test_exactly_one_workload_is_named() -> None:
+    for raw in ({}, {"deployment": "a", "statefulset": "b"}):
+        with pytest.raises(ValidationError, match="exactly one of deployment, statefulset, daemo"):
+            WorkloadParams.model_validate({"namespace": "prod", **raw})
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        ScalableParams.model_validate({"namespace": "prod", "daemonset": "a"})
+
+
+# ── scaling ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("by", "now", "aim"),
+    [
+        ("+2", 3, 5),
+        (2, 3, 5),
+        ("-1", 3, 2),
+        (-1, 3, 2),
+        ("+50%", 3, 5),
+        ("+1%", 3, 4),
+        ("-50%", 3, 2),
+        ("-99", 3, 2),
+        ("+99999", 3, 12),
+        ("-100%", 9, 2),
+        ("+1", 20, 12),
+    ],
+)
+def test_a_change_is_rounded_away_from_now_and_stays_in_bounds(by: Any, now: int, aim: int) -> None:
+    params = KubernetesScaleParams(namespace="a", deployment="b", by=by, min=2, max=12)
+    assert params.aim(now) == aim
+    raised = str(by).startswith("+") or (isinstance(by, int) and by > 0)
+    assert params.goes_the_way(now, aim) == (aim > now if raised else aim < now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"replicas": 3, "by": "+1"},
+        {"replicas": 0},
+        {"replicas": 9},
+        {"by": "2"},
+        {"by": "+0"},
+        {"by": "-0%"},
+        {"by": 0},
+        {"by": True},
+        {"by": "+1.5"},
+        {"by": "+1 %"},
+        {"by": "+١"},
+        {"by": "+1\n"},
+        {"by": "+2", "min": 0},
+        {"by": "+2", "min": 6},
+        {"by": "+2", "max": None},
+    ],
+)
+def test_a_wrong_change_is_refused(change: dict[str, Any]) -> None:
+    raw = {"namespace": "a", "deployment": "b", "min": 1, "max": 5, **change}
+    with pytest.raises(ValidationError):
+        KubernetesScaleParams.model_validate(raw)
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────
+
+CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (401, "Unauthorized", Permanent),
+        (403, "no", Forbidden),
+        (404, "not found", Missing),
+        (408, "", Temporary),
+        (409, "the object has been modified", Conflict),
+        (410, "too old resource version", Temporary),
+        (415, "415: Unsupported Media Type", Permanent),
+        (422, "the server rejected our request due to an error in our request", Conflict),
+        (422, 'Deployment.apps "a" is invalid: spec.replicas: Invalid value: -1', Permanent),
+        (429, "", Temporary),
+        (302, "", Permanent),
+        (500, "", Temporary),
+        (503, "", Temporary),
+        (504, "", Temporary),
+    ],
+)
+def test_each_status_has_its_kind(status: int, message: str, kind: type[Exception]) -> None:
+    error = failure(status, {"message": message}, "patch", CHECKOUT)
+    assert type(error) is kind
+
+
+def test_a_failed_test_with_causes_is_no_conflict() -> None:
+    message = "the server rejected our request due to an error in our request"
+    body = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
+    assert type(failure(422, body, "patch", CHECKOUT)) is Permanent
+
+
+def test_a_missing_right_is_named_with_its_mend() -> None:
+    message = (
+        'deployments.apps "checkout" is forbidden: User "system:serviceaccount:ops:stopgap" '
+        'cannot patch resource "deployments" in API group "apps" in the namespace "prod"'
+    )
+    text = str(failure(403, {"message": message}, "patch", CHECKOUT))
+    assert text == (
+        "we may not patch deployments in namespace prod (403): give "
+        'system:serviceaccount:ops:stopgap a Role there with apiGroups ["apps"], '
+        "resources [deployments], verbs [patch]"
+    )
+
+
+def test_a_quoted_object_is_not_repeated() -> None:
+    quoted = json.dumps({"env": [{"name": "PASSWORD", "value": "hunter2"}]})
+    causes = [{"reason": "FieldValueInvalid", "message": quoted, "field": "patch"}]
+    body = {
+        "message": f' "" is invalid: patch: Invalid value: {quoted}: cannot unmarshal',
+        "details": {"causes": causes},
+    }
+    text = str(failure(422, body, "patch", CHECKOUT))
+    assert "hunter2" not in text
+    assert "patch FieldValueInvalid" in text
+
+
+@given(st.integers(300, 599), st.dictionaries(st.text(max_size=9), st.none() | st.text()))
+def test_any_answer_becomes_one_line(status: int, body: dict[str, Any]) -> None:
+    text = str(failure(status, body, "get", CHECKOUT))
+    assert text.isprintable()
+    assert len(text) < 700
+
+
+# ── history ──────────────────────────────────────────────────────────────────────────────────
+
+
+def template(image: str) -> dict[str, Any]:
+    return {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"image": image}]}}
+
+
+def revision(
+    name: str, *numbers: int, created: int, touched: int | None = None, away: bool = True
+) -> Revision:
+    return Revision(
+        item=name,
+        uid=name,
+        number=numbers[-1],
+        earlier=numbers[:-1],
+        template=template(name),
+        created=at(created),
+        touched=None if touched is None else at(touched),
+        away=away,
+    )
+
+
+def state(live: str, *revisions: Revision, changed: int | None = None) -> State:
+    entry = {
+        "manager": "kubectl",
+        "time": None if changed is None else at(changed).isoformat(),
+        "fieldsV1": {"f:spec": {"f:template": {}}},
+    }
+    raw = {
+        "metadata": {"name": "a", "uid": "u", "managedFields": [entry]},
+        "spec": {"template": template(live)},
+    }
+    workload = WorkloadParams(namespace="prod", deployment="a").workload
+    return State(workload, raw, tuple(sorted(revisions, key=lambda one: one.number)))
+
+
+def told(state: State) -> list[tuple[str, str, int]]:
+    return [
+        (c.item, c.previous, round((c.at - START).total_seconds() / 60)) for c in history(state)
+    ]
+
+
+def test_a_plain_history_is_dated_by_creation() -> None:
+    seen = state("v3", *(revision(f"v{n}", n, created=10 * n) for n in (1, 2, 3)))
+    assert told(seen) == [("v1", "", 10), ("v2", "v1", 20), ("v3", "v2", 30)]
+    assert [c.text for c in history(seen)][-1] == "revision 3, v3"
+    assert {c.subject for c in history(seen)} == {"kubernetes:prod/deployment/a"}
+
+
+def test_what_came_back_is_dated_by_the_change_of_the_template() -> None:
+    v1 = revision("v1", 1, 3, created=10, touched=32, away=False)
+    v2 = revision("v2", 2, created=20, touched=31)
+    assert told(state("v1", v1, v2, changed=30)) == [
+        ("v1", "", 10),
+        ("v2", "v1", 20),
+        ("v1", "v2", 30),
+    ]
+
+
+def test_what_came_back_and_went_is_dated_by_what_it_displaced() -> None:
+    v1 = revision("v1", 1, 3, created=10, touched=41)
+    v2 = revision("v2", 2, created=20, touched=31)
+    v4 = revision("v4", 4, created=40, away=False)
+    assert told(state("v4", v1, v2, v4)) == [
+        ("v1", "", 10),
+        ("v2", "v1", 20),
+        ("v1", "v2", 31),
+        ("v4", "v1", 40),
+    ]
+
+
+def test_nothing_is_credited_with_the_time_of_another() -> None:
+    v1 = revision("v1", 1, 3, created=10, touched=41)
+    v2 = revision("v2", 2, created=20, touched=None)
+    v4 = revision("v4", 4, created=40, away=False)
+    seen = state("v4", v1, v2, v4)
+    assert told(seen) == [("v4", "", 40)]
+    # v1 was live in the baseline, not v2: nobody can tell, so nothing is chosen.
+    found = last_healthy("v4", history(seen), {}, (at(33), at(39)))
+    assert found.reason == "no_healthy_item"
+
+
+def test_a_revision_that_was_tidied_away_ends_the_history() -> None:
+    v1 = revision("v1", 1, created=10)
+    v3, v4 = revision("v3", 3, created=30), revision("v4", 4, created=40)
+    assert told(state("v4", v1, v3, v4)) == [("v3", "", 30), ("v4", "v3", 40)]
+
+
+def test_what_is_not_dated_is_not_told() -> None:
+    v1 = revision("v1", 1, 3, created=10)
+    assert told(state("v1", v1, revision("v2", 2, created=20))) == []
+
+
+def test_a_guess_never_contradicts_what_is_known() -> None:
+    v1 = revision("v1", 1, 3, created=10)
+    v2 = revision("v2", 2, created=20, touched=55)
+    assert told(state("v4", v1, v2, revision("v4", 4, created=40)))[2] == ("v1", "v2", 40)
+
+
+@given(st.data())
+def test_a_history_is_in_order_and_each_knows_the_one_before(data: Any) -> None:
+    names = data.draw(st.lists(st.sampled_from("abcde"), min_size=1, max_size=9))
+    made = []
+    for name in dict.fromkeys(names):
+        numbers = [n + 1 for n, one in enumerate(names) if one == name]
+        minute = st.integers(0, 99)
+        made.append(
+            revision(
+                name,
+                *numbers,
+                created=data.draw(minute),
+                touched=data.draw(st.none() | minute),
+                away=data.draw(st.booleans()),
+            )
+        )
+    changed = data.draw(st.none() | st.integers(0, 99))
+    changes = history(state(names[-1], *made, changed=changed))
+    assert all(a.at <= b.at for a, b in itertools.pairwise(changes))
+    assert all(b.previous == a.item for a, b in itertools.pairwise(changes))
+    assert not changes or changes[-1].item == names[-1]
+    assert [c.item for c in changes] == names[len(names) - len(changes) :]
+
+
+# ── templates and digests ────────────────────────────────────────────────────────────────────
+
+
+def test_a_digest_sees_the_template_and_not_what_controllers_add() -> None:
+    plain = template("app:1")
+    added: dict[str, Any] = json.loads(json.dumps(plain))
+    added["metadata"]["labels"][objects.HASH_LABEL] = "74cf55b5dd"
+    added["metadata"]["creationTimestamp"] = None
+    assert objects.digest(added) == objects.digest(plain) != objects.digest(template("app:2"))
+
+
+def test_images_are_named_as_people_call_them() -> None:
+    long = f"registry.example.org:5000/team/app@sha256:{'a' * 64}"
+    containers = [{"image": long}, *({"image": f"x/side:{n}"} for n in range(4))]
+    said = objects.images({"spec": {"containers": containers}})
+    assert said == f"app@sha256:{'a' * 12}, side:0, side:1 and 2 more"
+
+
+# ── rollouts ─────────────────────────────────────────────────────────────────────────────────
+
+
+def workload(status: dict[str, Any], spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "metadata": {"generation": 4},
+        "spec": {"replicas": 3, **(spec or {})},
+        "status": {"observedGeneration": 4, **status},
+    }
+
+
+LATE = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "spec", "finished", "text"),
+    [
+        ("deployment", {"observedGeneration": 3}, {}, False, "to see the change"),
+        ("deployment", {}, {}, False, "0 of 3 new replicas are there"),
+        ("deployment", {"updatedReplicas": 3, "replicas": 4}, {}, False, "1 old replicas"),
+        ("deployment", {"updatedReplicas": 3, "replicas": 3}, {}, False, "0 of 3 new replicas"),
+        (
+            "deployment",
+            {"updatedReplicas": 3, "replicas": 3, "availableReplicas": 3},
+            {},
+            True,
+            "all 3 replicas are new",
+        ),
+        ("statefulset", {"readyReplicas": 2}, {}, False, "2 of 3 pods are ready"),
+        (
+            "statefulset",
+            {"readyReplicas": 3, "updateRevision": "b", "currentRevision": "a"},
+            {},
+            False,
+            "0 of 3 pods are new",
+        ),
+        (
+            "statefulset",
+            {"readyReplicas": 3, "updateRevision": "b", "currentRevision": "b"},
+            {},
+            True,
+            "all 3 pods are new",
+        ),
+        (
+            "statefulset",
+            {"readyReplicas": 3, "updatedReplicas": 0},
+            {"updateStrategy": {"rollingUpdate": {"partition": 2}}},
+            False,
+            "0 of 1 new pods above",
+        ),
+        (
+            "statefulset",
+            {"readyReplicas": 3, "updatedReplicas": 1},
+            {"updateStrategy": {"rollingUpdate": {"partition": 2}}},
+            True,
+            "all 1 pods above the partition",
+        ),
+        ("daemonset", {"desiredNumberScheduled": 2}, {}, False, "0 of 2 new pods are there"),
+        (
+            "daemonset",
+            {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1},
+            {},
+            False,
+            "1 of 2 new pods are available",
+        ),
+        (
+            "daemonset",
+            {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2},
+            {},
+            True,
+            "all 2 pods",
+        ),
+    ],
+)
+def test_a_rollout_is_judged_as_kubectl_does(
+    kind: Any, status: dict[str, Any], spec: dict[str, Any], finished: bool, text: str
+) -> None:
+    judged = rollout_status(kind, workload(status, spec))
+    assert judged.finished is finished
+    assert text in judged.text
+    assert not judged.failed
+
+
+def test_only_a_deadline_of_our_own_rollout_counts() -> None:
+    late = workload({"conditions": LATE})
+    assert rollout_status("deployment", late).failed
+    assert not rollout_status("deployment", late, stale=" timed out").failed
+    unseen = workload({"conditions": LATE, "observedGeneration": 3})
+    assert not rollout_status("deployment", unseen).failed
+
+
+# ── who else manages it ──────────────────────────────────────────────────────────────────────
+
+INSTANCE = {"app.kubernetes.io/instance": "shop"}
+ARGO = [{"manager": "argocd-controller", "fieldsV1": {}}]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name", "said"),
+    [
+        ({"labels": INSTANCE}, "", ""),
+        ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "Helm"}}, "", ""),
+        ({"managedFields": [{"manager": "kubectl-client-side-apply"}]}, "", ""),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/D:n/a"}}, "Argo CD", "shop"),
+        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, "Argo CD", "shop"),
+        ({"labels": INSTANCE, "managedFields": ARGO}, "Argo CD", "application shop"),
+        (
+            {"labels": INSTANCE, "annotations": {"argocd.argoproj.io/sync-wave": "1"}},
+            "Argo CD",
+            "application shop",
+        ),
+        ({"managedFields": ARGO}, "Argo CD", "argocd_rollback, or"),
+        (
+            {
+                "labels": {
+                    "kustomize.toolkit.fluxcd.io/name": "apps",
+                    "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+                }
+            },
+            "Flux",
+            "Kustomization flux-system/apps",
+        ),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, "Flux", "HelmRelease shop"),
+        ({"managedFields": [{"manager": "kustomize-controller"}]}, "Flux", "Kustomization"),
+        ({"managedFields": [{"manager": "helm-controller"}]}, "Flux", "flux suspend helmrelease"),
+    ],
+)
+def test_a_gitops_system_is_known_by_its_marks(
+    metadata: dict[str, Any], name: str, said: str
+) -> None:
+    found = keeper({"metadata": metadata})
+    assert (found.name if found else "") == name
+    assert said in (found.route if found else "")

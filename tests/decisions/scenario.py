@@ -1,0 +1,376 @@
+"""A written scenario: what it may say, and how it is played on the real daemon's code.
+
+The daemon's intake, conductor and core run in accelerated time; the service, its metrics, the
+people and the actions are played from the scenario. Times are of 23 November 2026, in UTC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field
+
+from daemon.core import deeds, steering
+from daemon.core import events as e
+from daemon.core.freezes import FreezeWindows
+from daemon.core.guardrails import Freeze, Scope
+from daemon.core.incident import Incident
+from daemon.core.outcome import Outcome
+from daemon.core.ports import Refused
+from daemon.core.rules import Rule
+from daemon.core.suspects import REPORTED, Change
+from daemon.core.units import Duration, Frozen, Share, parse_duration
+from tests.fakes import START
+from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
+
+HEALTHY = 0.002
+"""The share of failing requests where a scenario does not say otherwise."""
+
+
+def _seconds(value: object) -> float:
+    """'14:03' or '14:03:20' (an earlier day: '-1d 14:03') as seconds since START."""
+    text = str(value)
+    days = 0
+    if text.startswith("-"):
+        back, _, text = text.partition(" ")
+        days = int(back.removesuffix("d"))
+    parts = [int(part) for part in text.split(":")]
+    hours, minutes, seconds = (*parts, 0)[:3]
+    at = datetime(2026, 11, 23, hours, minutes, seconds, tzinfo=UTC) + timedelta(days=days)
+    return (at - START).total_seconds()
+
+
+At = Annotated[float, BeforeValidator(_seconds)]
+
+
+class ServiceSpec(Frozen):
+    """The service over time. `traffic` in requests a second.
+
+    `monitoring`: fine, or from when on Prometheus is down, or gives stale samples. `revisions`
+    and `siblings`: the failing share of each revision, or of each other service, over time.
+    """
+
+    traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
+    failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
+    monitoring: dict[str, Literal["fine", "down", "stale", "most targets down"]] = Field(
+        default_factory=dict
+    )
+    revisions: dict[str, dict[str, Share]] = Field(default_factory=dict)
+    siblings: dict[str, dict[str, Share]] = Field(default_factory=dict)
+
+
+class ChangeSpec(Frozen):
+    """A deployment that was seen, or a change that another system reported."""
+
+    at: At
+    what: str = "shop"
+    to: str = "v2"
+    was: str = "v1"
+    still_rolling: bool = False
+    reported_by: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    target: str = ""
+
+
+class AlertSpec(Frozen):
+    """What Alertmanager sends."""
+
+    at: At
+    service: str = "shop"
+    state: Literal["firing", "resolved"] = "firing"
+
+
+class ActionSpec(Frozen):
+    """What an action does to the service: the share that fails after it."""
+
+    then_failing: Share | None = None
+    takes: Duration = parse_duration("5s")
+    refuses: str = ""
+    ends: Literal["done", "failed", "unknown"] = "done"
+
+
+class DeedSpec(Frozen):
+    """What a person does."""
+
+    at: At
+    who: str = "ada"
+    does: Literal["acknowledge", "approve", "start", "skip", "veto", "pause", "resume", "propose"]
+    step: int = 0
+
+
+class FreezeSpec(Frozen):
+    """A freeze that stands."""
+
+    scope: str = "global"
+    at: At = 0.0
+    until: At | None = None
+    thawed: At | None = None
+
+
+class EarlierSpec(Frozen):
+    """An action that another incident ran before."""
+
+    target: str = "shop"
+    at: At
+    rule: str = "checkout-success-rate"
+    team: str = "payments"
+    domain: str = ""
+    still_running: bool = False
+
+
+class SettingsSpec(Frozen):
+    """What differs from the defaults of these scenarios."""
+
+    approved: bool = True
+    approval_ends: At | None = None
+    edited_since_approval: bool = False
+    freezes: tuple[FreezeSpec, ...] = ()
+    calendar: dict[str, Any] = Field(default_factory=dict)
+    earlier: tuple[EarlierSpec, ...] = ()
+    limits: dict[str, Any] = Field(default_factory=dict)
+    marks: dict[str, Literal["healthy", "bad"]] = Field(default_factory=dict)
+
+
+class Expected(Frozen):
+    """What must come of it. `acts`: which actions run, in order."""
+
+    should: Literal["act", "refrain"]
+    verdict: str = "confirmed"
+    acts: tuple[str, ...] = ()
+    reasons: dict[int, str] = Field(default_factory=dict)
+    verdicts: dict[int, str] = Field(default_factory=dict)
+    asks: tuple[int, ...] = ()
+    observes: tuple[int, ...] = ()
+    phase: str = ""
+
+
+class Scenario(Frozen):
+    """One scenario, as it is written."""
+
+    scenario: str
+    why: str = ""
+    service: ServiceSpec = ServiceSpec()
+    changes: tuple[ChangeSpec, ...] = ()
+    alerts: tuple[AlertSpec, ...]
+    rule: dict[str, Any] = Field(default_factory=dict)
+    actions: dict[str, ActionSpec] = Field(default_factory=dict)
+    people: tuple[DeedSpec, ...] = ()
+    settings: SettingsSpec = SettingsSpec()
+    restarts: tuple[At, ...] = ()
+    until: At
+    expect: Expected
+
+
+@dataclass(frozen=True)
+class Played:
+    """How it went, of the incident of the first alert's service."""
+
+    incident: Incident
+    acted: tuple[str, ...]
+    refusals: dict[int, list[str]]
+    observed: tuple[int, ...]
+    incidents: int
+    pages: int
+
+
+def read(folder: Path) -> list[Scenario]:
+    """All scenarios of the folder, in the order of the files."""
+    return [
+        Scenario.model_validate(document)
+        for file in sorted(folder.glob("*.yaml"))
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        if document is not None
+    ]
+
+
+async def play(scenario: Scenario, folder: Path) -> Played:
+    """Play it from start to end."""
+    stage = _stage(scenario, folder)
+    moments = _moments(scenario)
+    stops = [*scenario.restarts, scenario.until]
+    for stop in stops:
+        async with stage.daemon() as daemon:
+            while moments and moments[0][0] <= stop:
+                at, happening = moments.pop(0)
+                await daemon.at(at)
+                await _happen(daemon, happening)
+            await daemon.at(stop)
+    return await _outcome(scenario, stage)
+
+
+def _stage(scenario: Scenario, folder: Path) -> Stage:
+    rule = yaml.safe_load(RULE)
+    rule = {**rule, **scenario.rule}
+    stage = Stage(folder, rule_text=yaml.safe_dump(rule))
+    stage.changes.clear()
+    stage.journal.seen.clear()
+    settings, service = scenario.settings, scenario.service
+    stage.approved = False
+    if settings.approved:
+        until = START + timedelta(seconds=settings.approval_ends or 30 * 86400)
+        stage.approvals = [approval_of(r, n, until) for r in stage.rules for n in _steps(r)]
+    if settings.edited_since_approval:
+        stage.rules = [r.model_copy(update={"domain": "edited"}) for r in stage.rules]
+    stage.limits = replace(stage.limits, **settings.limits)
+    stage.windows = FreezeWindows.model_validate(settings.calendar or {})
+    stage.service.errors = _steps_of(service.failing, HEALTHY)
+    stage.service.rate = _steps_of(service.traffic, 50.0)
+    stage.service.groups = {
+        "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
+        "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
+    }
+    for change in scenario.changes:
+        stage.arrives(_change(change))
+    for earlier in settings.earlier:
+        stage.journal.ran_before(
+            earlier.target,
+            START + timedelta(seconds=earlier.at),
+            Scope(earlier.rule, earlier.team, earlier.target, earlier.domain),
+            running=earlier.still_running,
+        )
+    for item, mark in settings.marks.items():
+        stage.journal.marked[("shop", item)] = mark
+    for name, spec in scenario.actions.items():
+        _prepare(stage, name, spec)
+    return stage
+
+
+def _steps(rule: Rule) -> range:
+    return range(1, len(rule.recover) + 1)
+
+
+def _steps_of(written: dict[str, float], before: float) -> list[tuple[float, float]]:
+    return [(-864000.0, before), *((_seconds(at), value) for at, value in written.items())]
+
+
+def _change(spec: ChangeSpec) -> Change:
+    at = START + timedelta(seconds=spec.at)
+    if spec.reported_by:
+        return Change(
+            subject=f"{REPORTED}{spec.reported_by}:{spec.what}",
+            item=spec.to,
+            previous=spec.was,
+            at=at,
+            seen_by=spec.reported_by,
+            target=spec.target,
+            labels=spec.labels,
+        )
+    return Change(
+        subject=spec.what,
+        item=spec.to,
+        previous=spec.was,
+        at=at,
+        seen_by="watch",
+        rolling=spec.still_rolling,
+    )
+
+
+def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
+    action = stage.actions[name]
+    action.takes = spec.takes.total_seconds()
+    if spec.refuses:
+        action.refuse = Refused(spec.refuses, f"it refuses: {spec.refuses}")
+    if spec.ends != "done":
+        action.outcome = Outcome(result=spec.ends, reason=spec.ends, detail=f"it ended {spec.ends}")
+    share = spec.then_failing
+    if share is not None:
+        action.effect = lambda: stage.service.fails(share, asyncio.get_running_loop().time())
+
+
+Happening = AlertSpec | DeedSpec | FreezeSpec | str
+
+
+def _moments(scenario: Scenario) -> list[tuple[float, Happening]]:
+    """Everything that happens while the daemon runs, in order."""
+    found: list[tuple[float, Happening]] = [(a.at, a) for a in scenario.alerts]
+    found += [(deed.at, deed) for deed in scenario.people]
+    found += [(_seconds(at), state) for at, state in scenario.service.monitoring.items()]
+    for freeze in scenario.settings.freezes:
+        found.append((max(freeze.at, 0.0), freeze))
+        if freeze.thawed is not None:
+            found.append((freeze.thawed, f"thaw {freeze.scope}"))
+    return sorted(found, key=lambda moment: moment[0])
+
+
+async def _happen(daemon: Daemon, happening: Happening) -> None:
+    stage = daemon.stage
+    match happening:
+        case AlertSpec(at=at, service=service, state=state):
+            ended = at if state == "resolved" else None
+            await daemon.receives(alert(state, service, started=at - 60, ended=ended))
+        case DeedSpec():
+            await _deed(daemon, happening)
+        case FreezeSpec(scope=scope, at=at, until=until):
+            await stage.journal.freeze(
+                Freeze(
+                    scope=scope,
+                    reason="as written",
+                    by="cy",
+                    at=START + timedelta(seconds=at),
+                    until=None if until is None else START + timedelta(seconds=until),
+                )
+            )
+        case str():
+            if happening.startswith("thaw "):
+                now = START + timedelta(seconds=asyncio.get_running_loop().time())
+                await stage.journal.thaw(happening.removeprefix("thaw "), "cy", now)
+                daemon.book.ring_all()
+                return
+            stage.service.down = "connection refused" if happening == "down" else ""
+            stage.service.stale = happening == "stale"
+            stage.service.targets_down = 8 if happening == "most targets down" else 0
+
+
+async def _deed(daemon: Daemon, spec: DeedSpec) -> None:
+    who, rule = spec.who, daemon.stage.rules[0]
+    if spec.does == "acknowledge":
+        await daemon.acknowledges(who)
+        return
+    if spec.does == "propose":
+        arguments: tuple[Any, ...] = ("flag_off", {"target": "shop"}, timedelta(minutes=5), "", who)
+        await daemon.does(steering.propose, rule, *arguments, who=who)
+        return
+    if spec.does in {"pause", "resume"}:
+        more = ("as written",) if spec.does == "pause" else ()
+        await daemon.does(getattr(deeds, spec.does), who, *more, who=who)
+        return
+    more = ("as written",) if spec.does == "skip" else ()
+    await daemon.does(getattr(steering, spec.does), rule, spec.step, who, *more, who=who)
+
+
+async def _outcome(scenario: Scenario, stage: Stage) -> Played:
+    incidents = await stage.incidents()
+    service = scenario.alerts[0].service
+    (incident,) = [i for i in incidents if i.group_labels.get("service") == service][:1]
+    events = [entry.event for entry in stage.journal.entries[incident.id]]
+    ran = sorted((at, name) for name, action in stage.actions.items() for at in action.began_at)
+    return Played(
+        incident=incident,
+        acted=tuple(name for _, name in ran),
+        refusals=_refusals(events),
+        observed=tuple(ev.step for ev in events if isinstance(ev, e.StepObserved)),
+        incidents=len(incidents),
+        pages=sum(len(phone.pages) for phone in stage.phones.values()),
+    )
+
+
+def _refusals(events: Sequence[Any]) -> dict[int, list[str]]:
+    """Why each step was not started, skipped or stopped at the last moment, in order."""
+    found: dict[int, list[str]] = {}
+    for event in events:
+        if isinstance(event, e.StepRefused | e.StepSkipped):
+            found.setdefault(event.step, []).append(event.reason)
+        if isinstance(event, e.StepFinished) and event.outcome.result == "refused":
+            found.setdefault(event.step, []).append(event.outcome.reason)
+        if isinstance(event, e.StepObserved) and event.reason:
+            found.setdefault(event.step, []).append(event.reason)
+    return found
+
+
+__all__ = ["Played", "Scenario", "play", "read"]
