@@ -18,6 +18,10 @@ MINUTE = timedelta(minutes=1)
 HOSTILE = 'a"} or vector(1) #\\'
 
 
+def _series(line: str) -> str:
+    return line.partition("} ")[0]
+
+
 def backfill(folder: Path, now: datetime) -> None:
     """An hour of kube-state-metrics: a rollout 20 minutes ago, another one running for 5."""
     samples: dict[str, list[str]] = {}
@@ -51,7 +55,8 @@ def backfill(folder: Path, now: datetime) -> None:
         version = "1.0" if ago > 12 else "1.1"
         put("build_info", f'service="checkout",version="{version}"', 1, at)
     text = "".join(
-        f"# TYPE {name} gauge\n" + "\n".join(sorted(lines)) + "\n"
+        # Series by series, each in the order of time, in which they were put.
+        f"# TYPE {name} gauge\n" + "\n".join(sorted(lines, key=_series)) + "\n"
         for name, lines in samples.items()
     )
     folder.mkdir(parents=True, exist_ok=True)
