@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
 
-demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up.
+demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
+      ## STORY=second, storm, conflict or freeze tells another story.
 	@deploy/setup.sh servers
 	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
 

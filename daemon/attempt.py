@@ -7,7 +7,7 @@ intent without a prepared step changed nothing; a prepared one is checked by its
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import structlog
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.course import freshness, withheld
-from daemon.core.guardrails import GLOBAL
+from daemon.core.guardrails import GLOBAL, stormy
 from daemon.core.incident import Incident
 from daemon.core.lives import lives, merged
 from daemon.core.outcome import Outcome, Permanent, Temporary
@@ -87,10 +87,10 @@ class Attempt:
         ready = await _asked(self.action.preflight(params, context), self.action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
-        evidence = await self._evidence(incident, params, context)
+        evidence, alerting = await self._evidence(incident, params, context)
         summary, intent = ready.summary, dict(ready.intent)
         prepared = e.StepPrepared(step=self.number, summary=summary, intent=intent)
-        closed = await self._frozen(incident)
+        closed = await self._frozen(incident) or await self._storm(incident, alerting)
         stopped: list[Outcome] = []
 
         def last_look(now: Incident) -> tuple[e.Event, ...]:
@@ -121,8 +121,9 @@ class Attempt:
 
     async def _evidence(
         self, incident: Incident, params: Any, context: ActionContext
-    ) -> e.EvidenceTaken:
-        """What is known now, before anything is changed. Not to know is evidence, too."""
+    ) -> tuple[e.EvidenceTaken, int]:
+        """What is known now, before anything is changed, and how many services alert. Not to
+        know is evidence, too."""
         shown: Mapping[str, str] = {}
         if isinstance(self.action, Shows):
             try:
@@ -132,13 +133,14 @@ class Attempt:
         found = Findings(None, {}, "")
         if self.rule is not None and incident.confirmed is not None:
             found = await self.gear.look(self.rule, incident)
-        return e.EvidenceTaken(
+        evidence = e.EvidenceTaken(
             step=self.number,
             reading=found.reading,
             answers=dict(found.answers),
             target={name: value[:SHOWN] for name, value in shown.items()},
             monitoring=found.outage,
         )
+        return evidence, found.alerting
 
     async def _frozen(self, incident: Incident) -> Outcome | None:
         """Whether a freeze has come since the step was started."""
@@ -152,6 +154,17 @@ class Attempt:
             text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
             return Outcome(result="refused", reason="frozen", detail=text)
         return None
+
+    async def _storm(self, incident: Incident, alerting: int) -> Outcome | None:
+        """Whether others have begun to alert, by the store or by Prometheus, which knows first."""
+        state = incident.step(self.number)
+        if state.approved_by or self.rule is None:
+            return None
+        scope, limits, now = scope_of(incident, self.rule), self.gear.limits, self.book.clock()
+        guard = await self.book.journal.guard(state.target, incident.id, scope, limits, now)
+        # Its own start is counted by now, and its own lock is held: only the storm is asked for.
+        text = stormy(replace(guard, alerting=max(guard.alerting, alerting)), limits)
+        return Outcome(result="refused", reason="storm", detail=text) if text else None
 
     def _stopped(self, now: Incident) -> Outcome | None:
         """Whether a person has stopped it, or taken back what allows it, by now."""

@@ -318,11 +318,12 @@ class Conductor:
         survey, means = self._survey(rule, incident), self._means
         if incident.confirmed is None:
             return Findings(None, {}, "")
-        reading, outage = await asyncio.gather(
+        reading, outage, alerting = await asyncio.gather(
             verify.read(survey, rule.verify, incident.confirmed),
             measure.outage(means.metrics, survey.now, means.outage),
+            measure.alerting(means.metrics, survey.now, means.limits.storm_window),
         )
-        return Findings(reading, survey.asked, outage)
+        return Findings(reading, survey.asked, outage, alerting)
 
     async def _vet(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]

@@ -28,12 +28,14 @@ Actions = Mapping[str, Action]
 class Findings:
     """What the metrics say at the moment of acting.
 
-    `answers` maps queries to their answers in short; `outage` says why they are not believed.
+    `answers` maps queries to their answers in short; `outage` says why they are not believed;
+    `alerting` services began to alert lately.
     """
 
     reading: Reading | None
     answers: Mapping[str, str]
     outage: str
+    alerting: int = 0
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,21 @@ async def outage(metrics: Metrics, now: datetime, share: float) -> str:
     return f"{count:.0f} of {total:.0f} scrape targets are down"
 
 
+async def alerting(metrics: Metrics, now: datetime, window: timedelta) -> int:
+    """How many services (the label `service`) began to alert within the window.
+
+    Prometheus knows before Alertmanager tells: in a storm the first notification must not be
+    acted on as if it were alone. 0 if nobody can say.
+    """
+    alerts = 'ALERTS{alertstate=~"pending|firing"}'
+    before = f"{alerts} offset {format_duration(window)}"
+    query = f"count(count by (service) ({alerts} unless on (alertname, service) {before}))"
+    try:
+        return int(one_number(await metrics.instant(query, now)) or 0)
+    except (Temporary, Permanent, Unmeasurable, TimeoutError):
+        return 0  # what the store knows still counts
+
+
 def in_short(answer: Answer) -> str:
     """An answer as one line of evidence."""
     if not answer.series:

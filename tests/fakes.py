@@ -232,8 +232,8 @@ class Service:
     """A service whose share of failures and traffic follow a script, and its Prometheus.
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
-    `targets_down` of ten scrape targets are down. `groups`: label → value → errors, for queries
-    `by (label)`.
+    `targets_down` of ten scrape targets are down; `alerting` services began to alert.
+    `groups`: label → value → errors, for queries `by (label)`.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them.
     """
 
@@ -243,6 +243,7 @@ class Service:
     stale: bool = False
     failures_unscraped: bool = False
     targets_down: int = 0
+    alerting: int = 1
     groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
@@ -260,6 +261,8 @@ class Service:
             if query.startswith("max(up"):
                 return Answer(query, [Series({}, [(at.timestamp(), 0.0)])])
             return Answer(query, [])
+        if "ALERTS" in query:
+            return Answer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
         if query.startswith("count(up"):
             count = self.targets_down if "== 0" in query else 10
             return Answer(query, [Series({}, [(at.timestamp(), float(count))])])

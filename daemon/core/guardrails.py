@@ -140,14 +140,20 @@ def hindered(
         return Hindered("target_locked", text, absolute=True)
     if lifted:
         return None
-    if guard.alerting >= limits.storm:
-        text = (
-            f"{guard.alerting} services began to alert within "
-            f"{format_duration(limits.storm_window)} ({limits.storm} are a storm): "
-            "a shared cause is likelier than that many bad deployments; a person decides"
-        )
+    if text := stormy(guard, limits):
         return Hindered("storm", text)
     return _too_soon(guard, limits, now) or _spent(guard, limits, scope)
+
+
+def stormy(guard: Guard, limits: Limits) -> str:
+    """Why this is a storm, with the numbers; empty if it is none."""
+    if guard.alerting < limits.storm:
+        return ""
+    return (
+        f"{guard.alerting} services began to alert within "
+        f"{format_duration(limits.storm_window)} ({limits.storm} are a storm): "
+        "a shared cause is likelier than that many bad deployments; a person decides"
+    )
 
 
 def _frozen(freeze: Freeze) -> str:

@@ -40,6 +40,7 @@ TAKEN_BACK = frozenset(
         "below_threshold",
         "no_fresh_data",
         "monitoring_outage",
+        "storm",
     }
 )
 """Refusals at the last moment, before anything was changed: the step waits as before."""

@@ -160,9 +160,9 @@ def next_step(
         observing = rule.mode == "observe" and state.proposed is None
         answer = (
             _changed_since(number, spec, incident, view)
+            or _cautious(number, incident)
             or _commanders(number, spec, rule)
             or (None if observing else _unapproved(number, rule, approvals, now))
-            or _cautious(number, incident)
             or _aged(number, incident, limits, now)
             or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
         )
@@ -244,6 +244,8 @@ def _cautious(number: int, incident: Incident) -> Ask | None:
     if any(step.asked == "storm" for step in incident.steps.values()):
         # The others grow old, and the storm is still what this incident began in.
         return Ask(number, "storm", "it began in a storm of alerts; a person decides")
+    if incident.step(number).taken_back == "storm":
+        return Ask(number, "storm", "others began to alert just then; a person decides")
     if incident.step(number).taken_back == "monitoring_outage":
         text = "the monitoring was not to be believed when it should have started"
         return Ask(number, "monitoring_outage", f"{text}; a person decides")

@@ -20,6 +20,9 @@ from daemon.core.units import format_duration
 IMPROVED = 0.5
 """A loss that shrank to this part of what it was counts as an improvement."""
 
+THINNEST = 0.1
+"""The smallest part of a window full of trouble from which the whole is reckoned."""
+
 SLOWEST = timedelta(minutes=10)
 """An incident that stays open for days is measured so often, no less and no more."""
 
@@ -59,7 +62,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         if held >= rule.verify.hold:
             return Ruling(_credit(step), _text(rule.problem, problem, last, held), now)
         return Ruling(None, "", min(again, good + rule.verify.hold))
-    if _worse(rule, problem, step.readings):
+    if _worse(rule, problem, step):
         return Ruling("worse", _text(rule.problem, problem, last), now)
     # Unreadable gets one more hold time before a person is called; so does a slow start.
     patience = first + rule.verify.hold * (2 if last.state == "unreadable" else 1)
@@ -69,7 +72,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         return Ruling(
             "inconclusive", f"{last.reason}: recovery can be neither seen nor denied", now
         )
-    before = problem.loss or 0.0
+    before = _before(rule, problem, step, timedelta(0))
     improved = last.loss is not None and last.loss <= before * IMPROVED
     return Ruling("partial" if improved else "unchanged", _text(rule.problem, problem, last), now)
 
@@ -103,11 +106,28 @@ def _healthy_since(
     return since
 
 
-def _worse(rule: Rule, problem: Problem, readings: Sequence[Reading]) -> bool:
+def _before(rule: Rule, problem: Problem, step: StepState, late: timedelta) -> float:
+    """The loss before the step, as the shortest window shows it once it is full of the trouble.
+
+    What was measured soon after the onset holds healthy time too; that it grows afterwards is
+    nobody's doing. `late`: how much later than estimated the trouble may have begun.
+    """
+    seen = [(problem.at, problem.loss or 0.0)]
+    reading = step.evidence.reading if step.evidence else None
+    if reading is not None and reading.loss is not None:
+        seen.append((reading.at, reading.loss))
+    if problem.onset is None or problem.kind == "value":  # a median is not diluted, it jumps
+        return max(loss for _, loss in seen)
+    full = rule.problem.windows[0]
+    parts = [(loss, (at - problem.onset - late) / full) for at, loss in seen]
+    return max(min(1.0, loss / min(1.0, max(part, THINNEST))) for loss, part in parts)
+
+
+def _worse(rule: Rule, problem: Problem, step: StepState) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
     limit = rule.problem.confirm.loss(problem.baseline or 0.0)
-    before = problem.loss or 0.0
-    last = readings[-2:]
+    before = _before(rule, problem, step, problem.onset_within or timedelta(0))
+    last = step.readings[-2:]
     return len(last) == 2 and all(
         r.state == "impaired"
         and r.loss is not None

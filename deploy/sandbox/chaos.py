@@ -41,8 +41,12 @@ class Chaos:
         )
         await self.sandbox.start_daemon()
 
+    def act(self) -> None:
+        """What is done at the moment."""
+        self.sandbox.processes.kill("stopgap")
+
     def _strike(self) -> str:
-        """Kill at the moment; the kind of the newest event that the journal holds then."""
+        """Act at the moment; the kind of the newest event that the journal holds then."""
         journal = f"file:{self.sandbox.folder / 'stopgap.db'}?mode=ro"
         with closing(sqlite3.connect(journal, uri=True)) as events:
             seen = None
@@ -51,6 +55,6 @@ class Chaos:
                 seen = events.execute(query, (self.kind,)).fetchone()
             if not seen:
                 return ""
-            self.sandbox.processes.kill("stopgap")
+            self.act()
             newest = events.execute("SELECT kind FROM events ORDER BY at DESC, seq DESC").fetchone()
             return str(newest[0])

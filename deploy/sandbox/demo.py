@@ -17,9 +17,10 @@ from pathlib import Path
 from time import monotonic
 
 import aiohttp
+from plots import PLOTS
 from processes import Died, PortTaken, marked, program, stop_marked
 from sandbox import TREE, CommandFailed, NotInTime, Sandbox
-from story import StageMissing, Story
+from story import StageMissing
 from telling import Teller
 
 OURS = TREE / ".demo"
@@ -46,9 +47,10 @@ async def perform(folder: Path, teller: Teller, *, kill_at: str, keep: bool) -> 
     happy = False
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
         sandbox = Sandbox(folder, http)
-        story = Story(sandbox, teller, kill_at)
+        story = PLOTS[os.environ.get("STORY", "")](sandbox, teller, kill_at)
         try:
             sandbox.prepare()
+            story.prepare()
             await sandbox.start()
             review = await story.play()
             outcome = await story.outcome()
@@ -171,7 +173,8 @@ def main() -> int:
     """Read the command line and the environment, and do it."""
     parser = argparse.ArgumentParser(
         description="A bad deployment, from the first failed checkout to the review.",
-        epilog="In the environment: KEEP=1 leaves all running and says where; STOP=1 ends that; "
+        epilog="In the environment: STORY=second, storm, conflict or freeze tells another story; "
+        "KEEP=1 leaves all running and says where; STOP=1 ends that; "
         "NO_COLOR=1 tells it in plain lines.",
     )
     parser.add_argument(
@@ -184,6 +187,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if asked("STOP"):
         return stop_kept(Teller())
+    if os.environ.get("STORY", "") not in PLOTS:
+        parser.error(f"STORY is one of {', '.join(filter(None, PLOTS))}, or left out")
     return play(arguments.kill_at, keep=asked("KEEP"))
 
 

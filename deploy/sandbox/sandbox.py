@@ -92,6 +92,22 @@ class Sandbox:
         self._write_command("shopctl")  # for the daemon
         self._write_command("deploy")
 
+    def amend(self, name: str, old: str, new: str) -> None:
+        """Change a text in a file of the folder; it must be there."""
+        path = self.folder / name
+        text = path.read_text()
+        if old not in text:
+            raise ValueError(f"{name} has no {old!r}")
+        path.write_text(text.replace(old, new))
+
+    def link(self, release: str) -> None:
+        """Make that release the current one, in one switch and without a restart."""
+        shop = self.folder / "shop"
+        fresh = shop / "current.fresh"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("releases") / release)
+        fresh.replace(shop / "current")
+
     def _write_command(self, name: str) -> None:
         """Make `<name>.py` a command of the folder: ./<name>."""
         path = self.folder / name
@@ -148,6 +164,10 @@ class Sandbox:
     async def deploy(self, release: str) -> str:
         """Deploy a release of the shop. Raises CommandFailed."""
         return await self._command(f"deploy {release}", ["./deploy", release])
+
+    async def command(self, *argv: str) -> str:
+        """Run a command of the folder. Raises CommandFailed."""
+        return await self._command(" ".join(argv), list(argv))
 
     async def _command(self, name: str, argv: list[str]) -> str:
         process = await asyncio.create_subprocess_exec(

@@ -39,7 +39,14 @@ Check = Callable[[], Awaitable[Sighting | None]]
 
 
 class Story:
-    """Plays on a sandbox that has started. `kill_at`: the kind of event that the daemon dies at."""
+    """Plays on a sandbox that has started. `kill_at`: the kind of event that the daemon dies at.
+
+    Other stories have another `prepare`, `middle` and `proof`; `approved` are the steps that may
+    run by themselves.
+    """
+
+    ending_text = "everything was done exactly once"
+    approved: tuple[int, ...] = (1,)
 
     def __init__(self, sandbox: Sandbox, teller: Teller, kill_at: str) -> None:
         self.sandbox = sandbox
@@ -59,9 +66,7 @@ class Story:
                 ]
                 if self.chaos:
                     tasks.append(beside.create_task(self.chaos.strike()))
-                await self.deployment()
-                await self.call()
-                await self.recovery()
+                await self.middle()
                 review = await self.ending()
                 for task in tasks:
                     task.cancel()
@@ -69,14 +74,24 @@ class Story:
             raise group.exceptions[0] from None  # the first; the others followed from it
         return review
 
+    def prepare(self) -> None:
+        """Change what is laid out, before anything is started."""
+
+    async def middle(self) -> None:
+        """From the healthy shop to the end of the incident. Raises StageMissing."""
+        await self.deployment()
+        await self.call()
+        await self.recovery()
+
     # ── the stages ───────────────────────────────────────────────────────────────────────────
 
     async def prologue(self) -> None:
         """The rules are checked, the rollback is approved, the shop is healthy under load."""
         self.teller.heading("A shop, its customers, its monitoring, and Stopgap")
         self.teller.scene(await self.sandbox.stopgap("check", "rules"))
-        arguments = ("rules/checkout.yaml", "--step", "1", "--by", "ada", "--days", "30")
-        self.teller.scene(await self.sandbox.stopgap("approve", *arguments))
+        for step in self.approved:
+            arguments = ("rules/checkout.yaml", "--step", str(step), "--by", "ada", "--days", "30")
+            self.teller.scene(await self.sandbox.stopgap("approve", *arguments))
         await self.sandbox.start_daemon()
         self.teller.scene(f"the daemon listens on {self.sandbox.url('stopgap')}")
         await self.stage("healthy baseline", self.healthy, 90)
@@ -112,8 +127,21 @@ class Story:
         path = self.sandbox.folder / str(self.timeline.found("ReviewWritten")[0]["event"]["path"])
         if not path.is_file():
             raise StageMissing(f"review written: the journal names {path}, which is not there")
-        await self.exactly_once()
+        await self.proof()
+        self.teller.stage(self.ending_text)
         return path
+
+    async def proof(self) -> None:
+        """What must be true of the journal and of the world in the end. Raises StageMissing."""
+        await self.exactly_once()
+
+    async def untouched(self, release: str) -> None:
+        """That release is live, and nobody but the deployments switched anything. Raises
+        StageMissing."""
+        switches = [line["release"] for line in self.sandbox.shop_log("switched")]
+        if not await self.runs(release) or switches[-1] != release:
+            raise StageMissing(f"{release} should be live; shop/current was switched to {switches}")
+        self.teller.scene(f"nothing was touched: {release} is live")
 
     async def exactly_once(self) -> None:
         """By the journal and by what was really done to the shop. Raises StageMissing."""
@@ -132,7 +160,6 @@ class Story:
         if not self.chaos:  # a restart that a crash interrupted may have to be repeated
             starts = self.sandbox.shop_log("started")
             self.once("restarts of the shop after the deployment", len(starts) - 2)
-        self.teller.stage("everything was done exactly once")
 
     def durations(self) -> list[tuple[str, str]]:
         """The stages after the deployment in the order they came, with the seconds after it."""

@@ -12,6 +12,7 @@ from sandbox import LOOK_EVERY, Sandbox
 from telling import Teller
 
 RULE = "checkout-success-rate"
+SERVICE = "shop"
 
 Entry = dict[str, Any]
 
@@ -47,7 +48,7 @@ class Timeline:
     async def _ours(self) -> str:
         for head in (await self.sandbox.api("GET", "incidents"))["incidents"]:
             incident = (await self.sandbox.api("GET", f"incidents/{head['id']}"))["incident"]
-            if incident["rule"] == RULE:
+            if incident["rule"] == RULE and incident["labels"]["service"] == SERVICE:
                 return str(incident["id"])
         return ""
 

@@ -95,6 +95,8 @@ class PrometheusDouble:
     def _value(self, query: str, at: float) -> float:
         if "timestamp(" in query:
             return at
+        if "ALERTS" in query:
+            return 1.0
         if query.startswith("count(up"):
             return 0.0 if "== 0" in query else 9.0
         window, service = _WINDOW.search(query), _SERVICE.search(query)

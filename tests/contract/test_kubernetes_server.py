@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.contract.kubernetes_double import served
 
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Ready, Refused
@@ -29,6 +28,7 @@ from recovery_actions.kubernetes.revisions import history
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import context
+from tests.contract.kubernetes_double import served
 from tests.contract.kubernetes_lab import NAMESPACE, Lab
 
 REAL = "STOPGAP_TEST_KUBECONFIG"

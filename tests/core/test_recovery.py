@@ -129,13 +129,26 @@ def test_worse_must_exceed_the_threshold_and_chance(
     assert judge(*readings).verdict == verdict
 
 
+def test_a_window_that_fills_with_the_trouble_is_not_worse() -> None:
+    """Measured 30 s after the onset, a window of a minute shows half of the loss."""
+    early = make_problem(loss=0.1, onset=NOW - 30 * SECOND)
+    filled = [impaired(FIRST + n * MINUTE, 0.2, spread=0.005) for n in range(2)]
+    assert judge(*filled, problem=early).verdict is None
+    more = [impaired(FIRST + n * MINUTE, 0.24, spread=0.005) for n in range(2)]
+    sure = early.model_copy(update={"onset_within": timedelta(0)})
+    assert judge(*more, problem=sure).verdict == "worse"
+    assert judge(*more, problem=early).verdict is None  # the onset is unsure by 30 s
+    old = make_problem(loss=0.1, onset=NOW - 5 * MINUTE)
+    assert judge(*filled, problem=old).verdict == "worse"
+
+
 @pytest.mark.parametrize("baseline", [0.0, 100.0])
 def test_noise_about_a_value_is_not_worse(baseline: float) -> None:
     """`by` is in the metric's unit, the loss relative to the baseline."""
     problem_spec = {**VALUE, "confirm": {"by": 50}}
     rule = make_rule(problem=problem_spec, verify={"settle": "1m", "hold": "3m"})
     scale = baseline or 1.0
-    problem = make_problem(loss=200 / scale, baseline=baseline)
+    problem = make_problem(loss=200 / scale, baseline=baseline, kind="value")
 
     def reading(n: int, level: float) -> Reading:
         loss = (level - baseline) / scale

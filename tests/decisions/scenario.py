@@ -56,6 +56,7 @@ class ServiceSpec(Frozen):
     and `siblings`: the failing share of each revision, or of each other service, over time.
     """
 
+    services_alerting_in_prometheus: int = 1
     traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
     failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
     monitoring: dict[str, Literal["fine", "down", "stale", "most targets down"]] = Field(
@@ -219,6 +220,7 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
         stage.rules = [r.model_copy(update={"domain": "edited"}) for r in stage.rules]
     stage.limits = replace(stage.limits, **settings.limits)
     stage.windows = FreezeWindows.model_validate(settings.calendar or {})
+    stage.service.alerting = service.services_alerting_in_prometheus
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
     stage.service.groups = {
