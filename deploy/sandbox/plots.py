@@ -194,7 +194,9 @@ class Colleague(Chaos):
 class Freeze(Story):
     """A freeze holds through kill -9 and a restart; the thaw lets the rollback go."""
 
-    ending_text = "the freeze held through the kill, and the thaw ended it"
+    ending_text = (
+        "the freeze held through the kill; after the thaw everything was done exactly once"
+    )
 
     async def middle(self) -> None:
         """Frozen before the deployment, killed while frozen, thawed at last."""

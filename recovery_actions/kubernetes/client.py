@@ -136,10 +136,10 @@ class ClusterClient:
     async def _open(self) -> Connection:
         async with self._opening:
             if self._connection is None:
-                connection = await asyncio.to_thread(_connection, self._workshop.cluster)
-                await connection.load()
-                self._connection = connection
+                self._connection = await asyncio.to_thread(_connection, self._workshop.cluster)
                 self._workshop.on_close(self._close)
+            if not self._connection.loaded:
+                await self._connection.load()
             return self._connection
 
     async def _renew(self, loaded: int) -> bool:

@@ -51,10 +51,18 @@ class Connection:
         self._configuration: Any = None
         self._rest: Any = None
         self._old: list[Any] = []
+        self._reading: asyncio.Task[Any] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it can be asked; if not, `load` it."""
+        return self._rest is not None
 
     async def load(self) -> None:
         """Read the configuration, or read it again. Raises Temporary or Permanent."""
         configuration = await self._read()
+        if not _is_address(configuration.host):
+            raise Permanent(f"the server that {self._where} names is no address of one")
         if self._rest is None or _transport(configuration) != _transport(self._configuration):
             try:
                 rest = RESTClientObject(configuration)
@@ -96,6 +104,10 @@ class Connection:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+            self._reading = None
         for rest in [*self._old, self._rest]:
             if rest is not None:
                 await rest.close()
@@ -106,28 +118,39 @@ class Connection:
         return f"kubeconfig {self._cluster.kubeconfig}" if self._cluster.kubeconfig else "the pod"
 
     async def _read(self) -> Any:
-        # The class hands out copies of a shared default when called; this makes a fresh one.
-        configuration: Any = type.__call__(Configuration)
-        try:
-            async with asyncio.timeout(self._cluster.timeout.total_seconds()):
-                if self._cluster.kubeconfig is None:
-                    load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-                else:
-                    await load_kube_config(
-                        config_file=str(self._cluster.kubeconfig),
-                        context=self._cluster.context,
-                        client_configuration=configuration,
-                        persist_config=False,
-                    )
-        except TimeoutError as error:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._configure())
+        reading = self._reading
+        # A credential plugin that hangs cannot be stopped from here. It is left to itself and
+        # joined by the next attempt, so that there is never more than one.
+        done, _ = await asyncio.wait({reading}, timeout=self._cluster.timeout.total_seconds())
+        if not done:
             limit = format_duration(self._cluster.timeout)
             text = f"the credentials of {self._where} took more than {limit} to get"
-            raise Temporary(f"{text}; look at its exec plugin") from error
+            raise Temporary(f"{text}; look at its exec plugin")
+        self._reading = None
+        try:
+            return reading.result()
         except _BROKEN as error:
             raise Permanent(self._unusable(error)) from error
         except _MALFORMED as error:
             text = f"{self._where} is not well-formed ({type(error).__name__})"
             raise Permanent(f"{text}; look whether `kubectl config view` reads it") from error
+
+    async def _configure(self) -> Any:
+        # The class hands out copies of a shared default when called; this makes a fresh one.
+        configuration: Any = type.__call__(Configuration)
+        if self._cluster.kubeconfig is None:
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        elif not self._cluster.kubeconfig.is_file():
+            raise ConfigException("there is no such file")
+        else:
+            await load_kube_config(
+                config_file=str(self._cluster.kubeconfig),
+                context=self._cluster.context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
         return configuration
 
     def _unusable(self, error: Exception) -> str:
@@ -145,6 +168,14 @@ class Connection:
         else:
             why = getattr(error, "strerror", None) or type(error).__name__
         return f"{self._where} cannot be used: {why}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        url = URL(host)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _transport(configuration: Any) -> tuple[object, ...]:

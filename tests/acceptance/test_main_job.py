@@ -7,20 +7,15 @@ runs go side by side, for they mostly wait.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.acceptance.demos import WITHIN, Run, ended_well, playing
 from tests.acceptance.running import TREE
-from tests.acceptance.waiting import wait_until
 
 KILLED_AT = ("", "StepStarted", "StepPrepared", "StepFinished")
-WITHIN = 240
 STAGES = (
     "alert fired",
     "incident opened",
@@ -35,44 +30,23 @@ STAGES = (
     "everything was done exactly once",
 )
 
-Runs = dict[str, tuple[subprocess.Popen[bytes], Path]]
-
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
     """One run for each point at which the daemon is killed, all started at once."""
-    folder = tmp_path_factory.mktemp("demo")
-    env = {k: v for k, v in os.environ.items() if k not in {"KEEP", "STOP"}}
-    started: Runs = {}
-    for kill_at in KILLED_AT:
-        told = folder / f"{kill_at or 'happy'}.log"
-        argv = [sys.executable, "deploy/sandbox/demo.py", *(["--kill-at", kill_at] * bool(kill_at))]
-        with told.open("wb") as log:
-            process = subprocess.Popen(
-                argv,
-                cwd=TREE,
-                env={**env, "TMPDIR": str(folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        started[kill_at] = (process, told)
-    yield started
-    for process, _ in started.values():
-        process.terminate()  # it stops everything that it has started
-    for process, _ in started.values():
-        process.wait(30)
+    wanted: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+        kill_at: (("--kill-at", kill_at) if kill_at else (), {}) for kill_at in KILLED_AT
+    }
+    with playing(tmp_path_factory.mktemp("demo"), wanted) as started:
+        yield started
 
 
 @pytest.mark.timeout(WITHIN + 30)
 @pytest.mark.parametrize("kill_at", KILLED_AT)
 def test_a_bad_deployment_is_rolled_back_once_and_the_recovery_is_proven(
-    runs: Runs, kill_at: str
+    runs: dict[str, Run], kill_at: str
 ) -> None:
-    process, told = runs[kill_at]
-    wait_until("the end of the demo", lambda: process.poll() is not None, WITHIN)
-    text = told.read_text(errors="replace")
-    assert process.returncode == 0, text
+    text = ended_well(runs[kill_at])
     for stage in STAGES:
         assert f"✓ {stage}" in text, text
     if kill_at:
