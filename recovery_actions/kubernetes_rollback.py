@@ -239,8 +239,7 @@ async def _destination(
     if to is None:
         return _revision_missing(state, wanted)
     if to.item == live.item:
-        text = f"{to.words} is live already in {state.workload.words}"
-        return Refused("already_live", text)
+        return Refused("already_live", f"{to.words} is live already in {state.workload.words}")
     return guards.declared_migration(state, live, to) or to
 
 

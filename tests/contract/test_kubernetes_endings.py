@@ -367,6 +367,20 @@ async def test_a_pod_that_is_not_in_the_way_is_spared(tmp_path: Path, spared: st
         assert world.cluster.get("pods", "checkout-2") is pod
 
 
+async def test_a_pod_that_was_replaced_meanwhile_is_spared(tmp_path: Path) -> None:
+    async with broken(tmp_path, "statefulset") as world:
+        pod = world.cluster.get("pods", "checkout-2")
+
+        def replaced(method: str, plural: str, dry: bool) -> None:
+            if method == "DELETE":
+                pod["metadata"]["uid"] += "-anew"
+
+        params, intent = await prepared(world, world.rollback, rollout="9s")
+        world.cluster.before = replaced
+        assert (await world.rollback.run(params, intent, context())).reason == "rollout_timeout"
+        assert world.cluster.get("pods", "checkout-2") is pod
+
+
 async def test_the_notes_of_a_statefulset_say_who_it_was(tmp_path: Path) -> None:
     async with broken(tmp_path, "statefulset") as world:
         assert (await world.back()).result == "done"

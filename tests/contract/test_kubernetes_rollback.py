@@ -206,6 +206,30 @@ async def test_a_deployment_at_the_last_moment_wins(cluster: Cluster, kind: Kind
     await world.workshop.close()
 
 
+async def test_a_deployment_that_no_controller_has_seen_yet_wins_too(world: World) -> None:
+    def deploy() -> None:
+        world.cluster.auto = False
+        world.put("app:4")
+
+    world.once(deploy)
+    outcome = await world.back()
+    assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
+    assert "app:4, just deployed, is live now" in outcome.detail
+    assert world.image == "app:4"
+
+
+@pytest.mark.parametrize("kind", ["statefulset", "daemonset"])
+async def test_nothing_of_the_newer_template_stays(tmp_path: Path, kind: Kind) -> None:
+    async with broken(tmp_path, kind) as world:
+        world.edit({"spec": {"template": {"spec": {"hostNetwork": True}}}})
+        for one in world.cluster.all("controllerrevisions"):
+            del one["data"]["spec"]["template"]["$patch"]
+        for pod in world.pods:
+            pod["status"]["conditions"][0]["status"] = "True"
+        assert (await world.back()).result == "done"
+        assert "hostNetwork" not in world.raw_now["spec"]["template"]["spec"]
+
+
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
 async def test_a_change_of_the_status_is_not_in_the_way(cluster: Cluster, kind: Kind) -> None:
     world = World(cluster, kind)

@@ -129,6 +129,7 @@ class Stage:
     approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
     windows: FreezeWindows = field(default_factory=FreezeWindows)
+    book_rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
         self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
@@ -167,8 +168,9 @@ class Stage:
 
         book = Casebook(self.journal, clock)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
+        self.book_rules = RuleBook(self.rules)
         standing = Standing(
-            RuleBook(self.rules),
+            self.book_rules,
             self.roster,
             self._approvals(),
             ways,
