@@ -289,6 +289,12 @@ def test_nothing_is_credited_with_the_time_of_another() -> None:
     assert found.reason == "no_healthy_item"
 
 
+def test_what_is_still_being_scaled_away_dates_nothing_yet() -> None:
+    v1 = revision("v1", 1, 3, created=10, touched=41)
+    v2 = revision("v2", 2, created=20, touched=31, away=False)
+    assert told(state("v4", v1, v2, revision("v4", 4, created=40))) == [("v4", "", 40)]
+
+
 def test_a_revision_that_was_tidied_away_ends_the_history() -> None:
     v1 = revision("v1", 1, created=10)
     v3, v4 = revision("v3", 3, created=30), revision("v4", 4, created=40)

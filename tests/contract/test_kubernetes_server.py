@@ -63,7 +63,9 @@ async def made(kubeconfig: Path, kind: Kind) -> AsyncIterator[Lab]:
             finally:
                 await lab.remove()
             return
-        lab = Lab(kubeconfig, await _existing(lab.client))
+        found = await _existing(lab.client)
+        await lab.workshop.close()
+        lab = Lab(kubeconfig, found)
         restore = await lab.kept()
         try:
             yield lab
@@ -390,6 +392,9 @@ async def test_a_wrong_token_is_named_and_not_told(lab: Lab, tmp_path: Path) -> 
     config = yaml.safe_load(lab.kubeconfig.read_text())
     for user in config["users"]:
         user["user"] = {"token": "a-wrong-token-of-ours"}
+    for one in config["clusters"]:
+        if authority := one["cluster"].get("certificate-authority"):
+            one["cluster"]["certificate-authority"] = str(lab.kubeconfig.parent / authority)
     wrong = tmp_path / "wrong"
     wrong.write_text(yaml.safe_dump(config))
     workshop = Workshop(tmp_path, cluster=Cluster(kubeconfig=wrong))
