@@ -35,17 +35,53 @@ KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets
 REJECTED = "the server rejected our request due to an error in our request"
 
 
-class Refusal(Exception):
-    """An answer other than 2xx."""
+REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+}
 
-    def __init__(self, status: int, message: str, **more: Any) -> None:
+
+APIS = {"api/v1", "apis/apps/v1", "apis/autoscaling/v2"}
+
+
+class Refusal(Exception):
+    """An answer other than 2xx. `details` as the server has them; None where it has none."""
+
+    def __init__(
+        self, status: int, message: str, details: Raw | None = None, reason: str = ""
+    ) -> None:
         super().__init__(message)
-        self.status, self.message, self.more = status, message, more
+        self.status, self.details = status, details
+        self.reason = reason or REASONS[status]
+
+    @property
+    def body(self) -> Raw:
+        """The Status object."""
+        body: Raw = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        body |= {"message": str(self), "reason": self.reason, "code": self.status}
+        return body if self.details is None else {**body, "details": self.details}
+
+
+def about(plural: str, name: str) -> Raw:
+    """The details that name an object."""
+    group = {} if plural == "pods" else {"group": "apps"}
+    return {**({"name": name} if name else {}), **group, "kind": plural}
+
+
+def qualified(plural: str) -> str:
+    """A resource with its group, as messages have it."""
+    return plural if plural == "pods" else f"{plural}.apps"
 
 
 class Cluster(Controllers, Double):
     """`before` is called with (method, plural, dry run) ahead of each request; it may change
-    things. `rights` are the allowed (verb, plural), None for all. `tokens` are accepted."""
+    things. `rights` are the allowed (verb, plural), None for all; an `admin` may look at other
+    namespaces. `tokens` are accepted, as those of `user`."""
 
     def __init__(self, folder: Path) -> None:
         Controllers.__init__(self)
@@ -55,6 +91,7 @@ class Cluster(Controllers, Double):
         self.rights: set[tuple[str, str]] | None = None
         self.denied, self.tokens = "", {TOKEN}
         self.auto, self.page = True, 500
+        self.admin, self.user = False, "stopgap"
         self.version = 100
         self.kubeconfig = folder / "kubeconfig"
 
@@ -106,7 +143,8 @@ class Cluster(Controllers, Double):
         metadata["creationTimestamp"] = stamp(self.clock)
         key = plural, NAMESPACE, metadata["name"]
         if key in self.objects:
-            raise Refusal(409, f'{plural} "{key[2]}" already exists')
+            text = f'{qualified(plural)} "{key[2]}" already exists'
+            raise Refusal(409, text, about(plural, key[2]), "AlreadyExists")
         self.objects[key] = {}
         self._write(plural, key[2], body, manager)
         return self.objects[key]
@@ -119,28 +157,32 @@ class Cluster(Controllers, Double):
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
-            return web.json_response(self._answer(request, await request.read()))
+            answer = self._answer(request, await request.read())
+            return web.json_response(answer, status=201 if request.method == "POST" else 200)
         except Refusal as why:
-            body = {"kind": "Status", "message": why.message, "code": why.status, **why.more}
-            return web.json_response(body, status=why.status)
+            return web.json_response(why.body, status=why.status)
 
     def _answer(self, request: web.Request, data: bytes) -> Raw:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token not in self.tokens:
+        if token and token not in self.tokens:
             raise Refusal(401, "Unauthorized")
         parts = request.path.strip("/").split("/")
+        if request.path.strip("/").partition("/namespaces/")[0] not in APIS:
+            raise Refusal(404, "the server could not find the requested resource", {})
         parts = parts[parts.index("namespaces") + 1 :]
         namespace, plural, name = parts[0], parts[1], parts[2] if len(parts) > 2 else ""
-        verbs = {"GET": "get" if name else "list", "POST": "create"}
+        verbs = {"GET": "get" if name else "list", "POST": "create", "PUT": "update"}
         verb = verbs.get(request.method, request.method.lower())
-        if namespace != NAMESPACE or (
-            self.rights is not None and (verb, plural) not in self.rights
-        ):
-            group = "" if plural == "pods" else "apps"
+        stranger = namespace != NAMESPACE and not self.admin
+        denied = self.rights is not None and (verb, plural) not in self.rights
+        if not token or stranger or denied:
+            group, who = "" if plural == "pods" else "apps", self.user
             raise Refusal(
                 403,
-                f'{plural} "{name}" is forbidden: User "stopgap" cannot {verb} resource "{plural}"'
+                f'{qualified(plural)} "{name}" is forbidden: User '
+                f'"{who if token else "system:anonymous"}" cannot {verb} resource "{plural}"'
                 f' in API group "{group}" in the namespace "{namespace}"',
+                about(plural, name),
             )
         dry = request.query.get("dryRun") == "All"
         if self.before is not None:
@@ -150,7 +192,11 @@ class Cluster(Controllers, Double):
         if verb == "create":
             return self.add(plural, json.loads(data), "unknown")
         if (plural, namespace, name) not in self.objects:
-            raise Refusal(404, f'{plural} "{name}" not found')
+            raise Refusal(404, f'{qualified(plural)} "{name}" not found', about(plural, name))
+        if verb == "update":
+            after = json.loads(data)
+            self._fresh(plural, name, after)
+            return self._write(plural, name, after, request.query.get("fieldManager"))
         if verb == "patch":
             return self._patch(plural, name, request, json.loads(data), dry)
         if verb == "delete":
@@ -177,21 +223,29 @@ class Cluster(Controllers, Double):
         if content == "application/json-patch+json":
             after = json_patched(before, body)
         elif content.endswith("merge-patch+json"):
-            for key in ("resourceVersion", "uid"):
-                if (
-                    body.get("metadata", {}).get(key, before["metadata"][key])
-                    != (before["metadata"][key])
-                ):
-                    raise Refusal(409, "the object has been modified", reason="Conflict")
+            self._fresh(plural, name, body)
             after = merged(before, body)
         else:
-            raise Refusal(415, "415: Unsupported Media Type")
-        if after["spec"].get("replicas", 1) < 0:
-            causes = [{"reason": "FieldValueInvalid", "field": "spec.replicas"}]
-            raise Refusal(422, "spec.replicas: Invalid value: -1", details={"causes": causes})
+            raise Refusal(415, "415: Unsupported Media Type", {})
+        valid(plural, name, before, after)
         if self.mutate is not None:
             self.mutate(after)
+        if dry and after["spec"] != before["spec"]:
+            after["metadata"]["generation"] += 1
         return after if dry else self._write(plural, name, after, request.query.get("fieldManager"))
+
+    def _fresh(self, plural: str, name: str, body: Raw) -> None:
+        """A body that names another version or another object than there is now is stale."""
+        metadata = self.get(plural, name)["metadata"]
+        for key in ("resourceVersion", "uid"):
+            if body.get("metadata", {}).get(key, metadata[key]) != metadata[key]:
+                raise Refusal(
+                    409,
+                    f'Operation cannot be fulfilled on {qualified(plural)} "{name}": the object '
+                    "has been modified; please apply your changes to the latest version and try "
+                    "again",
+                    about(plural, name),
+                )
 
     def _delete(self, plural: str, name: str, options: Raw) -> Raw:
         uid = self.get(plural, name)["metadata"]["uid"]
@@ -248,6 +302,23 @@ def json_patched(before: Raw, operations: list[Raw]) -> Raw:
                 del place[last]
             elif one["op"] in ("add", "replace"):
                 place[last] = copy.deepcopy(one["value"])
+            elif one["op"] != "test":
+                raise KeyError(one["op"])
         except (KeyError, IndexError) as error:
-            raise Refusal(422, REJECTED, reason="Invalid", details={}) from error
+            raise Refusal(422, REJECTED, {}) from error
     return after
+
+
+def valid(plural: str, name: str, before: Raw, after: Raw) -> None:
+    """Raises the Refusal of a spec that makes no sense."""
+    kind, replicas = KINDS.get(plural, plural), after["spec"].get("replicas", 1)
+    if not isinstance(replicas, int):
+        raise Refusal(422, f' "" is invalid: patch: Invalid value: {json.dumps(after)!r}', {})
+    if replicas < 0:
+        wrong = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        cause = {"reason": "FieldValueInvalid", "message": wrong, "field": "spec.replicas"}
+        details = {"name": name, "group": "apps", "kind": kind, "causes": [cause]}
+        raise Refusal(422, f'{kind}.apps "{name}" is invalid: spec.replicas: {wrong}', details)
+    if after["spec"].get("selector") != before["spec"].get("selector"):
+        text = f'{kind}.apps "{name}" is invalid: spec.selector: field is immutable'
+        raise Refusal(422, text, {"name": name, "group": "apps", "kind": kind})
