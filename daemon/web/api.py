@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
 from daemon.core import deeds
@@ -21,6 +20,7 @@ from daemon.core.oncall import oncall_view
 from daemon.core.review import markdown
 from daemon.core.roles import NotPossible
 from daemon.core.units import Frozen
+from daemon.web.health import Health
 from daemon.web.house import House, body, raw_body
 from daemon.web.inbound import Inbound
 from daemon.web.pages import Pages, as_pages
@@ -67,9 +67,6 @@ class Api:
             web.get(one, self.incident),
             web.get(f"{one}/review", self.review),
             web.get("/api/v1/oncall", self.oncall),
-            web.get("/metrics", self.metrics),
-            web.get("/-/healthy", self.healthy),
-            web.get("/-/ready", self.ready),
         ]
 
     async def alerts(self, request: web.Request) -> web.Response:
@@ -106,7 +103,7 @@ class Api:
 
     async def incidents(self, request: web.Request) -> web.Response:
         """The newest incidents; `?limit=`, at most 1000."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         given = request.query.get("limit", "50")
         if not (given.isascii() and given.isdigit()) or not 1 <= int(given) <= MAX_LISTED:
             raise Problem(400, "Bad limit", f"`limit` is a number from 1 to {MAX_LISTED}")
@@ -115,7 +112,7 @@ class Api:
 
     async def incident(self, request: web.Request) -> web.Response:
         """One incident with its timeline."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         incident = await self._house.book.load(request.match_info["id"])
         entries = await self._house.book.journal.read(incident.id)
         return web.json_response(
@@ -124,34 +121,19 @@ class Api:
 
     async def review(self, request: web.Request) -> web.Response:
         """The review document, in Markdown."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         incident = await self._house.book.load(request.match_info["id"])
         entries = await self._house.book.journal.read(incident.id)
         return web.Response(text=markdown(entries), content_type="text/markdown")
 
     async def oncall(self, request: web.Request) -> web.Response:
         """Who would be called, and where nobody would be; `?at=` is a time, now if left out."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         now = self._house.book.clock()
         at = _moment(request.query["at"]) if "at" in request.query else now
         if abs(at - now) > FAR:
             raise Problem(400, "Bad time", "`at` lies more than ten years from now")
         return web.json_response(oncall_view(self._house.roster(), at))
-
-    async def metrics(self, _: web.Request) -> web.Response:
-        """What the daemon counts about itself, for Prometheus."""
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=self._house.metrics(), headers=headers)
-
-    async def healthy(self, _: web.Request) -> web.Response:
-        """The process answers."""
-        return web.Response(text="Stopgap is healthy.\n")
-
-    async def ready(self, _: web.Request) -> web.Response:
-        """It takes alerts."""
-        if not self._house.ready():
-            raise Problem(503, "Not ready", "starting up or shutting down")
-        return web.Response(text="Stopgap is ready.\n")
 
 
 def web_application(house: House, max_body: int) -> web.Application:
@@ -167,6 +149,7 @@ def web_application(house: House, max_body: int) -> web.Application:
     )
     for room in (
         Api(house),
+        Health(house),
         People(house),
         Steering(house),
         Words(house),

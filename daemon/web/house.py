@@ -20,6 +20,7 @@ from daemon.gear import Actions
 from daemon.intake import Intake
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
+from daemon.web.identity import Access, Identity
 from daemon.web.links import SignedLinks
 from daemon.web.problems import Problem
 from daemon.web.views import incident_view
@@ -49,9 +50,17 @@ class House:
     actions: Actions = field(default_factory=dict)
     freezes: Callable[[], FreezeWindows] = FreezeWindows
 
-    def person(self, request: web.Request) -> str:
+    async def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises Problem 401."""
-        return self.doorkeeper().person(request)
+        return Identity(self.doorkeeper().person(request), "responder", "token")
+
+    async def person(self, request: web.Request, needs: Access = "responder") -> str:
+        """The name of who asks, if they may do what needs that much. Raises Problem 401, 403."""
+        identity = await self.identify(request)
+        if not identity.may(needs):
+            text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`"
+            raise Problem(403, "Not allowed", f"{text}: `people.{identity.person}.access`")
+        return identity.person
 
     def view(self, incident: Incident) -> dict[str, Any]:
         """The incident as it stands now, as plain JSON."""

@@ -81,42 +81,42 @@ class People:
 
     async def ack(self, request: web.Request) -> web.Response:
         """Respond; the first person becomes Commander."""
-        who, via = self._house.person(request), _via(request)
+        who, via = await self._house.person(request), _via(request)
         return await self._house.deed(request, who, lambda i: deeds.acknowledge(i, who, via))
 
     async def leave(self, request: web.Request) -> web.Response:
         """Be off it."""
-        who, via = self._house.person(request), _via(request)
+        who, via = await self._house.person(request), _via(request)
         return await self._house.deed(request, who, lambda i: deeds.unacknowledge(i, who, via))
 
     async def pause(self, request: web.Request) -> web.Response:
         """Stop the automation of one incident."""
-        who, given = self._house.person(request), await body(request, Why)
+        who, given = await self._house.person(request), await body(request, Why)
         return await self._house.deed(request, who, lambda i: deeds.pause(i, who, given.reason))
 
     async def resume(self, request: web.Request) -> web.Response:
         """Let the automation go on."""
-        who = self._house.person(request)
+        who = await self._house.person(request)
         return await self._house.deed(request, who, lambda i: deeds.resume(i, who))
 
     async def say(self, request: web.Request) -> web.Response:
         """Put a note on the timeline."""
-        who, given = self._house.person(request), await body(request, Text)
+        who, given = await self._house.person(request), await body(request, Text)
         return await self._house.deed(request, who, lambda i: deeds.say(i, given.text))
 
     async def close(self, request: web.Request) -> web.Response:
         """End an incident."""
-        who, given = self._house.person(request), await body(request, Why)
+        who, given = await self._house.person(request), await body(request, Why)
         return await self._house.deed(request, who, lambda i: deeds.close(i, who, given.reason))
 
     async def no_plan(self, request: web.Request) -> web.Response:
         """The Commander says that no plan fits."""
-        who, given = self._house.person(request), await body(request, Why)
+        who, given = await self._house.person(request), await body(request, Why)
         return await self._house.deed(request, who, lambda i: deeds.no_plan(i, who, given.reason))
 
     async def escalate(self, request: web.Request) -> web.Response:
         """Call a tier of the policy now."""
-        who, given = self._house.person(request), await body(request, Tier)
+        who, given = await self._house.person(request), await body(request, Tier)
         roster, clock = self._house.roster(), self._house.book.clock
         return await self._house.deed(
             request, who, lambda i: deeds.jump(i, roster, given.tier, who, clock())
@@ -124,7 +124,7 @@ class People:
 
     async def engage(self, request: web.Request) -> web.Response:
         """Call in an expert team."""
-        who, given = self._house.person(request), await body(request, Engagement)
+        who, given = await self._house.person(request), await body(request, Engagement)
         roster, links = self._house.roster(), self._house.links
         return await self._house.deed(
             request,
@@ -134,12 +134,12 @@ class People:
 
     async def sentiment(self, request: web.Request) -> web.Response:
         """A person reports what the public says."""
-        who, given = self._house.person(request), await body(request, Text)
+        who, given = await self._house.person(request), await body(request, Text)
         return await self._house.deed(request, who, lambda i: deeds.sentiment(i, who, given.text))
 
     async def take_role(self, request: web.Request) -> web.Response:
         """Take a role, or ask somebody else to."""
-        who, role = self._house.person(request), _role(request)
+        who, role = await self._house.person(request), _role(request)
         given = await body(request, Whom)
         roster, clock = self._house.roster(), self._house.book.clock
         taker = who if given.person is None else given.person
@@ -157,12 +157,12 @@ class People:
 
     async def leave_role(self, request: web.Request) -> web.Response:
         """Give up a role."""
-        who, role = self._house.person(request), _role(request)
+        who, role = await self._house.person(request), _role(request)
         return await self._house.deed(request, who, lambda i: roles.step_down(i, role, who))
 
     async def answer(self, request: web.Request) -> web.Response:
         """Say yes or no to a request for a role."""
-        who, given = self._house.person(request), await body(request, Answer)
+        who, given = await self._house.person(request), await body(request, Answer)
         patience, clock = self._house.roster().timing.answer, self._house.book.clock
         name = request.match_info["request"]
         return await self._house.deed(

@@ -88,7 +88,7 @@ class Steering:
 
     async def approve(self, request: web.Request) -> web.Response:
         """The Commander allows a step."""
-        who, step = self._house.person(request), int(request.match_info["step"])
+        who, step = await self._house.person(request), int(request.match_info["step"])
         rules = self._house.rules().rules
         return await self._house.deed(
             request, who, lambda i: steering.approve(i, rules.get(i.rule), step, who)
@@ -96,7 +96,7 @@ class Steering:
 
     async def start(self, request: web.Request) -> web.Response:
         """The Commander starts a step now, out of turn."""
-        who, step = self._house.person(request), int(request.match_info["step"])
+        who, step = await self._house.person(request), int(request.match_info["step"])
         rules = self._house.rules().rules
         return await self._house.deed(
             request, who, lambda i: steering.start(i, rules.get(i.rule), step, who)
@@ -104,7 +104,7 @@ class Steering:
 
     async def skip(self, request: web.Request) -> web.Response:
         """The Commander passes a step over."""
-        who, step = self._house.person(request), int(request.match_info["step"])
+        who, step = await self._house.person(request), int(request.match_info["step"])
         rules, given = self._house.rules().rules, await body(request, Why)
         return await self._house.deed(
             request, who, lambda i: steering.skip(i, rules.get(i.rule), step, who, given.reason)
@@ -112,7 +112,7 @@ class Steering:
 
     async def veto(self, request: web.Request) -> web.Response:
         """A person forbids a step."""
-        who, step = self._house.person(request), int(request.match_info["step"])
+        who, step = await self._house.person(request), int(request.match_info["step"])
         rules = self._house.rules().rules
         return await self._house.deed(
             request, who, lambda i: steering.veto(i, rules.get(i.rule), step, who)
@@ -120,7 +120,7 @@ class Steering:
 
     async def propose(self, request: web.Request) -> web.Response:
         """A responder adds an alternative to the plan."""
-        who, given = self._house.person(request), await body(request, Proposal)
+        who, given = await self._house.person(request), await body(request, Proposal)
         incident = await self._house.book.load(request.match_info["id"])
         spec = StepSpec.model_validate({"action": given.action, "with": given.params})
         aimed = aim(spec, incident.group_labels, self._house.actions)
@@ -145,7 +145,7 @@ class Steering:
 
     async def actions(self, request: web.Request) -> web.Response:
         """The catalogue: each action's name, what it does, and the schema of its parameters."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         listed = [
             {
                 "action": name,
@@ -183,7 +183,7 @@ class Steering:
 
     async def changes(self, request: web.Request) -> web.Response:
         """What was reported in the last day, the newest first."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         since = self._house.book.clock() - timedelta(days=1)
         found = await self._house.book.journal.reported(since)
         listed = [change.model_dump(mode="json") for change in reversed(found)]
@@ -193,7 +193,7 @@ class Steering:
 
     async def observed(self, request: web.Request) -> web.Response:
         """What rules in the mode `observe` would have done, against what people did; `?rule=`."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         journal, wanted = self._house.book.journal, request.query.get("rule")
         decisions: list[promotion.Observed] = []
         for head in await journal.heads(LOOKED_AT):
@@ -220,7 +220,7 @@ class Steering:
     async def frozen(self, request: web.Request) -> web.Response:
         """The freezes in force, by hand and by the calendar, and those that the calendar has
         ahead."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         now = self._house.book.clock()
         by_hand = await self._house.book.journal.freezes(now)
         windows = self._house.freezes().upcoming(now, now + SHOWN_AHEAD)
@@ -234,7 +234,7 @@ class Steering:
 
     async def freeze(self, request: web.Request) -> web.Response:
         """No action in that scope starts until it is thawed."""
-        person = self._house.person(request)
+        person = await self._house.person(request)
         given = await body(request, Freezing)
         if not given.reason.strip():
             raise Problem(400, "Why?", "a freeze needs a `reason`, for whoever meets it tonight")
@@ -247,7 +247,7 @@ class Steering:
 
     async def thaw(self, request: web.Request) -> web.Response:
         """Lift the freeze of a scope, `?scope=`; open incidents look again at once."""
-        person = self._house.person(request)
+        person = await self._house.person(request)
         book = self._house.book
         scope = request.query.get("scope", GLOBAL)
         lifted = await book.journal.thaw(scope, person, book.clock())

@@ -61,7 +61,7 @@ class Words:
 
     async def updates(self, request: web.Request) -> web.Response:
         """All updates, and which audiences were put off until when."""
-        self._house.person(request)
+        await self._house.person(request, "viewer")
         incident = await self._house.book.load(request.match_info["id"])
         snoozed = {name: until.isoformat() for name, until in incident.word.snoozed.items()}
         updates = updates_view(incident, self._house.roster())
@@ -69,7 +69,7 @@ class Words:
 
     async def draft(self, request: web.Request) -> web.Response:
         """Draft an update now."""
-        who, given = self._house.person(request), await body(request, Whose)
+        who, given = await self._house.person(request), await body(request, Whose)
         house = self._house
 
         def change(incident: Incident) -> Sequence[e.Event]:
@@ -83,7 +83,7 @@ class Words:
 
     async def send(self, request: web.Request) -> web.Response:
         """Send a draft."""
-        who, given = self._house.person(request), await body(request, Sending)
+        who, given = await self._house.person(request), await body(request, Sending)
         update = request.match_info["update"]
         return await self._house.deed(
             request, who, lambda i: deeds.send(i, update, who, given.revision, given.text)
@@ -91,7 +91,7 @@ class Words:
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change an update that was sent."""
-        who, given = self._house.person(request), await body(request, Edited)
+        who, given = await self._house.person(request), await body(request, Edited)
         update = request.match_info["update"]
         return await self._house.deed(
             request, who, lambda i: deeds.edit(i, update, who, given.text)
@@ -99,7 +99,7 @@ class Words:
 
     async def snooze(self, request: web.Request) -> web.Response:
         """Put the updates to an audience off."""
-        who, given = self._house.person(request), await body(request, Snoozing)
+        who, given = await self._house.person(request), await body(request, Snoozing)
         roster, clock = self._house.roster(), self._house.book.clock
         return await self._house.deed(
             request,
