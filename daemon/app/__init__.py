@@ -49,8 +49,9 @@ from daemon.intake import Intake
 from daemon.learn import Reviews, Veterans
 from daemon.settings import Settings, secret
 from daemon.telemetry import Telemetry
+from daemon.trace import trace
 from daemon.watch import Watcher
-from daemon.web.api import House, web_application
+from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
@@ -183,6 +184,10 @@ class App:
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             actions=self._actions,
             freezes=lambda: self._standing.freezes,
+            approvals=lambda: self._standing.approvals,
+            trace=lambda incident, rule, entries: trace(
+                self._prometheus, incident, rule, entries, now()
+            ),
         )
         application = web_application(house, self._settings.inbox.max_body_bytes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 from pydantic import Field
 
@@ -20,17 +18,9 @@ from daemon.core.oncall import oncall_view
 from daemon.core.review import markdown
 from daemon.core.roles import NotPossible
 from daemon.core.units import Frozen
-from daemon.web.health import Health
 from daemon.web.house import House, body, raw_body
-from daemon.web.inbound import Inbound
-from daemon.web.pages import Pages, as_pages
-from daemon.web.people import People
-from daemon.web.problems import Problem, problems
-from daemon.web.steering import Steering
+from daemon.web.problems import Problem
 from daemon.web.views import head_view, timeline_view
-from daemon.web.words import Words
-
-__all__ = ["House", "web_application"]
 
 MAX_LISTED = 1000
 REPORTED = "sentiment"
@@ -134,30 +124,6 @@ class Api:
         if abs(at - now) > FAR:
             raise Problem(400, "Bad time", "`at` lies more than ten years from now")
         return web.json_response(oncall_view(self._house.roster(), at))
-
-
-def web_application(house: House, max_body: int) -> web.Application:
-    """The aiohttp application; a body of more than `max_body` bytes is refused."""
-    application = web.Application(client_max_size=max_body, middlewares=[problems, as_pages])
-    aiohttp_jinja2.setup(
-        application,
-        loader=jinja2.PackageLoader("daemon.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for room in (
-        Api(house),
-        Health(house),
-        People(house),
-        Steering(house),
-        Words(house),
-        Inbound(house),
-        Pages(house),
-    ):
-        application.add_routes(room.routes())
-    return application
 
 
 def _moment(given: str) -> datetime:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from daemon.casebook import Casebook, Change
+from daemon.core.approvals import Approvals
 from daemon.core.crew import PERSON
+from daemon.core.curve import Curve
+from daemon.core.events import Entry
 from daemon.core.freezes import FreezeWindows
+from daemon.core.guardrails import Freeze, is_scope
 from daemon.core.incident import Incident
+from daemon.core.plan import Outlook
 from daemon.core.roles import NotPossible
 from daemon.core.roster import Roster
-from daemon.core.rules import RuleBook
-from daemon.gear import Actions
+from daemon.core.rules import Rule, RuleBook, StepSpec
+from daemon.gear import Actions, aim
 from daemon.intake import Intake
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
@@ -26,6 +32,9 @@ from daemon.web.problems import Problem
 from daemon.web.views import incident_view
 
 M = TypeVar("M", bound=BaseModel)
+Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
+"""Asks for an incident's symptom over time; the entries are its journal."""
+SOON = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class House:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `veterans`: who has
-    executed a rule's plan. `whisper` tells (address, text) to whoever tapped in Slack.
+    executed a rule's plan. `whisper` tells (address, text) to whoever tapped in Slack. `trace`
+    asks for a chart's figures; without it a chart shows what the journal knows.
     """
 
     intake: Intake
@@ -49,6 +59,8 @@ class House:
     whisper: Callable[[str, str], Awaitable[None]]
     actions: Actions = field(default_factory=dict)
     freezes: Callable[[], FreezeWindows] = FreezeWindows
+    approvals: Callable[[], Approvals] = Approvals
+    trace: Trace | None = None
 
     async def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises Problem 401."""
@@ -61,6 +73,31 @@ class House:
             text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`"
             raise Problem(403, "Not allowed", f"{text}: `people.{identity.person}.access`")
         return identity.person
+
+    async def freezes_now(self) -> list[Freeze]:
+        """The freezes in force, by hand and by the calendar."""
+        now = self.book.clock()
+        by_hand = await self.book.journal.freezes(now)
+        return [*by_hand, *(f for f in self.freezes().upcoming(now, now + SOON) if f.at <= now)]
+
+    def unfit(self, spec: StepSpec, incident: Incident) -> str:
+        """Why that step cannot be proposed for that incident; empty if it can."""
+        aimed = aim(spec, incident.group_labels, self.actions)
+        if not isinstance(aimed, Outlook):
+            return ""
+        known = f"; known: {', '.join(sorted(self.actions))}"
+        return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
+
+    def scope(self, given: str) -> str:
+        """The scope of a freeze, if it can concern anything. Raises Problem 400."""
+        if not is_scope(given):
+            text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
+            raise Problem(400, "Freeze what?", text)
+        team = given.removeprefix("team:")
+        if team != given and team not in self.roster().teams:
+            known = ", ".join(sorted(self.roster().teams)) or "none"
+            raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
+        return given
 
     def view(self, incident: Incident) -> dict[str, Any]:
         """The incident as it stands now, as plain JSON."""

@@ -25,21 +25,12 @@ from daemon.web.document import document_html
 from daemon.web.house import House, raw_body
 from daemon.web.links import BadLink
 from daemon.web.problems import Problem
+from daemon.web.site.frame import HEADERS as SITE_HEADERS
 
 log = structlog.get_logger()
 
 PREFIXES = ("/a/", "/d/")
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+HEADERS = {**SITE_HEADERS, "Referrer-Policy": "no-referrer"}
 GONE = {
     True: "This link is older than a day, so it is not valid any more. Use a newer page, or the "
     "command line: `stopgap incidents` lists what is open.",

@@ -9,13 +9,11 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime, Field
 
-from daemon.core import guardrails, promotion, steering
+from daemon.core import promotion, steering
 from daemon.core.guardrails import GLOBAL, Freeze
-from daemon.core.plan import Outlook
 from daemon.core.rules import StepSpec
 from daemon.core.suspects import REPORTED, Change
 from daemon.core.units import Duration, Frozen, parse_duration
-from daemon.gear import aim
 from daemon.web.house import House, body
 from daemon.web.people import Why
 from daemon.web.problems import Problem
@@ -123,11 +121,9 @@ class Steering:
         who, given = await self._house.person(request), await body(request, Proposal)
         incident = await self._house.book.load(request.match_info["id"])
         spec = StepSpec.model_validate({"action": given.action, "with": given.params})
-        aimed = aim(spec, incident.group_labels, self._house.actions)
-        if isinstance(aimed, Outlook):
-            known = ", ".join(sorted(self._house.actions))
-            mend = f"; known: {known}" if aimed.unfit == "unknown_action" else ""
-            raise Problem(400, "Not a step", f"{aimed.unfit_text}{mend}")
+        unfit = self._house.unfit(spec, incident)
+        if unfit:
+            raise Problem(400, "Not a step", unfit)
         rules = self._house.rules().rules
         return await self._house.deed(
             request,
@@ -222,9 +218,8 @@ class Steering:
         ahead."""
         await self._house.person(request, "viewer")
         now = self._house.book.clock()
-        by_hand = await self._house.book.journal.freezes(now)
         windows = self._house.freezes().upcoming(now, now + SHOWN_AHEAD)
-        standing = [*by_hand, *(freeze for freeze in windows if freeze.at <= now)]
+        standing = await self._house.freezes_now()
         return web.json_response(
             {
                 "freezes": [freeze.model_dump(mode="json") for freeze in standing],
@@ -238,7 +233,7 @@ class Steering:
         given = await body(request, Freezing)
         if not given.reason.strip():
             raise Problem(400, "Why?", "a freeze needs a `reason`, for whoever meets it tonight")
-        scope = self._scope(given.scope)
+        scope = self._house.scope(given.scope)
         now = self._house.book.clock()
         until = _end(now, given.last)
         freeze = Freeze(scope=scope, reason=given.reason, by=person, at=now, until=until)
@@ -253,17 +248,6 @@ class Steering:
         lifted = await book.journal.thaw(scope, person, book.clock())
         book.ring_all()
         return web.json_response({"thawed": lifted})
-
-    def _scope(self, given: str) -> str:
-        """The scope, if it can concern anything. Raises Problem 400."""
-        if not guardrails.is_scope(given):
-            text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
-            raise Problem(400, "Freeze what?", text)
-        team = given.removeprefix("team:")
-        if team != given and team not in self._house.roster().teams:
-            known = ", ".join(sorted(self._house.roster().teams)) or "none"
-            raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
-        return given
 
 
 def _end(now: datetime, last: timedelta | None) -> datetime | None:

@@ -25,7 +25,7 @@ from daemon.core.incident import Incident
 from daemon.core.roster import Roster
 from daemon.core.rules import RuleBook, load
 from daemon.intake import Intake
-from daemon.web.api import House, web_application
+from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks

@@ -175,7 +175,7 @@ async def test_a_freeze_has_a_reason_an_author_and_an_end(rig: Rig) -> None:
         ("GET", "/api/v1/incidents?limit=x", 400),
         ("GET", "/api/v1/incidents/none", 404),
         ("POST", "/api/v1/incidents/none/ack", 404),
-        ("GET", "/nowhere", 404),
+        ("GET", "/api/v1/nowhere", 404),
         ("DELETE", "/api/v1/alerts", 405),
         ("PUT", "/api/v1/freeze", 400),
     ],

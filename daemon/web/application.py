@@ -1,0 +1,64 @@
+"""All rooms of the web under one roof: webhooks, the JSON API, the pages, the daemon's health."""
+
+from __future__ import annotations
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from daemon.web.api import Api
+from daemon.web.health import Health
+from daemon.web.house import House
+from daemon.web.inbound import Inbound
+from daemon.web.pages import Pages, as_pages
+from daemon.web.people import People
+from daemon.web.problems import problems
+from daemon.web.site.filters import FILTERS
+from daemon.web.site.frame import Frame, site_errors
+from daemon.web.site.freezes import Freezes
+from daemon.web.site.incident import IncidentPage
+from daemon.web.site.incidents import Incidents
+from daemon.web.site.live import Changes, Live
+from daemon.web.site.static import Static
+from daemon.web.steering import Steering
+from daemon.web.words import Words
+
+__all__ = ["House", "web_application"]
+
+
+def web_application(house: House, max_body: int) -> web.Application:
+    """The aiohttp application; a body of more than `max_body` bytes is refused."""
+    application = web.Application(
+        client_max_size=max_body, middlewares=[problems, as_pages, site_errors]
+    )
+    aiohttp_jinja2.setup(
+        application,
+        loader=jinja2.PackageLoader("daemon.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        filters=FILTERS,
+    )
+    frame, changes = Frame(house), Changes(house.book)
+    for room in (
+        Api(house),
+        Health(house),
+        People(house),
+        Steering(house),
+        Words(house),
+        Inbound(house),
+        Pages(house),
+        Incidents(frame, changes),
+        IncidentPage(frame, changes),
+        Freezes(frame, changes),
+        Live(frame, changes),
+        Static(),
+    ):
+        application.add_routes(room.routes())
+
+    async def let_go(_: web.Application) -> None:
+        changes.close()
+
+    application.on_shutdown.append(let_go)
+    return application

@@ -1,0 +1,78 @@
+"""How values look on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from daemon.core.units import percent, quantity
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def span(value: timedelta) -> str:
+    """About how long, for reading at a glance: 45 s · 7 min · 2 h 5 min · 3 d 4 h."""
+    seconds = max(0, round(value.total_seconds()))
+    if seconds < 2 * MINUTE:
+        return f"{seconds} s"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE} min"
+    if seconds < DAY:
+        return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
+    return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
+
+
+def when(moment: datetime | None, now: datetime) -> Markup:
+    """A moment as `<time>`: the time of day, with the date if that is another day's."""
+    if moment is None:
+        return Markup("–")
+    at = moment.astimezone(UTC)
+    form = "%H:%M:%S UTC" if at.date() == now.astimezone(UTC).date() else "%Y-%m-%d %H:%M UTC"
+    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(
+        at.isoformat(timespec="seconds"), at, at.strftime(form)
+    )
+
+
+def moment(at: datetime, now: datetime) -> Markup:
+    """A moment in a narrow column: the time of day, and the day if that is another one."""
+    utc = at.astimezone(UTC)
+    day = "" if utc.date() == now.astimezone(UTC).date() else f"{utc:%m-%d} "
+    return Markup('<time datetime="{}">{}{:%H:%M:%S}</time>').format(
+        utc.isoformat(timespec="milliseconds"), day, utc
+    )
+
+
+def ago(moment: datetime | None, now: datetime) -> Markup:
+    """How long ago, or in how long; a script keeps it true."""
+    if moment is None:
+        return Markup("–")
+    text = f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+    stamp = moment.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time class="ago" datetime="{}">{}</time>').format(stamp, text)
+
+
+def level(value: float | None, kind: str) -> str:
+    """A level of a problem: a share for counts, the metric's own number for values."""
+    if value is None:
+        return "–"
+    return percent(value) if kind == "counts" else quantity(value)
+
+
+def words(text: str) -> Markup:
+    """An identifier with places to break a line at."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "span": span,
+    "when": when,
+    "moment": moment,
+    "ago": ago,
+    "level": level,
+    "words": words,
+    "percent": percent,
+    "quantity": quantity,
+}

@@ -1,0 +1,140 @@
+"""What all pages share: who looks, the frame around the page, forms, and trouble in plain words."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import aiohttp_jinja2
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.casebook import UnknownIncident
+from daemon.core.outcome import Temporary
+from daemon.web.house import House, raw_body
+from daemon.web.identity import Access, Identity
+from daemon.web.problems import Problem
+
+log = structlog.get_logger()
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
+        "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+NOT_PAGES = ("/api/", "/-/", "/metrics", "/a/", "/d/", "/static/")
+MOST_FIELDS = 30
+CSRF = "csrf"
+"""The field that every form of a session sends back."""
+
+
+class Form(dict[str, str]):
+    """The fields of a form, each once and stripped; what is not there is empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+class Frame:
+    """Renders pages for whoever looks."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    async def visitor(self, request: web.Request, needs: Access = "viewer") -> Identity:
+        """Who looks or does. Raises Problem 401, 403."""
+        identity = await self.house.identify(request)
+        if not identity.may(needs):
+            text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`."
+            raise Problem(403, "Not allowed", f"{text} The roster gives it: `access: {needs}`.")
+        return identity
+
+    async def form(self, request: web.Request, identity: Identity) -> Form:
+        """What the form of a page says. Raises Problem 400, 403, 413."""
+        try:
+            fields = parse_qs((await raw_body(request)).decode(), max_num_fields=MOST_FIELDS)
+        except ValueError:
+            raise Problem(400, "Bad form", "This form is not readable; open the page again.") from (
+                None
+            )
+        form = Form((name, values[0].strip()) for name, values in fields.items())
+        if identity.csrf and not hmac.compare_digest(form[CSRF].encode(), identity.csrf.encode()):
+            text = "This form was not made for your session. Open the page again, then repeat it."
+            raise Problem(403, "Not from this page", text)
+        return form
+
+    async def page(
+        self,
+        request: web.Request,
+        identity: Identity,
+        template: str,
+        context: Mapping[str, Any],
+        status: int = 200,
+    ) -> web.Response:
+        """The page, in its frame."""
+        now = self.house.book.clock()
+        framed = {
+            "who": identity,
+            "now": now,
+            "frozen": await self.house.freezes_now(),
+            "teams": sorted(self.house.roster().teams),
+            "here": request.path,
+            "may": identity.may("responder"),
+            "trouble": "",
+            "done": "",
+            **context,
+        }
+        response = aiohttp_jinja2.render_template(template, request, framed, status=status)
+        response.headers.update(HEADERS)
+        return response
+
+
+def is_page(request: web.Request) -> bool:
+    """Whether a person with a browser asks, and wants a page whatever comes of it."""
+    return not request.path.startswith(NOT_PAGES)
+
+
+@web.middleware
+async def site_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is told on a page; whoever is not known yet is asked who they are."""
+    if not is_page(request):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except Problem as problem:
+        if problem.status == 401 and request.method == "GET":
+            raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}") from None
+        return _trouble(request, problem.status, problem.title, problem.detail)
+    except UnknownIncident as error:
+        return _trouble(request, 404, "No such incident", f"{error}.")
+    except Temporary as error:
+        log.error("a page failed for now", path=request.path, error=str(error))
+        return _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
+    except (web.HTTPRedirection, web.HTTPSuccessful):
+        raise
+    except web.HTTPException as error:
+        text = "There is no such page." if error.status == 404 else error.reason
+        response = _trouble(request, error.status, error.reason, text)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        log.exception("a page crashed", path=request.path)
+        return _trouble(request, 500, "A defect in Stopgap", "Its log has the details.")
+
+
+def _trouble(request: web.Request, status: int, title: str, text: str) -> web.Response:
+    context = {"heading": title, "text": text, "status": status}
+    response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,68 @@
+"""The freeze switch that is on every page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import quote
+
+from aiohttp import web
+
+from daemon.core.guardrails import Freeze
+from daemon.core.units import parse_duration
+from daemon.web.problems import Problem
+from daemon.web.site.frame import Frame
+from daemon.web.site.live import Changes
+
+
+class Freezes:
+    """The routes."""
+
+    def __init__(self, frame: Frame, changes: Changes) -> None:
+        self._frame = frame
+        self._house = frame.house
+        self._changes = changes
+
+    def routes(self) -> list[web.RouteDef]:
+        """The table of routes."""
+        return [web.post("/freezes", self.freeze), web.post("/freezes/thaw", self.thaw)]
+
+    async def freeze(self, request: web.Request) -> web.Response:
+        """No action in that scope starts until it is over or thawed."""
+        identity = await self._frame.visitor(request, "responder")
+        form = await self._frame.form(request, identity)
+        if not form["reason"]:
+            raise Problem(400, "Why?", "A freeze needs a reason, for whoever meets it tonight.")
+        now = self._house.book.clock()
+        freeze = Freeze(
+            scope=self._house.scope(form["scope"]),
+            reason=form["reason"][:500],
+            by=identity.person,
+            at=now,
+            until=now + _duration(form["for"]) if form["for"] else None,
+        )
+        await self._house.book.journal.freeze(freeze)
+        self._changes.all_changed()
+        raise web.HTTPSeeOther(_back(form["back"]))
+
+    async def thaw(self, request: web.Request) -> web.Response:
+        """Lift the freeze of a scope; open incidents look again at once."""
+        identity = await self._frame.visitor(request, "responder")
+        form = await self._frame.form(request, identity)
+        now = self._house.book.clock()
+        await self._house.book.journal.thaw(form["scope"], identity.person, now)
+        self._house.book.ring_all()
+        self._changes.all_changed()
+        raise web.HTTPSeeOther(_back(form["back"]))
+
+
+def _duration(given: str) -> timedelta:
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise Problem(400, "Bad form", f"{error}.") from None
+
+
+def _back(path: str) -> str:
+    """Where the form stood; a path of ours and nothing else."""
+    ours = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return quote(path, safe="/") if ours else "/"

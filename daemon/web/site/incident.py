@@ -1,0 +1,182 @@
+"""One incident on one page: what is broken, what is done about it, and every way to steer it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from daemon.core import glance
+from daemon.core.clock import read_clock
+from daemon.core.crew import PERSON
+from daemon.core.curve import Curve, sketch
+from daemon.core.events import Entry
+from daemon.core.guardrails import service_of
+from daemon.core.incident import Incident
+from daemon.core.review import durations
+from daemon.core.roles import TITLES, NotPossible
+from daemon.core.rules import Rule
+from daemon.core.staffing import suggestions
+from daemon.web.identity import Identity
+from daemon.web.site import chart
+from daemon.web.site.deeds import BUTTONS, Asked
+from daemon.web.site.frame import Form, Frame
+from daemon.web.site.live import Changes
+
+SHOWN = 60
+"""So many of the newest lines of the timeline are shown unless all are asked for."""
+CHART_LASTS = 5.0
+"""Seconds for which a chart is shown again before Prometheus is asked anew."""
+MOST_CHARTS = 64
+
+
+class IncidentPage:
+    """The routes."""
+
+    def __init__(self, frame: Frame, changes: Changes) -> None:
+        self._frame = frame
+        self._house = frame.house
+        self._changes = changes
+        self._charts: dict[tuple[str, int], tuple[float, Curve]] = {}
+        self._drawing = asyncio.Semaphore(2)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The table of routes."""
+        one = "/incidents/{id}"
+        return [
+            web.get(one, self.show),
+            web.get(f"{one}/chart.svg", self.chart),
+            web.post(f"{one}/do/{{deed}}", self.do),
+        ]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The page; `?show=` is a part of the timeline, `?all` the whole of it."""
+        identity = await self._frame.visitor(request)
+        deed = BUTTONS.get(request.query.get("done", ""))
+        return await self._page(request, identity, 200, done=deed.done if deed else "")
+
+    async def do(self, request: web.Request) -> web.Response:
+        """Do what the button says; then the page again, or what stood in the way."""
+        identity = await self._frame.visitor(request, "responder")
+        form = await self._frame.form(request, identity)
+        name, incident = request.match_info["deed"], request.match_info["id"]
+        button = BUTTONS.get(name)
+        if button is None:
+            raise web.HTTPNotFound
+        try:
+            change = button.make(Asked(self._house, identity.person, form))
+            await self._house.book.record(incident, change, by=f"{PERSON}{identity.person}")
+        except NotPossible as error:
+            text = f"Not possible: {error}."
+            return await self._page(request, identity, 409, trouble=text, kept=form, deed=name)
+        raise web.HTTPSeeOther(f"/incidents/{quote(incident)}?done={name}#{button.part}")
+
+    async def chart(self, request: web.Request) -> web.Response:
+        """The symptom over time as SVG; `?narrow` for a phone."""
+        await self._frame.visitor(request)
+        incident, rule, entries = await self._read(request)
+        if rule is None:
+            raise web.HTTPNotFound
+        curve = await self._curve(incident, rule, entries)
+        async with self._drawing:
+            drawn = await asyncio.to_thread(chart.svg, curve, narrow="narrow" in request.query)
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
+        return web.Response(body=drawn, content_type="image/svg+xml", headers=headers)
+
+    async def _read(self, request: web.Request) -> tuple[Incident, Rule | None, list[Entry]]:
+        incident = await self._house.book.load(request.match_info["id"])
+        rule = self._house.rules().rules.get(incident.rule)
+        return incident, rule, await self._house.book.journal.read(incident.id)
+
+    async def _curve(self, incident: Incident, rule: Rule, entries: Sequence[Entry]) -> Curve:
+        """What Prometheus said a moment ago, or says now."""
+        now = self._house.book.clock()
+        key = (incident.id, incident.seq)
+        made = self._charts.get(key)
+        if made is not None and now.timestamp() - made[0] < CHART_LASTS:
+            return made[1]
+        if self._house.trace is None:
+            return sketch(incident, rule.problem, entries, now)
+        curve = await self._house.trace(incident, rule, entries)
+        if len(self._charts) >= MOST_CHARTS:
+            self._charts.clear()
+        self._charts[key] = (now.timestamp(), curve)
+        return curve
+
+    async def _page(
+        self,
+        request: web.Request,
+        identity: Identity,
+        status: int,
+        *,
+        trouble: str = "",
+        done: str = "",
+        kept: Form | None = None,
+        deed: str = "",
+    ) -> web.Response:
+        version = self._changes.version(request.match_info["id"])
+        incident, rule, entries = await self._read(request)
+        context = {
+            **self._facts(incident, rule, entries),
+            "timeline": _timeline(entries, request.query),
+            "version": version,
+            "trouble": trouble,
+            "done": done,
+            "kept": kept or Form(),
+            "deed": deed,
+            "services": [service_of(incident.key)],
+        }
+        return await self._frame.page(request, identity, "incident.html", context, status)
+
+    def _facts(
+        self, incident: Incident, rule: Rule | None, entries: Sequence[Entry]
+    ) -> dict[str, Any]:
+        now, roster = self._house.book.clock(), self._house.roster()
+        veterans = self._house.veterans(incident.rule)
+        vacant = [role for role in TITLES if not incident.crew.holder(role)]
+        return {
+            "heading": incident.title,
+            "incident": incident,
+            "problem": incident.confirmed or incident.problem,
+            "rule": rule,
+            "doing": glance.doing(incident),
+            "coming": glance.coming(incident, rule, now),
+            "asked": glance.asked(incident),
+            "stoppable": glance.stoppable(incident),
+            "plan": glance.plan_lines(incident, rule, entries, self._house.approvals(), now),
+            "clock": read_clock(incident, roster, now),
+            "titles": TITLES,
+            "people": sorted(roster.people),
+            "audiences": sorted(roster.audiences),
+            "tiers": len(roster.tiers(incident.opened.team, now)),
+            "all_teams": sorted(roster.teams),
+            "suggestions": {
+                role: suggestions(incident, role, roster, veterans, now) for role in vacant
+            }
+            if incident.closed is None
+            else {},
+            "durations": durations(incident).shown(),
+            "actions": sorted(self._house.actions),
+            "document": self._house.links.document(incident.id),
+        }
+
+
+def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, Any]:
+    """The newest entries first, of one group or of all."""
+    group = asked.get("show", "")
+    wanted = group if group in glance.GROUPS else ""
+    lines = [
+        {"at": line.at, "by": line.by.removeprefix(PERSON), "text": line.text}
+        for line in glance.story(entries, wanted or None)
+    ]
+    shown = lines if "all" in asked else lines[:SHOWN]
+    return {
+        "group": wanted,
+        "groups": glance.GROUPS,
+        "lines": shown,
+        "hidden": len(lines) - len(shown),
+    }
