@@ -16,6 +16,7 @@ import structlog
 
 from daemon.core.alerts import own_alert
 from daemon.core.calendars import read_calendar
+from daemon.core.oncall import CalendarReport
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.roster import Roster
 from daemon.core.schedules import CalendarSource, Schedule, Shift
@@ -109,6 +110,21 @@ class Calendars:
             await self._take_back(name, f"the roster has no on-call calendar of {name} any more")
         for name, schedule in wanted.items():
             await self._renew(name, schedule, roster, around or self._clock())
+
+    def reports(self, roster: Roster) -> list[CalendarReport]:
+        """How each calendar stands."""
+        return [self._report(name, schedule) for name, schedule in _with_calendar(roster)]
+
+    def _report(self, name: str, schedule: Schedule) -> CalendarReport:
+        is_file = schedule.calendar is not None and bool(schedule.calendar.file)
+        copy = None if is_file else self._feeds.kept(name)
+        return CalendarReport(
+            schedule=name,
+            source="file" if is_file else "url",
+            fetched_at=copy.fetched_at if copy else None,
+            stale=name in self._alarmed,
+            trouble=self.troubles.get(name, ""),
+        )
 
     async def _renew(self, name: str, schedule: Schedule, roster: Roster, around: datetime) -> None:
         source = schedule.calendar

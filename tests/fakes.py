@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from daemon.core.events import FORMAT, Draft, Entry, chain, encode
+from daemon.core.events import (
+    FORMAT,
+    AlertsReceived,
+    Draft,
+    Entry,
+    Event,
+    IncidentOpened,
+    chain,
+    encode,
+)
 from daemon.core.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.ports import (
@@ -30,6 +39,7 @@ from daemon.core.ports import (
     Refused,
     Series,
 )
+from daemon.core.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.suspects import Change, Mark
 from daemon.core.units import Frozen
 
@@ -73,6 +83,8 @@ class MemoryJournal:
             title=state.title,
             severity=state.severity,
             opened_at=drafts[0].at,
+            service=service_of(key),
+            **_named(drafts[0].event),
         )
         await self.append(incident, 0, drafts, state)
 
@@ -116,16 +128,34 @@ class MemoryJournal:
             }
         )
 
-    async def read(self, incident: str) -> list[Entry]:
+    async def read(self, incident: str, after: int = 0) -> list[Entry]:
         self._may_fail()
-        return list(self.entries.get(incident, ()))
+        return list(self.entries.get(incident, ()))[after:]
 
     async def open_heads(self) -> list[Head]:
         self._may_fail()
         return [row for row in self.rows.values() if row.closed_at is None]
 
-    async def heads(self, limit: int) -> list[Head]:
-        return list(reversed(self.rows.values()))[:limit]
+    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+        newest = sorted(self.rows.values(), key=lambda r: (r.opened_at, r.incident), reverse=True)
+        return [row for row in newest if _fits(row, search)][:limit]
+
+    async def openings(self) -> dict[str, Openings]:
+        ruled = [row for row in self.rows.values() if row.rule]
+        at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
+        return {rule: Openings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
+
+    async def heard(self, since: datetime) -> list[Heard]:
+        newest = {
+            (alert.name, incident): Heard(
+                alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at
+            )
+            for incident, entries in self.entries.items()
+            for entry in entries
+            if isinstance(entry.event, AlertsReceived) and entry.at >= since
+            for alert in entry.event.alerts
+        }
+        return sorted(newest.values(), key=lambda heard: heard.at, reverse=True)
 
     async def find_open(self, key: str) -> str | None:
         self._may_fail()
@@ -197,6 +227,28 @@ class MemoryJournal:
             raise Temporary("the disk of the store is full")
 
 
+def _named(opened: Event) -> dict[str, str]:
+    if not isinstance(opened, IncidentOpened):
+        return {}
+    return {"rule": opened.rule, "team": opened.team}
+
+
+def _fits(row: Head, search: Search) -> bool:
+    words = (row.title, row.incident, row.rule, row.team, row.service)
+    place, here = search.after, (row.opened_at, row.incident)
+    return (
+        search.status in {"", "open" if row.closed_at is None else "closed"}
+        and search.severity in {"", row.severity}
+        and search.rule in {None, row.rule}
+        and search.team in {"", row.team}
+        and search.service in {"", row.service}
+        and any(search.text.casefold() in word.casefold() for word in words)
+        and (search.since is None or row.opened_at >= search.since)
+        and (search.until is None or row.opened_at < search.until)
+        and (place is None or here < (place.opened_at, place.incident))
+    )
+
+
 class MemoryInbox:
     """`daemon.core.ports.Inbox` in memory."""
 
@@ -213,6 +265,9 @@ class MemoryInbox:
 
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
         return list(self.waiting.items())[:limit]
+
+    def backlog(self) -> int:
+        return len(self.waiting)
 
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         for identity in identities:
@@ -382,6 +437,19 @@ class PlainLinks:
 
     def document(self, incident: str) -> str:
         return f"http://stopgap/d/{incident}"
+
+
+class FakePeer:
+    """A system that tells its version, or why it is not there."""
+
+    def __init__(self, version: str) -> None:
+        self.tells = version
+        self.away: Exception | None = None
+
+    async def version(self) -> str:
+        if self.away is not None:
+            raise self.away
+        return self.tells
 
 
 class FakeAction:

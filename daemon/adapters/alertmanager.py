@@ -14,7 +14,10 @@ from daemon.core.outcome import Permanent, Temporary
 
 
 class Alertmanager:
-    """Implements `daemon.intake.AlertSource` over `/api/v2/alerts`. `timeout` in seconds."""
+    """Implements `daemon.intake.AlertSource` over `/api/v2/alerts`, and `daemon.core.ports.Peer`.
+
+    `timeout` in seconds.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
         self._session = session
@@ -38,16 +41,30 @@ class Alertmanager:
                 if answer.status != 200:
                     raise Permanent(f"Alertmanager answered {answer.status}")
                 return [_alert(item) for item in await answer.json()]
-        except aiohttp.ContentTypeError:
-            raise Permanent(
-                f"the answer of {self._shown} is not JSON; is that an Alertmanager?"
-            ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Temporary(
-                f"Alertmanager at {self._shown} cannot be reached ({type(error).__name__})"
-            ) from None
+            raise _away(self._shown, error) from None
         except (ValidationError, ValueError, KeyError, TypeError):
             raise Permanent(f"the answer of {self._shown} is not Alertmanager's format") from None
+
+    async def version(self) -> str:
+        """Which version it runs. Raises Temporary or Permanent."""
+        try:
+            async with self._session.get(
+                f"{self._url}/api/v2/status", timeout=self._timeout
+            ) as answer:
+                if answer.status != 200:
+                    raise Temporary(f"Alertmanager answered {answer.status}")
+                return str((await answer.json())["versionInfo"]["version"])
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _away(self._shown, error) from None
+        except (ValueError, KeyError, TypeError):
+            raise Permanent(f"the answer of {self._shown} is not Alertmanager's format") from None
+
+
+def _away(shown: URL, error: Exception) -> Temporary | Permanent:
+    if isinstance(error, aiohttp.ContentTypeError):
+        return Permanent(f"the answer of {shown} is not JSON; is that an Alertmanager?")
+    return Temporary(f"Alertmanager at {shown} cannot be reached ({type(error).__name__})")
 
 
 def _quoted(value: str) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,6 +26,7 @@ from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Answer, Series
 
 _NO_RETRY = Retry(total=0, redirect=0)
+_BUILD = "/api/v1/status/buildinfo"
 
 
 class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
@@ -36,7 +38,7 @@ class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
 
 
 class Prometheus:
-    """Implements `daemon.core.ports.Metrics`.
+    """Implements `daemon.core.ports.Metrics` and `daemon.core.ports.Peer`.
 
     `timeout` in seconds is the deadline of one query, waiting for a free thread included.
     """
@@ -72,6 +74,24 @@ class Prometheus:
             lambda: self._client.custom_query_range(query, start, end, seconds, params=exact),
         )
 
+    async def version(self) -> str:
+        """Which version it runs; empty if it is something else that answers PromQL only."""
+        loop = asyncio.get_running_loop()
+        ask = partial(self._session.get, f"{self._url}{_BUILD}", timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await loop.run_in_executor(self._pool, ask)
+        except requests.RequestException as error:
+            raise _away(self._shown, error) from None
+        if answer.status_code == 404:
+            return ""
+        if answer.status_code != 200:
+            raise Temporary(f"Prometheus at {self._shown} answered {answer.status_code}")
+        try:
+            return str(answer.json()["data"]["version"])
+        except (ValueError, KeyError, TypeError):
+            raise _foreign(self._shown) from None
+
     def close(self) -> None:
         """Give up waiting queries and close the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -86,16 +106,13 @@ class Prometheus:
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
-            why = type(error).__name__
-            raise Temporary(f"Prometheus at {self._shown} cannot be reached ({why})") from None
+            raise _away(self._shown, error) from None
         except PrometheusApiClientException as error:
             raise _refused(self._clean(str(error)), self._shown) from None
         try:
             return Answer(query, _all_series(result), warnings)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Permanent(
-                f"the answer of {self._shown} is not Prometheus's format; is the address right?"
-            ) from None
+            raise _foreign(self._shown) from None
 
     def _call(self, call: Callable[[], Any]) -> tuple[Any, tuple[str, ...]]:
         self._warnings.found = ()
@@ -122,6 +139,14 @@ class Prometheus:
                 found = ()
             found = found if isinstance(found, list) else [found]
             self._warnings.found = tuple(str(warning) for warning in found)
+
+
+def _away(shown: str, error: Exception) -> Temporary:
+    return Temporary(f"Prometheus at {shown} cannot be reached ({type(error).__name__})")
+
+
+def _foreign(shown: str) -> Permanent:
+    return Permanent(f"the answer of {shown} is not Prometheus's format; is the address right?")
 
 
 def _without_credentials(url: str) -> str:

@@ -11,20 +11,22 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import structlog
 from aiohttp import web
 
-from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import SCHEMA, Store, open_store
 from daemon.app.logs import configure_logging
 from daemon.app.parts import (
     WATCHES,
     actions_for,
+    alertmanager_for,
     calendars_for,
     limits_for,
     now,
@@ -47,6 +49,7 @@ from daemon.core.rules import RuleBook
 from daemon.heartbeat import beat
 from daemon.intake import Intake
 from daemon.learn import Reviews, Veterans
+from daemon.overview import Loading, Overview, StoreReport
 from daemon.settings import Settings, secret
 from daemon.telemetry import Telemetry
 from daemon.trace import trace
@@ -103,6 +106,8 @@ class App:
         self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
+        self._started_at = now()
+        self._loading = Loading(at=self._started_at)
         self._standing, self._doorkeeper, self._hooks = self._load()
         self._prometheus = prometheus_for(settings, environ)
         self._veterans = Veterans(self._book)
@@ -110,7 +115,15 @@ class App:
         self._watcher = Watcher(
             self._book, lambda: list(self._standing.rules.rules.values()), self._watch
         )
-        self._intake = self._make_intake(store)
+        self._alertmanager = alertmanager_for(settings, session)
+        self._intake = Intake(
+            store.inbox,
+            self._book,
+            lambda: self._standing.rules,
+            self._alertmanager,
+            settings.inbox.remember,
+        )
+        self._overview = self._look_over(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
         self._auditor = Auditor(
             self._book,
@@ -182,6 +195,7 @@ class App:
             metrics=self._telemetry.text,
             veterans=self._veterans.of,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
+            overview=self._overview,
             actions=self._actions,
             freezes=lambda: self._standing.freezes,
             approvals=lambda: self._standing.approvals,
@@ -214,7 +228,10 @@ class App:
                 self._standing, self._doorkeeper, self._hooks = self._load()
             except (Mistakes, Permanent) as error:
                 log.error("the old rules stay in force: the new ones are broken", error=str(error))
+                told = str(error).replace(f"{self._settings.base}/", "")
+                self._loading = Loading(at=self._loading.at, failed_at=now(), error=told)
                 continue
+            self._loading = Loading(at=now())
             self._calendars.recall(self._standing.roster)
             log.info("rules reloaded", rules=len(self._standing.rules.rules))
             self._book.ring_all()
@@ -224,7 +241,13 @@ class App:
         rules, roster, approvals = ruleset.sound()
         roster = roster.knowing(self._calendars.shifts)
         ways, channels = self._reach.ways(roster), self._reach.channels(roster)
-        standing = Standing(RuleBook(rules), roster, approvals, ways, channels, ruleset.freezes)
+        folder = self._settings.rules_dir
+        files = {
+            rule.rule: str(Path(read.file).relative_to(folder)) for rule, read in ruleset.rules
+        }
+        standing = Standing(
+            RuleBook(rules, files), roster, approvals, ways, channels, ruleset.freezes
+        )
         tokens = {
             name: self._secret(person.token)
             for name, person in roster.people.items()
@@ -246,17 +269,21 @@ class App:
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
         return watch_for(kind, params, self._workshop, self._prometheus)
 
-    def _make_intake(self, store: Store) -> Intake:
-        settings = self._settings
-        source = None
-        if settings.alertmanager.url is not None:
-            source = Alertmanager(
-                self._session,
-                settings.alertmanager.url,
-                settings.alertmanager.timeout.total_seconds(),
-            )
-        return Intake(
-            store.inbox, self._book, lambda: self._standing.rules, source, settings.inbox.remember
+    def _look_over(self, store: Store) -> Overview:
+        return Overview(
+            book=self._book,
+            inbox=store.inbox,
+            roster=lambda: self._standing.roster,
+            rules=lambda: self._standing.rules,
+            approvals=lambda: self._standing.approvals,
+            ready=lambda: self._ready,
+            loading=lambda: self._loading,
+            version=version("stopgap"),
+            started_at=self._started_at,
+            store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
+            actions=len(self._actions),
+            peers={"prometheus": self._prometheus, "alertmanager": self._alertmanager},
+            calendars=lambda: self._calendars.reports(self._standing.roster),
         )
 
     def _means(self) -> Means:

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from pydantic import ValidationError
 
+from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.changes import METRIC_WATCHES
 from daemon.adapters.feeds import Feeds
 from daemon.adapters.prometheus import Prometheus
@@ -101,6 +102,14 @@ def limits_for(settings: Settings) -> Limits:
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     """The rule folder that the settings name, read and checked."""
     return read_ruleset([settings.rules_dir], actions, WATCHES)
+
+
+def alertmanager_for(settings: Settings, session: aiohttp.ClientSession) -> Alertmanager | None:
+    """Alertmanager's own API; None if the settings name none."""
+    chosen = settings.alertmanager
+    if chosen.url is None:
+        return None
+    return Alertmanager(session, chosen.url, chosen.timeout.total_seconds())
 
 
 def store_path(settings: Settings) -> Path:

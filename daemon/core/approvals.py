@@ -40,22 +40,29 @@ class Approvals(Frozen):
 
     approvals: tuple[Approval, ...] = ()
 
+    def current(self, rule: Rule, step: int) -> Approval | None:
+        """The entry for this very content of the step; of several, the one that ends last."""
+        content = rule.content_hash(step)
+        entries = [a for a in self._of(rule, step) if a.content == content]
+        return max(entries, key=lambda a: a.until, default=None)
+
     def standing(self, rule: Rule, step: int, now: datetime) -> tuple[Standing, str]:
         """Whether this step may run by itself now, and the sentence that says why (not)."""
-        content = rule.content_hash(step)
-        entries = [a for a in self.approvals if (a.rule, a.step) == (rule.rule, step)]
+        entries = self._of(rule, step)
         command = f"`stopgap approve {rule.rule} --step {step}`"
         if not entries:
             return "not_approved", f"nobody has approved it to run by itself; see {command}"
-        current = [a for a in entries if a.content == content]
-        if not current:
+        entry = self.current(rule, step)
+        if entry is None:
             who = entries[-1].by
             return "approval_void", f"it was changed after {who} approved it; see {command}"
-        entry = max(current, key=lambda a: a.until)
         until = f"{entry.until:%Y-%m-%d %H:%M} UTC"
         if entry.until <= now:
             return "approval_expired", f"the approval by {entry.by} ended {until}; see {command}"
         return "valid", f"pre-approved by {entry.by} until {until}"
+
+    def _of(self, rule: Rule, step: int) -> list[Approval]:
+        return [a for a in self.approvals if (a.rule, a.step) == (rule.rule, step)]
 
     def with_(self, approval: Approval) -> Approvals:
         """The file with this entry in the place of an older one for the same step."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from daemon.core.roster import Roster
 from daemon.core.schedules import Schedule, Shift, shifts
-from daemon.core.units import format_duration
+from daemon.core.units import Frozen, Moment, format_duration
 
 NO_TEAM = "(no team)"
 """Under this the default policy is shown, where no team has it."""
@@ -33,6 +33,20 @@ class ScheduleReport:
     until: datetime | None
     next: tuple[str, ...]
     gaps: tuple[Shift, ...]
+
+
+class CalendarReport(Frozen):
+    """The on-call calendar of a schedule. `trouble`: why it could not be read the last time.
+
+    `fetched_at` is the age of the copy in use, where it comes from the web; `stale`: it is older
+    than the roster allows, or cannot be read at all.
+    """
+
+    schedule: str
+    source: Literal["file", "url"]
+    fetched_at: Moment | None
+    stale: bool
+    trouble: str = ""
 
 
 def coverage(

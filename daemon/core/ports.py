@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from daemon.core.events import Draft, Entry
 from daemon.core.guardrails import Freeze, Guard, Hindrance, Limits, Scope
 from daemon.core.outcome import Outcome
+from daemon.core.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.suspects import Candidate, Change, Mark
 from daemon.core.units import Frozen, Moment
 
@@ -36,7 +37,10 @@ class KeyTaken(Exception):
 
 
 class Head(Frozen):
-    """The row that stands for an incident: what can be known without reading its journal."""
+    """The row that stands for an incident: what can be known without reading its journal.
+
+    `rule` is empty if no rule matched; `service` is what its key speaks of.
+    """
 
     incident: str
     key: str
@@ -47,6 +51,9 @@ class Head(Frozen):
     opened_at: Moment
     closed_at: Moment | None = None
     wake_at: Moment | None = None
+    rule: str = ""
+    team: str = ""
+    service: str = ""
 
 
 class HeadState(Frozen):
@@ -110,14 +117,20 @@ class Journal(Protocol):
         maps (subject, item) to what a measurement said of it. Raises Conflict or ClaimRefused.
         """
 
-    async def read(self, incident: str) -> list[Entry]:
-        """All entries in order; empty for an unknown incident."""
+    async def read(self, incident: str, after: int = 0) -> list[Entry]:
+        """The entries after that sequence number, in order; empty for an unknown incident."""
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
 
-    async def heads(self, limit: int) -> list[Head]:
-        """The newest heads, open or closed."""
+    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+        """The newest heads that fit the search, the newest first."""
+
+    async def openings(self) -> dict[str, Openings]:
+        """What each rule that has opened incidents has opened, by its name."""
+
+    async def heard(self, since: datetime) -> list[Heard]:
+        """The alerts that there was news of from then on, once for each incident."""
 
     async def find_open(self, key: str) -> str | None:
         """The id of the open incident with that key."""
@@ -162,6 +175,9 @@ class Inbox(Protocol):
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
         """(identity, body) of unprocessed deliveries, oldest first."""
 
+    def backlog(self) -> int:
+        """How many deliveries are unprocessed."""
+
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         """Mark as processed, and remember when alerts ended (alert identity → end)."""
 
@@ -203,6 +219,15 @@ class Metrics(Protocol):
 
     async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
         """Values from `start` to `end`, one each `step`."""
+
+
+@runtime_checkable
+class Peer(Protocol):
+    """A system that the daemon depends on."""
+
+    async def version(self) -> str:
+        """Which version of itself it runs; empty if it does not say. Raises Temporary or
+        Permanent if it is not there."""
 
 
 # ── people ───────────────────────────────────────────────────────────────────────────────────

@@ -121,6 +121,11 @@ class Roster(Frozen):
         """The shifts that the schedule's on-call calendar holds."""
         return self._calendars.get(schedule, ())
 
+    def channels_of(self, audience: str) -> tuple[str, ...]:
+        """The channels by which an audience is told; none for an unknown one."""
+        known = self.audiences.get(audience)
+        return known.channels if known else ()
+
     def policy_for(self, team: str) -> Policy:
         """The policy of a team; the default one for an unknown team."""
         name = self.teams[team].policy if team in self.teams else self.default_policy

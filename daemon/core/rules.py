@@ -225,9 +225,10 @@ class Rule(Frozen):
 
 
 class RuleBook:
-    """All rules in force, and the index over them."""
+    """All rules in force, and the index over them. `files`: in which file each rule stands."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], files: Mapping[str, str] | None = None) -> None:
+        self.files = files or {}
         self.rules = {rule.rule: rule for rule in rules}
         self._index = MatcherIndex((rule.match, rule) for rule in self.rules.values())
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 from daemon.core import events as e
+
+DeliveryState = Literal["draft", "delivered", "given_up", "failing", "waiting"]
+"""How far an update has come in a channel. `given_up`: it is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,22 @@ class UpdateState:
     def delivery(self, channel: str) -> Delivery:
         """What the channel has of it."""
         return self.deliveries.get(channel, Delivery())
+
+    def channels(self, named: Iterable[str]) -> tuple[str, ...]:
+        """Where it goes: the channels that are named for its audience now, and those that have
+        heard of it."""
+        return tuple(dict.fromkeys((*named, *self.deliveries)))
+
+    def state_in(self, channel: str) -> DeliveryState:
+        """How far it has come there."""
+        has = self.delivery(channel)
+        if not self.sent:
+            return "draft"
+        if has.version >= self.version:
+            return "delivered"
+        if has.given_up >= self.version:
+            return "given_up"
+        return "failing" if has.failures else "waiting"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, StepSpec
 from daemon.gear import Actions, aim
 from daemon.intake import Intake
+from daemon.overview import Overview
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.identity import Access, Identity
@@ -57,6 +58,7 @@ class House:
     metrics: Callable[[], bytes]
     veterans: Callable[[str], Sequence[str]]
     whisper: Callable[[str, str], Awaitable[None]]
+    overview: Overview
     actions: Actions = field(default_factory=dict)
     freezes: Callable[[], FreezeWindows] = FreezeWindows
     approvals: Callable[[], Approvals] = Approvals

@@ -168,30 +168,16 @@ def _reading(reading: minutes.Reading) -> dict[str, Any]:
 
 def _channels(update: UpdateState, roster: Roster) -> list[dict[str, Any]]:
     """What each channel of the audience has. `version` 0: nothing yet."""
-    audience = roster.audiences.get(update.audience)
-    names = dict.fromkeys((*(audience.channels if audience else ()), *update.deliveries))
     return [
         {
             "channel": name,
             "version": update.delivery(name).version,
-            "state": _delivery_state(update, name),
+            "state": update.state_in(name),
             "reference": update.delivery(name).reference,
             "failures": update.delivery(name).failures,
         }
-        for name in names
+        for name in update.channels(roster.channels_of(update.audience))
     ]
-
-
-def _delivery_state(update: UpdateState, channel: str) -> str:
-    """`draft`, `delivered`, `given_up` (it is not tried again), `failing` or `waiting`."""
-    has = update.delivery(channel)
-    if not update.sent:
-        return "draft"
-    if has.version >= update.version:
-        return "delivered"
-    if has.given_up >= update.version:
-        return "given_up"
-    return "failing" if has.failures else "waiting"
 
 
 def _step(incident: Incident, number: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,16 +20,19 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from daemon.casebook import Casebook
 from daemon.core import events as e
+from daemon.core.approvals import Approvals
 from daemon.core.document import one_document
 from daemon.core.incident import Incident
+from daemon.core.ports import Peer
 from daemon.core.roster import Roster
 from daemon.core.rules import RuleBook, load
 from daemon.intake import Intake
+from daemon.overview import Loading, Overview, StoreReport
 from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
-from tests.fakes import START, FakeAction, MemoryInbox, MemoryJournal
+from tests.fakes import START, FakeAction, FakePeer, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
 ROSTER = """
@@ -61,6 +64,28 @@ URL = "https://stopgap.example"
 SECRETS = Hooks(("pd-old", "pd-new"), "slack-secret", "oncall-secret", "genie-secret")
 
 
+def overview_of(
+    book: Casebook,
+    inbox: MemoryInbox,
+    roster: Roster,
+    rules: Callable[[], RuleBook],
+    **more: Any,
+) -> Overview:
+    """A daemon that started a minute ago."""
+    given = {"approvals": Approvals, "loading": lambda: Loading(at=START), **more}
+    return Overview(
+        book=book,
+        inbox=inbox,
+        roster=lambda: roster,
+        rules=rules,
+        ready=lambda: True,
+        version="1.2.3",
+        started_at=START - timedelta(minutes=1),
+        store=StoreReport(kind="sqlite", name="stopgap.db", schema_version=3),
+        **given,
+    )
+
+
 class Rig:
     """A client of the application and what stands behind it."""
 
@@ -69,13 +94,18 @@ class Rig:
         self.journal = MemoryJournal()
         self.book = Casebook(self.journal, lambda: self.now)
         self.roster = one_document(ROSTER, "roster.yaml").read(Roster)
-        self.rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
+        self.rules = RuleBook(
+            (rule for rule, _ in load(RULE, "checkout.yaml")),
+            {"checkout-success-rate": "checkout.yaml"},
+        )
         self.hooks = SECRETS
         self.links = SignedLinks("a key of the store", URL, lambda: self.now)
         self.inbox = MemoryInbox()
         self.intake = Intake(self.inbox, self.book, lambda: self.rules, None, timedelta(hours=1))
         self.client: TestClient[Any, Any]
         self.id = ""
+        self.approvals = Approvals()
+        self.peers: dict[str, Peer | None] = {"prometheus": FakePeer("3.5.0"), "alertmanager": None}
         self.whispers: list[tuple[str, str]] = []
 
     def house(self) -> House:
@@ -92,7 +122,20 @@ class Rig:
             metrics=lambda: b"stopgap_incidents_open 1.0\n",
             veterans=lambda _: ["bo"],
             whisper=self._whisper,
+            overview=self.overview(),
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
+        )
+
+    def overview(self) -> Overview:
+        """The daemon as a whole, as the rig has it."""
+        return overview_of(
+            self.book,
+            self.inbox,
+            self.roster,
+            lambda: self.rules,
+            approvals=lambda: self.approvals,
+            peers=self.peers,
+            actions=2,
         )
 
     async def _whisper(self, address: str, text: str) -> None:

@@ -15,10 +15,11 @@ from daemon.casebook import Casebook
 from daemon.core.roster import Roster
 from daemon.core.rules import RuleBook, load
 from daemon.intake import Intake
-from daemon.web.api import House, web_application
+from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
+from tests.contract.rig import overview_of
 from tests.contract.test_cli_double import Ended, run, view
 from tests.fakes import START, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
@@ -67,7 +68,8 @@ async def unheard(address: str, text: str) -> None:
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
     book = Casebook(MemoryJournal(), lambda: START)
     rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
-    intake = Intake(MemoryInbox(), book, lambda: rules, None, timedelta(hours=1))
+    inbox = MemoryInbox()
+    intake = Intake(inbox, book, lambda: rules, None, timedelta(hours=1))
     house = House(
         intake=intake,
         book=book,
@@ -80,6 +82,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         metrics=lambda: b"",
         veterans=lambda _: (),
         whisper=unheard,
+        overview=overview_of(book, inbox, ROSTER, lambda: rules),
     )
     await intake.receive(body(alert()))
     async with asyncio.TaskGroup() as group:

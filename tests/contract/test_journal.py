@@ -195,6 +195,11 @@ class TestJournal:
         assert [h.incident for h in await journal.open_heads()] == ["inc-c", "inc-a"]
         assert [h.incident for h in await journal.heads(2)] == ["inc-a", "inc-b"]
 
+    async def test_reading_goes_on_after_an_entry(self, journal: Journal) -> None:
+        await journal.open("inc-1", "k", [note("a"), note("b"), note("c")], OPEN)
+        assert [e.seq for e in await journal.read("inc-1", 1)] == [2, 3]
+        assert await journal.read("inc-1", 3) == []
+
     async def test_what_needs_a_time_needs_an_entry(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
         with pytest.raises(ValueError, match="at least one entry"):

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from daemon.adapters.store import audit, open_store
-from daemon.core.events import FORMAT, Noted, chain, encode
+from daemon.adapters.store import SCHEMA, audit, open_store
+from daemon.core.events import FORMAT, IncidentOpened, Noted, chain, encode
 from daemon.core.guardrails import Freeze
 from daemon.core.outcome import Permanent
+from daemon.core.rules import incident_key
+from daemon.core.search import Search
 from daemon.core.suspects import Change
 from tests.contract.test_journal import (
     HOUR,
@@ -69,6 +71,7 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
+NEWER = rf"newer stopgap \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install"
 AT = "2026-03-01T14:03:20.123456+00:00"
 ENDED = "2026-03-01T14:04:20.123456+00:00"
 BODY = encode(Noted(text="hello"))
@@ -137,6 +140,25 @@ async def test_what_was_in_it_is_in_it(path: Path) -> None:
             assert await store.inbox.ended(["an alert"]) == {"an alert": NOW}
 
 
+async def test_old_incidents_are_found_by_what_they_are_about(path: Path) -> None:
+    key = incident_key("errors", {"service": "cart"})
+    first = IncidentOpened(
+        key=key, rule="errors", group_labels={"service": "cart"}, title="it fails", team="shop"
+    )
+    body, kind = encode(first), "IncidentOpened"
+    row = ("inc-2", 1, AT, "stopgap", kind, FORMAT, body)
+    digest = chain("", *row)
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, digest))
+        head = ("inc-2", key, 1, "closed", "it fails", "sev1", AT, AT, None)
+        shell.execute("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", head)
+    async with open_store(path) as store:
+        assert await audit(store.journal) == []
+        for search in (Search(rule="errors"), Search(team="shop"), Search(service="cart")):
+            assert [h.incident for h in await store.journal.heads(9, search)] == ["inc-2"]
+        assert (await store.journal.heads(9, Search(rule="")))[0].service == "a key"
+
+
 async def test_old_actions_still_guard(path: Path) -> None:
     async with open_store(path) as store:
         journal = store.journal
@@ -181,7 +203,7 @@ async def test_reading_alone_changes_nothing_and_says_what_does(path: Path) -> N
         async with open_store(path, readonly=True):
             pass
     assert str(caught.value) == (
-        f"{path} was written by an older stopgap (schema 1, this one reads 2); "
+        f"{path} was written by an older stopgap (schema 1, this one reads {SCHEMA}); "
         "start this version's daemon on it once, which brings it up and loses nothing"
     )
     assert content(path) == before
@@ -192,9 +214,9 @@ async def test_reading_alone_changes_nothing_and_says_what_does(path: Path) -> N
 @pytest.mark.parametrize("readonly", [False, True])
 async def test_a_newer_one_is_refused_and_left_alone(path: Path, readonly: bool) -> None:
     with closing(sqlite3.connect(path)) as shell, shell:
-        shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
+        shell.execute("UPDATE meta SET value = ? WHERE name = 'schema'", [str(SCHEMA + 1)])
     before = content(path)
-    with pytest.raises(Permanent, match=r"newer stopgap \(schema 3, this one knows 2\); install"):
+    with pytest.raises(Permanent, match=NEWER):
         async with open_store(path, readonly=readonly):
             pass
     assert content(path) == before

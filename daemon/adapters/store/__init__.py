@@ -4,5 +4,6 @@ from daemon.adapters.store.audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.opening import Store, open_store
+from daemon.adapters.store.schema import SCHEMA
 
-__all__ = ["SqlInbox", "SqlJournal", "Store", "audit", "open_store", "verify_chain"]
+__all__ = ["SCHEMA", "SqlInbox", "SqlJournal", "Store", "audit", "open_store", "verify_chain"]

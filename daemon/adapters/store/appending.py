@@ -11,7 +11,8 @@ from sqlalchemy import Connection, select, update
 from daemon.adapters.store import claims
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
 from daemon.adapters.store.sqlite import insert
-from daemon.core.events import FORMAT, Draft, chain, encode
+from daemon.core.events import FORMAT, Draft, IncidentOpened, chain, encode
+from daemon.core.guardrails import service_of
 from daemon.core.ports import Claim, Conflict, HeadState, KeyTaken
 from daemon.core.suspects import Mark
 
@@ -57,12 +58,22 @@ def start(
             **state.model_dump(exclude={"closed"}),
             opened_at=drafts[0].at,
             closed_at=drafts[-1].at if state.closed else None,
+            service=service_of(key),
+            **_named(drafts[0]),
         )
         .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
     )
     if added.rowcount == 0:
         raise KeyTaken(find_open(key, connection) or "")
     _add_entries(connection, incident, 0, "", drafts)
+
+
+def _named(first: Draft) -> dict[str, str]:
+    """The rule and the team that the incident is looked for by."""
+    opened = first.event
+    if not isinstance(opened, IncidentOpened):
+        return {}
+    return {"rule": opened.rule, "team": opened.team}
 
 
 def append(asked: Append, connection: Connection) -> None:

@@ -103,6 +103,10 @@ class SqlInbox:
 
         return await self._database.read(work)
 
+    def backlog(self) -> int:
+        """How many deliveries are unprocessed."""
+        return self._unprocessed
+
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         """Mark as processed, and remember when alerts ended (alert identity → end)."""
         await to_its_end(self._processed(identities, ended), "inbox-processed")

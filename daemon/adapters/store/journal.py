@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from daemon.adapters.store import appending, claims
+from daemon.adapters.store import appending, claims, searching
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import (
     changes,
@@ -28,6 +28,7 @@ from daemon.core.events import FORMAT, Draft, Entry, decode
 from daemon.core.guardrails import Freeze, Guard, Limits, Scope
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Claim, Head, HeadState
+from daemon.core.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.suspects import REPORTED, Change, Mark
 
 
@@ -70,9 +71,11 @@ class SqlJournal:
         asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
         await self.database.write(partial(appending.append, asked))
 
-    async def read(self, incident: str) -> list[Entry]:
-        """All entries in order. Permanent if one is not of this version's vocabulary."""
-        query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
+    async def read(self, incident: str, after: int = 0) -> list[Entry]:
+        """The entries after that one, in order. Permanent if one is not of this version's
+        vocabulary."""
+        ours = (events.c.incident == incident, events.c.seq > after)
+        query = select(events).where(*ours).order_by(events.c.seq)
 
         def work(connection: Connection) -> Sequence[Any]:
             return (connection.execute(query)).all()
@@ -110,11 +113,17 @@ class SqlJournal:
             select(heads).where(head_is_open).order_by(heads.c.opened_at, heads.c.incident)
         )
 
-    async def heads(self, limit: int) -> list[Head]:
-        """The newest heads, open or closed, newest first."""
-        return await self._heads(
-            select(heads).order_by(heads.c.opened_at.desc(), heads.c.incident.desc()).limit(limit)
-        )
+    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+        """The newest heads that fit the search, the newest first."""
+        return await self._heads(searching.found(search, limit))
+
+    async def openings(self) -> dict[str, Openings]:
+        """What each rule that has opened incidents has opened, by its name."""
+        return await self.database.read(searching.openings)
+
+    async def heard(self, since: datetime) -> list[Heard]:
+        """The alerts that there was news of from then on, once for each incident."""
+        return await self.database.read(partial(searching.heard, since))
 
     async def find_open(self, key: str) -> str | None:
         """The id of the open incident with that key."""

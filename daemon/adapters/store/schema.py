@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -96,6 +96,10 @@ heads = Table(
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
     Column("wake_at", Instant),
+    # What incidents are looked for by.
+    Column("rule", Text, nullable=False, server_default=""),
+    Column("team", Text, nullable=False, server_default=""),
+    Column("service", Text, nullable=False, server_default=""),
 )
 head_is_open = heads.c.closed_at.is_(None)
 Index(
@@ -106,6 +110,7 @@ Index(
     postgresql_where=head_is_open,
 )
 Index("heads_by_age", heads.c.opened_at)
+Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
 
 actions = Table(
     "actions",

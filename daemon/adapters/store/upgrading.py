@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+
 from sqlalchemy import Connection, update
 
 from daemon.adapters.store.schema import SCHEMA, meta
+from daemon.core.guardrails import service_of
 
-_STEPS = {
+
+def _name_heads(connection: Connection) -> None:
+    """Fill in what incidents are looked for by, from their keys and first entries."""
+    rows = connection.exec_driver_sql(
+        "SELECT h.incident, h.key, e.body FROM heads h "
+        "JOIN events e ON e.incident = h.incident AND e.seq = 1"
+    ).all()
+    for incident, key, body in rows:
+        opened = json.loads(body)
+        connection.exec_driver_sql(
+            "UPDATE heads SET rule = ?, team = ?, service = ? WHERE incident = ?",
+            (opened.get("rule", ""), opened.get("team", ""), service_of(key), incident),
+        )
+
+
+_STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
     1: (
         "ALTER TABLE actions ADD COLUMN rule TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE actions ADD COLUMN team TEXT DEFAULT '' NOT NULL",
@@ -15,6 +34,13 @@ _STEPS = {
         "ALTER TABLE changes ADD COLUMN target TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE changes ADD COLUMN labels TEXT DEFAULT '{}' NOT NULL",
         "CREATE INDEX changes_by_time ON changes (at)",
+    ),
+    2: (
+        "ALTER TABLE heads ADD COLUMN rule TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE heads ADD COLUMN team TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE heads ADD COLUMN service TEXT DEFAULT '' NOT NULL",
+        _name_heads,
+        "CREATE INDEX heads_by_rule ON heads (rule, opened_at)",
     ),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
@@ -25,6 +51,9 @@ def upgrade(connection: Connection, found: int) -> None:
     if found == SCHEMA:
         return
     for version in range(found, SCHEMA):
-        for statement in _STEPS[version]:
-            connection.exec_driver_sql(statement)
+        for step in _STEPS[version]:
+            if callable(step):
+                step(connection)
+            else:
+                connection.exec_driver_sql(step)
     connection.execute(update(meta).where(meta.c.name == "schema").values(value=str(SCHEMA)))

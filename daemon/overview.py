@@ -1,0 +1,303 @@
+"""What the daemon says of itself and of its rules, for whoever looks at it as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from daemon.casebook import Casebook
+from daemon.core.approvals import Approvals, Standing
+from daemon.core.incident import Incident
+from daemon.core.oncall import CalendarReport
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Inbox, Peer
+from daemon.core.roster import Roster
+from daemon.core.rules import Mode, Rule, RuleBook
+from daemon.core.search import Heard, Openings
+from daemon.core.units import Frozen, Moment, printable
+
+PEER_SECONDS = 2.0
+"""How long another system may take to say that it is there."""
+
+
+class StepReport(Frozen):
+    """A step of a rule's plan, and whether it may run by itself now.
+
+    `standing` is that of its approval; `commander` where the rule leaves it to the Commander.
+    `by` and `until` are those of the approval in force.
+    """
+
+    step: int
+    action: str
+    when: Literal["always", "suspect_change"]
+    standing: Standing | Literal["commander"]
+    text: str
+    by: str = ""
+    until: Moment | None = None
+
+
+class RuleReport(Frozen):
+    """A rule in force. `file` is relative to the folder of the rules."""
+
+    rule: str
+    description: str
+    file: str
+    mode: Mode
+    team: str
+    match: tuple[str, ...]
+    group_by: tuple[str, ...]
+    steps: tuple[StepReport, ...]
+    incidents: int
+    last_at: Moment | None
+
+
+class AlertReport(Frozen):
+    """An alert by its name: how many incidents it was in, and the last news of it.
+
+    `rule` is the one that matched it; empty if none did, and then nothing is measured for it.
+    `in_force`: whether that rule is still there.
+    """
+
+    alert: str
+    rule: str
+    incidents: int
+    last_at: Moment
+    last_incident: str
+    in_force: bool
+
+
+class Coverage(Frozen):
+    """Which alerts had a rule since that time, which had none, and which rules had no alert."""
+
+    since: Moment
+    matched: tuple[AlertReport, ...]
+    unmatched: tuple[AlertReport, ...]
+    silent: tuple[str, ...]
+
+
+class StoreReport(Frozen):
+    """Where the journal is kept. `name` is the file's or database's, without its folder."""
+
+    kind: Literal["sqlite", "postgresql"]
+    name: str
+    schema_version: int
+
+
+class PeerReport(Frozen):
+    """A system that the daemon depends on. `reachable` is None where none is configured."""
+
+    name: str
+    reachable: bool | None
+    version: str = ""
+    latency_ms: float | None = None
+    trouble: str = ""
+
+
+class Queue(Frozen):
+    """How much of an outbox waits for its first try, for another try, or was given up."""
+
+    waiting: int = 0
+    failing: int = 0
+    given_up: int = 0
+
+
+class Loading(Frozen):
+    """When the rules in force were read; and why newer ones are not in force, if so."""
+
+    at: Moment
+    failed_at: Moment | None = None
+    error: str = ""
+
+
+class System(Frozen):
+    """The daemon as a whole. The outboxes are those of the open incidents."""
+
+    version: str
+    started_at: Moment
+    uptime_seconds: int
+    ready: bool
+    store: StoreReport
+    inbox: int
+    open_incidents: int
+    pages: Queue
+    updates: Queue
+    rules: int
+    loading: Loading
+    actions: int
+    peers: tuple[PeerReport, ...]
+    calendars: tuple[CalendarReport, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Looks at everything at once. What a reload replaces is asked for anew each time.
+
+    A peer is None if none is configured. `actions` is the size of the catalogue.
+    """
+
+    book: Casebook
+    inbox: Inbox
+    roster: Callable[[], Roster]
+    rules: Callable[[], RuleBook]
+    approvals: Callable[[], Approvals]
+    ready: Callable[[], bool]
+    loading: Callable[[], Loading]
+    version: str
+    started_at: datetime
+    store: StoreReport
+    actions: int = 0
+    peers: Mapping[str, Peer | None] = field(default_factory=dict)
+    calendars: Callable[[], Sequence[CalendarReport]] = tuple
+
+    async def rule_reports(self) -> list[RuleReport]:
+        """The rules in force, by name. Raises Temporary."""
+        now, approvals, book = self.book.clock(), self.approvals(), self.rules()
+        opened = await self.book.journal.openings()
+        return [
+            _rule(rule, book.files.get(name, ""), approvals, opened.get(name), now)
+            for name, rule in sorted(book.rules.items())
+        ]
+
+    async def coverage(self, past: timedelta) -> Coverage:
+        """Which alerts of that time had a rule. Raises Temporary."""
+        since = self.book.clock() - past
+        return covered(await self.book.journal.heard(since), self.rules().rules, since)
+
+    async def system(self) -> System:
+        """The daemon as a whole; asks the peers, so it may take PEER_SECONDS. Raises Temporary."""
+        now = self.book.clock()
+        asked = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
+        try:
+            heads = await self.book.journal.open_heads()
+            incidents = [await self.book.load(head.incident) for head in heads]
+        finally:
+            peers = await asked
+        return System(
+            version=self.version,
+            started_at=self.started_at,
+            uptime_seconds=round((now - self.started_at).total_seconds()),
+            ready=self.ready(),
+            store=self.store,
+            inbox=self.inbox.backlog(),
+            open_incidents=len(heads),
+            pages=_pages(incidents),
+            updates=_updates(incidents, self.roster()),
+            rules=len(self.rules().rules),
+            loading=self.loading(),
+            actions=self.actions,
+            peers=tuple(peers),
+            calendars=tuple(self.calendars()),
+        )
+
+
+def covered(heard: Sequence[Heard], rules: Mapping[str, Rule], since: datetime) -> Coverage:
+    """The alerts counted by name and rule, the newest first."""
+    groups: dict[tuple[str, str], list[Heard]] = defaultdict(list)
+    for each in heard:
+        groups[each.alert, each.rule].append(each)
+    reports = sorted(
+        (_alert(alert, rule, group, rules) for (alert, rule), group in groups.items()),
+        key=lambda report: (-report.last_at.timestamp(), report.alert, report.rule),
+    )
+    return Coverage(
+        since=since,
+        matched=tuple(report for report in reports if report.rule),
+        unmatched=tuple(report for report in reports if not report.rule),
+        silent=tuple(sorted(rules.keys() - {each.rule for each in heard})),
+    )
+
+
+def _alert(alert: str, rule: str, group: Sequence[Heard], rules: Mapping[str, Rule]) -> AlertReport:
+    last = max(group, key=lambda heard: (heard.at, heard.incident))
+    return AlertReport(
+        alert=printable(alert),
+        rule=rule,
+        incidents=len(group),
+        last_at=last.at,
+        last_incident=last.incident,
+        in_force=rule in rules,
+    )
+
+
+def _rule(
+    rule: Rule, file: str, approvals: Approvals, opened: Openings | None, now: datetime
+) -> RuleReport:
+    return RuleReport(
+        rule=rule.rule,
+        description=rule.description,
+        file=file,
+        mode=rule.mode,
+        team=rule.team,
+        match=tuple(rule.model_dump(mode="json", include={"match"})["match"]),
+        group_by=rule.group_by,
+        steps=tuple(
+            _step(rule, number, approvals, now) for number in range(1, len(rule.recover) + 1)
+        ),
+        incidents=opened.count if opened else 0,
+        last_at=opened.last_at if opened else None,
+    )
+
+
+def _step(rule: Rule, number: int, approvals: Approvals, now: datetime) -> StepReport:
+    spec = rule.step(number)
+    standing: Standing | Literal["commander"]
+    if spec.approval == "commander":
+        standing, text, entry = "commander", "the rule leaves this step to the Commander", None
+    else:
+        standing, text = approvals.standing(rule, number, now)
+        entry = approvals.current(rule, number)
+    return StepReport(
+        step=number,
+        action=spec.action,
+        when=spec.when,
+        standing=standing,
+        text=text,
+        by=entry.by if entry else "",
+        until=entry.until if entry else None,
+    )
+
+
+def _pages(incidents: Sequence[Incident]) -> Queue:
+    pages = [page for incident in incidents for page in incident.pages.values()]
+    pending = [page for page in pages if page.pending]
+    failing = sum(bool(page.failed_methods) for page in pending)
+    return Queue(
+        waiting=len(pending) - failing,
+        failing=failing,
+        given_up=sum(page.given_up for page in pages),
+    )
+
+
+def _updates(incidents: Sequence[Incident], roster: Roster) -> Queue:
+    states = [
+        update.state_in(channel)
+        for incident in incidents
+        for update in incident.word.updates.values()
+        for channel in update.channels(roster.channels_of(update.audience))
+    ]
+    return Queue(
+        waiting=states.count("waiting"),
+        failing=states.count("failing"),
+        given_up=states.count("given_up"),
+    )
+
+
+async def _ask(name: str, peer: Peer | None) -> PeerReport:
+    if peer is None:
+        return PeerReport(name=name, reachable=None, trouble=f"not configured: `{name}.url`")
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        async with asyncio.timeout(PEER_SECONDS):
+            version = await peer.version()
+    except (Temporary, Permanent) as error:
+        return PeerReport(name=name, reachable=False, trouble=printable(str(error)))
+    except TimeoutError:
+        text = f"no answer within {PEER_SECONDS:.0f}s"
+        return PeerReport(name=name, reachable=False, trouble=text)
+    latency = round((clock() - began) * 1000, 1)
+    return PeerReport(name=name, reachable=True, version=printable(version), latency_ms=latency)
