@@ -19,6 +19,7 @@ from daemon.web.site.freezes import Freezes
 from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import Incidents
 from daemon.web.site.live import Changes, Live
+from daemon.web.site.overviews import Overviews
 from daemon.web.site.static import Static
 from daemon.web.steering import Steering
 from daemon.web.words import Words
@@ -52,6 +53,7 @@ def web_application(house: House, max_body: int) -> web.Application:
         Incidents(frame, changes),
         IncidentPage(frame, changes),
         Freezes(frame, changes),
+        Overviews(frame),
         Live(frame, changes),
         Static(),
     ):

@@ -36,6 +36,11 @@ def when(moment: datetime | None, now: datetime) -> Markup:
     )
 
 
+def at(text: str | None) -> datetime | None:
+    """A moment that a view wrote as text."""
+    return datetime.fromisoformat(text) if text else None
+
+
 def moment(at: datetime, now: datetime) -> Markup:
     """A moment in a narrow column: the time of day, and the day if that is another one."""
     utc = at.astimezone(UTC)
@@ -68,6 +73,7 @@ def words(text: str) -> Markup:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": span,
+    "at": at,
     "when": when,
     "moment": moment,
     "ago": ago,

@@ -99,6 +99,11 @@ class Frame:
         return response
 
 
+def to(path: str) -> web.Response:
+    """See there: after a form was carried out, or before who asks is known."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+
+
 def is_page(request: web.Request) -> bool:
     """Whether a person with a browser asks, and wants a page whatever comes of it."""
     return not request.path.startswith(NOT_PAGES)
@@ -113,15 +118,13 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     except Problem as problem:
         if problem.status == 401 and request.method == "GET":
-            raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}") from None
+            return to(f"/login?next={quote(request.path_qs, safe='')}")
         return _trouble(request, problem.status, problem.title, problem.detail)
     except UnknownIncident as error:
         return _trouble(request, 404, "No such incident", f"{error}.")
     except Temporary as error:
         log.error("a page failed for now", path=request.path, error=str(error))
         return _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
-    except (web.HTTPRedirection, web.HTTPSuccessful):
-        raise
     except web.HTTPException as error:
         text = "There is no such page." if error.status == 404 else error.reason
         response = _trouble(request, error.status, error.reason, text)

@@ -10,7 +10,7 @@ from aiohttp import web
 from daemon.core.guardrails import Freeze
 from daemon.core.units import parse_duration
 from daemon.web.problems import Problem
-from daemon.web.site.frame import Frame
+from daemon.web.site.frame import Frame, to
 from daemon.web.site.live import Changes
 
 
@@ -42,7 +42,7 @@ class Freezes:
         )
         await self._house.book.journal.freeze(freeze)
         self._changes.all_changed()
-        raise web.HTTPSeeOther(_back(form["back"]))
+        return to(_back(form["back"]))
 
     async def thaw(self, request: web.Request) -> web.Response:
         """Lift the freeze of a scope; open incidents look again at once."""
@@ -52,7 +52,7 @@ class Freezes:
         await self._house.book.journal.thaw(form["scope"], identity.person, now)
         self._house.book.ring_all()
         self._changes.all_changed()
-        raise web.HTTPSeeOther(_back(form["back"]))
+        return to(_back(form["back"]))
 
 
 def _duration(given: str) -> timedelta:

@@ -23,7 +23,7 @@ from daemon.core.staffing import suggestions
 from daemon.web.identity import Identity
 from daemon.web.site import chart
 from daemon.web.site.deeds import BUTTONS, Asked
-from daemon.web.site.frame import Form, Frame
+from daemon.web.site.frame import Form, Frame, to
 from daemon.web.site.live import Changes
 
 SHOWN = 60
@@ -71,8 +71,8 @@ class IncidentPage:
             await self._house.book.record(incident, change, by=f"{PERSON}{identity.person}")
         except NotPossible as error:
             text = f"Not possible: {error}."
-            return await self._page(request, identity, 409, trouble=text, kept=form, deed=name)
-        raise web.HTTPSeeOther(f"/incidents/{quote(incident)}?done={name}#{button.part}")
+            return await self._page(request, identity, 409, trouble=text, kept=form, tried=name)
+        return to(f"/incidents/{quote(incident)}?done={name}#{button.part}")
 
     async def chart(self, request: web.Request) -> web.Response:
         """The symptom over time as SVG; `?narrow` for a phone."""
@@ -116,7 +116,7 @@ class IncidentPage:
         trouble: str = "",
         done: str = "",
         kept: Form | None = None,
-        deed: str = "",
+        tried: str = "",
     ) -> web.Response:
         version = self._changes.version(request.match_info["id"])
         incident, rule, entries = await self._read(request)
@@ -127,7 +127,7 @@ class IncidentPage:
             "trouble": trouble,
             "done": done,
             "kept": kept or Form(),
-            "deed": deed,
+            "tried": tried,
             "services": [service_of(incident.key)],
         }
         return await self._frame.page(request, identity, "incident.html", context, status)

@@ -1,9 +1,12 @@
-"""The incidents: what is open first, then what was."""
+"""The incidents: what is open first, then what was, found by what it was about."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, get_args
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -12,11 +15,17 @@ from daemon.core.clock import read_clock
 from daemon.core.guardrails import service_of
 from daemon.core.incident import Incident
 from daemon.core.ports import Head
-from daemon.web.site.frame import Frame
+from daemon.core.problem import Severity
+from daemon.core.search import Place, Search
+from daemon.web.site.frame import Form, Frame
 from daemon.web.site.live import Changes
 
-HISTORY = 50
+HISTORY = 25
 """So many incidents of the past are on one page."""
+ASKED = ("q", "severity", "rule", "team", "since", "until")
+"""The fields of the search."""
+NO_RULE = "-"
+"""Asks for incidents that no rule matched."""
 
 
 class Incidents:
@@ -38,13 +47,20 @@ class Incidents:
         book = self._house.book
         heads = await book.journal.open_heads()
         incidents = await asyncio.gather(*(book.load(head.incident) for head in heads))
-        cards = [self._card(incident) for incident in _gravest_first(incidents)]
-        past = [h for h in await book.journal.heads(HISTORY) if h.closed_at is not None]
+        asked = Form((name, request.query.get(name, "").strip()) for name in ASKED)
+        search, trouble = _search(asked, request.query)
+        past = await book.journal.heads(HISTORY + 1, search)
         context = {
-            "heading": f"{len(cards)} open" if cards else "Incidents",
-            "cards": cards,
-            "past": [_row(head) for head in past],
+            "heading": f"{len(incidents)} open" if incidents else "Incidents",
+            "cards": [self._card(incident) for incident in _gravest_first(incidents)],
+            "past": [_row(head) for head in past[:HISTORY]],
+            "older": _older(asked, past),
+            "asked": asked,
+            "searching": any(asked.values()),
+            "severities": [name for name in get_args(Severity) if name],
+            "rules": sorted(self._house.rules().rules),
             "version": version,
+            "trouble": trouble,
             "services": sorted({service_of(incident.key) for incident in incidents}),
         }
         return await self._frame.page(request, identity, "incidents.html", context)
@@ -55,16 +71,14 @@ class Incidents:
         readings = read_clock(incident, roster, now)
         return {
             "incident": incident,
-            "problem": incident.confirmed or incident.problem,
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
-            "asked": glance.asked(incident),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],
         }
 
 
 def _gravest_first(incidents: list[Incident]) -> list[Incident]:
-    """What nobody commands, then by severity, the newest of equals first."""
+    """What is not restored and nobody commands, then by severity, the newest of equals first."""
     newest = sorted(incidents, key=lambda incident: incident.opened_at, reverse=True)
     return sorted(
         newest,
@@ -75,3 +89,50 @@ def _gravest_first(incidents: list[Incident]) -> list[Incident]:
 def _row(head: Head) -> dict[str, Any]:
     ended = head.closed_at or head.opened_at
     return {"head": head, "lasted": ended - head.opened_at}
+
+
+def _search(asked: Form, query: Mapping[str, str]) -> tuple[Search, str]:
+    """What is looked for among the closed incidents, and what of it was not understood."""
+    wrong = []
+    moments: dict[str, datetime] = {}
+    for name, days in (("since", 0), ("until", 1)):
+        if asked[name]:
+            try:
+                day = datetime.combine(datetime.fromisoformat(asked[name]), time(), UTC)
+                moments[name] = day + timedelta(days=days)
+            except (ValueError, OverflowError):
+                wrong.append(f"{asked[name]!r} is no day; write it like 2026-11-24")
+    severity = asked["severity"]
+    if severity not in get_args(Severity):
+        wrong.append(f"{severity!r} is no severity; there are sev1 to sev4")
+        severity = ""
+    after = None
+    if query.get("after"):
+        at, _, incident = query["after"].partition(" ")
+        try:
+            after = Place(opened_at=datetime.fromisoformat(at), incident=incident)
+        except ValueError:
+            wrong.append("the place to go on from is not readable; this is the first page")
+    rule = asked["rule"]
+    search = Search(
+        status="closed",
+        severity=severity,
+        rule=None if not rule else "" if rule == NO_RULE else rule,
+        team=asked["team"],
+        text=asked["q"],
+        since=moments.get("since"),
+        until=moments.get("until"),
+        after=after,
+    )
+    return search, "; ".join(wrong)
+
+
+def _older(asked: Form, past: list[Head]) -> str:
+    """Where the list goes on; empty if it does not."""
+    if len(past) <= HISTORY:
+        return ""
+    last = past[HISTORY - 1]
+    fields = {name: value for name, value in asked.items() if value}
+    return (
+        f"/?{urlencode({**fields, 'after': f'{last.opened_at.isoformat()} {last.incident}'})}#past"
+    )

@@ -1,0 +1,68 @@
+"""The daemon as a whole: its rules and what they cover, who is on call, how it is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from daemon.core.oncall import oncall_view
+from daemon.web.site.frame import Frame
+
+COVERED = timedelta(days=30)
+"""How far back alerts are looked for that had no rule."""
+FROZEN_AHEAD = timedelta(days=14)
+"""How far ahead the freezes of the calendar are shown."""
+
+
+class Overviews:
+    """The routes."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._house = frame.house
+
+    def routes(self) -> list[web.RouteDef]:
+        """The table of routes."""
+        return [
+            web.get("/rules", self.rules),
+            web.get("/oncall", self.oncall),
+            web.get("/system", self.system),
+        ]
+
+    async def rules(self, request: web.Request) -> web.Response:
+        """The rules in force with their approvals, and which alerts had none."""
+        identity = await self._frame.visitor(request)
+        overview = self._house.overview
+        context = {
+            "heading": "Rules",
+            "rules": await overview.rule_reports(),
+            "coverage": await overview.coverage(COVERED),
+            "covered": COVERED.days,
+            "loading": overview.loading(),
+        }
+        return await self._frame.page(request, identity, "rules.html", context)
+
+    async def oncall(self, request: web.Request) -> web.Response:
+        """Who is called now, who is next, and where nobody would be."""
+        identity = await self._frame.visitor(request)
+        now = self._house.book.clock()
+        view = oncall_view(self._house.roster(), now)
+        context = {
+            "heading": "On call",
+            "called": view["teams"],
+            "schedules": view["schedules"],
+        }
+        return await self._frame.page(request, identity, "oncall.html", context)
+
+    async def system(self, request: web.Request) -> web.Response:
+        """How the daemon is, and what it depends on."""
+        identity = await self._frame.visitor(request)
+        now = self._house.book.clock()
+        upcoming = self._house.freezes().upcoming(now, now + FROZEN_AHEAD)
+        context = {
+            "heading": "System",
+            "system": await self._house.overview.system(),
+            "ahead": [freeze for freeze in upcoming if freeze.at > now],
+        }
+        return await self._frame.page(request, identity, "system.html", context)

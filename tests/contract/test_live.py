@@ -1,0 +1,88 @@
+"""Open pages are told when something changes: of their own incident, or of anything."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.contract.rig import ADA, Rig, rigged
+from tests.stories.stage import alert, body
+
+PATIENCE = 5
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with rigged() as found:
+        yield found
+
+
+async def listening(rig: Rig, page: str) -> aiohttp.ClientResponse:
+    """The stream that a page names."""
+    text = await (await rig.client.get(page, headers=ADA)).text()
+    source = re.search(r'data-events="([^"]+)"', text)
+    assert source is not None
+    answer = await rig.client.get(source[1].replace("&amp;", "&"), headers=ADA)
+    assert answer.status == 200
+    assert answer.content_type == "text/event-stream"
+    return answer
+
+
+async def told(stream: aiohttp.ClientResponse) -> str:
+    """The next event."""
+    async with asyncio.timeout(PATIENCE):
+        lines = []
+        while line := (await stream.content.readline()).decode().strip():
+            lines.append(line)
+    return "\n".join(lines)
+
+
+async def test_a_change_is_told_to_the_list_and_to_its_own_page(rig: Rig) -> None:
+    home, page = await listening(rig, "/"), await listening(rig, f"/incidents/{rig.id}")
+    await rig.does("ack")
+    assert "event: changed" in await told(home)
+    assert "event: changed" in await told(page)
+
+
+async def test_what_happened_before_the_page_listened_is_told_at_once(rig: Rig) -> None:
+    await rig.does("ack")
+    answer = await rig.client.get(f"/live?incident={rig.id}&since=1", headers=ADA)
+    assert "event: changed" in await told(answer)
+
+
+async def test_a_freeze_is_told_to_everybody(rig: Rig) -> None:
+    await rig.does("ack")
+    page = await listening(rig, f"/incidents/{rig.id}")
+    await rig.client.post("/freezes", headers=ADA, data={"reason": "x", "scope": "global"})
+    assert "event: changed" in await told(page)
+
+
+async def test_other_incidents_do_not_disturb_a_page(rig: Rig) -> None:
+    mine = rig.id
+    await rig.does("ack")
+    page, home = await listening(rig, f"/incidents/{mine}"), await listening(rig, "/")
+    rig.id = await rig.delivers(body(alert(service="cart")))
+    await told(home)
+    rig.id = mine
+    await rig.does("pause")
+    version = (await told(page)).partition("data: ")[2]
+    assert (
+        f"since={version}" in await (await rig.client.get(f"/incidents/{mine}", headers=ADA)).text()
+    )
+
+
+async def test_nobody_listens_without_being_known(rig: Rig) -> None:
+    answer = await rig.client.get("/live?since=1", allow_redirects=False)
+    assert answer.status == 303
+
+
+async def test_a_daemon_that_stops_lets_its_listeners_go() -> None:
+    async with rigged() as rig:
+        stream = await listening(rig, "/")
+        async with asyncio.timeout(PATIENCE):
+            await rig.client.server.close()
+        assert await stream.content.read() == b""

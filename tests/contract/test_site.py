@@ -1,0 +1,363 @@
+"""The pages: what they show to whom, what their buttons do, and what they never do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from daemon.core.guardrails import Freeze
+from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.core.build import confirmed
+from tests.stories.stage import alert, body
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with rigged() as found:
+        yield found
+
+
+async def seen(rig: Rig, path: str, who: dict[str, str] = ADA, status: int = 200) -> str:
+    """A page as somebody sees it."""
+    answer = await rig.client.get(path, headers=who)
+    text = await answer.text()
+    assert answer.status == status, text
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
+    assert not re.search(
+        r"""(?:src|href|action)=["']?(?:https?:)?//""", text.replace(rig_url(rig), "")
+    )
+    return text
+
+
+def rig_url(rig: Rig) -> str:
+    """Where the rig's own links lead: the document."""
+    return rig.links.document(rig.id).partition("/d/")[0]
+
+
+async def pressed(
+    rig: Rig, deed: str, who: dict[str, str] = ADA, status: int = 303, **form: str
+) -> str:
+    """A button of the incident's page; where it leads, or the page that says why not."""
+    form = {name.rstrip("_"): value for name, value in form.items()}
+    path = f"/incidents/{rig.id}/do/{deed}"
+    answer = await rig.client.post(path, headers=who, data=form, allow_redirects=False)
+    text = await answer.text()
+    assert answer.status == status, text
+    return answer.headers["Location"] if status == 303 else text
+
+
+async def measured(rig: Rig, **more: Any) -> None:
+    """The incident's problem is confirmed."""
+    await rig.happens(confirmed(**more))
+
+
+async def content(rig: Rig, step: int) -> str:
+    """What an approval of the step would be bound to, as the page says it."""
+    page = await seen(rig, f"/incidents/{rig.id}")
+    forms = re.findall(
+        r'name="step" value="(\d+)"><input type="hidden" name="content" value="(\w+)"', page
+    )
+    return dict(forms)[str(step)]
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_open_incidents_come_first_with_all_that_matters_at_a_glance(rig: Rig) -> None:
+    await measured(rig)
+    page = await seen(rig, "/")
+    assert "Open now: 1" in page
+    assert "success rate" in page
+    assert "nobody yet" in page
+    assert ">I am on it</button>" in page
+    assert "No incident was closed yet." in page
+    await pressed(rig, "ack")
+    assert ">I am on it</button>" not in await seen(rig, "/")
+
+
+async def test_what_nobody_commands_is_above_what_somebody_does(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    second = await rig.delivers(body(alert(service="cart")))
+    page = await seen(rig, "/")
+    assert page.index(second) < page.index(rig.id)
+
+
+async def test_the_history_is_found_by_what_it_was_about(rig: Rig) -> None:
+    await pressed(rig, "close", reason="a test")
+    found = "/incidents/" + rig.id
+    assert found in await seen(rig, "/?q=CHECKOUT")
+    assert found in await seen(rig, "/?rule=checkout-success-rate&team=payments&since=2026-11-23")
+    nothing = await seen(rig, "/?q=elsewhere")
+    assert found not in nothing
+    assert "No closed incident fits that." in nothing
+    assert found not in await seen(rig, "/?rule=-")
+    assert found not in await seen(rig, "/?until=2026-11-22")
+    wrong = await seen(rig, "/?since=soon&severity=sev9&after=x")
+    assert "is no day; write it like" in wrong
+    assert "is no severity" in wrong
+    assert found in wrong
+
+
+async def test_the_history_goes_on_page_by_page(rig: Rig) -> None:
+    ids = [rig.id]
+    for number in range(27):
+        rig.later(minutes=1)
+        ids.append(await rig.delivers(body(alert(service=f"s{number}"))))
+    for one in ids:
+        rig.id = one
+        await pressed(rig, "close", reason="a test")
+    first = await seen(rig, "/")
+    older = re.search(r'href="(/\?after=[^"]+)#past">Older', first)
+    assert older is not None
+    second = await seen(rig, older[1].replace("&amp;", "&"))
+    shown = [one for one in ids if f"/incidents/{one}" in first]
+    rest = [one for one in ids if f"/incidents/{one}" in second]
+    assert len(shown) == 25
+    assert sorted(shown + rest) == sorted(ids)
+    assert "Older incidents" not in second
+
+
+async def test_one_incident_tells_what_is_broken_and_what_stops_the_automation(rig: Rig) -> None:
+    await measured(rig)
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert page.count("<h1>") == 1
+    for said in (
+        "Stop the automation",
+        "I am on it: take command",
+        "1. rollback",
+        "2. flag<wbr>_off" if "flag<wbr>_off" in page else "2. flag_<wbr>off",
+        "somebody commands",
+        "Verdict: confirmed",
+        "incident opened:",
+        "CheckoutSuccessRateLow",
+    ):
+        assert said in page, said
+    assert ">Approve</button>" not in page
+    await pressed(rig, "ack")
+    assert page.count(">Veto</button>") == 2
+    assert ">Approve</button>" in await seen(rig, f"/incidents/{rig.id}")
+    others = await seen(rig, f"/incidents/{rig.id}", BO)
+    assert ">Approve</button>" not in others
+    assert ">Veto</button>" in others
+    assert "I am here too" in others
+
+
+async def test_the_timeline_is_shown_by_its_parts(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    await pressed(rig, "note", text="looking at the database")
+    whole = await seen(rig, f"/incidents/{rig.id}")
+    assert "looking at the database" in whole
+    people = await seen(rig, f"/incidents/{rig.id}?show=people")
+    assert "ada is Commander" in people
+    assert "looking at the database" not in people.partition('id="timeline"')[2]
+    assert "looking at the database" in await seen(rig, f"/incidents/{rig.id}?show=nonsense")
+
+
+@pytest.mark.parametrize("path", ["/rules", "/oncall", "/system"])
+async def test_the_daemon_as_a_whole_can_be_looked_at(rig: Rig, path: str) -> None:
+    page = await seen(rig, path)
+    wanted = {"/rules": "checkout-success-rate", "/oncall": "payments", "/system": "schema"}
+    assert wanted[path] in page
+    assert f'<a href="{path}" aria-current="page">' in page
+
+
+async def test_alerts_without_a_rule_are_named(rig: Rig) -> None:
+    stray = alert(service="cart")
+    stray["labels"]["alertname"] = "DiskFull"
+    await rig.delivers(body(stray))
+    page = await seen(rig, "/rules")
+    assert "Without a rule: 1" in page
+    assert "<strong>DiskFull</strong>" in page
+
+
+async def test_a_chart_is_drawn_for_both_screens(rig: Rig) -> None:
+    await measured(rig)
+    sizes = []
+    for query in ("", "?narrow"):
+        answer = await rig.client.get(f"/incidents/{rig.id}/chart.svg{query}", headers=ADA)
+        drawn = await answer.text()
+        assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert "prefers-color-scheme:dark" in drawn
+        assert "baseline" in drawn
+        assert "#01010" not in drawn
+        sizes.append(re.search(r'width="([\d.]+)pt"', drawn)[1])  # type: ignore[index]
+    assert float(sizes[0]) > float(sizes[1])
+
+
+# ── doing ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_every_deed_of_a_person_is_one_button(rig: Rig) -> None:
+    await measured(rig)
+    assert await pressed(rig, "ack") == f"/incidents/{rig.id}?done=ack#now"
+    assert "You are on it." in await seen(rig, f"/incidents/{rig.id}?done=ack")
+    await pressed(rig, "pause")
+    assert (await rig.incident()).paused_by == "ada"
+    await pressed(rig, "resume")
+    await pressed(rig, "approve", step="1", content=await content(rig, 1))
+    await pressed(rig, "skip", step="2", reason="not now")
+    await pressed(rig, "veto", step="2", who=BO)
+    await pressed(rig, "escalate", tier="2")
+    await pressed(rig, "role", role="communicator", person="bo")
+    request = (await rig.incident()).crew.open_requests()[0].event.request
+    assert "ada asks you to be Communicator" in await seen(rig, f"/incidents/{rig.id}", BO)
+    await pressed(rig, "answer", BO, request=request, accept="yes")
+    await pressed(rig, "role", role="fast_recovery", person="ada")
+    await pressed(rig, "leave-role", role="fast_recovery")
+    await pressed(rig, "engage", team="database", reason="locks")
+    await pressed(rig, "sentiment", text="they complain")
+    await pressed(rig, "draft", audience="room")
+    draft = (await rig.incident()).word.updates["room.1"]
+    await pressed(rig, "send", update="room.1", revision="1", text=draft.text.replace("\n", "\r\n"))
+    await pressed(rig, "edit", update="room.1", text="In short: we are on it.")
+    await pressed(rig, "snooze", audience="room", for_="15m")
+    await pressed(rig, "propose", action="flag_off", params="target: shop", reason="try again")
+    await pressed(rig, "start", step="101", content=await content(rig, 101))
+    await pressed(rig, "no-plan", reason="nothing fits")
+    await pressed(rig, "leave")
+    await pressed(rig, "close", reason="done")
+    entries = rig.journal.entries[rig.id]
+    assert {x.by for x in entries if x.event.kind in {"StepApproved", "Noted"}} <= {"person:ada"}
+    kinds = [x.event.kind for x in entries]
+    for kind in (
+        "IncidentPaused", "IncidentResumed", "StepApproved", "StepSkipped", "StepVetoed",
+        "RoleRequested", "RoleAnswered", "RoleTaken", "RoleLeft", "TeamEngaged",
+        "EscalationJumped", "SentimentHeard", "UpdateDrafted", "UpdateReleased", "UpdateEdited",
+        "UpdatesSnoozed", "StepProposed", "NoPlanDeclared", "ResponderLeft", "IncidentClosed",
+    ):  # fmt: skip
+        assert kind in kinds, kind
+    released = next(x.event for x in entries if x.event.kind == "UpdateReleased")
+    assert released.text == draft.text  # type: ignore[union-attr]
+
+
+async def test_what_stands_in_the_way_is_said_and_nothing_written_is_lost(rig: Rig) -> None:
+    seq = rig.seq
+    page = await pressed(rig, "approve", status=409, step="1", content="x")
+    assert "Not possible: " in page
+    await pressed(rig, "ack")
+    await measured(rig)
+    page = await pressed(rig, "approve", status=409, step="1", content="another content")
+    assert "was edited while you read it" in page
+    page = await pressed(
+        rig, "propose", status=409, action="flag_off", params="target: [", reason="why not"
+    )
+    assert "the parameters cannot be read" in page
+    assert 'value="why not"' in page
+    assert "target: [" in page
+    for deed, form in (
+        ("propose", {"action": "none", "params": "a: b"}),
+        ("propose", {"action": "flag_off", "params": "just words"}),
+        ("escalate", {"tier": "9"}),
+        ("escalate", {"tier": "-1"}),
+        ("engage", {"team": "nobody"}),
+        ("role", {"role": "king", "person": "ada"}),
+        ("role", {"role": "communicator", "person": "stranger"}),
+        ("snooze", {"audience": "room", "for": "soon"}),
+        ("send", {"update": "none.1", "text": "x"}),
+        ("note", {"text": " "}),
+        ("veto", {"step": "77"}),
+        ("start", {}),
+    ):
+        assert "Not possible: " in await pressed(rig, deed, status=409, **form)
+    assert rig.seq == seq + 3  # she came, commands, and the measurement
+
+
+async def test_an_unknown_button_incident_or_page_is_a_page_that_says_so(rig: Rig) -> None:
+    answer = await rig.client.post(f"/incidents/{rig.id}/do/explode", headers=ADA)
+    assert answer.status == 404
+    assert "There is no such page." in await seen(rig, "/nowhere", status=404)
+    assert "there is no incident none" in await seen(rig, "/incidents/none", status=404)
+    answer = await rig.client.delete("/", headers=ADA)
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+async def test_whoever_is_not_known_is_asked_who_they_are(rig: Rig) -> None:
+    answer = await rig.client.get(f"/incidents/{rig.id}?show=people", allow_redirects=False)
+    assert answer.status == 303
+    assert answer.headers["Location"] == f"/login?next=%2Fincidents%2F{rig.id}%3Fshow%3Dpeople"
+    seq = rig.seq
+    answer = await rig.client.post(f"/incidents/{rig.id}/do/ack", allow_redirects=False)
+    assert answer.status == 401
+    assert "Log in" in await answer.text()
+    assert rig.seq == seq
+
+
+async def test_two_at_the_same_moment_make_one_commander(rig: Rig) -> None:
+    await pressed(rig, "ack", BO)
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "I am here too" in page
+    await pressed(rig, "ack")
+    incident = await rig.incident()
+    assert (incident.commander, incident.responders) == ("bo", ("bo", "ada"))
+
+
+async def test_a_freeze_is_on_every_page_until_it_is_thawed(rig: Rig) -> None:
+    form = {"reason": "the move", "scope": "team:payments", "for": "4h", "back": "/rules"}
+    answer = await rig.client.post("/freezes", headers=ADA, data=form, allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (303, "/rules")
+    assert [f.by for f in rig.journal.stops.values()] == ["ada"]
+    for path in ("/", "/rules", "/oncall", "/system", f"/incidents/{rig.id}"):
+        page = await seen(rig, path)
+        assert "Automation is frozen (team:payments)" in page
+        assert "the move" in page
+    thaw = {"scope": "team:payments", "back": "//evil.example"}
+    answer = await rig.client.post("/freezes/thaw", headers=BO, data=thaw, allow_redirects=False)
+    assert answer.headers["Location"] == "/"
+    assert "Automation is frozen" not in await seen(rig, "/")
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"reason": "", "scope": "global"}, "needs a reason"),
+        ({"reason": "x", "scope": "team:nobody"}, "no team"),
+        ({"reason": "x", "scope": "everything"}, "is no scope"),
+        ({"reason": "x", "scope": "global", "for": "soon"}, "is not a duration"),
+    ],
+)
+async def test_a_freeze_that_makes_no_sense_is_refused(
+    rig: Rig, form: dict[str, str], said: str
+) -> None:
+    answer = await rig.client.post("/freezes", headers=ADA, data=form)
+    assert answer.status == 400
+    assert said in await answer.text()
+    assert not rig.journal.stops
+
+
+HOSTILE = '<script>alert(1)</script>"onmouseover="x'
+
+
+async def test_nothing_that_others_wrote_is_live_on_any_page(rig: Rig) -> None:
+    strange = alert(service=HOSTILE)
+    strange["labels"]["alertname"] = HOSTILE
+    rig.id = await rig.delivers(body(strange))
+    await pressed(rig, "note", text=HOSTILE)
+    rig.journal.stops["global"] = Freeze(scope="global", reason=HOSTILE, by="ada", at=rig.now)
+    await pressed(rig, "note", status=409, text=HOSTILE * 100)
+    for path in ("/", f"/incidents/{rig.id}", "/rules", f"/?q={HOSTILE}"):
+        page = await seen(rig, path)
+        assert "<script>alert" not in page
+        assert '"onmouseover=' not in page
+
+
+# ── what the pages are made of ───────────────────────────────────────────────────────────────
+
+
+async def test_the_style_and_the_script_are_ours_and_known_by_their_content(rig: Rig) -> None:
+    for name, kind in (("stopgap.css", "text/css"), ("live.js", "text/javascript")):
+        answer = await rig.client.get(f"/static/{name}")
+        assert (answer.status, answer.content_type) == (200, kind)
+        again = await rig.client.get(
+            f"/static/{name}", headers={"If-None-Match": answer.headers["ETag"]}
+        )
+        assert again.status == 304
+    assert (await rig.client.get("/static/..%2Fapi.py")).status == 404
+    assert (await rig.client.get("/static/none.css")).status == 404
