@@ -10,7 +10,7 @@ demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanage
 	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
-	@deploy/setup.sh servers
+	@deploy/setup.sh servers browser
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
-# with "servers" the two servers of the sandbox and the acceptance tests.
+# with "servers" the two servers of the sandbox and the acceptance tests, with "browser" the
+# Chromium that the tests of the pages look through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -67,6 +68,18 @@ servers() {
   if ! install_packages "${missing[@]}"; then
     say "missing: ${missing[*]}. As root: apt-get install ${missing[*]}"
     say "or name your own: PROMETHEUS_BIN=/path/prometheus ALERTMANAGER_BIN=/path/alertmanager"
+    exit 1
+  fi
+}
+
+browser() {
+  local name
+  for name in "${CHROMIUM_BIN:-chromium}" chromium-browser google-chrome; do
+    command -v "$name" >/dev/null && return
+  done
+  if ! install_packages chromium || ! command -v chromium >/dev/null; then
+    say "missing: chromium. As root: apt-get install chromium"
+    say "or name your own: CHROMIUM_BIN=/path/to/chromium (or chrome)"
     exit 1
   fi
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
@@ -161,7 +161,7 @@ class IncidentPage:
             else {},
             "durations": durations(incident).shown(),
             "actions": sorted(self._house.actions),
-            "document": self._house.links.document(incident.id),
+            "document": urlsplit(self._house.links.document(incident.id)).path,
         }
 
 

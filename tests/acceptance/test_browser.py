@@ -1,0 +1,227 @@
+"""The pages in a real browser: an incident steered by clicking alone, on a phone, live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser
+
+from tests.acceptance.browsing import DESK, PHONE, Window, a_browser, a_window
+from tests.acceptance.deliveries import alert, encoded
+from tests.acceptance.prometheus_double import PrometheusDouble
+from tests.acceptance.running import RULE, SETTINGS, TOKEN, Daemon, lay_out
+
+BO = "bo's own"
+ROSTER = """
+people:
+  ada: {name: Ada, token: env:STOPGAP_ADA_TOKEN, contact: [{console: true}]}
+  bo: {name: Bo, token: env:STOPGAP_BO_TOKEN, contact: [{console: true}]}
+teams:
+  shop: {owners: [ada], lead: bo, policy: shop}
+policies:
+  shop: {tiers: [{notify: [ada], wait: 10m}]}
+default_policy: shop
+channels: {room: {console: true}}
+audiences: {responders: {channels: [room], send: one_tap}}
+"""
+PLAN = """
+  severity: {sev1: 50%, sev2: 5%}
+recover:
+  - {action: run_command, with: {argv: [./mend], target: shop}}
+  - {action: run_command, with: {argv: [./mend, again], target: shop}}
+verify: {settle: 100ms, hold: 1s, near_baseline: 1%, traffic: 30%, watch: 1s}
+"""
+ALERT = encoded(alert("shop"))
+
+
+class Shop:
+    """A daemon over a shop that fails until its `mend` has run."""
+
+    def __init__(self, folder: Path, daemon: Daemon, prometheus: PrometheusDouble) -> None:
+        self.folder = folder
+        self.daemon = daemon
+        self.prometheus = prometheus
+
+    async def breaks(self, http: aiohttp.ClientSession, service: str = "shop") -> None:
+        """It begins to fail, and Alertmanager says so."""
+        self.prometheus.breaks(service, over=(self.folder / "mended").exists)
+        body = encoded(alert(service))
+        async with http.post(f"{self.daemon.url}/api/v1/alerts", data=body) as answer:
+            assert answer.status == 200
+
+
+@pytest.fixture
+async def shop(tmp_path: Path, make_daemon: Callable[..., Daemon]) -> AsyncIterator[Shop]:
+    """The daemon runs, and nothing is broken yet."""
+    async with PrometheusDouble().serving() as prometheus:
+        lay_out(
+            tmp_path,
+            settings=SETTINGS.replace("http://127.0.0.1:9", prometheus.url)
+            + "commands: {allow: [[./mend], [./mend, again]]}\n",
+            rules=RULE + PLAN,
+            more={"rules/roster.yaml": ROSTER, "mend": "#!/bin/sh\ntouch mended\n"},
+        )
+        (tmp_path / "mend").chmod(0o755)
+        daemon = make_daemon(tmp_path)
+        daemon.start({"STOPGAP_BO_TOKEN": BO})
+        yield Shop(tmp_path, daemon, prometheus)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with a_browser() as found:
+        yield found
+
+
+async def test_a_whole_incident_is_steered_by_clicking_on_a_phone(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=PHONE)
+    await ada.opens("/")
+    await ada.sees("Nothing is open. All quiet.")
+    await shop.breaks(http)
+    await ada.sees("success rate 99.5 %")  # the list is live
+    await ada.is_sound()
+    await ada.page.get_by_role("link", name="success rate").click()
+    await ada.sees("waiting for the Commander to decide on step 1")
+    await ada.sees("needs approval")
+    await ada.is_sound()
+    await ada.presses("I am on it: take command")
+    await ada.sees("You are on it.")
+    await ada.page.locator("#propose summary").click()
+    await ada.presses("Skip: step 1", "#plan")
+    await ada.sees("waiting for the Commander to decide on step 2")
+    await ada.presses("Approve step 2: run_command")
+    await ada.sees("watching for a relapse")  # by itself: the page is live
+    await ada.sees("recovered")
+    assert (shop.folder / "mended").exists()
+    draft = ada.page.locator("#updates textarea").first
+    await draft.fill(await draft.input_value() + "\nThank you for waiting.")
+    await ada.presses("Send", "#updates")
+    await ada.sees("The update goes out now.")
+    await ada.page.get_by_label("A note for the timeline").fill("it was the cache")
+    await ada.presses("Note it")
+    await ada.sees("it was the cache")
+    await ada.sees("The review is written.")
+    await ada.is_sound()
+    await ada.page.locator("#review").get_by_role("link", name="Read it").click()
+    await ada.sees("Thank you for waiting.")
+    await ada.opens("/")
+    await ada.sees("Nothing is open. All quiet.")
+
+
+async def test_without_javascript_everything_works_all_the_same(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    ada = await a_window(browser, shop.daemon.url, TOKEN, java_script_enabled=False)
+    await shop.breaks(http)
+    await ada.opens("/")
+    while not await ada.page.get_by_text("success rate 99.5 %").count():
+        await ada.opens("/")
+    await ada.page.locator("article button").click()
+    await ada.sees("You are on it.")
+    await ada.presses("■ Stop the automation")
+    await ada.sees("automation is paused by ada")
+    await ada.presses("Let the automation go on")
+    await ada.page.locator("summary", has_text="Freeze automation").click()
+    await ada.page.get_by_label("Why", exact=True).last.fill("the move")
+    await ada.presses("Freeze")
+    await ada.sees("Automation is frozen (global)")
+    await ada.presses("Thaw")
+    assert not await ada.page.get_by_text("Automation is frozen").count()
+    await ada.presses("Approve: step 1", "#plan")
+    await ada.sees("Approved.")
+    assert ada.troubles == []
+
+
+async def test_two_people_press_at_the_same_moment_and_both_see_the_truth(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    windows: list[Window] = []
+    for token in (TOKEN, BO):
+        window = await a_window(browser, shop.daemon.url, token)
+        await window.opens("/")
+        await window.page.get_by_role("link", name="shop").first.click()
+        await window.sees("I am on it: take command")
+        windows.append(window)
+    await asyncio.gather(*(window.presses("I am on it: take command") for window in windows))
+    seen = []
+    for window in windows:
+        await (
+            window.page.locator("#people", has_text="ada, bo")
+            .or_(window.page.locator("#people", has_text="bo, ada"))
+            .wait_for()
+        )
+        seen.append(await window.page.locator("#now dd").nth(1).inner_text())
+        assert window.troubles == []
+    assert seen[0] == seen[1]
+    assert seen[0] in {"ada", "bo"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+async def test_every_page_fits_its_screen_and_is_for_everybody(
+    shop: Shop,
+    browser: Browser,
+    http: aiohttp.ClientSession,
+    viewport: dict[str, int],
+    scheme: str,
+) -> None:
+    await shop.breaks(http)
+    ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=viewport, color_scheme=scheme)
+    await ada.opens("/")
+    await ada.sees("success rate 99.5 %")
+    await ada.is_sound()
+    await ada.page.get_by_role("link", name="shop").first.click()
+    await ada.sees("needs approval")
+    await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    await ada.is_sound()
+    for path in ("/rules", "/oncall", "/system"):
+        await ada.opens(path)
+        await ada.is_sound()
+    ada.troubles.clear()
+    await ada.opens("/nowhere")
+    ada.troubles.clear()  # the browser calls a 404 an error, and it is one
+    await ada.is_sound()
+
+
+async def test_the_keyboard_alone_will_do(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada = await a_window(browser, shop.daemon.url, TOKEN)
+    await ada.opens("/")
+    await ada.page.get_by_role("link", name="shop").first.click()
+    await ada.sees("I am on it: take command")
+    await ada.page.keyboard.press("Tab")
+    focused = "document.activeElement.textContent.trim()"
+    assert await ada.page.evaluate(focused) == "To the content"
+    for _ in range(20):
+        await ada.page.keyboard.press("Tab")
+        if await ada.page.evaluate(focused) == "I am on it: take command":
+            break
+    async with ada.page.expect_navigation():
+        await ada.page.keyboard.press("Enter")
+    await ada.sees("You are on it.")
+
+
+async def test_what_somebody_is_writing_is_not_taken_away_by_news(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
+    for window in (ada, bo):
+        await window.opens("/")
+        await window.page.get_by_role("link", name="shop").first.click()
+    await ada.presses("I am on it: take command")
+    draft = ada.page.locator("#updates textarea").first
+    await draft.fill("half a sent")
+    await bo.page.get_by_label("A note for the timeline").fill("bo was here")
+    await bo.presses("Note it")
+    await ada.sees("bo was here")
+    assert await draft.input_value() == "half a sent"
