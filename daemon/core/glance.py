@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from daemon.core import events as e
 from daemon.core.approvals import Approvals
 from daemon.core.events import Entry
 from daemon.core.incident import Incident, StepState
 from daemon.core.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.rules import Rule, StepSpec
-from daemon.core.timeline import describe
 from daemon.core.units import clock_time, format_duration, printable
 
 Deed = Literal["approve", "start", "skip", "veto"]
@@ -278,66 +276,3 @@ def _shown(value: object) -> str:
 
 def _named(step: StepState) -> str:
     return f"{step.action} on {printable(step.target)}" if step.target else step.action
-
-
-EventGroup = Literal["problem", "recovery", "people", "calls", "updates"]
-GROUPS: dict[EventGroup, str] = {
-    "problem": "Problem",
-    "recovery": "Recovery",
-    "people": "People",
-    "calls": "Calls",
-    "updates": "Updates",
-}
-_GROUP_OF: dict[str, EventGroup] = {
-    "course": "problem",
-    "steps": "recovery",
-    "crew": "people",
-    "calls": "calls",
-    "updates": "updates",
-}
-
-
-@dataclass(frozen=True)
-class StoryLine:
-    """One line of the timeline. `at` is when it was so last, if it was so several times."""
-
-    at: datetime
-    by: str
-    text: str
-
-
-def story(entries: Sequence[Entry], group: EventGroup | None = None) -> list[StoryLine]:
-    """The timeline, the newest first; of one group, or all. Measurements in a row that say the
-    same are one line."""
-    lines: list[StoryLine] = []
-    run: list[Entry] = []
-    for entry in entries:
-        if group is not None and group_of(entry.event) != group:
-            continue
-        if run and not _says_the_same(run[-1], entry):
-            lines.append(_told(run))
-            run = []
-        run.append(entry)
-    if run:
-        lines.append(_told(run))
-    return lines[::-1]
-
-
-def _says_the_same(one: Entry, other: Entry) -> bool:
-    match one.event, other.event:
-        case e.RecoveryMeasured(reading=a), e.RecoveryMeasured(reading=b):
-            return (a.state, a.reason) == (b.state, b.reason)
-        case _:
-            return False
-
-
-def _told(run: Sequence[Entry]) -> StoryLine:
-    last, text = run[-1], describe(run[-1].event)
-    if len(run) > 1:
-        text += f" (the last of {len(run)} since {clock_time(run[0].at)})"
-    return StoryLine(last.at, last.by, text)
-
-
-def group_of(event: e.Event) -> EventGroup:
-    """Which part of the story an event belongs to: the vocabulary's own division."""
-    return _GROUP_OF[type(event).__module__.rpartition(".")[2]]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from daemon.core import deeds, glance, steering
 from daemon.core.curve import sketch
 from daemon.core.glance import PlanLine
+from daemon.core.story import story
 from daemon.trace import trace
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
@@ -133,12 +134,12 @@ async def test_the_story_is_short_where_nothing_changes_and_parted_by_what_it_is
         await daemon.at(3000)
         incident = await daemon.incident()
     entries = stage.journal.entries[incident.id]
-    lines = glance.story(entries)
+    lines = story(entries)
     assert [line.at for line in lines] == sorted((line.at for line in lines), reverse=True)
     measured = [line.text for line in lines if line.text.startswith("measured: healthy")]
     assert any(" (the last of " in text for text in measured)
     assert len(measured) < sum(x.event.kind == "RecoveryMeasured" for x in entries)
-    people = [line.text for line in glance.story(entries, "people")]
+    people = [line.text for line in story(entries, "people")]
     assert people[-2:] == ["ada is Commander: the first responder", "ada responds (by test)"]
     assert not any("measured" in text for text in people)
 

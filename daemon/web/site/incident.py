@@ -20,8 +20,9 @@ from daemon.core.review import durations
 from daemon.core.roles import TITLES, NotPossible
 from daemon.core.rules import Rule
 from daemon.core.staffing import suggestions
+from daemon.core.story import GROUPS, story
 from daemon.web.identity import Identity
-from daemon.web.site import chart
+from daemon.web.site.chart import described, svg
 from daemon.web.site.deeds import BUTTONS, Asked
 from daemon.web.site.frame import Form, Frame, to
 from daemon.web.site.live import Changes
@@ -82,7 +83,7 @@ class IncidentPage:
             raise web.HTTPNotFound
         curve = await self._curve(incident, rule, entries)
         async with self._drawing:
-            drawn = await asyncio.to_thread(chart.svg, curve, narrow="narrow" in request.query)
+            drawn = await asyncio.to_thread(svg, curve, narrow="narrow" in request.query)
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
         return web.Response(body=drawn, content_type="image/svg+xml", headers=headers)
@@ -143,6 +144,7 @@ class IncidentPage:
             "incident": incident,
             "problem": incident.confirmed or incident.problem,
             "rule": rule,
+            "in_words": described(sketch(incident, rule.problem, entries, now)) if rule else "",
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
             "asked": glance.asked(incident),
@@ -168,15 +170,15 @@ class IncidentPage:
 def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, Any]:
     """The newest entries first, of one group or of all."""
     group = asked.get("show", "")
-    wanted = group if group in glance.GROUPS else ""
+    wanted = group if group in GROUPS else ""
     lines = [
         {"at": line.at, "by": line.by.removeprefix(PERSON), "text": line.text}
-        for line in glance.story(entries, wanted or None)
+        for line in story(entries, wanted or None)
     ]
     shown = lines if "all" in asked else lines[:SHOWN]
     return {
         "group": wanted,
-        "groups": glance.GROUPS,
+        "groups": GROUPS,
         "lines": shown,
         "hidden": len(lines) - len(shown),
     }
