@@ -8,7 +8,6 @@ there is used, and left as it was. Its pods must become ready by themselves, wha
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,65 +21,21 @@ from daemon.core.ports import Ready, Refused
 from daemon.core.suspects import Candidate, Change
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
-from recovery_actions.kubernetes.names import Kind, Resource, Workload, WorkloadParams
+from recovery_actions.kubernetes.errors import Conflict, Missing
+from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.revisions import history
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_double import served
 from tests.contract.kubernetes_lab import NAMESPACE, Lab
+from tests.contract.kubernetes_places import PLACES, made, place
 
-REAL = "STOPGAP_TEST_KUBECONFIG"
 
-
-@pytest.fixture(params=["double", "real"])
+@pytest.fixture(params=PLACES)
 async def kubeconfig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
     """How to reach a server."""
-    if request.param == "real":
-        named = os.environ.get(REAL)
-        if not named:
-            pytest.skip(f"{REAL} names no kubeconfig")
-        yield Path(named)
-        return
-    async with served(tmp_path) as double:
-        yield double.kubeconfig
-
-
-async def made(kubeconfig: Path, kind: Kind) -> AsyncIterator[Lab]:
-    """A workload of our own, or one that is there and may be changed."""
-    lab = Lab(kubeconfig, Workload(NAMESPACE, kind, f"stopgap-test-{secrets.token_hex(4)}"))
-    try:
-        try:
-            await lab.create("app:0")
-        except Forbidden as error:
-            if kind != "deployment":
-                pytest.skip(f"no {kind} of our own: {error}")
-        else:
-            try:
-                await lab.settled()
-                yield lab
-            finally:
-                await lab.remove()
-            return
-        found = await _existing(lab.client)
-        await lab.workshop.close()
-        lab = Lab(kubeconfig, found)
-        restore = await lab.kept()
-        try:
-            yield lab
-        finally:
-            await restore()
-    finally:
-        await lab.workshop.close()
-
-
-async def _existing(client: ClusterClient) -> Workload:
-    for raw in await client.items(Resource("apps/v1", "deployments", NAMESPACE)):
-        workload = Workload(NAMESPACE, "deployment", objects.name_of(raw))
-        if not guards.standing_still(workload, raw) and guards.keeper(raw) is None:
-            return workload
-    pytest.skip(f"we may create no Deployment in {NAMESPACE}, and none there is free to be changed")
+    async with place(request.param, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
@@ -98,8 +53,9 @@ async def other_lab(request: pytest.FixtureRequest, kubeconfig: Path) -> AsyncIt
 
 
 def image() -> str:
-    """An image that no revision has had yet."""
-    return f"app:{secrets.token_hex(4)}"
+    """An image that no revision has had yet. Digits alone: hexadecimal ones may spell `bad`,
+    and on the double such an image never becomes ready."""
+    return f"app:{secrets.randbelow(10**9)}"
 
 
 def meaning(raw: dict[str, Any]) -> Any:
