@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.ports import Refused
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, NotDone
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.waiting import Pace
@@ -46,7 +46,7 @@ async def apply(
     trouble: Exception = Temporary("it changes too fast")
     for attempt in range(_TRIES):
         if attempt:
-            await pace.sleep(1.0)
+            await pace.sleep(trouble.wait if isinstance(trouble, NotDone) else 1.0)
         sending = False
         try:
             found = await look()
@@ -58,7 +58,7 @@ async def apply(
                 sending = True
                 await client.patch(workload.resource, found.patch.kind, found.patch.body)
         except Temporary as error:
-            unsure = unsure or (sending and not isinstance(error, Conflict))
+            unsure = unsure or (sending and not isinstance(error, Conflict | NotDone))
             trouble = error
         except Missing as error:
             return refused(Refused("no_such_workload", str(error)))

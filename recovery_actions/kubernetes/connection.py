@@ -37,10 +37,11 @@ _MALFORMED = (KeyError, TypeError, ValueError, AssertionError, AttributeError)
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server sent: the status and the raw body."""
+    """What the server sent: the status, the raw body, and when it wants to be asked again."""
 
     status: int
     body: bytes
+    retry_after: str = ""
 
 
 class Connection:
@@ -100,7 +101,8 @@ class Connection:
             allow_redirects=False,
             **options,
         ) as response:
-            return Reply(response.status, await response.read())
+            again = response.headers.get("Retry-After", "")
+            return Reply(response.status, await response.read(), again)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -140,6 +142,9 @@ class Connection:
     async def _configure(self) -> Any:
         # The class hands out copies of a shared default when called; this makes a fresh one.
         configuration: Any = type.__call__(Configuration)
+        # As kubectl, and Python before 3.13: many clusters' own authorities lack the extensions
+        # that the strict mode wants.
+        configuration.disable_strict_ssl_verification = True
         if self._cluster.kubeconfig is None:
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         elif not self._cluster.kubeconfig.is_file():
