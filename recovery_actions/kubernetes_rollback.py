@@ -238,7 +238,7 @@ async def _destination(
         to, wanted = state.find(candidate.item), candidate.item
     if to is None:
         return _revision_missing(state, wanted)
-    if to.item == live.item:
+    if to.item == live.item or objects.digest(to.template) == objects.digest(live.template):
         return Refused("already_live", f"{to.words} is live already in {state.workload.words}")
     return guards.declared_migration(state, live, to) or to
 

@@ -16,7 +16,14 @@ from pydantic import ValidationError
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.suspects import last_healthy
 from recovery_actions.kubernetes import objects
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, failure
+from recovery_actions.kubernetes.errors import (
+    Conflict,
+    Expired,
+    Forbidden,
+    Missing,
+    NotDone,
+    failure,
+)
 from recovery_actions.kubernetes.guards import keeper
 from recovery_actions.kubernetes.names import Resource, ScalableParams, WorkloadParams
 from recovery_actions.kubernetes.revisions import Revision, State, history
@@ -153,11 +160,11 @@ CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout")
         (404, "not found", Missing),
         (408, "", Temporary),
         (409, "the object has been modified", Conflict),
-        (410, "too old resource version", Temporary),
+        (410, "too old resource version", Expired),
         (415, "415: Unsupported Media Type", Permanent),
         (422, "the server rejected our request due to an error in our request", Conflict),
         (422, 'Deployment.apps "a" is invalid: spec.replicas: Invalid value: -1', Permanent),
-        (429, "", Temporary),
+        (429, "", NotDone),
         (302, "", Permanent),
         (500, "", Temporary),
         (503, "", Temporary),
@@ -173,6 +180,40 @@ def test_a_failed_test_with_causes_is_no_conflict() -> None:
     message = "the server rejected our request due to an error in our request"
     body = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
     assert type(failure(422, body, "patch", CHECKOUT)) is Permanent
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "testing value /metadata/resourceVersion failed: test failed",
+        "Testing value /spec/template failed",
+        "jsonpatch: test operation for path '/metadata/uid' failed",
+    ],
+)
+def test_the_words_of_a_patch_library_are_a_conflict_too(message: str) -> None:
+    assert type(failure(422, {"message": message, "details": {}}, "patch", CHECKOUT)) is Conflict
+    causes = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
+    assert type(failure(422, causes, "patch", CHECKOUT)) is Permanent
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("7", 7),
+        ("", 1),
+        ("0", 1),
+        ("-3", 1),
+        ("nan", 1),
+        ("9" * 400, 1),
+        ("86400", 60),
+        ("\u0663", 1),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
+    ],
+)
+def test_a_server_says_how_long_to_wait(header: str, wait: float) -> None:
+    busy = failure(429, {}, "patch", CHECKOUT, header)
+    assert isinstance(busy, NotDone)
+    assert busy.wait == wait
 
 
 def test_a_missing_right_is_named_with_its_mend() -> None:
@@ -454,7 +495,11 @@ ARGO = [{"manager": "argocd-controller", "fieldsV1": {}}]
 @pytest.mark.parametrize(
     ("metadata", "name", "said"),
     [
-        ({"labels": INSTANCE}, "", ""),
+        ({"labels": INSTANCE}, "Argo CD", "application shop"),
+        ({"labels": INSTANCE}, "Argo CD", "say who manages it in its label"),
+        ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "argocd"}}, "Argo CD", "shop"),
+        ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "kustomize"}}, "", ""),
+        ({"labels": INSTANCE, "annotations": {"meta.helm.sh/release-name": "shop"}}, "", ""),
         ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "Helm"}}, "", ""),
         ({"managedFields": [{"manager": "kubectl-client-side-apply"}]}, "", ""),
         ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/D:n/a"}}, "Argo CD", "shop"),
