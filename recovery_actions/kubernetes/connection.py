@@ -91,6 +91,10 @@ class Connection:
             options["proxy"] = self._rest.proxy
         if self._rest.server_hostname:
             options["server_hostname"] = self._rest.server_hostname
+        # Files of tokens often end in a newline, which kubectl leaves out as well.
+        credentials = (credentials or "").strip()
+        if not (credentials.isascii() and credentials.isprintable()):
+            raise Permanent(f"the token that {self._where} names is no token; make it one line")
         authorization = {"Authorization": credentials} if credentials else {}
         session: aiohttp.ClientSession = self._rest.pool_manager
         async with session.request(
@@ -150,12 +154,19 @@ class Connection:
         elif not self._cluster.kubeconfig.is_file():
             raise ConfigException("there is no such file")
         else:
-            await load_kube_config(
+            loader = await load_kube_config(
                 config_file=str(self._cluster.kubeconfig),
                 context=self._cluster.context,
                 client_configuration=configuration,
                 persist_config=False,
             )
+            user = getattr(loader, "_user", None)
+            if user is not None and "as" in user:
+                # Leaving it out would mean to act with rights that nobody meant to give.
+                raise ConfigException(
+                    "it impersonates somebody (`as`), which is not supported; give a token or a "
+                    "certificate of that user"
+                )
         return configuration
 
     def _unusable(self, error: Exception) -> str:
