@@ -24,6 +24,7 @@ from tests.contract.kubernetes_answers import (
     OUTDATED,
     Refusal,
     about,
+    foreign,
     json_patched,
     only,
     qualified,
@@ -188,7 +189,7 @@ class Cluster(Controllers, Double):
             after = only(part, self.get(plural, name), after)
             return self._write(plural, name, after, request.query.get("fieldManager"))
         if verb == "patch":
-            return self._patch(plural, name, part, request, json.loads(data))
+            return self._patch(plural, name, part, request, data)
         if verb == "delete":
             return self._delete(plural, name, json.loads(data or b"{}"))
         return self.get(plural, name)
@@ -208,13 +209,13 @@ class Cluster(Controllers, Double):
             metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}
         return {"metadata": metadata, "items": found[start:end]}
 
-    def _patch(self, plural: str, name: str, part: str, request: web.Request, body: Any) -> Raw:
+    def _patch(self, plural: str, name: str, part: str, request: web.Request, data: bytes) -> Raw:
         if self.denied:
             raise Refusal(400, f'admission webhook "w" denied the request: {self.denied}')
-        before = self.get(plural, name)
+        before, body = self.get(plural, name), json.loads(data)
         content = request.headers.get("Content-Type", "")
         if content == "application/json-patch+json":
-            after = json_patched(before, body)
+            after = json_patched(before, body, foreign(data))
         elif content in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
             self._fresh(plural, name, body)
             after = (strategic if "strategic" in content else merged)(before, body)

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.suspects import last_healthy
 from recovery_actions.kubernetes import objects
+from recovery_actions.kubernetes.client import encoded
 from recovery_actions.kubernetes.errors import (
     Conflict,
     Expired,
@@ -30,6 +31,7 @@ from recovery_actions.kubernetes.revisions import Revision, State, history
 from recovery_actions.kubernetes.rollout import rollout_status
 from recovery_actions.kubernetes_scale import KubernetesScaleParams
 from tests.contract.action_contract import HOSTILE
+from tests.contract.kubernetes_answers import foreign
 
 START = datetime(2025, 3, 9, 13, 0, tzinfo=UTC)
 
@@ -246,6 +248,16 @@ def test_any_answer_becomes_one_line(status: int, body: dict[str, Any]) -> None:
     text = str(failure(status, body, "get", CHECKOUT))
     assert text.isprintable()
     assert len(text) < 700
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+@example('a && b <c> \u2028\u2029 é ☃ \U0001f600 \x7f \x00 \\u0026 "')
+def test_a_patch_is_written_as_the_server_writes_itself(value: Any) -> None:
+    written = encoded({"key": value})
+    assert json.loads(written) == {"key": value}
+    assert not set(b"<>&") & set(written)
+    assert foreign(written) == frozenset()
+    assert b"\xe2\x80\xa8" not in written
 
 
 # ── history ──────────────────────────────────────────────────────────────────────────────────

@@ -198,6 +198,28 @@ async def test_somebody_elses_deployment_wins(lab: Lab) -> None:
     assert await action.check(params, ready.intent, context()) == "unknown"
 
 
+ODD = "sh -c 'a && b <in >out 2>&1' \u00e9\u2603\U0001f600 \u2028 \x7f \t\n \"\\ /"
+
+
+async def test_a_template_with_odd_characters_is_the_same_to_the_server(lab: Lab) -> None:
+    """A server compares a precondition byte for byte with how it would have written it itself."""
+    notes = {"stopgap.dev/test-odd": ODD}
+    await lab.merge({"metadata": {"annotations": notes}})
+    await lab.merge({"spec": {"template": {"metadata": {"annotations": notes}}}})
+    good, bad = await lab.deploy(image()), await lab.deploy(image())
+    rollback, restart = lab.action("kubernetes_rollback"), lab.action("kubernetes_restart")
+    ready = await rollback.preflight(lab.params(rollback), context(to=good.item))
+    assert isinstance(ready, Ready), ready
+    assert ready.intent["from"] == bad.item
+    outcome = await rollback.run(lab.params(rollback), ready.intent, context())
+    assert outcome.result == "done", outcome
+    ready = await restart.preflight(lab.params(restart), context())
+    assert isinstance(ready, Ready), ready
+    assert (await restart.run(lab.params(restart), ready.intent, context())).result == "done"
+    template = (await lab.raw())["spec"]["template"]
+    assert template["metadata"]["annotations"]["stopgap.dev/test-odd"] == ODD
+
+
 async def test_a_test_that_fails_is_a_conflict(lab: Lab) -> None:
     stale = [
         {"op": "test", "path": "/metadata/uid", "value": "another"},
