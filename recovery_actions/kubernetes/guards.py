@@ -19,6 +19,8 @@ _INSTANCE = "app.kubernetes.io/instance"
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _ARGO_MANAGERS = ("argocd", "argo-cd")
 _FLUX_PREFIXES = ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
+_FLUX_PASSES_BY = "kustomize.toolkit.fluxcd.io/reconcile"
+"""As an annotation, `disabled` tells Flux to leave the object alone."""
 _FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
 
 
@@ -122,6 +124,8 @@ def _argo(raw: Raw) -> Keeper | None:
 
 def _flux(raw: Raw) -> Keeper | None:
     marks = {**objects.annotations_of(raw), **objects.labels_of(raw)}
+    if marks.get(_FLUX_PASSES_BY) == "disabled":
+        return None
     manager = _manager(raw, _FLUX_MANAGERS)
     prefix = next((p for p in _FLUX_PREFIXES if any(k.startswith(p) for k in marks)), "")
     if not prefix and not manager:
@@ -133,7 +137,7 @@ def _flux(raw: Raw) -> Keeper | None:
     proof = f"its labels {prefix}" if prefix else f"changed by {manager}"
     route = (
         f"revert the commit in the Git repository of the {called}, or suspend that first "
-        f"(flux suspend {kind.lower()} …)"
+        f"(flux suspend {kind.lower()} …) and roll back by hand"
     )
     return Keeper("Flux", proof, route)
 

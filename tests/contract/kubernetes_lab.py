@@ -136,7 +136,7 @@ class Lab:
 
     async def until(self, true: Callable[[State], Any]) -> State:
         """Look until it is as wanted; a cluster tells nobody when it is done."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 state = await self.state()
                 if true(state):

@@ -535,6 +535,14 @@ ARGO = [{"manager": "argocd-controller", "fieldsV1": {}}]
         ),
         ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, "Flux", "HelmRelease shop"),
         ({"managedFields": [{"manager": "kustomize-controller"}]}, "Flux", "Kustomization"),
+        (
+            {
+                "labels": {"kustomize.toolkit.fluxcd.io/name": "apps"},
+                "annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"},
+            },
+            "",
+            "",
+        ),
         ({"managedFields": [{"manager": "helm-controller"}]}, "Flux", "flux suspend helmrelease"),
     ],
 )

@@ -3,7 +3,8 @@
     STOPGAP_TEST_KUBECONFIG=/etc/stopgap/kubeconfig pytest tests/contract/test_kubernetes_server.py
 
 The real server needs a namespace `demo`. If we may not create a Deployment there, one that is
-there is used, and left as it was. Its pods must become ready by themselves, whatever the image.
+there is used, and left as it was, but for its old revisions, which make room for those of the
+tests. Its pods must become ready by themselves, whatever the image.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import context
 from tests.contract.kubernetes_lab import NAMESPACE, Lab
 from tests.contract.kubernetes_places import PLACES, made, place
+
+pytestmark = pytest.mark.timeout(600)  # a real server starts real pods, time and again
 
 
 @pytest.fixture(params=PLACES)
