@@ -186,7 +186,7 @@ class KubernetesRollback:
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
         text = f"{state.workload.words} changes too fast for a dry run; look who else works on it"
-        return Refused("dry_run_failed", text)
+        return Refused("changed_meanwhile", text)
 
     async def _look(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext

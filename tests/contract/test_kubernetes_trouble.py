@@ -18,7 +18,7 @@ from recovery_actions.kubernetes.errors import Expired
 from recovery_actions.kubernetes.names import Resource
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_answers import Refusal
+from tests.contract.kubernetes_answers import REJECTED, Refusal
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
@@ -86,6 +86,31 @@ async def test_a_patch_that_found_no_server_is_known_not_to_have_been_done(
     monkeypatch.setattr(Connection, "request", refuse)
     outcome = await world.rollback.run(params, intent, context())
     assert (outcome.result, outcome.reason) == ("failed", "unreachable")
+
+
+@pytest.mark.parametrize("status", [409, 422])
+@pytest.mark.parametrize("name", ["rollback", "restart", "scale"])
+async def test_a_conflict_that_stays_is_somebody_elses_work(
+    world: World, status: int, name: str
+) -> None:
+    """Even where nothing that we look at has changed: people are told, nothing else is begun."""
+    action = {"rollback": world.rollback, "restart": world.restart, "scale": world.scale}[name]
+    bounds = {"replicas": 4, "min": 1, "max": 4} if name == "scale" else {}
+    params = world.params(action, **bounds)
+    ready = await action.preflight(params, context(world.items[0]))
+    assert isinstance(ready, Ready), ready
+    before = world.cluster.snapshot()
+
+    def conflict(method: str, plural: str, dry: bool) -> None:
+        if method == "PATCH":
+            raise Refusal(status, REJECTED, {})
+
+    world.cluster.before = conflict
+    outcome = await action.run(params, ready.intent, context())
+    assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
+    refused = await action.preflight(params, context(world.items[0]))
+    assert refused.reason == "changed_meanwhile"
+    assert world.cluster.snapshot() == before
 
 
 # ── lists ────────────────────────────────────────────────────────────────────────────────────
