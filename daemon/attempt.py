@@ -32,8 +32,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-AGAIN = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds before each further look at a target that could not be looked at just then."""
+PATIENCE = 30.0
+"""Seconds within which a target that could not be looked at just then is looked at again."""
 
 SHOWN = 500
 """So many characters of each fact go into the evidence."""
@@ -65,13 +65,17 @@ async def _looked(ask: Callable[[], Awaitable[T]], action: str) -> T:
     """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
 
     async def patient() -> T:
-        for pause in AGAIN:
+        clock, pause = asyncio.get_running_loop().time, 1.0
+        begin = clock()
+        while True:
             try:
                 return await ask()
             except Temporary as error:
+                if clock() - begin + pause > PATIENCE:
+                    raise
                 log.info("asking again", action=action, error=str(error), seconds=pause)
             await asyncio.sleep(pause)
-        return await ask()
+            pause *= 2
 
     return await _asked(patient(), action)
 
