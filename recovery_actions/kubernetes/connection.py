@@ -183,6 +183,8 @@ class Connection:
             why = why.split(". ")[0] if why.startswith("exec:") else why[:300]
         else:
             why = getattr(error, "strerror", None) or type(error).__name__
+            if which := getattr(error, "filename", None):  # of a credential plugin, most likely
+                why = f"{printable(str(which))}: {why}"
         return f"{self._where} cannot be used: {why}"
 
 
