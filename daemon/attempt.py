@@ -6,7 +6,8 @@ intent without a prepared step changed nothing; a prepared one is checked by its
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ from daemon.gear import Findings, Gear
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds within which a target that could not be looked at just then is looked at again."""
 
 SHOWN = 500
 """So many characters of each fact go into the evidence."""
@@ -55,6 +59,25 @@ async def _asked(answer: Awaitable[T], action: str) -> T:
     except Exception as error:
         log.exception("an action crashed", action=action)
         raise Ended(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+
+
+async def _looked(ask: Callable[[], Awaitable[T]], action: str) -> T:
+    """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
+
+    async def patient() -> T:
+        clock, pause = asyncio.get_running_loop().time, 1.0
+        begin = clock()
+        while True:
+            try:
+                return await ask()
+            except Temporary as error:
+                if clock() - begin + pause > PATIENCE:
+                    raise
+                log.info("asking again", action=action, error=str(error), seconds=pause)
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    return await _asked(patient(), action)
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,8 @@ class Attempt:
         self, incident: Incident, params: Any, context: ActionContext
     ) -> dict[str, str] | Outcome:
         """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
-        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        action = self.action
+        ready = await _looked(lambda: action.preflight(params, context), action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         evidence, alerting = await self._evidence(incident, params, context)
@@ -104,7 +128,13 @@ class Attempt:
         self, incident: Incident, params: Any, context: ActionContext, intent: dict[str, str]
     ) -> dict[str, str] | Outcome:
         """After a restart: did it come true?"""
-        landed = await _asked(self.action.check(params, intent, context), self.action.name)
+        action = self.action
+        try:
+            landed = await _looked(lambda: action.check(params, intent, context), action.name)
+        except Ended as blind:
+            # It may have happened, so nothing else is tried before the metrics were asked.
+            text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
+            return unknown("interrupted", text)
         if landed == "done":
             return Outcome(result="done", reason="found_done", detail="done before the restart")
         if landed == "unknown":

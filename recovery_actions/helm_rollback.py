@@ -69,8 +69,8 @@ class HelmRollback:
         return params.target
 
     async def show(self, params: HelmRollbackParams, context: ActionContext) -> Mapping[str, str]:
-        """The newest revisions, as Helm tells them."""
-        if why_not_runnable([params.helm], self._workshop.base):
+        """The newest revisions, as Helm tells them; nothing if we may not run it."""
+        if self._obstacle(params):
             return {}
         newest = (await history(params, self._workshop))[-5:]
         return {

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 from yarl import URL
@@ -116,6 +117,7 @@ def quoted(text: str, secrets: Iterable[str]) -> str:
         forms = {secret, *(part for part in secret.split() if len(part) >= _SHORTEST)}
         for form in sorted(forms, key=len, reverse=True):
             encoded = base64.b64encode(form.encode()).decode().rstrip("=")
-            for shown in (form, json.dumps(form)[1:-1], encoded):
+            in_urls = (quote(form, safe=""), quote(form), quote_plus(form))
+            for shown in (form, json.dumps(form)[1:-1], encoded, *in_urls):
                 text = text.replace(shown, "…")
     return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"

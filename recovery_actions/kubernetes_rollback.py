@@ -186,7 +186,7 @@ class KubernetesRollback:
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
         text = f"{state.workload.words} changes too fast for a dry run; look who else works on it"
-        return Refused("dry_run_failed", text)
+        return Refused("changed_meanwhile", text)
 
     async def _look(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -238,7 +238,7 @@ async def _destination(
         to, wanted = state.find(candidate.item), candidate.item
     if to is None:
         return _revision_missing(state, wanted)
-    if to.item == live.item:
+    if to.item == live.item or objects.digest(to.template) == objects.digest(live.template):
         return Refused("already_live", f"{to.words} is live already in {state.workload.words}")
     return guards.declared_migration(state, live, to) or to
 

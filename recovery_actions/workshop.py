@@ -62,9 +62,12 @@ class Workshop:
     _shared: dict[object, object] = field(default_factory=dict)
 
     def session(self) -> aiohttp.ClientSession:
-        """One HTTP client for all actions, made when it is first asked for; needs a loop."""
+        """One HTTP client for all actions, made when it is first asked for; needs a loop.
+
+        It keeps no cookies, which would carry something from one incident into the next.
+        """
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
             self._stack.push_async_callback(self._session.close)
         return self._session
 

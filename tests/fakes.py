@@ -470,6 +470,8 @@ class FakeAction:
         self.outcome = Outcome(result="done", reason="done", detail="it is done")
         self.landed: Landed = "not_done"
         self.checks = 0
+        self.trouble: list[Exception] = []
+        """What the next looks at the target raise, one each."""
 
     def allowed(self, params: Any) -> str | None:
         return None
@@ -478,6 +480,8 @@ class FakeAction:
         return str(params.target)
 
     async def preflight(self, params: Any, context: ActionContext) -> Ready | Refused:
+        if self.trouble:
+            raise self.trouble.pop(0)
         return self.refuse or Ready(f"do {self.name}", {"from": "v2", "to": "v1"})
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
@@ -490,4 +494,6 @@ class FakeAction:
 
     async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
         self.checks += 1
+        if self.trouble:
+            raise self.trouble.pop(0)
         return self.landed

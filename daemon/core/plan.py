@@ -238,7 +238,7 @@ def _cautious(number: int, incident: Incident) -> Ask | None:
         text = f"the step before ended {verdict}; a person decides"
         return Ask(number, f"after_{verdict}", text)
     outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]
-    if any(outcome.reason == "changed_meanwhile" for outcome in outcomes):
+    if any(outcome.reason in {"changed_meanwhile", "reverted"} for outcome in outcomes):
         text = "somebody else is changing the target just now; a person decides"
         return Ask(number, "changed_meanwhile", text)
     if any(step.asked == "storm" for step in incident.steps.values()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.core.outcome import Outcome, Permanent, Temporary
 from daemon.core.ports import Refused
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, NotDone
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.waiting import Pace
@@ -39,14 +39,15 @@ async def apply(
 
     A patch that got no answer may have arrived, so the next look decides what to make of it.
     `deed` completes the sentence 'it could not be …'. The outcome is `refused` with the reason
-    of `look`, `no_such_workload` or `forbidden`; `failed` with `patch_failed` or
-    `unreachable`; or `unknown` with `unreachable`.
+    of `look`, `no_such_workload`, `forbidden` or, if each try met a conflict,
+    `changed_meanwhile`; `failed` with `patch_failed` or `unreachable`; or `unknown` with
+    `unreachable`.
     """
     unsure = False
-    trouble: Exception = Temporary("it changes too fast")
+    trouble: Exception = Temporary("nobody has tried")
     for attempt in range(_TRIES):
         if attempt:
-            await pace.sleep(1.0)
+            await pace.sleep(trouble.wait if isinstance(trouble, NotDone) else 1.0)
         sending = False
         try:
             found = await look()
@@ -58,7 +59,7 @@ async def apply(
                 sending = True
                 await client.patch(workload.resource, found.patch.kind, found.patch.body)
         except Temporary as error:
-            unsure = unsure or (sending and not isinstance(error, Conflict))
+            unsure = unsure or (sending and not isinstance(error, Conflict | NotDone))
             trouble = error
         except Missing as error:
             return refused(Refused("no_such_workload", str(error)))
@@ -72,9 +73,11 @@ async def apply(
     if unsure:
         text = f"whether {workload.words} was {deed} is not known: {trouble}"
         return Outcome(result="unknown", reason="unreachable", detail=text)
-    reason = "patch_failed" if isinstance(trouble, Conflict) else "unreachable"
     text = f"{workload.words} could not be {deed}: {trouble}"
-    return Outcome(result="failed", reason=reason, detail=text)
+    if isinstance(trouble, Conflict):
+        text += f", {_TRIES} times in a row; it was left alone, look who works on it"
+        return Outcome(result="refused", reason="changed_meanwhile", detail=text)
+    return Outcome(result="failed", reason="unreachable", detail=text)
 
 
 def refused(why: Refused) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ import aiohttp
 
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.units import format_duration
-from recovery_actions.kubernetes.errors import failure
+from recovery_actions.kubernetes.errors import Expired, NotDone, failure
 from recovery_actions.kubernetes.names import Resource
 from recovery_actions.workshop import Cluster, Workshop
 
@@ -29,6 +30,9 @@ JSON_PATCH = "application/json-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 
 _PAGE = 500
+_PAGES = 1000
+_READINGS = 3
+"""How often a list is begun that expires while it is read."""
 _RENEW_AGAIN = 30.0
 """Seconds between two attempts to renew credentials that are not accepted."""
 
@@ -53,16 +57,29 @@ class ClusterClient:
     async def items(self, resource: Resource, selector: str = "") -> list[Object]:
         """All objects of a collection that a label selector fits, page by page."""
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        for _ in range(_READINGS - 1):
+            # Half of an old list and half of a new one would be a list of neither.
+            with suppress(Expired):
+                return await self._pages(resource, query)
+        return await self._pages(resource, query)
+
+    async def _pages(self, resource: Resource, query: Mapping[str, str]) -> list[Object]:
         found: list[Object] = []
-        while True:
-            page = await self._ask("list", "GET", resource, query)
+        token = ""
+        for _ in range(_PAGES):
+            page = await self._ask(
+                "list", "GET", resource, {**query, **({"continue": token} if token else {})}
+            )
             items = page.get("items")
             found += [item for item in items or () if isinstance(item, dict)]
             metadata = page.get("metadata")
             more = metadata.get("continue") if isinstance(metadata, dict) else None
             if not more:
                 return found
-            query = query | {"continue": str(more)}
+            if str(more) == token:
+                break
+            token = str(more)
+        raise Permanent(f"the list of {resource.words} has no end; look what answers for the API")
 
     async def patch(
         self,
@@ -93,7 +110,7 @@ class ClusterClient:
         body: object = None,
         content: str = "",
     ) -> Object:
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else encoded(body)
         headers = {"Accept": "application/json"} | ({"Content-Type": content} if content else {})
         loaded = self._loaded
         reply = await self._send(method, resource, urlencode(query), headers, data)
@@ -102,7 +119,7 @@ class ClusterClient:
             reply = await self._send(method, resource, urlencode(query), headers, data)
         parsed = _parsed(reply.body)
         if not 200 <= reply.status < 300:
-            raise failure(reply.status, parsed or {}, verb, resource)
+            raise failure(reply.status, parsed or {}, verb, resource, reply.retry_after)
         if parsed is None:
             text = f"what answers for {resource.words} is no API server: it sends no JSON object"
             raise Permanent(text)
@@ -129,6 +146,9 @@ class ClusterClient:
             raise Permanent(f"{text} in the kubeconfig") from error
         except aiohttp.InvalidURL as error:
             raise Permanent("the kubeconfig's server address is not an address") from error
+        except aiohttp.ClientConnectorError as error:
+            text = f"the cluster cannot be reached ({type(error).__name__})"
+            raise NotDone(f"{text}, asking about {resource.words}") from error
         except (aiohttp.ClientError, OSError) as error:
             text = f"the cluster cannot be reached ({type(error).__name__})"
             raise Temporary(f"{text}, asking about {resource.words}") from error
@@ -170,6 +190,19 @@ def _connection(cluster: Cluster) -> Connection:
     from recovery_actions.kubernetes.connection import Connection
 
     return Connection(cluster)
+
+
+def encoded(body: object) -> bytes:
+    """JSON as the API server itself writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped, and
+    other letters are not.
+
+    The server compares the value of a `test` byte for byte with its own writing, so that without
+    this no Deployment with `&&` in a command could be rolled back (kubernetes/apiserver#100).
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    for character in "<>&\u2028\u2029":  # they stand in strings alone
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode(errors="replace")
 
 
 def _parsed(body: bytes) -> Object | None:

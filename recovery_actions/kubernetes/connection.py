@@ -37,10 +37,11 @@ _MALFORMED = (KeyError, TypeError, ValueError, AssertionError, AttributeError)
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server sent: the status and the raw body."""
+    """What the server sent: the status, the raw body, and when it wants to be asked again."""
 
     status: int
     body: bytes
+    retry_after: str = ""
 
 
 class Connection:
@@ -90,6 +91,10 @@ class Connection:
             options["proxy"] = self._rest.proxy
         if self._rest.server_hostname:
             options["server_hostname"] = self._rest.server_hostname
+        # Files of tokens often end in a newline, which kubectl leaves out as well.
+        credentials = (credentials or "").strip()
+        if not (credentials.isascii() and credentials.isprintable()):
+            raise Permanent(f"the token that {self._where} names is no token; make it one line")
         authorization = {"Authorization": credentials} if credentials else {}
         session: aiohttp.ClientSession = self._rest.pool_manager
         async with session.request(
@@ -100,7 +105,8 @@ class Connection:
             allow_redirects=False,
             **options,
         ) as response:
-            return Reply(response.status, await response.read())
+            again = response.headers.get("Retry-After", "")
+            return Reply(response.status, await response.read(), again)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -140,17 +146,27 @@ class Connection:
     async def _configure(self) -> Any:
         # The class hands out copies of a shared default when called; this makes a fresh one.
         configuration: Any = type.__call__(Configuration)
+        # As kubectl, and Python before 3.13: many clusters' own authorities lack the extensions
+        # that the strict mode wants.
+        configuration.disable_strict_ssl_verification = True
         if self._cluster.kubeconfig is None:
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         elif not self._cluster.kubeconfig.is_file():
             raise ConfigException("there is no such file")
         else:
-            await load_kube_config(
+            loader = await load_kube_config(
                 config_file=str(self._cluster.kubeconfig),
                 context=self._cluster.context,
                 client_configuration=configuration,
                 persist_config=False,
             )
+            user = getattr(loader, "_user", None)
+            if user is not None and "as" in user:
+                # Leaving it out would mean to act with rights that nobody meant to give.
+                raise ConfigException(
+                    "it impersonates somebody (`as`), which is not supported; give a token or a "
+                    "certificate of that user"
+                )
         return configuration
 
     def _unusable(self, error: Exception) -> str:
@@ -167,6 +183,8 @@ class Connection:
             why = why.split(". ")[0] if why.startswith("exec:") else why[:300]
         else:
             why = getattr(error, "strerror", None) or type(error).__name__
+            if which := getattr(error, "filename", None):  # of a credential plugin, most likely
+                why = f"{printable(str(which))}: {why}"
         return f"{self._where} cannot be used: {why}"
 
 

@@ -19,8 +19,20 @@ class Conflict(Temporary):
     """Somebody else has changed the object: read it again, decide again."""
 
 
+class NotDone(Temporary):
+    """It was turned away before it could do anything. `wait`: seconds that we are asked to."""
+
+    def __init__(self, text: str, wait: float = 1.0) -> None:
+        super().__init__(text)
+        self.wait = wait
+
+
 class Forbidden(Permanent):
     """We may not; the text names the right that is missing."""
+
+
+class Expired(Temporary):
+    """A list that was read page by page has gone on without us: read it from the beginning."""
 
 
 class Missing(Permanent):
@@ -31,12 +43,17 @@ _RBAC = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?'
 )
-_FAILED_TEST = "the server rejected our request due to an error in our request"
+_FAILED_TEST = re.compile(
+    r"the server rejected our request due to an error in our request|\btest(ing)?\b.*\bfailed\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _LIMIT = 300
+_LONGEST_WAIT = 60.0
+"""Seconds; a server that asks for more is asked again all the same."""
 
 
 def failure(
-    status: int, body: Mapping[str, Any], verb: str, resource: Resource
+    status: int, body: Mapping[str, Any], verb: str, resource: Resource, retry_after: str = ""
 ) -> Temporary | Permanent:
     """The error that an answer other than 2xx stands for."""
     message = _message(body)
@@ -52,7 +69,10 @@ def failure(
     if status == 409 or (status == 422 and _is_failed_test(message, body)):
         return Conflict(f"somebody else has just changed {resource.words} ({status})")
     if status in (408, 410, 429) or status >= 500:
-        return Temporary(f"the cluster cannot {verb} {resource.words} just now ({status}{message})")
+        text = f"the cluster cannot {verb} {resource.words} just now ({status}{message})"
+        if status == 410:
+            return Expired(text)
+        return NotDone(text, _seconds(retry_after)) if status == 429 else Temporary(text)
     if 300 <= status < 400:
         return Permanent(f"what answers is no API server: it redirects ({status})")
     return Permanent(f"the cluster does not {verb} {resource.words} ({status}{message})")
@@ -60,9 +80,17 @@ def failure(
 
 def _is_failed_test(message: str, body: Mapping[str, Any]) -> bool:
     # A JSON patch whose `test` fails looks exactly like this, and so does one that is no patch.
+    # Older servers pass on the words of their JSON patch library. What is invalid has causes.
     details = body.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
-    return _FAILED_TEST in message and not causes
+    return _FAILED_TEST.search(message) is not None and not causes
+
+
+def _seconds(retry_after: str) -> float:
+    # A server may send a date, too; the API server never does.
+    text = retry_after.strip()
+    number = float(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 1.0
+    return min(max(number, 1.0), _LONGEST_WAIT)
 
 
 def _forbidden(message: str, verb: str, resource: Resource) -> str:

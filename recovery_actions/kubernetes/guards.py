@@ -15,8 +15,12 @@ from recovery_actions.kubernetes.rollout import wanted_replicas
 
 NO_ROLLBACK = "stopgap.dev/no-rollback"
 
+_INSTANCE = "app.kubernetes.io/instance"
+_MANAGED_BY = "app.kubernetes.io/managed-by"
 _ARGO_MANAGERS = ("argocd", "argo-cd")
 _FLUX_PREFIXES = ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
+_FLUX_PASSES_BY = "kustomize.toolkit.fluxcd.io/reconcile"
+"""As an annotation, `disabled` tells Flux to leave the object alone."""
 _FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
 
 
@@ -82,7 +86,14 @@ def managed_by_gitops(workload: Workload, raw: Raw) -> Refused | None:
 
 def of_helm(raw: Raw) -> bool:
     """Whether Helm has installed it; Helm undoes nothing by itself."""
-    return objects.labels_of(raw).get("app.kubernetes.io/managed-by") == "Helm"
+    return objects.labels_of(raw).get(_MANAGED_BY) == "Helm"
+
+
+def _other_tool(raw: Raw) -> bool:
+    """Whether it says that another tool than Argo CD manages it."""
+    manager = objects.labels_of(raw).get(_MANAGED_BY, "")
+    released = "meta.helm.sh/release-name" in objects.annotations_of(raw)
+    return released or (bool(manager) and not manager.lower().startswith("argo"))
 
 
 def _argo(raw: Raw) -> Keeper | None:
@@ -91,23 +102,30 @@ def _argo(raw: Raw) -> Keeper | None:
     instance = labels.get("argocd.argoproj.io/instance", "")
     manager = _manager(raw, _ARGO_MANAGERS)
     named = any(key.startswith("argocd.argoproj.io/") for key in (*notes, *labels))
+    shared = labels.get(_INSTANCE, "")
+    mend = ""
     if tracking:
         application, proof = tracking.partition(":")[0], "its annotation tracking-id"
     elif instance:
         application, proof = instance, "its label argocd.argoproj.io/instance"
     elif manager or named:
-        # The label below is common to many tools; it only names what the rest has proven.
-        application = labels.get("app.kubernetes.io/instance", "")
+        application = shared
         proof = f"changed by {manager}" if manager else "its argocd.argoproj.io annotations"
+    elif shared and not _other_tool(raw):
+        # Argo CD's own mark where it tracks by label. Others use it too, but say who they are.
+        application, proof = shared, f"its label {_INSTANCE}"
+        mend = f"; if that is not so, say who manages it in its label {_MANAGED_BY}"
     else:
         return None
     called = f" of the application {printable(application)}" if application else ""
-    route = f"use argocd_rollback{called}, or revert the commit in its Git repository"
+    route = f"use argocd_rollback{called}, or revert the commit in its Git repository{mend}"
     return Keeper("Argo CD", printable(proof), route)
 
 
 def _flux(raw: Raw) -> Keeper | None:
     marks = {**objects.annotations_of(raw), **objects.labels_of(raw)}
+    if marks.get(_FLUX_PASSES_BY) == "disabled":
+        return None
     manager = _manager(raw, _FLUX_MANAGERS)
     prefix = next((p for p in _FLUX_PREFIXES if any(k.startswith(p) for k in marks)), "")
     if not prefix and not manager:
@@ -119,7 +137,7 @@ def _flux(raw: Raw) -> Keeper | None:
     proof = f"its labels {prefix}" if prefix else f"changed by {manager}"
     route = (
         f"revert the commit in the Git repository of the {called}, or suspend that first "
-        f"(flux suspend {kind.lower()} …)"
+        f"(flux suspend {kind.lower()} …) and roll back by hand"
     )
     return Keeper("Flux", proof, route)
 

@@ -87,10 +87,11 @@ def restart_patch(raw: Raw, notes: Mapping[str, str]) -> Patch:
 
 def scale_patch(raw: Raw, before: int, after: int) -> Patch:
     """Another number of replicas, if it is still the one that was seen."""
+    known = "replicas" in objects.part(raw, "spec")
     body = [
         _op("test", "/metadata/uid", objects.uid_of(raw)),
-        _op("test", "/spec/replicas", before),
-        _op("replace", "/spec/replicas", after),
+        *([_op("test", "/spec/replicas", before)] if known else []),
+        _op("add", "/spec/replicas", after),
     ]
     return Patch(JSON_PATCH, body)
 

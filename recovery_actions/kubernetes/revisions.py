@@ -18,6 +18,9 @@ from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.names import APPS, Resource, Workload
 from recovery_actions.kubernetes.objects import Raw
 
+_DIGITS = 18
+"""A revision's number has at most so many, as an int64."""
+
 _PROMPT = timedelta(seconds=5)
 """A ControllerRevision that was changed later than this after its creation came back then."""
 
@@ -70,6 +73,7 @@ class State:
         wanted = objects.digest(objects.template_of(self.raw))
         same = [one for one in self.revisions if objects.digest(one.template) == wanted]
         if same:
+            # Of several that are equal, the newest number is the one that the controller uses.
             return same[-1]
         last = self.revisions[-1] if self.revisions else None
         if self.workload.kind == "deployment":
@@ -131,7 +135,7 @@ def _replicaset(raw: Raw) -> Revision:
         item=objects.name_of(raw),
         uid=objects.uid_of(raw),
         number=_int(annotations.get(objects.REVISION, "")),
-        earlier=tuple(sorted(_int(n) for n in earlier.split(",") if n.strip())),
+        earlier=tuple(sorted({_int(n) for n in earlier.split(",")} - {0})),
         template=objects.bare(objects.template_of(raw)),
         annotations=annotations,
         created=objects.created_at(raw),
@@ -156,7 +160,9 @@ def _controllerrevision(raw: Raw) -> Revision:
 
 
 def _int(text: str) -> int:
-    return int(text) if text.strip().isdecimal() else 0
+    """A revision's number in an annotation, which anybody may write; 0 if it is none."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 # ── history ──────────────────────────────────────────────────────────────────────────────────

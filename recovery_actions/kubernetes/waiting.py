@@ -15,7 +15,7 @@ from daemon.core.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.units import Duration, format_duration, printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import MANAGER, ClusterClient
-from recovery_actions.kubernetes.errors import Missing
+from recovery_actions.kubernetes.errors import Missing, NotDone
 from recovery_actions.kubernetes.guards import standing_still
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.objects import Raw
@@ -84,10 +84,12 @@ class Rollout:
         said = begin - _SAY_EVERY
         while True:
             raw: dict[str, Any] | None = None
+            pause = _EVERY
             try:
                 raw = await self.client.get(self.workload.resource)
             except Temporary as error:
                 text = str(error)
+                pause = error.wait if isinstance(error, NotDone) else _EVERY
             except Missing:
                 return Ended("failed", "reverted", f"{self.workload.words} has been deleted since")
             except Permanent as error:
@@ -113,7 +115,7 @@ class Rollout:
             if finished is None and text != seen and now - said >= _SAY_EVERY:
                 seen, said = text, now
                 await self.say(text)
-            await self.pace.sleep(_EVERY)
+            await self.pace.sleep(pause)
 
     def _wrong(self, raw: Raw, finished: bool) -> Ended | None:
         if not self.ours(raw):

@@ -75,6 +75,9 @@ class Controllers:
             "message": f"ReplicaSet {new['metadata']['name']}",
             "lastUpdateTime": stamp(self.clock),
         }
+        had = next(iter(status.get("conditions", [])), {})
+        if {**progress, "lastUpdateTime": had.get("lastUpdateTime")} == had:
+            progress = had
         counters = {"replicas": count, "updatedReplicas": of_new, "availableReplicas": available}
         raw["status"] = {
             "observedGeneration": raw["metadata"]["generation"],

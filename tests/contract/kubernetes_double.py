@@ -19,6 +19,19 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from tests.contract.kubernetes_answers import (
+    KINDS,
+    OUTDATED,
+    Refusal,
+    about,
+    foreign,
+    json_patched,
+    only,
+    qualified,
+    selects,
+    strategic,
+    valid,
+)
 from tests.contract.kubernetes_controllers import (
     NAMESPACE,
     Controllers,
@@ -28,60 +41,18 @@ from tests.contract.kubernetes_controllers import (
     owner,
     stamp,
 )
+from tests.contract.kubernetes_watching import Changes, stream
 from tests.doubles.serving import Double
 
 TOKEN = "token-of-the-double"
-KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
-REJECTED = "the server rejected our request due to an error in our request"
-
-
-REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    409: "Conflict",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-}
-
-
 APIS = {"api/v1", "apis/apps/v1", "apis/autoscaling/v2"}
-
-
-class Refusal(Exception):
-    """An answer other than 2xx. `details` as the server has them; None where it has none."""
-
-    def __init__(
-        self, status: int, message: str, details: Raw | None = None, reason: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.status, self.details = status, details
-        self.reason = reason or REASONS[status]
-
-    @property
-    def body(self) -> Raw:
-        """The Status object."""
-        body: Raw = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        body |= {"message": str(self), "reason": self.reason, "code": self.status}
-        return body if self.details is None else {**body, "details": self.details}
-
-
-def about(plural: str, name: str) -> Raw:
-    """The details that name an object."""
-    group = {} if plural == "pods" else {"group": "apps"}
-    return {**({"name": name} if name else {}), **group, "kind": plural}
-
-
-def qualified(plural: str) -> str:
-    """A resource with its group, as messages have it."""
-    return plural if plural == "pods" else f"{plural}.apps"
 
 
 class Cluster(Controllers, Double):
     """`before` is called with (method, plural, dry run) ahead of each request; it may change
     things. `rights` are the allowed (verb, plural), None for all; an `admin` may look at other
-    namespaces. `tokens` are accepted, as those of `user`."""
+    namespaces. `tokens` are accepted, as those of `user`. So many `outdated` lists expire while
+    they are read page by page."""
 
     def __init__(self, folder: Path) -> None:
         Controllers.__init__(self)
@@ -92,7 +63,8 @@ class Cluster(Controllers, Double):
         self.denied, self.tokens = "", {TOKEN}
         self.auto, self.page = True, 500
         self.admin, self.user = False, "stopgap"
-        self.version = 100
+        self.version, self.outdated = 100, 0
+        self.changes = Changes(self.version)
         self.kubeconfig = folder / "kubeconfig"
 
     def routes(self) -> list[web.RouteDef]:
@@ -151,18 +123,29 @@ class Cluster(Controllers, Double):
 
     def snapshot(self) -> Any:
         """All that could be changed."""
+        self.note()
         return copy.deepcopy(self.objects)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/version":
+            return web.json_response({"major": "1", "minor": "36"})
         try:
             answer = self._answer(request, await request.read())
+            if isinstance(answer, str):
+                return await stream(request, self.changes, answer)
             return web.json_response(answer, status=201 if request.method == "POST" else 200)
         except Refusal as why:
-            return web.json_response(why.body, status=why.status)
+            return web.json_response(why.body, status=why.status, headers=why.headers)
 
-    def _answer(self, request: web.Request, data: bytes) -> Raw:
+    def note(self) -> None:
+        """Number what has changed, for those who watch."""
+        self.version = self.changes.note(self.objects, self.version)
+
+    def _answer(self, request: web.Request, data: bytes) -> Raw | str:
+        """The body, or which collection is to be watched."""
+        self.note()
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token not in self.tokens:
             raise Refusal(401, "Unauthorized")
@@ -170,64 +153,77 @@ class Cluster(Controllers, Double):
         if request.path.strip("/").partition("/namespaces/")[0] not in APIS:
             raise Refusal(404, "the server could not find the requested resource", {})
         parts = parts[parts.index("namespaces") + 1 :]
-        namespace, plural, name = parts[0], parts[1], parts[2] if len(parts) > 2 else ""
-        verbs = {"GET": "get" if name else "list", "POST": "create", "PUT": "update"}
+        namespace, plural, name, part = [*parts, "", ""][:4]
+        watch = not name and request.query.get("watch") in ("1", "true")
+        listed = "watch" if watch else "list"
+        verbs = {"GET": "get" if name else listed, "POST": "create", "PUT": "update"}
         verb = verbs.get(request.method, request.method.lower())
+        asked = f"{plural}/{part}" if part else plural
         stranger = namespace != NAMESPACE and not self.admin
-        denied = self.rights is not None and (verb, plural) not in self.rights
+        denied = self.rights is not None and (verb, asked) not in self.rights
         if not token or stranger or denied:
             group, who = "" if plural == "pods" else "apps", self.user
             raise Refusal(
                 403,
                 f'{qualified(plural)} "{name}" is forbidden: User '
-                f'"{who if token else "system:anonymous"}" cannot {verb} resource "{plural}"'
+                f'"{who if token else "system:anonymous"}" cannot {verb} resource "{asked}"'
                 f' in API group "{group}" in the namespace "{namespace}"',
                 about(plural, name),
             )
         dry = request.query.get("dryRun") == "All"
         if self.before is not None:
             self.before(request.method, plural, dry)
+        if verb == "watch":
+            return plural
         if verb == "list":
             return self._list(plural, request)
         if verb == "create":
             return self.add(plural, json.loads(data), "unknown")
         if (plural, namespace, name) not in self.objects:
             raise Refusal(404, f'{qualified(plural)} "{name}" not found', about(plural, name))
+        if part not in ("", "status"):
+            raise Refusal(404, "the server could not find the requested resource", {})
         if verb == "update":
             after = json.loads(data)
             self._fresh(plural, name, after)
+            after = only(part, self.get(plural, name), after)
             return self._write(plural, name, after, request.query.get("fieldManager"))
         if verb == "patch":
-            return self._patch(plural, name, request, json.loads(data), dry)
+            return self._patch(plural, name, part, request, data)
         if verb == "delete":
             return self._delete(plural, name, json.loads(data or b"{}"))
         return self.get(plural, name)
 
     def _list(self, plural: str, request: web.Request) -> Raw:
-        wanted = dict(t.split("=") for t in request.query.get("labelSelector", "").split(",") if t)
+        wanted = request.query.get("labelSelector", "")
         found = [
-            raw
-            for raw in self.all(plural)
-            if wanted.items() <= raw["metadata"].get("labels", {}).items()
+            raw for raw in self.all(plural) if selects(wanted, raw["metadata"].get("labels", {}))
         ]
         start = int(request.query.get("continue", 0))
+        if start and self.outdated:
+            self.outdated -= 1
+            raise Refusal(410, OUTDATED)
         end = start + min(self.page, int(request.query.get("limit", self.page)))
-        more = {"continue": str(end)} if end < len(found) else {}
-        return {"metadata": more, "items": found[start:end]}
+        metadata = {"resourceVersion": str(self.version)}
+        if end < len(found):
+            metadata |= {"continue": str(end), "remainingItemCount": len(found) - end}
+        return {"metadata": metadata, "items": found[start:end]}
 
-    def _patch(self, plural: str, name: str, request: web.Request, body: Any, dry: bool) -> Raw:
+    def _patch(self, plural: str, name: str, part: str, request: web.Request, data: bytes) -> Raw:
         if self.denied:
             raise Refusal(400, f'admission webhook "w" denied the request: {self.denied}')
-        before = self.get(plural, name)
+        before, body = self.get(plural, name), json.loads(data)
         content = request.headers.get("Content-Type", "")
         if content == "application/json-patch+json":
-            after = json_patched(before, body)
-        elif content.endswith("merge-patch+json"):
+            after = json_patched(before, body, foreign(data))
+        elif content in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
             self._fresh(plural, name, body)
-            after = merged(before, body)
+            after = (strategic if "strategic" in content else merged)(before, body)
         else:
             raise Refusal(415, "415: Unsupported Media Type", {})
+        after = only(part, before, after)
         valid(plural, name, before, after)
+        dry = request.query.get("dryRun") == "All"
         if self.mutate is not None:
             self.mutate(after)
         if dry and after["spec"] != before["spec"]:
@@ -256,6 +252,7 @@ class Cluster(Controllers, Double):
             del self.objects[key]
         if self.auto:
             self.reconcile()
+        self.note()
         return raw
 
     def _write(self, plural: str, name: str, after: Raw, manager: str | None) -> Raw:
@@ -273,6 +270,7 @@ class Cluster(Controllers, Double):
         self.objects[plural, NAMESPACE, name] = after
         if self.auto and plural in KINDS:
             self.reconcile()
+        self.note()
         return self.get(plural, name)
 
 
@@ -282,43 +280,3 @@ async def served(folder: Path) -> AsyncIterator[Cluster]:
     async with Cluster(folder).serving() as cluster:
         cluster.write_kubeconfig()
         yield cluster
-
-
-def json_patched(before: Raw, operations: list[Raw]) -> Raw:
-    """A JSON patch; 422 if a test fails or a place is not there."""
-    after = copy.deepcopy(before)
-    for one in operations:
-        keys = [k.replace("~1", "/").replace("~0", "~") for k in one["path"].split("/")[1:]]
-        place: Any = after
-        try:
-            for key in keys[:-1]:
-                place = place[int(key) if isinstance(place, list) else key]
-            last: Any = int(keys[-1]) if isinstance(place, list) else keys[-1]
-            if one["op"] == "test" and place[last] != one["value"]:
-                raise KeyError(last)
-            if one["op"] in ("replace", "remove"):
-                place[last]  # must be there
-            if one["op"] == "remove":
-                del place[last]
-            elif one["op"] in ("add", "replace"):
-                place[last] = copy.deepcopy(one["value"])
-            elif one["op"] != "test":
-                raise KeyError(one["op"])
-        except (KeyError, IndexError) as error:
-            raise Refusal(422, REJECTED, {}) from error
-    return after
-
-
-def valid(plural: str, name: str, before: Raw, after: Raw) -> None:
-    """Raises the Refusal of a spec that makes no sense."""
-    kind, replicas = KINDS.get(plural, plural), after["spec"].get("replicas", 1)
-    if not isinstance(replicas, int):
-        raise Refusal(422, f' "" is invalid: patch: Invalid value: {json.dumps(after)!r}', {})
-    if replicas < 0:
-        wrong = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        cause = {"reason": "FieldValueInvalid", "message": wrong, "field": "spec.replicas"}
-        details = {"name": name, "group": "apps", "kind": kind, "causes": [cause]}
-        raise Refusal(422, f'{kind}.apps "{name}" is invalid: spec.replicas: {wrong}', details)
-    if after["spec"].get("selector") != before["spec"].get("selector"):
-        text = f'{kind}.apps "{name}" is invalid: spec.selector: field is immutable'
-        raise Refusal(422, text, {"name": name, "group": "apps", "kind": kind})

@@ -136,7 +136,7 @@ class Lab:
 
     async def until(self, true: Callable[[State], Any]) -> State:
         """Look until it is as wanted; a cluster tells nobody when it is done."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 state = await self.state()
                 if true(state):
@@ -146,6 +146,7 @@ class Lab:
     async def kept(self) -> Callable[[], Awaitable[None]]:
         """What brings the workload back to how it stands now."""
         before = copy.deepcopy(await self.raw())
+        ended = rollout_status(self.workload.kind, before).finished
 
         async def restore() -> None:
             now = objects.annotations_of(await self.raw())
@@ -157,6 +158,7 @@ class Lab:
             await self.merge({"metadata": {"annotations": {**ours, **had}}})
             await self.merge({"spec": {"paused": None, "replicas": spec.get("replicas", 1)}})
             await self.client.patch(self.workload.resource, JSON_PATCH, body)
-            await self.settled()
+            if ended:
+                await self.settled()
 
         return restore

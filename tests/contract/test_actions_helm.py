@@ -282,6 +282,7 @@ async def test_the_evidence_shows_the_newest_revisions(action: HelmRollback, hel
         "revision 2": "deployed, shop-1.2.0: Upgrade complete",
         "revision 1": "superseded, shop-1.1.0: Install complete",
     }
+    assert await action.show(params(helm, helm="/bin/echo"), context()) == {}, "it is not allowed"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,12 +17,15 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 from yarl import URL
 
-from recovery_actions import argocd, helm_rollback
+from recovery_actions import argo_rollouts_abort, argocd, helm_rollback, releases
 from recovery_actions.addresses import origin, why_not_reachable
+from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbortParams
 from recovery_actions.argocd import Argo, ArgoCDPlace
 from recovery_actions.contract import HOSTILE
 from recovery_actions.helm_rollback import HelmRollback, HelmRollbackParams
 from recovery_actions.http_params import HttpCallParams
+from recovery_actions.release_rollback import ReleaseRollback, ReleaseRollbackParams
+from recovery_actions.run_command import RunCommand, RunCommandParams
 from recovery_actions.workshop import ArgoCD, Workshop
 
 HOST = "flags.example.org"
@@ -200,6 +205,66 @@ def test_a_label_in_helm_is_one_argument_and_no_option(value: str) -> None:
             *("--wait", "--timeout", "300s"),
         ]
         assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", value)
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_command_is_one_argument_and_no_option(value: str) -> None:
+    action = RunCommand(Workshop(Path(), [["ctl", "restart", "*"], ["ctl", "off"]]))
+    for argv in (["ctl", "restart", value], [value, "restart", "shop"], ["ctl", value]):
+        try:
+            params = RunCommandParams(argv=argv)
+        except ValidationError:
+            continue
+        if action.allowed(params) is not None:
+            continue
+        assert params.argv == argv, "never split, joined or expanded"
+        assert argv[0] == "ctl"
+        assert argv[1] in ("restart", "off")
+        assert argv[-1]
+        assert not argv[-1].startswith("-")
+        assert shlex.split(shlex.join(params.argv)) == argv
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_folder_of_releases_never_leads_upward(value: str) -> None:
+    try:
+        params = ReleaseRollbackParams(directory=f"/srv/{value}/app", restart=["true"])
+    except ValidationError:
+        return
+    assert os.path.normpath(params.directory).startswith("/srv/")
+    target = ReleaseRollback(Workshop(Path())).target(params)
+    assert target.startswith("release:/srv/")
+
+
+@corpus
+@given(values)
+@often
+def test_an_item_is_one_release_and_no_way_elsewhere(value: str) -> None:
+    if releases._is_name(value):
+        inside = os.path.normpath(f"/srv/app/releases/{value}")
+        assert inside == f"/srv/app/releases/{value}"
+        assert os.path.dirname(inside) == "/srv/app/releases"
+
+
+@corpus
+@given(values)
+@often
+def test_a_label_in_a_rollout_is_one_name_in_the_url(value: str) -> None:
+    for field in ("namespace", "rollout"):
+        raw = {"namespace": "prod", "rollout": "checkout", field: value}
+        try:
+            params = ArgoRolloutsAbortParams.model_validate(raw)
+        except ValidationError:
+            continue
+        path = argo_rollouts_abort._resource(params).path
+        whole = f"/apis/argoproj.io/v1alpha1/namespaces/{params.namespace}/rollouts/"
+        assert path == whole + params.rollout
+        assert re.fullmatch("[a-z0-9.-]+", value)
+        assert value not in {".", ".."}
 
 
 def test_no_action_here_uses_a_shell() -> None:

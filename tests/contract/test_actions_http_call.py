@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from pydantic import ValidationError
 
@@ -348,7 +349,13 @@ def test_an_echoed_secret_is_blotted_out_however_it_is_written() -> None:
     words = 'token "a\\"b-secret" and YS1zZWNyZXQ'
     assert "secret" not in quoted(words, ['a"b-secret'])
     assert "YS1zZWNyZXQ" not in quoted(words, ["a-secret"])
+    for echoed in ("key=a%2Fsecret%2Bwords", "key=a/secret%2Bwords", "a%2Fsecret%2Bwords+more"):
+        assert "secret" not in quoted(echoed, ["a/secret+words more", "a/secret+words"])
     assert len(quoted("x" * 1000, [])) == 201
+
+
+async def test_no_cookie_goes_from_one_call_to_the_next(workshop: Workshop) -> None:
+    assert isinstance(workshop.session().cookie_jar, aiohttp.DummyCookieJar)
 
 
 async def test_a_host_that_left_the_list_is_not_asked(workshop: Workshop, flags: Flags) -> None:

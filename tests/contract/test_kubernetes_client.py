@@ -113,6 +113,13 @@ async def test_a_failing_plugin_does_not_give_away_what_it_printed(
     assert SECRET not in str(caught.value) + caplog.text
 
 
+async def test_a_plugin_that_is_not_there_is_named(cluster: Cluster) -> None:
+    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}
+    cluster.write_kubeconfig(exec=exec_)
+    with pytest.raises(Permanent, match="no-such-plugin: No such file"):
+        await asked(cluster.kubeconfig)
+
+
 async def test_a_plugin_that_hangs_is_never_started_twice(cluster: Cluster, tmp_path: Path) -> None:
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1",

@@ -2,13 +2,14 @@
 
 Not compared, for the actions do not read it: defaults that a server fills in, timestamps, hashes
 in names, managedFields, conditions and the status in the middle of a rollout (the double runs its
-controllers at once). Not played: watches and /version, which the actions do not use.
+controllers at once, so that a watch tells of fewer steps); what build of a server it is.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.contract.kubernetes_answers import Refusal, json_patched, selects, strategic
+from tests.contract.kubernetes_controllers import merged
 from tests.contract.kubernetes_double import TOKEN, Cluster, served
+from tests.contract.kubernetes_lab import manifest
 
 RECORDED = [
     json.loads(line)
@@ -32,6 +36,7 @@ RIGHTS = {("get", "deployments"), ("list", "deployments"), ("watch", "deployment
     ("list", "pods"),
 }
 BOT = "system:serviceaccount:demo:rollback-bot"
+VERSION = re.compile(r"=(\d{3,})(?=&|$)")
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
 FILLED_IN = {
@@ -97,20 +102,22 @@ async def test_it_answers_as_a_real_server_did(cluster: Cluster) -> None:
     async with aiohttp.ClientSession(cluster.url) as http:
         for entry in RECORDED:
             note, asked, said = entry["note"], entry["request"], entry["response"]
-            if "watch" in asked["path"] or asked["path"] == "/version":
-                continue
             headers = as_(cluster, entry["who"])
             if asked.get("content_type"):
                 headers["Content-Type"] = asked["content_type"]
             body = translated(copy.deepcopy(asked.get("body")), versions)
             data = json.dumps(body).encode() if body is not None else None
-            async with http.request(
-                asked["method"], asked["path"], headers=headers, data=data
-            ) as answer:
-                got = await answer.json()
+            path = VERSION.sub(lambda m: f"={versions.get(m[1], m[1])}", asked["path"])
+            async with http.request(asked["method"], path, headers=headers, data=data) as answer:
+                events = [json.loads(line) async for line in answer.content]
+                got = events[0]
                 assert answer.status == said["status"], (note, got)
                 assert answer.content_type == "application/json", note
-            if got.get("kind") == "Status":
+            if "watch" in asked["path"]:
+                _same_story(note, events, said["body"])
+            elif asked["path"] == "/version":
+                assert got["major"] == said["body"]["major"]
+            elif got.get("kind") == "Status":
                 _same_refusal(note, got, said["body"])
             elif "limit" in asked["path"]:
                 assert len(got["items"]) == len(said["body"]["items"]) == 1, note
@@ -119,6 +126,20 @@ async def test_it_answers_as_a_real_server_did(cluster: Cluster) -> None:
                 _remember(versions, said["body"], got)
                 if "pods" not in asked["path"] and "mid-rollout" not in note:
                     assert shape(got) == shape(said["body"]), note
+
+
+def _same_story(note: str, got: list[dict[str, Any]], said: Any) -> None:
+    """Both tell of the same changes, or of the same refusal in a stream that began with 200."""
+    told = [json.loads(line) for line in said.splitlines()] if isinstance(said, str) else [said]
+    got = [event for event in got if event["type"] != "BOOKMARK"]
+    assert {e["type"] for e in got} == {e["type"] for e in told}, note
+    if told[0]["type"] == "ERROR":
+        got[0]["object"]["message"] = told[0]["object"]["message"]  # it names a resourceVersion
+        assert got == told, note
+        return
+    assert shape(got[-1]["object"]) == shape(told[-1]["object"]), note
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in got]
+    assert versions == sorted(set(versions)), note
 
 
 def _same_refusal(note: str, got: dict[str, Any], said: dict[str, Any]) -> None:
@@ -143,3 +164,108 @@ async def test_a_rollback_makes_an_old_revision_the_newest(cluster: Cluster) -> 
 
 def _revisions(replicasets: list[dict[str, Any]]) -> list[Any]:
     return sorted((_item(r)[0], r["metadata"]["annotations"][REVISION]) for r in replicasets)
+
+
+# ── what no transcript holds ─────────────────────────────────────────────────────────────────
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/demo/deployments"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def told(http: aiohttp.ClientSession, query: str) -> list[Any]:
+    async with http.get(f"{DEPLOYMENTS}?watch=1&timeoutSeconds=5&{query}") as answer:
+        events = [json.loads(line) async for line in answer.content]
+    return [(e["type"], e["object"]["metadata"].get("name")) for e in events]
+
+
+async def test_a_watch_begins_with_what_is_there_and_tells_what_comes(cluster: Cluster) -> None:
+    cluster.add("deployments", manifest("deployment", "one", "app:1"))
+    cluster.add("deployments", manifest("deployment", "two", "app:1"))
+    async with aiohttp.ClientSession(cluster.url, headers=BEARER) as http:
+        assert await told(http, "") == [("ADDED", "one"), ("ADDED", "two")]
+        assert await told(http, "labelSelector=app%3Dtwo") == [("ADDED", "two")]
+        assert await told(http, "fieldSelector=metadata.name%3Done") == [("ADDED", "one")]
+        since = cluster.version
+        cluster.put_image("one", "app:2")
+        await http.delete(f"{DEPLOYMENTS}/two")
+        query = f"resourceVersion={since}&allowWatchBookmarks=true"
+        wanted = [("MODIFIED", "one"), ("DELETED", "two"), ("BOOKMARK", None)]
+        # The spec and the status are two changes, as on a real server.
+        assert list(dict.fromkeys(await told(http, query))) == wanted
+        cluster.changes.forget(cluster.version)
+        assert await told(http, query) == [("ERROR", None)]
+
+
+async def test_a_watch_hears_of_a_change_while_it_waits(cluster: Cluster) -> None:
+    cluster.add("deployments", manifest("deployment", "one", "app:1"))
+    async with aiohttp.ClientSession(cluster.url, headers=BEARER) as http:
+        query = f"watch=1&resourceVersion={cluster.version}&timeoutSeconds=1000"
+        async with http.get(f"{DEPLOYMENTS}?{query}") as answer:
+            cluster.put_image("one", "app:2")
+            event = json.loads(await answer.content.readline())
+    assert event["type"] == "MODIFIED"
+    assert event["object"]["status"]["observedGeneration"] == 2
+
+
+async def test_the_status_is_changed_in_its_own_place(cluster: Cluster) -> None:
+    cluster.auto = False
+    cluster.add("deployments", manifest("deployment", "one", "app:1"))
+    body = json.dumps({"spec": {"replicas": 7}, "status": {"replicas": 5}})
+    kind = BEARER | {"Content-Type": "application/merge-patch+json"}
+    async with aiohttp.ClientSession(cluster.url, headers=kind) as http:
+        await http.patch(f"{DEPLOYMENTS}/one/status", data=body)
+        raw = cluster.get("deployments", "one")
+        assert (raw["spec"]["replicas"], raw["status"]["replicas"]) == (2, 5)
+        assert raw["metadata"]["generation"] == 1
+        body = json.dumps({"spec": {"replicas": 7}, "status": {"replicas": 9}})
+        await http.patch(f"{DEPLOYMENTS}/one", data=body)
+        raw = cluster.get("deployments", "one")
+        assert (raw["spec"]["replicas"], raw["status"]["replicas"]) == (7, 5)
+        cluster.rights = RIGHTS
+        async with http.patch(f"{DEPLOYMENTS}/one/status", data=body) as answer:
+            assert answer.status == 403
+            assert 'resource "deployments/status"' in (await answer.json())["message"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "fits"),
+    [
+        ("app=a,tier in (web, api)", True),
+        ("app==a,tier notin (web)", False),
+        ("app!=b,other!=x", True),
+        ("tier,!other", True),
+        ("!tier", False),
+        ("other in (a,b)", False),
+        ("other notin (a,b)", True),
+    ],
+)
+def test_selectors_are_read_as_the_api_reads_them(selector: str, fits: bool) -> None:
+    assert selects(selector, {"app": "a", "tier": "web"}) is fits
+
+
+def test_containers_are_merged_by_their_names_and_lists_by_json_are_not() -> None:
+    before = {"c": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}], "x": 1, "y": {}}
+    change = {"c": [{"name": "b", "image": "2"}], "x": None}
+    assert strategic(before, change) == {
+        "c": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}],
+        "y": {},
+    }
+    assert merged(before, change) == {"c": [{"name": "b", "image": "2"}], "y": {}}
+    gone = {"c": [{"name": "a", "$patch": "delete"}]}
+    assert [one["name"] for one in strategic(before, gone)["c"]] == ["b"]
+    assert strategic(before, {"$patch": "replace", "z": 1}) == {"z": 1}
+
+
+def test_a_json_patch_inserts_appends_and_escapes() -> None:
+    raw = {"l": [1, 2], "notes": {"a/b~c": "1"}}
+    patch = [
+        {"op": "test", "path": "/notes/a~1b~0c", "value": "1"},
+        {"op": "add", "path": "/l/0", "value": 0},
+        {"op": "add", "path": "/l/-", "value": 3},
+        {"op": "replace", "path": "/l/1", "value": 9},
+        {"op": "remove", "path": "/notes/a~1b~0c"},
+    ]
+    assert json_patched(raw, patch) == {"l": [0, 9, 2, 3], "notes": {}}
+    for path in ("/l/x", "/l/9", "/nothing/here", "/l/0/deep"):
+        with pytest.raises(Refusal):
+            json_patched(raw, [{"op": "replace", "path": path, "value": 1}])

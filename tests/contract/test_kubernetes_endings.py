@@ -304,10 +304,11 @@ async def test_one_that_never_holds_still_is_given_up(world: World) -> None:
 
     world.cluster.before = restless
     outcome = await world.rollback.run(params, intent, context())
-    assert (outcome.result, outcome.reason) == ("failed", "patch_failed")
+    assert (outcome.result, outcome.reason) == ("refused", "changed_meanwhile")
+    assert "5 times in a row" in outcome.detail
     assert world.image == "app:3-bad"
     refused = await world.rollback.preflight(params, context(world.items[0]))
-    assert refused.reason == "dry_run_failed"
+    assert refused.reason == "changed_meanwhile"
 
 
 # ── a StatefulSet that is stuck ──────────────────────────────────────────────────────────────

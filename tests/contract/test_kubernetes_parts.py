@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.core.outcome import Permanent, Temporary
 from daemon.core.suspects import last_healthy
 from recovery_actions.kubernetes import objects
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, failure
 from recovery_actions.kubernetes.guards import keeper
 from recovery_actions.kubernetes.names import Resource, ScalableParams, WorkloadParams
 from recovery_actions.kubernetes.revisions import Revision, State, history
@@ -138,73 +136,6 @@ def test_a_wrong_change_is_refused(change: dict[str, Any]) -> None:
     raw = {"namespace": "a", "deployment": "b", "min": 1, "max": 5, **change}
     with pytest.raises(ValidationError):
         KubernetesScaleParams.model_validate(raw)
-
-
-# ── errors ───────────────────────────────────────────────────────────────────────────────────
-
-CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout")
-
-
-@pytest.mark.parametrize(
-    ("status", "message", "kind"),
-    [
-        (401, "Unauthorized", Permanent),
-        (403, "no", Forbidden),
-        (404, "not found", Missing),
-        (408, "", Temporary),
-        (409, "the object has been modified", Conflict),
-        (410, "too old resource version", Temporary),
-        (415, "415: Unsupported Media Type", Permanent),
-        (422, "the server rejected our request due to an error in our request", Conflict),
-        (422, 'Deployment.apps "a" is invalid: spec.replicas: Invalid value: -1', Permanent),
-        (429, "", Temporary),
-        (302, "", Permanent),
-        (500, "", Temporary),
-        (503, "", Temporary),
-        (504, "", Temporary),
-    ],
-)
-def test_each_status_has_its_kind(status: int, message: str, kind: type[Exception]) -> None:
-    error = failure(status, {"message": message}, "patch", CHECKOUT)
-    assert type(error) is kind
-
-
-def test_a_failed_test_with_causes_is_no_conflict() -> None:
-    message = "the server rejected our request due to an error in our request"
-    body = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
-    assert type(failure(422, body, "patch", CHECKOUT)) is Permanent
-
-
-def test_a_missing_right_is_named_with_its_mend() -> None:
-    message = (
-        'deployments.apps "checkout" is forbidden: User "system:serviceaccount:ops:stopgap" '
-        'cannot patch resource "deployments" in API group "apps" in the namespace "prod"'
-    )
-    text = str(failure(403, {"message": message}, "patch", CHECKOUT))
-    assert text == (
-        "we may not patch deployments in namespace prod (403): give "
-        'system:serviceaccount:ops:stopgap a Role there with apiGroups ["apps"], '
-        "resources [deployments], verbs [patch]"
-    )
-
-
-def test_a_quoted_object_is_not_repeated() -> None:
-    quoted = json.dumps({"env": [{"name": "PASSWORD", "value": "hunter2"}]})
-    causes = [{"reason": "FieldValueInvalid", "message": quoted, "field": "patch"}]
-    body = {
-        "message": f' "" is invalid: patch: Invalid value: {quoted}: cannot unmarshal',
-        "details": {"causes": causes},
-    }
-    text = str(failure(422, body, "patch", CHECKOUT))
-    assert "hunter2" not in text
-    assert "patch FieldValueInvalid" in text
-
-
-@given(st.integers(300, 599), st.dictionaries(st.text(max_size=9), st.none() | st.text()))
-def test_any_answer_becomes_one_line(status: int, body: dict[str, Any]) -> None:
-    text = str(failure(status, body, "get", CHECKOUT))
-    assert text.isprintable()
-    assert len(text) < 700
 
 
 # ── history ──────────────────────────────────────────────────────────────────────────────────
@@ -454,7 +385,11 @@ ARGO = [{"manager": "argocd-controller", "fieldsV1": {}}]
 @pytest.mark.parametrize(
     ("metadata", "name", "said"),
     [
-        ({"labels": INSTANCE}, "", ""),
+        ({"labels": INSTANCE}, "Argo CD", "application shop"),
+        ({"labels": INSTANCE}, "Argo CD", "say who manages it in its label"),
+        ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "argocd"}}, "Argo CD", "shop"),
+        ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "kustomize"}}, "", ""),
+        ({"labels": INSTANCE, "annotations": {"meta.helm.sh/release-name": "shop"}}, "", ""),
         ({"labels": INSTANCE | {"app.kubernetes.io/managed-by": "Helm"}}, "", ""),
         ({"managedFields": [{"manager": "kubectl-client-side-apply"}]}, "", ""),
         ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/D:n/a"}}, "Argo CD", "shop"),
@@ -478,6 +413,14 @@ ARGO = [{"manager": "argocd-controller", "fieldsV1": {}}]
         ),
         ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, "Flux", "HelmRelease shop"),
         ({"managedFields": [{"manager": "kustomize-controller"}]}, "Flux", "Kustomization"),
+        (
+            {
+                "labels": {"kustomize.toolkit.fluxcd.io/name": "apps"},
+                "annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"},
+            },
+            "",
+            "",
+        ),
         ({"managedFields": [{"manager": "helm-controller"}]}, "Flux", "flux suspend helmrelease"),
     ],
 )

@@ -3,12 +3,12 @@
     STOPGAP_TEST_KUBECONFIG=/etc/stopgap/kubeconfig pytest tests/contract/test_kubernetes_server.py
 
 The real server needs a namespace `demo`. If we may not create a Deployment there, one that is
-there is used, and left as it was. Its pods must become ready by themselves, whatever the image.
+there is used, and left as it was, but for its old revisions, which make room for those of the
+tests. Its pods must become ready by themselves, whatever the image.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,65 +22,23 @@ from daemon.core.ports import Ready, Refused
 from daemon.core.suspects import Candidate, Change
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
-from recovery_actions.kubernetes.names import Kind, Resource, Workload, WorkloadParams
+from recovery_actions.kubernetes.errors import Conflict, Missing
+from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.revisions import history
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_double import served
 from tests.contract.kubernetes_lab import NAMESPACE, Lab
+from tests.contract.kubernetes_places import PLACES, made, place
 
-REAL = "STOPGAP_TEST_KUBECONFIG"
+pytestmark = pytest.mark.timeout(600)  # a real server starts real pods, time and again
 
 
-@pytest.fixture(params=["double", "real"])
+@pytest.fixture(params=PLACES)
 async def kubeconfig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
     """How to reach a server."""
-    if request.param == "real":
-        named = os.environ.get(REAL)
-        if not named:
-            pytest.skip(f"{REAL} names no kubeconfig")
-        yield Path(named)
-        return
-    async with served(tmp_path) as double:
-        yield double.kubeconfig
-
-
-async def made(kubeconfig: Path, kind: Kind) -> AsyncIterator[Lab]:
-    """A workload of our own, or one that is there and may be changed."""
-    lab = Lab(kubeconfig, Workload(NAMESPACE, kind, f"stopgap-test-{secrets.token_hex(4)}"))
-    try:
-        try:
-            await lab.create("app:0")
-        except Forbidden as error:
-            if kind != "deployment":
-                pytest.skip(f"no {kind} of our own: {error}")
-        else:
-            try:
-                await lab.settled()
-                yield lab
-            finally:
-                await lab.remove()
-            return
-        found = await _existing(lab.client)
-        await lab.workshop.close()
-        lab = Lab(kubeconfig, found)
-        restore = await lab.kept()
-        try:
-            yield lab
-        finally:
-            await restore()
-    finally:
-        await lab.workshop.close()
-
-
-async def _existing(client: ClusterClient) -> Workload:
-    for raw in await client.items(Resource("apps/v1", "deployments", NAMESPACE)):
-        workload = Workload(NAMESPACE, "deployment", objects.name_of(raw))
-        if not guards.standing_still(workload, raw) and guards.keeper(raw) is None:
-            return workload
-    pytest.skip(f"we may create no Deployment in {NAMESPACE}, and none there is free to be changed")
+    async with place(request.param, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
@@ -98,8 +56,9 @@ async def other_lab(request: pytest.FixtureRequest, kubeconfig: Path) -> AsyncIt
 
 
 def image() -> str:
-    """An image that no revision has had yet."""
-    return f"app:{secrets.token_hex(4)}"
+    """An image that no revision has had yet. Digits alone: hexadecimal ones may spell `bad`,
+    and on the double such an image never becomes ready."""
+    return f"app:{secrets.randbelow(10**9)}"
 
 
 def meaning(raw: dict[str, Any]) -> Any:
@@ -240,6 +199,28 @@ async def test_somebody_elses_deployment_wins(lab: Lab) -> None:
     assert theirs.item in outcome.detail
     assert (await lab.settled()).item == theirs.item
     assert await action.check(params, ready.intent, context()) == "unknown"
+
+
+ODD = "sh -c 'a && b <in >out 2>&1' \u00e9\u2603\U0001f600 \u2028 \x7f \t\n \"\\ /"
+
+
+async def test_a_template_with_odd_characters_is_the_same_to_the_server(lab: Lab) -> None:
+    """A server compares a precondition byte for byte with how it would have written it itself."""
+    notes = {"stopgap.dev/test-odd": ODD}
+    await lab.merge({"metadata": {"annotations": notes}})
+    await lab.merge({"spec": {"template": {"metadata": {"annotations": notes}}}})
+    good, bad = await lab.deploy(image()), await lab.deploy(image())
+    rollback, restart = lab.action("kubernetes_rollback"), lab.action("kubernetes_restart")
+    ready = await rollback.preflight(lab.params(rollback), context(to=good.item))
+    assert isinstance(ready, Ready), ready
+    assert ready.intent["from"] == bad.item
+    outcome = await rollback.run(lab.params(rollback), ready.intent, context())
+    assert outcome.result == "done", outcome
+    ready = await restart.preflight(lab.params(restart), context())
+    assert isinstance(ready, Ready), ready
+    assert (await restart.run(lab.params(restart), ready.intent, context())).result == "done"
+    template = (await lab.raw())["spec"]["template"]
+    assert template["metadata"]["annotations"]["stopgap.dev/test-odd"] == ODD
 
 
 async def test_a_test_that_fails_is_a_conflict(lab: Lab) -> None:

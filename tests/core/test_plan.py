@@ -186,9 +186,12 @@ def test_after_no_success_the_next_alternative_is_tried() -> None:
     assert answer.step == 2
 
 
-def test_after_somebody_else_deployed_a_person_decides() -> None:
+@pytest.mark.parametrize(
+    ("result", "why"), [("refused", "changed_meanwhile"), ("failed", "reverted")]
+)
+def test_after_somebody_else_deployed_a_person_decides(result: Any, why: str) -> None:
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
-    events = (started(), finished(result="refused", reason="changed_meanwhile"))
+    events = (started(), finished(result=result, reason=why))
     answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
     assert reason(answer) == (Ask, "changed_meanwhile")
 

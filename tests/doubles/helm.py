@@ -16,6 +16,11 @@ with open({log!r}, "a") as log:
     log.write(json.dumps(argv) + "\\n")
 def flag(name):
     return argv[argv.index(name) + 1] if name in argv else ""
+def keep():
+    # In one go: a test that looks meanwhile sees the old or the new, never half of it.
+    with open(state_file + ".new", "w") as new:
+        json.dump(state, new)
+    os.replace(state_file + ".new", state_file)
 def die(text):
     sys.stderr.write("Error: " + text + "\\n")
     sys.exit(1)
@@ -39,7 +44,7 @@ elif argv[0] == "rollback":
     copied["status"] = "pending-rollback"
     entries.append(copied)
     if hangs:
-        json.dump(state, open(state_file, "w"))
+        keep()
         import time
         time.sleep(30)
     if fails:
@@ -53,7 +58,7 @@ elif argv[0] == "rollback":
     if not fails and state.get("races"):
         number = copied["revision"] + 1
         entries.append(dict(copied, revision=number, description="Upgrade complete"))
-    json.dump(state, open(state_file, "w"))
+    keep()
     if fails:
         die(fails)
     print("Rollback was a success! Happy Helming!")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.outcome import Outcome
+from daemon.core.outcome import Outcome, Permanent, Temporary
 from tests.stories.stage import Stage, alert, healed_by
 
 STAGES = {
@@ -82,6 +82,64 @@ async def test_when_nobody_can_tell_it_is_not_run_again_but_measured(stage: Stag
     )
     assert incident.steps[1].verdict == "unchanged"
     assert incident.recovered_by == 2
+
+
+@pytest.mark.parametrize(
+    "trouble", [[Temporary("the cluster answered 503")] * 99, [Permanent("the token is gone")]]
+)
+async def test_a_target_that_cannot_be_looked_at_after_a_kill_may_have_been_changed(
+    stage: Stage, trouble: list[Exception]
+) -> None:
+    """It had landed, but its server says nothing: the metrics are asked, nothing is repeated."""
+    rollback = stage.actions["rollback"]
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(183)
+    rollback.trouble = trouble
+    stage.service.fails(0.01, 184)
+    async with stage.daemon() as daemon:
+        await daemon.at(3600)
+        incident = await daemon.incident()
+    outcome = incident.steps[1].outcome
+    assert outcome is not None
+    assert (outcome.result, outcome.reason) == ("unknown", "interrupted")
+    assert "its target cannot be looked at" in outcome.detail
+    assert len(rollback.runs) == 1
+    assert stage.actions["flag_off"].runs == []
+    assert incident.steps[1].verdict == "self_recovered", "nobody knows, so nobody has the credit"
+
+
+async def test_a_hiccup_of_the_target_after_a_kill_is_sat_out(stage: Stage) -> None:
+    rollback = stage.actions["rollback"]
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(183)
+    rollback.trouble, rollback.landed = [Temporary("503")] * 3, "done"
+    stage.service.fails(0.01, 184)
+    async with stage.daemon() as daemon:
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    outcome = incident.steps[1].outcome
+    assert outcome is not None
+    assert outcome.reason == "found_done"
+    assert rollback.checks == 4
+    assert len(rollback.runs) == 1
+
+
+async def test_a_hiccup_of_the_target_before_acting_is_sat_out(stage: Stage) -> None:
+    rollback = stage.actions["rollback"]
+    rollback.trouble = [Temporary("the controller has not taken it up")] * 3
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert len(rollback.runs) == 1
+    assert incident.recovered_by == 1
+    assert stage.actions["flag_off"].runs == []
 
 
 async def test_a_page_that_was_queued_is_delivered_by_the_next_daemon(stage: Stage) -> None:
