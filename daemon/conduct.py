@@ -40,7 +40,7 @@ from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Links, Metrics
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook
-from daemon.core.suspects import Change, Mark, Suspicion, suspect
+from daemon.core.suspects import Change, Mark, Suspicion, suspect, unseen
 from daemon.core.units import quantity
 from daemon.gear import Actions, Findings, Gear, outlook
 from daemon.measure import Survey
@@ -49,6 +49,8 @@ log = structlog.get_logger()
 
 RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
+PATIENCE = timedelta(seconds=10)
+"""For so long the changes are asked for again, before a problem is defined without them."""
 MAY_START = frozenset({"defining", "observing", "deciding", "diagnosing"})
 """The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
@@ -267,23 +269,32 @@ class Conductor:
     async def _define(self, incident: str) -> None:
         current = await self._book.load(incident)
         rule = self._rule(current)
-        try:
-            changes = await self._means.changes(rule, current)
-        except (Temporary, Permanent) as error:
-            # Unseen changes make no suspect; the measurement is worth having all the same.
-            log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-            changes = []
+        changes, blind = await self._changes(rule, current)
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
-        if problem.verdict == "confirmed" and (rule.changes or changes):
+        if problem.verdict == "confirmed" and (rule.changes or changes or blind):
             within = problem.onset_within or timedelta(0)
             facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
             suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
+            suspicion = unseen(suspicion, blind) if blind else suspicion
         defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
         log.info("problem", incident=incident, verdict=problem.verdict, text=problem.text)
         await self._book.record(
             incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
         )
+
+    async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
+        """What was changed, or why that cannot be seen. The measurement is worth having all the
+        same, but a suspect is worth asking for a little longer."""
+        until = self._book.clock() + PATIENCE
+        while True:
+            try:
+                return await self._means.changes(rule, incident), ""
+            except (Temporary, Permanent) as error:
+                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                if isinstance(error, Permanent) or self._book.clock() + RETRY > until:
+                    return [], str(error)
+            await asyncio.sleep(RETRY.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
         current = await self._book.load(incident)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect
+from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
 from tests.core.build import MINUTE, SECOND, ago, make_change
 
 ONSET = ago(10)
@@ -24,6 +24,26 @@ def test_one_change_just_before_the_onset_is_the_suspect() -> None:
     found = suspect([change], ONSET, WITHIN)
     assert (found.verdict, found.change) == ("suspect", change)
     assert found.text == "release:shop: v1 → v2, 1m before the onset"
+
+
+def test_a_suspect_that_went_back_is_somebodys_rollback_and_a_second_try_is_none() -> None:
+    history = [make_change("v1", ago(500)), make_change("v2", ago(100), "v1")]
+    assert not suspect([*history, make_change("v3", ago(11), "v2")], ONSET, WITHIN).returned
+    back = make_change("v1", ago(11), "v2")
+    assert suspect([*history, back], ONSET, WITHIN).returned
+    assert suspect([history[1], back], ONSET, WITHIN).returned, "v1 was live before v2"
+    history += [make_change("v1", ago(90), "v2")]
+    again = make_change("v2", ago(11), "v1")
+    assert not suspect([*history, again], ONSET, WITHIN).returned, "deployed once more"
+
+
+def test_unseen_changes_blame_nobody_and_a_shared_cause_stays_one() -> None:
+    none = suspect([], ONSET, WITHIN)
+    assert unseen(none, "no route").verdict == "unseen"
+    assert unseen(none, "no route").text == "what was changed could not be seen: no route"
+    shared = none.model_copy(update={"shared": True, "text": "2 of 2 siblings turned worse too"})
+    assert unseen(shared, "no route").shared
+    assert unseen(shared, "no route").text.startswith("2 of 2 siblings")
 
 
 def test_a_change_within_the_uncertainty_after_the_onset_is_a_suspect() -> None:
