@@ -130,6 +130,11 @@ def _withheld(incident: Incident, step: plan.Start, again: Decision) -> Decision
 def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
     step = incident.verifying
     assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by _course
+    ordered = [s for s in incident.steps.values() if s.ordered and s.status == "waiting"]
+    if ordered:
+        # What is measured from now on would be the other's doing.
+        text = f"not waited for: {ordered[0].approved_by} starts step {ordered[0].number}"
+        return once(e.StepVerified(step=step.number, verdict="inconclusive", text=text))
     ruling = recovery.rule_on(rule, incident.confirmed, step, now)
     if ruling.verdict is None:
         if now >= ruling.again_at:
