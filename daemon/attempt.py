@@ -80,6 +80,20 @@ class Attempt:
             return prepared
         return await _asked(self.action.run(params, prepared, context), self.action.name)
 
+    async def rehearse(self, incident: Incident) -> Outcome:
+        """Go as far as it can without changing anything. `done`, with what it would do, if all
+        that is asked at the moment of acting would have let it act. Raises Ended."""
+        state = incident.step(self.number)
+        params = self.action.Params.model_validate(dict(state.params))
+        context = await self._context(incident)
+        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        if isinstance(ready, Refused):
+            return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        evidence, alerting = await self._evidence(incident, params, context)
+        stopped = await self._frozen(incident) or await self._storm(incident, alerting)
+        would = Outcome(result="done", reason="rehearsed", detail=ready.summary)
+        return stopped or self._doubt(incident, evidence) or would
+
     async def _prepare(
         self, incident: Incident, params: Any, context: ActionContext
     ) -> dict[str, str] | Outcome:

@@ -26,6 +26,7 @@ from daemon.core.effects import (
     Measure,
     Publish,
     ReadRecovery,
+    Rehearse,
     RunStep,
     SendPage,
     Settle,
@@ -263,6 +264,8 @@ class Conductor:
                 return self._read(incident, effect.step)
             case RunStep():
                 return self._step(incident, effect)
+            case Rehearse():
+                return self._rehearse(incident, effect.step)
             case WriteReview():
                 return learn.write_review(self._book, incident, means.reviews)
 
@@ -323,6 +326,10 @@ class Conductor:
         current = await self._book.load(incident)
         rule = self._standing().rules.rules.get(current.rule)
         await recover.run_step(self._book, incident, rule, order, self._gear)
+
+    async def _rehearse(self, incident: str, step: int) -> None:
+        rule = self._rule(await self._book.load(incident))
+        await recover.rehearse(self._book, incident, rule, step, self._gear)
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""

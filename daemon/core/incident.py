@@ -63,6 +63,7 @@ class StepState:
     refusal: str = ""
     asked: str = ""
     observed: str | None = None
+    rehearsed: bool = False
     approved_by: str = ""
     approved_at: datetime | None = None
     approved_content: str = ""

@@ -56,7 +56,7 @@ def apply_step(step: StepState, at: datetime, event: StepEvent) -> StepState:
         case e.StepSkipped():
             return replace(step, status="skipped", refusal=event.reason)
         case e.StepObserved():
-            return replace(step, observed=event.reason)
+            return replace(step, observed=event.reason, rehearsed=event.rehearsed)
         case e.StepStarted():
             return _started(step, at, event)
         case e.EvidenceTaken():

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core import events as e
 from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
-from tests.core.build import MINUTE, SECOND, ago, make_change
+from tests.core.build import MINUTE, SECOND, ago, make_alert, make_change, make_incident
 
 ONSET = ago(10)
 WITHIN = 30 * SECOND
@@ -206,3 +207,23 @@ def test_whatever_is_chosen_was_measured_healthy_and_never_bad(
     assert not chosen or chosen in {c.item for c in history} | {c.previous for c in history[:1]}
     if chosen and marks.get(chosen) != "healthy":
         assert baseline is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "touched"),
+    [
+        ({}, True),
+        ({"service": "checkout"}, True),
+        ({"service": "checkout", "component": "db"}, True),
+        ({"env": "prod"}, True),
+        ({"service": "search"}, False),
+        ({"service": "search", "env": "prod"}, False),
+        ({"service": "checkout", "env": "staging"}, False),
+        ({"component": "db"}, False),
+        ({"env": "prod", "component": "db"}, False),
+    ],
+)
+def test_what_a_reported_change_touches(labels: dict[str, str], touched: bool) -> None:
+    """A part of the service touches it; what contradicts, or has nothing in common, does not."""
+    alerts = e.AlertsReceived(alerts=(make_alert(env="prod"),))
+    assert make_incident(alerts).touched_by(labels) is touched
