@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from daemon.core.approvals import Approvals
@@ -171,6 +171,9 @@ def next_step(
             or _aged(number, incident, limits, now)
             or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
         )
+        if answer and hindrance and answer.reason != hindrance.reason:
+            # Whoever approves lifts it, and so must know of it.
+            answer = replace(answer, text=f"{answer.text}; besides, {hindrance.text}")
         if observing:
             text = answer.text if answer else "every condition and every guardrail allows it"
             return Observe(number, answer.reason if answer else "", text)

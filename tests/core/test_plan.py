@@ -253,6 +253,13 @@ def test_in_the_mode_approve_each_step_is_asked_for() -> None:
     assert isinstance(ask(approval, rule=rule), Start)
 
 
+def test_who_is_asked_is_told_of_what_their_approval_would_lift() -> None:
+    answer = ask(approvals=Approvals(), guard=Guard(alerting=9))
+    assert reason(answer) == (Ask, "not_approved")
+    assert isinstance(answer, Ask)
+    assert "; besides, 9 services began to alert within" in answer.text
+
+
 def test_in_the_mode_observe_it_says_what_it_would_have_done() -> None:
     rule = make_rule(mode="observe")
     answer = ask(rule=rule, approvals=Approvals())
