@@ -103,6 +103,20 @@ class Attempt:
             return prepared
         return await _asked(self.action.run(params, prepared, context), self.action.name)
 
+    async def rehearse(self, incident: Incident) -> Outcome:
+        """Go as far as it can without changing anything. `done`, with what it would do, if all
+        that is asked at the moment of acting would have let it act. Raises Ended."""
+        state = incident.step(self.number)
+        params = self.action.Params.model_validate(dict(state.params))
+        context = await self._context(incident)
+        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        if isinstance(ready, Refused):
+            return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        evidence, alerting = await self._evidence(incident, params, context)
+        stopped = await self._frozen(incident) or await self._storm(incident, alerting)
+        would = Outcome(result="done", reason="rehearsed", detail=ready.summary)
+        return stopped or self._doubt(incident, evidence) or would
+
     async def _prepare(
         self, incident: Incident, params: Any, context: ActionContext
     ) -> dict[str, str] | Outcome:
@@ -111,18 +125,24 @@ class Attempt:
         ready = await _looked(lambda: action.preflight(params, context), action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
-        evidence, alerting = await self._evidence(incident, params, context)
         summary, intent = ready.summary, dict(ready.intent)
         prepared = e.StepPrepared(step=self.number, summary=summary, intent=intent)
+        return await self._last_look(incident, params, context, prepared) or intent
+
+    async def _last_look(
+        self, incident: Incident, params: Any, context: ActionContext, *prepared: e.StepPrepared
+    ) -> Outcome | None:
+        """Ask all of it once more, and journal the evidence with what follows if all is well."""
+        evidence, alerting = await self._evidence(incident, params, context)
         closed = await self._frozen(incident) or await self._storm(incident, alerting)
         stopped: list[Outcome] = []
 
-        def last_look(now: Incident) -> tuple[e.Event, ...]:
+        def look(now: Incident) -> tuple[e.Event, ...]:
             stopped[:] = filter(None, [closed or self._stopped(now) or self._doubt(now, evidence)])
-            return (evidence,) if stopped else (evidence, prepared)
+            return (evidence,) if stopped else (evidence, *prepared)
 
-        await self.book.record(incident.id, last_look)
-        return stopped[0] if stopped else intent
+        await self.book.record(incident.id, look)
+        return stopped[0] if stopped else None
 
     async def _resume(
         self, incident: Incident, params: Any, context: ActionContext, intent: dict[str, str]
@@ -142,8 +162,7 @@ class Attempt:
             return unknown("interrupted", text)
         # What is half done is better ended than left; what has not begun is asked anew.
         if landed == "not_done":
-            current = await self.book.load(incident.id)
-            stopped = await self._frozen(current) or self._stopped(current) or self._stale(incident)
+            stopped = self._stale(incident) or await self._last_look(incident, params, context)
             if stopped is not None:
                 return stopped
         await context.progress("carried on after a restart")
@@ -158,8 +177,11 @@ class Attempt:
         if isinstance(self.action, Shows):
             try:
                 shown = await self.action.show(params, context)
-            except (Temporary, Permanent) as error:
+            except (Temporary, Permanent, TimeoutError) as error:
                 shown = {"target": f"could not be looked at: {error}"}
+            except Exception as error:
+                log.exception("an action crashed while it showed its target", step=self.number)
+                shown = {"target": f"could not be looked at: {type(error).__name__}: {error}"}
         found = Findings(None, {}, "")
         if self.rule is not None and incident.confirmed is not None:
             found = await self.gear.look(self.rule, incident)
@@ -199,6 +221,9 @@ class Attempt:
     def _stopped(self, now: Incident) -> Outcome | None:
         """Whether a person has stopped it, or taken back what allows it, by now."""
         state = now.step(self.number)
+        if state.vetoed_by:
+            text = f"vetoed by {state.vetoed_by} before anything was changed"
+            return Outcome(result="refused", reason="vetoed", detail=text)
         if now.paused_by and not state.ordered:
             text = f"paused by {now.paused_by} before anything was changed"
             return Outcome(result="refused", reason="paused", detail=text)

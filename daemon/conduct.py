@@ -26,6 +26,7 @@ from daemon.core.effects import (
     Measure,
     Publish,
     ReadRecovery,
+    Rehearse,
     RunStep,
     SendPage,
     Settle,
@@ -40,7 +41,7 @@ from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Links, Metrics
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook
-from daemon.core.suspects import Change, Mark, Suspicion, suspect
+from daemon.core.suspects import Change, Mark, Suspicion, suspect, unseen
 from daemon.core.units import quantity
 from daemon.gear import Actions, Findings, Gear, outlook
 from daemon.measure import Survey
@@ -49,6 +50,8 @@ log = structlog.get_logger()
 
 RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
+PATIENCE = timedelta(seconds=10)
+"""For so long the changes are asked for again, before a problem is defined without them."""
 MAY_START = frozenset({"defining", "observing", "deciding", "diagnosing"})
 """The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
@@ -261,29 +264,40 @@ class Conductor:
                 return self._read(incident, effect.step)
             case RunStep():
                 return self._step(incident, effect)
+            case Rehearse():
+                return self._rehearse(incident, effect.step)
             case WriteReview():
                 return learn.write_review(self._book, incident, means.reviews)
 
     async def _define(self, incident: str) -> None:
         current = await self._book.load(incident)
         rule = self._rule(current)
-        try:
-            changes = await self._means.changes(rule, current)
-        except (Temporary, Permanent) as error:
-            # Unseen changes make no suspect; the measurement is worth having all the same.
-            log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-            changes = []
+        changes, blind = await self._changes(rule, current)
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
-        if problem.verdict == "confirmed" and (rule.changes or changes):
+        if problem.verdict == "confirmed" and (rule.changes or changes or blind):
             within = problem.onset_within or timedelta(0)
             facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
             suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
+            suspicion = unseen(suspicion, blind) if blind else suspicion
         defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
         log.info("problem", incident=incident, verdict=problem.verdict, text=problem.text)
         await self._book.record(
             incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
         )
+
+    async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
+        """What was changed, or why that cannot be seen. The measurement is worth having all the
+        same, but a suspect is worth asking for a little longer."""
+        until = self._book.clock() + PATIENCE
+        while True:
+            try:
+                return await self._means.changes(rule, incident), ""
+            except (Temporary, Permanent) as error:
+                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                if isinstance(error, Permanent) or self._book.clock() + RETRY > until:
+                    return [], str(error)
+            await asyncio.sleep(RETRY.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
         current = await self._book.load(incident)
@@ -312,6 +326,10 @@ class Conductor:
         current = await self._book.load(incident)
         rule = self._standing().rules.rules.get(current.rule)
         await recover.run_step(self._book, incident, rule, order, self._gear)
+
+    async def _rehearse(self, incident: str, step: int) -> None:
+        rule = self._rule(await self._book.load(incident))
+        await recover.rehearse(self._book, incident, rule, step, self._gear)
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""

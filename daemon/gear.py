@@ -91,6 +91,7 @@ async def outlook(book: Casebook, rule: Rule, incident: Incident, gear: Gear) ->
     """What stands in the way of each open step, as the store and the calendar see it now."""
     views, now, scope = {}, book.clock(), scope_of(incident, rule)
     closed = gear.closed(scope.freezes, now)
+    suspect = incident.suspicion.change if incident.suspicion else None
     for number, spec in open_steps(incident, rule).items():
         aimed = aim(spec, incident.group_labels, gear.actions)
         if isinstance(aimed, Outlook):
@@ -98,7 +99,9 @@ async def outlook(book: Casebook, rule: Rule, incident: Incident, gear: Gear) ->
             continue
         guard = await book.journal.guard(aimed.target, incident.id, scope, gear.limits, now)
         guard = replace(guard, freeze=guard.freeze or closed)
-        history = await book.journal.changes(aimed.target)
+        # A suspect that another system reported, or a version metric, has a subject of its own.
+        blamed = suspect.subject if suspect and suspect.aim == aimed.target else aimed.target
+        history = await book.journal.changes(blamed)
         live = history[-1].item if history else ""
         views[number] = Outlook(target=aimed.target, guard=guard, live=live)
     return views

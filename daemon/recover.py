@@ -6,6 +6,7 @@ A crash at any point is answered by looking at the world, never by doing it blin
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -14,7 +15,7 @@ from daemon.attempt import Attempt, Ended, unknown
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.effects import RunStep
-from daemon.core.incident import Incident
+from daemon.core.incident import TAKEN_BACK, Incident
 from daemon.core.outcome import Outcome
 from daemon.core.plan import Outlook, open_steps, plan_of, scope_of
 from daemon.core.ports import Claim, ClaimRefused
@@ -55,6 +56,46 @@ async def run_step(
     except Ended as ended:
         outcome = ended.outcome
     await _finish(book, incident, order.step, outcome)
+
+
+async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear: Gear) -> None:
+    """Write down how far a step would have come, for a rule that only observes."""
+    current = await book.load(incident)
+    spec = plan_of(current, rule)[number]
+    aimed = aim(spec, current.group_labels, gear.actions)
+    if isinstance(aimed, Outlook):
+        return
+    params = aimed.params.model_dump(mode="json", by_alias=True)
+    as_if = replace(current.step(number), action=spec.action, target=aimed.target, params=params)
+    imagined = replace(current, steps={**current.steps, number: as_if})
+    try:
+        async with asyncio.timeout(spec.within.total_seconds()):
+            outcome = await Attempt(book, gear, rule, number, aimed.action).rehearse(imagined)
+    except TimeoutError:
+        outcome = unknown("deadline_exceeded", "its preflight did not end in time")
+    except Ended as ended:
+        outcome = ended.outcome
+    allowed = outcome.result == "done"
+    text = f"every condition and every guardrail allows it: {outcome.detail}"
+    seen = e.StepObserved(
+        step=number,
+        action=spec.action,
+        target=aimed.target,
+        reason="" if allowed else outcome.reason,
+        text=text if allowed else outcome.detail,
+        rehearsed=True,
+    )
+    events: list[e.Event] = [seen]
+    if outcome.result == "refused" and outcome.reason not in TAKEN_BACK:
+        # As in earnest: the next alternative would have been looked at.
+        events.append(e.StepSkipped(step=number, reason=outcome.reason, text=outcome.detail))
+
+    def note(now: Incident) -> list[e.Event]:
+        over = now.closed is not None or now.recovered_at is not None
+        waits = now.step(number).status == "waiting" and not now.step(number).rehearsed
+        return events if waits and not over else []
+
+    await book.record(incident, note)
 
 
 async def _take(book: Casebook, incident: Incident, rule: Rule, order: RunStep, gear: Gear) -> bool:

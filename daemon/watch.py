@@ -61,7 +61,7 @@ class Watcher:
             self._met.setdefault(rule.rule, {})[str(sorted(labels.items()))] = labels
         since = self._book.clock() - REMEMBERED
         reported = await self._book.journal.reported(since)
-        about = [change for change in reported if incident.concerned_by(change.labels)]
+        about = [change for change in reported if incident.touched_by(change.labels)]
         return sorted(await self._watched(rule, labels) + about, key=lambda change: change.at)
 
     async def _watched(self, rule: Rule, labels: Labels) -> list[Change]:

@@ -4,11 +4,12 @@ a script, pagers and actions that remember what was asked of them."""
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from daemon.core.events import (
     FORMAT,
@@ -42,6 +43,8 @@ from daemon.core.ports import (
 from daemon.core.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.suspects import Change, Mark
 from daemon.core.units import Frozen
+
+Spoiled = Literal["empty", "several series", "partial", "NaN", "infinite"]
 
 START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -288,12 +291,15 @@ class Service:
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
     `targets_down` of ten scrape targets are down; `alerting` services began to alert.
-    `groups`: label → value → errors, for queries `by (label)`.
-    Queries are `bad[…]` and `total[…]`, as `rules_text` writes them.
+    `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
+    every answer about the service itself.
+    Queries are `bad[…]` and `total[…]`, as `rules_text` writes them, and `latency{…}`.
     """
 
     errors: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.01)])
     rate: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 50.0)])
+    latency: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.2)])
+    spoiled: Spoiled | Literal[""] = ""
     down: str = ""
     stale: bool = False
     failures_unscraped: bool = False
@@ -325,13 +331,11 @@ class Service:
             if self.stale:
                 return Answer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
             return Answer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
-        return Answer(
-            query,
-            [
-                Series(labels, [(at.timestamp(), self._count(query, now, errors))])
-                for labels, errors in self._groups_of(query)
-            ],
-        )
+        found = [
+            Series(labels, [(at.timestamp(), self._count(query, now, errors))])
+            for labels, errors in self._groups_of(query)
+        ]
+        return self._spoil(Answer(query, found))
 
     async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
         await self._answering(query)
@@ -339,7 +343,24 @@ class Service:
         while at <= end + timedelta(milliseconds=1):
             samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
             at += step
-        return Answer(query, [Series({}, samples)])
+        return self._spoil(Answer(query, [Series({}, samples)]))
+
+    def _spoil(self, answer: Answer) -> Answer:
+        match self.spoiled:
+            case "empty":
+                return Answer(answer.query, [])
+            case "several series":
+                return Answer(answer.query, [*answer.series, Series({"pod": "b"}, [])])
+            case "partial":
+                return replace(answer, warnings=("a store did not answer",))
+            case "NaN" | "infinite" as odd:
+                value = float("nan" if odd == "NaN" else "inf")
+                spoiled = [
+                    Series(s.labels, [(at, value) for at, _ in s.samples]) for s in answer.series
+                ]
+                return Answer(answer.query, spoiled)
+            case _:
+                return answer
 
     async def _answering(self, query: str) -> None:
         self.asked.append(query)
@@ -358,6 +379,8 @@ class Service:
     def _count(
         self, query: str, now: float, errors: list[tuple[float, float]] | None = None
     ) -> float:
+        if query.startswith("latency"):
+            return _at(self.latency, now) * (1 + 0.05 * math.sin(now))
         window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
         assert window is not None, query
         width = int(window[1] or 0) * 60 + int(window[2] or 0)
@@ -464,6 +487,7 @@ class FakeAction:
         self.name = name
         self.runs: list[str] = []
         self.began_at: list[float] = []
+        self.prepares = 0.0
         self.takes = 5.0
         self.effect: Any = None
         self.refuse: Refused | None = None
@@ -480,6 +504,7 @@ class FakeAction:
         return str(params.target)
 
     async def preflight(self, params: Any, context: ActionContext) -> Ready | Refused:
+        await asyncio.sleep(self.prepares)
         if self.trouble:
             raise self.trouble.pop(0)
         return self.refuse or Ready(f"do {self.name}", {"from": "v2", "to": "v1"})

@@ -134,7 +134,8 @@ def read_recovery(
 
     `counted` is (bad, total) of the shortest window for counts, or (0, total) where a value
     rule counts its traffic; `level` is the value's median. Healthy needs the level near the
-    baseline *and* under the threshold that confirms, with enough traffic.
+    baseline *and* under the threshold that confirms, with enough traffic. Impaired needs no more
+    traffic than what confirms: an outage drives users away, and is no less one for that.
     """
     traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
     wanted = spec.confirm.traffic  # the traffic in the baseline is known for counts alone
@@ -142,28 +143,31 @@ def read_recovery(
         wanted = problem.baseline_traffic * verify.traffic
     if spec.total is not None and not traffic:
         return Reading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
-    if traffic is not None and traffic < wanted:
-        return Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
+    thin = traffic is not None and traffic < wanted
+    dim = Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
+    if thin and (traffic or 0.0) < spec.confirm.traffic:
+        return dim
     if problem.baseline is None:
         return Reading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
     low = high = None
+    near = verify.near_baseline
+    limit = spec.confirm.loss(problem.baseline)
     if spec.value is None and counted is not None:
         share = wilson(*counted)
         level = 1 - share.estimate
         base_bad = 1 - problem.baseline
         loss = share.estimate - base_bad
         low, high = share.low - base_bad, share.high - base_bad
-        near = 0.005
+        near = 0.005 if near is None else near
     elif level is None:
         return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
     else:
         sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-        scale = abs(problem.baseline) or 1.0
-        loss = sign * (level - problem.baseline) / scale
-        near = spec.confirm.loss(problem.baseline) / 4
-    limit = spec.confirm.loss(problem.baseline)
-    near = near if verify.near_baseline is None else verify.near_baseline
+        loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
+        near = limit / 4 if near is None else near
     impaired = loss >= limit
+    if thin and not (impaired and (low is None or low > 0)):
+        return dim
     healthy = loss <= near and not impaired
     return Reading(
         at=now,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from daemon.core import events as e
 from daemon.core import plan, recovery
 from daemon.core.decision import Decision, Surroundings, earliest, once
-from daemon.core.effects import Measure, ReadRecovery, RunStep
+from daemon.core.effects import Measure, ReadRecovery, Rehearse, RunStep
 from daemon.core.escalation import facts, summons
 from daemon.core.incident import Health, Incident
 from daemon.core.rules import Rule
@@ -76,9 +76,7 @@ def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime
             told = _request(incident, rule, step, asked=asked)
             return Decision(record=told) if told else again
         case plan.Observe():
-            if incident.step(step.step).observed == step.reason:
-                return again
-            return once(_observed(incident, rule, around, step))
+            return _observing(incident, rule, around, step, again, now)
         case plan.Start():
             return _start(incident, rule, step, again, now)
 
@@ -98,6 +96,27 @@ def _start(
             return _withheld(incident, step, again)
     run = RunStep(step.step, step.authority, step.lifted, step.ordered)
     return Decision(effects=(run,))
+
+
+def _observing(
+    incident: Incident,
+    rule: Rule,
+    around: Surroundings,
+    step: plan.Observe,
+    again: Decision,
+    now: datetime,
+) -> Decision:
+    """Write down what would be done; what would be started is rehearsed first, and only once."""
+    state = incident.step(step.step)
+    if state.rehearsed or state.observed == step.reason:
+        return again
+    if step.reason:
+        return once(_observed(incident, rule, around, step))
+    if not _fresh(incident, rule, now):
+        return Decision(effects=(ReadRecovery(0),))
+    if incident.evidence is None or incident.evidence[1] != "impaired":
+        return again
+    return Decision(effects=(Rehearse(step.step),))
 
 
 def _observed(
@@ -130,6 +149,11 @@ def _withheld(incident: Incident, step: plan.Start, again: Decision) -> Decision
 def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
     step = incident.verifying
     assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by _course
+    ordered = [s for s in incident.steps.values() if s.ordered and s.status == "waiting"]
+    if ordered:
+        # What is measured from now on would be the other's doing.
+        text = f"not waited for: {ordered[0].approved_by} starts step {ordered[0].number}"
+        return once(e.StepVerified(step=step.number, verdict="inconclusive", text=text))
     ruling = recovery.rule_on(rule, incident.confirmed, step, now)
     if ruling.verdict is None:
         if now >= ruling.again_at:

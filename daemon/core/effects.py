@@ -37,6 +37,13 @@ class RunStep:
 
 
 @dataclass(frozen=True)
+class Rehearse:
+    """See how far the step would come, and change nothing: the rule only observes."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class WriteReview:
     """Write the review document."""
 
@@ -68,4 +75,6 @@ class Listen:
     """Ask the rule's sentiment queries."""
 
 
-Effect = SendPage | Measure | ReadRecovery | RunStep | WriteReview | Publish | Settle | Listen
+Effect = (
+    SendPage | Measure | ReadRecovery | RunStep | Rehearse | WriteReview | Publish | Settle | Listen
+)

@@ -236,7 +236,14 @@ def _course(
             )
         case e.Relapsed():
             steps = {
-                number: replace(step, approved_by="", asked="", ordered=False, observed=None)
+                number: replace(
+                    step,
+                    approved_by="",
+                    asked="",
+                    ordered=False,
+                    observed=None,
+                    rehearsed=False,
+                )
                 for number, step in incident.steps.items()
             }
             return replace(

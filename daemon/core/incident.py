@@ -63,10 +63,12 @@ class StepState:
     refusal: str = ""
     asked: str = ""
     observed: str | None = None
+    rehearsed: bool = False
     approved_by: str = ""
     approved_at: datetime | None = None
     approved_content: str = ""
     ordered: bool = False
+    vetoed_by: str = ""
     taken_back: str = ""
     taken_back_at: datetime | None = None
     evidence: e.EvidenceTaken | None = None
@@ -263,6 +265,19 @@ class Incident:
         group = self.group_labels
         ours = [group, *({**alert.labels, **group} for alert in self.alerts.values())]
         return any(labels.items() <= known.items() for known in ours)
+
+    def touched_by(self, labels: Mapping[str, str]) -> bool:
+        """Whether a change with these labels may touch it.
+
+        Beside those that speak of it these are the labels of which some are its group's and none
+        contradicts: what it does not know of (`component`) may be a part of it.
+        """
+        group = self.group_labels
+        known = [{**alert.labels, **group} for alert in self.alerts.values()] or [group]
+        part = bool(labels.items() & group.items()) and any(
+            all(ours.get(name, value) == value for name, value in labels.items()) for ours in known
+        )
+        return part or self.concerned_by(labels)
 
     def step(self, number: int) -> StepState:
         """The state of a step, also of one that nothing has happened to."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from daemon.core.approvals import Approvals
@@ -28,7 +28,10 @@ PROPOSED_FROM = 101
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the shell knows of a step: its target with the store's view of it, or why not."""
+    """What the shell knows of a step: its target with the store's view of it, or why not.
+
+    `live`: the newest item of the suspect's subject, if that is what the step aims at.
+    """
 
     target: str = ""
     unfit: str = ""
@@ -160,12 +163,17 @@ def next_step(
         observing = rule.mode == "observe" and state.proposed is None
         answer = (
             _changed_since(number, spec, incident, view)
+            or _somebodys_rollback(number, spec, incident)
             or _cautious(number, incident)
+            or _vague(number, incident, view)
             or _commanders(number, spec, rule)
             or (None if observing else _unapproved(number, rule, approvals, now))
             or _aged(number, incident, limits, now)
             or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
         )
+        if answer and hindrance and answer.reason != hindrance.reason:
+            # Whoever approves lifts it, and so must know of it.
+            answer = replace(answer, text=f"{answer.text}; besides, {hindrance.text}")
         if observing:
             text = answer.text if answer else "every condition and every guardrail allows it"
             return Observe(number, answer.reason if answer else "", text)
@@ -181,9 +189,13 @@ def _misfit(
     if spec.when == "always" or state.approved_by:
         return None
     suspicion = incident.suspicion
-    if suspicion is None or suspicion.verdict == "none":
-        text = suspicion.text if suspicion else "changes could not be read"
+    if suspicion is None:
+        text = "the rule watches no changes, and none was reported"
         return Skip(number, "no_suspect_change", text)
+    if suspicion.verdict == "unseen":
+        return Skip(number, "changes_unseen", suspicion.text)
+    if suspicion.verdict == "none":
+        return Skip(number, "no_suspect_change", suspicion.text)
     if suspicion.verdict == "ambiguous":
         return Skip(number, "ambiguous_suspects", suspicion.text)
     if suspicion.change is None or suspicion.change.aim != view.target:
@@ -194,12 +206,22 @@ def _misfit(
 def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outlook) -> Ask | None:
     """The suspect must still be what is live: people may have deployed a mend meanwhile."""
     suspect = incident.suspicion.change if incident.suspicion else None
-    if spec.when != "suspect_change" or suspect is None or suspect.subject != view.target:
+    if spec.when != "suspect_change" or suspect is None or suspect.aim != view.target:
         return None
     if view.live in {"", suspect.item}:
         return None
     text = f"{suspect.item} was the suspect, but {view.live} is live now; a person decides"
     return Ask(number, "changed_since", text)
+
+
+def _somebodys_rollback(number: int, spec: StepSpec, incident: Incident) -> Ask | None:
+    """Whoever went back had a reason that the metrics may not show: never the undo of an undo."""
+    suspicion = incident.suspicion
+    if spec.when != "suspect_change" or suspicion is None or not suspicion.returned:
+        return None
+    item = suspicion.change.item if suspicion.change else ""
+    text = f"{item} had been live before, so the suspect is itself a rollback; a person decides"
+    return Ask(number, "suspect_is_a_rollback", text)
 
 
 def _commanders(number: int, spec: StepSpec, rule: Rule) -> Ask | None:
@@ -251,6 +273,18 @@ def _cautious(number: int, incident: Incident) -> Ask | None:
         return Ask(number, "monitoring_outage", f"{text}; a person decides")
     if incident.suspicion is not None and incident.suspicion.shared:
         return Ask(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
+    return None
+
+
+def _vague(number: int, incident: Incident, view: Outlook) -> Ask | None:
+    """What may still be at work on the target must not be joined by something else."""
+    for step in incident.steps.values():
+        if step.target == view.target and step.outcome and step.outcome.result == "unknown":
+            text = (
+                f"nobody knows whether step {step.number} is still at work on {step.target} "
+                f"({step.outcome.reason}); a person decides"
+            )
+            return Ask(number, "after_unknown", text)
     return None
 
 

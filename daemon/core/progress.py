@@ -46,13 +46,17 @@ def apply_step(step: StepState, at: datetime, event: StepEvent) -> StepState:
             )
             return replace(step, action=event.action, proposed=spec, proposed_by=event.person)
         case e.StepVetoed():
-            return replace(step, status="vetoed")
+            # One that prepares is ended by its own attempt, which holds the target's lock.
+            preparing = step.status == "running"
+            return replace(
+                step, status="running" if preparing else "vetoed", vetoed_by=event.person
+            )
         case e.StepRefused():
             return replace(step, refusal=event.reason)
         case e.StepSkipped():
             return replace(step, status="skipped", refusal=event.reason)
         case e.StepObserved():
-            return replace(step, observed=event.reason)
+            return replace(step, observed=event.reason, rehearsed=event.rehearsed)
         case e.StepStarted():
             return _started(step, at, event)
         case e.EvidenceTaken():
@@ -60,6 +64,8 @@ def apply_step(step: StepState, at: datetime, event: StepEvent) -> StepState:
         case e.StepPrepared():
             return replace(step, summary=event.summary, intent=event.intent)
         case e.StepFinished():
+            if event.outcome.reason == "vetoed":
+                return replace(step, status="vetoed", summary="", intent=None)
             if event.outcome.reason in TAKEN_BACK:
                 return replace(
                     step,

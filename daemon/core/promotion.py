@@ -90,7 +90,9 @@ def observed(entries: Sequence[Entry], changes: Iterable[Change] = ()) -> list[O
         then = _then(incident, entries, event, entry.at, known)
         would = not event.reason
         agreed = None if then == "nothing_yet" else (then in AGREED) == would
-        # A later observation of a step replaces an earlier one: it knew more.
+        if event.step in found and not found[event.step].reason:
+            continue  # it would have started by then
+        # Else a later observation of a step replaces an earlier one: it knew more.
         found[event.step] = Observed(
             incident=incident.id,
             rule=incident.rule,
@@ -145,10 +147,16 @@ def _then(
         return "reverted_by_hand"
     if started:
         return "did_otherwise"
-    if incident.step(seen.step).status in {"vetoed", "skipped"}:
+    if any(_forbids(event, seen.step) for event in after):
         return "forbidden"
     over = incident.recovered_at is not None or incident.closed is not None
     return "recovered_alone" if over else "nothing_yet"
+
+
+def _forbids(event: e.Event, step: int) -> bool:
+    if isinstance(event, e.StepSkipped):
+        return event.step == step and event.reason == "skipped_by_person"
+    return isinstance(event, e.StepVetoed) and event.step == step
 
 
 def _reverted(

@@ -67,12 +67,17 @@ def skip(
 
 
 def veto(incident: Incident, rule: Rule | None, step: int, person: str) -> tuple[e.Event, ...]:
-    """Forbid a step for this incident; any authenticated person may stop the automation."""
+    """Forbid a step for this incident; any authenticated person may stop the automation.
+
+    One that still prepares, and has changed nothing, is stopped.
+    """
     _known(incident, rule, step)
-    status = incident.step(step).status
-    if status == "vetoed":
+    state = incident.step(step)
+    status = state.status
+    if status == "vetoed" or state.vetoed_by:
         return ()
-    if status not in {"waiting", "skipped"}:
+    preparing = status == "running" and state.intent is None
+    if status not in {"waiting", "skipped"} and not preparing:
         raise NotPossible(f"step {step} is {status}; a veto comes too late, but `pause` does not")
     return (e.StepVetoed(step=step, person=person),)
 

@@ -23,6 +23,7 @@ from daemon.core.weighing import (
     cases,
     order,
     placed,
+    undoes,
     weighed,
     when,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "candidates",
     "last_healthy",
     "suspect",
+    "unseen",
 ]
 
 NOTHING = Facts()
@@ -63,14 +65,24 @@ class Suspicion(Frozen):
     """Which change is to blame: `verdict` with the sentence that explains it.
 
     `candidates`: every change that was weighed, the likeliest first. `shared`: other services
-    turned worse at the same time, so the cause is not here.
+    turned worse at the same time, so the cause is not here. `unseen`: changes could not be read.
+    `returned`: the suspect had been live before, so it is somebody's rollback.
     """
 
-    verdict: Literal["suspect", "none", "ambiguous"]
+    verdict: Literal["suspect", "none", "ambiguous", "unseen"]
     text: str
     change: Change | None = None
     candidates: tuple[Weighed, ...] = ()
     shared: bool = False
+    returned: bool = False
+
+
+def unseen(known: Suspicion, why: str) -> Suspicion:
+    """The suspicion where changes could not be read: nobody is blamed, and nobody is cleared."""
+    text = f"what was changed could not be seen: {why}"
+    if known.shared:
+        text = f"{known.text}; {text}"
+    return known.model_copy(update={"verdict": "unseen", "text": text})
 
 
 def suspect(
@@ -95,7 +107,9 @@ def suspect(
         weighed(case, changes, onset, facts, siblings, now)
         for case in placed(cases(changes, onset, resolution), onset, resolution, facts)
     ]
-    return _verdict(_convicted(weighty), onset, siblings)
+    found = _verdict(_convicted(weighty), onset, siblings)
+    returned = found.change is not None and undoes(found.change, changes)
+    return found.model_copy(update={"returned": returned})
 
 
 def _convicted(found: Sequence[Case]) -> list[Case]:

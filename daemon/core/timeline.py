@@ -209,7 +209,8 @@ def _describe_step(
             why = f": {event.reason}" if event.reason else ""
             return f"{step} proposed by {event.person}: {event.action}{why}"
         case e.StepObserved():
-            would = f"would ask ({event.reason})" if event.reason else "would start"
+            asks = "would be refused" if event.rehearsed else "would ask"
+            would = f"{asks} ({event.reason})" if event.reason else "would start"
             return f"observed only: {step} {would}: {event.action} on {event.target}: {event.text}"
         case e.EvidenceTaken():
             return _evidence(event)

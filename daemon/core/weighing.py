@@ -170,12 +170,26 @@ def _touches(change: Change) -> str:
 
 
 def _return(change: Change, changes: Sequence[Change]) -> str:
-    """A rollback is a change too."""
+    if not _goes_back(change, changes):
+        return ""
+    return f"it went back to {change.item}, which had been live before"
+
+
+def undoes(change: Change, changes: Sequence[Change]) -> bool:
+    """Whether it is somebody's rollback; to go back to what a rollback had removed is none."""
+    earlier = _earlier(change, changes)
+    again = bool(earlier) and _goes_back(max(earlier, key=order), changes)
+    return _goes_back(change, changes) and not again
+
+
+def _goes_back(change: Change, changes: Sequence[Change]) -> bool:
     if change.reported:
-        return ""  # two reports of one deployment are no return
-    earlier = [c for c in changes if c.subject == change.subject and c.at < change.at]
-    seen = any(change.item in {c.item, c.previous} for c in earlier)
-    return f"it went back to {change.item}, which had been live before" if seen else ""
+        return False  # two reports of one deployment are no return
+    return any(change.item in {c.item, c.previous} for c in _earlier(change, changes))
+
+
+def _earlier(change: Change, changes: Sequence[Change]) -> list[Change]:
+    return [c for c in changes if c.subject == change.subject and c.at < change.at]
 
 
 def when(lead: timedelta) -> str:

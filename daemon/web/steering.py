@@ -37,8 +37,9 @@ class Freezing(Frozen):
 class Reported(Frozen):
     """A change that another system reports: what became live, and what it concerns.
 
-    `labels` are those of the incidents that it may explain, such as `service`; without any it
-    may explain all. `target` names an action's target, if this changed it. `at` defaults to now.
+    `labels` are those of the incidents that it may explain, such as `service`; further ones that
+    alerts do not have (`component`) name a part of it; without any it may explain all. `target`
+    names an action's target, if this changed it. `at` defaults to now.
     """
 
     item: str = Field(pattern=r"\S", max_length=200)

@@ -599,6 +599,9 @@ VERIFY = VerifySpec.model_validate({"near_baseline": "0.5%", "traffic": "50%"})
         ((600.0, 600.0), "impaired", "away_from_baseline"),
         ((3.0, 300.0), "healthy", "near_baseline"),
         ((0.0, 299.0), "unreadable", "traffic_below_baseline"),
+        ((60.0, 299.0), "impaired", "away_from_baseline"),  # an outage drives users away
+        ((6.5, 299.0), "unreadable", "traffic_below_baseline"),  # that may be chance
+        ((20.0, 25.0), "unreadable", "traffic_below_baseline"),  # too few to confirm anything
         ((0.0, 0.0), "unreadable", "no_traffic"),
         (None, "unreadable", "no_traffic"),
     ],

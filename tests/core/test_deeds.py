@@ -26,6 +26,7 @@ from tests.core.build import (
 )
 
 RULE = make_rule()
+PREPARED = e.StepPrepared(step=1, summary="x", intent={})
 CLOSED = e.IncidentClosed(reason="recovered", text="x")
 
 
@@ -92,7 +93,8 @@ def vetoes() -> tuple[e.Event, ...]:
 
 
 @pytest.mark.parametrize(
-    ("events", "status"), [((started(),), "running"), ((started(), finished()), "finished")]
+    ("events", "status"),
+    [((started(), PREPARED), "running"), ((started(), finished()), "finished")],
 )
 def test_a_step_that_has_begun_can_no_longer_be_decided(
     events: tuple[e.Event, ...], status: str

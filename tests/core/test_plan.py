@@ -23,7 +23,7 @@ from daemon.core.plan import (
     next_step,
 )
 from daemon.core.rules import Rule
-from daemon.core.suspects import Suspicion
+from daemon.core.suspects import Suspicion, unseen
 from tests.core.build import (
     HOUR,
     LIMITS,
@@ -47,6 +47,7 @@ from tests.core.build import (
 RULE = make_rule()
 FREEZE = Freeze(scope="global", reason="audit", by="bo", at=ago(5))
 NONE = Suspicion(verdict="none", text="no change")
+UNSEEN = unseen(NONE, "connection refused")
 AMBIGUOUS = Suspicion(verdict="ambiguous", text="two changes")
 
 
@@ -98,6 +99,7 @@ def test_an_unfit_step_is_skipped_before_anything_else() -> None:
     [
         (NONE, "no_suspect_change"),
         (AMBIGUOUS, "ambiguous_suspects"),
+        (UNSEEN, "changes_unseen"),
         (blamed("release:other"), "suspect_is_elsewhere"),
     ],
 )
@@ -233,6 +235,12 @@ def test_a_failure_domain_has_a_budget_of_its_own() -> None:
     assert "of domain eu-west" in answer.text
 
 
+def test_somebodys_rollback_is_not_undone_without_a_person() -> None:
+    suspicion = blamed().model_copy(update={"returned": True})
+    assert reason(ask(suspicion=suspicion)) == (Ask, "suspect_is_a_rollback")
+    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), Start)
+
+
 def test_old_trouble_is_left_to_a_person() -> None:
     problem = make_problem(onset=ago(61))
     incident = make_incident(e.ProblemDefined(problem=problem, suspicion=blamed()))
@@ -246,6 +254,13 @@ def test_in_the_mode_approve_each_step_is_asked_for() -> None:
     assert reason(ask(rule=rule, approvals=approved(rule, 1))) == (Ask, "mode_approve")
     approval = step_approved(rule)
     assert isinstance(ask(approval, rule=rule), Start)
+
+
+def test_who_is_asked_is_told_of_what_their_approval_would_lift() -> None:
+    answer = ask(approvals=Approvals(), guard=Guard(alerting=9))
+    assert reason(answer) == (Ask, "not_approved")
+    assert isinstance(answer, Ask)
+    assert "; besides, 9 services began to alert within" in answer.text
 
 
 def test_in_the_mode_observe_it_says_what_it_would_have_done() -> None:
@@ -308,7 +323,9 @@ def test_a_reported_change_counts_for_the_target_that_it_names() -> None:
         update={"target": TARGET}
     )
     suspicion = Suspicion(verdict="suspect", text="x", change=change)
-    assert isinstance(ask(suspicion=suspicion, live="something-else"), Start)
+    assert isinstance(ask(suspicion=suspicion, live="v2"), Start)
+    # What is live is what was last reported of the same subject.
+    assert reason(ask(suspicion=suspicion, live="v3")) == (Ask, "changed_since")
 
 
 def test_the_alternatives_are_taken_in_order_and_end() -> None:

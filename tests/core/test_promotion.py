@@ -50,6 +50,18 @@ def test_people_who_switch_the_target_back_by_hand_agree() -> None:
     assert then(over, changes=(late,)).then == "recovered_alone"
 
 
+def test_what_would_have_started_stays_so_when_people_were_quicker_to_switch_back() -> None:
+    """The daemon sees their rollback, and from then on would ask: the decision was made before."""
+    back = make_change("v1", ago(5), "v2")
+    decision = then((ago(4), seen("changed_since")), changes=(back,))
+    assert (decision.reason, decision.then, decision.agreed) == ("", "reverted_by_hand", True)
+
+
+def test_what_the_daemon_passed_over_by_itself_was_forbidden_by_nobody() -> None:
+    passed = e.StepSkipped(step=1, reason="no_healthy_item", text="x")
+    assert then(passed, reason="no_healthy_item").then == "nothing_yet"
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [

@@ -72,6 +72,18 @@ def test_what_is_done_is_not_done_again_but_proposed() -> None:
     assert "comes too late" in refusal(lambda: steering.veto(done, RULE, 1, "bo"))
 
 
+def test_a_veto_stops_a_step_that_has_changed_nothing_yet() -> None:
+    preparing = (confirmed(), *HERE, started())
+    (veto,) = steering.veto(make_incident(*preparing), RULE, 1, "bo")
+    stopping = make_incident(*preparing, veto)
+    assert (stopping.step(1).status, stopping.step(1).vetoed_by) == ("running", "bo")
+    assert steering.veto(stopping, RULE, 1, "cy") == ()
+    ended = make_incident(*preparing, veto, finished(result="refused", reason="vetoed"))
+    assert ended.step(1).status == "vetoed"
+    acting = make_incident(*preparing, e.StepPrepared(step=1, summary="x", intent={}))
+    assert "comes too late" in refusal(lambda: steering.veto(acting, RULE, 1, "bo"))
+
+
 def test_skipping_twice_is_skipping_once() -> None:
     skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
     incident = make_incident(confirmed(), *HERE, skipped)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect
-from tests.core.build import MINUTE, SECOND, ago, make_change
+from daemon.core import events as e
+from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
+from tests.core.build import MINUTE, SECOND, ago, make_alert, make_change, make_incident
 
 ONSET = ago(10)
 WITHIN = 30 * SECOND
@@ -24,6 +25,26 @@ def test_one_change_just_before_the_onset_is_the_suspect() -> None:
     found = suspect([change], ONSET, WITHIN)
     assert (found.verdict, found.change) == ("suspect", change)
     assert found.text == "release:shop: v1 → v2, 1m before the onset"
+
+
+def test_a_suspect_that_went_back_is_somebodys_rollback_and_a_second_try_is_none() -> None:
+    history = [make_change("v1", ago(500)), make_change("v2", ago(100), "v1")]
+    assert not suspect([*history, make_change("v3", ago(11), "v2")], ONSET, WITHIN).returned
+    back = make_change("v1", ago(11), "v2")
+    assert suspect([*history, back], ONSET, WITHIN).returned
+    assert suspect([history[1], back], ONSET, WITHIN).returned, "v1 was live before v2"
+    history += [make_change("v1", ago(90), "v2")]
+    again = make_change("v2", ago(11), "v1")
+    assert not suspect([*history, again], ONSET, WITHIN).returned, "deployed once more"
+
+
+def test_unseen_changes_blame_nobody_and_a_shared_cause_stays_one() -> None:
+    none = suspect([], ONSET, WITHIN)
+    assert unseen(none, "no route").verdict == "unseen"
+    assert unseen(none, "no route").text == "what was changed could not be seen: no route"
+    shared = none.model_copy(update={"shared": True, "text": "2 of 2 siblings turned worse too"})
+    assert unseen(shared, "no route").shared
+    assert unseen(shared, "no route").text.startswith("2 of 2 siblings")
 
 
 def test_a_change_within_the_uncertainty_after_the_onset_is_a_suspect() -> None:
@@ -186,3 +207,23 @@ def test_whatever_is_chosen_was_measured_healthy_and_never_bad(
     assert not chosen or chosen in {c.item for c in history} | {c.previous for c in history[:1]}
     if chosen and marks.get(chosen) != "healthy":
         assert baseline is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "touched"),
+    [
+        ({}, True),
+        ({"service": "checkout"}, True),
+        ({"service": "checkout", "component": "db"}, True),
+        ({"env": "prod"}, True),
+        ({"service": "search"}, False),
+        ({"service": "search", "env": "prod"}, False),
+        ({"service": "checkout", "env": "staging"}, False),
+        ({"component": "db"}, False),
+        ({"env": "prod", "component": "db"}, False),
+    ],
+)
+def test_what_a_reported_change_touches(labels: dict[str, str], touched: bool) -> None:
+    """A part of the service touches it; what contradicts, or has nothing in common, does not."""
+    alerts = e.AlertsReceived(alerts=(make_alert(env="prod"),))
+    assert make_incident(alerts).touched_by(labels) is touched

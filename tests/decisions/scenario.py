@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
+import pytest
 import yaml
 from pydantic import BeforeValidator, Field
 
@@ -23,10 +24,11 @@ from daemon.core.guardrails import Freeze, Scope
 from daemon.core.incident import Incident
 from daemon.core.outcome import Outcome
 from daemon.core.ports import Refused
-from daemon.core.rules import Rule
+from daemon.core.roles import NotPossible
+from daemon.core.rules import Rule, load
 from daemon.core.suspects import REPORTED, Change
 from daemon.core.units import Duration, Frozen, Share, parse_duration
-from tests.fakes import START
+from tests.fakes import START, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
 HEALTHY = 0.002
@@ -52,16 +54,20 @@ At = Annotated[float, BeforeValidator(_seconds)]
 class ServiceSpec(Frozen):
     """The service over time. `traffic` in requests a second.
 
-    `monitoring`: fine, or from when on Prometheus is down, or gives stale samples. `revisions`
-    and `siblings`: the failing share of each revision, or of each other service, over time.
+    `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
+    `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
+    share of each revision, or of each other service, over time. `latency`: in seconds, for a
+    rule that measures a `value`.
     """
 
     services_alerting_in_prometheus: int = 1
     traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
     failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
-    monitoring: dict[str, Literal["fine", "down", "stale", "most targets down"]] = Field(
+    latency: dict[str, float] = Field(default_factory=dict)
+    monitoring: dict[str, Literal["fine", "down", "stale", "most targets down"] | Spoiled] = Field(
         default_factory=dict
     )
+    change_feed: dict[str, Literal["fine", "down"]] = Field(default_factory=dict)
     revisions: dict[str, dict[str, Share]] = Field(default_factory=dict)
     siblings: dict[str, dict[str, Share]] = Field(default_factory=dict)
 
@@ -88,21 +94,26 @@ class AlertSpec(Frozen):
 
 
 class ActionSpec(Frozen):
-    """What an action does to the service: the share that fails after it."""
+    """What an action does to the service: the share that fails after it.
+
+    `prepares`: how long it looks at its target before it changes anything.
+    """
 
     then_failing: Share | None = None
+    prepares: Duration = timedelta(0)
     takes: Duration = parse_duration("5s")
     refuses: str = ""
     ends: Literal["done", "failed", "unknown"] = "done"
 
 
 class DeedSpec(Frozen):
-    """What a person does."""
+    """What a person does; `not_possible` if they are to be told that they cannot."""
 
     at: At
     who: str = "ada"
     does: Literal["acknowledge", "approve", "start", "skip", "veto", "pause", "resume", "propose"]
     step: int = 0
+    not_possible: bool = False
 
 
 class FreezeSpec(Frozen):
@@ -130,7 +141,7 @@ class SettingsSpec(Frozen):
 
     approved: bool = True
     approval_ends: At | None = None
-    edited_since_approval: bool = False
+    edited_since_approval: dict[str, Any] = Field(default_factory=dict)
     freezes: tuple[FreezeSpec, ...] = ()
     calendar: dict[str, Any] = Field(default_factory=dict)
     earlier: tuple[EarlierSpec, ...] = ()
@@ -139,7 +150,10 @@ class SettingsSpec(Frozen):
 
 
 class Expected(Frozen):
-    """What must come of it. `acts`: which actions run, in order."""
+    """What must come of it. `acts`: which actions run, in order.
+
+    `incident`: which of the service's incidents is told of, if it has several.
+    """
 
     should: Literal["act", "refrain"]
     verdict: str = "confirmed"
@@ -149,6 +163,7 @@ class Expected(Frozen):
     asks: tuple[int, ...] = ()
     observes: tuple[int, ...] = ()
     phase: str = ""
+    incident: int = 1
 
 
 class Scenario(Frozen):
@@ -217,18 +232,18 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
         until = START + timedelta(seconds=settings.approval_ends or 30 * 86400)
         stage.approvals = [approval_of(r, n, until) for r in stage.rules for n in _steps(r)]
     if settings.edited_since_approval:
-        stage.rules = [r.model_copy(update={"domain": "edited"}) for r in stage.rules]
-    stage.limits = replace(stage.limits, **settings.limits)
+        edited = yaml.safe_dump({**rule, **settings.edited_since_approval})
+        stage.rules = [r for r, _ in load(edited, "checkout.yaml")]
+    stage.limits = replace(stage.limits, **{n: _limit(v) for n, v in settings.limits.items()})
     stage.windows = FreezeWindows.model_validate(settings.calendar or {})
     stage.service.alerting = service.services_alerting_in_prometheus
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
+    stage.service.latency = _steps_of(service.latency, 0.2)
     stage.service.groups = {
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
     }
-    for change in scenario.changes:
-        stage.arrives(_change(change))
     for earlier in settings.earlier:
         stage.journal.ran_before(
             earlier.target,
@@ -241,6 +256,10 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     for name, spec in scenario.actions.items():
         _prepare(stage, name, spec)
     return stage
+
+
+def _limit(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
 
 
 def _steps(rule: Rule) -> range:
@@ -276,6 +295,7 @@ def _change(spec: ChangeSpec) -> Change:
 def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
     action = stage.actions[name]
     action.takes = spec.takes.total_seconds()
+    action.prepares = spec.prepares.total_seconds()
     if spec.refuses:
         action.refuse = Refused(spec.refuses, f"it refuses: {spec.refuses}")
     if spec.ends != "done":
@@ -285,14 +305,17 @@ def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
         action.effect = lambda: stage.service.fails(share, asyncio.get_running_loop().time())
 
 
-Happening = AlertSpec | DeedSpec | FreezeSpec | str
+Happening = AlertSpec | ChangeSpec | DeedSpec | FreezeSpec | str
 
 
 def _moments(scenario: Scenario) -> list[tuple[float, Happening]]:
     """Everything that happens while the daemon runs, in order."""
-    found: list[tuple[float, Happening]] = [(a.at, a) for a in scenario.alerts]
+    found: list[tuple[float, Happening]] = [(max(c.at, 0.0), c) for c in scenario.changes]
+    found += [(alert.at, alert) for alert in scenario.alerts]
     found += [(deed.at, deed) for deed in scenario.people]
     found += [(_seconds(at), state) for at, state in scenario.service.monitoring.items()]
+    feed = scenario.service.change_feed
+    found += [(_seconds(at), f"change feed {state}") for at, state in feed.items()]
     for freeze in scenario.settings.freezes:
         found.append((max(freeze.at, 0.0), freeze))
         if freeze.thawed is not None:
@@ -306,6 +329,8 @@ async def _happen(daemon: Daemon, happening: Happening) -> None:
         case AlertSpec(at=at, service=service, state=state):
             ended = at if state == "resolved" else None
             await daemon.receives(alert(state, service, started=at - 60, ended=ended))
+        case ChangeSpec():
+            stage.arrives(_change(happening))
         case DeedSpec():
             await _deed(daemon, happening)
         case FreezeSpec(scope=scope, at=at, until=until):
@@ -318,18 +343,28 @@ async def _happen(daemon: Daemon, happening: Happening) -> None:
                     until=None if until is None else START + timedelta(seconds=until),
                 )
             )
+        case str() if happening.startswith("thaw "):
+            now = START + timedelta(seconds=asyncio.get_running_loop().time())
+            await stage.journal.thaw(happening.removeprefix("thaw "), "cy", now)
+            daemon.book.ring_all()
+        case str() if happening.startswith("change feed "):
+            stage.feed_down = "connection refused" if happening.endswith("down") else ""
         case str():
-            if happening.startswith("thaw "):
-                now = START + timedelta(seconds=asyncio.get_running_loop().time())
-                await stage.journal.thaw(happening.removeprefix("thaw "), "cy", now)
-                daemon.book.ring_all()
-                return
             stage.service.down = "connection refused" if happening == "down" else ""
             stage.service.stale = happening == "stale"
             stage.service.targets_down = 8 if happening == "most targets down" else 0
+            stage.service.spoiled = happening if happening in get_args(Spoiled) else ""
 
 
 async def _deed(daemon: Daemon, spec: DeedSpec) -> None:
+    if spec.not_possible:
+        with pytest.raises(NotPossible):
+            await _done(daemon, spec)
+    else:
+        await _done(daemon, spec)
+
+
+async def _done(daemon: Daemon, spec: DeedSpec) -> None:
     who, rule = spec.who, daemon.stage.rules[0]
     if spec.does == "acknowledge":
         await daemon.acknowledges(who)
@@ -349,7 +384,8 @@ async def _deed(daemon: Daemon, spec: DeedSpec) -> None:
 async def _outcome(scenario: Scenario, stage: Stage) -> Played:
     incidents = await stage.incidents()
     service = scenario.alerts[0].service
-    (incident,) = [i for i in incidents if i.group_labels.get("service") == service][:1]
+    ours = [i for i in incidents if i.group_labels.get("service") == service]
+    incident = ours[scenario.expect.incident - 1]
     events = [entry.event for entry in stage.journal.entries[incident.id]]
     ran = sorted((at, name) for name, action in stage.actions.items() for at in action.began_at)
     return Played(

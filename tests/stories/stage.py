@@ -22,6 +22,7 @@ from daemon.core.fold import fold
 from daemon.core.freezes import FreezeWindows
 from daemon.core.guardrails import Limits
 from daemon.core.incident import Incident
+from daemon.core.outcome import Temporary
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, load
 from daemon.core.suspects import Change
@@ -124,6 +125,7 @@ class Stage:
     actions: dict[str, FakeAction] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    feed_down: str = ""
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
@@ -158,12 +160,14 @@ class Stage:
             return START + timedelta(seconds=loop.time())
 
         async def changes(_: Rule, incident: Incident) -> list[Change]:
+            if self.feed_down:
+                raise Temporary(self.feed_down)
             now = clock()
             seen = [c for c in self.changes if not c.reported and c.at <= now]
             for change in seen:
                 await self.journal.saw_change(change)
             reported = await self.journal.reported(now - timedelta(hours=2))
-            about = [c for c in reported if incident.concerned_by(c.labels) and c.at <= now]
+            about = [c for c in reported if incident.touched_by(c.labels) and c.at <= now]
             return sorted([*seen, *about], key=lambda change: change.at)
 
         book = Casebook(self.journal, clock)

@@ -26,7 +26,8 @@ async def test_an_action_that_crashes_has_an_unknown_outcome_and_is_measured(sta
     assert outcome is not None
     assert (outcome.result, outcome.reason) == ("unknown", "action_crashed")
     assert "a defect in somebody's action" in outcome.detail
-    assert incident.recovered_by == 2
+    assert incident.steps[1].verdict == "unchanged"
+    assert incident.steps[2].asked == "after_unknown", "it may still be at work on the target"
 
 
 async def test_an_action_over_its_deadline_is_given_up_and_measured(stage: Stage) -> None:
@@ -41,7 +42,8 @@ async def test_an_action_over_its_deadline_is_given_up_and_measured(stage: Stage
     assert outcome is not None
     assert (outcome.result, outcome.reason) == ("unknown", "deadline_exceeded")
     assert "within 10m" in outcome.detail
-    assert incident.recovered_by == 2
+    assert incident.steps[1].verdict == "unchanged"
+    assert incident.steps[2].asked == "after_unknown"
 
 
 async def test_a_measurement_that_crashes_is_tried_again(

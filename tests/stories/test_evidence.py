@@ -176,3 +176,38 @@ async def test_a_freeze_window_that_begins_meanwhile_stops_it(
     assert finished.outcome.reason == "frozen"
     assert "sale: the sale begins" in finished.outcome.detail
     assert rollback.runs == []
+
+
+async def test_an_action_that_cannot_show_its_target_is_no_reason_to_leave_it(
+    stage: Stage, rollback: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def show(params: Any, context: ActionContext) -> Mapping[str, str]:
+        raise RuntimeError("a defect in somebody's action")
+
+    monkeypatch.setattr(rollback, "show", show)
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1500)
+        (evidence,) = await told(daemon, e.EvidenceTaken)
+        incident = await daemon.incident()
+    assert "a defect in somebody's action" in evidence.target["target"]
+    assert incident.recovered_by == 1
+
+
+async def test_what_is_rehearsed_changes_nothing_and_is_said_once(
+    stage: Stage, rollback: Shown
+) -> None:
+    stage.rules = [rule.model_copy(update={"mode": "observe"}) for rule in stage.rules]
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1500)
+        (seen,) = await told(daemon, e.StepObserved)
+        incident = await daemon.incident()
+    assert (seen.reason, seen.rehearsed) == ("", True)
+    assert seen.text == "every condition and every guardrail allows it: do rollback"
+    assert rollback.runs == []
+    assert stage.journal.runs == [], "no lock was taken, and no budget spent"
+    assert incident.step(1).status == "waiting"

@@ -78,7 +78,8 @@ class StepSkipped(Frozen):
 class StepObserved(Frozen):
     """The rule only observes: this is what would have been done now, and was not.
 
-    `reason` is empty if it would have started; else why the Commander would have been asked.
+    `reason` is empty if it would have started; else why the Commander would have been asked, or
+    what its own preflight or the last look refused (`rehearsed`).
     """
 
     kind: Literal["StepObserved"] = "StepObserved"
@@ -87,6 +88,7 @@ class StepObserved(Frozen):
     target: str
     reason: str
     text: str
+    rehearsed: bool = False
 
 
 class StepStarted(Frozen):
