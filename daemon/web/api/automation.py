@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import AwareDatetime, Field
 
-from daemon.core import guardrails, promotion
+from daemon.core import promotion
+from daemon.core.freezes import ScopeName
 from daemon.core.guardrails import GLOBAL, Freeze
 from daemon.core.suspects import REPORTED, Change
-from daemon.core.units import Duration, Frozen
+from daemon.core.units import Frozen
 from daemon.web.api.operations import Call, Operation
+from daemon.web.api.reading import Lasting
 from daemon.web.house import House
 from daemon.web.problems import Problem
 
@@ -25,9 +27,9 @@ AHEAD = timedelta(minutes=5)
 class Freezing(Frozen):
     """A freeze: why, of what, and `for` how long; without it, until it is thawed."""
 
-    reason: str = Field(default="", max_length=500)
-    scope: str = Field(default=GLOBAL, max_length=300)
-    last: Duration | None = Field(default=None, alias="for", gt=timedelta(0))
+    reason: str = Field(pattern=r"\S", max_length=500, description="for whoever meets it tonight")
+    scope: ScopeName = Field(default=GLOBAL, max_length=300)
+    last: Lasting | None = Field(default=None, alias="for")
 
 
 class Reported(Frozen):
@@ -172,12 +174,15 @@ class Automation:
     async def freeze(self, call: Call[None, None, Freezing]) -> Standing:
         """Stop all automation in a scope: no action starts until it is thawed."""
         given = call.sent
-        if not given.reason.strip():
-            raise Problem(400, "Why?", "a freeze needs a `reason`, for whoever meets it tonight")
-        scope = self._scope(given.scope)
+        self._check_team(given.scope)
         now = self._house.book.clock()
-        until = _end(now, given.last)
-        freeze = Freeze(scope=scope, reason=given.reason, by=call.person, at=now, until=until)
+        freeze = Freeze(
+            scope=given.scope,
+            reason=given.reason,
+            by=call.person,
+            at=now,
+            until=now + given.last if given.last else None,
+        )
         await self._house.book.journal.freeze(freeze)
         return Standing(freeze=freeze)
 
@@ -188,20 +193,9 @@ class Automation:
         book.ring_all()
         return Thawed(thawed=lifted)
 
-    def _scope(self, given: str) -> str:
-        """The scope, if it can concern anything. Raises Problem 400."""
-        if not guardrails.is_scope(given):
-            text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
-            raise Problem(400, "Freeze what?", text)
-        team = given.removeprefix("team:")
-        if team != given and team not in self._house.roster().teams:
+    def _check_team(self, scope: str) -> None:
+        """Whether there is such a team, if it is a team's. Raises Problem 400."""
+        team = scope.removeprefix("team:")
+        if team != scope and team not in self._house.roster().teams:
             known = ", ".join(sorted(self._house.roster().teams)) or "none"
             raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
-        return given
-
-
-def _end(now: datetime, last: timedelta | None) -> datetime | None:
-    try:
-        return None if last is None else now + last
-    except OverflowError:
-        raise Problem(400, "Bad request", "for: that is longer than any time") from None

@@ -134,7 +134,7 @@ def _answered(
     tag = call.headers.get("ETag")
     if tag is not None and operation.method == "GET" and _knows(call.request, tag):
         return web.Response(status=304, headers=call.headers)
-    text = content if isinstance(content, str) else content.model_dump_json(by_alias=True)
+    text = content if isinstance(content, str) else content.model_dump_json()
     return web.Response(
         text=text, status=operation.status, content_type=operation.media, headers=call.headers
     )

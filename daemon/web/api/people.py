@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiohttp import web
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 
 from daemon.core import deeds, roles
 from daemon.core import events as e
 from daemon.core.incident import Incident
-from daemon.core.units import Frozen
+from daemon.core.units import Frozen, Whole
 from daemon.web.api.operations import Call, Now, OneIncident, Operation, deed, do
 from daemon.web.house import House
 from daemon.web.problems import Problem
@@ -34,7 +34,7 @@ class Text(Frozen):
 class Tier(Frozen):
     """A tier of the policy, counted from 1."""
 
-    tier: StrictInt = Field(ge=1)
+    tier: Whole = Field(ge=1)
 
 
 class Engagement(Frozen):

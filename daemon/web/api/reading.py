@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
@@ -12,12 +12,18 @@ from multidict import MultiMapping
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
+from daemon.core.units import parse_duration
 from daemon.web.problems import Mistake, Problem
 
 M = TypeVar("M", bound=BaseModel)
 
 LENIENT = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
 """Content types that clients send unasked, curl among them; the body is read as JSON."""
+_UNIT = "(ms|s|m|h|d|w)"
+_LASTING = re.compile(
+    rf"^([1-9][0-9]{{0,3}}(\.[0-9]{{1,3}})?|0\.[0-9]{{0,2}}[1-9]){_UNIT}"
+    rf"([0-9]{{1,4}}(\.[0-9]{{1,3}})?{_UNIT}){{0,3}}$"
+)
 _TAG = re.compile(r'(?:W/)?"?(\d{1,9})(?:-[0-9a-f]+)?"?')
 
 
@@ -28,6 +34,13 @@ def _moment(given: Any) -> datetime:
     except (TypeError, ValueError, OverflowError):
         example = "2026-12-24T18:00, or 2026-12-24T18:00+01:00 (write the + as %2B)"
         raise ValueError(f"this is not a time; write it like {example}") from None
+
+
+def _lasting(given: Any) -> timedelta:
+    if not isinstance(given, str) or not _LASTING.fullmatch(given):
+        shown = repr(given[:40]) if isinstance(given, str) else "this"
+        raise ValueError(f"{shown} is not a duration; write it like 30s, 5m or 1h30m")
+    return parse_duration(given)
 
 
 def _count(given: Any) -> int:
@@ -46,6 +59,12 @@ When = Annotated[
 """A time in a query; without an offset it is UTC."""
 Count = Annotated[int, BeforeValidator(_count)]
 """A whole number in a query or a path."""
+Lasting = Annotated[
+    timedelta,
+    BeforeValidator(_lasting),
+    WithJsonSchema({"type": "string", "pattern": _LASTING.pattern, "examples": ["20m"]}),
+]
+"""How long something lasts: more than nothing, and less than the calendar."""
 Limit = Annotated[int, Field(ge=1, le=1000, description="at most so many"), BeforeValidator(_count)]
 
 

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from daemon.core.alerts import Instant
 from daemon.core.deeds import Report
 from daemon.core.roster import Roster
-from daemon.core.units import printable
+from daemon.core.units import Whole, printable
 from daemon.web.api.reading import read_json
 from daemon.web.problems import Problem
 
 Said = Literal["acknowledged", "unacknowledged"]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Text = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else value),
+    WithJsonSchema({"type": ["string", "number", "null"]}),
+]
 """Words of theirs; null is none."""
 AUTOMATION = "automation"
 
@@ -173,7 +177,7 @@ class OpsgenieAlert(_Wire):
     alias: Text = ""
     username: Text = ""
     user_id: Text = Field(default="", alias="userId")
-    updated_at: StrictInt | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
+    updated_at: Whole | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
 
 
 class OpsgenieWebhook(_Wire):

@@ -10,11 +10,11 @@ from pydantic import Field
 from daemon.core import steering
 from daemon.core.plan import Outlook
 from daemon.core.rules import StepSpec
-from daemon.core.units import Duration, Frozen, parse_duration
+from daemon.core.units import Frozen
 from daemon.gear import aim
 from daemon.web.api.operations import Call, Now, OneIncident, Operation, deed, do
 from daemon.web.api.people import Why
-from daemon.web.api.reading import Count
+from daemon.web.api.reading import Count, Lasting
 from daemon.web.house import House
 from daemon.web.problems import Problem
 
@@ -26,9 +26,7 @@ class Proposal(Frozen):
 
     action: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict, alias="with")
-    within: Duration = Field(
-        default=parse_duration("10m"), gt=timedelta(0), json_schema_extra={"default": "10m"}
-    )
+    within: Lasting = Field(default=timedelta(minutes=10), json_schema_extra={"default": "10m"})
     reason: str = Field(default="", max_length=500)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
 from daemon.core import deeds
 from daemon.core import events as e
 from daemon.core.incident import Incident
-from daemon.core.units import Duration, Frozen
+from daemon.core.units import Frozen, Whole
 from daemon.web.answers import Stamp, UpdateView
 from daemon.web.api.operations import Call, Now, OneIncident, Operation, deed, do
+from daemon.web.api.reading import Lasting
 from daemon.web.house import House
 from daemon.web.views import updates_view
 
@@ -28,7 +29,7 @@ class Sending(Frozen):
     """One's own words, or the revision of the draft that was read; neither: as it stands."""
 
     text: str | None = Field(default=None, max_length=deeds.NOTE_LENGTH)
-    revision: StrictInt | None = None
+    revision: Whole | None = None
 
 
 class Edited(Frozen):
@@ -41,7 +42,7 @@ class Snoozing(Frozen):
     """Which audience hears nothing `for` how long, and why."""
 
     audience: str = Field(max_length=100)
-    last: Duration = Field(alias="for")
+    last: Lasting = Field(alias="for")
     reason: str = Field(default="", max_length=500)
 
 
