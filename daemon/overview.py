@@ -15,11 +15,14 @@ from daemon.core.incident import Incident
 from daemon.core.oncall import CalendarReport
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Inbox, Peer
+from daemon.core.promotion import Observed, observed
 from daemon.core.roster import Roster
 from daemon.core.rules import Mode, Rule, RuleBook
-from daemon.core.search import Heard, Openings
+from daemon.core.search import Heard, Openings, Search
 from daemon.core.units import Frozen, Moment, printable
 
+LOOKED_AT = 1000
+"""So many of the newest incidents are looked through for observed decisions."""
 PEER_SECONDS = 2.0
 """How long another system may take to say that it is there."""
 
@@ -166,6 +169,20 @@ class Overview:
         """Which alerts of that time had a rule. Raises Temporary."""
         since = self.book.clock() - past
         return covered(await self.book.journal.heard(since), self.rules().rules, since)
+
+    async def observed(self, rule: str | None) -> list[Observed]:
+        """What rules in the mode `observe` would have done in the newest incidents, against what
+        people did. Raises Temporary."""
+        journal, decisions = self.book.journal, list[Observed]()
+        for head in await journal.heads(LOOKED_AT, Search(rule=rule)):
+            if not head.rule:
+                continue
+            entries = await journal.read(head.incident)
+            found = observed(entries)
+            if found:
+                changes = [c for d in found for c in await journal.changes(d.target)]
+                decisions += observed(entries, changes)
+        return decisions
 
     async def system(self) -> System:
         """The daemon as a whole; asks the peers, so it may take PEER_SECONDS. Raises Temporary."""

@@ -94,7 +94,7 @@ class Delivery(_Wire):
 def parse_delivery(body: bytes) -> Delivery:
     """Read a webhook body. Raises NotADelivery naming the field and what is wrong with it."""
     try:
-        delivery = Delivery.model_validate_json(body)
+        delivery = Delivery.model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from daemon.core.calendars import busy
 from daemon.core.guardrails import GLOBAL, Freeze, is_scope
@@ -31,6 +31,14 @@ def _scope(text: str) -> str:
     return text
 
 
+ScopeName = Annotated[
+    str,
+    AfterValidator(_scope),
+    WithJsonSchema({"type": "string", "pattern": "^(global|(team|service):.*[!-~].*)$"}),
+]
+"""What a freeze is of: everything, a team or a service."""
+
+
 class Span(Frozen):
     """From one moment until another, on the wall clock if they have no offset."""
 
@@ -47,7 +55,7 @@ class Window(Frozen):
 
     name: str = Field(pattern=r"\S", max_length=100)
     reason: str = Field(pattern=r"\S", max_length=300)
-    scope: Annotated[str, AfterValidator(_scope)] = GLOBAL
+    scope: ScopeName = GLOBAL
     zone: Zone = "UTC"
     weekly: Restriction | None = None
     between: Span | None = None

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
+from pydantic import computed_field
+
 from daemon.core import events as e
 from daemon.core.events import Entry
 from daemon.core.fold import fold
@@ -64,6 +66,7 @@ class Tally(Frozen):
     missed: int
     pending: int
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def advice(self) -> str:
         """What the numbers say about promoting the step, in a sentence."""

@@ -11,7 +11,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StrictInt,
+    WithJsonSchema,
+)
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
@@ -109,6 +116,14 @@ PerMinute = Annotated[
     PlainSerializer(lambda rate: f"{_plain(rate)}/m"),
     _text_schema(r"^\d+(\.\d+)?\s*/\s*[smh]$", "a rate: 30/m, 2/s, 100/h"),
 ]
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+"""A whole number in JSON: 5 and 5.0, as JSON Schema has it, but no text and no truth value."""
 
 
 def _aware(value: Any) -> Any:

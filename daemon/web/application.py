@@ -6,12 +6,11 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from daemon.web.api import Api
+from daemon.web.api.docs import Docs
+from daemon.web.api.table import operations
 from daemon.web.health import Health
 from daemon.web.house import House
-from daemon.web.inbound import Inbound
 from daemon.web.pages import Pages, as_pages
-from daemon.web.people import People
 from daemon.web.problems import problems
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.frame import Frame, site_errors
@@ -21,8 +20,6 @@ from daemon.web.site.incidents import Incidents
 from daemon.web.site.live import Changes, Live
 from daemon.web.site.overviews import Overviews
 from daemon.web.site.static import Static
-from daemon.web.steering import Steering
-from daemon.web.words import Words
 
 __all__ = ["House", "web_application"]
 
@@ -41,14 +38,13 @@ def web_application(house: House, max_body: int) -> web.Application:
         lstrip_blocks=True,
         filters=FILTERS,
     )
+    table = operations(house)
+    docs = Docs(house, table)
+    application.add_routes([row.route(house) for row in (*table, *docs.operations())])
     frame, changes = Frame(house), Changes(house.book)
     for room in (
-        Api(house),
+        docs,
         Health(house),
-        People(house),
-        Steering(house),
-        Words(house),
-        Inbound(house),
         Pages(house),
         Incidents(frame, changes),
         IncidentPage(frame, changes),

@@ -1,20 +1,18 @@
-"""What all handlers share: the house they stand in, reading a body, carrying out a deed."""
+"""What all handlers share: the house they stand in, the raw body, carrying out a deed."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
 from daemon.casebook import Casebook, Change
 from daemon.core.approvals import Approvals
 from daemon.core.crew import PERSON
 from daemon.core.curve import Curve
-from daemon.core.events import Entry
+from daemon.core.events import Entry, Event
 from daemon.core.freezes import FreezeWindows
 from daemon.core.guardrails import Freeze, is_scope
 from daemon.core.incident import Incident
@@ -22,20 +20,31 @@ from daemon.core.plan import Outlook
 from daemon.core.roles import NotPossible
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, StepSpec
+from daemon.core.timeline import describe
 from daemon.gear import Actions, aim
 from daemon.intake import Intake
 from daemon.overview import Overview
+from daemon.web.answers import IncidentView
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.identity import Access, Identity
 from daemon.web.links import SignedLinks
-from daemon.web.problems import Problem
+from daemon.web.problems import Happened, Problem
 from daemon.web.views import incident_view
 
-M = TypeVar("M", bound=BaseModel)
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
 SOON = timedelta(microseconds=1)
+MOST_TOLD = 100
+"""So many of the newest entries are told to whoever missed them."""
+
+
+class _Moved(Exception):
+    """The incident is not where it was expected to be."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"it is at entry {seq}")
+        self.seq = seq
 
 
 @dataclass(frozen=True)
@@ -101,22 +110,44 @@ class House:
             raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
         return given
 
-    def view(self, incident: Incident) -> dict[str, Any]:
-        """The incident as it stands now, as plain JSON."""
+    def view(self, incident: Incident) -> IncidentView:
+        """The incident as it stands now."""
         document = self.links.document(incident.id)
         veterans = self.veterans(incident.rule)
         return incident_view(incident, self.roster(), self.book.clock(), document, veterans)
 
-    async def deed(self, request: web.Request, person: str, change: Change) -> web.Response:
-        """Carry out what a person does to the incident of the path; answers with it as it is then.
+    async def deed(
+        self, incident: str, person: str, change: Change, expected: Container[int] | None = None
+    ) -> Incident:
+        """Carry out what a person does to an incident; returns it as it is then.
 
-        Raises Problem 409 if it does not fit the incident, UnknownIncident, Temporary.
+        `expected`: nothing is done unless the incident is at one of these sequence numbers, which
+        is looked at in the very moment of the append. Raises Problem 409 if it does not fit the
+        incident, Problem 412 if that is not expected, UnknownIncident, Temporary.
         """
+
+        def unchanged(before: Incident) -> Sequence[Event]:
+            if expected is not None and before.seq not in expected:
+                raise _Moved(before.seq)
+            return change(before)
+
         try:
-            after = await self.book.record(request.match_info["id"], change, by=f"{PERSON}{person}")
+            return await self.book.record(incident, unchanged, by=f"{PERSON}{person}")
         except NotPossible as error:
             raise Problem(409, "Not possible now", str(error)) from None
-        return web.json_response({"incident": self.view(after)})
+        except _Moved as moved:
+            raise await self._moved(incident, moved.seq, expected or ()) from None
+
+    async def _moved(self, incident: str, seq: int, expected: Container[int]) -> Problem:
+        """What has happened since the caller looked."""
+        seen = max((number for number in range(seq) if number in expected), default=0)
+        entries = await self.book.journal.read(incident, seen)
+        since = [
+            Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=describe(x.event))
+            for x in entries[-MOST_TOLD:]
+        ]
+        text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
+        return Problem(412, "Changed meanwhile", text, seq=seq, since=since)
 
 
 async def raw_body(request: web.Request) -> bytes:
@@ -126,19 +157,3 @@ async def raw_body(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge as error:
         limit = f"{error.text or 'the body is too large'}; see `inbox.max_body_bytes`"
         raise Problem(413, "Too large", limit) from None
-
-
-async def body(request: web.Request, model: type[M]) -> M:
-    """The JSON body; without one, an empty object. Raises Problem 400 or 413."""
-    return read_json(await raw_body(request) or b"{}", model, "Bad request")
-
-
-def read_json(sent: bytes, model: type[M], title: str) -> M:
-    """Read JSON into a model. Raises Problem 400, with that title, naming the field."""
-    try:
-        return model.model_validate_json(sent)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        text = first["msg"].removeprefix("Value error, ")
-        raise Problem(400, title, f"{place}: {text}") from None

@@ -42,7 +42,7 @@ class SignedLinks:
     """`daemon.core.ports.Links`. `link` is how people reach the daemon, without a final slash."""
 
     def __init__(self, secret: str, link: str, clock: Callable[[], datetime]) -> None:
-        self._link = link
+        self.root = link
         self._clock = clock
         self._pages = URLSafeTimedSerializer(
             secret, salt="stopgap/page", signer=_Signer, signer_kwargs={**_SIGNING, "clock": clock}
@@ -51,11 +51,11 @@ class SignedLinks:
 
     def for_page(self, incident: str, page: str) -> str:
         """Where the page's person, and nobody else, answers it with one tap."""
-        return f"{self._link}/a/{self._pages.dumps([incident, page])}"
+        return f"{self.root}/a/{self._pages.dumps([incident, page])}"
 
     def document(self, incident: str) -> str:
         """The incident's standard document, to read; the same link every time."""
-        return f"{self._link}/d/{self._documents.dumps([incident])}"
+        return f"{self.root}/d/{self._documents.dumps([incident])}"
 
     def read_page(self, token: str) -> tuple[str, str]:
         """The incident and the page of a token. Raises BadLink."""

@@ -1,8 +1,8 @@
-"""What the API says of an incident, as plain JSON."""
+"""What the API says of an incident, worked out from it as it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,106 +17,117 @@ from daemon.core.staffing import suggestions
 from daemon.core.timeline import describe
 from daemon.core.units import format_duration
 from daemon.core.updates import UpdateState
+from daemon.web.answers import (
+    AlertView,
+    ChannelView,
+    ClockView,
+    EngagedView,
+    HeardView,
+    IncidentView,
+    RequestView,
+    Row,
+    StepView,
+    Suggested,
+    TimelineEntry,
+    UpdateView,
+)
 
 DAEMONS = "stopgap"
 """Who holds fast recovery until a person takes it."""
 
 
-def head_view(head: Head) -> dict[str, Any]:
+def head_view(head: Head) -> Row:
     """A row of the list."""
-    return {
-        "id": head.incident,
-        "status": "open" if head.closed_at is None else "closed",
-        "phase": head.phase,
-        "severity": head.severity,
-        "title": head.title,
-        "opened_at": head.opened_at.isoformat(),
-        "closed_at": _moment(head.closed_at),
-        "wake_at": _moment(head.wake_at),
-    }
+    return Row(
+        id=head.incident,
+        status="open" if head.closed_at is None else "closed",
+        **head.model_dump(
+            include={"phase", "severity", "title", "rule", "team", "service"}
+            | {"opened_at", "closed_at", "wake_at"}
+        ),
+    )
 
 
 def incident_view(
     incident: Incident, roster: Roster, now: datetime, document: str, veterans: Sequence[str]
-) -> dict[str, Any]:
+) -> IncidentView:
     """One incident as it stands. `document` is the link to its standard document."""
     problem = incident.confirmed or incident.problem
-    return {
-        "id": incident.id,
-        "status": "open" if incident.closed is None else "closed",
-        "phase": incident.phase,
-        "stage": incident.stage,
-        "severity": incident.severity,
-        "title": incident.title,
-        "statement": problem.text if problem else "",
-        "rule": incident.rule,
-        "labels": incident.group_labels,
-        "team": incident.opened.team,
-        "opened_at": incident.opened_at.isoformat(),
-        "acknowledged_at": _moment(incident.acknowledged_at),
-        "recovered_at": _moment(incident.recovered_at),
-        "closed_at": _moment(incident.closed_at),
-        "commander": incident.commander,
-        "responders": list(incident.responders),
-        "paused_by": incident.paused_by,
+    return IncidentView(
+        id=incident.id,
+        status="open" if incident.closed is None else "closed",
+        phase=incident.phase,
+        stage=incident.stage,
+        severity=incident.severity,
+        title=incident.title,
+        statement=problem.text if problem else "",
+        rule=incident.rule,
+        labels=incident.group_labels,
+        team=incident.opened.team,
+        opened_at=incident.opened_at,
+        acknowledged_at=incident.acknowledged_at,
+        recovered_at=incident.recovered_at,
+        closed_at=incident.closed_at,
+        commander=incident.commander,
+        responders=incident.responders,
+        paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
-        "clock": [_reading(reading) for reading in minutes.read_clock(incident, roster, now)],
-        "missed": {item: at.isoformat() for item, at in incident.missed.items()},
-        "updates": updates_view(incident, roster),
-        "sentiment": [
-            {"source": heard.source, "text": heard.text, "value": heard.value}
+        clock=tuple(_reading(reading) for reading in minutes.read_clock(incident, roster, now)),
+        missed=dict(incident.missed),
+        updates=updates_view(incident, roster),
+        sentiment=tuple(
+            HeardView(source=heard.source, text=heard.text, value=heard.value)
             for heard in incident.sentiment
-        ],
-        "problem": problem.model_dump(mode="json") if problem else None,
-        "suspect": incident.suspicion.text if incident.suspicion else "",
-        "suspicion": incident.suspicion.model_dump(mode="json") if incident.suspicion else None,
-        "alerts": [
-            {"name": a.name, "status": a.status, "labels": a.labels}
+        ),
+        problem=problem,
+        suspect=incident.suspicion.text if incident.suspicion else "",
+        suspicion=incident.suspicion,
+        alerts=tuple(
+            AlertView(name=a.name, status=a.status, labels=a.labels)
             for a in incident.alerts.values()
-        ],
-        "incomplete": incident.incomplete,
-        "steps": [_step(incident, number) for number in sorted(incident.steps)],
-        "durations": durations(incident).shown(),
-        "defects": len(incident.defects),
-        "document": document,
-        "review": incident.review,
-        "seq": incident.seq,
-    }
+        ),
+        steps=tuple(_step(incident, number) for number in sorted(incident.steps)),
+        durations=durations(incident).shown(),
+        defects=len(incident.defects),
+        document=document,
+        review=incident.review,
+        seq=incident.seq,
+    )
 
 
-def updates_view(incident: Incident, roster: Roster) -> list[dict[str, Any]]:
-    """The updates in the order of their drafting; `sent` is null while one is a draft."""
-    return [
-        {
-            "update": name,
-            "audience": update.audience,
-            "stage": update.draft.stage,
-            "because": update.draft.because,
-            "text": update.text,
-            "revision": update.draft.revision,
-            "version": update.version,
-            "sent": _moment(update.released_at),
-            "by": update.released_by,
-            "person": update.person,
-            "channels": _channels(update, roster),
-        }
+def updates_view(incident: Incident, roster: Roster) -> tuple[UpdateView, ...]:
+    """The updates in the order of their drafting."""
+    return tuple(
+        UpdateView(
+            update=name,
+            audience=update.audience,
+            stage=update.draft.stage,
+            because=update.draft.because,
+            text=update.text,
+            revision=update.draft.revision,
+            version=update.version,
+            sent=update.released_at,
+            by=update.released_by,
+            person=update.person,
+            channels=_channels(update, roster),
+        )
         for name, update in incident.word.updates.items()
-    ]
+    )
 
 
-def timeline_view(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def timeline_view(entries: Iterable[Entry]) -> tuple[TimelineEntry, ...]:
     """The journal, each entry with its line for people."""
-    return [
-        {
-            "seq": entry.seq,
-            "at": entry.at.isoformat(),
-            "kind": entry.event.kind,
-            "by": entry.by,
-            "text": describe(entry.event),
-            "event": entry.event.model_dump(mode="json"),
-        }
+    return tuple(
+        TimelineEntry(
+            seq=entry.seq,
+            at=entry.at,
+            kind=entry.event.kind,
+            by=entry.by,
+            text=describe(entry.event),
+            event=entry.event,
+        )
         for entry in entries
-    ]
+    )
 
 
 def _crew(
@@ -128,81 +139,76 @@ def _crew(
     vacant = [role for role, person in held.items() if not person and incident.closed is None]
     return {
         "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
-        "requests": [
-            {
-                "request": asked.event.request,
-                "role": asked.event.role,
-                "how": asked.event.how,
-                "taker": asked.event.taker,
-                "asked": asked.event.asked,
-                "by": asked.event.by,
-                "until": asked.event.until.isoformat(),
-                "why": asked.event.why,
-            }
+        "requests": tuple(
+            RequestView(
+                request=asked.event.request,
+                role=asked.event.role,
+                how=asked.event.how,
+                taker=asked.event.taker,
+                asked=asked.event.asked,
+                by=asked.event.by,
+                until=asked.event.until,
+                why=asked.event.why,
+            )
             for asked in crew.open_requests()
-        ],
+        ),
         "suggestions": {
-            role: [
-                {"person": found.person, "why": found.why}
+            role: tuple(
+                Suggested(person=found.person, why=found.why)
                 for found in suggestions(incident, role, roster, veterans, now)
-            ]
+            )
             for role in vacant
         },
-        "engaged": [
-            {"team": team, "answered_by": engaged.answered_by}
+        "engaged": tuple(
+            EngagedView(team=team, answered_by=engaged.answered_by)
             for team, engaged in crew.engaged.items()
-        ],
+        ),
     }
 
 
-def _reading(reading: minutes.Reading) -> dict[str, Any]:
+def _reading(reading: minutes.Reading) -> ClockView:
     took = reading.took
-    return {
-        "item": reading.item,
-        "text": reading.text,
-        "state": reading.state,
-        "due_at": reading.due_at.isoformat(),
-        "took": None if took is None else format_duration(_whole_seconds(took)),
-    }
+    return ClockView(
+        item=reading.item,
+        text=reading.text,
+        state=reading.state,
+        due_at=reading.due_at,
+        took=None if took is None else format_duration(_whole_seconds(took)),
+    )
 
 
-def _channels(update: UpdateState, roster: Roster) -> list[dict[str, Any]]:
-    """What each channel of the audience has. `version` 0: nothing yet."""
-    return [
-        {
-            "channel": name,
-            "version": update.delivery(name).version,
-            "state": update.state_in(name),
-            "reference": update.delivery(name).reference,
-            "failures": update.delivery(name).failures,
-        }
+def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
+    return tuple(
+        ChannelView(
+            channel=name,
+            version=update.delivery(name).version,
+            state=update.state_in(name),
+            reference=update.delivery(name).reference,
+            failures=update.delivery(name).failures,
+        )
         for name in update.channels(roster.channels_of(update.audience))
-    ]
+    )
 
 
-def _step(incident: Incident, number: int) -> dict[str, Any]:
+def _step(incident: Incident, number: int) -> StepView:
     step = incident.steps[number]
-    return {
-        "step": number,
-        "status": step.status,
-        "action": step.action,
-        "target": step.target,
-        "summary": step.summary,
-        "authority": step.authority,
-        "refusal": step.refusal,
-        "waits_for": step.asked if step.status == "waiting" else "",
-        "approved_by": step.approved_by,
-        "proposed_by": step.proposed_by,
-        "observed": None if step.observed is None else step.observed or "would start",
-        "outcome": step.outcome.model_dump(mode="json") if step.outcome else None,
-        "verdict": step.verdict,
-        "verdict_text": step.verdict_text,
-    }
+    return StepView(
+        step=number,
+        status=step.status,
+        action=step.action,
+        target=step.target,
+        summary=step.summary,
+        authority=step.authority,
+        refusal=step.refusal,
+        waits_for=step.asked if step.status == "waiting" else "",
+        approved_by=step.approved_by,
+        proposed_by=step.proposed_by,
+        observed=None if step.observed is None else step.observed or "would start",
+        outcome=step.outcome,
+        verdict=step.verdict,
+        verdict_text=step.verdict_text,
+    )
 
 
 def _whole_seconds(value: timedelta) -> timedelta:
     return timedelta(seconds=round(value.total_seconds()))
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -186,7 +186,10 @@ async def test_every_error_is_a_problem_document(
     answer = await rig.client.request(method, path, headers=ADA, data=b"{not json")
     assert answer.status == status
     assert answer.content_type == "application/problem+json"
-    assert set(await answer.json()) == {"type", "title", "status", "detail"}
+    told = await answer.json()
+    assert told.keys() - {"errors"} == {"type", "title", "status", "detail"}
+    kind = told["type"].removeprefix("/api/v1/docs#")
+    assert f'id="{kind}"' in await rig.gets("/api/v1/docs")
 
 
 async def test_the_review_is_markdown_in_which_labels_are_harmless(rig: Rig) -> None:

@@ -166,4 +166,4 @@ async def test_who_is_on_call_now_and_then(rig: Rig) -> None:
 @pytest.mark.parametrize("at", ["", "soon", "9999-12-31", "0001-01-01T00:00%2B23:00", "1e99"])
 async def test_a_time_that_is_none_is_400(rig: Rig, at: str) -> None:
     status, problem = await rig.asks("GET", f"/api/v1/oncall?at={at}", ADA)
-    assert (status, problem["title"]) == (400, "Bad time")
+    assert (status, problem["title"]) == (400, "Bad request")

@@ -21,10 +21,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from daemon.cli import main
+from daemon.web.api.people import People
+from daemon.web.api.words import Words
 from daemon.web.house import House
-from daemon.web.people import People
 from daemon.web.problems import answer as problem
-from daemon.web.words import Words
 
 ID = "1123-1403-x7qf"
 ONE = f"/api/v1/incidents/{ID}"
@@ -198,7 +198,7 @@ async def listening(patch: pytest.MonkeyPatch) -> AsyncIterator[Double]:
 
 def test_the_double_has_the_routes_of_the_api() -> None:
     house = cast("House", None)
-    real = {(r.method, r.path) for r in (*People(house).routes(), *Words(house).routes())}
+    real = {(r.method, r.path) for r in (*People(house).operations(), *Words(house).operations())}
     assert {(method, f"/api/v1/incidents/{{id}}/{tail}") for method, tail in DEEDS} <= real
 
 

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from daemon.core.document import one_document
 from daemon.core.roster import Roster
-from daemon.web.api import web_application
+from daemon.web.application import web_application
 from tests.contract.rig import MAX_BODY, Rig
 from tests.contract.test_cli_double import TOKEN, run
 from tests.contract.test_cli_oncall import ROSTER, view_of

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from daemon.core.alerts import Instant
 from daemon.core.deeds import Report
 from daemon.core.roster import Roster
-from daemon.core.units import printable
-from daemon.web.house import read_json
+from daemon.core.units import Whole, printable
+from daemon.web.api.reading import read_json
 from daemon.web.problems import Problem
 
 Said = Literal["acknowledged", "unacknowledged"]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Text = Annotated[
+    str,
+    BeforeValidator(lambda value: "" if value is None else value),
+    WithJsonSchema({"type": ["string", "number", "null"]}),
+]
 """Words of theirs; null is none."""
 AUTOMATION = "automation"
 
@@ -54,25 +58,33 @@ class _AnyEvent(_Wire):
     event: _Kind
 
 
-class _Agent(_Wire):
+class PagerDutyAgent(_Wire):
+    """Who or what did it."""
+
     id: Text = ""
     type: Text = ""
     summary: Text = ""
 
 
-class _PagerDutyIncident(_Wire):
+class PagerDutyIncident(_Wire):
+    """PagerDuty's incident; its key is the one that we gave."""
+
     incident_key: Text = ""
 
 
-class _PagerDutyEvent(_Wire):
+class PagerDutyEvent(_Wire):
+    """What happened when, and by whom."""
+
     id: Text = Field(min_length=1)
     occurred_at: Instant
-    agent: _Agent | None = None
-    data: _PagerDutyIncident
+    agent: PagerDutyAgent | None = None
+    data: PagerDutyIncident
 
 
-class _PagerDutyWebhook(_Wire):
-    event: _PagerDutyEvent
+class PagerDutyWebhook(_Wire):
+    """PagerDuty's V3 webhook, as far as it is looked at."""
+
+    event: PagerDutyEvent
 
 
 def pagerduty(sent: bytes, roster: Roster) -> Told | None:
@@ -81,13 +93,13 @@ def pagerduty(sent: bytes, roster: Roster) -> Told | None:
     said = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
     if said is None:
         return None
-    event = read_json(sent, _PagerDutyWebhook, title).event
+    event = read_json(sent, PagerDutyWebhook, title).event
     person, who = _agent(roster, event.agent)
     report = Report("pagerduty", said, person, who, event.occurred_at, event.id)
     return _about(event.data.incident_key, report)
 
 
-def _agent(roster: Roster, agent: _Agent | None) -> tuple[str, str]:
+def _agent(roster: Roster, agent: PagerDutyAgent | None) -> tuple[str, str]:
     """(person, who): a service, an integration or an API key is nobody who could command."""
     if agent is None:
         return "", AUTOMATION
@@ -106,35 +118,43 @@ _GRAFANA: dict[str, Said] = {
 }
 
 
-class _GrafanaEvent(_Wire):
+class GrafanaEvent(_Wire):
+    """What happened, and when."""
+
     type: Text
     time: Instant | None = None
 
 
-class _GrafanaUser(_Wire):
+class GrafanaUser(_Wire):
+    """Who did it."""
+
     id: Text = ""
     username: Text = ""
     email: Text = ""
 
 
-class _GrafanaAlert(_Wire):
+class GrafanaAlert(_Wire):
+    """The alert that we sent."""
+
     alert_uid: Text = ""
 
 
-class _GrafanaWebhook(_Wire):
-    event: _GrafanaEvent
-    user: _GrafanaUser | None = None
+class GrafanaWebhook(_Wire):
+    """Grafana OnCall's outgoing webhook, as far as it is looked at."""
+
+    event: GrafanaEvent
+    user: GrafanaUser | None = None
     alert_group_id: Text = ""
-    alert_payload: _GrafanaAlert | None = None
+    alert_payload: GrafanaAlert | None = None
 
 
 def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> Told | None:
     """An outgoing webhook. Without its own time it happened now."""
-    given = read_json(sent, _GrafanaWebhook, "Not a Grafana OnCall webhook")
+    given = read_json(sent, GrafanaWebhook, "Not a Grafana OnCall webhook")
     said = _GRAFANA.get(given.event.type.casefold())
     if said is None or given.alert_payload is None:
         return None
-    user = given.user or _GrafanaUser()
+    user = given.user or GrafanaUser()
     occurred_at = given.event.time or now
     person, who = _somebody(roster, "grafana_oncall", user.username, user.email, user.id)
     reference = f"{given.alert_group_id}/{said}/{occurred_at.isoformat()}"
@@ -150,22 +170,26 @@ _OPSGENIE: dict[str, Said] = {
 }
 
 
-class _OpsgenieAlert(_Wire):
+class OpsgenieAlert(_Wire):
+    """The alert; its alias is the one that we gave."""
+
     alert_id: Text = Field(default="", alias="alertId")
     alias: Text = ""
     username: Text = ""
     user_id: Text = Field(default="", alias="userId")
-    updated_at: StrictInt | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
+    updated_at: Whole | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
 
 
-class _OpsgenieWebhook(_Wire):
+class OpsgenieWebhook(_Wire):
+    """The webhook of Opsgenie or Jira Service Management, as far as it is looked at."""
+
     action: Text
-    alert: _OpsgenieAlert
+    alert: OpsgenieAlert
 
 
 def opsgenie(sent: bytes, roster: Roster, now: datetime) -> Told | None:
     """A webhook of Opsgenie or Jira Service Management. Without its own time it happened now."""
-    given = read_json(sent, _OpsgenieWebhook, "Not an Opsgenie webhook")
+    given = read_json(sent, OpsgenieWebhook, "Not an Opsgenie webhook")
     said = _OPSGENIE.get(given.action.casefold())
     if said is None:
         return None

@@ -1,0 +1,192 @@
+"""What concerns the automation of all incidents: freezes, reported changes, observed decisions."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from pydantic import AwareDatetime, Field
+
+from daemon.core import promotion
+from daemon.core.freezes import ScopeName
+from daemon.core.guardrails import GLOBAL, Freeze
+from daemon.core.suspects import REPORTED, Change
+from daemon.core.units import Frozen
+from daemon.web.api.operations import Call, Operation
+from daemon.web.api.reading import Lasting
+from daemon.web.house import House
+from daemon.web.problems import Problem
+
+ROOM = "automation"
+SHOWN_AHEAD = timedelta(days=14)
+"""How far ahead the freezes of the calendar are shown."""
+AHEAD = timedelta(minutes=5)
+"""How far the clock of a reporting system may be ahead of ours."""
+
+
+class Freezing(Frozen):
+    """A freeze: why, of what, and `for` how long; without it, until it is thawed."""
+
+    reason: str = Field(pattern=r"\S", max_length=500, description="for whoever meets it tonight")
+    scope: ScopeName = Field(default=GLOBAL, max_length=300)
+    last: Lasting | None = Field(default=None, alias="for")
+
+
+class Reported(Frozen):
+    """A change that another system reports: what became live, and what it concerns.
+
+    `labels` are those of the incidents that it may explain, such as `service`; without any it
+    may explain all. `target` names an action's target, if this changed it. `at` defaults to now.
+    """
+
+    item: str = Field(pattern=r"\S", max_length=200)
+    labels: dict[str, str] = Field(default_factory=dict, max_length=20)
+    source: str = Field(default="api", pattern=r"\S", max_length=100)
+    previous: str = Field(default="", max_length=200)
+    target: str = Field(default="", max_length=300)
+    text: str = Field(default="", max_length=500)
+    at: AwareDatetime | None = None
+
+
+class Scoped(Frozen):
+    """Which freeze: `global`, `team:NAME` or `service:NAME`."""
+
+    scope: str = Field(default=GLOBAL, max_length=300)
+
+
+class Standing(Frozen):
+    """The freeze as it stands."""
+
+    freeze: Freeze
+
+
+class Thawed(Frozen):
+    """Whether there was a freeze to lift."""
+
+    thawed: bool
+
+
+class Freezes(Frozen):
+    """The freezes in force, by hand and by the calendar, and those the calendar has ahead."""
+
+    freezes: tuple[Freeze, ...]
+    ahead: tuple[Freeze, ...]
+
+
+class ChangeView(Frozen):
+    """The change as it is remembered."""
+
+    change: Change
+
+
+class Changes(Frozen):
+    """What was reported, the newest first."""
+
+    changes: tuple[Change, ...]
+
+
+class Which(Frozen):
+    """Of which rule; of all, if left out."""
+
+    rule: str | None = Field(default=None, max_length=200)
+
+
+class Observations(Frozen):
+    """The decisions counted by step, and each of them."""
+
+    steps: tuple[promotion.Tally, ...]
+    decisions: tuple[promotion.Observed, ...]
+
+
+class Automation:
+    """The rows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        freeze, changes = "/api/v1/freeze", "/api/v1/changes"
+        reported = {
+            "item": "v2.4.1",
+            "previous": "v2.4.0",
+            "labels": {"service": "checkout"},
+            "source": "ci",
+        }
+        return [
+            Operation("GET", freeze, self.frozen, "viewer", ROOM),
+            Operation(
+                "PUT",
+                freeze,
+                self.freeze,
+                "responder",
+                ROOM,
+                example={"reason": "we move the database", "for": "2h"},
+            ),
+            Operation(
+                "DELETE", freeze, self.thaw, "responder", ROOM, example={"scope": "team:payments"}
+            ),
+            Operation("POST", changes, self.report, "webhook", ROOM, status=201, example=reported),
+            Operation("GET", changes, self.changes, "viewer", ROOM),
+            Operation("GET", "/api/v1/observed", self.observed, "viewer", ROOM),
+        ]
+
+    async def report(self, call: Call[None, None, Reported]) -> ChangeView:
+        """Report, as CI/CD or another system, that something was changed."""
+        given, now = call.sent, self._house.book.clock()
+        at = given.at or now
+        if at > now + AHEAD:
+            text = f"`at` is {at.isoformat()}, in the future (here it is {now.isoformat()})"
+            raise Problem(400, "Bad time", text)
+        about = given.target or json.dumps(sorted(given.labels.items()), ensure_ascii=False)
+        change = Change(
+            subject=f"{REPORTED}{given.source}:{about}",
+            item=given.item,
+            previous=given.previous,
+            at=at,
+            seen_by=given.source,
+            text=given.text,
+            target=given.target,
+            labels=given.labels,
+        )
+        await self._house.book.journal.saw_change(change)
+        return ChangeView(change=change)
+
+    async def changes(self, call: Call[None, None, None]) -> Changes:
+        """List what was reported in the last day, the newest first."""
+        since = self._house.book.clock() - timedelta(days=1)
+        found = await self._house.book.journal.reported(since)
+        return Changes(changes=tuple(reversed(found)))
+
+    async def observed(self, call: Call[None, Which, None]) -> Observations:
+        """Compare what rules in the mode `observe` would have done with what people did."""
+        decisions = await self._house.overview.observed(call.query.rule)
+        return Observations(steps=tuple(promotion.tallies(decisions)), decisions=tuple(decisions))
+
+    async def frozen(self, call: Call[None, None, None]) -> Freezes:
+        """List the freezes in force, and those that the calendar has ahead."""
+        now = self._house.book.clock()
+        windows = self._house.freezes().upcoming(now, now + SHOWN_AHEAD)
+        standing = await self._house.freezes_now()
+        return Freezes(freezes=tuple(standing), ahead=tuple(f for f in windows if f.at > now))
+
+    async def freeze(self, call: Call[None, None, Freezing]) -> Standing:
+        """Stop all automation in a scope: no action starts until it is thawed."""
+        given = call.sent
+        now = self._house.book.clock()
+        freeze = Freeze(
+            scope=self._house.scope(given.scope),
+            reason=given.reason,
+            by=call.person,
+            at=now,
+            until=now + given.last if given.last else None,
+        )
+        await self._house.book.journal.freeze(freeze)
+        return Standing(freeze=freeze)
+
+    async def thaw(self, call: Call[None, Scoped, None]) -> Thawed:
+        """Lift the freeze of a scope; open incidents look again at once."""
+        book = self._house.book
+        lifted = await book.journal.thaw(call.query.scope, call.person, book.clock())
+        book.ring_all()
+        return Thawed(thawed=lifted)

@@ -1,0 +1,191 @@
+"""The API's description: the OpenAPI document for programs, and a page for people."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import aiohttp_jinja2
+from aiohttp import web
+from pydantic import JsonValue, RootModel
+
+from daemon.web.api.openapi import Json, document
+from daemon.web.api.operations import Call, Operation
+from daemon.web.house import House
+from daemon.web.pages import HEADERS
+from daemon.web.problems import KINDS
+
+ROOM = "document"
+
+
+class Document(RootModel[dict[str, JsonValue]]):
+    """An OpenAPI document, version 3.1."""
+
+
+class Docs:
+    """The row of the document, and the page."""
+
+    def __init__(self, house: House, table: Sequence[Operation]) -> None:
+        self._version = house.overview.version
+        self._link = house.links.root
+        self._table = table
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        return [Operation("GET", "/api/v1/openapi.json", self.openapi, "nothing", ROOM)]
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is for people."""
+        return [web.get("/api/v1/docs", self.page)]
+
+    @cached_property
+    def _document(self) -> Json:
+        return document([*self._table, *self.operations()], self._version)
+
+    @cached_property
+    def _rooms(self) -> list[Json]:
+        return rooms(self._document, self._link)
+
+    async def openapi(self, call: Call[None, None, None]) -> Document:
+        """Describe the API for programs: this document."""
+        return Document(self._document)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Describe the API for people."""
+        context = {
+            "heading": "The API",
+            "about": self._document["info"]["description"].split("\n\n"),
+            "rooms": self._rooms,
+            "problems": KINDS,
+            "schemas": schemas(self._document),
+        }
+        response = aiohttp_jinja2.render_template("docs.html", request, context)
+        response.headers.update(HEADERS)
+        return response
+
+
+def rooms(described: Json, link: str) -> list[Json]:
+    """The document's operations by room, as the page shows them."""
+    found = []
+    for tag in described["tags"]:
+        operations = [
+            _operation(method, path, told, link)
+            for path, methods in described["paths"].items()
+            for method, told in methods.items()
+            if tag["name"] in told["tags"]
+        ]
+        found.append({**tag, "operations": operations})
+    return found
+
+
+def schemas(described: Json) -> list[Json]:
+    """The models, each with its fields."""
+    return [
+        {
+            "name": name,
+            "text": schema.get("description", ""),
+            "fields": [
+                {
+                    "name": field,
+                    "kind": kind(told),
+                    "text": told.get("description", ""),
+                    "required": field in schema.get("required", ()),
+                }
+                for field, told in schema.get("properties", {}).items()
+            ],
+            "kind": kind(schema),
+        }
+        for name, schema in described["components"]["schemas"].items()
+    ]
+
+
+def _operation(method: str, path: str, told: Json, link: str) -> Json:
+    content: Json = next(iter(told.get("requestBody", {}).get("content", {}).values()), {})
+    answers = [
+        {
+            "status": status,
+            "text": answer.get("description", ""),
+            "kinds": [kind(media["schema"]) for media in answer.get("content", {}).values()],
+            "problem": KINDS[int(status)][0] if "$ref" in answer else "",
+        }
+        for status, answer in told["responses"].items()
+    ]
+    return {
+        "id": told["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "summary": told["summary"],
+        "text": told.get("description", ""),
+        "parameters": [
+            {"description": "", **parameter, "kind": kind(parameter["schema"])}
+            for parameter in told.get("parameters", ())
+        ],
+        "body": kind(content["schema"]) if content else None,
+        "answers": answers,
+        "curl": _curl(method.upper(), path, told, content, link),
+    }
+
+
+def _curl(method: str, path: str, told: Json, content: Json, link: str) -> str:
+    """A line to try it with."""
+    examples = [p for p in told.get("parameters", ()) if "example" in p]
+    query = "&".join(f"{p['name']}={p['example']}" for p in examples)
+    url = f"{link}{path}" + (f"?{query}" if query else "")
+    words = ["curl"] if method == "GET" else ["curl", "-X", method]
+    line = " ".join([*words, shlex.quote(url)])
+    for scheme in [name for asked in told["security"] for name in asked]:
+        header = (
+            "X-Stopgap-Token: …" if scheme == "hook" else "Authorization: Bearer $STOPGAP_TOKEN"
+        )
+        line += f' \\\n  -H "{header}"'
+    if "example" in content:
+        sent = shlex.quote(json.dumps(content["example"], ensure_ascii=False))
+        line += f" \\\n  --json {sent}"
+    return line
+
+
+def kind(schema: Any) -> list[tuple[str, str]]:
+    """What a schema asks for: words, each with the model that it leads to, if any."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return [(name, name)]
+    for joined in ("anyOf", "oneOf", "allOf"):
+        if joined in schema:
+            return _joined([kind(option) for option in schema[joined]], " or ")
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum", [schema.get("const")])
+        return [(" | ".join(json.dumps(value) for value in values), "")]
+    named = schema.get("type", "anything")
+    if named == "array":
+        items = schema.get("items") or {}
+        return [("list of ", ""), *(kind(items) if items else [("anything", "")])]
+    if named == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return [("object of ", ""), *kind(schema["additionalProperties"])]
+    return [(_bounded(str(named), schema), "")]
+
+
+def _bounded(named: str, schema: Json) -> str:
+    told = [schema["format"]] if "format" in schema else [named]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None or high is not None:
+        told.append(f"{low if low is not None else '…'} to {high if high is not None else '…'}")
+    if "maxLength" in schema:
+        told.append(f"at most {schema['maxLength']} characters")
+    if (
+        schema.get("default") not in {None, ""}
+        if not isinstance(schema.get("default"), dict | list)
+        else False
+    ):
+        told.append(f"default {schema['default']}")
+    return ", ".join(told)
+
+
+def _joined(parts: Iterable[list[tuple[str, str]]], by: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for part in parts:
+        found += [(by, "")] if found else []
+        found += part
+    return found

@@ -1,0 +1,185 @@
+"""What can be read of incidents: the list and its search, one of them, its timeline, its review."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from daemon.core.ports import Head
+from daemon.core.problem import Severity
+from daemon.core.review import markdown
+from daemon.core.search import Place, Search
+from daemon.core.units import Frozen
+from daemon.web.answers import IncidentView, Row, TimelineEntry
+from daemon.web.api.operations import Call, OneIncident, Operation
+from daemon.web.api.reading import Count, Limit, When
+from daemon.web.house import House
+from daemon.web.views import head_view, timeline_view
+
+ROOM = "incidents"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Wanted(Frozen):
+    """Which incidents: all that is given must fit, and what is empty does not matter."""
+
+    status: Literal["open", "closed", ""] = ""
+    severity: Severity = ""
+    rule: str | None = Field(
+        default=None, max_length=200, description="its name; empty: those that no rule matched"
+    )
+    team: str = Field(default="", max_length=200)
+    service: str = Field(default="", max_length=200)
+    q: str = Field(
+        default="",
+        max_length=200,
+        description="looked for in title, id, rule, team and service, whatever its capitals",
+    )
+    since: When | None = Field(default=None, description="opened then or later")
+    until: When | None = Field(default=None, description="opened before that")
+    limit: Limit = 50
+    cursor: str = Field(
+        default="",
+        pattern=r"^([0-9]{1,17}\.[0-9A-Za-z_-]{1,100})?$",
+        description="`next` of the list before",
+    )
+
+
+class Incidents(Frozen):
+    """The incidents, the newest first. `next` is the cursor of the older ones; null at the end."""
+
+    incidents: tuple[Row, ...]
+    next: str | None
+
+
+class WithTimeline(Frozen):
+    """One incident and all its entries."""
+
+    incident: IncidentView
+    timeline: tuple[TimelineEntry, ...]
+
+
+class Part(Frozen):
+    """Which part of a timeline: after that entry, of that kind."""
+
+    after: Count = Field(
+        default=0, ge=0, le=999_999_999, description="the last `seq` that is known"
+    )
+    kind: str = Field(default="", max_length=100, description="of the entry, such as StepStarted")
+    limit: Limit = 100
+
+
+class Timeline(Frozen):
+    """A part of a timeline, the oldest first. `next` is what `after` must be to go on; null at
+    the end. `seq` is how far the incident is."""
+
+    timeline: tuple[TimelineEntry, ...]
+    next: int | None
+    seq: int
+
+
+class IncidentReads:
+    """The rows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        one = "/api/v1/incidents/{id}"
+        return [
+            Operation(
+                "GET",
+                "/api/v1/incidents",
+                self.search,
+                "viewer",
+                ROOM,
+                example={"status": "open", "severity": "sev1"},
+            ),
+            Operation("GET", one, self.show, "viewer", ROOM, tagged=True),
+            Operation(
+                "GET", f"{one}/timeline", self.timeline, "viewer", ROOM, example={"after": 0}
+            ),
+            Operation("GET", f"{one}/review", self.review, "viewer", ROOM, media="text/markdown"),
+        ]
+
+    async def search(self, call: Call[None, Wanted, None]) -> Incidents:
+        """List and search incidents, the newest first.
+
+        A list that goes on has `next`; the header `Link` with `rel="next"` leads there, too.
+        """
+        wanted = call.query
+        search = Search(
+            status=wanted.status,
+            severity=wanted.severity,
+            rule=wanted.rule,
+            team=wanted.team,
+            service=wanted.service,
+            text=wanted.q,
+            since=wanted.since,
+            until=wanted.until,
+            after=_place(wanted.cursor),
+        )
+        heads = await self._house.book.journal.heads(wanted.limit + 1, search)
+        cursor = _cursor(heads[wanted.limit - 1]) if len(heads) > wanted.limit else None
+        _link_next(call, "cursor", cursor)
+        rows = tuple(head_view(head) for head in heads[: wanted.limit])
+        return Incidents(incidents=rows, next=cursor)
+
+    async def show(self, call: Call[OneIncident, None, None]) -> WithTimeline:
+        """One incident as it stands, with its whole timeline.
+
+        Its ETag begins with the number of its last entry. Deeds take it as `If-Match`, and then
+        do nothing if more has happened meanwhile.
+        """
+        incident = await self._house.book.load(call.at.id)
+        entries = await self._house.book.journal.read(incident.id)
+        view = self._house.view(incident)
+        # Strong: the clock and who could help change without an entry. Deeds compare its number.
+        content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
+        call.headers["ETag"] = f'"{incident.seq}-{content}"'
+        return WithTimeline(incident=view, timeline=timeline_view(entries))
+
+    async def timeline(self, call: Call[OneIncident, Part, None]) -> Timeline:
+        """The timeline of an incident, part by part."""
+        incident = await self._house.book.load(call.at.id)
+        wanted = call.query
+        entries = [
+            entry
+            for entry in await self._house.book.journal.read(incident.id, wanted.after)
+            if wanted.kind in {"", entry.event.kind}
+        ]
+        shown = entries[: wanted.limit]
+        after = shown[-1].seq if len(entries) > len(shown) else None
+        _link_next(call, "after", after)
+        return Timeline(timeline=timeline_view(shown), next=after, seq=incident.seq)
+
+    async def review(self, call: Call[OneIncident, None, None]) -> str:
+        """The review document, in Markdown."""
+        incident = await self._house.book.load(call.at.id)
+        return markdown(await self._house.book.journal.read(incident.id))
+
+
+def _link_next(
+    call: Call[OneIncident, Part, None] | Call[None, Wanted, None], name: str, value: object
+) -> None:
+    """The header that leads to what comes next (RFC 8288)."""
+    if value is not None:
+        url = call.request.rel_url.update_query({name: str(value)})
+        call.headers["Link"] = f'<{url}>; rel="next"'
+
+
+def _cursor(head: Head) -> str:
+    return f"{(head.opened_at - EPOCH) // MICROSECOND}.{head.incident}"
+
+
+def _place(cursor: str) -> Place | None:
+    """Where a cursor stands, in a list that may have grown since."""
+    if not cursor:
+        return None
+    at, _, incident = cursor.partition(".")
+    return Place(opened_at=EPOCH + int(at) * MICROSECOND, incident=incident)

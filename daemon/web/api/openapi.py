@@ -1,0 +1,247 @@
+"""The OpenAPI 3.1 document, made of the table and the models that read and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from daemon.web.api.operations import PEOPLES, Operation
+from daemon.web.problems import KINDS, MEDIA, ProblemDetails
+
+Json = dict[str, Any]
+SCHEMAS = "#/components/schemas/"
+SENT = "Body"
+"""Ends the name of everything that is sent: it may differ from what is answered."""
+ROOMS = {
+    "incidents": "Find and read incidents.",
+    "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
+    "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
+    "updates": "Keep people informed.",
+    "automation": "Freezes, reported changes, and what rules would have done.",
+    "system": "Rules, coverage, who is on call, and how the daemon does.",
+    "webhooks": "What other systems tell.",
+    "hooks": "What pagers and chats tell.",
+    "document": "This description.",
+}
+ABOUT = """\
+Everything that the pages and the command line can do. Errors are problem details (RFC 9457).
+
+Each deed on an incident takes `If-Match` with the ETag that `GET /api/v1/incidents/{id}` gave:
+if more has happened since, nothing is done, and the answer (412) tells what it was.
+"""
+SECURITY: dict[str, Json] = {
+    "person": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A person's own token: `people.NAME.token` in roster.yaml.",
+    },
+    "webhook": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`auth.webhook_token` in stopgap.yaml; also as the password of basic "
+        "authentication. Where none is set, this machine may send without.",
+    },
+    "hook": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Stopgap-Token",
+        "description": "The secret that `PROVIDER.webhook_secret` names; PagerDuty and Slack "
+        "sign their bodies instead, each in its own way.",
+    },
+}
+_TAG: Json = {"type": "string", "examples": ['"17-3f9a0c1b2d4e"']}
+_IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the incident as it was looked at; without it, or as `*`, the deed "
+    "is done however the incident stands.",
+    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}(-[0-9a-f]+)?")$'},
+}
+
+
+def document(table: Iterable[Operation], version: str) -> Json:
+    """The document, as plain JSON."""
+    rows = list(table)
+    paths: dict[str, Json] = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+    used = {row.room for row in rows}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stopgap",
+            "version": version,
+            "summary": "Restore first, diagnose second, learn always.",
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": name, "description": text} for name, text in ROOMS.items() if name in used
+        ],
+        "paths": paths,
+        "components": {
+            "securitySchemes": SECURITY,
+            "schemas": _schemas(rows),
+            "responses": {str(status): _problem(status) for status in KINDS},
+        },
+    }
+
+
+def _operation(row: Operation) -> Json:
+    summary, description = row.told
+    found: Json = {
+        "operationId": row.name,
+        "tags": [row.room],
+        "summary": summary,
+        "responses": _responses(row),
+        "security": _security(row),
+    }
+    if description or row.needs in PEOPLES:
+        needs = f"Needs the access `{row.needs}`." if row.needs in PEOPLES else ""
+        found["description"] = " ".join(filter(None, (description, needs)))
+    parameters = [*_parameters(row)]
+    if parameters:
+        found["parameters"] = parameters
+    body = _body(row)
+    if body:
+        found["requestBody"] = body
+    return found
+
+
+def _parameters(row: Operation) -> Iterable[Json]:
+    at, query, _ = row.parts
+    for place, model in (("path", at), ("query", query)):
+        if model is None:
+            continue
+        schema = model.model_json_schema(ref_template=f"{SCHEMAS}{{model}}")
+        for name, field in schema["properties"].items():
+            told = dict(field)
+            told.pop("title", None)
+            parameter: Json = {"name": name, "in": place, "required": place == "path"}
+            if "description" in told:
+                parameter["description"] = told.pop("description")
+            if row.example and row.method != "POST" and place == "query" and name in row.example:
+                parameter["example"] = row.example[name]
+            yield {**parameter, "schema": _without_null(told)}
+    if row.guarded:
+        yield _IF_MATCH
+
+
+def _without_null(schema: Json) -> Json:
+    """A parameter that is left out is not null."""
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) != 1:
+        return schema
+    kept = {k: v for k, v in schema.items() if k not in {"anyOf", "default"}}
+    return {**kept, **options[0]}
+
+
+def _body(row: Operation) -> Json | None:
+    sent = row.sends or row.parts[2]
+    if sent is None or sent is bytes:
+        return None
+    content: Json = {"schema": {"$ref": f"{SCHEMAS}{sent.__name__}{SENT}"}}
+    if row.example:
+        content["example"] = dict(row.example)
+    required = any(field.is_required() for field in sent.model_fields.values())
+    return {"required": required, "content": {row.sent_as: content}}
+
+
+def _responses(row: Operation) -> Json:
+    schema: Json = {"type": "string"}
+    if row.answer is not str:
+        schema = {"$ref": f"{SCHEMAS}{row.answer.__name__}"}
+    story = " ".join((row.answer.__doc__ or "").split()) if row.answer is not str else "Text."
+    good: Json = {"description": story, "content": {row.media: {"schema": schema}}}
+    if row.tagged:
+        told = "How far the incident is; `If-Match` takes it."
+        good["headers"] = {"ETag": {"description": told, "schema": _TAG}}
+    if "next" in getattr(row.answer, "model_fields", {}):
+        told = 'Where the list goes on, with `rel="next"` (RFC 8288).'
+        good["headers"] = {"Link": {"description": told, "schema": {"type": "string"}}}
+    found: Json = {str(row.status): good}
+    if row.tagged and row.method == "GET":
+        found["304"] = {"description": "It is as it was (`If-None-Match`)."}
+    for status in sorted(_errors(row)):
+        found[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    return found
+
+
+def _errors(row: Operation) -> set[int]:
+    """The statuses of the problems that it may answer with."""
+    at, query, sent = row.parts
+    found = {503, *row.errors}
+    if row.needs != "nothing":
+        found.add(401)
+    if row.needs in PEOPLES:
+        found.add(403)
+    if at is not None or row.needs == "hook":
+        found.add(404)
+    if query is not None or sent is not None or row.guarded:
+        found.add(400)
+    if sent is not None:
+        found |= {413} if sent is bytes else {413, 415}
+    if row.guarded:
+        found.add(412)
+    return found
+
+
+def _security(row: Operation) -> list[Json]:
+    if row.needs == "nothing":
+        return []
+    return [{"person" if row.needs in PEOPLES else row.needs: []}]
+
+
+def _problem(status: int) -> Json:
+    name, text = KINDS[status]
+    schema = {"$ref": f"{SCHEMAS}ProblemDetails"}
+    return {"description": f"{name}: {text}", "content": {MEDIA: {"schema": schema}}}
+
+
+def _schemas(rows: Sequence[Operation]) -> Json:
+    answers = {row.answer for row in rows if row.answer is not str} | {ProblemDetails}
+    sent = {row.sends or row.parts[2] for row in rows} - {None, bytes}
+    return dict(
+        sorted(
+            {
+                **_defined(answers, "serialization", by_alias=False, ending=""),
+                **_defined(sent, "validation", by_alias=True, ending=SENT),  # type: ignore[arg-type]
+            }.items()
+        )
+    )
+
+
+def _defined(models: Iterable[type[BaseModel]], mode: Any, *, by_alias: bool, ending: str) -> Json:
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schema = models_json_schema(
+        [(model, mode) for model in ordered],
+        by_alias=by_alias,
+        ref_template=f"{SCHEMAS}{{model}}{ending}",
+    )
+    found = {f"{name}{ending}": _plain(told) for name, told in schema.get("$defs", {}).items()}
+    twice = [name for name in found if "__" in name]  # what pydantic makes of two of one name
+    if twice:
+        raise ValueError(f"two models of the API have one name: {', '.join(twice)}")
+    return found
+
+
+def _plain(schema: Any) -> Any:
+    """Without the titles that only repeat the name, and with stories on one line."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {}
+    for key, value in schema.items():
+        if key == "title" and isinstance(value, str):
+            continue
+        if key == "description" and isinstance(value, str):
+            found[key] = " ".join(value.split())
+        else:
+            found[key] = _plain(value)
+    return found

@@ -1,0 +1,120 @@
+"""The rules, who is on call, and the daemon as a whole: to look at, not to change."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from daemon.core.oncall import oncall_view
+from daemon.core.units import Frozen
+from daemon.overview import Coverage, RuleReport, System
+from daemon.web.api.operations import Call, Operation
+from daemon.web.api.reading import Count, When
+from daemon.web.house import House
+from daemon.web.problems import Problem
+
+ROOM = "system"
+FAR = timedelta(days=3660)
+"""How far from now one may ask who is on call."""
+
+Span = dict[Literal["from", "until"], str]
+"""Two times, with their offsets."""
+
+
+class At(Frozen):
+    """At which time; now, if left out."""
+
+    at: When | None = None
+
+
+class TierView(Frozen):
+    """A tier of a policy at that moment: who is called, and how long they have."""
+
+    tier: int
+    people: tuple[str, ...]
+    wait: str
+
+
+class TeamView(Frozen):
+    """Who is called for a team, tier by tier, and when nobody at all would be."""
+
+    tiers: tuple[TierView, ...]
+    uncovered: tuple[Span, ...]
+
+
+class ScheduleView(Frozen):
+    """Who has a schedule until when, who is next, and its gaps."""
+
+    schedule: str
+    zone: str
+    now: tuple[str, ...]
+    until: str | None
+    next: tuple[str, ...]
+    gaps: tuple[Span, ...]
+
+
+class OnCall(Frozen):
+    """Who would be called at that moment, and where nobody would be in the two weeks after."""
+
+    at: str
+    teams: dict[str, TeamView]
+    schedules: tuple[ScheduleView, ...]
+
+
+class Rules(Frozen):
+    """The rules in force, by name."""
+
+    rules: tuple[RuleReport, ...]
+
+
+class Past(Frozen):
+    """How many days back."""
+
+    days: Count = Field(default=30, ge=1, le=366)
+
+
+class Looking:
+    """The rows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        return [
+            Operation("GET", "/api/v1/rules", self.rules, "viewer", ROOM),
+            Operation(
+                "GET", "/api/v1/coverage", self.coverage, "viewer", ROOM, example={"days": 7}
+            ),
+            Operation(
+                "GET",
+                "/api/v1/oncall",
+                self.oncall,
+                "viewer",
+                ROOM,
+                example={"at": "2026-12-24T18:00:00Z"},
+            ),
+            Operation("GET", "/api/v1/system", self.system, "viewer", ROOM),
+        ]
+
+    async def rules(self, call: Call[None, None, None]) -> Rules:
+        """List the rules in force: their steps with the approvals, and what they have opened."""
+        return Rules(rules=tuple(await self._house.overview.rule_reports()))
+
+    async def coverage(self, call: Call[None, Past, None]) -> Coverage:
+        """Show which alerts of the past days had a rule, and which had none."""
+        return await self._house.overview.coverage(timedelta(days=call.query.days))
+
+    async def oncall(self, call: Call[None, At, None]) -> OnCall:
+        """Show who would be called, now or at another time, and where nobody would be."""
+        now: datetime = self._house.book.clock()
+        at = call.query.at or now
+        if abs(at - now) > FAR:
+            raise Problem(400, "Bad request", "at: it lies more than ten years from now")
+        return OnCall.model_validate(oncall_view(self._house.roster(), at))
+
+    async def system(self, call: Call[None, None, None]) -> System:
+        """Show how the daemon does: its queues, its store, its rules, and what it depends on."""
+        return await self._house.overview.system()
