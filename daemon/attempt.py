@@ -7,6 +7,7 @@ intent without a prepared step changed nothing; a prepared one is checked by its
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from daemon.core.rules import Rule
 from daemon.core.suspects import Candidate, Change, last_healthy
 from daemon.core.units import format_duration
 from daemon.gear import Findings, Gear
+from daemon.observing import Said
 
 log = structlog.get_logger()
 
@@ -78,13 +80,20 @@ class Attempt:
             prepared = await self._resume(incident, params, context, dict(state.intent))
         if isinstance(prepared, Outcome):
             return prepared
-        return await _asked(self.action.run(params, prepared, context), self.action.name)
+        with self._span("run") as said:
+            outcome = await _asked(self.action.run(params, prepared, context), self.action.name)
+            said["stopgap.result"], said["stopgap.reason"] = outcome.result, outcome.reason
+        return outcome
+
+    def _span(self, name: str) -> AbstractContextManager[Said]:
+        return self.gear.tracer.span(name, {"stopgap.action": self.action.name})
 
     async def _prepare(
         self, incident: Incident, params: Any, context: ActionContext
     ) -> dict[str, str] | Outcome:
         """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
-        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        with self._span("preflight"):
+            ready = await _asked(self.action.preflight(params, context), self.action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         evidence, alerting = await self._evidence(incident, params, context)
@@ -104,7 +113,8 @@ class Attempt:
         self, incident: Incident, params: Any, context: ActionContext, intent: dict[str, str]
     ) -> dict[str, str] | Outcome:
         """After a restart: did it come true?"""
-        landed = await _asked(self.action.check(params, intent, context), self.action.name)
+        with self._span("check"):
+            landed = await _asked(self.action.check(params, intent, context), self.action.name)
         if landed == "done":
             return Outcome(result="done", reason="found_done", detail="done before the restart")
         if landed == "unknown":
@@ -230,7 +240,7 @@ class Attempt:
                 await self.book.record(incident.id, lambda _: (event,))
             except Temporary as error:
                 # A half-done action is worse than a timeline without this line.
-                log.warning("progress not journaled", incident=incident.id, error=str(error))
+                log.warning("progress not journaled", error=str(error))
 
         return ActionContext(
             token=f"{incident.id}/{self.number}",

@@ -22,9 +22,9 @@ class Problem(Exception):
         self.detail = detail
 
 
-def answer(status: int, title: str, detail: str) -> web.Response:
-    """The problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+def answer(status: int, title: str, detail: str, **more: object) -> web.Response:
+    """The problem document; `more` are members beside the standard ones."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     response = web.json_response(body, status=status, content_type="application/problem+json")
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
