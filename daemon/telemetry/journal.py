@@ -8,7 +8,9 @@ from typing import get_args
 
 from daemon.core import events as e
 from daemon.core.clock import ITEMS, read_clock
+from daemon.core.contacts import WAYS
 from daemon.core.incident import Incident
+from daemon.core.outcome import Result
 from daemon.core.roster import Roster
 from daemon.telemetry.instruments import HUMAN, SLOW, Bounded, Instruments
 
@@ -50,6 +52,9 @@ class Journaled:
 
     def _people(self, make: Instruments) -> None:
         self._pages = make.counter("stopgap_pages", "Tries to page a person.", "method", "outcome")
+        for way in WAYS:
+            for outcome in ("delivered", "failed"):
+                self._pages.labels(way, outcome)
         self._delivery = make.histogram(
             "stopgap_page_delivery_seconds",
             "From the decision to page a person to a pager that took it.",
@@ -82,6 +87,12 @@ class Journaled:
         self._started = make.counter("stopgap_actions_started", "Actions begun.", "action")
         self._finished = make.counter(
             "stopgap_actions_finished", "Actions ended.", "action", "result", "reason"
+        )
+        self._results = make.counter(
+            "stopgap_action_results",
+            "Actions ended, whatever they were.",
+            "result",
+            known=get_args(Result),
         )
         self._took = make.histogram(
             "stopgap_action_duration_seconds",
@@ -157,6 +168,7 @@ class Journaled:
                 step, outcome = after.step(event.step), event.outcome
                 action, reason = self._word(step.action), self._word(outcome.reason)
                 self._finished.labels(action, outcome.result, reason).inc()
+                self._results.labels(outcome.result).inc()
                 if step.started_at is not None:
                     took = _seconds(step.started_at, self._clock())
                     self._took.labels(action).observe(took)
