@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from daemon.casebook import Casebook
+from daemon.completing import AlertSource, complete
 from daemon.core import events as e
 from daemon.core.alerts import Alert, Delivery, Labels, fresh, overtaken, parse_delivery
 from daemon.core.incident import Incident
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.outcome import Temporary
 from daemon.core.ports import Inbox, KeyTaken
 from daemon.core.rules import Rule, RuleBook, incident_key
 from daemon.core.units import printable
@@ -30,21 +31,12 @@ log = structlog.get_logger()
 
 BATCH = 500
 RETRY_SECONDS = 1.0
-COMPLETION_PAUSES = (1, 5, 15, 60, 300)
-"""Seconds between the tries to complete a truncated notification."""
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
 FORGET_EVERY = timedelta(minutes=10)
 ID_SHOWN = 12
 """So many characters of a delivery's identity tell it apart in labels and logs."""
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-
-
-class AlertSource(Protocol):
-    """Alertmanager's own API, which completes a truncated notification."""
-
-    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
-        """The firing alerts of a group that go to `receiver`. Raises Temporary or Permanent."""
 
 
 class _Arrival(NamedTuple):
@@ -307,30 +299,17 @@ class Intake:
         log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
     async def _complete(self, delivery: Delivery) -> None:
-        """Read what the truncated notification left out, and tell the incidents."""
-        shown = delivery.identity[:ID_SHOWN]
-        bound = log.bind(missing=delivery.truncated_alerts, delivery=shown)
-        for pause in COMPLETION_PAUSES:
-            try:
-                await self._try_to_complete(delivery)
-            except Temporary as error:
-                bound.warning("a truncated notification is not complete yet", error=str(error))
-                await asyncio.sleep(pause)
-            except Exception as error:
-                bound.error("a truncated notification stays incomplete", error=str(error))
-                return
-            else:
-                return
-        bound.error("a truncated notification stays incomplete; Alertmanager did not answer")
+        """Tell the incidents what the truncated notification left out."""
+        bind_contextvars(delivery=delivery.identity[:ID_SHOWN], missing=delivery.truncated_alerts)
+        whole = delivery.model_copy(update={"truncated_alerts": 0})
 
-    async def _try_to_complete(self, delivery: Delivery) -> None:
-        if self._source is None:
-            raise Permanent("no `alertmanager.url` in the settings")
-        alerts = await self._source.alerts(delivery.group_labels, delivery.receiver)
-        concerns: dict[str, _Concern] = {}
-        self._sort(delivery.model_copy(update={"truncated_alerts": 0}), alerts, concerns)
-        for key, concern in concerns.items():
-            await self._tell(key, concern)
+        async def tell(alerts: Sequence[Alert]) -> None:
+            concerns: dict[str, _Concern] = {}
+            self._sort(whole, alerts, concerns)
+            for key, concern in concerns.items():
+                await self._tell(key, concern)
+
+        await complete(self._source, delivery, tell)
 
     async def _forget_old(self) -> None:
         now = self._book.clock()

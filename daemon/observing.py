@@ -41,8 +41,9 @@ class Observer:
     def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
         """The store did a transaction, the wait for its turn included."""
 
-    def request(self, method: str, route: str, status: int, took: float) -> None:
-        """An HTTP request was answered; `route` is the pattern of its path."""
+    def request(self, method: str, route: str, status: int, took: float | None) -> None:
+        """An HTTP request was answered; `route` is the pattern of its path. `took` is None for a
+        stream."""
 
     def crashed(self, part: Part) -> None:
         """A defect was met, and lived through."""

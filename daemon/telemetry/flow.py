@@ -128,11 +128,12 @@ class Flow(Observer):
         if not ok:
             self._store_failures.labels(kind).inc()
 
-    def request(self, method: str, route: str, status: int, took: float) -> None:
+    def request(self, method: str, route: str, status: int, took: float | None) -> None:
         """An HTTP request was answered."""
         known = route if route.startswith("/") else OTHER
         self._requests.labels(method if method in METHODS else OTHER, known, str(status)).inc()
-        self._answers.labels(known).observe(took)
+        if took is not None:
+            self._answers.labels(known).observe(took)
 
     def crashed(self, part: Part) -> None:
         """A defect was met."""

@@ -45,8 +45,9 @@ class House:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
-    names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever tapped in Slack. `trace`
-    asks for a chart's figures; without it a chart shows what the journal knows.
+    names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever
+    tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the journal
+    knows.
     """
 
     intake: Intake

@@ -27,10 +27,10 @@ def watching(observer: Observer) -> Middleware:
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         clock = asyncio.get_running_loop().time
-        began, status = clock(), 500
+        began, status, stream = clock(), 500, False
         try:
             response = await handler(request)
-            status = response.status
+            status, stream = response.status, response.content_type == "text/event-stream"
         except web.HTTPException as error:
             status = error.status
             raise
@@ -38,7 +38,8 @@ def watching(observer: Observer) -> Middleware:
             took = clock() - began
             resource = request.match_info.route.resource
             route = resource.canonical if resource else ""
-            observer.request(request.method, route, status, took)
+            # How long somebody looks on is no latency.
+            observer.request(request.method, route, status, None if stream else took)
             quiet = request.method in READING or route in STEADY
             (log.debug if quiet else log.info)(
                 "request",

@@ -229,6 +229,7 @@ class Stage:
             roster=lambda: self.roster,
             tasks=tasks,
             backlog=self.inbox.backlog,
+            oldest=self.inbox.oldest,
             freezes=lambda: self.journal.freezes(clock()),
         )
 
