@@ -19,13 +19,13 @@ from daemon.settings import Settings
 
 HIDDEN = "…"
 _SECRET_NAME = re.compile(
-    r"(?i)(?:^|[_.-])(?:token|secret|password|passwd|authorization|cookie|credentials?|api_?key)$"
+    r"(?i)(?:^|[_.-])(?:token|secret|password|passwd|authorization|cookie|credentials?|api[_-]?key)$"
 )
 _SECRETS = (
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]+(?=@)"), r"\1" + HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic|geniekey)(\s+)[\w.~+/=-]{12,}"), r"\1\2" + HIDDEN),
-    (re.compile(r"(?i)((?:token|secret|password|api_?key)=)[^&\s\"']+"), r"\1" + HIDDEN),
-    (re.compile(r"(?<![\w.])(/[ad]/)[\w.-]{16,}"), r"\1" + HIDDEN),
+    (re.compile(r"(?i)((?:token|secret|password|api[_-]?key)=)[^&\s\"']+"), r"\1" + HIDDEN),
+    (re.compile(r"(/[ad]/)Wy[\w-]+\.[\w.-]+"), r"\1" + HIDDEN),  # Wy: a JSON list in Base64
 )
 
 
