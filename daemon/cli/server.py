@@ -56,7 +56,7 @@ def reload(url: str, token_file: Path | None) -> None:
     Example: stopgap reload
     """
     count = part_of(call("POST", url, token_file, "/-/reload"), "rules", url)
-    click.echo(f"reloaded; {count} rules are in force")
+    click.echo(f"reloaded; rules in force: {count}")
 
 
 @click.group()

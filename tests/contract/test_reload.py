@@ -25,6 +25,7 @@ from daemon.web.application import web_application
 from daemon.web.house import House
 from daemon.web.identity import Access, Identity
 from tests.contract.rig import ADA, MAX_BODY, Rig
+from tests.contract.test_cli_double import Ended, run
 from tests.fakes import START
 
 BROKEN = "rules/checkout.yaml:7: problem.windows: expected a duration like 5m"
@@ -79,6 +80,31 @@ class TestOverHttp:
         assert answer["mistakes"] == [BROKEN, "rules/roster.yaml:2: no such person"]
         assert answer["title"] == "The rules are broken"
         assert answer["detail"].startswith("the old rules stay in force:\nrules/checkout.yaml:7:")
+
+
+class TestCommand:
+    async def runs(self, rig: Rig, patch: pytest.MonkeyPatch) -> Ended:
+        """`stopgap reload`, by ada."""
+        patch.setenv("STOPGAP_TOKEN", "ada-token")
+        return await asyncio.to_thread(run, "reload", "--url", str(rig.client.make_url("")))
+
+    async def test_it_says_how_many_rules_are_in_force(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with reloading("admin") as rig:
+            ended = await self.runs(rig, monkeypatch)
+        assert (ended.code, ended.out) == (0, "reloaded; rules in force: 1\n")
+
+    async def test_broken_rules_fail_with_their_mistakes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with reloading("admin") as rig:
+            rig.loading = Loading(at=START, failed_at=START, error=BROKEN)
+            ended = await self.runs(rig, monkeypatch)
+        assert ended.code == 1
+        assert ended.err == (
+            f"stopgap: The rules are broken: the old rules stay in force: {BROKEN}\n"
+        )
 
 
 class Bench(Observer):
