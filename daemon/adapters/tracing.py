@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Literal
 
@@ -30,6 +31,8 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 
 Said = dict[str, str | int | float | bool]
 INCIDENT = "stopgap.incident"
+LAST_SECONDS = 2.0
+"""How long the end of the daemon waits for the collector."""
 _chosen: ContextVar[SpanContext | None] = ContextVar("stopgap-span-ids", default=None)
 
 
@@ -65,8 +68,18 @@ class Tracing:
         self._tracer = self._provider.get_tracer("stopgap", version)
 
     async def close(self) -> None:
-        """Send what waits, and end."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what waits, and end; a collector that is away delays a stop by little."""
+        done, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def shut_down() -> None:
+            self._provider.shutdown()
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=shut_down, name="traces-close", daemon=True).start()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await done.wait()
 
     @contextmanager
     def webhook(self, delivery: str) -> Iterator[Said]:

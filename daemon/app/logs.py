@@ -59,6 +59,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     )
     # What libraries say below a warning is about themselves, and may hold what they send.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    # An exporter warns at each of its tries, and says in the end that it has given up.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

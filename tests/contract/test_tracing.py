@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from daemon.adapters import tracing
 from daemon.adapters.tracing import Tracing
 from daemon.app.tracing import tracer_for
 from daemon.core.outcome import Permanent
@@ -161,6 +163,22 @@ async def test_what_was_traced_is_sent_at_the_end_at_the_latest(
     assert b"define" in body
     assert b"1124-0200-abcd" in body
     assert b"stopgap" in body
+
+
+async def test_a_collector_that_never_answers_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracing, "LAST_SECONDS", 0.05)
+    held = threading.Event()
+
+    class Stuck(InMemorySpanExporter):
+        def shutdown(self) -> None:
+            held.wait(10)
+
+    traced = Tracing(SimpleSpanProcessor(Stuck()), 1.0, "1.2.3")
+    await traced.close()
+    assert not held.is_set()
+    held.set()
 
 
 async def test_without_an_endpoint_there_is_nothing() -> None:
