@@ -11,6 +11,7 @@ The journey of one alert, and the room of each part of it:
     communicate the queued pages            →  delivered, or failed over
     watch       what was deployed when      →  suspects                       (core.suspects)
     learn       the closed incident         →  its review
+    telemetry   all of it in numbers        →  /metrics                       (observing: the hooks)
     casebook    the only way to change an incident: read, work out events, append, or again
 
 `core` holds the nouns and every decision. It is pure: no I/O, no asyncio, no logging, no clock;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from daemon.core.rules import Rule
 from daemon.core.suspects import Candidate, Change, last_healthy
 from daemon.core.units import format_duration
 from daemon.gear import Findings, Gear
+from daemon.observing import Said
 
 log = structlog.get_logger()
 
@@ -101,7 +103,13 @@ class Attempt:
             prepared = await self._resume(incident, params, context, dict(state.intent))
         if isinstance(prepared, Outcome):
             return prepared
-        return await _asked(self.action.run(params, prepared, context), self.action.name)
+        with self._span("run") as said:
+            outcome = await _asked(self.action.run(params, prepared, context), self.action.name)
+            said["stopgap.result"], said["stopgap.reason"] = outcome.result, outcome.reason
+        return outcome
+
+    def _span(self, name: str) -> AbstractContextManager[Said]:
+        return self.gear.tracer.span(name, {"stopgap.action": self.action.name})
 
     async def rehearse(self, incident: Incident) -> Outcome:
         """Go as far as it can without changing anything. `done`, with what it would do, if all
@@ -109,7 +117,8 @@ class Attempt:
         state = incident.step(self.number)
         params = self.action.Params.model_validate(dict(state.params))
         context = await self._context(incident)
-        ready = await _asked(self.action.preflight(params, context), self.action.name)
+        with self._span("preflight"):
+            ready = await _asked(self.action.preflight(params, context), self.action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         evidence, alerting = await self._evidence(incident, params, context)
@@ -122,7 +131,8 @@ class Attempt:
     ) -> dict[str, str] | Outcome:
         """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
         action = self.action
-        ready = await _looked(lambda: action.preflight(params, context), action.name)
+        with self._span("preflight"):
+            ready = await _looked(lambda: action.preflight(params, context), action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         summary, intent = ready.summary, dict(ready.intent)
@@ -150,7 +160,8 @@ class Attempt:
         """After a restart: did it come true?"""
         action = self.action
         try:
-            landed = await _looked(lambda: action.check(params, intent, context), action.name)
+            with self._span("check"):
+                landed = await _looked(lambda: action.check(params, intent, context), action.name)
         except Ended as blind:
             # It may have happened, so nothing else is tried before the metrics were asked.
             text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
@@ -285,7 +296,7 @@ class Attempt:
                 await self.book.record(incident.id, lambda _: (event,))
             except Temporary as error:
                 # A half-done action is worse than a timeline without this line.
-                log.warning("progress not journaled", incident=incident.id, error=str(error))
+                log.warning("progress not journaled", error=str(error))
 
         return ActionContext(
             token=f"{incident.id}/{self.number}",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from daemon import communicate
 from daemon.casebook import Casebook
@@ -17,6 +18,7 @@ from daemon.core.incident import Incident
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import Links
 from daemon.core.roster import Roster
+from daemon.observing import QUIET, Observer
 
 log = structlog.get_logger()
 
@@ -36,11 +38,13 @@ class Auditor:
         roster: Callable[[], Roster],
         ways: Callable[[], communicate.Ways],
         links: Links,
+        observer: Observer = QUIET,
     ) -> None:
         self._book = book
         self._roster = roster
         self._ways = ways
         self._links = links
+        self._observer = observer
         self._suspected: dict[str, str] = {}
         self.looked_at: datetime | None = None
         self.troubled: Sequence[str] = ()
@@ -54,12 +58,14 @@ class Auditor:
                 log.error("the auditor cannot read the store", error=str(error))
             except Exception:
                 log.exception("the auditor crashed; looking again")
+                self._observer.crashed("auditor")
             await asyncio.sleep(EVERY.total_seconds())
 
     async def look(self) -> None:
         """Look at all open incidents once. Raises Temporary if the store cannot be read."""
         suspected: dict[str, str] = {}
         for head in await self._book.journal.open_heads():
+            bind_contextvars(incident=head.incident)
             try:
                 incident = await self._book.load(head.incident)
                 why = unattended(incident, self._roster(), self._book.clock())
@@ -70,7 +76,8 @@ class Auditor:
                     suspected[incident.id] = why
                 await self._deliver_stuck(incident)
             except (Permanent, ValueError) as error:
-                log.error("an incident is unreadable", incident=head.incident, error=str(error))
+                log.error("an incident is unreadable", error=str(error))
+        unbind_contextvars("incident")
         self._suspected = suspected
         self.troubled = [i for i, why in suspected.items() if why]
         self.looked_at = self._book.clock()
@@ -79,7 +86,7 @@ class Auditor:
         now, roster = self._book.clock(), self._roster()
         if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
             return
-        log.error("nobody responds and nobody is called", incident=incident.id, why=why)
+        log.error("nobody responds and nobody is called", why=why)
 
         def defect(current: Incident) -> Sequence[e.Event]:
             if not unattended(current, roster, now):
@@ -112,5 +119,5 @@ class Auditor:
             for page in stuck
         ]
         if calls:
-            log.error("pages were not being delivered", incident=incident.id, pages=stuck)
+            log.error("pages were not being delivered", pages=stuck)
             await asyncio.gather(*calls)

@@ -7,7 +7,7 @@ only one append finds its sequence number free, and the other is worked out anew
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -42,6 +42,11 @@ class Casebook:
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
         self.listeners: list[Listener] = []
+
+    @property
+    def known(self) -> Collection[Incident]:
+        """The open incidents that were read so far; a conductor reads all of them."""
+        return self._known.values()
 
     def bell(self, incident: str) -> asyncio.Event:
         """Rings at each change of the incident."""

@@ -67,7 +67,7 @@ async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: L
             delivered = e.PageDelivered(page=page, method=method, proof=sent)
             await _note(book, incident, delivered)
             return
-        log.warning("page failed", incident=incident, person=person, method=method, why=sent.text)
+        log.warning("page failed", person=person, method=method, why=sent.text)
         failed = e.PageFailed(
             page=page,
             method=method,
@@ -138,7 +138,7 @@ async def publish(
             reference=done.reference,
         )
     else:
-        log.warning("update failed", incident=incident, channel=order.channel, why=done.text)
+        log.warning("update failed", channel=order.channel, why=done.text)
         event = e.UpdateFailed(
             update=order.update,
             version=order.version,

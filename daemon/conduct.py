@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from daemon import communicate, define, diagnose, learn, measure, recover, verify, vet
 from daemon.casebook import Casebook
@@ -31,6 +32,7 @@ from daemon.core.effects import (
     SendPage,
     Settle,
     WriteReview,
+    told,
 )
 from daemon.core.fold import METRICS
 from daemon.core.freezes import FreezeWindows
@@ -45,6 +47,7 @@ from daemon.core.suspects import Change, Mark, Suspicion, suspect, unseen
 from daemon.core.units import quantity
 from daemon.gear import Actions, Findings, Gear, outlook
 from daemon.measure import Survey
+from daemon.observing import QUIET, UNTRACED, Observer, Said, Tracer
 
 log = structlog.get_logger()
 
@@ -85,6 +88,8 @@ class Means:
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
     reviews: learn.Reviews
     links: Links
+    observer: Observer = QUIET
+    tracer: Tracer = UNTRACED
 
 
 @dataclass
@@ -105,6 +110,7 @@ class Conductor:
         self._closing = False
         self._conducted: set[str] = set()
         self._steps: set[asyncio.Task[None]] = set()
+        self._flights: list[_Flight] = []
         self._gear = Gear(
             actions=means.actions,
             limits=means.limits,
@@ -113,7 +119,13 @@ class Conductor:
             closed=lambda scopes, now: standing().freezes.standing(scopes, now),
             look=self._look,
             vet=self._vet,
+            tracer=means.tracer,
         )
+
+    @property
+    def tasks(self) -> tuple[int, int]:
+        """How many incidents it conducts, and how many of their effects are under way."""
+        return len(self._conducted), sum(len(flight.tasks) for flight in self._flights)
 
     async def drain(self, deadline: timedelta) -> None:
         """Start nothing more, and let running recovery actions end within the deadline."""
@@ -138,10 +150,13 @@ class Conductor:
             group.create_task(self._conduct(incident), name=f"conduct-{incident}")
 
     async def _conduct(self, incident: str) -> None:
+        bind_contextvars(incident=incident)
         flight = _Flight()
+        self._flights.append(flight)
         async with asyncio.TaskGroup() as effects:
             while not await self._turn(incident, flight, effects):
                 pass
+        self._flights.remove(flight)
         self._conducted.discard(incident)
         self._book.forget(incident)
 
@@ -155,7 +170,9 @@ class Conductor:
             decide_now, decision = await self._decide(incident)
             wake_at = self._launch(incident, decision, flight, effects)
             if decision.record:
-                await self._book.record(incident, lambda i: decide_now(i).record)
+                facts = ",".join(event.kind for event in decision.record)
+                with self._means.tracer.span("decide", {"stopgap.facts": facts}, incident=incident):
+                    await self._book.record(incident, lambda i: decide_now(i).record)
                 return False
             current = await self._book.load(incident)
             idle = not decision.effects and not flight.tasks and wake_at is None
@@ -166,10 +183,11 @@ class Conductor:
             if settled and wake_at is not None and wake_at - self._book.clock() >= NOTED:
                 await self._book.note_wake(current, wake_at)
         except Temporary as error:
-            log.error("the store fails; trying again", incident=incident, error=str(error))
+            log.error("the store fails; trying again", error=str(error))
             wake_at = self._book.clock() + RETRY
         except Exception:
-            log.exception("deciding crashed; trying again", incident=incident)
+            log.exception("deciding crashed; trying again")
+            self._means.observer.crashed("conductor")
             wake_at = self._book.clock() + 5 * RETRY
         await self._sleep(bell, wake_at)
         return False
@@ -221,18 +239,22 @@ class Conductor:
 
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
         """One effect, which must not end the others when it fails."""
-        bound = log.bind(incident=incident, effect=type(effect).__name__)
+        name, said = told(effect)
+        bind_contextvars(effect=name, **said)
+        attributes: Said = {f"stopgap.{key}": value for key, value in said.items()}
         try:
             before = (await self._book.load(incident)).seq
-            await self._effect(incident, effect)
+            with self._means.tracer.span(name, attributes, incident=incident):
+                await self._effect(incident, effect)
             if (await self._book.load(incident)).seq == before:
                 # It changed nothing, so it would be decided again at once, and again.
                 flight.resting[key] = self._book.clock() + RETRY
         except (Temporary, Permanent) as error:
-            bound.warning("effect failed; it rests before it is tried again", error=str(error))
+            log.warning("effect failed; it rests before it is tried again", error=str(error))
             flight.resting[key] = self._book.clock() + RETRY
         except Exception:
-            bound.exception("effect crashed; it rests before it is tried again")
+            log.exception("effect crashed; it rests before it is tried again")
+            self._means.observer.crashed("effect")
             flight.resting[key] = self._book.clock() + 5 * RETRY
         finally:
             flight.tasks.pop(key, None)
@@ -281,7 +303,7 @@ class Conductor:
             suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
             suspicion = unseen(suspicion, blind) if blind else suspicion
         defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
-        log.info("problem", incident=incident, verdict=problem.verdict, text=problem.text)
+        log.info("problem", verdict=problem.verdict, text=problem.text)
         await self._book.record(
             incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
         )

@@ -20,6 +20,7 @@ from daemon.core.problem import Reading
 from daemon.core.rules import Rule, StepSpec
 from daemon.core.suspects import Mark
 from daemon.core.templates import UnsafeLabel, render_params
+from daemon.observing import UNTRACED, Tracer
 
 Actions = Mapping[str, Action]
 
@@ -53,6 +54,7 @@ class Gear:
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
     vet: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, Mark]]]
+    tracer: Tracer = UNTRACED
 
 
 @dataclass(frozen=True)

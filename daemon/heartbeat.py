@@ -11,6 +11,7 @@ import structlog
 from daemon.auditor import EVERY, Auditor
 from daemon.casebook import Casebook
 from daemon.core.outcome import Permanent, Temporary
+from daemon.observing import QUIET, Observer
 
 log = structlog.get_logger()
 
@@ -20,6 +21,7 @@ async def beat(
     auditor: Auditor,
     send: Callable[[], Awaitable[None]],
     every: timedelta,
+    observer: Observer = QUIET,
 ) -> None:
     """Send, again and again, while the store answers and the auditor finds no fault.
 
@@ -31,12 +33,16 @@ async def beat(
             why_not = await trouble(book, auditor, began)
             if why_not:
                 log.error("no heartbeat is sent", why=why_not)
+                observer.heartbeat("withheld")
             else:
                 await send()
+                observer.heartbeat("sent")
         except (Temporary, Permanent) as error:
             log.warning("the heartbeat did not arrive", error=str(error))
+            observer.heartbeat("failed")
         except Exception:
             log.exception("the heartbeat crashed; going on")
+            observer.crashed("heartbeat")
         await asyncio.sleep(every.total_seconds())
 
 

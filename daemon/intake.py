@@ -8,50 +8,54 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple
 
 import structlog
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from daemon.casebook import Casebook
+from daemon.completing import AlertSource, complete
 from daemon.core import events as e
 from daemon.core.alerts import Alert, Delivery, Labels, fresh, overtaken, parse_delivery
 from daemon.core.incident import Incident
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.outcome import Temporary
 from daemon.core.ports import Inbox, KeyTaken
 from daemon.core.rules import Rule, RuleBook, incident_key
 from daemon.core.units import printable
+from daemon.observing import QUIET, UNTRACED, Observer, Said, Taken, Tracer
 
 log = structlog.get_logger()
 
 BATCH = 500
 RETRY_SECONDS = 1.0
-COMPLETION_PAUSES = (1, 5, 15, 60, 300)
-"""Seconds between the tries to complete a truncated notification."""
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
 FORGET_EVERY = timedelta(minutes=10)
+ID_SHOWN = 12
+"""So many characters of a delivery's identity tell it apart in labels and logs."""
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
-class AlertSource(Protocol):
-    """Alertmanager's own API, which completes a truncated notification."""
+class _Arrival(NamedTuple):
+    """A delivery that this process received, and the loop's time of that."""
 
-    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
-        """The firing alerts of a group that go to `receiver`. Raises Temporary or Permanent."""
+    delivery: Delivery
+    at: float
 
 
 @dataclass
 class _Concern:
-    """What one batch of deliveries says to one incident."""
+    """What one batch of deliveries says to one incident; `deliveries` are their identities."""
 
     rule: Rule | None
     labels: Labels
     alerts: dict[str, Alert] = field(default_factory=dict)
     fired: bool = False
     incomplete: bool = False
+    deliveries: dict[str, None] = field(default_factory=dict)
 
 
 class Intake:
@@ -64,15 +68,19 @@ class Intake:
         rules: Callable[[], RuleBook],
         source: AlertSource | None,
         remember: timedelta,
+        observer: Observer = QUIET,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._inbox = inbox
         self._book = book
         self._rules = rules
         self._source = source
         self._remember = remember
+        self._observer = observer
+        self._tracer = tracer
         self._arrived = asyncio.Event()
         # What was received by this process and not worked off yet, to spare parsing it again.
-        self._parsed: dict[str, Delivery] = {}
+        self._parsed: dict[str, _Arrival] = {}
         self._forget_at: datetime | None = None
         self._began = 0.0
 
@@ -82,10 +90,24 @@ class Intake:
         Raises NotADelivery for a body that is not Alertmanager's, Temporary if it cannot be
         stored now.
         """
-        delivery = parse_delivery(body)
-        identity = delivery.identity
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        outcome: Taken = "invalid"
+        try:
+            delivery = parse_delivery(body)
+            outcome = "refused"
+            with self._tracer.webhook(delivery.identity) as said:
+                new = await self._put(_Arrival(delivery, began), body)
+                outcome = "stored" if new else "duplicate"
+                said["stopgap.outcome"] = outcome
+        finally:
+            self._observer.delivery(outcome, loop.time() - began)
+        return delivery, new
+
+    async def _put(self, arrival: _Arrival, body: bytes) -> bool:
+        identity = arrival.delivery.identity
         # Before the put: as soon as it is on disk, it may be worked off.
-        mine = self._parsed.setdefault(identity, delivery) is delivery
+        mine = self._parsed.setdefault(identity, arrival) is arrival
         new = False
         try:
             new = await self._inbox.put(identity, body, self._book.clock())
@@ -94,7 +116,8 @@ class Intake:
                 self._parsed.pop(identity, None)
         if new:
             self._arrived.set()
-        return delivery, new
+        log.debug("delivery", delivery=identity[:ID_SHOWN], stored=new)
+        return new
 
     async def run(self) -> None:
         """Work off the inbox until cancelled; what a crash left behind comes first."""
@@ -111,6 +134,7 @@ class Intake:
                     continue
                 except Exception:
                     log.exception("working off the inbox crashed; going on one by one")
+                    self._observer.crashed("intake")
                     await self._single_out(completions)
                     continue
                 await self._arrived.wait()
@@ -135,20 +159,23 @@ class Intake:
         """
         try:
             for identity, body in await self._inbox.pending(BATCH):
+                bind_contextvars(delivery=identity[:ID_SHOWN])
                 try:
                     await self._digest([(identity, body)], completions)
                 except Temporary:
                     raise
                 except Exception as error:
-                    log.exception("a delivery cannot be worked off", identity=identity)
+                    log.exception("a delivery cannot be worked off")
                     await self._tell_unreadable(identity, error)
                     await self._inbox.processed([identity], {})
         except Exception:
             log.exception("the inbox cannot be worked off; trying again")
             await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            unbind_contextvars("delivery")
 
     async def _tell_unreadable(self, identity: str, error: Exception) -> None:
-        labels = {"delivery": identity[:12]}
+        labels = {"delivery": identity[:ID_SHOWN]}
         now = self._book.clock()
         alert = Alert(
             status="firing",
@@ -163,9 +190,10 @@ class Intake:
         self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
     ) -> None:
         now = self._book.clock()
+        arrivals = [self._parsed.pop(name, None) for name, _ in waiting]
         deliveries = [
-            self._parsed.pop(name) if name in self._parsed else parse_delivery(body)
-            for name, body in waiting
+            parse_delivery(body) if arrival is None else arrival.delivery
+            for arrival, (_, body) in zip(arrivals, waiting, strict=True)
         ]
         known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
         ended = await self._inbox.ended(sorted(known))
@@ -177,9 +205,14 @@ class Intake:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end = min(alert.ends_at, now)
                     ended[alert.identity] = max(ended.get(alert.identity, end), end)
-            if len(kept) < len(delivery.alerts):
-                log.info("stale alerts dropped", count=len(delivery.alerts) - len(kept))
-            self._sort(delivery, kept, concerns)
+            stale = len(delivery.alerts) - len(kept)
+            if stale:
+                shown = delivery.identity[:ID_SHOWN]
+                log.info("stale alerts dropped", count=stale, delivery=shown)
+            self._observer.alerts("stale", stale)
+            said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
+            with self._tracer.span("inbox", said, delivery=delivery.identity):
+                self._sort(delivery, kept, concerns)
         for key, concern in concerns.items():
             await self._tell(key, concern)
         # After the telling, or what says "incomplete" could come after what completes it.
@@ -187,6 +220,10 @@ class Intake:
             if delivery.truncated_alerts:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
+        # What a run before this one received is handled too, but nobody timed its coming.
+        done_at = asyncio.get_running_loop().time()
+        for arrival in filter(None, arrivals):
+            self._observer.handled(done_at - arrival.at)
 
     def _sort(
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
@@ -195,6 +232,7 @@ class Intake:
             for rule, labels in self._matching(delivery, alert):
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
+                concern.deliveries[delivery.identity] = None
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
@@ -218,10 +256,25 @@ class Intake:
                     await self._open(key, concern)
                 except KeyTaken:
                     continue
+                self._observer.alerts("taken", len(concern.alerts))
                 return
-            after = await self._book.record(incident, lambda i: _news(i, concern))
+            after, new = await self._append(incident, concern)
             if after.closed is None:
+                self._observer.alerts("taken", new)
+                self._observer.alerts("repeated", len(concern.alerts) - new)
                 return
+
+    async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
+        """Tell an open incident; returns it, and how many of the alerts were news."""
+        told: Sequence[e.AlertsReceived] = ()
+
+        def news(current: Incident) -> Sequence[e.AlertsReceived]:
+            nonlocal told
+            told = _news(current, concern)
+            return told
+
+        after = await self._book.record(incident, news)
+        return after, sum(len(event.alerts) for event in told)
 
     async def _open(self, key: str, concern: _Concern) -> None:
         first = min(concern.alerts.values(), key=lambda alert: alert.status)
@@ -241,32 +294,22 @@ class Intake:
             secrets.choice(_ID_LETTERS) for _ in range(6)
         )
         await self._book.open(identity, key, [opened, alerts])
+        said: Said = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
+        self._tracer.opened(identity, list(concern.deliveries), said)
         log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
     async def _complete(self, delivery: Delivery) -> None:
-        """Read what the truncated notification left out, and tell the incidents."""
-        bound = log.bind(missing=delivery.truncated_alerts)
-        for pause in COMPLETION_PAUSES:
-            try:
-                await self._try_to_complete(delivery)
-            except Temporary as error:
-                bound.warning("a truncated notification is not complete yet", error=str(error))
-                await asyncio.sleep(pause)
-            except Exception as error:
-                bound.error("a truncated notification stays incomplete", error=str(error))
-                return
-            else:
-                return
-        bound.error("a truncated notification stays incomplete; Alertmanager did not answer")
+        """Tell the incidents what the truncated notification left out."""
+        bind_contextvars(delivery=delivery.identity[:ID_SHOWN], missing=delivery.truncated_alerts)
+        whole = delivery.model_copy(update={"truncated_alerts": 0})
 
-    async def _try_to_complete(self, delivery: Delivery) -> None:
-        if self._source is None:
-            raise Permanent("no `alertmanager.url` in the settings")
-        alerts = await self._source.alerts(delivery.group_labels, delivery.receiver)
-        concerns: dict[str, _Concern] = {}
-        self._sort(delivery.model_copy(update={"truncated_alerts": 0}), alerts, concerns)
-        for key, concern in concerns.items():
-            await self._tell(key, concern)
+        async def tell(alerts: Sequence[Alert]) -> None:
+            concerns: dict[str, _Concern] = {}
+            self._sort(whole, alerts, concerns)
+            for key, concern in concerns.items():
+                await self._tell(key, concern)
+
+        await complete(self._source, delivery, tell)
 
     async def _forget_old(self) -> None:
         now = self._book.clock()
@@ -275,7 +318,7 @@ class Intake:
             self._forget_at = now + FORGET_EVERY
 
 
-def _news(incident: Incident, concern: _Concern) -> tuple[e.Event, ...]:
+def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
     """The alerts that say something new; a repeated notification says nothing."""
 
     def says(alert: Alert) -> object:

@@ -19,7 +19,7 @@ from daemon.core.promotion import Observed, observed
 from daemon.core.roster import Roster
 from daemon.core.rules import Mode, Rule, RuleBook
 from daemon.core.search import Heard, Openings, Search
-from daemon.core.units import Frozen, Moment, printable
+from daemon.core.units import Frozen, Moment, clock_time, printable
 
 LOOKED_AT = 1000
 """So many of the newest incidents are looked through for observed decisions."""
@@ -114,6 +114,17 @@ class Loading(Frozen):
     at: Moment
     failed_at: Moment | None = None
     error: str = ""
+
+    @property
+    def warning(self) -> str:
+        """For people: that the rules on disk are broken, and since when; empty if they are not.
+        `error` has one line for each mistake."""
+        if self.failed_at is None:
+            return ""
+        count = len(self.error.splitlines())
+        mistakes = "1 mistake" if count == 1 else f"{count} mistakes"
+        since = clock_time(self.failed_at)
+        return f"the rules on disk are broken since {since}, the old ones are in force: {mistakes}"
 
 
 class System(Frozen):

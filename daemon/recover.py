@@ -144,7 +144,7 @@ async def _finish(book: Casebook, incident: str, number: int, outcome: Outcome) 
     def end(now: Incident) -> tuple[e.Event, ...]:
         return (finished,) if now.step(number).status == "running" else ()
 
-    log.info("step finished", incident=incident, step=number, **outcome.model_dump())
+    log.info("step finished", **outcome.model_dump())
     writing = asyncio.create_task(book.record(incident, end, release=True))
     try:
         await asyncio.shield(writing)

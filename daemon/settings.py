@@ -168,6 +168,14 @@ class HeartbeatSettings(Frozen):
     every: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
 
 
+class TracingSettings(Frozen):
+    """Where spans are sent by OTLP over HTTP; without an endpoint there are none. `sample`: the
+    share of incidents and of deliveries that are traced."""
+
+    endpoint: str | None = Field(default=None, pattern="^https?://")
+    sample: float = Field(default=1.0, ge=0, le=1)
+
+
 class LogSettings(Frozen):
     """`console` for people, `json` for machines."""
 
@@ -201,6 +209,7 @@ class Settings(Frozen):
     smtp: SmtpSettings = SmtpSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)
 

@@ -2,6 +2,19 @@
 
 import asyncio
 
+import structlog
+
 # pytest-asyncio asks for the current event loop before each test. On Python 3.11 that makes one
 # which nobody closes, unless it was said that there is none.
 asyncio.set_event_loop(None)
+
+# What is logged belongs beside a failed test, not into what a command has printed.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["event"]),
+    ],
+    wrapper_class=structlog.stdlib.BoundLogger,
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)

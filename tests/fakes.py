@@ -259,11 +259,13 @@ class MemoryInbox:
         self.waiting: dict[str, bytes] = {}
         self.done: set[str] = set()
         self.ends: dict[str, datetime] = {}
+        self.came: dict[str, datetime] = {}
 
     async def put(self, identity: str, body: bytes, at: datetime) -> bool:
         if identity in self.waiting or identity in self.done:
             return False
         self.waiting[identity] = body
+        self.came[identity] = at
         return True
 
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
@@ -271,6 +273,9 @@ class MemoryInbox:
 
     def backlog(self) -> int:
         return len(self.waiting)
+
+    async def oldest(self) -> datetime | None:
+        return min((self.came[identity] for identity in self.waiting), default=None)
 
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         for identity in identities:

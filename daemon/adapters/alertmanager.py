@@ -14,7 +14,7 @@ from daemon.core.outcome import Permanent, Temporary
 
 
 class Alertmanager:
-    """Implements `daemon.intake.AlertSource` over `/api/v2/alerts`, and `daemon.core.ports.Peer`.
+    """Implements `daemon.completing.AlertSource` over `/api/v2/alerts`, and `core.ports.Peer`.
 
     `timeout` in seconds.
     """

@@ -33,25 +33,29 @@ from daemon.app.parts import (
     oncall,
     prometheus_for,
     ruleset_for,
+    sources_for,
     store_path,
     watch_for,
     workshop_for,
 )
 from daemon.app.reach import Reach
+from daemon.app.reloading import Reloader
+from daemon.app.tracing import tracer_for
 from daemon.auditor import Auditor
 from daemon.casebook import Casebook
 from daemon.communicate import DEADLINE_SECONDS
 from daemon.conduct import Conductor, Means, Standing
-from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Watch
 from daemon.core.rules import RuleBook
 from daemon.heartbeat import beat
 from daemon.intake import Intake
 from daemon.learn import Reviews, Veterans
-from daemon.overview import Loading, Overview, StoreReport
+from daemon.observing import Tracer
+from daemon.overview import Overview, StoreReport
+from daemon.ruleset import Ruleset
 from daemon.settings import Settings, secret
-from daemon.telemetry import Telemetry
+from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.trace import trace
 from daemon.watch import Watcher
 from daemon.web.application import House, web_application
@@ -82,7 +86,8 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
             remember=settings.inbox.remember,
         ) as store,
         aiohttp.ClientSession() as session,
-        App(settings, environ, store, session) as app,
+        tracer_for(settings, version("stopgap")) as tracer,
+        App(settings, environ, store, session, tracer) as app,
     ):
         await app.run(stop, reload)
 
@@ -96,8 +101,11 @@ class App:
         environ: Mapping[str, str],
         store: Store,
         session: aiohttp.ClientSession,
+        tracer: Tracer,
     ) -> None:
         self._settings = settings
+        self._tracer = tracer
+        self._version = version("stopgap")
         self._environ = environ
         self._session = session
         self._workshop = workshop_for(settings, environ)
@@ -107,11 +115,23 @@ class App:
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._started_at = now()
-        self._loading = Loading(at=self._started_at)
-        self._standing, self._doorkeeper, self._hooks = self._load()
+        self._standing, self._doorkeeper, self._hooks = self._load(self._read())
+        self._telemetry = Telemetry(
+            self._book,
+            sources_for(
+                store,
+                self._version,
+                lambda: self._standing,
+                ready=lambda: self._ready,
+                tasks=lambda: self._conductor.tasks,
+            ),
+        )
+        self._observer = self._telemetry.flow
+        store.listeners.append(self._observer.transaction)
+        self._reloader = Reloader(self._read, self._take, now, self._observer, settings.base)
         self._prometheus = prometheus_for(settings, environ)
+        self._metrics = WatchedMetrics(self._prometheus, self._observer, tracer)
         self._veterans = Veterans(self._book)
-        self._telemetry = Telemetry(self._book, lambda: self._standing.roster)
         self._watcher = Watcher(
             self._book, lambda: list(self._standing.rules.rules.values()), self._watch
         )
@@ -122,6 +142,8 @@ class App:
             lambda: self._standing.rules,
             self._alertmanager,
             settings.inbox.remember,
+            self._observer,
+            tracer,
         )
         self._overview = self._look_over(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
@@ -130,6 +152,7 @@ class App:
             lambda: self._standing.roster,
             lambda: self._standing.ways,
             self._links,
+            self._observer,
         )
         self._ready = False
 
@@ -143,7 +166,6 @@ class App:
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
         self._calendars.recall(self._standing.roster)
-        await self._telemetry.begin()
         await self._veterans.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
@@ -168,13 +190,15 @@ class App:
             "watcher": self._watcher.run(),
             "auditor": self._auditor.run(),
             "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
-            "reloads": self._reloads(reload),
+            "reloads": self._reloader.run(reload),
         }
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             url = self._secret(chosen.url)
             heartbeat = Heartbeat(self._session, url, DEADLINE_SECONDS)
-            parts["heartbeat"] = beat(self._book, self._auditor, heartbeat.send, chosen.every)
+            parts["heartbeat"] = beat(
+                self._book, self._auditor, heartbeat.send, chosen.every, self._observer
+            )
         return parts
 
     async def _cover(self, alarm: bytes) -> None:
@@ -192,15 +216,17 @@ class App:
             roster=lambda: self._standing.roster,
             hooks=lambda: self._hooks,
             links=self._links,
-            metrics=self._telemetry.text,
+            metrics=self._telemetry.scrape,
             veterans=self._veterans.of,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._overview,
+            reload=self._reloader.reload,
+            observer=self._observer,
             actions=self._actions,
             freezes=lambda: self._standing.freezes,
             approvals=lambda: self._standing.approvals,
             trace=lambda incident, rule, entries: trace(
-                self._prometheus, incident, rule, entries, now()
+                self._metrics, incident, rule, entries, now()
             ),
         )
         application = web_application(house, self._settings.inbox.max_body_bytes)
@@ -220,24 +246,16 @@ class App:
         finally:
             await runner.cleanup()
 
-    async def _reloads(self, reload: asyncio.Event) -> None:
-        while True:
-            await reload.wait()
-            reload.clear()
-            try:
-                self._standing, self._doorkeeper, self._hooks = self._load()
-            except (Mistakes, Permanent) as error:
-                log.error("the old rules stay in force: the new ones are broken", error=str(error))
-                told = str(error).replace(f"{self._settings.base}/", "")
-                self._loading = Loading(at=self._loading.at, failed_at=now(), error=told)
-                continue
-            self._loading = Loading(at=now())
-            self._calendars.recall(self._standing.roster)
-            log.info("rules reloaded", rules=len(self._standing.rules.rules))
-            self._book.ring_all()
+    def _read(self) -> Ruleset:
+        return ruleset_for(self._settings, self._actions)
 
-    def _load(self) -> tuple[Standing, Doorkeeper, Hooks]:
-        ruleset = ruleset_for(self._settings, self._actions)
+    def _take(self, ruleset: Ruleset) -> None:
+        """Put what a reload has read in force."""
+        self._standing, self._doorkeeper, self._hooks = self._load(ruleset)
+        self._calendars.recall(self._standing.roster)
+        self._book.ring_all()
+
+    def _load(self, ruleset: Ruleset) -> tuple[Standing, Doorkeeper, Hooks]:
         rules, roster, approvals = ruleset.sound()
         roster = roster.knowing(self._calendars.shifts)
         ways, channels = self._reach.ways(roster), self._reach.channels(roster)
@@ -267,7 +285,7 @@ class App:
         )
 
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
-        return watch_for(kind, params, self._workshop, self._prometheus)
+        return watch_for(kind, params, self._workshop, self._metrics)
 
     def _look_over(self, store: Store) -> Overview:
         return Overview(
@@ -277,8 +295,8 @@ class App:
             rules=lambda: self._standing.rules,
             approvals=lambda: self._standing.approvals,
             ready=lambda: self._ready,
-            loading=lambda: self._loading,
-            version=version("stopgap"),
+            loading=lambda: self._reloader.last,
+            version=self._version,
             started_at=self._started_at,
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
@@ -289,7 +307,7 @@ class App:
     def _means(self) -> Means:
         settings = self._settings
         return Means(
-            metrics=self._prometheus,
+            metrics=self._metrics,
             max_age=settings.prometheus.max_age,
             actions=self._actions,
             limits=limits_for(settings),
@@ -297,6 +315,8 @@ class App:
             changes=self._watcher.of,
             reviews=Reviews(settings.base / settings.reviews),
             links=self._links,
+            observer=self._observer,
+            tracer=self._tracer,
         )
 
     def _secret(self, reference: str) -> str:

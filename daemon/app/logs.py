@@ -1,31 +1,83 @@
-"""How the daemon logs: one event a line, as JSON for machines or plainly for people."""
+"""How the daemon logs: one event a line, as JSON for machines or plainly for people.
+
+The lines of libraries go the same way. As the last defence, whatever a line holds is looked over
+for secrets: values under names like `token`, credentials in addresses, tokens of signed links.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from daemon.settings import Settings
 
+HIDDEN = "…"
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_.-])(?:token|secret|password|passwd|authorization|cookie|credentials?|api[_-]?key)$"
+)
+_SECRETS = (
+    (re.compile(r"(://)[^/\s:@]*:[^/\s@]+(?=@)"), r"\1" + HIDDEN),
+    (re.compile(r"(?i)\b(bearer|basic|geniekey)(\s+)[\w.~+/=-]{12,}"), r"\1\2" + HIDDEN),
+    (re.compile(r"(?i)((?:token|secret|password|api[_-]?key)=)[^&\s\"']+"), r"\1" + HIDDEN),
+    (re.compile(r"(/[ad]/)Wy[\w-]+\.[\w.-]+"), r"\1" + HIDDEN),  # Wy: a JSON list in Base64
+)
 
-def configure_logging(settings: Settings) -> None:
-    """Set structlog up, on standard error."""
-    renderer: Any = structlog.processors.JSONRenderer()
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Set structlog and the standard library's logging up, on standard error or `stream`."""
+    stream = sys.stderr if stream is None else stream
+    level = getattr(logging, settings.log.level.upper())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Processor] = [
+        structlog.processors.format_exc_info,
+        redacted,
+        structlog.processors.JSONRenderer(default=str),
+    ]
     if settings.log.format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        last[-1] = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            getattr(logging, settings.log.level.upper())
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    # What libraries say below a warning is about themselves, and may hold what they send.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    # An exporter warns at each of its tries, and says in the end that it has given up.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    logging.captureWarnings(capture=True)
+
+
+def redacted(_: Any, __: str, event: EventDict) -> EventDict:
+    """A processor: the event without what looks like a secret."""
+    return {name: _without_secrets(name, value) for name, value in event.items()}
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name) and value:
+        return HIDDEN
+    if isinstance(value, str):
+        for pattern, instead in _SECRETS:
+            value = pattern.sub(instead, value)
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _without_secrets(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_secrets("", inner) for inner in value]
+    return value

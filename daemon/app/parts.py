@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.changes import METRIC_WATCHES
 from daemon.adapters.feeds import Feeds
 from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.store import Store
 from daemon.calendars import Calendars
 from daemon.communicate import DEADLINE_SECONDS
-from daemon.core.guardrails import Limits
+from daemon.conduct import Standing
+from daemon.core.guardrails import Freeze, Limits
 from daemon.core.oncall import oncall_view
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Action, Metrics, Watch
 from daemon.ruleset import Ruleset, read_ruleset
 from daemon.settings import Settings, secret
+from daemon.telemetry import Sources
 from recovery_actions import catalogue
 from recovery_actions.argocd import ArgoCDWatch
 from recovery_actions.kubernetes.watch import KubernetesWatch
@@ -110,6 +113,33 @@ def alertmanager_for(settings: Settings, session: aiohttp.ClientSession) -> Aler
     if chosen.url is None:
         return None
     return Alertmanager(session, chosen.url, chosen.timeout.total_seconds())
+
+
+def sources_for(
+    store: Store,
+    version: str,
+    standing: Callable[[], Standing],
+    ready: Callable[[], bool],
+    tasks: Callable[[], tuple[int, int]],
+) -> Sources:
+    """Where the gauges of `/metrics` come from."""
+
+    async def freezes() -> list[Freeze]:
+        moment = now()
+        windows = standing().freezes.upcoming(moment, moment + timedelta(microseconds=1))
+        return [*await store.journal.freezes(moment), *windows]
+
+    return Sources(
+        version=version,
+        clock=now,
+        ready=ready,
+        rules=lambda: standing().rules.rules,
+        roster=lambda: standing().roster,
+        tasks=tasks,
+        backlog=store.inbox.backlog,
+        oldest=store.inbox.oldest,
+        freezes=freezes,
+    )
 
 
 def store_path(settings: Settings) -> Path:

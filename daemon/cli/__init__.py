@@ -11,7 +11,7 @@ import click
 from daemon.cli.common import Failure
 
 _HOMES = {
-    "server": ("run", "audit"),
+    "server": ("run", "reload", "audit"),
     "rules": ("check", "approve"),
     "incidents": ("incidents", "review", "ack", "pause", "resume", "say", "close"),
     "steering": ("step", "propose", "actions", "freeze", "thaw", "freezes", "observed"),

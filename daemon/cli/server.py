@@ -10,7 +10,14 @@ import click
 from daemon import app
 from daemon.adapters.store import audit as audited
 from daemon.adapters.store import open_store
-from daemon.cli.common import Failure, config_option, settings_from
+from daemon.cli.common import (
+    Failure,
+    call,
+    config_option,
+    part_of,
+    remote_options,
+    settings_from,
+)
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent, Temporary
 from daemon.settings import environment
@@ -37,6 +44,19 @@ def run(config: Path | None) -> None:
         if expected is None:
             raise
         raise Failure(str(_first(expected))) from None
+
+
+@click.command()
+@remote_options
+def reload(url: str, token_file: Path | None) -> None:
+    """Let the daemon read its rules again; it needs the access `admin`.
+
+    Broken rules are refused with every mistake, and the old ones stay in force.
+
+    Example: stopgap reload
+    """
+    count = part_of(call("POST", url, token_file, "/-/reload"), "rules", url)
+    click.echo(f"reloaded; rules in force: {count}")
 
 
 @click.group()

@@ -78,3 +78,26 @@ class Listen:
 Effect = (
     SendPage | Measure | ReadRecovery | RunStep | Rehearse | WriteReview | Publish | Settle | Listen
 )
+
+
+def told(effect: Effect) -> tuple[str, dict[str, str | int]]:
+    """What an effect is called in logs and traces, and what tells it from others of its kind."""
+    match effect:
+        case Measure():
+            return "define", {}
+        case ReadRecovery():
+            return "verify", {"step": effect.step} if effect.step else {}
+        case RunStep():
+            return "step", {"step": effect.step}
+        case Rehearse():
+            return "rehearsal", {"step": effect.step}
+        case SendPage():
+            return "page", {"page": effect.page}
+        case Publish():
+            return "update", {"update": effect.update, "channel": effect.channel}
+        case Settle():
+            return "settle", {"method": effect.method}
+        case Listen():
+            return "listen", {}
+        case WriteReview():
+            return "review", {}

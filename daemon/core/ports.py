@@ -178,6 +178,9 @@ class Inbox(Protocol):
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
 
+    async def oldest(self) -> datetime | None:
+        """When the oldest of them came."""
+
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         """Mark as processed, and remember when alerts ended (alert identity → end)."""
 

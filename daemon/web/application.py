@@ -12,6 +12,7 @@ from daemon.web.health import Health
 from daemon.web.house import House
 from daemon.web.pages import Pages, as_pages
 from daemon.web.problems import problems
+from daemon.web.requests import watching
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.frame import Frame, site_errors
 from daemon.web.site.freezes import Freezes
@@ -27,7 +28,8 @@ __all__ = ["House", "web_application"]
 def web_application(house: House, max_body: int) -> web.Application:
     """The aiohttp application; a body of more than `max_body` bytes is refused."""
     application = web.Application(
-        client_max_size=max_body, middlewares=[problems, as_pages, site_errors]
+        client_max_size=max_body,
+        middlewares=[watching(house.observer), problems, as_pages, site_errors],
     )
     aiohttp_jinja2.setup(
         application,

@@ -1,4 +1,5 @@
-"""What the daemon says of itself, at the places where Prometheus and Alertmanager say it."""
+"""What the daemon says of itself, and reading the rules again, at the places where Prometheus and
+Alertmanager have them."""
 
 from __future__ import annotations
 
@@ -6,11 +7,11 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from daemon.web.house import House
-from daemon.web.problems import Problem
+from daemon.web.problems import Mistake, Problem
 
 
 class Health:
-    """The routes; none of them needs credentials."""
+    """The routes; only the reload needs credentials."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -21,12 +22,14 @@ class Health:
             web.get("/metrics", self.metrics),
             web.get("/-/healthy", self.healthy),
             web.get("/-/ready", self.ready),
+            web.post("/-/reload", self.reload),
+            web.put("/-/reload", self.reload),
         ]
 
     async def metrics(self, _: web.Request) -> web.Response:
         """What the daemon counts about itself, for Prometheus."""
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=self._house.metrics(), headers=headers)
+        return web.Response(body=await self._house.metrics(), headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
         """The process answers."""
@@ -37,3 +40,17 @@ class Health:
         if not self._house.ready():
             raise Problem(503, "Not ready", "starting up or shutting down")
         return web.Response(text="Stopgap is ready.\n")
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """Read the rules, the roster, the approvals and the freezes again; needs `admin`.
+
+        Answered when it is done: 422 with every mistake if they are broken, and then the old
+        ones stay in force.
+        """
+        person = await self._house.person(request, "admin")
+        done = await self._house.reload(person)
+        if done.failed_at is None:
+            return web.json_response({"rules": len(self._house.rules().rules)})
+        detail = f"the old rules stay in force:\n{done.error}"
+        errors = [Mistake(detail=line) for line in done.error.splitlines()]
+        raise Problem(422, "The rules are broken", detail, errors=errors)

@@ -23,13 +23,15 @@ from daemon.core.rules import Rule, RuleBook, StepSpec
 from daemon.core.timeline import describe
 from daemon.gear import Actions, aim
 from daemon.intake import Intake
-from daemon.overview import Overview
+from daemon.observing import QUIET, Observer
+from daemon.overview import Loading, Overview
 from daemon.web.answers import IncidentView
 from daemon.web.auth import Doorkeeper
 from daemon.web.hooks import Hooks
 from daemon.web.identity import Access, Identity
 from daemon.web.links import SignedLinks
 from daemon.web.problems import Happened, Problem
+from daemon.web.requests import PERSON as WHO
 from daemon.web.views import incident_view
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
@@ -51,9 +53,10 @@ class _Moved(Exception):
 class House:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
-    `metrics` is the text that Prometheus scrapes. `veterans`: who has
-    executed a rule's plan. `whisper` tells (address, text) to whoever tapped in Slack. `trace`
-    asks for a chart's figures; without it a chart shows what the journal knows.
+    `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
+    names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever
+    tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the journal
+    knows.
     """
 
     intake: Intake
@@ -64,14 +67,16 @@ class House:
     roster: Callable[[], Roster]
     hooks: Callable[[], Hooks]
     links: SignedLinks
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     veterans: Callable[[str], Sequence[str]]
     whisper: Callable[[str, str], Awaitable[None]]
     overview: Overview
+    reload: Callable[[str], Awaitable[Loading]]
     actions: Actions = field(default_factory=dict)
     freezes: Callable[[], FreezeWindows] = FreezeWindows
     approvals: Callable[[], Approvals] = Approvals
     trace: Trace | None = None
+    observer: Observer = QUIET
 
     async def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises Problem 401."""
@@ -80,6 +85,7 @@ class House:
     async def person(self, request: web.Request, needs: Access = "responder") -> str:
         """The name of who asks, if they may do what needs that much. Raises Problem 401, 403."""
         identity = await self.identify(request)
+        request[WHO] = identity.person
         if not identity.may(needs):
             text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`"
             raise Problem(403, "Not allowed", f"{text}: `people.{identity.person}.access`")

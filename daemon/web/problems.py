@@ -52,6 +52,11 @@ KINDS: Mapping[int, tuple[str, str]] = {
     ),
     413: ("too-large", "The body is larger than `inbox.max_body_bytes` in stopgap.yaml."),
     415: ("not-json", "The body must be JSON, sent as `Content-Type: application/json`."),
+    422: (
+        "broken-rules",
+        "The rules on disk have mistakes; `errors` names each with its file and line. The old "
+        "rules stay in force.",
+    ),
     500: ("defect", "A defect in Stopgap. The daemon's log has the details; please report it."),
     503: (
         "not-now",

@@ -107,6 +107,8 @@ class Rig:
         self.approvals = Approvals()
         self.peers: dict[str, Peer | None] = {"prometheus": FakePeer("3.5.0"), "alertmanager": None}
         self.whispers: list[tuple[str, str]] = []
+        self.loading = Loading(at=self.now)
+        self.reloads: list[str] = []
 
     def house(self) -> House:
         """The house of this rig."""
@@ -119,7 +121,8 @@ class Rig:
             roster=lambda: self.roster,
             hooks=lambda: self.hooks,
             links=self.links,
-            metrics=lambda: b"stopgap_incidents_open 1.0\n",
+            metrics=self._metrics,
+            reload=self._reload,
             veterans=lambda _: ["bo"],
             whisper=self._whisper,
             overview=self.overview(),
@@ -137,6 +140,13 @@ class Rig:
             peers=self.peers,
             actions=2,
         )
+
+    async def _metrics(self) -> bytes:
+        return b"stopgap_incidents_open 1.0\n"
+
+    async def _reload(self, by: str) -> Loading:
+        self.reloads.append(by)
+        return self.loading
 
     async def _whisper(self, address: str, text: str) -> None:
         self.whispers.append((address, text))

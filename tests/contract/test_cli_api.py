@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -64,6 +64,11 @@ async def unheard(address: str, text: str) -> None:
     """Nobody taps in Slack here."""
 
 
+async def unasked(*_: object) -> NoReturn:
+    """The commands here neither scrape nor reload."""
+    raise AssertionError
+
+
 @pytest.fixture
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
     book = Casebook(MemoryJournal(), lambda: START)
@@ -79,7 +84,8 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         roster=lambda: ROSTER,
         hooks=Hooks,
         links=SignedLinks("a secret of some length for tests", "http://stopgap", book.clock),
-        metrics=lambda: b"",
+        metrics=unasked,
+        reload=unasked,
         veterans=lambda _: (),
         whisper=unheard,
         overview=overview_of(book, inbox, ROSTER, lambda: rules),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,8 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.clock import ITEMS
+from daemon.core.guardrails import Freeze
+from daemon.core.outcome import Temporary
 from daemon.core.roster import Roster
-from daemon.telemetry import Telemetry
+from daemon.core.rules import Rule
+from daemon.telemetry import Sources, Telemetry
+from daemon.telemetry.instruments import HUMAN
 from tests.core.build import ROSTER, make_alert
 from tests.fakes import START, MemoryJournal
 
@@ -26,7 +29,24 @@ class Counting:
         self.now = START
         self.journal = journal or MemoryJournal()
         self.book = Casebook(self.journal, lambda: self.now)
-        self.telemetry = Telemetry(self.book, lambda: roster)
+        self.waiting_since: datetime | None = None
+        self.freezes: list[Freeze] = []
+        self.rules: dict[str, Rule] = {}
+        self.store_fails = False
+        self.telemetry = Telemetry(
+            self.book,
+            Sources(
+                version="1.2.3",
+                clock=lambda: self.now,
+                ready=lambda: True,
+                rules=lambda: self.rules,
+                roster=lambda: roster,
+                tasks=lambda: (2, 3),
+                backlog=lambda: 4,
+                oldest=self._oldest,
+                freezes=self._freezes,
+            ),
+        )
 
     def later(self, seconds: float) -> datetime:
         """Let time pass."""
@@ -43,18 +63,31 @@ class Counting:
         """These events are recorded at once."""
         await self.book.record(incident, lambda _: events)
 
-    def value(self, name: str, **labels: str) -> float:
-        """One sample of the text; 0 if there is none."""
-        for family in text_string_to_metric_families(self.telemetry.text().decode()):
+    async def _oldest(self) -> datetime | None:
+        if self.store_fails:
+            raise Temporary("the disk is full")
+        return self.waiting_since
+
+    async def _freezes(self) -> list[Freeze]:
+        if self.store_fails:
+            raise Temporary("the disk is full")
+        return self.freezes
+
+    async def text(self) -> str:
+        """What a scrape gets."""
+        return (await self.telemetry.scrape()).decode()
+
+    async def value(self, name: str, **labels: str) -> float:
+        """One sample of a scrape; 0 if there is none."""
+        for family in text_string_to_metric_families(await self.text()):
             for sample in family.samples:
                 if (sample.name, sample.labels) == (name, labels):
                     return float(sample.value)
         return 0.0
 
-    def families(self) -> dict[str, str]:
-        """Each family that the text has, with its type."""
-        text = self.telemetry.text().decode()
-        return {f.name: f.type for f in text_string_to_metric_families(text)}
+    async def families(self) -> dict[str, str]:
+        """Each family that a scrape has, with its type."""
+        return {f.name: f.type for f in text_string_to_metric_families(await self.text())}
 
 
 @pytest.fixture
@@ -62,8 +95,8 @@ def counting() -> Counting:
     return Counting()
 
 
-def test_the_families_are_there_from_the_start(counting: Counting) -> None:
-    found = counting.families()
+async def test_the_families_are_there_from_the_start(counting: Counting) -> None:
+    found = await counting.families()
     assert (
         found.items()
         >= {
@@ -76,28 +109,28 @@ def test_the_families_are_there_from_the_start(counting: Counting) -> None:
             "stopgap_incidents_open": "gauge",
         }.items()
     )
-    assert counting.value("stopgap_incidents_total") == 0
+    assert await counting.value("stopgap_incidents_total") == 0
 
 
 async def test_incidents_are_counted_as_they_open_and_close(counting: Counting) -> None:
     first = await counting.opens("a")
     await counting.opens("b")
-    assert counting.value("stopgap_incidents_total") == 2
-    assert counting.value("stopgap_incidents_open") == 2
+    assert await counting.value("stopgap_incidents_total") == 2
+    assert await counting.value("stopgap_incidents_open", severity="none") == 2
     await counting.happens(first, CLOSED)
-    assert counting.value("stopgap_incidents_total") == 2
-    assert counting.value("stopgap_incidents_open") == 1
+    assert await counting.value("stopgap_incidents_total") == 2
+    assert await counting.value("stopgap_incidents_open", severity="none") == 1
 
 
 async def test_after_a_restart_what_is_open_is_counted_from_the_store(counting: Counting) -> None:
     await counting.opens("a")
     await counting.happens(await counting.opens("b"), CLOSED)
     again = Counting(counting.journal)
-    await again.telemetry.begin()
-    assert again.value("stopgap_incidents_open") == 1
-    assert again.value("stopgap_incidents_total") == 0, "counters begin with the process"
+    await again.book.load("a")
+    assert await again.value("stopgap_incidents_open", severity="none") == 1
+    assert await again.value("stopgap_incidents_total") == 0, "counters begin with the process"
     await again.happens("a", CLOSED)
-    assert again.value("stopgap_incidents_open") == 0
+    assert await again.value("stopgap_incidents_open", severity="none") == 0
 
 
 def queued(page: str, person: str = "ada") -> e.PageQueued:
@@ -121,10 +154,10 @@ async def test_pages_are_counted_by_the_kind_of_way_whatever_its_number(
     await counting.happens(incident, queued("p2", "bo"), delivered("p2", "webhook-1"))
     await counting.happens(incident, queued("p3", "cy"), failed("p3", "none", last=True))
     name = "stopgap_pages_total"
-    assert counting.value(name, method="webhook", outcome="delivered") == 2
-    assert counting.value(name, method="grafana_oncall", outcome="failed") == 1
-    assert counting.value(name, method="none", outcome="failed") == 1
-    assert counting.value(name, method="webhook", outcome="failed") == 0
+    assert await counting.value(name, method="webhook", outcome="delivered") == 2
+    assert await counting.value(name, method="grafana_oncall", outcome="failed") == 1
+    assert await counting.value(name, method="none", outcome="failed") == 1
+    assert await counting.value(name, method="webhook", outcome="failed") == 0
 
 
 async def test_updates_late_items_and_defects(counting: Counting) -> None:
@@ -151,20 +184,20 @@ async def test_updates_late_items_and_defects(counting: Counting) -> None:
     await counting.happens(incident, e.DeadlineMissed(item="commander", text="late"))
     await counting.happens(incident, e.EscalationDefect(text="nobody"))
     updates = "stopgap_updates_total"
-    assert counting.value(updates, channel="room", outcome="failed") == 1
-    assert counting.value(updates, channel="room", outcome="published") == 1
-    assert counting.value("stopgap_clock_late_total", item="commander") == 1
-    assert counting.value("stopgap_escalation_defects_total") == 1
+    assert await counting.value(updates, channel="room", outcome="failed") == 1
+    assert await counting.value(updates, channel="room", outcome="published") == 1
+    assert await counting.value("stopgap_clock_late_total", item="commander") == 1
+    assert await counting.value("stopgap_escalation_defects_total") == 1
 
 
 class TestTheClock:
     @staticmethod
-    def seen(counting: Counting, item: str) -> tuple[float, float]:
+    async def seen(counting: Counting, item: str) -> tuple[float, float]:
         """How often an item was there, and after how many seconds in all."""
         name = "stopgap_clock_seconds"
         return (
-            counting.value(f"{name}_count", item=item),
-            counting.value(f"{name}_sum", item=item),
+            await counting.value(f"{name}_count", item=item),
+            await counting.value(f"{name}_sum", item=item),
         )
 
     async def test_each_item_once_with_its_time_from_the_opening(self, counting: Counting) -> None:
@@ -180,9 +213,9 @@ class TestTheClock:
         counting.later(300)
         await counting.happens(incident, e.ResponderArrived(person="bo", via="cli"))
         await counting.happens(incident, queued("p2", "bo"), delivered("p2", "webhook-1"))
-        assert self.seen(counting, "document") == (1, 20)
-        assert self.seen(counting, "commander") == (1, 90)
-        assert self.seen(counting, "quantified") == (0, 0)
+        assert await self.seen(counting, "document") == (1, 20)
+        assert await self.seen(counting, "commander") == (1, 90)
+        assert await self.seen(counting, "quantified") == (0, 0)
 
     async def test_a_command_that_was_vacated_and_taken_again_is_no_second_first(
         self, counting: Counting
@@ -194,7 +227,7 @@ class TestTheClock:
         await counting.happens(incident, e.CommandVacated(person="ada", reason="left"))
         counting.later(600)
         await counting.happens(incident, appointed)
-        assert self.seen(counting, "commander") == (1, 30)
+        assert await self.seen(counting, "commander") == (1, 30)
 
     @pytest.mark.parametrize(
         ("after", "bound", "inside"), [(60, "60.0", 1), (61, "60.0", 0), (61, "120.0", 1)]
@@ -206,21 +239,7 @@ class TestTheClock:
         counting.later(after)
         await counting.happens(incident, queued("p1"), delivered("p1", "webhook-1"))
         bucket = "stopgap_clock_seconds_bucket"
-        assert counting.value(bucket, item="document", le=bound) == inside
+        assert await counting.value(bucket, item="document", le=bound) == inside
 
     def test_every_deadline_is_a_bound(self) -> None:
-        counting = Counting()
-        bounds = bounds_of(counting.telemetry.text, counting)
-        assert {within.total_seconds() for _, within in ITEMS.values()} <= bounds
-
-
-def bounds_of(text: Callable[[], bytes], counting: Counting) -> set[float]:
-    """The bounds that the histogram of the clock has."""
-    counting.telemetry._clock.labels("document").observe(1)
-    families = text_string_to_metric_families(text().decode())
-    return {
-        float(sample.labels["le"])
-        for family in families
-        for sample in family.samples
-        if sample.name == "stopgap_clock_seconds_bucket"
-    }
+        assert {within.total_seconds() for _, within in ITEMS.values()} <= set(HUMAN)

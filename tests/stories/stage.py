@@ -28,6 +28,8 @@ from daemon.core.rules import Rule, RuleBook, load
 from daemon.core.suspects import Change
 from daemon.intake import Intake
 from daemon.learn import Reviews
+from daemon.observing import UNTRACED, Tracer
+from daemon.telemetry import Sources, Telemetry, WatchedMetrics
 from tests.fakes import (
     START,
     Board,
@@ -131,6 +133,7 @@ class Stage:
     approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
     windows: FreezeWindows = field(default_factory=FreezeWindows)
+    tracer: Tracer = UNTRACED
     book_rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,8 +184,10 @@ class Stage:
             self.boards,
             self.windows,
         )
+        telemetry = Telemetry(book, self._sources(clock, lambda: conductor.tasks))
+        observer = telemetry.flow
         means = Means(
-            metrics=self.service,
+            metrics=WatchedMetrics(self.service, observer, self.tracer),
             max_age=timedelta(minutes=2),
             actions=self.actions,
             limits=self.limits,
@@ -190,10 +195,20 @@ class Stage:
             changes=changes,
             reviews=Reviews(self.folder),
             links=PlainLinks(),
+            observer=observer,
+            tracer=self.tracer,
         )
-        intake = Intake(self.inbox, book, lambda: standing.rules, None, timedelta(hours=1))
+        intake = Intake(
+            self.inbox,
+            book,
+            lambda: standing.rules,
+            None,
+            timedelta(hours=1),
+            observer,
+            self.tracer,
+        )
         conductor = Conductor(book, lambda: standing, means)
-        daemon = Daemon(self, book, intake)
+        daemon = Daemon(self, book, intake, telemetry)
         auditor = Auditor(book, lambda: standing.roster, lambda: standing.ways, PlainLinks())
         tasks = [
             asyncio.create_task(part) for part in (intake.run(), conductor.run(), auditor.run())
@@ -206,6 +221,21 @@ class Stage:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _sources(
+        self, clock: Callable[[], datetime], tasks: Callable[[], tuple[int, int]]
+    ) -> Sources:
+        return Sources(
+            version="0.0.0",
+            clock=clock,
+            ready=lambda: True,
+            rules=lambda: self.book_rules.rules,
+            roster=lambda: self.roster,
+            tasks=tasks,
+            backlog=self.inbox.backlog,
+            oldest=self.inbox.oldest,
+            freezes=lambda: self.journal.freezes(clock()),
+        )
 
     def _approvals(self) -> Approvals:
         if not self.approved:
@@ -231,6 +261,7 @@ class Daemon:
     stage: Stage
     book: Casebook
     intake: Intake
+    telemetry: Telemetry
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +25,10 @@ from daemon.core.outcome import Permanent, Temporary
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 """What is done inside a transaction; whatever it raises rolls everything back."""
+Kind = Literal["read", "write"]
+Listener = Callable[[Kind, float, bool], None]
+"""Hears of every transaction: its kind, the seconds from the call to its end, and whether the
+database did it."""
 
 
 async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
@@ -56,10 +60,11 @@ class Database:
         self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._closed = False
+        self.listeners: list[Listener] = []
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
-        reading = self._transaction(self._reading, self._reader, work)
+        reading = self._transaction("read", self._reading, self._reader, work)
         return await to_its_end(reading, "store-read")
 
     async def write(self, work: Work[T]) -> T:
@@ -70,7 +75,7 @@ class Database:
         """Like `write`, for a task that nobody cancels: it saves the shielding."""
         if self._writer is None:
             raise Permanent(f"{self.path} was opened for reading only")
-        return await self._transaction(self._writing, self._writer, work)
+        return await self._transaction("write", self._writing, self._writer, work)
 
     async def close(self) -> None:
         """Close every connection, after what is under way."""
@@ -80,14 +85,21 @@ class Database:
             if engine is not None:
                 engine.dispose()
 
-    async def _transaction(self, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]) -> T:
+    async def _transaction(
+        self, kind: Kind, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]
+    ) -> T:
         if self._closed:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
         loop = asyncio.get_running_loop()
+        began, done = loop.time(), True
         try:
             return await loop.run_in_executor(threads, partial(_transact, engine, work))
         except SQLAlchemyError as error:
+            done = False
             raise sqlite.translated(error, self.path) from error
+        finally:
+            for listener in self.listeners:
+                listener(kind, loop.time() - began, done)
 
 
 def _transact(engine: Engine, work: Work[T]) -> T:

@@ -107,6 +107,15 @@ class SqlInbox:
         """How many deliveries are unprocessed."""
         return self._unprocessed
 
+    async def oldest(self) -> datetime | None:
+        """When the oldest of them came."""
+        came = select(inbox.c.received_at).where(delivery_waits).order_by(inbox.c.arrival)
+
+        def work(connection: Connection) -> datetime | None:
+            return connection.scalar(came.limit(1))
+
+        return await self._database.read(work)
+
     async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         """Mark as processed, and remember when alerts ended (alert identity → end)."""
         await to_its_end(self._processed(identities, ended), "inbox-processed")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
-from daemon.adapters.store.database import Database, to_its_end
+from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.holding import held
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
@@ -29,6 +29,8 @@ class Store:
     inbox: SqlInbox
     key: str
     """Signs the links in pages; made with the store, the same for all who share it."""
+    listeners: list[Listener]
+    """Hear of every transaction."""
 
 
 @asynccontextmanager
@@ -62,7 +64,7 @@ async def open_store(
             await database.write(partial(_prepare, path))
             key = await database.write(_key)
             await inbox.start()
-        yield Store(SqlJournal(database), inbox, key)
+        yield Store(SqlJournal(database), inbox, key, database.listeners)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:

@@ -1,0 +1,34 @@
+"""Traces, where the settings ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from daemon.core.outcome import Permanent
+from daemon.observing import UNTRACED, Tracer
+from daemon.settings import Settings
+
+
+@asynccontextmanager
+async def tracer_for(settings: Settings, version: str) -> AsyncIterator[Tracer]:
+    """The tracer of the settings, which sends what is left at its end.
+
+    Raises Permanent if OpenTelemetry is wanted and not installed.
+    """
+    chosen = settings.tracing
+    if chosen.endpoint is None:
+        yield UNTRACED
+        return
+    try:
+        from daemon.adapters.tracing import Tracing, otlp
+    except ImportError as error:
+        raise Permanent(
+            f"`tracing.endpoint` is set, but OpenTelemetry is not installed ({error.name}): "
+            "pip install 'stopgap[otel]', or take the setting out"
+        ) from None
+    tracing = Tracing(otlp(chosen.endpoint), chosen.sample, version)
+    try:
+        yield tracing
+    finally:
+        await tracing.close()

@@ -1,0 +1,93 @@
+"""How the stages let themselves be watched: what happened, for counting, and spans, for traces.
+
+Both are ports that cost nothing while nobody watches: `Observer` counts nothing and `Untraced`
+keeps no span. Nothing here may fail, wait or change what a stage does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, Protocol
+
+Value = str | int | float | bool
+Said = dict[str, Value]
+"""What a span says of itself, under OpenTelemetry's attribute names where there are some."""
+
+Taken = Literal["stored", "duplicate", "refused", "invalid"]
+"""What became of a delivery; `refused` is answered 503, `invalid` 400."""
+Sorted = Literal["taken", "repeated", "stale"]
+"""What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
+Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat"]
+Asked = Literal["instant", "range"]
+Trouble = Literal["", "timeout", "unreachable", "rejected"]
+
+
+class Observer:
+    """Hears what no journal tells. This one forgets it. All times are in seconds."""
+
+    def delivery(self, outcome: Taken, took: float) -> None:
+        """A webhook's body came, and `took` so long until it could be answered."""
+
+    def handled(self, took: float) -> None:
+        """A delivery has reached its incidents, so long after it came."""
+
+    def alerts(self, outcome: Sorted, count: int) -> None:
+        """So many alerts were worked off."""
+
+    def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
+        """Prometheus was asked; `trouble` is empty if it answered."""
+
+    def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
+        """The store did a transaction, the wait for its turn included."""
+
+    def request(self, method: str, route: str, status: int, took: float | None) -> None:
+        """An HTTP request was answered; `route` is the pattern of its path. `took` is None for a
+        stream."""
+
+    def crashed(self, part: Part) -> None:
+        """A defect was met, and lived through."""
+
+    def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
+        """The dead man's switch was told, or was not."""
+
+    def reloaded(self, at: float, ok: bool) -> None:
+        """The rules were read again, at that Unix time, and taken or not."""
+
+
+class Tracer(Protocol):
+    """Spans on the way from a webhook to an action. A span's name is its stage's."""
+
+    def webhook(self, delivery: str) -> AbstractContextManager[Said]:
+        """The span of one webhook; `stopgap.outcome` is said in it before it ends."""
+
+    def opened(self, incident: str, deliveries: Sequence[str], said: Said) -> None:
+        """The incident has begun: the root of its trace, linked with these webhooks."""
+
+    def span(
+        self, name: str, said: Said | None = None, *, delivery: str = "", incident: str = ""
+    ) -> AbstractContextManager[Said]:
+        """A span inside the one under way; without one, in the trace of what it is about.
+
+        An exception marks it as failed, by its type and without its text."""
+
+
+class Untraced:
+    """The Tracer that keeps nothing."""
+
+    def webhook(self, delivery: str) -> AbstractContextManager[Said]:
+        """Nothing is kept."""
+        return nullcontext({})
+
+    def opened(self, incident: str, deliveries: Sequence[str], said: Said) -> None:
+        """Nothing is kept."""
+
+    def span(
+        self, name: str, said: Said | None = None, *, delivery: str = "", incident: str = ""
+    ) -> AbstractContextManager[Said]:
+        """Nothing is kept."""
+        return nullcontext({} if said is None else said)
+
+
+QUIET = Observer()
+UNTRACED = Untraced()

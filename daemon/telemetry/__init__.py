@@ -1,0 +1,42 @@
+"""What the daemon counts about itself, in Prometheus's terms.
+
+`journal` is fed by every append to a journal, `flow` by the stages (`daemon.observing`), and
+`gauges` are asked for at each scrape. Counters begin at zero with the process.
+"""
+
+from __future__ import annotations
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, generate_latest
+
+from daemon.casebook import Casebook
+from daemon.telemetry.flow import Flow
+from daemon.telemetry.gauges import Gauges, Sources
+from daemon.telemetry.instruments import Instruments
+from daemon.telemetry.journal import Journaled
+from daemon.telemetry.queries import WatchedMetrics
+
+__all__ = ["Sources", "Telemetry", "WatchedMetrics"]
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # a third of all series, and nobody reads them
+
+
+class Telemetry:
+    """Everything that one daemon counts; `flow` is what the stages tell it to."""
+
+    def __init__(self, book: Casebook, sources: Sources) -> None:
+        self._book = book
+        self._registry = CollectorRegistry()
+        make = Instruments(self._registry)
+        self.flow = Flow(make)
+        self.flow.stands(book.clock().timestamp(), ok=True)
+        self._gauges = Gauges(self._registry, sources)
+        prometheus_client.ProcessCollector(registry=self._registry)
+        prometheus_client.PlatformCollector(registry=self._registry)
+        prometheus_client.GCCollector(registry=self._registry)
+        book.listeners.append(Journaled(make, sources.roster, book.clock).heard)
+
+    async def scrape(self) -> bytes:
+        """Everything as it stands now, as Prometheus reads it."""
+        await self._gauges.read(self._book.known)
+        return generate_latest(self._registry)

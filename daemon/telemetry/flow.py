@@ -1,0 +1,155 @@
+"""What is counted beside the journal: deliveries, queries, the store, HTTP, reloads, defects."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from prometheus_client import Gauge
+
+from daemon.observing import Asked, Observer, Part, Sorted, Taken, Trouble
+from daemon.telemetry.instruments import OTHER, Instruments
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Flow(Observer):
+    """Counts what the stages tell; `daemon.observing.Observer`."""
+
+    def __init__(self, make: Instruments) -> None:
+        self._inbox(make)
+        self._servers(make)
+        self._daemon(make)
+
+    def _inbox(self, make: Instruments) -> None:
+        self._deliveries = make.counter(
+            "stopgap_deliveries",
+            "Deliveries of Alertmanager, by what became of them.",
+            "outcome",
+            known=get_args(Taken),
+        )
+        self._storing = make.histogram(
+            "stopgap_delivery_store_seconds",
+            "From the arrival of a delivery to its answer; 200 means that it is on disk.",
+        )
+        self._handling = make.histogram(
+            "stopgap_delivery_handling_seconds",
+            "From the arrival of a delivery to its incidents having it.",
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+        )
+        self._alerts = make.counter(
+            "stopgap_alerts",
+            "Alerts worked off, by what became of them.",
+            "outcome",
+            known=get_args(Sorted),
+        )
+
+    def _servers(self, make: Instruments) -> None:
+        self._queries = make.histogram(
+            "stopgap_prometheus_query_duration_seconds",
+            "Queries of Prometheus, the wait for a free connection included.",
+            "kind",
+        )
+        self._troubles = make.counter(
+            "stopgap_prometheus_query_failures",
+            "Queries that Prometheus did not answer.",
+            "reason",
+            known=[trouble for trouble in get_args(Trouble) if trouble],
+        )
+        self._transactions = make.histogram(
+            "stopgap_store_transaction_duration_seconds",
+            "Transactions of the store, the wait for their turn included.",
+            "kind",
+        )
+        self._store_failures = make.counter(
+            "stopgap_store_failures",
+            "Transactions that the store did not do.",
+            "kind",
+            known=("read", "write"),
+        )
+        self._requests = make.counter(
+            "stopgap_http_requests", "HTTP requests answered.", "method", "route", "status"
+        )
+        self._answers = make.histogram(
+            "stopgap_http_request_duration_seconds", "HTTP requests answered.", "route"
+        )
+
+    def _daemon(self, make: Instruments) -> None:
+        self._crashes = make.counter(
+            "stopgap_crashes",
+            "Defects of the daemon's own that it met and lived through.",
+            "part",
+            known=get_args(Part),
+        )
+        self._beats = make.counter(
+            "stopgap_heartbeats",
+            "Heartbeats to the dead man's switch.",
+            "outcome",
+            known=("sent", "withheld", "failed"),
+        )
+        self._reloads = make.counter(
+            "stopgap_config_reloads",
+            "Readings of the rules while running.",
+            "outcome",
+            known=("taken", "refused"),
+        )
+        self._reload_ok = Gauge(
+            "stopgap_config_last_reload_successful",
+            "Whether the rules on disk, as last read, are the ones in force.",
+            registry=make.registry,
+        )
+        self._reload_at = Gauge(
+            "stopgap_config_last_reload_success_timestamp_seconds",
+            "When the rules in force were read.",
+            registry=make.registry,
+        )
+
+    def delivery(self, outcome: Taken, took: float) -> None:
+        """A webhook's body came."""
+        self._deliveries.labels(outcome).inc()
+        self._storing.observe(took)
+
+    def handled(self, took: float) -> None:
+        """A delivery has reached its incidents."""
+        self._handling.observe(took)
+
+    def alerts(self, outcome: Sorted, count: int) -> None:
+        """So many alerts were worked off."""
+        self._alerts.labels(outcome).inc(count)
+
+    def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
+        """Prometheus was asked."""
+        self._queries.labels(kind).observe(took)
+        if trouble:
+            self._troubles.labels(trouble).inc()
+
+    def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
+        """The store did a transaction."""
+        self._transactions.labels(kind).observe(took)
+        if not ok:
+            self._store_failures.labels(kind).inc()
+
+    def request(self, method: str, route: str, status: int, took: float | None) -> None:
+        """An HTTP request was answered."""
+        known = route if route.startswith("/") else OTHER
+        self._requests.labels(method if method in METHODS else OTHER, known, str(status)).inc()
+        if took is not None:
+            self._answers.labels(known).observe(took)
+
+    def crashed(self, part: Part) -> None:
+        """A defect was met."""
+        self._crashes.labels(part).inc()
+
+    def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
+        """The dead man's switch was told, or was not."""
+        self._beats.labels(outcome).inc()
+
+    def reloaded(self, at: float, ok: bool) -> None:
+        """The rules were read again."""
+        self._reloads.labels("taken" if ok else "refused").inc()
+        self.stands(at, ok)
+
+    def stands(self, at: float, ok: bool) -> None:
+        """Whether the rules on disk are in force; at the start they are, since `at`."""
+        self._reload_ok.set(ok)
+        if ok:
+            self._reload_at.set(at)

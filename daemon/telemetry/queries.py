@@ -1,0 +1,52 @@
+"""Prometheus as the stages ask it, with every query timed, counted and traced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.ports import Answer, Metrics
+from daemon.observing import Asked, Observer, Tracer, Trouble
+
+LONGEST_TEXT = 1000
+"""So many characters of a query go into its span."""
+
+
+class WatchedMetrics:
+    """Passes each query on, and tells how it went. Implements `daemon.core.ports.Metrics`."""
+
+    def __init__(self, metrics: Metrics, observer: Observer, tracer: Tracer) -> None:
+        self._metrics = metrics
+        self._observer = observer
+        self._tracer = tracer
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The value of each series at that time."""
+        return await self._timed("instant", query, self._metrics.instant(query, at))
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        """Values from `start` to `end`, one each `step`."""
+        asked = self._metrics.series(query, start, end, step)
+        return await self._timed("range", query, asked)
+
+    async def _timed(self, kind: Asked, query: str, asked: Awaitable[Answer]) -> Answer:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        trouble: Trouble = ""
+        said = {"stopgap.query.kind": kind, "db.query.text": query[:LONGEST_TEXT]}
+        try:
+            with self._tracer.span("query", {"db.system.name": "prometheus", **said}):
+                return await asked
+        except TimeoutError:
+            trouble = "timeout"
+            raise
+        except Temporary:
+            trouble = "unreachable"
+            raise
+        except Permanent:
+            trouble = "rejected"
+            raise
+        finally:
+            self._observer.query(kind, clock() - began, trouble)

@@ -1,0 +1,61 @@
+"""The daemon's own metrics, alerts and reload, judged by promtool and a real daemon."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from tests.acceptance.deliveries import alert, encoded
+from tests.acceptance.running import TREE, Daemon, lay_out
+from tests.acceptance.servers import processes
+from tests.acceptance.waiting import until
+
+MakeDaemon = Callable[..., Daemon]
+RULES = TREE / "deploy/prometheus"
+
+
+def promtool(*arguments: str, given: bytes = b"") -> str:
+    """Run promtool in the folder of the rules; returns what it says. It must find no fault."""
+    argv = [processes.program("PROMTOOL_BIN", "promtool"), *arguments]
+    ran = subprocess.run(argv, cwd=RULES, input=given, capture_output=True, check=False)
+    said = (ran.stdout + ran.stderr).decode()
+    assert ran.returncode == 0, said
+    return said
+
+
+def test_the_alerts_are_sound_and_fire_when_they_should() -> None:
+    assert "SUCCESS" in promtool("check", "rules", "stopgap-alerts.yml")
+    assert "SUCCESS" in promtool("test", "rules", "stopgap-alerts-test.yml")
+
+
+def test_the_scrape_example_is_a_configuration_of_prometheus() -> None:
+    assert "SUCCESS" in promtool("check", "config", "scrape.yml")
+
+
+async def test_the_metrics_of_a_daemon_with_an_incident_are_by_the_book(
+    tmp_path: Path, make_daemon: MakeDaemon, http: aiohttp.ClientSession
+) -> None:
+    daemon = make_daemon(lay_out(tmp_path)).start()
+    async with http.post(f"{daemon.url}/api/v1/alerts", data=encoded(alert())) as answer:
+        assert answer.status == 200
+    await until("a page", lambda: daemon.journal.entries("PageDelivered"))
+    async with http.get(f"{daemon.url}/metrics") as answer:
+        text = await answer.read()
+    assert promtool("check", "metrics", given=text) == ""
+    said = text.decode()
+    for line in (
+        "stopgap_ready 1.0",
+        'stopgap_deliveries_total{outcome="stored"} 1.0',
+        'stopgap_pages_total{method="console",outcome="delivered"} 1.0',
+        'stopgap_http_requests_total{method="POST",route="/api/v1/alerts",status="200"} 1.0',
+        "stopgap_config_last_reload_successful 1.0",
+        'stopgap_rules{mode="automatic"} 1.0',
+    ):
+        assert line in said.splitlines()
+    assert "process_resident_memory_bytes" in said
+    assert "python_gc_collections_total" in said
+    assert 'stopgap_store_transaction_duration_seconds_count{kind="write"}' in said
+    assert next(iter(daemon.journal.incidents())) not in said

@@ -1,0 +1,212 @@
+"""Reading the rules again: who may ask for it, and what happens to broken ones."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from daemon.app.reloading import Reloader
+from daemon.core.document import Mistake, Mistakes
+from daemon.core.outcome import Permanent
+from daemon.observing import Observer
+from daemon.overview import Loading
+from daemon.ruleset import Ruleset, read_ruleset
+from daemon.web.application import web_application
+from daemon.web.house import House
+from daemon.web.identity import Access, Identity
+from tests.contract.rig import ADA, MAX_BODY, Rig
+from tests.contract.test_cli_double import Ended, run
+from tests.fakes import START
+
+BROKEN = "rules/checkout.yaml:7: problem.windows: expected a duration like 5m"
+
+
+@dataclass(frozen=True)
+class Door(House):
+    """A house that knows what each person may do."""
+
+    accesses: Mapping[str, Access] = field(default_factory=dict)
+
+    async def identify(self, request: web.Request) -> Identity:
+        person = (await super().identify(request)).person
+        return Identity(person, self.accesses.get(person, "responder"), "token")
+
+
+@asynccontextmanager
+async def reloading(access: Access) -> AsyncIterator[Rig]:
+    """A rig in which ada has that access."""
+    rig = Rig()
+    house = rig.house()
+    door = Door(**{**vars(house), "accesses": {"ada": access}})
+    async with TestClient(TestServer(web_application(door, MAX_BODY))) as client:
+        rig.client = client
+        yield rig
+
+
+class TestOverHttp:
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    async def test_an_admin_reloads_and_is_answered_when_it_is_done(self, method: str) -> None:
+        async with reloading("admin") as rig:
+            status, answer = await rig.asks(method, "/-/reload", ADA)
+        assert (status, answer) == (200, {"rules": 1})
+        assert rig.reloads == ["ada"]
+
+    async def test_nobody_else_may(self) -> None:
+        async with reloading("responder") as rig:
+            status, answer = await rig.asks("POST", "/-/reload", ADA)
+            assert status == 403
+            assert "needs `admin`" in answer["detail"]
+            status, _ = await rig.asks("POST", "/-/reload")
+            assert status == 401
+            assert (await rig.client.get("/-/reload", headers=ADA)).status == 405
+        assert rig.reloads == []
+
+    async def test_broken_rules_are_answered_with_every_mistake(self) -> None:
+        async with reloading("admin") as rig:
+            error = f"{BROKEN}\nrules/roster.yaml:2: no such person"
+            rig.loading = Loading(at=START, failed_at=START, error=error)
+            status, answer = await rig.asks("POST", "/-/reload", ADA)
+        assert status == 422
+        assert [x["detail"] for x in answer["errors"]] == [
+            BROKEN,
+            "rules/roster.yaml:2: no such person",
+        ]
+        assert answer["title"] == "The rules are broken"
+        assert answer["detail"].startswith("the old rules stay in force:\nrules/checkout.yaml:7:")
+
+
+class TestCommand:
+    async def runs(self, rig: Rig, patch: pytest.MonkeyPatch) -> Ended:
+        """`stopgap reload`, by ada."""
+        patch.setenv("STOPGAP_TOKEN", "ada-token")
+        return await asyncio.to_thread(run, "reload", "--url", str(rig.client.make_url("")))
+
+    async def test_it_says_how_many_rules_are_in_force(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with reloading("admin") as rig:
+            ended = await self.runs(rig, monkeypatch)
+        assert (ended.code, ended.out) == (0, "reloaded; rules in force: 1\n")
+
+    async def test_broken_rules_fail_with_their_mistakes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with reloading("admin") as rig:
+            rig.loading = Loading(at=START, failed_at=START, error=BROKEN)
+            ended = await self.runs(rig, monkeypatch)
+        assert ended.code == 1
+        assert ended.err == (
+            f"stopgap: The rules are broken: the old rules stay in force: {BROKEN}\n"
+        )
+
+
+class Bench(Observer):
+    """A reloader whose files and clock the test holds; it hears of each reload itself."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.wrong: Exception | None = None
+        self.taken: list[Ruleset] = []
+        self.heard: list[bool] = []
+        self.reading = 0
+        self.at_once = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.began = threading.Event()
+        self.done = threading.Event()
+        self.reloader = Reloader(
+            self._read, self.taken.append, lambda: self.now, self, Path("/srv/stopgap")
+        )
+
+    def _read(self) -> Ruleset:
+        self.reading += 1
+        self.began.set()
+        self.at_once = max(self.at_once, self.reading)
+        self.gate.wait(10)
+        self.reading -= 1
+        if self.wrong is not None:
+            raise self.wrong
+        return read_ruleset([], {}, {})
+
+    def reloaded(self, at: float, ok: bool) -> None:
+        self.heard.append(ok)
+        self.done.set()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+class TestReloader:
+    async def test_sound_rules_are_taken(self, bench: Bench) -> None:
+        bench.now += timedelta(minutes=5)
+        done = await bench.reloader.reload("ada")
+        assert done == bench.reloader.last == Loading(at=bench.now)
+        assert done.warning == ""
+        assert len(bench.taken) == 1
+        assert bench.heard == [True]
+
+    async def test_broken_rules_change_nothing_and_are_said_loudly(self, bench: Bench) -> None:
+        mistakes = [
+            Mistake(file="/srv/stopgap/rules/a.yaml", line=7, place="team", text="no team 'x'"),
+            Mistake(file="/srv/stopgap/rules/b.yaml", line=1, place="", text="not YAML"),
+        ]
+        bench.wrong = Mistakes(mistakes)
+        bench.now += timedelta(minutes=3)
+        with structlog.testing.capture_logs() as logged:
+            done = await bench.reloader.reload("SIGHUP")
+        assert bench.taken == []
+        assert bench.heard == [False]
+        assert (done.at, done.failed_at) == (START, bench.now)
+        assert done.error == "rules/a.yaml:7: team: no team 'x'\nrules/b.yaml:1: not YAML"
+        assert done.warning == (
+            "the rules on disk are broken since 14:03:00 UTC, the old ones are in force: 2 mistakes"
+        )
+        assert [line["log_level"] for line in logged] == ["error", "error"]
+        assert [line["error"] for line in logged] == [str(mistake) for mistake in mistakes]
+        assert all("the old rules stay in force" in line["event"] for line in logged)
+
+        bench.wrong = None
+        bench.now += timedelta(minutes=1)
+        assert (await bench.reloader.reload("SIGHUP")) == Loading(at=bench.now)
+        assert bench.heard == [False, True]
+
+    async def test_a_secret_that_is_not_there_is_a_mistake_too(self, bench: Bench) -> None:
+        bench.wrong = Permanent("the environment variable X is not set; it should hold a secret")
+        done = await bench.reloader.reload("ada")
+        assert done.error == str(bench.wrong)
+        assert "1 mistake" in done.warning
+
+    async def test_one_at_a_time(self, bench: Bench) -> None:
+        bench.gate.clear()
+        both = asyncio.gather(bench.reloader.reload("ada"), bench.reloader.reload("bo"))
+        assert await asyncio.to_thread(bench.began.wait, 10)
+        bench.gate.set()
+        await both
+        assert bench.at_once == 1
+        assert bench.heard == [True, True]
+
+    async def test_a_defect_in_it_ends_nothing(self, bench: Bench) -> None:
+        bench.wrong = RuntimeError("a defect")
+        asked = asyncio.Event()
+        running = asyncio.create_task(bench.reloader.run(asked))
+        with structlog.testing.capture_logs() as logged:
+            asked.set()
+            assert await asyncio.to_thread(bench.began.wait, 10)
+            bench.wrong = None
+            asked.set()
+            assert await asyncio.to_thread(bench.done.wait, 10)
+        running.cancel()
+        assert logged[0]["event"] == "reloading crashed; the old rules stay in force"
+        assert bench.heard == [True]
