@@ -20,6 +20,7 @@ from daemon.core.events import (
     IncidentOpened,
     chain,
     encode,
+    refused,
 )
 from daemon.core.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.outcome import Outcome, Permanent, Temporary
@@ -110,7 +111,8 @@ class MemoryJournal:
             await self._claim(incident, claim, drafts[-1].at)
         for run in self.runs if release else ():
             if run.incident == incident and run.finished is None:
-                run.finished = drafts[-1].at
+                acted = not any(refused(draft.event) for draft in drafts)
+                run.finished = drafts[-1].at if acted else run.started
         self.marked.update(marks or {})
         journal = self.entries[incident]
         for seq, draft in enumerate(drafts, expected + 1):
@@ -170,7 +172,8 @@ class MemoryJournal:
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
     ) -> Guard:
         here = [r for r in self.runs if r.target == target]
-        ended = [(r.finished, r.incident) for r in here if r.finished and r.incident != incident]
+        acted = [r for r in here if r.finished and r.finished > r.started]
+        ended = [(r.finished, r.incident) for r in acted if r.incident != incident]
         finished, last = max(ended, default=(None, ""))
         recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
@@ -210,7 +213,8 @@ class MemoryJournal:
 
     def ran_before(self, target: str, at: datetime, scope: Scope, *, running: bool) -> None:
         """Another incident acted on the target, and ended at once, or still runs."""
-        self.runs.append(_Run("earlier", target, scope, at, None if running else at))
+        ended = None if running else at + timedelta(seconds=5)
+        self.runs.append(_Run("earlier", target, scope, at, ended))
 
     async def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
         scope, limits = claim.scope, claim.limits

@@ -16,7 +16,9 @@ import pytest
 
 from daemon.adapters.store import SqlJournal, open_store
 from daemon.adapters.store.database import Database
+from daemon.core.events import Draft, StepFinished
 from daemon.core.guardrails import Freeze, Guard, Level, Scope
+from daemon.core.outcome import Outcome
 from daemon.core.ports import Claim, ClaimRefused, Conflict, Journal
 from tests.contract.test_journal import (
     CLOSED,
@@ -130,10 +132,22 @@ class TestTooSoon:
         await opened(journal, "inc-1", "inc-2", "inc-3")
         for n, incident in enumerate(("inc-1", "inc-2", "inc-3")):
             await claim(journal, incident, NOW + n * MINUTE, lifted=True)
-            await release(journal, incident, NOW + n * MINUTE)
+            await release(journal, incident, NOW + (n + 0.5) * MINUTE)
         guard = await seen(journal, "inc-3")
-        assert (guard.last_incident, guard.last_finished) == ("inc-2", NOW + MINUTE)
+        assert (guard.last_incident, guard.last_finished) == ("inc-2", NOW + 1.5 * MINUTE)
         assert (await seen(journal, "inc-2")).last_incident == "inc-3"
+
+    async def test_what_was_refused_before_it_changed_anything_cools_nothing_down(
+        self, journal: Journal
+    ) -> None:
+        await opened(journal, "inc-1", "inc-2")
+        await claim(journal, "inc-1")
+        outcome = Outcome(result="refused", reason="paused", detail="x")
+        ended = Draft(at=NOW + MINUTE, by="daemon", event=StepFinished(step=1, outcome=outcome))
+        await journal.append("inc-1", await seq(journal, "inc-1"), [ended], OPEN, release=True)
+        guard = await seen(journal, "inc-2")
+        assert (guard.locked_by, guard.last_finished) == ("", None)
+        assert guard.started["rule"] == 1, "the budgets count every attempt"
 
     async def test_the_alternatives_of_one_incident_do_not_cool_each_other(
         self, journal: Journal
@@ -257,7 +271,7 @@ async def test_refusals_come_in_a_fixed_order(journal: Journal) -> None:
     reasons = [(await refused(journal, "inc-2", limits=tight)).reason]
     await journal.thaw("global", "anna", NOW)
     reasons.append((await refused(journal, "inc-2", limits=tight)).reason)
-    await release(journal, "inc-1")
+    await release(journal, "inc-1", NOW + MINUTE)
     reasons.append((await refused(journal, "inc-2", limits=tight)).reason)
     reasons.append((await refused(journal, "inc-2", limits=calm)).reason)
     reasons.append((await refused(journal, "inc-2", NOW + HOUR, limits=calm)).reason)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from daemon.adapters.store import claims
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
 from daemon.adapters.store.sqlite import insert
-from daemon.core.events import FORMAT, Draft, IncidentOpened, chain, encode
+from daemon.core.events import FORMAT, Draft, IncidentOpened, chain, encode, refused
 from daemon.core.guardrails import service_of
 from daemon.core.ports import Claim, Conflict, HeadState, KeyTaken
 from daemon.core.suspects import Mark
@@ -114,7 +114,8 @@ def append(asked: Append, connection: Connection) -> None:
 def _change_rights(asked: Append, now: datetime, connection: Connection) -> None:
     """Locks and marks. The release goes first: who gives back and takes in one append may."""
     if asked.release:
-        claims.give_back(connection, asked.incident, now)
+        acted = not any(refused(draft.event) for draft in asked.drafts)
+        claims.give_back(connection, asked.incident, now, acted=acted)
     if asked.claim is not None:
         claims.take(connection, asked.incident, asked.claim, now)
     if asked.marks:

@@ -96,11 +96,14 @@ def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> 
     )
 
 
-def give_back(connection: Connection, incident: str, now: datetime) -> None:
-    """End the action that the incident runs; nothing happens if it runs none."""
-    connection.execute(
-        update(actions).where(actions.c.incident == incident, action_runs).values(finished_at=now)
-    )
+def give_back(connection: Connection, incident: str, now: datetime, *, acted: bool) -> None:
+    """End the action that the incident runs; nothing happens if it runs none.
+
+    What was refused before it changed anything took no time: it cools nothing down, though it
+    counts in the budgets.
+    """
+    ended = update(actions).where(actions.c.incident == incident, action_runs)
+    connection.execute(ended.values(finished_at=now if acted else actions.c.started_at))
 
 
 def _holder(connection: Connection, target: str) -> str:
@@ -121,7 +124,7 @@ def _last_finished(
             .where(
                 actions.c.target == target,
                 actions.c.incident != incident,
-                actions.c.finished_at.is_not(None),
+                actions.c.finished_at > actions.c.started_at,
             )
             .order_by(actions.c.finished_at.desc())
             .limit(1)

@@ -154,6 +154,7 @@ __all__ = [
     "chain",
     "decode",
     "encode",
+    "refused",
 ]
 
 FORMAT = 1
@@ -240,6 +241,11 @@ class Entry(Frozen):
     by: str
     event: Event
     digest: str
+
+
+def refused(event: Event) -> bool:
+    """Whether it says that an action ended before it changed anything."""
+    return isinstance(event, StepFinished) and event.outcome.result == "refused"
 
 
 def encode(event: Event) -> str:
