@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from daemon.core.units import Whole
+
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
 _TIMES = struct.Struct("<dd")
@@ -70,7 +72,7 @@ class Delivery(_Wire):
 
     version: Literal["4"]
     group_key: str = Field(alias="groupKey")
-    truncated_alerts: int = Field(default=0, ge=0, alias="truncatedAlerts")
+    truncated_alerts: Whole = Field(default=0, ge=0, alias="truncatedAlerts")
     receiver: str
     status: Literal["firing", "resolved"]
     external_url: str = Field(default="", alias="externalURL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
+from markupsafe import Markup, escape
 from pydantic import JsonValue, RootModel
 
-from daemon.web.api.openapi import Json, document
+from daemon.web.api.openapi import SECURITY, Json, document
 from daemon.web.api.operations import Call, Operation
 from daemon.web.house import House
 from daemon.web.pages import HEADERS
@@ -61,10 +63,16 @@ class Docs:
             "rooms": self._rooms,
             "problems": KINDS,
             "schemas": schemas(self._document),
+            "said": said,
         }
         response = aiohttp_jinja2.render_template("docs.html", request, context)
         response.headers.update(HEADERS)
         return response
+
+
+def said(text: str) -> Markup:
+    """A text of ours for the page: what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def rooms(described: Json, link: str) -> list[Json]:
@@ -137,9 +145,8 @@ def _curl(method: str, path: str, told: Json, content: Json, link: str) -> str:
     words = ["curl"] if method == "GET" else ["curl", "-X", method]
     line = " ".join([*words, shlex.quote(url)])
     for scheme in [name for asked in told["security"] for name in asked]:
-        header = (
-            "X-Stopgap-Token: …" if scheme == "hook" else "Authorization: Bearer $STOPGAP_TOKEN"
-        )
+        named = SECURITY[scheme].get("name")
+        header = f"{named}: …" if named else "Authorization: Bearer $STOPGAP_TOKEN"
         line += f' \\\n  -H "{header}"'
     if "example" in content:
         sent = shlex.quote(json.dumps(content["example"], ensure_ascii=False))

@@ -18,7 +18,7 @@ from daemon.core.crew import PERSON
 from daemon.core.roles import NotPossible
 from daemon.core.units import Frozen
 from daemon.web.api import reports
-from daemon.web.api.operations import Call, Handler, Operation
+from daemon.web.api.operations import Call, Handler, Hook, Operation
 from daemon.web.house import House
 from daemon.web.problems import Problem
 
@@ -50,11 +50,12 @@ class Inbound:
     def operations(self) -> list[Operation]:
         """The rows of the table."""
         hook = partial(_hook, status=202)
+        form = "application/x-www-form-urlencoded"
         return [
-            hook("pagerduty", self.pagerduty, reports.PagerDutyWebhook),
+            hook("pagerduty", self.pagerduty, reports.PagerDutyWebhook, needs="pagerduty"),
             hook("grafana-oncall", self.grafana_oncall, reports.GrafanaWebhook),
             hook("opsgenie", self.opsgenie, reports.OpsgenieWebhook),
-            _hook("slack", self.slack, SlackForm, sent_as="application/x-www-form-urlencoded"),
+            _hook("slack", self.slack, SlackForm, needs="slack", sent_as=form),
         ]
 
     async def pagerduty(self, call: Call[None, None, bytes]) -> Taken:
@@ -136,6 +137,8 @@ def _payload(sent: bytes) -> str:
     return found[0]
 
 
-def _hook(provider: str, handler: Handler, sends: type[BaseModel], **more: Any) -> Operation:
+def _hook(
+    provider: str, handler: Handler, sends: type[BaseModel], needs: Hook = "hook", **more: Any
+) -> Operation:
     path = f"/api/v1/hooks/{provider}"
-    return Operation("POST", path, handler, "hook", ROOM, sends=sends, **more)
+    return Operation("POST", path, handler, needs, ROOM, sends=sends, **more)

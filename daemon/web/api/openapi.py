@@ -48,8 +48,21 @@ SECURITY: dict[str, Json] = {
         "type": "apiKey",
         "in": "header",
         "name": "X-Stopgap-Token",
-        "description": "The secret that `PROVIDER.webhook_secret` names; PagerDuty and Slack "
-        "sign their bodies instead, each in its own way.",
+        "description": "The secret that `opsgenie.webhook_secret` or "
+        "`grafana_oncall.webhook_secret` names; a bearer token is taken, too.",
+    },
+    "pagerduty": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-PagerDuty-Signature",
+        "description": "PagerDuty's signature of the body, by `pagerduty.webhook_secret`.",
+    },
+    "slack": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Slack-Signature",
+        "description": "Slack's signature of the body and of `X-Slack-Request-Timestamp`, by "
+        "`slack.signing_secret`.",
     },
 }
 _TAG: Json = {"type": "string", "examples": ['"17-3f9a0c1b2d4e"']}
@@ -180,7 +193,7 @@ def _errors(row: Operation) -> set[int]:
         found.add(401)
     if row.needs in PEOPLES:
         found.add(403)
-    if at is not None or row.needs == "hook":
+    if at is not None or row.room == "hooks":
         found.add(404)
     if query is not None or sent is not None or row.guarded:
         found.add(400)

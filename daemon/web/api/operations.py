@@ -25,8 +25,10 @@ from daemon.web.identity import Access
 At = TypeVar("At")
 Query = TypeVar("Query")
 Sent = TypeVar("Sent")
-Needs = Access | Literal["webhook", "hook", "nothing"]
-"""Whose credentials: a person's with that access, the webhook token, a pager's own, or none."""
+Hook = Literal["hook", "pagerduty", "slack"]
+"""A pager's own credentials: a secret in a header, or a signature of one kind or the other."""
+Needs = Access | Hook | Literal["webhook", "nothing"]
+"""Whose credentials: a person's with that access, a pager's own, the webhook token, or none."""
 PEOPLES: frozenset[Needs] = frozenset(get_args(Access))
 
 
@@ -118,9 +120,9 @@ async def _serve(house: House, operation: Operation, request: web.Request) -> we
 async def _admitted(house: House, needs: Needs, request: web.Request) -> str:
     if needs == "webhook":
         house.doorkeeper().sender(request)
-    elif needs not in {"hook", "nothing"}:  # a hook's secret may sign the body: its handler looks
+    elif needs in PEOPLES:
         return await house.person(request, needs)  # type: ignore[arg-type]
-    return ""
+    return ""  # what a hook sends may be signed, so its handler looks at that
 
 
 async def _sent(request: web.Request, model: type[Any]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -20,12 +20,20 @@ from daemon.web.api.reading import read_json
 from daemon.web.problems import Problem
 
 Said = Literal["acknowledged", "unacknowledged"]
+
+
+def _words(value: Any) -> Any:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 Text = Annotated[
     str,
-    BeforeValidator(lambda value: "" if value is None else value),
+    BeforeValidator(_words),
     WithJsonSchema({"type": ["string", "number", "null"]}),
 ]
-"""Words of theirs; null is none."""
+"""Words of theirs; null is none, and a number is one too."""
 AUTOMATION = "automation"
 
 
@@ -39,7 +47,7 @@ class Told:
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 # ── PagerDuty ────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,86 @@
+"""The API's description: valid OpenAPI 3.1, complete, and a page that people can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.contract.rig import URL, Rig, rigged
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with rigged() as found:
+        yield found
+
+
+@pytest.fixture
+async def document(rig: Rig) -> Json:
+    status, found = await rig.asks("GET", "/api/v1/openapi.json")
+    assert status == 200
+    return found
+
+
+def operations(document: Json) -> list[tuple[str, str, Json]]:
+    return [
+        (method.upper(), path, told)
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+    ]
+
+
+async def test_the_document_is_valid(document: Json) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+async def test_it_has_every_route_of_the_api(rig: Rig, document: Json) -> None:
+    assert rig.client.app is not None
+    served = {
+        (route.method, route.resource.canonical)
+        for route in rig.client.app.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/api/v1/")
+    }
+    told = {(method, path) for method, path, _ in operations(document)}
+    assert {(method, path) for method, path in served if method != "HEAD"} - told == {
+        ("GET", "/api/v1/docs")
+    }
+    assert told <= served
+
+
+async def test_every_operation_tells_what_it_does_and_what_can_go_wrong(document: Json) -> None:
+    names = [told["operationId"] for _, _, told in operations(document)]
+    assert len(names) == len(set(names))
+    for method, path, told in operations(document):
+        assert told["summary"][0].isupper(), path
+        assert told["responses"].keys() & {"200", "201", "202"}, path
+        assert "503" in told["responses"], path
+        deed = "/incidents/{id}/" in path and method != "GET"
+        assert ("412" in told["responses"]) is deed, path
+        needs = [scheme for asked in told["security"] for scheme in asked]
+        assert ("401" in told["responses"]) is bool(needs), path
+
+
+async def test_what_is_sent_and_what_is_answered_may_differ(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    assert "startsAt" in schemas["AlertBody"]["properties"]
+    assert "starts_at" in schemas["Alert"]["properties"]
+    assert schemas["SnoozingBody"]["required"] == ["audience", "for"]
+
+
+async def test_a_page_of_it_is_for_people(rig: Rig, document: Json) -> None:
+    page = await rig.gets("/api/v1/docs")
+    for method, path, told in operations(document):
+        assert f"<strong>{method}</strong> <code>{path}</code>" in page
+        assert f'<details id="{told["operationId"]}">' in page
+    asked = f"curl -X POST {URL}/api/v1/incidents/{{id}}/escalate"
+    assert asked.replace("{", "{") in page.replace("&#39;", "")
+    links = set(re.findall(r'href="#([^"]+)"', page))
+    assert links <= set(re.findall(r'id="([^"]+)"', page))
+    assert {"model-IncidentView", "problem-changed-meanwhile", "room-people"} <= links
+    assert not re.search(r'(src|href)="(https?:)?//', page)
