@@ -58,7 +58,8 @@ def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: b
     if found:
         raise Failure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
     if not as_json:
-        click.echo(f"{len(ruleset.rules)} rules, no mistake")
+        count = len(ruleset.rules)
+        click.echo(f"{count} rule{'' if count == 1 else 's'}, no mistake")
         _say_standing(ruleset, settings)
 
 
