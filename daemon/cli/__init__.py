@@ -13,6 +13,7 @@ from daemon.cli.common import Failure
 _HOMES = {
     "server": ("run", "reload", "audit"),
     "init": ("init",),
+    "doctor": ("doctor",),
     "rules": ("check", "approve"),
     "incidents": ("incidents", "review", "ack", "pause", "resume", "say", "close"),
     "steering": ("step", "propose", "actions", "freeze", "thaw", "freezes", "observed"),

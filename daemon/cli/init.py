@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import re
@@ -14,11 +15,12 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import aiohttp
 import click
 
 from daemon import app
 from daemon.cli.common import DEFAULT_CONFIG, Failure, settings_from
-from daemon.cli.http import fetch, shown
+from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
 from daemon.core.alerting import Alerting, read_rules
 from daemon.core.outcome import Permanent, Temporary
@@ -132,17 +134,24 @@ def _asked(
             bearer = bearer_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             raise Failure(f"cannot read the token in {bearer_file}") from None
-    base = url.rstrip("/")
     try:
-        alerts, recordings = read_rules(fetch(f"{base}/api/v1/rules", TIMEOUT_SECONDS, bearer))
+        return asyncio.run(_read(url.rstrip("/"), bearer))
     except (Temporary, Permanent) as error:
-        raise Failure(f"{shown(base)}: {error}") from None
-    try:
-        found = fetch(f"{base}/api/v1/labels", TIMEOUT_SECONDS, bearer)
-        labels = {str(name) for name in found["data"]}
-    except (Temporary, Permanent, KeyError, TypeError):
-        return alerts, recordings, None  # then none is held against the alerts
-    return alerts, recordings, labels
+        raise Failure(str(error)) from None
+
+
+async def _read(
+    base: str, bearer: str | None
+) -> tuple[list[Alerting], Recordings, set[str] | None]:
+    async with aiohttp.ClientSession() as session:
+        rules = await fetch(session, f"{base}/api/v1/rules", TIMEOUT_SECONDS, bearer)
+        alerts, recordings = read_rules(rules.data)
+        try:
+            found = await fetch(session, f"{base}/api/v1/labels", TIMEOUT_SECONDS, bearer)
+            labels = {str(name) for name in found.data["data"]}
+        except (Temporary, Permanent, KeyError, TypeError):
+            return alerts, recordings, None  # then none is held against the alerts
+        return alerts, recordings, labels
 
 
 def _propose(
