@@ -71,7 +71,9 @@ def comes_next(incident: View) -> str:
     for step in _steps(incident):
         if step["status"] != "waiting":
             continue
-        what = f"step {step['step']} ({printable(step['action'])})"
+        what = f"step {step['step']}"
+        if step["action"]:
+            what = f"{what} ({printable(step['action'])})"
         if step["waits_for"]:
             return f"{what} waits for a person: {printable(step['waits_for'])}"
         return f"{what}: {printable(step['refusal'])}" if step["refusal"] else what
@@ -230,6 +232,10 @@ def _details(incident: View) -> list[RenderableType]:
                 Text(printable(text or "")),
             )
         parts.append(table)
+    for step in _steps(incident):
+        if step["status"] == "waiting" and step["waits_for"]:
+            order = f"stopgap step {printable(incident['id'])} {step['step']}"
+            parts.append(Text(f"yours to decide: {order} approve, or veto", style="yellow"))
     roles = ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLES.items())
     parts.append(Text(roles))
     for request in incident.get("requests", ()):

@@ -29,7 +29,14 @@ def terminal() -> Console:
 
 def columns(*names: str, title: str | None = None) -> Table:
     """A table without a frame, so that it can be copied and narrow terminals hold it."""
-    return Table(*names, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        *names,
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
 
 
 def severity(given: str) -> str:

@@ -109,8 +109,8 @@ async def test_every_check_speaks_though_others_fail(examine: Examines, home: Pa
     found = await examine()
     assert (found.code, found.healthy) == (1, False)
     assert found.said("links in pages").state == "warning"
-    assert found.said("1 rules and the roster have no mistake").state == "ok"
-    assert found.said("all 2 that are named can be read").state == "ok"
+    assert found.said("1 rule, the roster: no mistake").state == "ok"
+    assert found.said("2 of 2 can be read").state == "ok"
     assert found.said("will be made at the first start").state == "ok"
     assert found.said("none runs; 127.0.0.1:0 is free").state == "ok"
     assert found.said("no answer from http://127.0.0.1:9/").check == "prometheus"

@@ -91,6 +91,7 @@ def test_what_runs_now(changes: dict[str, Any], now: str) -> None:
         ({}, ""),
         ({"steps": [step(1)]}, "step 1 (kubernetes_rollback)"),
         ({"steps": [step(1, "vetoed"), step(2, waits_for="mode_approve")]}, "step 2 (kubernetes"),
+        ({"steps": [step(1, action="")]}, "step 1"),
         ({"steps": [step(1, refusal="frozen")]}, "step 1 (kubernetes_rollback): frozen"),
         ({"requests": [request("communicator", "offer", "bo", "bo")]}, "bo is asked to be"),
     ],
@@ -132,7 +133,7 @@ def test_open_incidents_fit_any_width(width: int) -> None:
     for word in ("sev2", ID, "nobody", "late:", "now:"):
         assert word in text, word
     if width >= 100:
-        assert lines[4].split()[:4] == ["severity", "incident", "age", "stage"]
+        assert lines[3].split()[:4] == ["severity", "incident", "age", "stage"]
 
 
 def test_nothing_open_is_said() -> None:
@@ -145,6 +146,7 @@ def test_one_incident_shows_steps_roles_clock_and_the_newest_of_its_timeline() -
         step(1, "finished", verdict="unchanged", verdict_text="no better"),
         step(2, "running", summary="restart"),
         step(3, refusal="ambiguous_suspects"),
+        step(4, action="", waits_for="cooldown"),
     ]
     one = {**incident(), "steps": steps, "clock": READINGS}
     one["requests"] = [request("communicator", "offer", "bo", "bo")]
@@ -154,6 +156,7 @@ def test_one_incident_shows_steps_roles_clock_and_the_newest_of_its_timeline() -
         "1 kubernetes_rollback unchanged no better",
         "2 kubernetes_rollback running restart",
         "3 kubernetes_rollback waiting ambiguous_suspects",
+        f"yours to decide: stopgap step {ID} 4 approve, or veto",
         "Communicator: vacant",
         f"stopgap answer {ID} communicator.1 yes",
         "✓ quantified: after 40s",

@@ -78,6 +78,8 @@ def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) ->
         click.echo(json.dumps({"healthy": not wrong, "findings": [asdict(f) for f in found]}))
     else:
         _print(found)
+        if person is None:
+            click.echo(_sum(found))
     if wrong:
         sys.exit(1)
 
@@ -108,10 +110,10 @@ def _print(found: Sequence[Finding]) -> None:
         console.print(line, soft_wrap=True)
         if finding.mend:
             console.print(f"  {'':<{width}}  → {escape(finding.mend)}", soft_wrap=True)
+
+
+def _sum(found: Sequence[Finding]) -> str:
     counts = {state: sum(f.state == state for f in found) for state in _MARKS}
     if counts["wrong"]:
-        console.print(f"\n{counts['wrong']} wrong, {counts['warning']} to look at")
-    elif counts["warning"]:
-        console.print(f"\nit works; {counts['warning']} to look at")
-    else:
-        console.print("\nall is well")
+        return f"\n{counts['wrong']} wrong, {counts['warning']} to look at"
+    return f"\nit works; {counts['warning']} to look at" if counts["warning"] else "\nall is well"

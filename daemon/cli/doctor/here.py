@@ -55,7 +55,7 @@ async def check_rules(patient: Patient) -> AsyncIterator[Finding]:
         yield warning("rules", text, "`stopgap init --from-prometheus URL` proposes some")
     if not ruleset.mistakes and rules:
         observing = sum(rule.mode == "observe" for rule in rules)
-        text = f"{len(rules)} rules and the roster have no mistake"
+        text = f"{len(rules)} rule{'' if len(rules) == 1 else 's'}, the roster: no mistake"
         yield good("rules", f"{text}; {observing} only observe" if observing else text)
     for rule in rules:
         for number, step in enumerate(rule.recover, 1):
@@ -86,7 +86,7 @@ async def check_secrets(patient: Patient) -> AsyncIterator[Finding]:
             text = f"{place}: others on this machine can read {path}"
             yield warning("secrets", text, f"chmod 600 {path}")
     if named and not missing:
-        yield good("secrets", f"all {len(named)} that are named can be read")
+        yield good("secrets", f"{len(named)} of {len(named)} can be read")
 
 
 async def check_store(patient: Patient) -> AsyncIterator[Finding]:
@@ -114,7 +114,7 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
         mend = "somebody edited the journal, or the disk is failing; `stopgap audit verify`"
         yield wrong("store", line, mend)
     if not breaks:
-        yield good("store", f"{path} is whole as far as looked at; {count} incidents are open")
+        yield good("store", f"{path}: its newest incident is whole; open: {count}")
 
 
 async def check_address(patient: Patient) -> AsyncIterator[Finding]:
