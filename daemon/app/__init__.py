@@ -64,7 +64,17 @@ from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
 from recovery_actions import catalogue
 
-__all__ = ["WATCHES", "actions_for", "now", "oncall", "ruleset_for", "serve", "store_path"]
+__all__ = [
+    "WATCHES",
+    "actions_for",
+    "now",
+    "oncall",
+    "prometheus_for",
+    "ruleset_for",
+    "serve",
+    "store_path",
+    "workshop_for",
+]
 
 log = structlog.get_logger()
 

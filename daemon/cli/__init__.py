@@ -4,23 +4,68 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from daemon.cli.common import Failure
 
-_HOMES = {
-    "server": ("run", "reload", "audit"),
-    "rules": ("check", "approve"),
-    "incidents": ("incidents", "review", "ack", "pause", "resume", "say", "close"),
-    "steering": ("step", "propose", "actions", "freeze", "thaw", "freezes", "observed"),
-    "showing": ("show",),
-    "people": ("role", "answer", "leave", "no-plan", "escalate", "engage", "sentiment"),
-    "updates": ("update",),
-    "oncall": ("oncall",),
+_SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Look": {
+        "watch": ("watch", "the open incidents, or one, live"),
+        "incidents": ("looking", "list incidents, or find some"),
+        "show": ("showing", "one incident: roles, what is asked and due, timeline"),
+        "review": ("incidents", "an incident's review, in Markdown"),
+        "oncall": ("oncall", "who would be called now or then, and gaps"),
+        "rules": ("looking", "the rules in force, with their approvals"),
+        "coverage": ("looking", "which alerts had a rule, and which had none"),
+        "observed": ("steering", "what rules would have done, and what people did"),
+        "actions": ("steering", "the catalogue of recovery actions"),
+        "freezes": ("steering", "what is frozen, and what will be"),
+        "system": ("looking", "how the daemon does"),
+    },
+    "Respond": {
+        "ack": ("incidents", "respond; the first one is Commander"),
+        "leave": ("people", "be off an incident"),
+        "say": ("incidents", "put a note on the timeline"),
+        "sentiment": ("people", "report what the public says"),
+        "update": ("updates", "the updates: list, send, edit, draft, snooze"),
+        "close": ("incidents", "end an incident by your word"),
+    },
+    "Steer": {
+        "pause": ("incidents", "stop the automation of one incident"),
+        "resume": ("incidents", "let it go on"),
+        "step": ("steering", "approve, start, skip or veto a step"),
+        "propose": ("steering", "add an alternative to a plan"),
+        "freeze": ("steering", "let no recovery action start"),
+        "thaw": ("steering", "lift a freeze"),
+    },
+    "People": {
+        "role": ("people", "take a role, give it, or step down"),
+        "answer": ("people", "say yes or no to what you are asked"),
+        "escalate": ("people", "call a tier of the policy now"),
+        "engage": ("people", "call in an expert team"),
+        "no-plan": ("people", "say that no plan fits"),
+    },
+    "Rules": {
+        "init": ("init", "write what is needed to start; propose rules"),
+        "check": ("rules", "every mistake in the rule files, with its line"),
+        "approve": ("rules", "allow a step to run by itself"),
+    },
+    "Run": {
+        "run": ("server", "run the daemon"),
+        "reload": ("server", "let it read the rules again"),
+        "doctor": ("doctor", "look at the whole chain, and say what to mend"),
+        "audit": ("server", "prove that the journal was not edited"),
+        "completion": ("completion", "the script for your shell"),
+    },
 }
-_HOME_OF = {command: home for home, commands in _HOMES.items() for command in commands}
+"""The commands in the sections of --help: the module of each, and what it is for."""
+_HOME_OF = {
+    command: home for section in _SECTIONS.values() for command, (home, _) in section.items()
+}
 
 
 class _Commands(click.Group):
@@ -37,6 +82,20 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        offers = (offer for section in _SECTIONS.values() for offer in section.items())
+        found = [CompletionItem(name, help=text) for name, (_, text) in offers]
+        found = [item for item in found if item.value.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _HOME_OF))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), text) for name, (_, text) in commands.items()]
+                )
+
 
 @click.group(
     cls=_Commands,
@@ -49,7 +108,9 @@ def stopgap() -> None:
     The daemon takes alerts from Alertmanager, quantifies the problem from Prometheus, calls
     people, and starts pre-approved recovery.
 
-    Example: stopgap run --config stopgap.yaml
+    \b
+    Example: stopgap init && stopgap doctor && stopgap run
+    Example: stopgap watch
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,18 @@ from daemon.settings import Settings, environment, load_settings
 DEFAULT_CONFIG = Path("stopgap.yaml")
 DEFAULT_URL = "http://127.0.0.1:9393"
 
+_LATER = {502, 503, 504}
+"""What a daemon that starts, or a proxy before one that is away, answers."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Failure(Exception):
     """Something is wrong with what was asked about; the text says what, and the mend."""
+
+
+class Unanswered(Failure):
+    """The daemon does not answer, or cannot at the moment."""
 
 
 def config_option(command: F) -> F:
@@ -113,8 +121,12 @@ def call(
     token_file: Path | None,
     path: str,
     body: dict[str, Any] | None = None,
+    timeout: float = 15,
 ) -> Any:
-    """Ask the daemon; returns the JSON, or the text of another kind. Raises Failure."""
+    """Ask the daemon; returns the JSON, or the text of another kind. `timeout` in seconds.
+
+    Raises Failure; Unanswered if it is away or cannot answer now.
+    """
     token = _token(token_file)
     try:
         answer = requests.request(
@@ -122,10 +134,10 @@ def call(
             url.rstrip("/") + path,
             json=body,
             headers={"Authorization": f"Bearer {token}", "User-Agent": "stopgap-cli"},
-            timeout=15,
+            timeout=timeout,
         )
     except requests.RequestException as error:
-        raise Failure(
+        raise Unanswered(
             f"no answer from the daemon at {url} ({type(error).__name__}); "
             "is it running? Another address goes in --url or STOPGAP_URL"
         ) from None
@@ -140,7 +152,16 @@ def call(
         text = printable(f"{problem['title']}: {problem['detail']}")
     except (ValueError, KeyError, TypeError):
         text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
-    raise Failure(text)
+    raise (Unanswered if answer.status_code in _LATER else Failure)(text)
+
+
+def tell(as_json: bool, answer: Any, *lines: str) -> None:
+    """Print what came of a deed: the daemon's answer for machines, or lines for people."""
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    for line in lines:
+        click.echo(line)
 
 
 def _token(token_file: Path | None) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import act, incident_path, remote_options
+from daemon.cli.common import act, incident_path, json_option, remote_options, tell
+from daemon.cli.completion import incident_argument
 
 
 def deed(
@@ -16,13 +17,16 @@ def deed(
 ) -> click.Command:
     """A command that posts one text about an incident."""
 
-    def carry_out(incident: str, words: tuple[str, ...], url: str, token_file: Path | None) -> None:
-        act("POST", url, token_file, incident_path(incident, path), {field: " ".join(words)})
-        click.echo(done)
+    def carry_out(
+        incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+    ) -> None:
+        body = {field: " ".join(words)}
+        after = act("POST", url, token_file, incident_path(incident, path), body)
+        tell(as_json, {"incident": after}, done)
 
     carry_out.__doc__ = text
-    decorated: Callable[..., Any] = remote_options(carry_out)
+    decorated: Callable[..., Any] = remote_options(json_option(carry_out))
     decorated = click.argument("words", nargs=-1, required=required, metavar=field.upper())(
         decorated
     )
-    return click.command(name)(click.argument("incident")(decorated))
+    return click.command(name)(incident_argument(decorated))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import click
 import structlog
-from rich.table import Table
 
 from daemon import app
 from daemon.cli.common import (
@@ -26,37 +25,19 @@ from daemon.cli.common import (
     remote_options,
     settings_from,
 )
-from daemon.cli.terminal import escape, terminal
+from daemon.cli.completion import complete_team
+from daemon.cli.moments import Moment
+from daemon.cli.terminal import columns, escape, terminal
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
 from daemon.settings import environment
 
 SHOWN_GAPS = 5
-FAR = timedelta(days=3660)
-
-
-class Moment(click.ParamType[datetime]):
-    """A date, or a date and time; without an offset it is UTC."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read it; wrong usage otherwise."""
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no time; write it like '2026-12-24 18:00' or …+01:00")
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if abs(moment - datetime.now(UTC)) > FAR:
-            self.fail(f"{value!r} lies more than ten years from now")
-        return moment.astimezone(UTC)
 
 
 @click.command()
 @click.option("--at", type=Moment(), help="When.  [default: now]")
-@click.option("--team", help="Only this team.")
+@click.option("--team", shell_complete=complete_team, help="Only this team.")
 @config_option
 @remote_options
 @json_option
@@ -119,8 +100,7 @@ def _print(view: Any) -> None:
 
     line(f"At {_shown(view['at'], 'UTC')}")
     for team, found in view["teams"].items():
-        table = Table("tier", "called", "then the next after", title_justify="left")
-        table.title = escape(team)
+        table = columns("tier", "called", "then the next after", title=escape(team))
         for tier in found["tiers"]:
             people = ", ".join(tier["people"]) or "nobody is on call: skipped at once"
             table.add_row(str(tier["tier"]), escape(people), tier["wait"])
@@ -129,7 +109,7 @@ def _print(view: Any) -> None:
             line(f"NOBODY for {team} {_range(gap, 'UTC')}: the last resort would be called")
     if not view["schedules"]:
         return
-    table = Table("schedule", "now", "until", "next", title="schedules", title_justify="left")
+    table = columns("schedule", "now", "until", "next", title="schedules")
     for report in view["schedules"]:
         until = _shown(report["until"], report["zone"]) if report["until"] else "–"
         now, after = ", ".join(report["now"]), ", ".join(report["next"])

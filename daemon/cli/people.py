@@ -7,7 +7,22 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import Failure, act, call, incident_path, part_of, remote_options
+from daemon.cli.common import (
+    Failure,
+    act,
+    call,
+    incident_path,
+    json_option,
+    part_of,
+    remote_options,
+    tell,
+)
+from daemon.cli.completion import (
+    complete_person,
+    complete_request,
+    complete_team,
+    incident_argument,
+)
 from daemon.cli.deed import deed
 from daemon.cli.sentences import (
     ROLES,
@@ -27,11 +42,14 @@ _CHOICES = {role.replace("_", "-"): role for role in ROLES}
 
 
 @click.command()
-@click.argument("incident")
+@incident_argument
 @click.argument("role", type=click.Choice(list(_CHOICES)))
-@click.argument("person")
+@click.argument("person", shell_complete=complete_person)
 @remote_options
-def role(incident: str, role: str, person: str, url: str, token_file: Path | None) -> None:
+@json_option
+def role(
+    incident: str, role: str, person: str, url: str, token_file: Path | None, as_json: bool
+) -> None:
     """Take a role, ask somebody to take it, or step down.
 
     PERSON is a name of the roster, `me`, or `none` to step down. Whoever is asked has a few
@@ -43,19 +61,27 @@ def role(incident: str, role: str, person: str, url: str, token_file: Path | Non
     path = incident_path(incident, "roles", role)
     if person == NONE:
         after = act("DELETE", url, token_file, path)
-        click.echo(_stepped_down(after, wanted))
+        tell(as_json, {"incident": after}, _stepped_down(after, wanted))
         return
     body = None if person == ME else {"person": person}
     after = act("POST", url, token_file, path, body)
-    for line in _wanted(after, wanted, person):
-        click.echo(line)
+    tell(as_json, {"incident": after}, *_wanted(after, wanted, person))
 
 
 @click.command()
-@click.argument("incident")
-@click.argument("words", nargs=-1, required=True, metavar="[REQUEST] yes|no")
+@incident_argument
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="[REQUEST] yes|no",
+    shell_complete=complete_request,
+)
 @remote_options
-def answer(incident: str, words: tuple[str, ...], url: str, token_file: Path | None) -> None:
+@json_option
+def answer(
+    incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+) -> None:
     """Say yes or no to what you are asked about a role.
 
     REQUEST may be left out when one question alone is open; `stopgap show` lists them.
@@ -71,21 +97,21 @@ def answer(incident: str, words: tuple[str, ...], url: str, token_file: Path | N
     request = named[0] if named else _only_request(incident, url, token_file)
     path = incident_path(incident, "requests", request)
     after = act("POST", url, token_file, path, {"accept": word == "yes"})
-    click.echo(f"you said {word}. {roles_in_short(after)}")
-    for other in after["requests"]:
-        click.echo(asking(other))
+    said = f"you said {word}. {roles_in_short(after)}"
+    tell(as_json, {"incident": after}, said, *map(asking, after["requests"]))
 
 
 @click.command()
-@click.argument("incident")
+@incident_argument
 @remote_options
-def leave(incident: str, url: str, token_file: Path | None) -> None:
+@json_option
+def leave(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Be off an incident; your roles are vacant then.
 
     Example: stopgap leave 1123-1403-x7qf
     """
     after = act("POST", url, token_file, incident_path(incident, "leave"))
-    click.echo(f"you are off it; {_command(after)}")
+    tell(as_json, {"incident": after}, f"you are off it; {_command(after)}")
 
 
 no_plan = deed(
@@ -113,7 +139,7 @@ sentiment = deed(
 
 
 @click.command()
-@click.argument("incident")
+@incident_argument
 @click.option(
     "--tier",
     type=click.IntRange(min=1),
@@ -121,22 +147,30 @@ sentiment = deed(
     help="The tier of the policy, counted from 1; `stopgap oncall` lists them.",
 )
 @remote_options
-def escalate(incident: str, tier: int, url: str, token_file: Path | None) -> None:
+@json_option
+def escalate(incident: str, tier: int, url: str, token_file: Path | None, as_json: bool) -> None:
     """Call a tier of the escalation policy now, whoever is there already.
 
     Example: stopgap escalate 1123-1403-x7qf --tier 2
     """
     after = act("POST", url, token_file, incident_path(incident, "escalate"), {"tier": tier})
-    click.echo(f"tier {tier} is called now; {_command(after, called=True)}")
+    called = f"tier {tier} is called now; {_command(after, called=True)}"
+    tell(as_json, {"incident": after}, called)
 
 
 @click.command()
-@click.argument("incident")
-@click.argument("team")
+@incident_argument
+@click.argument("team", shell_complete=complete_team)
 @click.argument("reason", nargs=-1)
 @remote_options
+@json_option
 def engage(
-    incident: str, team: str, reason: tuple[str, ...], url: str, token_file: Path | None
+    incident: str,
+    team: str,
+    reason: tuple[str, ...],
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Call in an expert team. They are told what is known and what was tried.
 
@@ -144,9 +178,8 @@ def engage(
     """
     body = {"team": team, "reason": " ".join(reason)}
     after = act("POST", url, token_file, incident_path(incident, "engage"), body)
-    for engaged in after["engaged"]:
-        if engaged["team"] == team:
-            click.echo(engaged_line(engaged))
+    lines = (engaged_line(engaged) for engaged in after["engaged"] if engaged["team"] == team)
+    tell(as_json, {"incident": after}, *lines)
 
 
 def _wanted(after: View, wanted: str, person: str) -> list[str]:

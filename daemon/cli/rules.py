@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 from daemon import app
-from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
+from daemon.cli.common import (
+    Failure,
+    config_option,
+    has_settings,
+    json_option,
+    settings_from,
+    tell,
+)
+from daemon.cli.completion import complete_person, complete_rule
 from daemon.core.approvals import Approval, Approvals
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent
@@ -58,19 +66,23 @@ def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: b
     if found:
         raise Failure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
     if not as_json:
-        click.echo(f"{len(ruleset.rules)} rules, no mistake")
+        count = len(ruleset.rules)
+        click.echo(f"{count} rule{'' if count == 1 else 's'}, no mistake")
         _say_standing(ruleset, settings)
 
 
 @click.command()
-@click.argument("rule")
+@click.argument("rule", shell_complete=complete_rule)
 @click.option("--step", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--by", help="Who approves.  [default: you]")
+@click.option("--by", shell_complete=complete_person, help="Who approves.  [default: you]")
 @click.option(
     "--days", type=click.IntRange(1, LONGEST_APPROVAL_DAYS), default=90, show_default=True
 )
 @config_option
-def approve(rule: str, step: int, by: str | None, days: int, config: Path | None) -> None:
+@json_option
+def approve(
+    rule: str, step: int, by: str | None, days: int, config: Path | None, as_json: bool
+) -> None:
     """Allow a rule's recovery step to run by itself, as it stands now.
 
     RULE is the rule's name, or its file. The approval is bound to the step's exact content:
@@ -103,9 +115,10 @@ def approve(rule: str, step: int, by: str | None, days: int, config: Path | None
     )
     _write(settings.rules_dir / APPROVALS, ruleset.approvals.with_(approval))
     until = f"{approval.until:%Y-%m-%d}"
-    click.echo(f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}")
+    lines = [f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}"]
     if chosen.step(step).approval == "commander":
-        click.echo("note: the rule says `approval: commander`, so the Commander is asked anyway")
+        lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
+    tell(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
 
 
 def rule_schema() -> dict[str, Any]:

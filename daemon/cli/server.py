@@ -14,9 +14,11 @@ from daemon.cli.common import (
     Failure,
     call,
     config_option,
+    json_option,
     part_of,
     remote_options,
     settings_from,
+    tell,
 )
 from daemon.core.document import Mistakes
 from daemon.core.outcome import Permanent, Temporary
@@ -48,15 +50,16 @@ def run(config: Path | None) -> None:
 
 @click.command()
 @remote_options
-def reload(url: str, token_file: Path | None) -> None:
+@json_option
+def reload(url: str, token_file: Path | None, as_json: bool) -> None:
     """Let the daemon read its rules again; it needs the access `admin`.
 
     Broken rules are refused with every mistake, and the old ones stay in force.
 
     Example: stopgap reload
     """
-    count = part_of(call("POST", url, token_file, "/-/reload"), "rules", url)
-    click.echo(f"reloaded; rules in force: {count}")
+    done = call("POST", url, token_file, "/-/reload")
+    tell(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
 
 
 @click.group()
@@ -66,7 +69,8 @@ def audit() -> None:
 
 @audit.command()
 @config_option
-def verify(config: Path | None) -> None:
+@json_option
+def verify(config: Path | None, as_json: bool) -> None:
     """Check the hash chain of every incident; 1 if anything was edited or removed.
 
     Example: stopgap audit verify
@@ -81,11 +85,11 @@ def verify(config: Path | None) -> None:
         breaks = asyncio.run(look())
     except (Permanent, Temporary) as error:
         raise Failure(str(error)) from None
-    for line in breaks:
-        click.echo(line)
+    tell(as_json, {"whole": not breaks, "breaks": breaks}, *breaks)
     if breaks:
         raise Failure(f"{len(breaks)} breaks in the journal")
-    click.echo("the journal is whole")
+    if not as_json:
+        click.echo("the journal is whole")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

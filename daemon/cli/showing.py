@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.common import call, incident_path, json_option, part_of, remote_options
+from daemon.cli.completion import complete_incident
 from daemon.cli.sentences import (
     ROLES,
     View,
@@ -26,7 +27,7 @@ from daemon.cli.terminal import escape, terminal
 
 
 @click.command()
-@click.argument("incident")
+@click.argument("incident", shell_complete=complete_incident)
 @remote_options
 @json_option
 def show(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import click
 import yaml
-from rich.table import Table
 
 from daemon.cli.common import (
     act,
@@ -19,19 +18,28 @@ from daemon.cli.common import (
     json_option,
     part_of,
     remote_options,
+    tell,
 )
-from daemon.cli.terminal import escape, terminal
+from daemon.cli.completion import (
+    complete_action,
+    complete_rule,
+    complete_step,
+    complete_team,
+    incident_argument,
+)
+from daemon.cli.terminal import columns, escape, terminal
 from daemon.core.guardrails import GLOBAL
 
 _DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "vetoed"}
 
 
 @click.command()
-@click.argument("incident")
-@click.argument("number", type=click.IntRange(min=1))
+@incident_argument
+@click.argument("number", type=click.IntRange(min=1), shell_complete=complete_step)
 @click.argument("word", type=click.Choice(list(_DONE)))
 @click.argument("reason", nargs=-1)
 @remote_options
+@json_option
 def step(
     incident: str,
     number: int,
@@ -39,6 +47,7 @@ def step(
     reason: tuple[str, ...],
     url: str,
     token_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Approve, start, skip or veto a recovery step.
 
@@ -50,18 +59,20 @@ def step(
     if reason and word != "skip":
         raise click.UsageError("only `skip` takes a reason")
     body = {"reason": " ".join(reason)} if reason else None
-    act("POST", url, token_file, incident_path(incident, "steps", str(number), word), body)
-    click.echo(f"step {number}: {_DONE[word]}")
+    path = incident_path(incident, "steps", str(number), word)
+    after = act("POST", url, token_file, path, body)
+    tell(as_json, {"incident": after}, f"step {number}: {_DONE[word]}")
 
 
 @click.command()
-@click.argument("incident")
-@click.argument("action")
+@incident_argument
+@click.argument("action", shell_complete=complete_action)
 @click.option("--with", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, as YAML.")
 @click.option("--within", callback=duration, help="The deadline, like 5m.  [default: 10m]")
 @click.option("--reason", default="", help="Why, for the timeline.")
 @click.option("--start", "start_now", is_flag=True, help="Start it at once; you must be Commander.")
 @remote_options
+@json_option
 def propose(
     incident: str,
     action: str,
@@ -71,6 +82,7 @@ def propose(
     start_now: bool,
     url: str,
     token_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Add an alternative to an incident's plan; it runs once the Commander approves it.
 
@@ -86,10 +98,11 @@ def propose(
     number = max(step["step"] for step in after["steps"])
     if start_now:
         path = incident_path(incident, "steps", str(number), "start")
-        act("POST", url, token_file, path)
-        click.echo(f"step {number}: started")
+        after = act("POST", url, token_file, path)
+        tell(as_json, {"incident": after}, f"step {number}: started")
         return
-    click.echo(f"step {number} ({action}) waits for the Commander's approval")
+    waits = f"step {number} ({action}) waits for the Commander's approval"
+    tell(as_json, {"incident": after}, waits)
 
 
 @click.command()
@@ -104,7 +117,7 @@ def actions(url: str, token_file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    table = Table("action", "what it does", "parameters (* needed)")
+    table = columns("action", "what it does", "parameters (* needed)")
     for row in part_of(found, "actions", url):
         needed = set(row["params"].get("required", ()))
         names = [f"{n}*" if n in needed else n for n in row["params"].get("properties", {})]
@@ -120,9 +133,10 @@ def actions(url: str, token_file: Path | None, as_json: bool) -> None:
     callback=duration,
     help="How long, like 30m or 2h.  [default: until thawed]",
 )
-@click.option("--team", help="Only what this team owns.")
+@click.option("--team", shell_complete=complete_team, help="Only what this team owns.")
 @click.option("--service", help="Only this service (the label `service` of the alerts).")
 @remote_options
+@json_option
 def freeze(
     reason: tuple[str, ...],
     last: str | None,
@@ -130,6 +144,7 @@ def freeze(
     service: str | None,
     url: str,
     token_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Let no recovery action start, until it is thawed; survives restarts.
 
@@ -139,24 +154,28 @@ def freeze(
     """
     scope = _scope(team, service)
     body = {"reason": " ".join(reason), "scope": scope, **({"for": last} if last else {})}
-    call("PUT", url, token_file, "/api/v1/freeze", body)
+    done = call("PUT", url, token_file, "/api/v1/freeze", body)
     what = "" if scope == GLOBAL else f" for {scope.replace(':', ' ')}"
-    click.echo(f"frozen: no recovery action will start{what}")
+    tell(as_json, done, f"frozen: no recovery action will start{what}")
 
 
 @click.command()
-@click.option("--team", help="Lift the freeze of this team.")
+@click.option("--team", shell_complete=complete_team, help="Lift the freeze of this team.")
 @click.option("--service", help="Lift the freeze of this service.")
 @remote_options
-def thaw(team: str | None, service: str | None, url: str, token_file: Path | None) -> None:
+@json_option
+def thaw(
+    team: str | None, service: str | None, url: str, token_file: Path | None, as_json: bool
+) -> None:
     """Lift a freeze: the global one, or that of a team or a service.
 
     Example: stopgap thaw --team payments
     """
     scope = _scope(team, service)
     path = f"/api/v1/freeze?scope={quote(scope, safe='')}"
-    lifted = part_of(call("DELETE", url, token_file, path), "thawed", url)
-    click.echo("thawed" if lifted else f"there was no freeze of the scope {scope}")
+    done = call("DELETE", url, token_file, path)
+    lifted = part_of(done, "thawed", url)
+    tell(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
 
 
 @click.command()
@@ -171,7 +190,7 @@ def freezes(url: str, token_file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    table = Table("scope", "from (UTC)", "until (UTC)", "by", "reason")
+    table = columns("scope", "from (UTC)", "until (UTC)", "by", "reason")
     rows = [*part_of(found, "freezes", url), *part_of(found, "ahead", url)]
     for row in rows:
         begin, end = (_short(row[name]) for name in ("at", "until"))
@@ -180,7 +199,7 @@ def freezes(url: str, token_file: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=complete_rule)
 @remote_options
 @json_option
 def observed(rule: str | None, url: str, token_file: Path | None, as_json: bool) -> None:
@@ -197,12 +216,12 @@ def observed(rule: str | None, url: str, token_file: Path | None, as_json: bool)
     if not steps:
         terminal().print("no decision was observed yet; give a rule `mode: observe` first")
         return
-    table = Table("rule", "step", "would act", "right", "wrong", "missed", "pending", "advice")
+    table = columns("rule", "step", "would act", "right", "wrong", "missed", "pending", "advice")
     for row in steps:
         counts = [str(row[n]) for n in ("acted", "right", "wrong", "missed", "pending")]
         table.add_row(row["rule"], f"{row['step']} {row['action']}", *counts, row["advice"])
     terminal().print(table)
-    cases = Table("incident", "step", "would", "people then", "why")
+    cases = columns("incident", "step", "would", "people then", "why")
     for row in part_of(found, "decisions", url):
         would = f"ask: {row['reason']}" if row["reason"] else "start"
         then = row["then"].replace("_", " ")

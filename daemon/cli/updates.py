@@ -21,7 +21,9 @@ from daemon.cli.common import (
     json_option,
     part_of,
     remote_options,
+    tell,
 )
+from daemon.cli.completion import complete_update, incident_argument
 from daemon.cli.sentences import View, how_to_send, moment, paragraphs
 from daemon.core.units import printable
 
@@ -79,22 +81,25 @@ def _send(order: _Order) -> None:
     if order.text is None:
         draft = _draft_to_send(order)
         body = {"revision": draft["revision"]}
-        click.echo("\n".join(paragraphs(draft["text"])))
-        click.echo()
+        if not order.as_json:
+            click.echo("\n".join([*paragraphs(draft["text"]), ""]))
     else:
         body = {"text": order.text}
-    order.act("POST", "updates", order.what, "send", body=body)
-    click.echo(
+    after = order.act("POST", "updates", order.what, "send", body=body)
+    tell(
+        order.as_json,
+        {"incident": after},
         f"update {printable(order.what)} goes out now; "
-        f"`stopgap update {order.incident}` tells where it has arrived"
+        f"`stopgap update {order.incident}` tells where it has arrived",
     )
 
 
 def _edit(order: _Order) -> None:
     if order.text is None:
         raise _usage("what should it say? stopgap update ID edit UPDATE TEXT")
-    order.act("PUT", "updates", order.what, body={"text": order.text})
-    click.echo(f"update {printable(order.what)} is changed; the channels that can are told")
+    after = order.act("PUT", "updates", order.what, body={"text": order.text})
+    changed = f"update {printable(order.what)} is changed; the channels that can are told"
+    tell(order.as_json, {"incident": after}, changed)
 
 
 def _draft(order: _Order) -> None:
@@ -113,11 +118,12 @@ def _snooze(order: _Order) -> None:
     if order.last is None:
         raise _usage("for how long? Give --for, like --for 15m")
     body = {"audience": order.what, "for": order.last, "reason": order.text or ""}
-    order.act("POST", "snooze", body=body)
-    audience = printable(order.what)
-    click.echo(
-        f"no update to {audience} is due for {order.last}; "
-        "what they must know at once is told all the same"
+    after = order.act("POST", "snooze", body=body)
+    tell(
+        order.as_json,
+        {"incident": after},
+        f"no update to {printable(order.what)} is due for {order.last}; "
+        "what they must know at once is told all the same",
     )
 
 
@@ -131,9 +137,9 @@ _WHAT = {"send": "UPDATE", "edit": "UPDATE", "draft": "AUDIENCE", "snooze": "AUD
 
 
 @click.command()
-@click.argument("incident")
+@incident_argument
 @click.argument("action", type=click.Choice(list(_ACTIONS)), required=False)
-@click.argument("what", required=False, metavar="[UPDATE|AUDIENCE]")
+@click.argument("what", required=False, metavar="[UPDATE|AUDIENCE]", shell_complete=complete_update)
 @click.argument("text", nargs=-1)
 @click.option("--for", "last", callback=duration, help="How long to snooze, like 15m.")
 @remote_options
@@ -162,8 +168,6 @@ def update(
     order = _Order(incident, what or "", words, last, as_json, url, token_file)
     if last is not None and action != "snooze":
         raise _usage("--for goes with snooze")
-    if as_json and action not in (None, "draft"):
-        raise _usage("--json goes with the list and with draft")
     if action is None:
         _list(order)
         return

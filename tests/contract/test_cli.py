@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -144,10 +145,30 @@ def test_wrong_usage_is_exit_code_2(home: Path, arguments: list[str]) -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     runner = CliRunner()
-    listed = runner.invoke(command_line, ["--help"]).output.partition("Commands:")[2]
-    commands = [line.split()[0] for line in listed.splitlines() if line.strip()]
-    assert {"run", "check", "approve", "ack", "freeze"} <= set(commands)
+    listed = runner.invoke(command_line, ["--help"]).output.partition("Look:")[2]
+    lines = [line for line in listed.splitlines() if line.startswith("  ")]
+    commands = [line.split()[0] for line in lines]
+    assert {"run", "check", "approve", "ack", "freeze", "watch", "doctor"} <= set(commands)
+    assert all(len(line.split()) > 1 for line in lines)
     for command in commands:
         told = runner.invoke(command_line, [command, "--help"])
         assert told.exit_code == 0
-        assert "Example: stopgap" in told.output or command == "audit"
+        assert "Example: " in told.output or command == "audit"
+
+
+def test_whatever_lists_or_changes_speaks_json() -> None:
+    with click.Context(command_line) as context:
+        for name in command_line.list_commands(context):
+            command = command_line.get_command(context, name)
+            assert command is not None
+            options = {o for p in command.params for o in p.opts}
+            assert "--json" in options or name in {"run", "init", "completion", "audit"}, name
+            assert ("--url" in options) == ("--token-file" in options), name
+
+
+def test_help_does_not_wait_for_the_daemons_code() -> None:
+    program = "import sys; from daemon.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    program += "assert not {'daemon.app', 'aiohttp', 'promql_parser'} & set(sys.modules)"
+    for arguments in (["--help"], ["ack", "--help"], ["watch", "--help"]):
+        ended = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
+        assert ended.returncode == 0

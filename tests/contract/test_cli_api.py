@@ -170,3 +170,37 @@ async def test_show_tells_the_whole_of_a_fresh_incident(people: People) -> None:
     assert "Fast-Recovery Owner stopgap" in lines
     assert any(line.startswith("… somebody commands: due by 14:") for line in lines)
     assert any(line.startswith("http://stopgap/") for line in lines)
+
+
+async def test_for_machines_each_deed_answers_with_the_incident_after_it(people: People) -> None:
+    deeds: list[tuple[str, ...]] = [
+        ("ack",),
+        ("say", "a note"),
+        ("pause", "by hand"),
+        ("resume",),
+        ("role", "fast-recovery", "me"),
+        ("role", "communicator", "bo"),
+        ("step", "1", "veto"),
+        ("escalate", "--tier", "2"),
+        ("engage", "database"),
+        ("no-plan", "none"),
+        ("sentiment", "40 calls"),
+        ("update", "draft", "internal"),
+        ("update", "send", "internal.1", "Hello."),
+        ("update", "edit", "internal.1", "Hello!"),
+        ("update", "snooze", "internal", "--for", "15m"),
+        ("leave",),
+        ("close", "a test"),
+    ]
+    for command, *arguments in deeds:
+        told = json.loads(await people.say("ada", command, *arguments, "--json"))
+        if arguments[:1] == ["draft"]:
+            assert [update["update"] for update in told["updates"]] == ["internal.1"]
+            continue
+        assert set(told) == {"incident"}
+        assert told["incident"]["id"] == people.incident
+    assert told["incident"]["status"] == "closed"
+    review = json.loads(await people.say("ada", "review", "--json"))
+    assert (review["incident"], review["review"][:2]) == (people.incident, "# ")
+    answered = await people("bo", "answer", "communicator.1", "yes", "--json")
+    assert answered.code == 1

@@ -183,7 +183,6 @@ async def test_where_nothing_waits_that_is_said(daemon: Double) -> None:
         ([ID, "snooze", "internal", "--for", "soon"], "'soon' is not a duration"),
         ([ID, "send", "internal.2", "--for", "15m"], "--for goes with snooze"),
         ([ID, "--for", "15m"], "--for goes with snooze"),
-        ([ID, "send", "internal.2", "--json"], "--json goes with the list"),
     ],
 )
 async def test_wrong_usage_asks_the_daemon_nothing(

@@ -1,0 +1,171 @@
+"""Shell completion: the script for the shell, and what can be typed next.
+
+Whoever presses Tab waits, so everything is asked with a short deadline, and what cannot be told
+in time is silently left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from click.shell_completion import CompletionItem, get_completion_class
+
+from daemon.cli.common import DEFAULT_CONFIG, DEFAULT_URL, F, Failure, call, incident_path
+
+TAB_SECONDS = 1.0
+_RULE = re.compile(r"^rule:\s*['\"]?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
+_VARIABLE = "_STOPGAP_COMPLETE"
+
+Offer = tuple[str, str]
+"""What can be typed, and a few words about it."""
+Completes = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def completes(find: Callable[[click.Context], Iterable[Offer]]) -> Completes:
+    """A completion of what `find` finds; nothing if it fails."""
+
+    def complete(
+        context: click.Context, _: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        try:
+            found = dict(find(context))
+        except (Failure, OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+            return []
+        return [
+            CompletionItem(name, help=text or None)
+            for name, text in found.items()
+            if name.startswith(incomplete)
+        ]
+
+    return complete
+
+
+def _ask(context: click.Context, path: str) -> Any:
+    """GET from the daemon that the command would ask. Raises Failure."""
+    url, token = context.params.get("url"), context.params.get("token_file")
+    return call("GET", url or DEFAULT_URL, token, path, timeout=TAB_SECONDS)
+
+
+def _incidents(context: click.Context, query: str) -> Iterator[Offer]:
+    found = _ask(context, f"/api/v1/incidents?limit=50{query}")
+    for row in found["incidents"]:
+        if not query or row["status"] == "open":
+            yield row["id"], f"{row['severity']} {row['title']}".strip()
+
+
+def _incident(context: click.Context) -> Any:
+    return _ask(context, incident_path(context.params["incident"]))["incident"]
+
+
+def _steps(context: click.Context) -> Iterator[Offer]:
+    for step in _incident(context)["steps"]:
+        yield str(step["step"]), f"{step['action']}: {step['status']}"
+
+
+def _updates(context: click.Context) -> Iterator[Offer]:
+    incident = _incident(context)
+    if context.params.get("action") in {"draft", "snooze"}:
+        yield from ((u["audience"], "") for u in incident["updates"])
+        yield from _names("audiences")
+    else:
+        yield from ((u["update"], u["audience"]) for u in incident["updates"])
+
+
+def _requests(context: click.Context) -> Iterator[Offer]:
+    yield from (("yes", ""), ("no", ""))
+    for request in _incident(context)["requests"]:
+        yield request["request"], f"{request['role']}: {request['asked']}"
+
+
+def _actions(context: click.Context) -> Iterator[Offer]:
+    for row in _ask(context, "/api/v1/actions")["actions"]:
+        yield row["action"], row["text"]
+
+
+def _people(context: click.Context) -> Iterator[Offer]:
+    yield from (("me", "you"), ("none", "step down"))
+    known = list(_names("people"))
+    if not known:
+        teams = _ask(context, "/api/v1/oncall")["teams"].values()
+        known = [(n, "") for team in teams for tier in team["tiers"] for n in tier["people"]]
+    yield from known
+
+
+def _teams(context: click.Context) -> Iterator[Offer]:
+    known = list(_names("teams"))
+    yield from known or ((team, "") for team in _ask(context, "/api/v1/oncall")["teams"])
+
+
+def _rules(context: click.Context) -> Iterator[Offer]:
+    folder = _folder()
+    if folder is not None:
+        for file in sorted(folder.rglob("*.y*ml")):
+            with suppress(OSError, UnicodeDecodeError):
+                for name in _RULE.findall(file.read_text(encoding="utf-8")):
+                    yield name, file.name
+        return
+    for rule in _ask(context, "/api/v1/rules")["rules"]:
+        yield rule["rule"], rule["description"]
+
+
+def _folder() -> Path | None:
+    """The folder of the rules, if there are settings here."""
+    if not DEFAULT_CONFIG.exists():
+        return None
+    settings = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8")) or {}
+    return Path(settings.get("rules", "rules"))
+
+
+def _names(part: str) -> Iterator[Offer]:
+    """The names of a part of the roster beside the settings that are here."""
+    folder = _folder()
+    roster = folder / "roster.yaml" if folder is not None else None
+    if roster is not None and roster.exists():
+        data = yaml.safe_load(roster.read_text(encoding="utf-8")) or {}
+        for name, value in (data.get(part) or {}).items():
+            yield str(name), str(value.get("name", "")) if isinstance(value, dict) else ""
+
+
+complete_incident = completes(lambda context: _incidents(context, ""))
+complete_open_incident = completes(lambda context: _incidents(context, "&status=open"))
+complete_step = completes(_steps)
+complete_update = completes(_updates)
+complete_request = completes(_requests)
+complete_action = completes(_actions)
+complete_person = completes(_people)
+complete_team = completes(_teams)
+complete_rule = completes(_rules)
+
+
+def incident_argument(command: F) -> F:
+    """The argument INCIDENT."""
+    return click.argument("incident", shell_complete=complete_open_incident)(command)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that lets your shell complete commands, incidents, people and rules.
+
+    \b
+    bash: stopgap completion bash > ~/.local/share/bash-completion/completions/stopgap
+    zsh:  stopgap completion zsh > "${fpath[1]}/_stopgap"
+    fish: stopgap completion fish > ~/.config/fish/completions/stopgap.fish
+
+    It asks the daemon with the token in STOPGAP_TOKEN; without an answer in a second it offers
+    what it knows.
+
+    Example: source <(stopgap completion bash)
+    """
+    from daemon.cli import stopgap  # it has this command itself
+
+    kind = get_completion_class(shell)
+    if kind is None:  # never: the choice is click's own
+        raise Failure(f"no completion for {shell}")
+    click.echo(kind(stopgap, {}, "stopgap", _VARIABLE).source())

@@ -1,0 +1,119 @@
+"""`stopgap doctor`: is all there from the alert to the rollback, and if not, what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import aiohttp
+import click
+import structlog
+
+from daemon import app
+from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
+from daemon.cli.doctor import here, monitoring, people, world
+from daemon.cli.doctor.patient import Check, Patient, examine
+from daemon.cli.terminal import escape, terminal
+from daemon.core.checkup import Finding, State, warning
+from daemon.core.outcome import Permanent
+from daemon.settings import Settings, environment
+from recovery_actions import catalogue
+
+CHECKS: Mapping[str, Check] = {
+    "settings": here.check_settings,
+    "rules": here.check_rules,
+    "secrets": here.check_secrets,
+    "store": here.check_store,
+    "daemon": here.check_address,
+    "prometheus": monitoring.check_prometheus,
+    "queries": monitoring.check_queries,
+    "alertmanager": monitoring.check_alertmanager,
+    "people": people.check_people,
+    "actions": world.check_actions,
+    "kubernetes": world.check_kubernetes,
+}
+_MARKS: Mapping[State, str] = {
+    "ok": "[green]✓[/green]",
+    "warning": "[yellow]![/yellow]",
+    "wrong": "[bold red]✗[/bold red]",
+}
+
+
+@click.command()
+@config_option
+@click.option("--page", "person", metavar="NAME", help="Really call this person, as a test.")
+@click.option("--yes", is_flag=True, help="Call without asking first.")
+@json_option
+def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) -> None:
+    """Look at the whole chain, from the alert to the rollback, and say what to mend.
+
+    Settings, rules, secrets, store, daemon, Prometheus and each rule's queries, Alertmanager's
+    route to us, the ways to people, and what the recovery steps would change. Nothing is changed,
+    and nobody is called without --page. Ends with 1 if anything is wrong.
+
+    \b
+    Example: stopgap doctor
+    Example: stopgap doctor --page ada
+    """
+    if yes and person is None:
+        raise click.UsageError("--yes goes with --page")
+    settings = settings_from(config)
+    if person is not None and not yes and not click.confirm(f"Call {person} now?", err=True):
+        raise click.Abort
+    # Standard output is for the findings, which may be JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    found = asyncio.run(_examined(settings, person))
+    if not has_settings(config):
+        text = "there is no stopgap.yaml here, so the defaults were looked at"
+        found = [
+            warning("settings", text, "go to its folder, give --config, or `stopgap init`"),
+            *found,
+        ]
+    wrong = sum(finding.state == "wrong" for finding in found)
+    if as_json:
+        click.echo(json.dumps({"healthy": not wrong, "findings": [asdict(f) for f in found]}))
+    else:
+        _print(found)
+        if person is None:
+            click.echo(_sum(found))
+    if wrong:
+        sys.exit(1)
+
+
+async def _examined(settings: Settings, person: str | None) -> Sequence[Finding]:
+    """Raises Failure."""
+    environ = environment()
+    workshop = app.workshop_for(settings, environ)
+    async with aiohttp.ClientSession() as session:
+        try:
+            actions = catalogue(workshop)
+            ruleset = app.ruleset_for(settings, actions)
+            patient = Patient(settings, environ, ruleset, workshop, actions, session)
+            if person is not None:
+                return await people.send_test_page(patient, person)
+            return await examine(patient, CHECKS)
+        except Permanent as error:
+            raise Failure(str(error)) from None
+        finally:
+            await workshop.close()
+
+
+def _print(found: Sequence[Finding]) -> None:
+    console = terminal()
+    width = max((len(finding.check) for finding in found), default=0)
+    for finding in found:
+        line = f"{_MARKS[finding.state]} {escape(finding.check):<{width}}  {escape(finding.text)}"
+        console.print(line, soft_wrap=True)
+        if finding.mend:
+            console.print(f"  {'':<{width}}  → {escape(finding.mend)}", soft_wrap=True)
+
+
+def _sum(found: Sequence[Finding]) -> str:
+    counts = {state: sum(f.state == state for f in found) for state in _MARKS}
+    if counts["wrong"]:
+        return f"\n{counts['wrong']} wrong, {counts['warning']} to look at"
+    return f"\nit works; {counts['warning']} to look at" if counts["warning"] else "\nall is well"

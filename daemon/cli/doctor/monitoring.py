@@ -1,0 +1,186 @@
+"""Checks of Prometheus, of what the rules ask it, and of Alertmanager's way to us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from daemon import app
+from daemon.adapters.prometheus import Prometheus
+from daemon.cli.doctor.patient import Patient, parted
+from daemon.cli.http import fetch, shown
+from daemon.core.answers import Unmeasurable, one_number
+from daemon.core.checkup import (
+    Finding,
+    for_anybody,
+    good,
+    judge_answers,
+    judge_clock,
+    judge_targets,
+    judge_windows,
+    main_queries,
+    warning,
+    wrong,
+)
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.routing import Ours, judge_routing
+from daemon.core.rules import Rule
+from daemon.core.templates import selectors
+from daemon.core.units import parse_duration, printable
+
+
+async def check_prometheus(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether it answers, agrees on the time, and scrapes."""
+    chosen = patient.settings.prometheus
+    base, bearer = chosen.url.rstrip("/"), patient.known(chosen.bearer_token)
+    seconds = chosen.timeout.total_seconds()
+    before = app.now()
+    try:
+        told = await fetch(patient.session, f"{base}/api/v1/status/buildinfo", seconds, bearer)
+    except (Temporary, Permanent) as error:
+        text, mend = parted(error)
+        yield wrong("prometheus", text, mend or "set `prometheus.url`; is it running?")
+        return
+    after = app.now()
+    yield good("prometheus", f"{shown(base)} answers, {_version(told.data)}")
+    if told.at is not None:
+        yield judge_clock(_apart(told.at, before, after))
+    metrics = app.prometheus_for(patient.settings, patient.environ)
+    try:
+        up, down = await asyncio.gather(
+            _count(metrics, "count(up == 1)"), _count(metrics, "count(up == 0)")
+        )
+    finally:
+        metrics.close()
+    yield judge_targets(up, down, patient.settings.recovery.outage)
+
+
+async def check_queries(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether each rule's queries return something now, scraped often enough."""
+    metrics = app.prometheus_for(patient.settings, patient.environ)
+    try:
+        await metrics.instant("vector(1)", app.now())
+        intervals = await _intervals(patient)
+        reports = [
+            (rule, await _answers(metrics, rule, intervals, patient)) for rule in patient.rules
+        ]
+    except Temporary:
+        return  # the other check says so
+    finally:
+        metrics.close()
+    for _, found in reports:
+        for finding in found:
+            yield finding
+    well = sum(not found for _, found in reports)
+    if well:
+        yield good("rules", f"the queries of {well} of {len(reports)} return something now")
+
+
+async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether it answers, and its alerts reach us as they should."""
+    settings = patient.settings
+    if settings.alertmanager.url is None:
+        text = "its address is not known, so its way to us cannot be looked at"
+        mend = "set `alertmanager.url`; notifications that were cut short are completed from there"
+        yield warning("alertmanager", text, mend)
+        return
+    base = settings.alertmanager.url.rstrip("/")
+    seconds = settings.alertmanager.timeout.total_seconds()
+    try:
+        told = (await fetch(patient.session, f"{base}/api/v2/status", seconds)).data
+        config = yaml.safe_load(told["config"]["original"])
+        version = printable(str(told["versionInfo"]["version"]))
+    except (Temporary, Permanent) as error:
+        text, mend = parted(error)
+        yield wrong("alertmanager", text, mend or "set `alertmanager.url`; is it running?")
+        return
+    except (KeyError, TypeError, yaml.YAMLError):
+        text = f"{shown(base)} answers otherwise than an Alertmanager"
+        yield wrong("alertmanager", text, "correct `alertmanager.url`")
+        return
+    yield good("alertmanager", f"{shown(base)} answers, version {version}")
+    for finding in judge_routing(config, _ours(patient)):
+        yield finding
+
+
+async def _answers(
+    metrics: Prometheus, rule: Rule, intervals: Mapping[str, timedelta], patient: Patient
+) -> list[Finding]:
+    """What is wrong with a rule's queries. Raises Temporary."""
+    silent: list[str] = []
+    refused: dict[str, str] = {}
+    scrapes: list[timedelta] = []
+    for name, template in main_queries(rule.problem).items():
+        try:
+            query = for_anybody(template, rule.group_by, rule.problem.windows[0])
+            answer = await metrics.instant(f"count({query})", app.now())
+            if not answer.series:
+                silent.append(name)
+                continue
+            for chosen in selectors(query):
+                jobs = await metrics.instant(f"group by (job) ({chosen})", app.now())
+                found = (intervals.get(series.labels.get("job", "")) for series in jobs.series)
+                scrapes += [interval for interval in found if interval is not None]
+        except (Permanent, ValueError) as error:
+            refused[name] = parted(error)[0]
+        except TimeoutError:
+            refused[name] = "it takes longer than `prometheus.timeout`"
+    findings = judge_answers(rule.rule, silent, refused)
+    windows = judge_windows(rule, scrapes, patient.settings.prometheus.max_age)
+    return [*findings, windows] if windows is not None else findings
+
+
+async def _intervals(patient: Patient) -> dict[str, timedelta]:
+    """How often each job is scraped; empty if that is not told."""
+    chosen = patient.settings.prometheus
+    url = f"{chosen.url.rstrip('/')}/api/v1/targets?state=active"
+    bearer, seconds = patient.known(chosen.bearer_token), chosen.timeout.total_seconds()
+    found: dict[str, timedelta] = {}
+    try:
+        told = await fetch(patient.session, url, seconds, bearer)
+        for target in told.data["data"]["activeTargets"]:
+            job = str(target["labels"].get("job", ""))
+            interval = parse_duration(target["scrapeInterval"])
+            found[job] = max(interval, found.get(job, interval))
+    except (Temporary, Permanent, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+    return found
+
+
+async def _count(metrics: Prometheus, query: str) -> int:
+    try:
+        return int(one_number(await metrics.instant(query, app.now())) or 0)
+    except (Unmeasurable, TimeoutError):
+        raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
+
+
+def _ours(patient: Patient) -> Ours:
+    settings = patient.settings
+    external = urlsplit(settings.external_url)
+    port = external.port or {"https": 443}.get(external.scheme, 80)
+    return Ours(
+        addresses=tuple(
+            dict.fromkeys((f"{settings.host}:{settings.port}", f"{external.hostname}:{port}"))
+        ),
+        token=settings.auth.webhook_token is not None,
+        remember=settings.inbox.remember,
+    )
+
+
+def _apart(theirs: datetime, before: datetime, after: datetime) -> timedelta:
+    """How far their clock is ahead: it tells whole seconds of a moment between the two."""
+    if before - timedelta(seconds=1) <= theirs <= after:
+        return timedelta(0)
+    return theirs - (after if theirs > after else before)
+
+
+def _version(told: Any) -> str:
+    try:
+        return f"version {printable(str(told['data']['version']))}"
+    except (KeyError, TypeError):
+        return "and does not tell its version"

@@ -1,0 +1,268 @@
+"""`stopgap init`: a folder to start from, and rules proposed from a Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import re
+import secrets
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import click
+
+from daemon import app
+from daemon.cli.common import DEFAULT_CONFIG, Failure, settings_from
+from daemon.cli.http import fetch
+from daemon.cli.terminal import escape, terminal
+from daemon.core.alerting import Alerting, read_rules
+from daemon.core.outcome import Permanent, Temporary
+from daemon.core.proposals import Proposal, propose
+from daemon.core.recordings import Recordings
+from daemon.core.rules import RuleBook
+from daemon.ruleset import APPROVALS, FREEZES, ROSTER, Ruleset
+from daemon.settings import Settings
+
+TEMPLATES = files("daemon.cli") / "templates"
+TEAM = "oncall"
+"""The team of the roster that is written."""
+TIMEOUT_SECONDS = 20.0
+DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"
+_KINDS: Mapping[str, str] = {
+    "counts": "as two counts",
+    "value": "as a value",
+    "condition": "only by how many series it is true of",
+    "unreadable": "only by the alert itself",
+}
+
+
+@dataclass
+class _Folder:
+    """What is written where; nothing is written over."""
+
+    home: Path
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+    def write(self, path: Path, text: str, mode: int = 0o644) -> bool:
+        """Write a new file. False if there is one already. Raises Failure."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            self.kept.append(path)
+            return False
+        except OSError as error:
+            raise Failure(f"cannot write {path}: {error.strerror}") from None
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.written.append(path)
+        return True
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@click.option(
+    "--from-prometheus",
+    "prometheus",
+    metavar="URL",
+    help="Propose rules for the alerts that this Prometheus has.",
+)
+@click.option(
+    "--bearer-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with the token that Prometheus wants.",
+)
+def init(directory: Path, prometheus: str | None, bearer_file: Path | None) -> None:
+    """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule.
+
+    Nothing is ever written over. With --from-prometheus the first rules are proposed from the
+    alerts that Prometheus has, in the mode `observe`; alerts that have a rule are left out, so it
+    can be asked again.
+
+    \b
+    Example: stopgap init stopgap
+    Example: stopgap init --from-prometheus http://127.0.0.1:9090
+    """
+    alerts: list[Alerting] = []
+    recordings, labels = Recordings(()), None
+    if prometheus is not None:
+        alerts, recordings, labels = _asked(prometheus, bearer_file)
+    folder = _Folder(directory)
+    person = _myself()
+    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus)):
+        folder.write(directory / ".gitignore", _template("gitignore"))
+    settings = settings_from(directory / DEFAULT_CONFIG)
+    roster = _template("roster.yaml").replace("PERSON", person)
+    mine = folder.write(_rules(settings) / ROSTER, roster)
+    if mine:
+        token = directory / "secrets" / f"{person}.token"
+        folder.write(token, secrets.token_urlsafe(32) + "\n", 0o600)
+    team = TEAM if mine else _first_team(settings)
+    proposals: list[Proposal] = []
+    if prometheus is not None:
+        proposals = _propose(folder, settings, alerts, recordings, team, labels)
+    elif not _has_rules(settings):
+        text = _template("first.yaml").replace("TEAM", team)
+        folder.write(_rules(settings) / "first.yaml", text)
+    _tell(folder, proposals, len(alerts) if prometheus is not None else None)
+    _check(settings)
+    _next(directory, person if mine else None, settings)
+
+
+def _asked(
+    url: str, bearer_file: Path | None
+) -> tuple[list[Alerting], Recordings, set[str] | None]:
+    """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.BadParameter(f"{url!r} is no address; write it like {DEFAULT_PROMETHEUS}")
+    if parts.username or parts.password:
+        raise click.BadParameter(
+            "credentials in an address end up in files; put a token into --bearer-file"
+        )
+    bearer = None
+    if bearer_file is not None:
+        try:
+            bearer = bearer_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Failure(f"cannot read the token in {bearer_file}") from None
+    try:
+        return asyncio.run(_read(url.rstrip("/"), bearer))
+    except (Temporary, Permanent) as error:
+        raise Failure(str(error)) from None
+
+
+async def _read(
+    base: str, bearer: str | None
+) -> tuple[list[Alerting], Recordings, set[str] | None]:
+    async with aiohttp.ClientSession() as session:
+        rules = await fetch(session, f"{base}/api/v1/rules", TIMEOUT_SECONDS, bearer)
+        alerts, recordings = read_rules(rules.data)
+        try:
+            found = await fetch(session, f"{base}/api/v1/labels", TIMEOUT_SECONDS, bearer)
+            labels = {str(name) for name in found.data["data"]}
+        except (Temporary, Permanent, KeyError, TypeError):
+            return alerts, recordings, None  # then none is held against the alerts
+        return alerts, recordings, labels
+
+
+def _propose(
+    folder: _Folder,
+    settings: Settings,
+    alerts: list[Alerting],
+    recordings: Recordings,
+    team: str,
+    labels: set[str] | None,
+) -> list[Proposal]:
+    known = _ruleset(settings)
+    book = RuleBook(rule for rule, _ in known.rules)
+    unknown = [a for a in alerts if not book.find({"alertname": a.name, **a.labels})]
+    proposals = propose(
+        unknown, recordings, team=team, labels=labels or None, taken=tuple(book.rules)
+    )
+    return [p for p in proposals if folder.write(_rules(settings) / p.path, p.text)]
+
+
+def _rules(settings: Settings) -> Path:
+    """The folder of the rules, as short as it can be said from here."""
+    near = Path(os.path.relpath(settings.rules_dir))
+    return near if len(str(near)) < len(str(settings.rules_dir)) else settings.rules_dir
+
+
+def _ruleset(settings: Settings) -> Ruleset:
+    return app.ruleset_for(settings, app.actions_for(settings))
+
+
+def _first_team(settings: Settings) -> str:
+    roster = _ruleset(settings).roster
+    return next(iter(sorted(roster.teams)), TEAM) if roster is not None else TEAM
+
+
+def _has_rules(settings: Settings) -> bool:
+    found = [*settings.rules_dir.rglob("*.yaml"), *settings.rules_dir.rglob("*.yml")]
+    return any(file.name not in {ROSTER, APPROVALS, FREEZES} for file in found)
+
+
+def _settings_text(prometheus: str | None) -> str:
+    text = _template("stopgap.yaml")
+    if prometheus is None:
+        return text
+    line = f"  url: {DEFAULT_PROMETHEUS}\n"
+    url = quote(prometheus.rstrip("/"), safe=":/?=&%[]~._-")
+    return text.replace(line, f"  url: {url}\n", 1)
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _myself() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = ""
+    return re.sub(r"[^a-z0-9_-]+", "", user.casefold()).strip("-_") or "me"
+
+
+# ── what is said ─────────────────────────────────────────────────────────────────────────────
+
+
+def _tell(folder: _Folder, proposals: list[Proposal], alerts: int | None) -> None:
+    console = terminal()
+    proposed = {path for path in folder.written if path.suffix == ".yaml"}
+    for path in folder.kept:
+        console.print(f"kept     {escape(str(path))} (it exists)", soft_wrap=True)
+    for path in folder.written:
+        console.print(f"written  {escape(str(path))}", soft_wrap=True)
+    if alerts is None:
+        return
+    made = sum(proposal.alerts for proposal in proposals)
+    others = alerts - made
+    left = f"; {others} {'has' if others == 1 else 'have'} a rule already" if others else ""
+    rules = f"{len(proposals)} rule{'' if len(proposals) == 1 else 's'}"
+    if not alerts:
+        console.print("this Prometheus has no alerting rules, so none could be proposed")
+    else:
+        console.print(
+            f"{rules} proposed, in the mode `observe`, for {made} of {alerts} alerting rules{left}",
+            soft_wrap=True,
+        )
+    for kind, count in Counter(p.kind for p in proposals).most_common():
+        console.print(f"  {count} measured {_KINDS[kind]}")
+    if proposed:
+        console.print("Go over them: each says where it comes from and what to review.")
+
+
+def _check(settings: Settings) -> None:
+    """What was written is sound; what was there may not be. Raises Failure."""
+    ruleset = _ruleset(settings)
+    if ruleset.mistakes:
+        for mistake in ruleset.mistakes:
+            click.echo(str(mistake), err=True)
+        raise Failure("mend these, then `stopgap check`")
+
+
+def _next(directory: Path, person: str | None, settings: Settings) -> None:
+    here = directory.resolve() == Path.cwd()
+    token = f"secrets/{person}.token" if person else "FILE"
+    url = "" if settings.port == 9393 else f" --url http://{settings.listen}"
+    lines = [
+        *([] if here else [f"cd {shlex.quote(str(directory))}"]),
+        "stopgap check",
+        "stopgap doctor                  # what is still missing on the way",
+        "stopgap run",
+        f"stopgap incidents --token-file {token}{url}     # in another terminal",
+    ]
+    click.echo("\nNext:")
+    for line in lines:
+        click.echo(f"  {line}")
+    click.echo("\nThen let Alertmanager know: a webhook receiver with the URL")
+    click.echo(f"  {settings.external_url.rstrip('/')}/api/v1/alerts")

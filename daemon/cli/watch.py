@@ -1,0 +1,231 @@
+"""`stopgap watch`: the open incidents, or one, live; line by line without a terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+from rich.live import Live
+
+from daemon.cli.board import Board, OneIncident, OpenIncidents, entry_line, standing_line
+from daemon.cli.common import Unanswered, call, incident_path, part_of, remote_options
+from daemon.cli.completion import complete_open_incident
+from daemon.cli.sentences import View
+from daemon.cli.terminal import terminal
+from daemon.core.units import parse_duration
+
+LOOKED_AT = 20
+"""So many incidents are looked at one by one."""
+Ask = Callable[[str], Any]
+"""GETs a path of the API. Raises Unanswered, Failure."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look has found. `details` maps an incident to its answer, the newest first."""
+
+    at: datetime
+    details: Mapping[str, View] = field(default_factory=dict)
+    frozen: tuple[View, ...] = ()
+    more: int = 0
+
+
+class Looker:
+    """Looks at the daemon again and again. `only` is one incident; None is all that are open."""
+
+    def __init__(self, ask: Ask, clock: Callable[[], datetime], only: str | None) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._only = only
+
+    def look(self, before: Seen | None) -> Seen:
+        """One look. What was open before is looked at once more, to tell how it ended.
+
+        Raises Unanswered, Failure.
+        """
+        if self._only is not None:
+            ids, more = [self._only], 0
+        else:
+            found = self._ask("/api/v1/incidents?status=open&limit=1000")
+            opened = [r["id"] for r in part_of(found, "incidents", "it") if r["status"] == "open"]
+            still = before.details if before is not None else {}
+            gone = [one for one in still if one not in opened and _is_open(still[one])]
+            ids, more = [*opened[:LOOKED_AT], *gone], max(0, len(opened) - LOOKED_AT)
+        details = {one: self._ask(incident_path(one)) for one in ids}
+        frozen = self._ask("/api/v1/freeze").get("freezes", ())
+        return Seen(self._clock(), details, tuple(frozen), more)
+
+
+class Screen(Protocol):
+    """Where it is shown."""
+
+    def show(self, seen: Seen) -> None:
+        """What was found."""
+
+    def trouble(self, since: datetime, why: str) -> None:
+        """The daemon has not answered since then; told once each time it is so."""
+
+
+def follow(
+    looker: Looker,
+    screen: Screen,
+    pause: Callable[[], None],
+    clock: Callable[[], datetime],
+    *,
+    until_closed: bool,
+) -> None:
+    """Look, show, pause, again; a daemon that goes away is waited for. Raises Failure."""
+    seen: Seen | None = None
+    since: datetime | None = None
+    while True:
+        try:
+            seen = looker.look(seen)
+            since = None
+            screen.show(seen)
+        except Unanswered as error:
+            since = since or (seen.at if seen is not None else clock())
+            screen.trouble(since, str(error))
+        if until_closed and seen is not None and not any(map(_is_open, seen.details.values())):
+            return
+        pause()
+
+
+class LiveScreen:
+    """On a terminal. It draws itself anew when the terminal is resized."""
+
+    def __init__(self, live: Live, *, one: bool) -> None:
+        self._live = live
+        self._one = one
+        self._seen: Seen | None = None
+
+    def show(self, seen: Seen) -> None:
+        """Draw it."""
+        self._seen = seen
+        self._draw("")
+
+    def trouble(self, since: datetime, why: str) -> None:
+        """What was last known stays."""
+        self._draw(f"no answer since {since:%H:%M:%S} UTC: {why}")
+
+    def _draw(self, trouble: str) -> None:
+        seen = self._seen
+        if seen is None:
+            self._live.update(OpenIncidents(Board(trouble=trouble)) if trouble else "")
+            return
+        details = list(seen.details.values())
+        incidents = [d["incident"] for d in details if self._one or _is_open(d)]
+        board = Board(incidents, seen.at, seen.frozen, trouble, seen.more)
+        view = OneIncident(board, details[0]["timeline"]) if self._one else OpenIncidents(board)
+        self._live.update(view, refresh=True)
+
+
+class Lines:
+    """Without a terminal: one line, or one JSON object, for each thing that changed."""
+
+    def __init__(self, say: Callable[[str], None], *, as_json: bool) -> None:
+        self._say = say
+        self._as_json = as_json
+        self._told: dict[str, int] = {}
+        self._silent = False
+        self._begun = False
+
+    def show(self, seen: Seen) -> None:
+        """What is new since the last look."""
+        if self._silent:
+            self._tell({"kind": "answers", "at": seen.at.isoformat()}, "the daemon answers again")
+        self._silent = False
+        if not self._begun and not seen.details and not self._as_json:
+            self._say("no open incidents")
+        self._begun = True
+        for one, detail in seen.details.items():
+            for told, line in self._news(one, detail):
+                self._tell(told, line)
+
+    def trouble(self, since: datetime, why: str) -> None:
+        """Told once."""
+        if not self._silent:
+            at = since.isoformat()
+            line = f"no answer since {since:%H:%M:%S} UTC: {why}"
+            self._tell({"kind": "no_answer", "since": at, "why": why}, line)
+        self._silent = True
+
+    def _news(self, one: str, detail: View) -> Iterator[tuple[dict[str, Any], str]]:
+        known = self._told.get(one)
+        timeline = detail["timeline"]
+        self._told[one] = timeline[-1]["seq"] if timeline else 0
+        if known is None:
+            incident = detail["incident"]
+            yield {"kind": "incident", "incident": one, "view": incident}, standing_line(incident)
+            return
+        for entry in timeline:
+            if entry["seq"] > known:
+                told = {"kind": "entry", "incident": one, "entry": entry}
+                yield told, f"{one} {entry_line(entry)}"
+
+    def _tell(self, told: dict[str, Any], line: str) -> None:
+        self._say(json.dumps(told) if self._as_json else line)
+
+
+def _seconds(_: click.Context, option: click.Parameter, given: str) -> float:
+    try:
+        seconds = parse_duration(given).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from None
+    if not 0.2 <= seconds <= 3600:
+        raise click.BadParameter("choose from 200ms to 1h", param=option)
+    return seconds
+
+
+@click.command()
+@click.argument("incident", required=False, shell_complete=complete_open_incident)
+@click.option(
+    "--every", callback=_seconds, default="2s", show_default=True, help="How often it looks."
+)
+@remote_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each change.")
+def watch(
+    incident: str | None, every: float, url: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Watch the open incidents live, or one with its steps, clock, roles and timeline.
+
+    Ends by Ctrl-C; of one incident when it is closed. A daemon that goes away is waited for.
+    Without a terminal it prints a line for each change.
+
+    \b
+    Example: stopgap watch
+    Example: stopgap watch 1123-1403-x7qf
+    Example: stopgap watch --json | jq .entry.text
+    """
+
+    def ask(path: str) -> Any:
+        return call("GET", url, token_file, path)
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def pause() -> None:
+        time.sleep(every)
+
+    looker, one = Looker(ask, clock, incident), incident is not None
+    console = terminal()
+    try:
+        if as_json or not console.is_terminal:
+            lines = Lines(lambda line: click.echo(line), as_json=as_json)
+            follow(looker, lines, pause, clock, until_closed=one)
+            return
+        with Live(console=console, screen=True, auto_refresh=True, refresh_per_second=2) as live:
+            follow(looker, LiveScreen(live, one=one), pause, clock, until_closed=one)
+        if incident is not None:
+            click.echo(standing_line(ask(incident_path(incident))["incident"]))
+    except KeyboardInterrupt:
+        return
+
+
+def _is_open(detail: View) -> bool:
+    return bool(detail["incident"]["status"] == "open")

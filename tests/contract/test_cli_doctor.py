@@ -1,0 +1,250 @@
+"""`stopgap doctor`: what it finds in a folder, in a cluster, with people."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from daemon.cli.doctor import CHECKS, patient
+from daemon.core.checkup import Finding
+from tests.contract.kubernetes_controllers import NAMESPACE
+from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.test_cli_double import Ended
+from tests.contract.test_cli_init import Runs
+from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
+from tests.doubles.serving import Double
+
+ROSTER = """
+people:
+  ada:
+    name: Ada
+    token: file:ada.token
+    contact: [{webhook: "env:ADA_PAGER"}, {console: true}]
+  bo: {name: Bo, contact: [{console: true}]}
+teams:
+  shop: {owners: [ada], lead: ada, policy: shop}
+policies:
+  shop: {tiers: [{notify: [ada], wait: 10m}]}
+default_policy: shop
+"""
+RULE = f"""
+rule: shop
+match: ['alertname="Errors"']
+group_by: [service]
+team: shop
+problem:
+  symptom: success rate
+  bad: sum(increase(bad{{service="$service"}}[$window]))
+  total: sum(increase(all{{service="$service"}}[$window]))
+  confirm: {{drop: 1%}}
+changes:
+  kubernetes: {{namespace: {NAMESPACE}, deployment: checkout}}
+recover:
+  - action: kubernetes_rollback
+    with: {{namespace: {NAMESPACE}, deployment: checkout}}
+    approval: automatic
+  - action: kubernetes_restart
+    with: {{namespace: {NAMESPACE}, deployment: $service}}
+  - action: run_command
+    with: {{argv: [./mend, it], target: it}}
+"""
+SETTINGS = """
+listen: 127.0.0.1:0
+prometheus: {url: "http://127.0.0.1:9", timeout: 1s}
+kubernetes: {kubeconfig: kubeconfig, timeout: 2s}
+commands: {allow: [[./mend, it]]}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "stopgap.yaml").write_text(SETTINGS)
+    (tmp_path / "rules/roster.yaml").write_text(ROSTER)
+    (tmp_path / "rules/shop.yaml").write_text(RULE)
+    token = tmp_path / "ada.token"
+    token.write_text("hunter2")
+    token.chmod(0o600)
+    monkeypatch.setenv("ADA_PAGER", "http://127.0.0.1:9/hunter3")
+    return tmp_path
+
+
+class Examined:
+    """What was found; no secret is ever in it."""
+
+    def __init__(self, ended: Ended) -> None:
+        assert "hunter" not in ended.out + ended.err
+        told = json.loads(ended.out)
+        self.code, self.healthy = ended.code, told["healthy"]
+        self.found = [Finding(**finding) for finding in told["findings"]]
+
+    def of(self, check: str) -> list[Finding]:
+        return [finding for finding in self.found if finding.check == check]
+
+    def said(self, text: str) -> Finding:
+        [finding] = [finding for finding in self.found if text in finding.text]
+        assert bool(finding.mend) == (finding.state != "ok")
+        return finding
+
+
+Examines = Callable[[], Awaitable[Examined]]
+
+
+@pytest.fixture
+def examine(home: Path, stopgap: Runs) -> Examines:
+    async def examined() -> Examined:
+        return Examined(await asyncio.to_thread(stopgap, home, "doctor", "--json"))
+
+    return examined
+
+
+async def test_every_check_speaks_though_others_fail(examine: Examines, home: Path) -> None:
+    found = await examine()
+    assert (found.code, found.healthy) == (1, False)
+    assert found.said("links in pages").state == "warning"
+    assert found.said("1 rule, the roster: no mistake").state == "ok"
+    assert found.said("2 of 2 can be read").state == "ok"
+    assert found.said("will be made at the first start").state == "ok"
+    assert found.said("none runs; 127.0.0.1:0 is free").state == "ok"
+    assert found.said("no answer from http://127.0.0.1:9/").check == "prometheus"
+    assert found.said("its address is not known").check == "alertmanager"
+    assert found.said("the console alone").check == "person bo"
+    assert "ada (webhook-1, console-2)" in found.said("are complete").text
+    assert found.said("bo have no token").state == "warning"
+    assert "kubeconfig" in found.said("cannot be used").text
+    step = found.said("step 1 (kubernetes_rollback): nobody has approved it")
+    assert step.mend == "look at it, then: stopgap approve shop --step 1"
+    assert found.said("step 2 (kubernetes_restart) takes names from").state == "warning"
+    assert not (home / "stopgap.db").exists()
+
+
+async def test_secrets_that_are_missing_or_public_are_told_by_their_names(
+    examine: Examines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ADA_PAGER")
+    (home / "ada.token").chmod(0o644)
+    (home / "stopgap.yaml").write_text(SETTINGS + "auth: {webhook_token: file:nowhere}\n")
+    found = await examine()
+    told = found.said("roster.people.ada.contact.1.webhook: the environment variable ADA_PAGER")
+    assert (told.state, told.check) == ("wrong", "secrets")
+    assert found.said("auth.webhook_token: cannot read the secret in nowhere").state == "wrong"
+    assert found.said("can read ada.token").mend == "chmod 600 ada.token"
+    assert found.of("person ada")[0].state == "wrong"
+
+
+async def test_mistakes_in_the_files_hide_nothing_else(examine: Examines, home: Path) -> None:
+    (home / "rules/shop.yaml").write_text(RULE.replace("team: shop", "team: shoop"))
+    found = await examine()
+    assert "shop.yaml:5: team: no team 'shoop'" in found.said("shoop").text
+    assert found.said("are complete").state == "ok"
+
+
+async def test_a_store_that_is_none_is_told(examine: Examines, home: Path) -> None:
+    (home / "stopgap.db").write_text("no database, for it is a text")
+    [*_, told] = (await examine()).of("store")
+    assert told.state == "wrong"
+
+
+async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(
+    examine: Examines, home: Path
+) -> None:
+    async with served(home) as cluster:
+        missing = await examine()
+        assert "there is no Deployment" in missing.said("there is no Deployment").text
+        _deployed(cluster)
+        before = cluster.snapshot()
+        well = await examine()
+        assert well.said("and our rights suffice").check == "kubernetes"
+        cluster.rights = {("get", "deployments"), ("list", "pods"), ("list", "replicasets")}
+        poor = await examine()
+        assert cluster.snapshot() == before
+    told = poor.of(f"kubernetes {NAMESPACE}")[0]
+    assert (told.state, "patch" in told.text) == ("wrong", True)
+    assert "get and patch" in told.mend
+
+
+async def test_a_test_page_goes_out_by_each_way(
+    home: Path, stopgap: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Pager().serving() as pager:
+        monkeypatch.setenv("ADA_PAGER", f"{pager.url}/page")
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        asked = await asyncio.to_thread(stopgap, home, "doctor", "--page", "ada")
+        assert (asked.code, pager.asked) == (1, [])
+        asks = ("doctor", "--page", "ada", "--yes", "--json")
+        found = Examined(await asyncio.to_thread(stopgap, home, *asks))
+        assert [f.state for f in found.of("page ada")] == ["ok", "ok"]
+        assert "a test page" in json.loads(pager.asked[0]["body"])["title"]
+        pager.mood = 500
+        found = Examined(await asyncio.to_thread(stopgap, home, *asks))
+        assert [f.state for f in found.of("page ada")] == ["wrong", "ok"]
+        assert found.code == 1
+    unknown = await asyncio.to_thread(stopgap, home, "doctor", "--page", "eve", "--yes")
+    assert unknown.err == "stopgap: 'eve' is not in the roster; it has ada, bo\n"
+    alone = await asyncio.to_thread(stopgap, home, "doctor", "--yes")
+    assert alone.code == 2
+
+
+async def test_a_check_that_hangs_or_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(_: Any) -> Any:
+        yield Finding("ok", "a", "before")
+        await asyncio.Event().wait()
+
+    async def breaks(_: Any) -> Any:
+        yield Finding("ok", "b", "before")
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(patient, "DEADLINE_SECONDS", 0.01)
+    found = await patient.examine(None, {"a": hangs, "b": breaks})  # type: ignore[arg-type]
+    assert [(f.check, f.state) for f in found] == [
+        ("a", "ok"),
+        ("a", "wrong"),
+        ("b", "ok"),
+        ("b", "wrong"),
+    ]
+    assert "hunter2" not in str(found)
+
+
+def test_for_people_it_ends_with_a_sum(home: Path, stopgap: Runs) -> None:
+    ended = stopgap(home, "doctor")
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("! settings ")
+    assert lines[1].strip().startswith("→ set `external_url`")
+    assert lines[-1].endswith(" to look at")
+    assert {line.split()[0] for line in lines if line[:1].strip()} >= {"✓", "!", "✗"}
+    assert set(CHECKS) >= {"prometheus", "alertmanager", "kubernetes"}
+
+
+class Pager(Double):
+    """Somebody's phone gateway."""
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/page", self._paged)]
+
+    async def _paged(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+
+def _deployed(cluster: Cluster) -> None:
+    template = {
+        "metadata": {"labels": {"app": "checkout"}},
+        "spec": {"containers": [{"name": "main", "image": "shop:1"}]},
+    }
+    cluster.add(
+        "deployments",
+        {
+            "metadata": {"name": "checkout", "namespace": NAMESPACE},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": {"app": "checkout"}},
+                "template": template,
+            },
+        },
+    )

@@ -1,0 +1,210 @@
+"""`stopgap init`: what it writes, and that all of it works as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+
+from daemon.core.document import one_document
+from daemon.settings import Settings
+from tests.contract.test_cli import ROOT
+from tests.contract.test_cli_double import Ended, run
+from tests.doubles.serving import Double
+
+RULES = {
+    "data": {
+        "groups": [
+            {
+                "name": "web",
+                "interval": 15,
+                "rules": [
+                    {
+                        "type": "alerting",
+                        "name": "ErrorsHigh",
+                        "query": "sum by (service) (rate(bad[5m])) / "
+                        "sum by (service) (rate(all[5m])) > 0.1",
+                        "labels": {"severity": "critical"},
+                    },
+                    {"type": "alerting", "name": "Down", "query": "up == 0"},
+                ],
+            }
+        ]
+    }
+}
+
+
+class Prometheus(Double):
+    """Answers what `init` asks; `rules` is its answer of the rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rules: Any = RULES
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/v1/rules", self._rules),
+            web.get("/api/v1/labels", self._labels),
+        ]
+
+    async def _rules(self, _: web.Request) -> web.Response:
+        return web.json_response(self.rules)
+
+    async def _labels(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": ["__name__", "service", "instance"]})
+
+
+Runs = Callable[..., Ended]
+
+
+@pytest.fixture
+def stopgap(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Run the command in a folder."""
+    for name in os.environ:
+        if name.startswith("STOPGAP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def runs(folder: Path, *arguments: str) -> Ended:
+        monkeypatch.chdir(folder)
+        return run(*arguments)
+
+    return runs
+
+
+def files_of(folder: Path) -> set[str]:
+    return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+
+
+def test_what_it_writes_passes_the_check_as_it_stands(tmp_path: Path, stopgap: Runs) -> None:
+    made = stopgap(tmp_path, "init", "here")
+    assert (made.code, made.err) == (0, "")
+    home = tmp_path / "here"
+    [token] = (home / "secrets").iterdir()
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text() not in made.out
+    assert files_of(home) == {
+        "stopgap.yaml",
+        ".gitignore",
+        f"secrets/{token.name}",
+        "rules/roster.yaml",
+        "rules/first.yaml",
+    }
+    assert "secrets/" in (home / ".gitignore").read_text().splitlines()
+    checked = stopgap(home, "check")
+    assert (checked.code, checked.out) == (0, "1 rule, no mistake\n")
+    assert yaml.safe_load((home / "rules/first.yaml").read_text())["mode"] == "observe"
+    for command in ("stopgap check", "stopgap run", f"--token-file secrets/{token.name}"):
+        assert command in made.out
+
+
+def test_nothing_is_written_over(tmp_path: Path, stopgap: Runs) -> None:
+    stopgap(tmp_path, "init")
+    before = {name: (tmp_path / name).read_bytes() for name in files_of(tmp_path)}
+    (tmp_path / "rules/first.yaml").rename(tmp_path / "rules/mine.yaml")
+    again = stopgap(tmp_path, "init")
+    assert again.code == 0
+    assert "kept     stopgap.yaml (it exists)" in again.out
+    assert "written" not in again.out
+    after = {name.replace("mine", "first") for name in files_of(tmp_path)}
+    assert after == set(before)
+
+
+def test_a_missing_roster_is_written_beside_settings_that_are_there(
+    tmp_path: Path, stopgap: Runs
+) -> None:
+    (tmp_path / "stopgap.yaml").write_text("rules: house-rules\n")
+    made = stopgap(tmp_path, "init")
+    assert made.code == 0
+    assert (tmp_path / "house-rules/roster.yaml").exists()
+    assert (tmp_path / "stopgap.yaml").read_text() == "rules: house-rules\n"
+
+
+def test_mistakes_that_were_there_are_told(tmp_path: Path, stopgap: Runs) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/own.yaml").write_text("rule: own\nmatch: [a=b]\nteam: nobody\n")
+    made = stopgap(tmp_path, "init")
+    assert made.code == 1
+    assert "no team 'nobody' in the roster" in made.err
+
+
+def test_the_settings_are_those_of_the_documentation() -> None:
+    packaged = (files("daemon.cli") / "templates/stopgap.yaml").read_text(encoding="utf-8")
+    assert packaged == (ROOT / "deploy/stopgap.yaml").read_text(encoding="utf-8")
+    written = one_document(packaged, "stopgap.yaml").read(Settings)
+    assert written == Settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "told"),
+    [
+        ("localhost:9090", 2, "is no address"),
+        ("http://ada:hunter2@prometheus", 2, "credentials in an address"),
+        ("http://127.0.0.1:1", 1, "no answer from http://127.0.0.1:1/api/v1/rules"),
+    ],
+)
+def test_a_prometheus_that_cannot_be_asked_leaves_nothing_behind(
+    tmp_path: Path, stopgap: Runs, url: str, code: int, told: str
+) -> None:
+    ended = stopgap(tmp_path, "init", "--from-prometheus", url)
+    assert ended.code == code
+    assert told in ended.err
+    assert "hunter2" not in ended.err
+    assert files_of(tmp_path) == set()
+
+
+async def test_rules_are_proposed_for_the_alerts_that_have_none(
+    tmp_path: Path, stopgap: Runs
+) -> None:
+    async with Prometheus().serving() as prometheus:
+        asks = ("init", "--from-prometheus", prometheus.url)
+        made = await asyncio.to_thread(stopgap, tmp_path, *asks)
+        assert (made.code, made.err) == (0, "")
+        assert "2 rules proposed, in the mode `observe`, for 2 of 2 alerting rules\n" in made.out
+        assert "1 measured as two counts" in made.out
+        assert "rules/web/errors-high.yaml" in made.out
+        assert f"url: {prometheus.url}\n" in (tmp_path / "stopgap.yaml").read_text()
+        checked = await asyncio.to_thread(stopgap, tmp_path, "check")
+        assert (checked.code, checked.out) == (0, "2 rules, no mistake\n")
+        (tmp_path / "rules/web/down.yaml").unlink()
+        again = await asyncio.to_thread(stopgap, tmp_path, *asks)
+        assert "1 rules proposed" not in again.out
+        assert "for 1 of 2 alerting rules; 1 has a rule already" in again.out
+        assert (tmp_path / "rules/web/down.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("mood", "rules", "told"),
+    [
+        (500, RULES, "answers 500"),
+        (401, RULES, "does it want a token?"),
+        ("", {"status": "success"}, "not what Prometheus answers"),
+        ("", {"data": {"groups": []}}, None),
+    ],
+)
+async def test_what_is_wrong_with_a_prometheus_is_said(
+    tmp_path: Path, stopgap: Runs, mood: int | str, rules: Any, told: str | None
+) -> None:
+    async with Prometheus().serving() as prometheus:
+        prometheus.mood, prometheus.rules = mood, rules
+        secret = tmp_path / "bearer"
+        secret.write_text("hunter2\n")
+        asks = ("init", "--from-prometheus", prometheus.url, "--bearer-file", str(secret))
+        ended = await asyncio.to_thread(stopgap, tmp_path, *asks)
+        assert prometheus.asked[0]["headers"]["Authorization"] == "Bearer hunter2"
+    if told is None:
+        assert ended.code == 0
+        assert "has no alerting rules" in ended.out
+        return
+    assert ended.code == 1
+    assert told in ended.err
+    assert "hunter2" not in ended.out + ended.err
+    assert not (tmp_path / "stopgap.yaml").exists()

@@ -1,0 +1,86 @@
+"""The judgements of `stopgap doctor`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from daemon.core.checkup import (
+    for_anybody,
+    judge_answers,
+    judge_clock,
+    judge_disk,
+    judge_targets,
+    judge_windows,
+    main_queries,
+)
+from daemon.core.rules import load
+from tests.stories.stage import RULE
+
+[(RULE_OF_STAGE, _)] = load(RULE, "rule.yaml")
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(0, "ok"), (4, "ok"), (-5, "warning"), (29, "warning"), (-30, "wrong")]
+)
+def test_clocks_may_not_be_far_apart(seconds: int, state: str) -> None:
+    found = judge_clock(seconds * SECOND)
+    assert (found.state, bool(found.mend)) == (state, state != "ok")
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "state"), [(9, 0, "ok"), (6, 5, "ok"), (5, 5, "wrong"), (0, 0, "wrong")]
+)
+def test_from_some_share_of_targets_down_the_monitoring_is_not_believed(
+    up: int, down: int, state: str
+) -> None:
+    assert judge_targets(up, down, 0.5).state == state
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "told"),
+    [(5 << 30, "ok", "5.0 GB"), (500 << 20, "warning", "500 MB"), (9 << 20, "wrong", "9 MB")],
+)
+def test_the_disk_of_the_store_needs_room(free: int, state: str, told: str) -> None:
+    found = judge_disk(free)
+    assert (found.state, told in found.text) == (state, True)
+
+
+def test_windows_hold_four_scrapes_of_what_they_measure() -> None:
+    shortest = RULE_OF_STAGE.problem.windows[0]
+    assert judge_windows(RULE_OF_STAGE, [shortest / 4], timedelta(minutes=5)) is None
+    assert judge_windows(RULE_OF_STAGE, [], MINUTE) is None
+    few = judge_windows(RULE_OF_STAGE, [SECOND, shortest / 3], timedelta(minutes=5))
+    assert few is not None
+    assert "holds fewer than 4 scrapes" in few.text
+    old = judge_windows(RULE_OF_STAGE, [shortest / 4], shortest / 4)
+    assert old is not None
+    assert "count as an outage" in old.text
+
+
+@pytest.mark.parametrize(
+    ("template", "query"),
+    [
+        ('a{b="$b"}', 'a{b=~".+"}'),
+        ("a{b='x-$b'}", "a{b=~'x-.+'}"),
+        ('a{b=~"$b|c"}', 'a{b=~".+|c"}'),
+        ('a{b="c"} == 1', 'a{b="c"} == 1'),
+        ('rate(a{b= "$b"}[$window])', 'rate(a{b=~".+"}[1m])'),
+    ],
+)
+def test_a_query_is_asked_whatever_the_labels_are(template: str, query: str) -> None:
+    assert for_anybody(template, ["b"], MINUTE).replace(" ", "") == query.replace(" ", "")
+
+
+def test_a_query_that_cannot_be_filled_in_is_refused() -> None:
+    with pytest.raises(ValueError, match="stands outside a string"):
+        for_anybody("a{b=$b}", ["b"], MINUTE)
+
+
+def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:
+    assert set(main_queries(RULE_OF_STAGE.problem)) == {"total"}
+    silent, refused = judge_answers("shop", ["total"], {"value": "bad"})[::-1]
+    assert (silent.state, silent.check) == ("warning", "rule shop")
+    assert (refused.state, "`value` is refused: bad") == ("wrong", refused.text)

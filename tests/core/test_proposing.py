@@ -1,0 +1,351 @@
+"""From the alerts that people have to rules that measure: the walker, and its files."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core import promql, rules
+from daemon.core.alerting import Alerting, read_rules
+from daemon.core.checks import check
+from daemon.core.outcome import Permanent
+from daemon.core.proposals import Proposal, propose
+from daemon.core.proposing import Measure, labels_of, measure
+from daemon.core.recordings import Recordings
+
+BAD = 'sum by (job) (rate(http_total{code=~"5.."}[5m]))'
+GOOD = 'sum by (job) (rate(http_total{code!~"5.."}[5m]))'
+TOTAL = "sum by (job) (rate(http_total[5m]))"
+RECORDED = Recordings(
+    [
+        ("job:bad:rate5m", {}, BAD),
+        ("job:total:rate5m", {}, TOTAL),
+        ("job:ratio", {}, "job:bad:rate5m / job:total:rate5m"),
+        ("slo:ratio", {"slo": "a"}, "sum(rate(a_bad[5m])) / sum(rate(a_all[5m]))"),
+        ("slo:ratio", {"slo": "b"}, "sum(rate(b_bad[5m])) / sum(rate(b_all[5m]))"),
+        ("loop:a", {}, "loop:b"),
+        ("loop:b", {}, "loop:a"),
+    ]
+)
+NO_RECORDINGS = Recordings(())
+
+
+def measured(query: str, recordings: Recordings = RECORDED) -> Measure:
+    group_by = [label for label in labels_of(query, recordings) or () if label != "le"]
+    return measure("Alert", query, group_by, recordings)
+
+
+BAD_COUNT = 'sum(increase(http_total{code=~"5..",job="$job"}[$window]))'
+TOTAL_COUNT = 'sum(increase(http_total{job="$job"}[$window]))'
+
+
+@pytest.mark.parametrize(
+    ("query", "limit"),
+    [
+        (f"{BAD} / {TOTAL} > 0.05", 0.05),
+        (f"({BAD} / {TOTAL}) * 100 >= 5", 0.05),
+        (f"100 * {BAD} / {TOTAL} > bool 5", 0.05),
+        (f"0.05 < {BAD} / {TOTAL}", 0.05),
+        (f"{BAD} / on (job) {TOTAL} > (14.4 * 0.001)", 0.0144),
+        (f"-({BAD} / {TOTAL}) < -0.05", 0.05),
+        (f"max({BAD} / {TOTAL} > 0.05) without (x)", 0.05),
+        ("job:ratio > 0.05", 0.05),
+        ("job:bad:rate5m / job:total:rate5m > 0.05", 0.05),
+    ],
+)
+def test_a_ratio_of_rates_is_two_counts_however_it_is_spelled(query: str, limit: float) -> None:
+    found = measured(query)
+    assert (found.kind, found.limit) == ("counts", limit)
+    assert found.queries == {"bad": BAD_COUNT, "total": TOTAL_COUNT}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{GOOD} / {TOTAL} < 0.99",
+        f"1 - {GOOD} / {TOTAL} > 0.01",
+        f"100 * (1 - {GOOD} / {TOTAL}) > 1",
+        f"100 - ({GOOD} / {TOTAL}) * 100 > 1",
+        f"99 > 100 * ({GOOD} / {TOTAL})",
+    ],
+)
+def test_successes_of_a_total_leave_the_failures(query: str) -> None:
+    found = measured(query)
+    good = 'sum(increase(http_total{code!~"5..",job="$job"}[$window]))'
+    assert found.queries["bad"] == f"{TOTAL_COUNT} - ({good} or vector(0))"
+    assert found.limit == pytest.approx(0.01)
+
+
+def test_a_recorded_series_is_found_by_the_labels_that_its_rule_adds() -> None:
+    found = measured('slo:ratio{slo="b"} > 0.1')
+    assert found.queries["bad"] == "sum(increase(b_bad[$window]))"
+    assert measured("slo:ratio > 0.1").kind == "value"
+    held = measured('job:ratio{job="shop"} > 0.1')
+    assert held.queries["total"] == 'sum(increase(http_total{job="shop"}[$window]))'
+    assert measured('job:ratio{pod="x"} > 0.1').kind == "value"
+    assert measured("loop:a > 1").kind == "value"
+
+
+@pytest.mark.parametrize(
+    ("query", "direction", "limit", "value"),
+    [
+        ("queue > 1000", "lower_is_better", 1000, "max(queue)"),
+        ("1000 < queue", "lower_is_better", 1000, "max(queue)"),
+        ("free / size * 100 < 5", "higher_is_better", 5, "min(free / size * 100)"),
+        ("3 <= days < 20", "higher_is_better", 20, "min(days)"),
+        ("count(up == 0) > 2", "lower_is_better", 2, "count(up == 0)"),
+        (
+            "histogram_quantile(0.9, sum by (le, job) (rate(x_bucket[5m]))) > 0.5",
+            "lower_is_better",
+            0.5,
+            'max(histogram_quantile(0.9, sum by (le, job) (rate(x_bucket{job="$job"}[5m]))))',
+        ),
+        # An average, and shares of time, are no counts of events.
+        (
+            "rate(x_sum[5m]) / rate(x_count[5m]) > 0.3",
+            "lower_is_better",
+            0.3,
+            "max(rate(x_sum[5m]) / rate(x_count[5m]))",
+        ),
+        (f"{BAD} / {TOTAL} > 3", "lower_is_better", 3, None),
+    ],
+)
+def test_what_is_compared_with_a_number_is_a_value(
+    query: str, direction: str, limit: float, value: str | None
+) -> None:
+    found = measured(query)
+    assert (found.kind, found.direction, found.limit) == ("value", direction, limit)
+    assert value is None or found.queries == {"value": value}
+
+
+@pytest.mark.parametrize(
+    "query", ["up == 0", "a > b", 'absent(up{job="x"})', "a - b > 0", "a unless b", "a > Inf"]
+)
+def test_of_anything_else_the_series_are_counted_for_which_it_holds(query: str) -> None:
+    found = measured(query)
+    assert found.kind == "condition"
+    assert found.queries["value"].startswith("count(")
+    assert "calls people, no more" in found.notes[0]
+
+
+def test_counts_come_first_and_what_is_left_out_is_told() -> None:
+    found = measured(f"queue > 5 and on (job) {BAD} / {TOTAL} > 0.05 unless paused == 1")
+    assert found.kind == "counts"
+    assert found.notes == ("left out: and queue > 5", "left out: unless paused == 1")
+
+
+def test_an_alert_that_always_fires_is_told_apart() -> None:
+    assert "dead man's switch" in measured("vector(1)").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ("sum by (a, le) (x) > 1", ("a",)),
+        ("x / on (a) group_left (b) y > 1", None),
+        ("sum by (a) (x) / on (a) group_left (b) y > 1", ("a", "b")),
+        ("sum by (a) (x) / ignoring (b) sum by (a, b) (y) > 1", ("a",)),
+        ("sum without (b) (sum by (a, b) (x)) > 1", ("a",)),
+        ("1 > sum by (a) (x)", ("a",)),
+        ("sum(x) > 1", ()),
+        ('absent(up{job="x",code!="1"})', ("job",)),
+        ('label_replace(sum by (a) (x), "c", "$1", "a", "(.*)") > 1', ("a", "c")),
+        ("topk(3, sum by (a) (x)) > 1", ("a",)),
+        ("job:ratio > 1", ("job",)),
+        ("x[", None),
+    ],
+)
+def test_which_labels_an_alert_has(query: str, labels: tuple[str, ...] | None) -> None:
+    assert labels_of(query, RECORDED) == labels
+
+
+@pytest.mark.parametrize(
+    ("query", "narrowed"),
+    [
+        ("x / on (svc) y", 'x{svc="$svc"} / on (svc) y{svc="$svc"}'),
+        ("x / on (pod) group_left (svc) y", 'x / on (pod) group_left (svc) y{svc="$svc"}'),
+        ("x / on (pod) group_left () y", 'x{svc="$svc"} / on (pod) group_left () y'),
+        ("x unless on (pod) y", 'x{svc="$svc"} unless on (pod) y'),
+        ("sum(x)", "sum(x)"),
+        ('x{svc="a"}', 'x{svc="a"}'),
+        ('label_replace(x, "svc", "$1", "a", "(.*)")', None),
+        ("x - scalar(y)", 'x{svc="$svc"} - scalar(y)'),
+        ("x[5m] offset 1h", 'x{svc="$svc"}[5m] offset 1h'),
+    ],
+)
+def test_only_series_that_the_label_may_come_from_are_held_to_it(
+    query: str, narrowed: str | None
+) -> None:
+    spelled = promql.spelled(promql.parsed(query), {"svc": "$svc"})
+    assert spelled == (narrowed or promql.spelled(promql.parsed(query)))
+
+
+# ── whatever is thrown at it ─────────────────────────────────────────────────────────────────
+
+METRICS = st.sampled_from(["http_total", "a:b", "up", "x_bucket"])
+MATCHERS = st.sampled_from(["", '{job="a\\"b"}', '{code!~"5..|\\\\d"}', '{a="$x",b=""}'])
+SELECTORS = st.builds("{}{}".format, METRICS, MATCHERS)
+LABELS = st.sampled_from(["job", "job, le", "pod"])
+
+
+def _deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("({})".format, inner),
+        st.builds("-{}".format, inner),
+        st.builds("{} by ({}) ({})".format, st.sampled_from(["sum", "max"]), LABELS, inner),
+        st.builds("topk without ({}) (2, {})".format, LABELS, inner),
+        st.builds("abs({} offset 5m)".format, SELECTORS),
+        st.builds("max_over_time({}[1h:5m] @ end())".format, inner),
+        st.builds(
+            "({}) {} ({})".format,
+            inner,
+            st.sampled_from(
+                ["+", "/", "> bool", "> on (job)", "* ignoring (pod) group_left (le)", "and"]
+            ),
+            inner,
+        ),
+    )
+
+
+VECTORS = st.recursive(
+    st.one_of(SELECTORS, st.builds("rate({}[5m])".format, SELECTORS)), _deeper, max_leaves=6
+)
+QUERIES = st.builds(
+    "{} {} {}".format, VECTORS, st.sampled_from([">", "<", "==", "<="]), st.sampled_from([0, 0.5])
+)
+
+
+def _valid(query: str) -> bool:
+    try:
+        promql_parser.parse(query)
+    except ValueError:
+        return False
+    return True
+
+
+@given(VECTORS.filter(_valid))
+def test_what_is_spelled_says_the_same(query: str) -> None:
+    tree = promql_parser.parse(query)
+    again = promql_parser.parse(promql.spelled(tree))
+    # `$x` would be a label of the incident in a template, so it is spelled otherwise.
+    plain = query.replace('a="$x"', 'a=~"[$]x"')
+    assert again.prettify() == promql_parser.parse(plain).prettify()
+
+
+@given(
+    st.floats(0.001, 0.9).map(lambda limit: round(limit, 4)),
+    st.lists(st.sampled_from(["paren", "percent", "complement", "minus"]), max_size=5),
+)
+def test_factors_and_complements_do_not_change_what_is_meant(
+    limit: float, wraps: list[str]
+) -> None:
+    query, bound, above = f"{BAD} / {TOTAL}", limit, True
+    for wrap in wraps:
+        if wrap == "paren":
+            query = f"({query})"
+        elif wrap == "percent":
+            query, bound = f"100 * ({query})", bound * 100
+        elif wrap == "complement":
+            query, bound, above = f"1 - ({query})", 1 - bound, not above
+        else:
+            query, bound, above = f"-({query})", -bound, not above
+    found = measured(f"{query} {'>' if above else '<'} {bound!r}")
+    assert found.kind == "counts"
+    assert found.queries == {"bad": BAD_COUNT, "total": TOTAL_COUNT}
+    assert found.limit == pytest.approx(limit, rel=1e-3)
+
+
+NAMES = st.text(min_size=1, max_size=80)
+ALERTS = st.builds(
+    Alerting,
+    name=NAMES,
+    query=st.one_of(QUERIES, NAMES),
+    group=NAMES,
+    interval=st.integers(1, 7200).map(lambda s: timedelta(seconds=s)),
+    labels=st.dictionaries(st.sampled_from(["severity", "team"]), NAMES, max_size=2),
+    annotations=st.dictionaries(st.sampled_from(["summary", "runbook_url"]), NAMES, max_size=2),
+)
+
+
+@given(st.lists(ALERTS, min_size=1, max_size=4))
+def test_every_proposal_is_sound_and_answers_its_alert(alerts: list[Alerting]) -> None:
+    proposals = propose(alerts, NO_RECORDINGS, team="shop")
+    assert len({p.path for p in proposals}) == len({p.rule for p in proposals}) == len(proposals)
+    loaded = [found for p in proposals for found in rules.load(p.text, p.path)]
+    assert check(loaded, {}, {}, ["shop"]) == []
+    book = rules.RuleBook(rule for rule, _ in loaded)
+    assert all(rule.mode == "observe" for rule in book.rules.values())
+    for alert in alerts:
+        assert len(book.find({"alertname": alert.name})) == 1
+    for proposal in proposals:
+        folder, _, name = proposal.path.partition("/")
+        assert set(folder + name.removesuffix(".yaml")) <= set(
+            "abcdefghijklmnopqrstuvwxyz0123456789-"
+        )
+        assert name not in {"roster.yaml", "approvals.yaml", "freezes.yaml"}
+
+
+# ── the files ────────────────────────────────────────────────────────────────────────────────
+
+
+def one(*alerts: Alerting, **more: Any) -> tuple[Proposal, dict[str, Any]]:
+    [proposal] = propose(alerts, RECORDED, team="shop", **more)
+    return proposal, yaml.safe_load(proposal.text)
+
+
+def alert(query: str, **more: Any) -> Alerting:
+    return Alerting("HighErrorRate", query, "web", **more)
+
+
+def test_an_alert_of_several_severities_is_one_rule_after_the_severest() -> None:
+    warning = alert(f"{BAD} / {TOTAL} > 0.01", labels={"severity": "warning"})
+    critical = alert(f"{BAD} / {TOTAL} > 0.05", labels={"severity": "critical"})
+    proposal, data = one(warning, critical)
+    assert proposal.alerts == 2
+    assert data["problem"]["severity"] == {"sev1": "20%", "sev2": "5%"}
+    assert data["problem"]["confirm"] == {"drop": "5%", "traffic": "30/m"}
+    assert proposal.text.count("# From the alert") == 2
+
+
+def test_labels_that_an_alert_cannot_have_make_no_group() -> None:
+    query = "sum by (cluster, service, team) (x) > 1"
+    _, data = one(alert(query, labels={"team": "a"}), labels={"service", "team"})
+    assert data["group_by"] == ["service"]
+    firing = ({"alertname": "HighErrorRate", "service": "shop"},)
+    assert one(alert(query, active=firing))[1]["group_by"] == ["service"]
+    said = {"summary": "{{ $labels.instance }} of {{.Labels.zone}}"}
+    proposal, data = one(alert("x > 1", annotations=said))
+    assert data["group_by"] == ["instance", "zone"]
+    assert "guessed" in proposal.text
+    assert data["description"] == "<instance> of <zone>"
+
+
+def test_names_that_are_taken_are_not_taken_again() -> None:
+    proposal, data = one(alert("x > 1"), taken=["high-error-rate", "high-error-rate-2"])
+    assert (proposal.path, data["rule"]) == ("web/high-error-rate-3.yaml", "high-error-rate-3")
+
+
+@pytest.mark.parametrize(
+    ("query", "by"), [("x > 10", 5), ("x < 99", 1), ("x < 0.9", 0.1), ("x < 20", 10)]
+)
+def test_how_much_worse_matters_goes_by_the_threshold(query: str, by: float) -> None:
+    assert one(alert(query))[1]["problem"]["confirm"]["by"] == by
+
+
+def test_windows_hold_four_evaluations_or_are_the_expressions_own() -> None:
+    slow = alert("x > 1", interval=timedelta(minutes=2))
+    assert one(slow)[1]["problem"]["windows"] == ["8m", "16m"]
+    quick = alert("rate(x[10s]) > 1", interval=timedelta(seconds=1))
+    assert one(quick)[1]["problem"]["windows"] == ["10s", "20s"]
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"data": {"groups": [{"rules": [1]}]}}, "x"])
+def test_what_is_no_answer_of_prometheus_is_said(answer: Any) -> None:
+    with pytest.raises(Permanent, match="not what Prometheus answers"):
+        read_rules(answer)
