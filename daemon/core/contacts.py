@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from daemon.core.units import Frozen
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
+REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
 _ADDRESS = re.compile(r"[^@\s:/<>,;]+@[^@\s:/<>,;]+")
 _CHAT_ID = re.compile(r"[A-Z0-9]{6,}")
 
 
 def _reference(value: object) -> str:
     # The message must not repeat the value: it may be the secret itself.
-    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
+    if not isinstance(value, str) or not REFERENCE.fullmatch(value):
         raise ValueError("say where the secret is, env:NAME or file:PATH; never write it here")
     return value
 
@@ -24,7 +24,7 @@ def _reference(value: object) -> str:
 Reference = Annotated[
     str,
     BeforeValidator(_reference),
-    WithJsonSchema({"type": "string", "pattern": f"^({_REFERENCE.pattern})$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^({REFERENCE.pattern})$"}),
 ]
 """Where a secret is: `env:NAME` or `file:PATH`."""
 
@@ -134,12 +134,14 @@ class Identities(Frozen):
     """Who this person is elsewhere, so that their acknowledgement there counts as theirs.
 
     `pagerduty` and `slack`: user ids. `grafana_oncall`: user id, username or mail address.
-    `opsgenie`: username (a mail address) or user id. `calendar`: the words or mail address by
-    which an on-call calendar names them.
+    `opsgenie`: username (a mail address) or user id. `oidc`: what OpenID Connect or a trusted
+    proxy calls them; left out, their name in the roster. `calendar`: the words or mail address
+    by which an on-call calendar names them.
     """
 
     pagerduty: str | None = None
     slack: str | None = None
     grafana_oncall: str | None = None
     opsgenie: str | None = None
+    oidc: str | None = Field(default=None, pattern=r"\S", max_length=200)
     calendar: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
+from daemon.core.access import Access, PasswordHash
 from daemon.core.audiences import Audience, SeverityName
 from daemon.core.contacts import ChannelSpec, Contact, Identities, Reference
 from daemon.core.schedules import Schedule, Shift, on_call
@@ -31,14 +32,22 @@ Patience = Annotated[Duration, AfterValidator(_some_time)]
 """How long somebody has. Without any, one would be called after the other at once, for ever."""
 
 
+def alike(identity: str) -> str:
+    """An identity for comparing: mail addresses are the same in capitals, nothing else is."""
+    return identity.lower() if "@" in identity and identity.isascii() else identity
+
+
 class Person(Frozen):
     """Somebody. `contact` is in order of preference; `token` identifies them to the API.
 
-    `known_as`: who they are in the pager and the chat.
+    `access`: how much they may do. `password`: the hash of what they log in to the pages with.
+    `known_as`: who they are in the pager, the chat and the identity provider.
     """
 
     name: str
+    access: Access = "responder"
     token: Reference | None = None
+    password: PasswordHash | None = None
     contact: tuple[Contact, ...] = Field(min_length=1)
     known_as: Identities = Identities()
 
@@ -125,6 +134,13 @@ class Roster(Frozen):
         """The channels by which an audience is told; none for an unknown one."""
         known = self.audiences.get(audience)
         return known.channels if known else ()
+
+    def known_by(self, identity: str) -> str | None:
+        """Whom the identity provider or a trusted proxy means by that; nobody, if unsure."""
+        for name, person in self.people.items():
+            if alike(identity) == alike(person.known_as.oidc or name):
+                return name
+        return None
 
     def policy_for(self, team: str) -> Policy:
         """The policy of a team; the default one for an unknown team."""

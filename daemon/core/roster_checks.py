@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.core.document import Document, Mistake
-from daemon.core.roster import Roster
+from daemon.core.roster import Roster, alike
 from daemon.core.schedules import check_schedule
 
 Wrong = tuple[tuple[str | int, ...], str]
@@ -103,6 +103,11 @@ def _identities(roster: Roster) -> Iterator[Wrong]:
             other = seen.setdefault((source, identity.casefold()), name)
             if other != name:
                 yield ("people", name, "known_as", source), f"{other!r} is known by that already"
+    owners: dict[str, str] = {}
+    for name, person in roster.people.items():
+        other = owners.setdefault(alike(person.known_as.oidc or name), name)
+        if other != name:
+            yield ("people", name, "known_as", "oidc"), f"{other!r} is known by that already"
     named = {name.casefold(): name for name in roster.people}
     for name, person in roster.people.items():
         for alias in person.known_as.calendar:

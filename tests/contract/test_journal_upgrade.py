@@ -183,6 +183,21 @@ async def test_it_looks_like_one_made_today(path: Path, tmp_path: Path) -> None:
         assert shell.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
+    async with open_store(path):
+        pass
+    today, before = shape(path), content(path)
+    with closing(sqlite3.connect(path)) as shell, shell:
+        # Schema 4 added these two tables and nothing else.
+        shell.executescript("DROP TABLE sessions; DROP TABLE tokens;")
+        shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
+    async with open_store(path) as store:
+        assert await store.credentials.sessions(NOW) == []
+        assert await store.credentials.tokens() == []
+    assert shape(path) == today
+    assert len(content(path)) == len(before)
+
+
 async def test_half_of_it_is_none_of_it(path: Path) -> None:
     with closing(sqlite3.connect(path)) as shell:
         shell.execute("CREATE INDEX changes_by_time ON changes (item)")  # the last step will fail

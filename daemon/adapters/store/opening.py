@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
+from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.holding import held
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
@@ -23,10 +24,11 @@ from daemon.core.outcome import Permanent
 
 @dataclass(frozen=True)
 class Store:
-    """One database: the incidents and the deliveries."""
+    """One database: the incidents, the deliveries, and who is logged in."""
 
     journal: SqlJournal
     inbox: SqlInbox
+    credentials: SqlCredentials
     key: str
     """Signs the links in pages; made with the store, the same for all who share it."""
     listeners: list[Listener]
@@ -64,7 +66,8 @@ async def open_store(
             await database.write(partial(_prepare, path))
             key = await database.write(_key)
             await inbox.start()
-        yield Store(SqlJournal(database), inbox, key, database.listeners)
+        credentials = SqlCredentials(database)
+        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:

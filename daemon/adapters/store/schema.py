@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -199,3 +199,36 @@ alert_ends = Table(
     Column("alert", Text, primary_key=True),
     Column("ends_at", Instant, nullable=False),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # The hash of what the cookie holds; whoever reads this table cannot be anybody.
+    Column("id", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("proof", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("granted", Text),
+    Column("guest", Boolean, nullable=False),
+)
+Index("sessions_by_end", sessions.c.ends_at)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("person", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # Scopes parted by spaces.
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    # A day, YYYY-MM-DD in UTC: when somebody works is nobody's business.
+    Column("used_on", Text),
+    Column("revoked_at", Instant),
+    Column("revoked_by", Text),
+)
+Index("tokens_by_person", tokens.c.person)

@@ -42,6 +42,20 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         _name_heads,
         "CREATE INDEX heads_by_rule ON heads (rule, opened_at)",
     ),
+    3: (
+        """CREATE TABLE sessions (
+            id TEXT NOT NULL, person TEXT NOT NULL, proof TEXT NOT NULL, started_at TEXT NOT NULL,
+            ends_at TEXT NOT NULL, client TEXT NOT NULL, granted TEXT, guest BOOLEAN NOT NULL,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE INDEX sessions_by_end ON sessions (ends_at)",
+        """CREATE TABLE tokens (
+            id TEXT NOT NULL, digest TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL,
+            scopes TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, used_on TEXT,
+            revoked_at TEXT, revoked_by TEXT, PRIMARY KEY (id), UNIQUE (digest)
+        )""",
+        "CREATE INDEX tokens_by_person ON tokens (person)",
+    ),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 

@@ -1,0 +1,74 @@
+"""`daemon.core.access.Credentials` in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from daemon.core.access import ApiToken, Session
+from daemon.core.outcome import Temporary
+
+
+class MemoryCredentials:
+    """Sessions by id, tokens by hash. `failing`: the store does not answer; `full`: it cannot
+    write."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Session] = {}
+        self.known: dict[str, ApiToken] = {}
+        self.failing = False
+        self.full = False
+
+    async def begin_session(self, session: Session) -> None:
+        self._may_fail(writes=True)
+        over = [each.id for each in self.kept.values() if each.ends_at <= session.started_at]
+        for id_ in over:
+            del self.kept[id_]
+        self.kept[session.id] = session
+
+    async def session(self, id: str, now: datetime) -> Session | None:  # noqa: A002
+        self._may_fail()
+        session = self.kept.get(id)
+        return session if session is not None and session.ends_at > now else None
+
+    async def sessions(self, now: datetime, person: str | None = None) -> list[Session]:
+        self._may_fail()
+        found = [s for s in self.kept.values() if s.ends_at > now and person in {None, s.person}]
+        found.sort(key=lambda s: s.id)
+        return sorted(found, key=lambda s: s.started_at, reverse=True)
+
+    async def end_session(self, id: str) -> bool:  # noqa: A002
+        self._may_fail(writes=True)
+        return self.kept.pop(id, None) is not None
+
+    async def add_token(self, token: ApiToken, digest: str) -> None:
+        self._may_fail(writes=True)
+        self.known[digest] = token
+
+    async def token(self, digest: str) -> ApiToken | None:
+        self._may_fail()
+        return self.known.get(digest)
+
+    async def tokens(self, person: str | None = None) -> list[ApiToken]:
+        self._may_fail()
+        live = [t for t in self.known.values() if t.revoked_at is None]
+        found = sorted((t for t in live if person in {None, t.person}), key=lambda t: t.id)
+        return sorted(found, key=lambda t: t.created_at, reverse=True)
+
+    async def revoke_token(self, id: str, by: str, at: datetime) -> bool:  # noqa: A002
+        self._may_fail(writes=True)
+        for digest, token in self.known.items():
+            if token.id == id and token.revoked_at is None:
+                self.known[digest] = replace(token, revoked_at=at, revoked_by=by)
+                return True
+        return False
+
+    async def used_token(self, id: str, on: date) -> None:  # noqa: A002
+        self._may_fail(writes=True)
+        for digest, token in self.known.items():
+            if token.id == id:
+                self.known[digest] = replace(token, used_on=on)
+
+    def _may_fail(self, *, writes: bool = False) -> None:
+        if self.failing or (self.full and writes):
+            raise Temporary("the disk of the store is full")
