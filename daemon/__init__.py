@@ -21,5 +21,5 @@ ports of `core.ports`; only `app`, the composition root, knows them, and it alon
 Imports go one way, and import-linter proves it:
 
     cli → app → web → intake | conduct → define | recover | verify | communicate | learn | watch
-        → casebook | measure → settings | ruleset → core
+        → casebook | measure → settings | ruleset → auth_settings → core
 """

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from daemon.auth_settings import AuthSettings
 from daemon.core.contacts import Reference
 from daemon.core.document import Document, one_document
 from daemon.core.outcome import Permanent
@@ -103,12 +104,6 @@ class CommandSettings(Frozen):
     """The only commands that actions may run; `*` stands for one argument."""
 
     allow: tuple[tuple[str, ...], ...] = ()
-
-
-class AuthSettings(Frozen):
-    """`webhook_token`: what Alertmanager must send as bearer token or basic password."""
-
-    webhook_token: Reference | None = None
 
 
 class PagerDutySettings(Frozen):

@@ -22,6 +22,7 @@ from aiohttp import web
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, Store, open_store
+from daemon.app.entrance import authenticator_for, doorkeeper_for
 from daemon.app.logs import configure_logging
 from daemon.app.parts import (
     WATCHES,
@@ -126,6 +127,14 @@ class App:
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._started_at = now()
         self._standing, self._doorkeeper, self._hooks = self._load(self._read())
+        self._authenticator = authenticator_for(
+            settings,
+            store,
+            session,
+            self._secret,
+            lambda: self._standing.roster,
+            lambda: self._doorkeeper,
+        )
         self._telemetry = Telemetry(
             self._book,
             sources_for(
@@ -221,7 +230,7 @@ class App:
             intake=self._intake,
             book=self._book,
             rules=lambda: self._standing.rules,
-            doorkeeper=lambda: self._doorkeeper,
+            authenticator=self._authenticator,
             ready=lambda: self._ready,
             roster=lambda: self._standing.roster,
             hooks=lambda: self._hooks,
@@ -276,14 +285,9 @@ class App:
         standing = Standing(
             RuleBook(rules, files), roster, approvals, ways, channels, ruleset.freezes
         )
-        tokens = {
-            name: self._secret(person.token)
-            for name, person in roster.people.items()
-            if person.token is not None
-        }
         return (
             standing,
-            Doorkeeper(tokens, self._known(self._settings.auth.webhook_token)),
+            doorkeeper_for(self._settings, roster, self._secret),
             Hooks(
                 pagerduty_secrets=tuple(
                     filter(None, [self._known(self._settings.pagerduty.webhook_secret)])

@@ -10,6 +10,8 @@ from daemon.web.api.docs import Docs
 from daemon.web.api.table import operations
 from daemon.web.health import Health
 from daemon.web.house import House
+from daemon.web.login import LoginPages
+from daemon.web.oidc import OidcLogin
 from daemon.web.pages import Pages, as_pages
 from daemon.web.problems import problems
 from daemon.web.requests import watching
@@ -21,6 +23,7 @@ from daemon.web.site.incidents import Incidents
 from daemon.web.site.live import Changes, Live
 from daemon.web.site.overviews import Overviews
 from daemon.web.site.static import Static
+from daemon.web.you import You
 
 __all__ = ["House", "web_application"]
 
@@ -48,6 +51,9 @@ def web_application(house: House, max_body: int) -> web.Application:
         docs,
         Health(house),
         Pages(house),
+        LoginPages(house.authenticator),
+        OidcLogin(house.authenticator),
+        You(frame),
         Incidents(frame, changes),
         IncidentPage(frame, changes),
         Freezes(frame, changes),

@@ -1,7 +1,7 @@
-"""Who is asking. People by their own token, Alertmanager by its own; both in constant time.
+"""The secrets of people and of Alertmanager, compared in constant time.
 
 Where no webhook token is set, the daemon listens on loopback only, and the webhook takes what
-comes from this machine. A person's deed always needs that person's token.
+comes from this machine. A person's deed always needs to be that person's.
 """
 
 from __future__ import annotations
@@ -17,30 +17,32 @@ from daemon.web.problems import Problem
 
 
 class Doorkeeper:
-    """Knows the tokens: people's by name, and the webhook's."""
+    """Knows the tokens and password hashes of people by name, and the webhook's token."""
 
-    def __init__(self, people: Mapping[str, str], webhook: str | None) -> None:
+    def __init__(
+        self,
+        people: Mapping[str, str],
+        webhook: str | None,
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
         self._people = people
         self._webhook = webhook
+        self._passwords = passwords or {}
 
-    def person(self, request: web.Request) -> str:
-        """Who this is. Raises Problem 401."""
-        token = bearer(request)
+    def person_of(self, token: str) -> str | None:
+        """Whose token of the roster this is."""
         found = [n for n, known in self._people.items() if token and same_secret(token, known)]
-        if not found:
-            raise Problem(
-                401,
-                "Who are you?",
-                "send `Authorization: Bearer …` with your own token; for the command line set "
-                "STOPGAP_TOKEN, or give --token-file",
-            )
-        return found[0]
+        return found[0] if found else None
+
+    def password_of(self, name: str) -> str | None:
+        """The hash of that person's password."""
+        return self._passwords.get(name)
 
     def sender(self, request: web.Request) -> None:
         """Whether this may deliver alerts. Raises Problem 401."""
         if self._webhook is None:
             return
-        token = bearer(request) or _basic_password(request)
+        token = any_token(request)
         if not token or not same_secret(token, self._webhook):
             raise Problem(
                 401,
@@ -53,6 +55,11 @@ def bearer(request: web.Request) -> str:
     """The bearer token of a request; empty if it has none."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
+
+
+def any_token(request: web.Request) -> str:
+    """The bearer token or basic password of a request; empty if it has neither."""
+    return bearer(request) or _basic_password(request)
 
 
 def _basic_password(request: web.Request) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.casebook import Casebook, Change
+from daemon.core.access import Access, Scope
 from daemon.core.approvals import Approvals
 from daemon.core.crew import PERSON
 from daemon.core.curve import Curve
@@ -26,13 +27,16 @@ from daemon.intake import Intake
 from daemon.observing import QUIET, Observer
 from daemon.overview import Loading, Overview
 from daemon.web.answers import IncidentView
-from daemon.web.auth import Doorkeeper
+from daemon.web.authenticator import Authenticator
 from daemon.web.hooks import Hooks
-from daemon.web.identity import Access, Identity
+from daemon.web.identity import Identity
 from daemon.web.links import SignedLinks
 from daemon.web.problems import Happened, Problem
+from daemon.web.reading import raw_body
 from daemon.web.requests import PERSON as WHO
 from daemon.web.views import incident_view
+
+__all__ = ["House", "raw_body"]
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
@@ -62,7 +66,7 @@ class House:
     intake: Intake
     book: Casebook
     rules: Callable[[], RuleBook]
-    doorkeeper: Callable[[], Doorkeeper]
+    authenticator: Authenticator
     ready: Callable[[], bool]
     roster: Callable[[], Roster]
     hooks: Callable[[], Hooks]
@@ -79,17 +83,24 @@ class House:
     observer: Observer = QUIET
 
     async def identify(self, request: web.Request) -> Identity:
-        """Who asks. Raises Problem 401."""
-        return Identity(self.doorkeeper().person(request), "responder", "token")
+        """Who asks. Raises Problem 401, and 403 if a browser's change is not from our pages."""
+        identity = await self.authenticator.identify(request)
+        request[WHO] = identity.person
+        return identity
+
+    async def admitted(self, request: web.Request, needs: Access) -> Identity:
+        """Who asks, if they may do what needs that much. Raises Problem 401, 403."""
+        identity = await self.identify(request)
+        identity.require(needs)
+        return identity
 
     async def person(self, request: web.Request, needs: Access = "responder") -> str:
-        """The name of who asks, if they may do what needs that much. Raises Problem 401, 403."""
-        identity = await self.identify(request)
-        request[WHO] = identity.person
-        if not identity.may(needs):
-            text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`"
-            raise Problem(403, "Not allowed", f"{text}: `people.{identity.person}.access`")
-        return identity.person
+        """The name of who asks, likewise."""
+        return (await self.admitted(request, needs)).person
+
+    async def sender(self, request: web.Request, scope: Scope) -> None:
+        """Whether a system may deliver what that scope is for. Raises Problem 401, 403."""
+        await self.authenticator.sender(request, scope)
 
     async def freezes_now(self) -> list[Freeze]:
         """The freezes in force, by hand and by the calendar."""
@@ -154,12 +165,3 @@ class House:
         ]
         text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
         return Problem(412, "Changed meanwhile", text, seq=seq, since=since)
-
-
-async def raw_body(request: web.Request) -> bytes:
-    """The body as it was sent. Raises Problem 413."""
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        limit = f"{error.text or 'the body is too large'}; see `inbox.max_body_bytes`"
-        raise Problem(413, "Too large", limit) from None

@@ -52,6 +52,11 @@ KINDS: Mapping[int, tuple[str, str]] = {
     ),
     413: ("too-large", "The body is larger than `inbox.max_body_bytes` in stopgap.yaml."),
     415: ("not-json", "The body must be JSON, sent as `Content-Type: application/json`."),
+    429: (
+        "wait-a-little",
+        "It was wrong too often, or too many ask at once. `Retry-After` tells after how many "
+        "seconds to try again.",
+    ),
     422: (
         "broken-rules",
         "The rules on disk have mistakes; `errors` names each with its file and line. The old "
@@ -111,16 +116,25 @@ class Problem(Exception):
         errors: Sequence[Mistake] = (),
         seq: int | None = None,
         since: Sequence[Happened] = (),
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.title = title
         self.detail = detail
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         self.more: dict[str, Any] = {}
         if errors:
             self.more["errors"] = tuple(errors)
         if seq is not None:
             self.more.update(seq=seq, since=tuple(since))
+
+
+def problem_answer(problem: Problem) -> web.Response:
+    """The problem document of an error that was raised."""
+    response = answer(problem.status, problem.title, problem.detail, problem.more)
+    response.headers.update(problem.headers)
+    return response
 
 
 def answer(
@@ -142,7 +156,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except Problem as problem:
-        return answer(problem.status, problem.title, problem.detail, problem.more)
+        return problem_answer(problem)
     except UnknownIncident as error:
         return answer(404, "No such incident", f"{error}; `stopgap incidents` lists them")
     except Temporary as error:

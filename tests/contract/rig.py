@@ -16,10 +16,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
+from daemon.auth_settings import AuthSettings
 from daemon.casebook import Casebook
 from daemon.core import events as e
+from daemon.core.access import IdentityProvider
 from daemon.core.approvals import Approvals
 from daemon.core.document import one_document
 from daemon.core.incident import Incident
@@ -30,8 +34,12 @@ from daemon.intake import Intake
 from daemon.overview import Loading, Overview, StoreReport
 from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
+from daemon.web.authenticator import Authenticator
+from daemon.web.browser import Browser
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
+from daemon.web.passwords import Passwords
+from tests.credentials import MemoryCredentials
 from tests.fakes import START, FakeAction, FakePeer, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
@@ -59,6 +67,8 @@ ADA = {"Authorization": "Bearer ada-token"}
 BO = {"Authorization": "Bearer bo-token"}
 HOOK = {"Authorization": "Bearer hook-token"}
 TOKENS = {"ada": "ada-token", "bo": "bo-token", "cy": "cy-token"}
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Hashes that cost a test nothing."""
 MAX_BODY = 64 * 1024
 URL = "https://stopgap.example"
 SECRETS = Hooks(("pd-old", "pd-new"), "slack-secret", "oncall-secret", "genie-secret")
@@ -89,7 +99,12 @@ def overview_of(
 class Rig:
     """A client of the application and what stands behind it."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        auth: AuthSettings | None = None,
+        provider: IdentityProvider | None = None,
+        url: str = URL,
+    ) -> None:
         self.now = START
         self.journal = MemoryJournal()
         self.book = Casebook(self.journal, lambda: self.now)
@@ -99,7 +114,19 @@ class Rig:
             {"checkout-success-rate": "checkout.yaml"},
         )
         self.hooks = SECRETS
-        self.links = SignedLinks("a key of the store", URL, lambda: self.now)
+        self.links = SignedLinks("a key of the store", url, lambda: self.now)
+        self.passwords: dict[str, str] = {}
+        self.credentials = MemoryCredentials()
+        self.authenticator = Authenticator(
+            settings=auth or AuthSettings(),
+            credentials=self.credentials,
+            roster=lambda: self.roster,
+            doorkeeper=lambda: Doorkeeper(TOKENS, "hook-token", self.passwords),
+            browser=Browser("a key of the store", url),
+            passwords=Passwords(CHEAP),
+            clock=lambda: self.now,
+            provider=provider,
+        )
         self.inbox = MemoryInbox()
         self.intake = Intake(self.inbox, self.book, lambda: self.rules, None, timedelta(hours=1))
         self.client: TestClient[Any, Any]
@@ -116,7 +143,7 @@ class Rig:
             intake=self.intake,
             book=self.book,
             rules=lambda: self.rules,
-            doorkeeper=lambda: Doorkeeper(TOKENS, "hook-token"),
+            authenticator=self.authenticator,
             ready=lambda: True,
             roster=lambda: self.roster,
             hooks=lambda: self.hooks,
@@ -246,10 +273,13 @@ def signature(secret: str, message: bytes) -> str:
 
 
 @asynccontextmanager
-async def rigged() -> AsyncIterator[Rig]:
+async def rigged(
+    auth: AuthSettings | None = None, provider: IdentityProvider | None = None, url: str = URL
+) -> AsyncIterator[Rig]:
     """A rig with one open incident."""
-    rig = Rig()
-    async with TestClient(TestServer(web_application(rig.house(), MAX_BODY))) as client:
+    rig = Rig(auth, provider, url)
+    server = TestServer(web_application(rig.house(), MAX_BODY))
+    async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         rig.client = client
         rig.id = await rig.delivers(body(alert()))
         yield rig

@@ -11,16 +11,21 @@ from typing import Any, NoReturn
 import pytest
 from aiohttp.test_utils import TestServer
 
+from daemon.auth_settings import AuthSettings
 from daemon.casebook import Casebook
 from daemon.core.roster import Roster
 from daemon.core.rules import RuleBook, load
 from daemon.intake import Intake
 from daemon.web.application import House, web_application
 from daemon.web.auth import Doorkeeper
+from daemon.web.authenticator import Authenticator
+from daemon.web.browser import Browser
 from daemon.web.hooks import Hooks
 from daemon.web.links import SignedLinks
-from tests.contract.rig import overview_of
+from daemon.web.passwords import Passwords
+from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view
+from tests.credentials import MemoryCredentials
 from tests.fakes import START, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
@@ -79,7 +84,15 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         intake=intake,
         book=book,
         rules=lambda: rules,
-        doorkeeper=lambda: Doorkeeper({"ada": "ada-token", "bo": "bo-token"}, None),
+        authenticator=Authenticator(
+            settings=AuthSettings(),
+            credentials=MemoryCredentials(),
+            roster=lambda: ROSTER,
+            doorkeeper=lambda: Doorkeeper({"ada": "ada-token", "bo": "bo-token"}, None),
+            browser=Browser("a key of the store", "http://stopgap"),
+            passwords=Passwords(CHEAP),
+            clock=book.clock,
+        ),
         ready=lambda: True,
         roster=lambda: ROSTER,
         hooks=Hooks,

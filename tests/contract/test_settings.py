@@ -93,3 +93,23 @@ def test_a_mail_password_never_goes_out_in_plain_text(tmp_path: Path) -> None:
         load_settings(written(tmp_path, text), {})
     assert load_settings(written(tmp_path, text.replace("mail.example", "127.0.0.1")), {}).smtp
     assert load_settings(written(tmp_path, text.replace("none", "tls")), {}).smtp
+
+
+def test_other_ways_to_say_who_one_is_are_off_until_they_are_set(tmp_path: Path) -> None:
+    assert (Settings().auth.proxy, Settings().auth.oidc) == (None, None)
+    documented = (ROOT / "deploy/stopgap.yaml").read_text()
+    start = documented.index("#  proxy:")
+    example = documented[start : documented.index("\n\n", start)].replace("\n#", "\n ")
+    auth = load_settings(written(tmp_path, f"auth:\n {example[1:]}"), {}).auth
+    assert auth.proxy is not None
+    assert auth.proxy.trusts("10.0.3.7")
+    assert auth.oidc is not None
+    assert (auth.oidc.claim, auth.oidc.access.admin) == ("email", ("oncall-leads",))
+
+
+def test_a_provider_needs_the_scope_that_makes_it_one(tmp_path: Path) -> None:
+    text = "auth: {oidc: {issuer: 'https://x', client_id: y, client_secret: hunter2, scopes: [a]}}"
+    with pytest.raises(Mistakes) as caught:
+        load_settings(written(tmp_path, text), {})
+    assert "auth.oidc.scopes: `openid` is missing" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

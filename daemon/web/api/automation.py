@@ -126,7 +126,16 @@ class Automation:
             Operation(
                 "DELETE", freeze, self.thaw, "responder", ROOM, example={"scope": "team:payments"}
             ),
-            Operation("POST", changes, self.report, "webhook", ROOM, status=201, example=reported),
+            Operation(
+                "POST",
+                changes,
+                self.report,
+                "webhook",
+                ROOM,
+                status=201,
+                example=reported,
+                scope="changes",
+            ),
             Operation("GET", changes, self.changes, "viewer", ROOM),
             Operation("GET", "/api/v1/observed", self.observed, "viewer", ROOM),
         ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from daemon.web.api.operations import PEOPLES, Operation
+from daemon.web.identity import Access
 from daemon.web.problems import KINDS, MEDIA, ProblemDetails
 
 Json = dict[str, Any]
@@ -22,6 +23,7 @@ ROOMS = {
     "updates": "Keep people informed.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
+    "access": "Who you are, and your API tokens.",
     "webhooks": "What other systems tell.",
     "hooks": "What pagers and chats tell.",
     "document": "This description.",
@@ -36,13 +38,15 @@ SECURITY: dict[str, Json] = {
     "person": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A person's own token: `people.NAME.token` in roster.yaml.",
+        "description": "A person's own token: `people.NAME.token` in roster.yaml; or an API token "
+        "with the scope `read`, `respond` or `admin`.",
     },
     "webhook": {
         "type": "http",
         "scheme": "bearer",
         "description": "`auth.webhook_token` in stopgap.yaml; also as the password of basic "
-        "authentication. Where none is set, this machine may send without.",
+        "authentication, or an API token with the scope `alerts`, `changes` or `sentiment`. Where "
+        "none is set, this machine may send without.",
     },
     "hook": {
         "type": "apiKey",
@@ -114,8 +118,8 @@ def _operation(row: Operation) -> Json:
         "responses": _responses(row),
         "security": _security(row),
     }
-    if description or row.needs in PEOPLES:
-        needs = f"Needs the access `{row.needs}`." if row.needs in PEOPLES else ""
+    if description or row.needs in get_args(Access):
+        needs = f"Needs the access `{row.needs}`." if row.needs in get_args(Access) else ""
         found["description"] = " ".join(filter(None, (description, needs)))
     parameters = [*_parameters(row)]
     if parameters:

@@ -16,25 +16,28 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from daemon.casebook import Change
+from daemon.core.access import Scope
 from daemon.core.units import Frozen
 from daemon.web.answers import IncidentView
 from daemon.web.api.reading import expected_seq, read_path, read_query, read_sent
 from daemon.web.house import House, raw_body
-from daemon.web.identity import Access
+from daemon.web.identity import Access, Identity
 
 At = TypeVar("At")
 Query = TypeVar("Query")
 Sent = TypeVar("Sent")
 Hook = Literal["hook", "pagerduty", "slack"]
 """A pager's own credentials: a secret in a header, or a signature of one kind or the other."""
-Needs = Access | Hook | Literal["webhook", "nothing"]
-"""Whose credentials: a person's with that access, a pager's own, the webhook token, or none."""
-PEOPLES: frozenset[Needs] = frozenset(get_args(Access))
+Needs = Access | Hook | Literal["anybody", "webhook", "nothing"]
+"""Whose credentials: a person's with that access or with any, a pager's own, the webhook token, or
+none."""
+PEOPLES: frozenset[Needs] = frozenset((*get_args(Access), "anybody"))
 
 
 @dataclass(frozen=True)
 class Call(Generic[At, Query, Sent]):
-    """One request as it was read. `person` is who asks; empty if that is another system.
+    """One request as it was read. `person` is who asks, and `who` all that is known of them; empty
+    if that is another system.
 
     `headers` are those of the answer. A part is None if the operation has none; a body of the
     type `bytes` is given as it was sent.
@@ -46,6 +49,7 @@ class Call(Generic[At, Query, Sent]):
     query: Query
     sent: Sent
     headers: dict[str, str] = field(default_factory=dict)
+    who: Identity | None = None
 
 
 Handler = Callable[[Any], Awaitable[BaseModel | str]]
@@ -57,6 +61,7 @@ class Operation:
 
     `sends` and `sent_as` describe a body that the handler takes raw. `example` is a body, or the
     query of a GET. `guarded`: it takes `If-Match`. `tagged`: its answer has an ETag.
+    `scope`: of the API token that does as well as the webhook token.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -72,6 +77,7 @@ class Operation:
     sent_as: str = "application/json"
     guarded: bool = False
     tagged: bool = False
+    scope: Scope = "alerts"
 
     @cached_property
     def parts(self) -> tuple[type[Any] | None, type[Any] | None, type[Any] | None]:
@@ -105,11 +111,12 @@ class Operation:
 
 async def _serve(house: House, operation: Operation, request: web.Request) -> web.Response:
     """Who asks, then what is asked, then the handler."""
-    person = await _admitted(house, operation.needs, request)
+    who = await _admitted(house, operation, request)
     at, query, sent = operation.parts
     call = Call(
         request=request,
-        person=person,
+        person="" if who is None else who.person,
+        who=who,
         at=read_path(request, at) if at else None,
         query=read_query(request, query) if query else None,
         sent=await _sent(request, sent) if sent else None,
@@ -117,12 +124,15 @@ async def _serve(house: House, operation: Operation, request: web.Request) -> we
     return _answered(operation, call, await operation.handler(call))
 
 
-async def _admitted(house: House, needs: Needs, request: web.Request) -> str:
+async def _admitted(house: House, operation: Operation, request: web.Request) -> Identity | None:
+    needs = operation.needs
     if needs == "webhook":
-        house.doorkeeper().sender(request)
+        await house.sender(request, operation.scope)
+    elif needs == "anybody":
+        return await house.identify(request)
     elif needs in PEOPLES:
-        return await house.person(request, needs)  # type: ignore[arg-type]
-    return ""  # what a hook sends may be signed, so its handler looks at that
+        return await house.admitted(request, needs)  # type: ignore[arg-type]
+    return None  # what a hook sends may be signed, so its handler looks at that
 
 
 async def _sent(request: web.Request, model: type[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemon.web.api.access import OwnAccess
 from daemon.web.api.automation import Automation
 from daemon.web.api.inbound import Inbound
 from daemon.web.api.incidents import IncidentReads
@@ -13,7 +14,7 @@ from daemon.web.api.webhooks import Webhooks
 from daemon.web.api.words import Words
 from daemon.web.house import House
 
-ROOMS = (IncidentReads, People, Steering, Words, Automation, Looking, Webhooks, Inbound)
+ROOMS = (IncidentReads, People, Steering, Words, Automation, Looking, OwnAccess, Webhooks, Inbound)
 """In the order in which the document has them. A room of the API goes here."""
 
 

@@ -68,6 +68,7 @@ class Webhooks:
                 "webhook",
                 ROOM,
                 errors=(409,),
+                scope="sentiment",
                 example={
                     "labels": {"service": "checkout"},
                     "text": "many say that they cannot pay",

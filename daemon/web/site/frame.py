@@ -54,9 +54,7 @@ class Frame:
     async def visitor(self, request: web.Request, needs: Access = "viewer") -> Identity:
         """Who looks or does. Raises Problem 401, 403."""
         identity = await self.house.identify(request)
-        if not identity.may(needs):
-            text = f"{identity.person} has the access `{identity.access}`; this needs `{needs}`."
-            raise Problem(403, "Not allowed", f"{text} The roster gives it: `access: {needs}`.")
+        identity.require(needs)
         return identity
 
     async def form(self, request: web.Request, identity: Identity) -> Form:
@@ -119,7 +117,9 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     except Problem as problem:
         if problem.status == 401 and request.method == "GET":
             return to(f"/login?next={quote(request.path_qs, safe='')}")
-        return _trouble(request, problem.status, problem.title, problem.detail)
+        response = _trouble(request, problem.status, problem.title, problem.detail)
+        response.headers.update(problem.headers)
+        return response
     except UnknownIncident as error:
         return _trouble(request, 404, "No such incident", f"{error}.")
     except Temporary as error:

@@ -1,0 +1,80 @@
+"""Builds what recognises people: the secrets that the roster names, and the authenticator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import aiohttp
+from argon2 import PasswordHasher
+
+from daemon.adapters.store import Store
+from daemon.app.parts import now
+from daemon.core.access import is_password_hash
+from daemon.core.contacts import REFERENCE
+from daemon.core.outcome import Permanent
+from daemon.core.roster import Roster
+from daemon.settings import Settings
+from daemon.web.auth import Doorkeeper
+from daemon.web.authenticator import Authenticator
+from daemon.web.browser import Browser
+from daemon.web.passwords import Passwords
+
+Secret = Callable[[str], str]
+"""Reads what a reference names. Raises Permanent."""
+
+
+def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> Doorkeeper:
+    """The tokens and password hashes of the roster. Raises Permanent naming what is not there."""
+    people = roster.people.items()
+    webhook = settings.auth.webhook_token
+    return Doorkeeper(
+        {name: secret(person.token) for name, person in people if person.token is not None},
+        None if webhook is None else secret(webhook),
+        {
+            name: _password(name, person.password, secret)
+            for name, person in people
+            if person.password is not None
+        },
+    )
+
+
+def authenticator_for(
+    settings: Settings,
+    store: Store,
+    session: aiohttp.ClientSession,
+    secret: Secret,
+    roster: Callable[[], Roster],
+    doorkeeper: Callable[[], Doorkeeper],
+) -> Authenticator:
+    """The authenticator. Raises Permanent if the client secret of `auth.oidc` is not there."""
+    oidc = settings.auth.oidc
+    provider = None
+    if oidc is not None:
+        from daemon.adapters.oidc import OpenIdProvider  # cryptography; few need it
+
+        client_secret = None if oidc.client_secret is None else secret(oidc.client_secret)
+        provider = OpenIdProvider(
+            session, oidc.issuer, oidc.client_id, client_secret, tuple(oidc.scopes)
+        )
+    return Authenticator(
+        settings=settings.auth,
+        credentials=store.credentials,
+        roster=roster,
+        doorkeeper=doorkeeper,
+        browser=Browser(store.key, settings.external_url),
+        passwords=Passwords(PasswordHasher()),
+        clock=now,
+        provider=provider,
+    )
+
+
+def _password(name: str, given: str, secret: Secret) -> str:
+    if not REFERENCE.fullmatch(given):
+        return given
+    found = secret(given)
+    if not is_password_hash(found):
+        raise Permanent(
+            f"people.{name}.password: what {given} holds is no argon2id hash; "
+            "`stopgap password` makes one"
+        )
+    return found

@@ -1,0 +1,47 @@
+"""Whether a password fits its argon2id hash: in threads, and not many at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+AT_ONCE = 2
+"""Each takes 64 MiB and a core for a while."""
+WAITING = 20
+LONGEST = 1024
+"""Characters of a password; more are none."""
+
+
+class Busy(Exception):
+    """Too many passwords are being verified already."""
+
+
+class Passwords:
+    """Verifies passwords. `hasher` has the costs of the hash that unknown names are held to."""
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._nobody = hasher.hash("nobody has this one")
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def fits(self, known: str | None, password: str) -> bool:
+        """Whether it fits; without a hash it costs as much and never does. Raises Busy."""
+        if self._waiting >= WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with self._turns:
+                given = password[:LONGEST].encode("utf-8", "surrogatepass")
+                fits = await asyncio.to_thread(self._verify, known or self._nobody, given)
+        finally:
+            self._waiting -= 1
+        return fits and known is not None and len(password) <= LONGEST
+
+    def _verify(self, known: str, given: bytes) -> bool:
+        try:
+            return self._hasher.verify(known, given)
+        except (Argon2Error, InvalidHashError):
+            return False
