@@ -54,6 +54,11 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "check": ("rules", "every mistake in the rule files, with its line"),
         "approve": ("rules", "allow a step to run by itself"),
     },
+    "Access": {
+        "me": ("access", "who you are to the daemon"),
+        "token": ("access", "your API tokens: create, list, revoke"),
+        "password": ("access", "the hash of a password for the roster"),
+    },
     "Run": {
         "run": ("server", "run the daemon"),
         "reload": ("server", "let it read the rules again"),
