@@ -110,7 +110,7 @@ class Browser:
         if header is None:
             await checked_form(request, who)
         elif not same_secret(header, who.csrf):
-            raise _too_old()
+            raise _not_ours()
 
 
 async def checked_form(request: web.Request, who: Identity) -> dict[str, list[str]]:
@@ -118,17 +118,17 @@ async def checked_form(request: web.Request, who: Identity) -> dict[str, list[st
     in a header no browser does it by itself. Raises Problem 400, 403, 413."""
     fields = await form(request)
     if who.csrf and not same_secret(fields.get(CSRF_FIELD, [""])[0], who.csrf):
-        raise _too_old()
+        raise _not_ours()
     return fields
 
 
-def _too_old() -> Problem:
+def _not_ours() -> Problem:
     return Problem(
         403,
-        "This form is too old",
-        "the page was opened under another login; open it again and repeat what you did. "
-        f"A program sends the header `{CSRF_HEADER}` with the token of GET /api/v1/me, or "
-        "better an API token instead of a cookie",
+        "Not from this page",
+        "this form was not made for your login: open its page again and repeat what you did. A "
+        f"program sends the header `{CSRF_HEADER}` with the `csrf` of GET /api/v1/me, or better "
+        "an API token instead of a cookie",
     )
 
 
