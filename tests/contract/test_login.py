@@ -293,7 +293,13 @@ async def test_logins_are_logged_without_secrets(rig: Rig, ada: Visitor) -> None
         await ada.logs_in()
         await ada.logs_in("ada", "a wrong one")
         await ada.logs_in(PASSWORD, "ada")  # the fields mixed up
-    told: list[dict[str, Any]] = [{k: v for k, v in e.items() if k != "log_level"} for e in logs]
+    assert PASSWORD not in str(logs)
+    assert "a wrong one" not in str(logs)
+    told: list[dict[str, Any]] = [
+        {name: value for name, value in log.items() if name != "log_level"}
+        for log in logs
+        if log["event"] != "request"
+    ]
     address = {"address": "127.0.0.1"}
     assert told == [
         {"event": "login", "person": "ada", "proof": "password", **address},

@@ -45,7 +45,7 @@ async def test_whom_the_roster_does_not_know_is_refused_with_the_mend(here: Scen
     with capture_logs() as logs:
         page = await here.refused(email="eve@example.org", email_verified=True)
     assert "set `people.NAME.known_as.oidc` to it" in page
-    assert [log["event"] for log in logs] == ["login by OpenID Connect failed"]
+    assert "login by OpenID Connect failed" in [log["event"] for log in logs]
 
 
 async def test_a_mail_address_alone_is_no_proof_of_it(here: Scene) -> None:
