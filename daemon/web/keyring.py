@@ -27,10 +27,11 @@ log = structlog.get_logger()
 
 MOST = 100
 """API tokens of one person."""
-NAME = r"\w[\w .:/@-]{0,62}"
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_ .:/@-]{0,62}"
 LASTS = timedelta(days=90)
 """How long a token is valid if nothing else was said."""
-LONGEST = timedelta(days=3660)
+LONGEST = timedelta(days=366_000)
+"""Within the calendar, and longer than anything that the API takes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Keyring:
             text = "name: 1 to 63 letters, digits and . _ - : / @, to know the token by later"
             raise Problem(400, "Bad request", text)
         if lasts is not None and not timedelta(0) < lasts <= LONGEST:
-            raise Problem(400, "Bad request", "expires: a time like 90d, at most ten years")
+            raise Problem(400, "Bad request", "expires: a time like 90d; leave it out for no end")
         if not scopes:
             raise Problem(400, "Bad request", f"scopes: at least one of {', '.join(NEEDED)}")
         for scope in scopes:

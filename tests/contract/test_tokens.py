@@ -155,7 +155,7 @@ async def test_its_end_comes_at_its_time_or_never(rig: Rig) -> None:
         ({"scopes": ["read"], "name": "a\nb"}, 400, "name"),
         ({"scopes": ["read"], "expires": "0s"}, 400, "expires"),
         ({"scopes": ["read"], "expires": "soon"}, 400, "expires"),
-        ({"scopes": ["read"], "expires": "9000d"}, 400, "at most ten years"),
+        ({"scopes": ["read"], "expires": "99999d"}, 400, "expires"),
         ({"scopes": ["admin"]}, 403, "the scope `admin` needs the access `admin`"),
         ({"scopes": ["read"], "person": "cy"}, 400, "person"),
     ],
@@ -271,6 +271,8 @@ async def test_the_page_says_what_is_wrong_with_a_wish(rig: Rig) -> None:
         ({"name": "ci"}, 400, "at least one of"),
         ({"name": "ci", "scope": "admin"}, 403, "needs the access `admin`"),
         ({"name": "ci", "scope": "read", "expires": "soon"}, 400, "is not a duration"),
+        ({"name": "ci", "scope": "read", "expires": "0s"}, 400, "a time like 90d"),
+        ({"name": "ci", "scope": "read", "expires": "9999999d"}, 400, "a time like 90d"),
         ({"name": "<b>", "scope": "read"}, 400, "name: 1 to 63"),
     ):
         seen = await ada.sends("/you/tokens", csrf=csrf, **fields)
