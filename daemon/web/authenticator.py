@@ -146,7 +146,7 @@ class Authenticator:
             try:
                 await self.credentials.used_token(known.id, now.date())
             except Temporary as error:  # the store may only read; that is no reason to refuse
-                log.warning("the use of a token was not noted", token=known.id, error=str(error))
+                log.warning("the use of a token was not noted", id=known.id, error=str(error))
         return Identity(known.person, person.access, "token", scopes=known.scopes, token=known.name)
 
     async def _by_session(self, request: web.Request) -> Identity | None:

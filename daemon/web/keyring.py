@@ -86,7 +86,7 @@ class Keyring:
             expires_at=None if lasts is None else now + lasts,
         )
         await self.credentials.add_token(token, hash_of(value))
-        log.info("API token created", person=who.person, token=token.id, scopes=token.scopes)
+        log.info("API token created", person=who.person, id=token.id, scopes=token.scopes)
         return token, value
 
     async def revoke(self, who: Identity, token: str) -> None:
@@ -97,7 +97,7 @@ class Keyring:
             token, who.person, self.clock()
         ):
             raise Problem(404, "No such token", "`stopgap token list` shows your own")
-        log.info("API token revoked", person=who.person, token=token)
+        log.info("API token revoked", person=who.person, id=token)
 
     async def end(self, who: Identity, session: str) -> None:
         """End a session. Raises Problem 403, 404."""
