@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
 from daemon.core.outcome import Permanent
 from tests.acceptance import servers
@@ -39,6 +42,7 @@ async def test_the_real_one(tmp_path: Path) -> None:
             answer = await prometheus.instant(query, datetime.now(UTC))
             return [(dict(s.labels), [value for _, value in s.samples]) for s in answer.series]
 
+        assert re.fullmatch(r"\d+\.\d+\.\d+.*", await prometheus.version())
         await until("a scrape", lambda: ask("up == 1"))
         assert await ask("vector(1) == 2") == []
         assert await ask("scalar(vector(7))") == [({}, [7.0])]
@@ -56,3 +60,11 @@ async def test_the_real_one(tmp_path: Path) -> None:
         history = await prometheus.series("vector(1)", end - 3 * SECOND, end, SECOND)
         assert [value for _, value in history.series[0].samples] == [1, 1, 1, 1]
         assert abs(history.series[0].samples[-1][0] - end.timestamp()) < 0.001
+
+
+async def test_the_real_alertmanager_tells_its_version(tmp_path: Path) -> None:
+    config = "route: {receiver: none}\nreceivers: [{name: none}]\n"
+    with servers.alertmanager(tmp_path, config) as url:
+        async with aiohttp.ClientSession() as session:
+            found = await Alertmanager(session, url, timeout=5).version()
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", found)

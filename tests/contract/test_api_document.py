@@ -77,7 +77,7 @@ async def test_a_page_of_it_is_for_people(rig: Rig, document: Json) -> None:
     page = await rig.gets("/api/v1/docs")
     for method, path, told in operations(document):
         assert f"<strong>{method}</strong> <code>{path}</code>" in page
-        assert f'<details id="{told["operationId"]}">' in page
+        assert f'id="{told["operationId"]}">' in page
     asked = f"curl -X POST {URL}/api/v1/incidents/{{id}}/escalate"
     assert asked.replace("{", "{") in page.replace("&#39;", "")
     links = set(re.findall(r'href="#([^"]+)"', page))

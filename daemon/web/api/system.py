@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from daemon.core.coverage import Coverage, RuleReport
 from daemon.core.oncall import oncall_view
 from daemon.core.units import Frozen
-from daemon.overview import Coverage, RuleReport, System
+from daemon.overview import System
 from daemon.web.api.operations import Call, Operation
 from daemon.web.api.reading import Count, When
 from daemon.web.house import House
