@@ -1,7 +1,9 @@
 """What all tests share."""
 
 import asyncio
+from collections.abc import Iterator
 
+import pytest
 import structlog
 
 # pytest-asyncio asks for the current event loop before each test. On Python 3.11 that makes one
@@ -18,3 +20,11 @@ structlog.configure(
     wrapper_class=structlog.stdlib.BoundLogger,
     logger_factory=structlog.stdlib.LoggerFactory(),
 )
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Commands and the daemon set logging up for their whole process; a test is not all of it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

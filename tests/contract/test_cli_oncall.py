@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.contract.test_cli_double import Ended, run
 
@@ -53,7 +51,7 @@ END:VCALENDAR\r
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An operator's folder, in which the command runs; it has settings, and rules yet to come."""
     for name in ("STOPGAP_URL", "STOPGAP_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -61,9 +59,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules").mkdir()
     (tmp_path / "stopgap.yaml").write_text("listen: 127.0.0.1:9393\n")
-    before = structlog.get_config()
-    yield tmp_path
-    structlog.configure(**before)
+    return tmp_path
 
 
 def oncall(home: Path, roster: str, *arguments: str) -> Ended:

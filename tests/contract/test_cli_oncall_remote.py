@@ -63,7 +63,8 @@ async def test_it_says_the_same_as_the_roster_here(
     (home / "stopgap.yaml").write_text("")
     (home / "rules").mkdir()
     here = await asyncio.to_thread(view_of, home, ROSTER, at)
-    assert (ended.code, json.loads(ended.out)) == (0, here)
+    assert ended.code == 0, ended
+    assert json.loads(ended.out) == here
 
 
 async def test_an_address_goes_before_the_settings_here(home: Path, url: str) -> None:

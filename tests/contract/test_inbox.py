@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import SCHEMA, Store, open_store
 from daemon.core.events import Draft, Noted
 from daemon.core.outcome import Permanent, Temporary
 from daemon.core.ports import HeadState, Inbox
@@ -297,8 +297,11 @@ class TestSqlite:
         async with open_store(path):
             pass
         with closing(sqlite3.connect(path)) as shell:
-            shell.executescript("UPDATE meta SET value = '3' WHERE name = 'schema'")
-        with pytest.raises(Permanent, match=r"newer stopgap \(schema 3, .*; install that version"):
+            newer = SCHEMA + 1
+            shell.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(newer),))
+            shell.commit()
+        text = rf"newer stopgap \(schema {newer}, .*; install that version"
+        with pytest.raises(Permanent, match=text):
             async with open_store(path, readonly=readonly):
                 pass
 

@@ -32,14 +32,12 @@ def lines() -> Iterator[Lines]:
 def logged(level: str) -> Iterator[Lines]:
     root = logging.getLogger()
     handlers, before = root.handlers[:], root.level
-    structured = structlog.get_config()
     stream = io.StringIO()
     configure_logging(Settings(log=LogSettings(level=level)), stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(before)
-    structlog.configure(**structured)
 
 
 @pytest.mark.looptime

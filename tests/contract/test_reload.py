@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,8 +38,8 @@ class Door(House):
     accesses: Mapping[str, Access] = field(default_factory=dict)
 
     async def identify(self, request: web.Request) -> Identity:
-        person = (await super().identify(request)).person
-        return Identity(person, self.accesses.get(person, "responder"), "token")
+        identity = await super().identify(request)
+        return replace(identity, access=self.accesses.get(identity.person, identity.access))
 
 
 @asynccontextmanager
