@@ -61,8 +61,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules").mkdir()
     (tmp_path / "stopgap.yaml").write_text("listen: 127.0.0.1:9393\n")
+    logging = structlog.get_config()
     yield tmp_path
-    structlog.reset_defaults()
+    structlog.configure(**logging)
 
 
 def oncall(home: Path, roster: str, *arguments: str) -> Ended:
