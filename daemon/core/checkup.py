@@ -19,6 +19,22 @@ CLOCK_WARNING, CLOCK_WRONG = timedelta(seconds=5), timedelta(seconds=30)
 FREE_WARNING, FREE_WRONG = 1 << 30, 100 << 20
 """Bytes left on the disk of the store."""
 _ANYBODY = "stopgap0anybody"
+CALM = frozenset(
+    {
+        *("no_healthy_item", "no_history", "at_bound", "not_rolling"),
+        *("already_live", "already_scaled", "already_so", "already_aborted"),
+    }
+)
+"""Refusals of a preflight that are as it should be while nothing is broken."""
+BROKEN = frozenset(
+    {
+        *("forbidden", "not_configured", "command_not_allowed", "host_not_allowed"),
+        *("no_such_workload", "no_such_release", "no_such_application"),
+        *("no_directory", "not_a_release_directory", "not_writable", "program_missing"),
+        *("secret_unreadable", "dry_run_failed"),
+    }
+)
+"""Refusals that no incident would lift."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,16 @@ def judge_windows(rule: Rule, scrapes: Collection[timedelta], max_age: timedelta
         mend = f"set `prometheus.max_age` to {format_duration(SCRAPES * slowest)}"
         return warning(place, text, mend)
     return None
+
+
+def judge_preflight(check: str, words: str, reason: str, text: str) -> Finding | None:
+    """What a step's preflight refused while all is well; None if that is as it should be."""
+    if reason in CALM:
+        return None
+    said = f"{words} would be refused ({reason}): {text}"
+    if reason in BROKEN:
+        return wrong(check, said, "mend it, or the step can never run")
+    return warning(check, said, "is it meant to be so? If not, mend it or take another action")
 
 
 def judge_disk(free: int) -> Finding:

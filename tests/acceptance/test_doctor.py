@@ -90,7 +90,3 @@ log: {{format: json}}
         assert state(found, "alertmanager: its alerts reach us by stopgap") == "ok"
         assert state(found, "service-errors", "`total` returns nothing now") == "warning"
         assert state(found, "prometheus-answers", "holds fewer than 4 scrapes") == "warning"
-    gone = examined(home)
-    assert state(gone, "prometheus: no answer from") == "wrong"
-    assert state(gone, "alertmanager: no answer from") == "wrong"
-    assert state(gone, "daemon: it runs at") == "ok"

@@ -19,6 +19,7 @@ from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.test_cli_double import Ended
 from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
+from tests.doubles.argocd import TOKEN, ArgoCD
 from tests.doubles.serving import Double
 
 ROSTER = """
@@ -164,10 +165,34 @@ async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(
         assert well.said("and our rights suffice").check == "kubernetes"
         cluster.rights = {("get", "deployments"), ("list", "pods"), ("list", "replicasets")}
         poor = await examine()
+        cluster.rights = None
         assert cluster.snapshot() == before
     told = poor.of(f"kubernetes {NAMESPACE}")[0]
     assert (told.state, "patch" in told.text) == ("wrong", True)
     assert "get and patch" in told.mend
+
+
+async def test_what_would_refuse_a_step_is_told_beforehand(examine: Examines, home: Path) -> None:
+    async with served(home) as cluster, ArgoCD().serving() as argo:
+        _deployed(cluster)
+        argo.add("shop", ["a" * 40, "b" * 40], auto_sync=True)
+        (home / "stopgap.yaml").write_text(
+            f"{SETTINGS}argocd: {{url: '{argo.url}', token: file:argo.token}}\n"
+        )
+        rule = f"{RULE}  - action: argocd_rollback\n    with: {{application: shop}}\n"
+        (home / "rules/shop.yaml").write_text(rule)
+        (home / "argo.token").write_text("another's")
+        found = await examine()
+        assert "signature is invalid" in found.said("step 4 (argocd_rollback)").text
+        assert "(program_missing)" in found.said("step 3 (run_command) would be refused").text
+        mend = home / "mend"
+        mend.write_text("#!/bin/sh\n")
+        mend.chmod(0o755)
+        (home / "argo.token").write_text(TOKEN)
+        found = await examine()
+        assert found.said("step 4 (argocd_rollback) would be refused (auto_sync)").mend
+        assert "the preflight of 2 steps finds no fault" in found.of("actions")[0].text
+        assert argo.rollbacks == []
 
 
 async def test_a_test_page_goes_out_by_each_way(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import yaml
 from aiohttp import web
 
@@ -66,7 +67,7 @@ Runs = Callable[..., Ended]
 
 
 @pytest.fixture
-def stopgap(monkeypatch: pytest.MonkeyPatch) -> Runs:
+def stopgap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     """Run the command in a folder."""
     for name in os.environ:
         if name.startswith("STOPGAP_"):
@@ -77,7 +78,9 @@ def stopgap(monkeypatch: pytest.MonkeyPatch) -> Runs:
         monkeypatch.chdir(folder)
         return run(*arguments)
 
-    return runs
+    logging = structlog.get_config()
+    yield runs
+    structlog.configure(**logging)
 
 
 def files_of(folder: Path) -> set[str]:

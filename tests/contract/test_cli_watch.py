@@ -11,14 +11,15 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console, RenderableType
+from rich.live import Live
 
 from daemon.cli.board import Board, OneIncident, OpenIncidents, comes_next, runs_now
 from daemon.cli.common import Failure, Unanswered
-from daemon.cli.watch import Lines, Looker, Seen, follow
+from daemon.cli.watch import Lines, LiveScreen, Looker, Seen, follow
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli import ROOT
 from tests.contract.test_cli_double import EVIL, ID, request, run, view
@@ -278,6 +279,33 @@ def test_more_incidents_than_can_be_looked_at_are_counted() -> None:
     with suppress(Silence):
         follow(looker, screen, daemon.pause, daemon.clock, until_closed=False)
     assert (len(seen[0].details), seen[0].more) == (20, 10)
+
+
+class Kept:
+    """Stands for the terminal; keeps what was drawn last."""
+
+    def __init__(self) -> None:
+        self.last: Any = ""
+
+    def update(self, view: RenderableType, *, refresh: bool = False) -> None:
+        """Draw it."""
+        self.last = view
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_on_a_terminal_what_was_last_known_stays_while_nobody_answers(one: bool) -> None:
+    kept = Kept()
+    screen = LiveScreen(cast("Live", kept), one=one)
+    screen.trouble(START, "is it running?")
+    assert "no answer since 14:00:00 UTC: is it running?" in one_line(drawn(kept.last))
+    screen.show(Seen(START, {ID: detail(A)}))
+    assert "no answer" not in one_line(drawn(kept.last))
+    screen.trouble(START, "is it running?")
+    text = one_line(drawn(kept.last))
+    assert "no answer since 14:00:00 UTC" in text
+    assert f"{ID}" in text
+    screen.show(Seen(START, {ID: detail(A, C, status="closed")}))
+    assert ("no open incidents" in one_line(drawn(kept.last))) != one
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────

@@ -140,12 +140,12 @@ class TestLibraries:
     def test_their_warnings_are_lines_like_ours(self, lines: Lines) -> None:
         structlog.contextvars.bind_contextvars(incident="1124-0200-abcd")
         try:
-            logging.getLogger("kubernetes_asyncio").warning("watch %s ended", 7)
+            logging.getLogger("urllib3").warning("watch %s ended", 7)
         finally:
             structlog.contextvars.clear_contextvars()
         (line,) = lines()
         assert line["event"] == "watch 7 ended"
-        assert line["logger"] == "kubernetes_asyncio"
+        assert line["logger"] == "urllib3"
         assert line["level"] == "warning"
         assert line["incident"] == "1124-0200-abcd"
 

@@ -11,6 +11,7 @@ from daemon.core.checkup import (
     judge_answers,
     judge_clock,
     judge_disk,
+    judge_preflight,
     judge_targets,
     judge_windows,
     main_queries,
@@ -84,3 +85,12 @@ def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:
     silent, refused = judge_answers("shop", ["total"], {"value": "bad"})[::-1]
     assert (silent.state, silent.check) == ("warning", "rule shop")
     assert (refused.state, "`value` is refused: bad") == ("wrong", refused.text)
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [("no_healthy_item", None), ("forbidden", "wrong"), ("managed_by_gitops", "warning")],
+)
+def test_a_refusal_may_be_as_it_should_be(reason: str, state: str | None) -> None:
+    found = judge_preflight("rule shop", "step 1", reason, "because")
+    assert (found and found.state) == state

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from daemon.core.routing import HIDDEN, Ours, judge_routing
 
@@ -122,6 +124,29 @@ def test_whatever_it_is_something_is_said(given: Any) -> None:
     found = judge_routing(given, OURS)
     assert found
     assert all(finding.state != "ok" for finding in found)
+
+
+KEYS = st.sampled_from(
+    [
+        *("route", "routes", "receiver", "receivers", "name", "webhook_configs", "url"),
+        *("http_config", "continue", "group_wait", "repeat_interval", "max_alerts"),
+    ]
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just(HIDDEN))
+    | st.just("http://127.0.0.1:9393/api/v1/alerts"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given_any(VALUES)
+def test_nothing_that_it_could_answer_breaks_the_judgement(given: Any) -> None:
+    assert judge_routing({"route": {}, "receivers": given}, OURS)
+    assert judge_routing(
+        {"route": given, "receivers": [{"name": "x", "webhook_configs": [given]}]}, OURS
+    )
+    assert judge_routing(given, OURS)
 
 
 def test_names_cannot_steer_the_terminal() -> None:

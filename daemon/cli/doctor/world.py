@@ -1,7 +1,7 @@
-"""Checks of what the recovery steps would change: allowed, there, and ours to change.
+"""Checks of what the recovery steps would change: there, fit for it, and ours to change.
 
-Nothing is changed. Of a Kubernetes workload the rights are tried by a dry run of a patch that
-changes nothing.
+Nothing is changed: each step's own preflight looks, and of a Kubernetes workload the rights are
+tried by a dry run of a patch that changes nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from daemon import app
 from daemon.cli.doctor.patient import Patient, parted
-from daemon.core.checkup import Finding, good, warning, wrong
+from daemon.core.checkup import Finding, good, judge_preflight, warning, wrong
 from daemon.core.history import Candidate
 from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import ActionContext, Shows
+from daemon.core.ports import ActionContext, Ready
 from daemon.core.suspects import Change
 from daemon.core.templates import names_in
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
@@ -49,27 +49,38 @@ class _Step:
 
 
 async def check_actions(patient: Patient) -> AsyncIterator[Finding]:
-    """Whether the settings allow each step, and its target can be looked at."""
-    shown = 0
+    """What the preflight of each step says while nothing is broken."""
+    fit = 0
     for step in _steps(patient):
         if isinstance(step, Finding):
             yield step
             continue
-        action = patient.actions[step.action]
-        refused = action.allowed(step.params)
-        if refused is not None:
-            yield wrong(step.place, f"{step.words}: {refused}", "allow it in stopgap.yaml")
-            continue
-        if not isinstance(action, Shows) or hasattr(step.params, "workload"):
-            continue
-        try:
-            await action.show(step.params, _context())
-            shown += 1
-        except (Temporary, Permanent) as error:
-            text, mend = parted(error)
-            yield wrong(step.place, f"{step.words}: {text}", mend or "the step could not run")
-    if shown:
-        yield good("actions", f"the targets of {shown} steps can be looked at")
+        well, finding = await _looked_at(patient, step)
+        fit += well
+        if finding is not None:
+            yield finding
+    if fit:
+        yield good(
+            "actions", f"the preflight of {fit} step{'' if fit == 1 else 's'} finds no fault"
+        )
+
+
+async def _looked_at(patient: Patient, step: _Step) -> tuple[bool, Finding | None]:
+    """Whether the step is fit, and what there is to say; the other check speaks of the cluster."""
+    in_cluster = hasattr(step.params, "workload")
+    try:
+        seen = await patient.actions[step.action].preflight(step.params, _context())
+    except (Temporary, Permanent) as error:
+        if in_cluster:
+            return False, None
+        text, mend = parted(error)
+        return False, wrong(step.place, f"{step.words}: {text}", mend or "it could not run")
+    if isinstance(seen, Ready):
+        return True, None
+    if in_cluster and seen.reason in {"forbidden", "no_such_workload"}:
+        return False, None
+    finding = judge_preflight(step.place, step.words, seen.reason, seen.text)
+    return finding is None, finding
 
 
 async def check_kubernetes(patient: Patient) -> AsyncIterator[Finding]:
