@@ -5,6 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run: a test that fails here fails everywhere.
+settings.register_profile(
+    "stopgap",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("stopgap")
 
 # pytest-asyncio asks for the current event loop before each test. On Python 3.11 that makes one
 # which nobody closes, unless it was said that there is none.

@@ -297,7 +297,8 @@ def _line(text: str, most: int = _TEXT) -> str:
 
 def _scalar(text: str) -> str:
     """A YAML scalar on one line."""
-    dumped = yaml.safe_dump(text, allow_unicode=True, width=10**9)
+    # NEL is a line's end to YAML, and PyYAML writes it as it is unless it escapes everything.
+    dumped = yaml.safe_dump(text, allow_unicode="\x85" not in text, width=10**9)
     return dumped.removesuffix("\n").removesuffix("...").strip("\n")
 
 

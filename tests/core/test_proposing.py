@@ -291,6 +291,17 @@ def test_every_proposal_is_sound_and_answers_its_alert(alerts: list[Alerting]) -
         assert name not in {"roster.yaml", "approvals.yaml", "freezes.yaml"}
 
 
+@pytest.mark.parametrize("name", ["\x85", "a\x85b", "\u2028", " x ", "\x0b", "\ufeff", "\\n", '"'])
+def test_a_name_that_yaml_could_change_stays_as_it_is(name: str) -> None:
+    (proposal,) = propose(
+        [Alerting(name=name, query="up == 0", group="g", interval=timedelta(seconds=30))],
+        NO_RECORDINGS,
+        team="shop",
+    )
+    [(rule, _)] = rules.load(proposal.text, proposal.path)
+    assert rules.RuleBook([rule]).find({"alertname": name}) == [rule]
+
+
 # ── the files ────────────────────────────────────────────────────────────────────────────────
 
 
