@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from tests.acceptance.deliveries import alert, encoded
-from tests.acceptance.running import TREE, Daemon, lay_out
+from tests.acceptance.running import ROSTER, RULE, TOKEN, TREE, Daemon, lay_out
 from tests.acceptance.servers import processes
 from tests.acceptance.waiting import until
 
@@ -59,3 +60,35 @@ async def test_the_metrics_of_a_daemon_with_an_incident_are_by_the_book(
     assert "python_gc_collections_total" in said
     assert 'stopgap_store_transaction_duration_seconds_count{kind="write"}' in said
     assert next(iter(daemon.journal.incidents())) not in said
+
+
+async def test_an_admin_is_told_what_is_broken_and_the_old_rules_stay_until_it_is_mended(
+    tmp_path: Path, make_daemon: MakeDaemon, http: aiohttp.ClientSession
+) -> None:
+    admins = ROSTER.replace("name: Ada,", "name: Ada, access: admin,")
+    daemon = make_daemon(lay_out(tmp_path, more={"rules/roster.yaml": admins})).start()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    async def asks() -> tuple[int, dict[str, Any]]:
+        async with http.post(f"{daemon.url}/-/reload", headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def successful() -> bool:
+        async with http.get(f"{daemon.url}/metrics") as answer:
+            said = await answer.text()
+        return "stopgap_config_last_reload_successful 1.0" in said.splitlines()
+
+    rule = tmp_path / "rules/rule.yaml"
+    rule.write_text(RULE.replace("windows", "widows").replace("team: shop", "team: sjop"))
+    status, answer = await asks()
+    assert status == 422
+    first, second = (mistake["detail"] for mistake in answer["errors"])
+    assert first.startswith("rules/rule.yaml:5: team: no team 'sjop'")
+    assert second.startswith("rules/rule.yaml:10: problem.widows: unknown key")
+    assert not await successful()
+    assert len(daemon.logged("the old rules stay in force: the new ones are broken")) == 2
+    rule.write_text(RULE)
+    assert await asks() == (200, {"rules": 1})
+    assert await successful()
+    (line, _) = daemon.logged("request")
+    assert (line["person"], line["path"], line["status"]) == ("ada", "/-/reload", 422)
