@@ -297,12 +297,15 @@ def _line(text: str, most: int = _TEXT) -> str:
 
 def _scalar(text: str) -> str:
     """A YAML scalar on one line."""
-    # NEL is a line's end to YAML, and PyYAML writes it as it is unless it escapes everything.
-    dumped = yaml.safe_dump(text, allow_unicode="\x85" not in text, width=10**9)
-    return dumped.removesuffix("\n").removesuffix("...").strip("\n")
+    return _dumped(text).removesuffix("\n").removesuffix("...").strip("\n")
 
 
 def _flow(text: str) -> str:
     """A YAML scalar inside [ ]."""
-    dumped = yaml.safe_dump([text], allow_unicode=True, width=10**9, default_flow_style=True)
-    return dumped.strip()[1:-1]
+    return _dumped([text]).strip()[1:-1]
+
+
+def _dumped(value: str | list[str]) -> str:
+    # NEL is a line's end to YAML, and PyYAML writes it as it is unless it escapes everything.
+    plain = "\x85" not in "".join(value)
+    return str(yaml.safe_dump(value, allow_unicode=plain, width=10**9, default_flow_style=True))

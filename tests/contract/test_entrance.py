@@ -43,7 +43,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield found
 
 
-@pytest.mark.parametrize("given", [HASH, "env:ADA_HASH", "file:ada.hash"])
+@pytest.mark.parametrize(
+    "given", [HASH, "env:ADA_HASH", "file:ada.hash"], ids=["here", "environment", "file"]
+)
 def test_a_hash_stands_in_the_roster_or_elsewhere(tmp_path: Path, given: str) -> None:
     (tmp_path / "ada.hash").write_text(f"{HASH}\n")
     keeper = doorkeeper_for(Settings(), roster(given), secrets(tmp_path, ADA_HASH=HASH))
