@@ -92,8 +92,11 @@ async def a_browser() -> AsyncIterator[Browser]:
 
 
 async def a_window(browser: Browser, url: str, token: str = "", **how: Any) -> Window:
-    """A window of its own, as another person's computer; logged in with the token, if any."""
+    """A window of its own, as another person's computer; somebody logs in with that token."""
     context = await browser.new_context(viewport=how.pop("viewport", DESK), **how)
+    window = Window(await context.new_page(), url)
     if token:
-        await context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
-    return Window(await context.new_page(), url)
+        await window.opens("/login")
+        await window.page.get_by_label("Your password or token").fill(token)
+        await window.presses("Log in")
+    return window

@@ -181,7 +181,7 @@ async def test_every_page_fits_its_screen_and_is_for_everybody(
     await ada.sees("needs approval")
     await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     await ada.is_sound()
-    for path in ("/rules", "/oncall", "/system"):
+    for path in ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs"):
         await ada.opens(path)
         await ada.is_sound()
     ada.troubles.clear()

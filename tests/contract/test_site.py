@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from daemon.core import events as e
 from daemon.core.guardrails import Freeze
+from daemon.overview import Loading
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
@@ -167,6 +169,25 @@ async def test_alerts_without_a_rule_are_named(rig: Rig) -> None:
     page = await seen(rig, "/rules")
     assert "Without a rule: 1" in page
     assert "<strong>DiskFull</strong>" in page
+
+
+async def test_what_was_only_observed_is_compared_with_what_people_did(rig: Rig) -> None:
+    assert "Nothing was observed yet." in await seen(rig, "/rules/observed")
+    await measured(rig)
+    await rig.happens(
+        e.StepObserved(step=1, action="rollback", target="shop", reason="", text="do rollback")
+    )
+    page = await seen(rig, "/rules/observed")
+    assert "checkout-success-rate, step 1: rollback" in page
+    assert "0 right so far; wait for 5" in page
+    assert "started: do rollback" in page
+
+
+async def test_broken_rules_are_told_on_every_page(rig: Rig) -> None:
+    rig.loading = Loading(at=rig.now, failed_at=rig.now, error="checkout.yaml:3: no such team")
+    for path in ("/", "/oncall", f"/incidents/{rig.id}"):
+        assert "the rules on disk are broken since 14:00:00 UTC" in await seen(rig, path)
+    assert "checkout.yaml:3: no such team" in await seen(rig, "/rules")
 
 
 async def test_a_chart_is_drawn_for_both_screens(rig: Rig) -> None:

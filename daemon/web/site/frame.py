@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import aiohttp_jinja2
 import structlog
@@ -14,7 +13,8 @@ from aiohttp.typedefs import Handler
 
 from daemon.casebook import UnknownIncident
 from daemon.core.outcome import Temporary
-from daemon.web.house import House, raw_body
+from daemon.web.browser import checked_form
+from daemon.web.house import House
 from daemon.web.identity import Access, Identity
 from daemon.web.problems import Problem
 
@@ -33,9 +33,6 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 NOT_PAGES = ("/api/", "/-/", "/metrics", "/a/", "/d/", "/static/")
-MOST_FIELDS = 30
-CSRF = "csrf"
-"""The field that every form of a session sends back."""
 
 
 class Form(dict[str, str]):
@@ -53,23 +50,12 @@ class Frame:
 
     async def visitor(self, request: web.Request, needs: Access = "viewer") -> Identity:
         """Who looks or does. Raises Problem 401, 403."""
-        identity = await self.house.identify(request)
-        identity.require(needs)
-        return identity
+        return await self.house.admitted(request, needs)
 
     async def form(self, request: web.Request, identity: Identity) -> Form:
         """What the form of a page says. Raises Problem 400, 403, 413."""
-        try:
-            fields = parse_qs((await raw_body(request)).decode(), max_num_fields=MOST_FIELDS)
-        except ValueError:
-            raise Problem(400, "Bad form", "This form is not readable; open the page again.") from (
-                None
-            )
-        form = Form((name, values[0].strip()) for name, values in fields.items())
-        if identity.csrf and not hmac.compare_digest(form[CSRF].encode(), identity.csrf.encode()):
-            text = "This form was not made for your session. Open the page again, then repeat it."
-            raise Problem(403, "Not from this page", text)
-        return form
+        fields = await checked_form(request, identity)
+        return Form((name, values[0].strip()) for name, values in fields.items())
 
     async def page(
         self,
@@ -85,6 +71,7 @@ class Frame:
             "who": identity,
             "now": now,
             "frozen": await self.house.freezes_now(),
+            "warning": self.house.overview.loading().warning,
             "teams": sorted(self.house.roster().teams),
             "here": request.path,
             "may": identity.may("responder"),

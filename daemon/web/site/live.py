@@ -100,20 +100,25 @@ class Live:
         self._open += 1
         try:
             async with sse_response(request, ping_interval=PING) as stream:
-                await self._tell(stream, seen, incident)
+                await self._tell(request, stream, seen, incident)
             return stream
         finally:
             self._open -= 1
 
-    async def _tell(self, stream: EventSourceResponse, seen: int, incident: str) -> None:
-        with suppress(ConnectionResetError):
+    async def _tell(
+        self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
+    ) -> None:
+        """Until the page goes, its login ends, or the daemon stops."""
+        with suppress(ConnectionResetError, Problem):
             while stream.is_connected():
                 try:
                     async with asyncio.timeout(PING):
                         new = await self._changes.after(seen, incident)
                 except TimeoutError:
-                    continue  # is the page still there?
+                    new = seen  # nothing; are the page and its login still there?
+                await self._frame.visitor(request)
                 if new is None:
                     return
-                seen = new
-                await stream.send(str(seen), event="changed")
+                if new != seen:
+                    seen = new
+                    await stream.send(str(seen), event="changed")

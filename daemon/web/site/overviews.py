@@ -7,6 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.core.oncall import oncall_view
+from daemon.core.promotion import tallies
 from daemon.web.site.frame import Frame
 
 COVERED = timedelta(days=30)
@@ -26,6 +27,7 @@ class Overviews:
         """The table of routes."""
         return [
             web.get("/rules", self.rules),
+            web.get("/rules/observed", self.observed),
             web.get("/oncall", self.oncall),
             web.get("/system", self.system),
         ]
@@ -42,6 +44,17 @@ class Overviews:
             "loading": overview.loading(),
         }
         return await self._frame.page(request, identity, "rules.html", context)
+
+    async def observed(self, request: web.Request) -> web.Response:
+        """What observing rules would have done, against what people then did."""
+        identity = await self._frame.visitor(request)
+        decisions = await self._house.overview.observed(request.query.get("rule") or None)
+        context = {
+            "heading": "Observed decisions",
+            "tallies": tallies(decisions),
+            "decisions": decisions,
+        }
+        return await self._frame.page(request, identity, "observed.html", context)
 
     async def oncall(self, request: web.Request) -> web.Response:
         """Who is called now, who is next, and where nobody would be."""
