@@ -104,8 +104,14 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
     rule = home / "rules/checkout.yaml"
     rule.write_text(rule.read_text().replace("within: 1m", "within: 2m"))
     assert "it was changed after ada approved it" in stopgap(home, "check").stdout
-    again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo")
+    again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo", "--json")
     assert again.returncode == 0
+    approval = json.loads(again.stdout)["approval"]
+    assert (approval["rule"], approval["step"], approval["by"]) == (
+        "checkout-success-rate",
+        1,
+        "bo",
+    )
     assert "pre-approved by bo" in stopgap(home, "check").stdout
 
 
