@@ -10,10 +10,17 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.table import Table
 
-from daemon.cli.common import Failure, call, duration, json_option, part_of, remote_options
-from daemon.cli.terminal import escape, terminal
+from daemon.cli.common import (
+    Failure,
+    call,
+    duration,
+    json_option,
+    part_of,
+    remote_options,
+    tell,
+)
+from daemon.cli.terminal import columns, escape, terminal
 from daemon.core.access import SCOPES
 from daemon.core.units import printable
 
@@ -113,7 +120,7 @@ def list_(everybody: bool, as_json: bool, url: str, token_file: Path | None) -> 
     if not found:
         click.echo("no API tokens; `stopgap token create NAME --scope SCOPE` makes one")
         return
-    table = Table("id", "name", "person", "for", "until", "last used")
+    table = columns("id", "name", "person", "for", "until", "last used")
     for each in found:
         table.add_row(*(escape(cell) for cell in _cells(each)))
     terminal().print(table)
@@ -121,14 +128,15 @@ def list_(everybody: bool, as_json: bool, url: str, token_file: Path | None) -> 
 
 @token.command()
 @click.argument("token_id", metavar="ID")
+@json_option
 @remote_options
-def revoke(token_id: str, url: str, token_file: Path | None) -> None:
+def revoke(token_id: str, as_json: bool, url: str, token_file: Path | None) -> None:
     """Make a token invalid at once and for ever; an admin may revoke anybody's.
 
     Example: stopgap token revoke 3f9a1c07
     """
-    call("DELETE", url, token_file, f"{TOKENS}/{quote(token_id, safe='')}")
-    click.echo(f"token {printable(token_id)} is revoked")
+    done = call("DELETE", url, token_file, f"{TOKENS}/{quote(token_id, safe='')}")
+    tell(as_json, done, f"token {printable(token_id)} is revoked")
 
 
 @click.command()

@@ -88,8 +88,13 @@ def _actions(context: click.Context) -> Iterator[Offer]:
         yield row["action"], row["text"]
 
 
-def _people(context: click.Context) -> Iterator[Offer]:
+def _takers(context: click.Context) -> Iterator[Offer]:
     yield from (("me", "you"), ("none", "step down"))
+    with suppress(Failure):
+        yield from _people(context)
+
+
+def _people(context: click.Context) -> Iterator[Offer]:
     known = list(_names("people"))
     if not known:
         teams = _ask(context, "/api/v1/oncall")["teams"].values()
@@ -139,6 +144,7 @@ complete_update = completes(_updates)
 complete_request = completes(_requests)
 complete_action = completes(_actions)
 complete_person = completes(_people)
+complete_taker = completes(_takers)
 complete_team = completes(_teams)
 complete_rule = completes(_rules)
 

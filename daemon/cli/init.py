@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import json
 import os
 import re
 import secrets
@@ -97,7 +98,7 @@ def init(directory: Path, prometheus: str | None, bearer_file: Path | None) -> N
         alerts, recordings, labels = _asked(prometheus, bearer_file)
     folder = _Folder(directory)
     person = _myself()
-    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus)):
+    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, bearer_file)):
         folder.write(directory / ".gitignore", _template("gitignore"))
     settings = settings_from(directory / DEFAULT_CONFIG)
     roster = _template("roster.yaml").replace("PERSON", person)
@@ -191,13 +192,17 @@ def _has_rules(settings: Settings) -> bool:
     return any(file.name not in {ROSTER, APPROVALS, FREEZES} for file in found)
 
 
-def _settings_text(prometheus: str | None) -> str:
+def _settings_text(prometheus: str | None, bearer_file: Path | None) -> str:
     text = _template("stopgap.yaml")
     if prometheus is None:
         return text
     line = f"  url: {DEFAULT_PROMETHEUS}\n"
     url = quote(prometheus.rstrip("/"), safe=":/?=&%[]~._-")
-    return text.replace(line, f"  url: {url}\n", 1)
+    text = text.replace(line, f"  url: {url}\n", 1)
+    if bearer_file is not None:
+        named = json.dumps(f"file:{bearer_file.resolve()}", ensure_ascii=False)
+        text = text.replace("  bearer_token: null ", f"  bearer_token: {named} ", 1)
+    return text
 
 
 def _template(name: str) -> str:

@@ -18,8 +18,8 @@ from daemon.cli.common import (
     tell,
 )
 from daemon.cli.completion import (
-    complete_person,
     complete_request,
+    complete_taker,
     complete_team,
     incident_argument,
 )
@@ -44,7 +44,7 @@ _CHOICES = {role.replace("_", "-"): role for role in ROLES}
 @click.command()
 @incident_argument
 @click.argument("role", type=click.Choice(list(_CHOICES)))
-@click.argument("person", shell_complete=complete_person)
+@click.argument("person", shell_complete=complete_taker)
 @remote_options
 @json_option
 def role(

@@ -49,7 +49,8 @@ def propose(
     labels: Collection[str] | None = None,
     taken: Collection[str] = (),
 ) -> list[Proposal]:
-    """One rule file for each name of an alert; each of them passes `stopgap check`.
+    """One rule file for each name of an alert; each of them passes `stopgap check`. A name that
+    no rule can have as its own is left out.
 
     `labels` are all label names that Prometheus has, None if unknown. `taken` are names of rules
     that exist.
@@ -62,8 +63,10 @@ def propose(
         # The severest of several stands for all: its threshold is the one that matters most.
         chosen = sorted(same, key=lambda alert: alert.level)
         rule = _free(_slug(same[0].name), names)
-        names.add(rule)
-        found.append(_proposal(rule, chosen, recordings, team, labels))
+        proposal = _proposal(rule, chosen, recordings, team, labels)
+        if proposal is not None:
+            names.add(rule)
+            found.append(proposal)
     return found
 
 
@@ -73,7 +76,7 @@ def _proposal(
     recordings: Recordings,
     team: str,
     labels: Collection[str] | None,
-) -> Proposal:
+) -> Proposal | None:
     first = same[0]
     path = f"{_slug(first.group)}/{rule}.yaml"
     group_by, unsure = _group_by(same, recordings, labels)
@@ -82,8 +85,7 @@ def _proposal(
         text = _text(rule, same, attempt, group_by, unsure, team)
         if _sound(text):
             return Proposal(path, rule, text, attempt.kind, len(same))
-    text = _text(rule, same, by_alerts(first.name), (), False, team)
-    return Proposal(path, rule, text, "unreadable", len(same))
+    return None
 
 
 def _sound(text: str) -> bool:

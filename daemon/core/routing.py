@@ -132,7 +132,8 @@ def _judge_webhook(name: str, hook: Mapping[str, Any], ours: Ours) -> Iterator[F
     if hook.get("max_alerts"):
         text = f"its receiver {name} cuts notifications off after {hook['max_alerts']} alerts"
         yield warning(WHERE, text, "leave `max_alerts` out")
-    http = hook.get("http_config") or {}
+    given = hook.get("http_config")
+    http = given if isinstance(given, dict) else {}
     shown = {"authorization", "basic_auth", "bearer_token", "bearer_token_file", "oauth2"}
     if ours.token and not shown & set(http):
         text = f"its receiver {name} shows no token, so its deliveries are refused"

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from daemon.cli import _HOME_OF
 from daemon.cli import stopgap as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +105,14 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
     rule = home / "rules/checkout.yaml"
     rule.write_text(rule.read_text().replace("within: 1m", "within: 2m"))
     assert "it was changed after ada approved it" in stopgap(home, "check").stdout
-    again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo")
+    again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo", "--json")
     assert again.returncode == 0
+    approval = json.loads(again.stdout)["approval"]
+    assert (approval["rule"], approval["step"], approval["by"]) == (
+        "checkout-success-rate",
+        1,
+        "bo",
+    )
     assert "pre-approved by bo" in stopgap(home, "check").stdout
 
 
@@ -157,13 +164,18 @@ def test_every_command_has_help_with_an_example() -> None:
 
 
 def test_whatever_lists_or_changes_speaks_json() -> None:
+    mute = {"run", "init", "completion", "password"}
     with click.Context(command_line) as context:
-        for name in command_line.list_commands(context):
-            command = command_line.get_command(context, name)
-            assert command is not None
-            options = {o for p in command.params for o in p.opts}
-            assert "--json" in options or name in {"run", "init", "completion", "audit"}, name
-            assert ("--url" in options) == ("--token-file" in options), name
+        commands = {n: command_line.get_command(context, n) for n in _HOME_OF}
+        for name, command in list(commands.items()):
+            if isinstance(command, click.Group):
+                commands |= {f"{name} {part}": one for part, one in command.commands.items()}
+                del commands[name]
+    for name, command in commands.items():
+        assert command is not None
+        options = {option for param in command.params for option in param.opts}
+        assert ("--json" in options) != (name in mute), name
+        assert ("--url" in options) == ("--token-file" in options), name
 
 
 def test_help_does_not_wait_for_the_daemons_code() -> None:

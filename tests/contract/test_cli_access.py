@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ async def test_a_token_from_its_making_to_its_end(shell: Shell) -> None:
     assert me.stdout == ("ada (Ada), access responder\nby the API token ci, for read, changes\n")
     listed = await shell("ada", "token", "list")
     row = next(line for line in listed.stdout.splitlines() if "ci" in line)
-    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    cells = re.split(r"\s{2,}", row.strip())
     assert cells[1:] == ["ci", "ada", "read, changes", "2027-02-21", "2026-11-23"]
     assert secret not in listed.stdout
     refused = await shell(secret, "token", "revoke", cells[0], fails=True)

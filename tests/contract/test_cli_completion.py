@@ -109,7 +109,9 @@ async def test_files_that_are_here_come_first(
     (tmp_path / "stopgap.yaml").write_text("listen: 127.0.0.1:0\n")
     monkeypatch.chdir(tmp_path)
     assert await offered("approve check") == ["checkout-latency", "checkout-success-rate"]
-    assert await offered("approve --by ") == ["me", "none", "ada", "bo"]
+    assert await offered("approve --by ") == ["ada", "bo"]
+    assert await offered("doctor --page ") == ["ada", "bo"]
+    assert await offered("role x commander ") == ["me", "none", "ada", "bo"]
     assert await offered("oncall --team ") == ["shop"]
 
 

@@ -206,6 +206,9 @@ async def test_what_is_wrong_with_a_prometheus_is_said(
     if told is None:
         assert ended.code == 0
         assert "has no alerting rules" in ended.out
+        written = (tmp_path / "stopgap.yaml").read_text()
+        assert yaml.safe_load(written)["prometheus"]["bearer_token"] == f"file:{secret}"
+        assert "hunter2" not in written
         return
     assert ended.code == 1
     assert told in ended.err

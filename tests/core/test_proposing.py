@@ -261,7 +261,7 @@ def test_factors_and_complements_do_not_change_what_is_meant(
     assert found.limit == pytest.approx(limit, rel=1e-3)
 
 
-NAMES = st.text(min_size=1, max_size=80)
+NAMES = st.text(min_size=1, max_size=80).filter(lambda name: name != rules._NOBODYS_VALUE)
 ALERTS = st.builds(
     Alerting,
     name=NAMES,
@@ -354,6 +354,13 @@ def test_windows_hold_four_evaluations_or_are_the_expressions_own() -> None:
     assert one(slow)[1]["problem"]["windows"] == ["8m", "16m"]
     quick = alert("rate(x[10s]) > 1", interval=timedelta(seconds=1))
     assert one(quick)[1]["problem"]["windows"] == ["10s", "20s"]
+
+
+def test_a_name_that_no_rule_can_match_alone_is_left_out() -> None:
+    nobody = Alerting(rules._NOBODYS_VALUE, "up == 0", "web")
+    assert [p.rule for p in propose([nobody, alert("x > 1")], RECORDED, team="shop")] == [
+        "high-error-rate"
+    ]
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"data": {"groups": [{"rules": [1]}]}}, "x"])

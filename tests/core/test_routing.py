@@ -117,6 +117,7 @@ def test_hidden_addresses_are_guessed_by_the_name() -> None:
         {"route": {}, "receivers": None},
         {"route": {"routes": [1, {"routes": "x"}]}, "receivers": [{"webhook_configs": [{}]}, 7]},
         config(url="http://[::1"),
+        config(url="http://elsewhere", http_config=[[]]),
         config(url="http://x:port/api/v1/alerts"),
     ],
 )

@@ -15,6 +15,7 @@ import structlog
 
 from daemon import app
 from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
+from daemon.cli.completion import complete_person
 from daemon.cli.doctor import here, monitoring, people, world
 from daemon.cli.doctor.patient import Check, Patient, examine
 from daemon.cli.terminal import escape, terminal
@@ -45,7 +46,13 @@ _MARKS: Mapping[State, str] = {
 
 @click.command()
 @config_option
-@click.option("--page", "person", metavar="NAME", help="Really call this person, as a test.")
+@click.option(
+    "--page",
+    "person",
+    metavar="NAME",
+    shell_complete=complete_person,
+    help="Really call this person, as a test.",
+)
 @click.option("--yes", is_flag=True, help="Call without asking first.")
 @json_option
 def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) -> None:
