@@ -118,11 +118,12 @@ PerMinute = Annotated[
 ]
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """5.0 as 5; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+Whole = Annotated[StrictInt, BeforeValidator(whole)]
 """A whole number in JSON: 5 and 5.0, as JSON Schema has it, but no text and no truth value."""
 
 

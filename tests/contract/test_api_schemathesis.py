@@ -29,11 +29,13 @@ bearer = "hook-token"
 [auth.openapi.hook]
 api_key = "hooks-secret"
 
-[parameters]
-"path.id" = "{incident}"
-
 [checks.positive_data_acceptance]
 expected-statuses = {fine}
+
+[[operations]]
+include-path-regex = "/incidents/"
+exclude-path-regex = "/close$"
+parameters = {{"path.id" = "{incident}"}}
 
 # A closed incident takes no deeds, so another one is closed.
 [[operations]]

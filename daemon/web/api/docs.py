@@ -181,11 +181,7 @@ def _bounded(named: str, schema: Json) -> str:
         told.append(f"{low if low is not None else '…'} to {high if high is not None else '…'}")
     if "maxLength" in schema:
         told.append(f"at most {schema['maxLength']} characters")
-    if (
-        schema.get("default") not in {None, ""}
-        if not isinstance(schema.get("default"), dict | list)
-        else False
-    ):
+    if schema.get("default") not in (None, "", [], {}):
         told.append(f"default {schema['default']}")
     return ", ".join(told)
 

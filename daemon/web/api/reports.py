@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from daemon.core.alerts import Instant
 from daemon.core.deeds import Report
 from daemon.core.roster import Roster
-from daemon.core.units import Whole, printable
+from daemon.core.units import printable, whole
 from daemon.web.api.reading import read_json
 from daemon.web.problems import Problem
 
@@ -178,6 +178,9 @@ _OPSGENIE: dict[str, Said] = {
 }
 
 
+Since = Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(whole)]
+
+
 class OpsgenieAlert(_Wire):
     """The alert; its alias is the one that we gave."""
 
@@ -185,7 +188,7 @@ class OpsgenieAlert(_Wire):
     alias: Text = ""
     username: Text = ""
     user_id: Text = Field(default="", alias="userId")
-    updated_at: Whole | None = Field(default=None, alias="updatedAt", ge=0, lt=2**63)
+    updated_at: Since | None = Field(default=None, alias="updatedAt")
 
 
 class OpsgenieWebhook(_Wire):
