@@ -12,7 +12,8 @@ demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanage
 test: ## Everything that CI runs.
 	@deploy/setup.sh servers browser
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -m "not bench"
+	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -m acceptance
 
 check: ## Format, lint, types, import contracts, the rules in rules/.
 	@deploy/setup.sh

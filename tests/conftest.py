@@ -7,6 +7,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.decisions.matrix import DECISION, matrix
+
 # The same examples in every run: a test that fails here fails everywhere.
 settings.register_profile(
     "stopgap",
@@ -40,3 +42,18 @@ def _logs_as_before() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how the written decisions came out, whichever worker they were played by."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    decisions = [
+        (str(said[0]), bool(said[1]))
+        for report in reports
+        for name, said in getattr(report, "user_properties", ())
+        if name == DECISION and report.when == "call"
+    ]
+    if decisions:
+        terminalreporter.section("decisions")
+        for line in matrix(decisions):
+            terminalreporter.write_line(line)

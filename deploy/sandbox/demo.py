@@ -118,6 +118,10 @@ def tell_kept(teller: Teller, sandbox: Sandbox) -> None:
     teller.facts(
         "What next",
         [
+            (
+                "see the pages",
+                f"{sandbox.url('stopgap')} in a browser; log in with what {folder}/ada.token holds",
+            ),
             ("look around", f"{folder} (logs/ and pids are there)"),
             (
                 "ask Stopgap",

@@ -164,6 +164,7 @@ class Rig:
             self.roster,
             lambda: self.rules,
             approvals=lambda: self.approvals,
+            loading=lambda: self.loading,
             peers=self.peers,
             actions=2,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.decisions.matrix import DECISION
 from tests.decisions.scenario import Played, Scenario, play, read
 
 SCENARIOS = read(Path(__file__).parent)
@@ -19,10 +21,10 @@ def test_there_are_many_and_each_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.scenario)
 async def test_scenario(
-    scenario: Scenario, tmp_path: Path, results: dict[str, tuple[str, bool]]
+    scenario: Scenario, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     played = await play(scenario, tmp_path)
-    results[scenario.scenario] = (scenario.expect.should, bool(played.acted))
+    record_property(DECISION, [scenario.expect.should, bool(played.acted)])
     assert _seen(played, scenario) == _wanted(scenario)
 
 
