@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test check bench run format constraints
+.PHONY: demo test check bench run format constraints pictures
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -36,3 +36,7 @@ format: ## Let ruff put everything in order.
 constraints: ## Pin what is installed now.
 	@{ echo "# The versions that the tests ran with. Made by: make constraints"; \
 	  $(BIN)/python -m pip freeze --exclude-editable; } > deploy/constraints.txt
+
+pictures: ## Take the pictures of the README from the demo.
+	@deploy/setup.sh servers browser
+	@$(BIN)/python deploy/sandbox/pictures.py

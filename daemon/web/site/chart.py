@@ -176,8 +176,7 @@ def _scale(axes: Axes, curve: Curve, narrow: bool) -> None:
     form = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(form)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    show = (lambda v, _: f"{v:.1%}") if curve.kind == "counts" else (lambda v, _: quantity(v))
-    axes.yaxis.set_major_formatter(FuncFormatter(show))
+    axes.yaxis.set_major_formatter(FuncFormatter(_share if curve.kind == "counts" else _amount))
     axes.margins(y=0.12)
     axes.grid(True, color=_GRID, linewidth=0.8)
     axes.tick_params(colors=_TEXT, length=0)
@@ -188,6 +187,15 @@ def _scale(axes: Axes, curve: Curve, narrow: bool) -> None:
         legend.get_frame().set_facecolor(_BACK)
         legend.get_frame().set_edgecolor("none")
         legend.get_frame().set_alpha(0.85)
+
+
+def _share(level: float, _: int | None = None) -> str:
+    """A share beside its line of the grid; there is none above all."""
+    return f"{level:.1%}" if level <= 1 else ""
+
+
+def _amount(level: float, _: int | None = None) -> str:
+    return quantity(level)
 
 
 def _themed(drawing: str) -> str:
