@@ -3,6 +3,7 @@
 The journey of one alert, and the room of each part of it:
 
     web         the webhook's body          →  intake: durable inbox, then 200
+                people                      →  web.api (JSON), web.site (pages): look, and steer
     intake      the inbox                   →  one open incident per (rule, group labels)
     conduct     one incident at a time: fold the journal, `core.decide`, start the effects
     define      the rule's queries          →  a Problem with its numbers     (measure: asking)
@@ -11,6 +12,8 @@ The journey of one alert, and the room of each part of it:
     communicate the queued pages            →  delivered, or failed over
     watch       what was deployed when      →  suspects                       (core.suspects)
     learn       the closed incident         →  its review
+    trace       the symptom over time       →  the curve of a chart           (core.curve)
+    overview    rules, coverage, the whole  →  what the pages and the API tell of it
     telemetry   all of it in numbers        →  /metrics                       (observing: the hooks)
     casebook    the only way to change an incident: read, work out events, append, or again
 
@@ -21,5 +24,5 @@ ports of `core.ports`; only `app`, the composition root, knows them, and it alon
 Imports go one way, and import-linter proves it:
 
     cli → app → web → intake | conduct → define | recover | verify | communicate | learn | watch
-        → casebook | measure → settings | ruleset → auth_settings → core
+        | trace | overview → casebook | measure → settings | ruleset → auth_settings → core
 """
