@@ -6,6 +6,7 @@ The journey of one alert, and the room of each part of it:
                 people                      →  web.api (JSON), web.site (pages): look, and steer
     intake      the inbox                   →  one open incident per (rule, group labels)
     conduct     one incident at a time: fold the journal, `core.decide`, start the effects
+    execute     one effect of a decision: page, measure, step, update, review
     define      the rule's queries          →  a Problem with its numbers     (measure: asking)
     recover     one step of the plan: intent → preflight → run → outcome
     verify      a Reading after a step      →  one of six verdicts            (core.recovery)

@@ -12,7 +12,6 @@ import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,7 +21,7 @@ from aiohttp import web
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, Store, open_store
-from daemon.app.entrance import authenticator_for, doorkeeper_for
+from daemon.app.entrance import authenticator_for, doorkeeper_for, hooks_for
 from daemon.app.logs import configure_logging
 from daemon.app.parts import (
     WATCHES,
@@ -41,14 +40,15 @@ from daemon.app.parts import (
 )
 from daemon.app.reach import Reach
 from daemon.app.reloading import Reloader
+from daemon.app.standing import standing_for
 from daemon.app.tracing import tracer_for
 from daemon.auditor import Auditor
 from daemon.casebook import Casebook
 from daemon.communicate import DEADLINE_SECONDS
-from daemon.conduct import Conductor, Means, Standing
+from daemon.conduct import Conductor
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Watch
-from daemon.core.rules import RuleBook
+from daemon.execute import Means, Standing
 from daemon.heartbeat import beat
 from daemon.intake import Intake
 from daemon.learn import Reviews, Veterans
@@ -275,28 +275,10 @@ class App:
         self._book.ring_all()
 
     def _load(self, ruleset: Ruleset) -> tuple[Standing, Doorkeeper, Hooks]:
-        rules, roster, approvals = ruleset.sound()
-        roster = roster.knowing(self._calendars.shifts)
-        ways, channels = self._reach.ways(roster), self._reach.channels(roster)
-        folder = self._settings.rules_dir
-        files = {
-            rule.rule: str(Path(read.file).relative_to(folder)) for rule, read in ruleset.rules
-        }
-        standing = Standing(
-            RuleBook(rules, files), roster, approvals, ways, channels, ruleset.freezes
-        )
-        return (
-            standing,
-            doorkeeper_for(self._settings, roster, self._secret),
-            Hooks(
-                pagerduty_secrets=tuple(
-                    filter(None, [self._known(self._settings.pagerduty.webhook_secret)])
-                ),
-                slack_signing_secret=self._known(self._settings.slack.signing_secret),
-                grafana_oncall_secret=self._known(self._settings.grafana_oncall.webhook_secret),
-                opsgenie_secret=self._known(self._settings.opsgenie.webhook_secret),
-            ),
-        )
+        settings = self._settings
+        standing = standing_for(ruleset, settings.rules_dir, self._calendars, self._reach)
+        doorkeeper = doorkeeper_for(settings, standing.roster, self._secret)
+        return standing, doorkeeper, hooks_for(settings, self._secret)
 
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
         return watch_for(kind, params, self._workshop, self._metrics)
@@ -335,9 +317,6 @@ class App:
 
     def _secret(self, reference: str) -> str:
         return secret(reference, self._environ, self._settings.base)
-
-    def _known(self, reference: str | None) -> str | None:
-        return None if reference is None else self._secret(reference)
 
 
 def _calm_garbage_collector() -> None:

@@ -17,6 +17,7 @@ from daemon.settings import Settings
 from daemon.web.auth import Doorkeeper
 from daemon.web.authenticator import Authenticator
 from daemon.web.browser import Browser
+from daemon.web.hooks import Hooks
 from daemon.web.passwords import Passwords
 
 Secret = Callable[[str], str]
@@ -35,6 +36,21 @@ def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> Doorke
             for name, person in people
             if person.password is not None
         },
+    )
+
+
+def hooks_for(settings: Settings, secret: Secret) -> Hooks:
+    """The secrets of those who report to us. Raises Permanent naming what is not there."""
+
+    def known(reference: str | None) -> str | None:
+        return None if reference is None else secret(reference)
+
+    pagerduty = known(settings.pagerduty.webhook_secret)
+    return Hooks(
+        pagerduty_secrets=() if pagerduty is None else (pagerduty,),
+        slack_signing_secret=known(settings.slack.signing_secret),
+        grafana_oncall_secret=known(settings.grafana_oncall.webhook_secret),
+        opsgenie_secret=known(settings.opsgenie.webhook_secret),
     )
 
 

@@ -17,11 +17,11 @@ from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store
 from daemon.calendars import Calendars
 from daemon.communicate import DEADLINE_SECONDS
-from daemon.conduct import Standing
 from daemon.core.guardrails import Freeze, Limits
 from daemon.core.oncall import oncall_view
 from daemon.core.outcome import Permanent
 from daemon.core.ports import Action, Metrics, Watch
+from daemon.execute import Standing
 from daemon.ruleset import Ruleset, read_ruleset
 from daemon.settings import Settings, secret
 from daemon.telemetry import Sources

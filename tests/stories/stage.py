@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon.auditor import Auditor
 from daemon.casebook import Casebook
-from daemon.conduct import Conductor, Means, Standing
+from daemon.conduct import Conductor
 from daemon.core import deeds
 from daemon.core.approvals import Approval, Approvals
 from daemon.core.document import one_document
@@ -26,6 +26,7 @@ from daemon.core.outcome import Temporary
 from daemon.core.roster import Roster
 from daemon.core.rules import Rule, RuleBook, load
 from daemon.core.suspects import Change
+from daemon.execute import Means, Standing
 from daemon.intake import Intake
 from daemon.learn import Reviews
 from daemon.observing import UNTRACED, Tracer
