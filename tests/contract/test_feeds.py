@@ -121,6 +121,7 @@ class TestFetching:
             (GOOD.encode(), {"Content-Type": "text/html"}),
             (GOOD.encode(), {"Content-Type": "text/calendar; charset=nonsense"}),
         ],
+        ids=["a mark in front", "packed", "called a page", "of a strange charset"],
     )
     async def test_a_calendar_is_one_however_it_comes(
         self, double: Double, subject: Feeds, body: bytes, headers: dict[str, str]
