@@ -95,14 +95,15 @@ async def test_a_whole_incident_is_steered_by_clicking_on_a_phone(
     await ada.page.locator("#propose summary").click()
     await ada.presses("Skip: step 1", "#plan")
     await ada.sees("waiting for the Commander to decide on step 2")
+    # The draft tells of it too, and is not made anew until something else happens.
+    draft = ada.page.locator("#updates textarea", has_text="step 2 waits")
+    await draft.fill(await draft.input_value() + "\nThank you for waiting.")
+    await ada.presses("Send", "#updates")
+    await ada.sees("The update goes out now.")
     await ada.presses("Approve step 2: run_command")
     await ada.sees("watching for a relapse")  # by itself: the page is live
     await ada.sees("recovered")
     assert (shop.folder / "mended").exists()
-    draft = ada.page.locator("#updates textarea").first
-    await draft.fill(await draft.input_value() + "\nThank you for waiting.")
-    await ada.presses("Send", "#updates")
-    await ada.sees("The update goes out now.")
     await ada.page.get_by_label("A note for the timeline").fill("it was the cache")
     await ada.presses("Note it")
     await ada.sees("it was the cache")
