@@ -14,7 +14,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
@@ -64,7 +64,7 @@ class Window:
     async def presses(self, name: str, within: str = "body") -> None:
         """Press the button that is called so, and wait for the page after it."""
         button = self.page.locator(within).get_by_role("button", name=name, exact=True).first
-        async with self.page.expect_navigation():
+        async with self.page.expect_navigation(wait_until="domcontentloaded"):
             await button.click()
 
     async def sees(self, text: str) -> None:
