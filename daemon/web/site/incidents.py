@@ -74,6 +74,9 @@ class Incidents:
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],
+            "due": min(
+                (r for r in readings if r.state == "running"), key=lambda r: r.due_at, default=None
+            ),
         }
 
 
