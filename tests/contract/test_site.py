@@ -12,6 +12,7 @@ from daemon.core import events as e
 from daemon.core.guardrails import Freeze
 from daemon.core.problem import Impact
 from daemon.overview import Loading
+from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
@@ -84,6 +85,18 @@ async def test_what_nobody_commands_is_above_what_somebody_does(rig: Rig) -> Non
     second = await rig.delivers(body(alert(service="cart")))
     page = await seen(rig, "/")
     assert page.index(second) < page.index(rig.id)
+
+
+async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    assert "without a Commander" not in await seen(rig, "/")
+    for number in range(WHOLE + 1):
+        await rig.delivers(body(alert(service=f"s{number}")))
+    page = await seen(rig, "/")
+    assert f"Open now: {WHOLE + 2}" in page
+    assert f"without a Commander: {WHOLE + 1}" in page
+    assert page.count("<dt>Now</dt>") == WHOLE + 2
+    assert page.count("<dt>Next</dt>") == page.count("<dt>Clock</dt>") == WHOLE
 
 
 async def test_the_history_is_found_by_what_it_was_about(rig: Rig) -> None:
