@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,20 +10,21 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.sentences import ROLES, View, asking, clock_line, holder, how_to_answer, moment
+from daemon.cli.sentences import (
+    ROLES,
+    View,
+    asking,
+    clock_line,
+    holder,
+    how_to_answer,
+    moment,
+    to_decide,
+)
 from daemon.cli.terminal import SEVERITY, age, columns
 from daemon.core.units import printable
 
 NARROW = 100
 """Columns; below them the table gives way to blocks."""
-_PHASES: Mapping[str, str] = {
-    "defining": "measuring",
-    "observing": "no problem confirmed; watching the alert",
-    "deciding": "deciding on recovery",
-    "diagnosing": "looking for the cause",
-    "watching": "recovered; watching for a relapse",
-    "closed": "closed",
-}
 _STATES: Mapping[str, str] = {
     "running": "green",
     "recovered": "green",
@@ -52,36 +53,6 @@ class Board:
 # ── in words ─────────────────────────────────────────────────────────────────────────────────
 
 
-def runs_now(incident: View) -> str:
-    """What the daemon does at this moment."""
-    if incident.get("paused_by"):
-        return f"paused by {printable(incident['paused_by'])}"
-    for step in _steps(incident):
-        if step["status"] == "running":
-            return f"step {step['step']} runs: {printable(step['summary'] or step['action'])}"
-    if incident["phase"] == "verifying":
-        done = [s for s in _steps(incident) if s["status"] == "finished"]
-        what = f" after step {done[-1]['step']} ({printable(done[-1]['action'])})" if done else ""
-        return f"measuring whether it helped{what}"
-    return _PHASES.get(incident["phase"], printable(incident["phase"]))
-
-
-def comes_next(incident: View) -> str:
-    """What waits, and for what; empty if nothing does."""
-    for step in _steps(incident):
-        if step["status"] != "waiting":
-            continue
-        what = f"step {step['step']}"
-        if step["action"]:
-            what = f"{what} ({printable(step['action'])})"
-        if step["waits_for"]:
-            return f"{what} waits for a person: {printable(step['waits_for'])}"
-        return f"{what}: {printable(step['refusal'])}" if step["refusal"] else what
-    for request in incident.get("requests", ()):
-        return asking(request)
-    return ""
-
-
 def late(incident: View) -> list[str]:
     """The items of the ten-minute clock that are late and still to come."""
     return [
@@ -91,9 +62,11 @@ def late(incident: View) -> list[str]:
     ]
 
 
-def headline(incident: View) -> str:
-    """The statement with its numbers, or the title while there is none."""
-    return printable(incident.get("statement") or incident["title"])
+def gravest_first(incidents: Iterable[View]) -> list[View]:
+    """What is not restored, then by severity; equals stay as they are."""
+    return sorted(
+        incidents, key=lambda one: (one["phase"] == "watching", one["severity"] or "sev5")
+    )
 
 
 def entry_line(entry: View) -> str:
@@ -108,7 +81,7 @@ def standing_line(incident: View) -> str:
     who = printable(incident["commander"]) or "nobody"
     return (
         f"{printable(incident['id'])} {level} {printable(incident['phase'])}, "
-        f"Commander {who}: {headline(incident)}"
+        f"Commander {who}: {printable(incident['title'])}"
     )
 
 
@@ -121,23 +94,35 @@ def _steps(incident: View) -> Sequence[View]:
 
 
 class OpenIncidents:
-    """The open incidents, as wide as the terminal is at that moment."""
+    """The open incidents, as wide and as many as the terminal can hold at that moment."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height = options.height or console.height
+        shown = len(self._board.incidents)
+        while True:
+            parts = self._parts(shown, options.max_width)
+            used = sum(len(console.render_lines(part, options, pad=False)) for part in parts)
+            if used <= height or shown <= 1 or not console.is_terminal:
+                break
+            shown -= 1
+        yield from parts
+
+    def _parts(self, shown: int, width: int) -> list[RenderableType]:
+        """The screen with the first so many of them."""
         board = self._board
-        yield from _head(board, _count(len(board.incidents) + board.more))
-        if not board.incidents:
-            return
-        if options.max_width < NARROW:
-            for incident in board.incidents:
-                yield _block(incident, board.now)
-        else:
-            yield _table(board)
-        if board.more:
-            yield Text(f"… and {board.more} more; `stopgap incidents --open`", style="dim")
+        hidden = len(board.incidents) - shown + board.more
+        parts = [*_head(board, _count(shown + hidden))]
+        some = board.incidents[:shown]
+        if width < NARROW:
+            parts += [_block(incident, board.now) for incident in some]
+        elif some:
+            parts.append(_table(some, board.now))
+        if hidden:
+            parts.append(Text(f"… and {hidden} more; `stopgap incidents --open`", style="dim"))
+        return parts
 
 
 class OneIncident:
@@ -161,9 +146,9 @@ class OneIncident:
             yield Text(entry_line(entry), no_wrap=True, overflow="ellipsis")
 
 
-def _head(board: Board, what: str) -> Sequence[RenderableType]:
+def _head(board: Board, what: str) -> list[RenderableType]:
     at = f" · {board.now:%H:%M:%S} UTC" if board.now is not None else ""
-    parts = [Text.assemble((what, "bold"), (at, "dim"))]
+    parts: list[RenderableType] = [Text.assemble((what, "bold"), (at, "dim"))]
     if board.trouble:
         parts.append(Text(board.trouble, style="bold red"))
     for freeze in board.frozen:
@@ -179,17 +164,17 @@ def _count(number: int) -> str:
     return f"{number} open incident{'' if number == 1 else 's'}"
 
 
-def _table(board: Board) -> Table:
+def _table(incidents: Sequence[View], now: datetime | None) -> Table:
     table = columns("severity", "incident", "age", "stage", "commander", "what, now and next")
     table.columns[-1].ratio = 1
     for name in ("severity", "incident", "age", "stage"):
         next(c for c in table.columns if c.header == name).no_wrap = True
     table.expand = True
-    for incident in board.incidents:
+    for incident in incidents:
         table.add_row(
             _severity(incident),
             printable(incident["id"]),
-            _age(incident, board.now),
+            _age(incident, now),
             printable(incident.get("stage", "")),
             _commander(incident),
             Group(*_sentences(incident)),
@@ -209,10 +194,12 @@ def _block(incident: View, now: datetime | None) -> Group:
 
 
 def _sentences(incident: View) -> list[Text]:
-    lines = [Text(headline(incident)), Text(f"now: {runs_now(incident)}", style="green")]
-    following = comes_next(incident)
-    if following:
-        lines.append(Text(f"next: {following}"))
+    lines = [
+        Text(printable(incident["title"])),
+        Text(f"now: {printable(incident['doing'])}", style="green"),
+        Text(f"next: {printable(incident['coming'])}"),
+    ]
+    lines += [Text(asking(request), style="yellow") for request in incident.get("requests", ())]
     lines += [Text(f"late: {item}", style="yellow") for item in late(incident)]
     return lines
 
@@ -232,10 +219,7 @@ def _details(incident: View) -> list[RenderableType]:
                 Text(printable(text or "")),
             )
         parts.append(table)
-    for step in _steps(incident):
-        if step["status"] == "waiting" and step["waits_for"]:
-            order = f"stopgap step {printable(incident['id'])} {step['step']}"
-            parts.append(Text(f"yours to decide: {order} approve, or veto", style="yellow"))
+    parts += [Text(line, style="yellow") for line in to_decide(incident)]
     roles = ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLES.items())
     parts.append(Text(roles))
     for request in incident.get("requests", ()):

@@ -93,6 +93,16 @@ def engaged_line(engaged: View) -> str:
     )
 
 
+def to_decide(incident: View) -> list[str]:
+    """The commands by which the steps that wait for a person are decided."""
+    one = printable(incident["id"])
+    return [
+        f"yours to decide: stopgap step {one} {step['step']} approve, or veto"
+        for step in incident.get("steps", ())
+        if step["status"] == "waiting" and step["waits_for"]
+    ]
+
+
 def how_to_send(incident: str, update: View) -> str:
     """The command that sends a draft."""
     return f"stopgap update {incident} send {printable(update['update'])}"

@@ -22,6 +22,7 @@ from daemon.cli.sentences import (
     how_to_answer,
     how_to_send,
     suggested,
+    to_decide,
 )
 from daemon.cli.terminal import escape, terminal
 
@@ -50,6 +51,7 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
         table.add_row(name, escape(value))
     console.print(table)
     for heading, lines in (
+        ("the plan", list(_plan(incident))),
         ("asked", list(_requests(incident))),
         ("the first ten minutes", _clock(incident)),
         ("called in", [engaged_line(team) for team in incident.get("engaged", ())]),
@@ -73,6 +75,9 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("stage"):
         yield "stage", incident["stage"]
     yield "severity", incident["severity"] or "not established"
+    for name, key in (("now", "doing"), ("next", "coming")):
+        if incident.get(key):
+            yield name, incident[key]
     if "roles" in incident:
         for role, name in ROLES.items():
             yield name, _role(incident, role)
@@ -89,6 +94,17 @@ def _role(incident: View, role: str) -> str:
     who = holder(incident, role)
     others = "" if incident["roles"].get(role) else suggested(incident, role)
     return f"{who}; you could ask {others}" if others else who
+
+
+def _plan(incident: View) -> Iterator[str]:
+    """How far each step has come, and how the ones that wait for a person are decided."""
+    for step in incident.get("steps", ()):
+        outcome = (step["outcome"] or {}).get("result", "")
+        state = step["verdict"] or outcome or step["status"]
+        why = step["verdict_text"] or step["waits_for"] or step["refusal"] or step["summary"]
+        yield f"{step['step']}. {step['action']}: {state}{f' ({why})' if why else ''}"
+    if incident["status"] == "open":
+        yield from to_decide(incident)
 
 
 def _requests(incident: View) -> Iterator[str]:

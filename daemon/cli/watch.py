@@ -13,7 +13,14 @@ from typing import Any, Protocol
 import click
 from rich.live import Live
 
-from daemon.cli.board import Board, OneIncident, OpenIncidents, entry_line, standing_line
+from daemon.cli.board import (
+    Board,
+    OneIncident,
+    OpenIncidents,
+    entry_line,
+    gravest_first,
+    standing_line,
+)
 from daemon.cli.common import Unanswered, call, incident_path, part_of, remote_options
 from daemon.cli.completion import complete_open_incident
 from daemon.cli.sentences import View
@@ -28,7 +35,7 @@ Ask = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """What one look has found. `details` maps an incident to its answer, the newest first."""
+    """What one look has found. `details` maps an incident to its answer, the gravest first."""
 
     at: datetime
     details: Mapping[str, View] = field(default_factory=dict)
@@ -53,7 +60,8 @@ class Looker:
             ids, more = [self._only], 0
         else:
             found = self._ask("/api/v1/incidents?status=open&limit=1000")
-            opened = [r["id"] for r in part_of(found, "incidents", "it") if r["status"] == "open"]
+            rows = gravest_first(part_of(found, "incidents", "it"))
+            opened = [row["id"] for row in rows if row["status"] == "open"]
             still = before.details if before is not None else {}
             gone = [one for one in still if one not in opened and _is_open(still[one])]
             ids, more = [*opened[:LOOKED_AT], *gone], max(0, len(opened) - LOOKED_AT)

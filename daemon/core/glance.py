@@ -202,8 +202,10 @@ def _standing(
         if state.acted:
             return "measuring", f"{state.summary or state.outcome.detail}; its effect shows", "runs"
         return f"refused: {state.outcome.reason}", state.outcome.detail, "bad"
-    if state.status in {"vetoed", "skipped"}:
-        return state.status, said, "plain"
+    if state.status == "vetoed":
+        return "vetoed", f"vetoed by {state.vetoed_by}", "plain"
+    if state.status == "skipped":
+        return "skipped", said, "plain"
     if incident.closed is not None or incident.recovered_at is not None:
         return "not needed", said, "plain"
     if state.approved_by:

@@ -203,9 +203,10 @@ class Incident:
 
     @property
     def title(self) -> str:
-        """Its title: the statement once there is one, the alert before that."""
+        """Its title: the statement once there is one, the alert before that, and while nothing can
+        be measured."""
         problem = self.confirmed or self.problem
-        if problem is None or not problem.symptom:
+        if problem is None or not problem.symptom or problem.verdict == "query_error":
             return self.opened.title
         name = printable(" ".join(self.group_labels.values()))
         return f"{name}: {problem.text}" if name else problem.text

@@ -157,8 +157,9 @@ class StepView(Frozen):
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
-    `statement` is the problem in one sentence; `problem` has the numbers. `durations` are
-    measured from the opening.
+    `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
+    daemon does now, and `coming` what it will do next by itself. `durations` are measured from
+    the opening.
     """
 
     id: str
@@ -168,6 +169,8 @@ class IncidentView(Frozen):
     severity: Severity
     title: str
     statement: str
+    doing: str
+    coming: str
     rule: str
     labels: dict[str, str]
     team: str

@@ -130,8 +130,8 @@ class House:
     def view(self, incident: Incident) -> IncidentView:
         """The incident as it stands now."""
         document = self.links.document(incident.id)
-        veterans = self.veterans(incident.rule)
-        return incident_view(incident, self.roster(), self.book.clock(), document, veterans)
+        veterans, rule = self.veterans(incident.rule), self.rules().rules.get(incident.rule)
+        return incident_view(incident, rule, self.roster(), self.book.clock(), document, veterans)
 
     async def deed(
         self, incident: str, person: str, change: Change, expected: Container[int] | None = None

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core import clock as minutes
-from daemon.core import roles
+from daemon.core import glance, roles
 from daemon.core.events import Entry
 from daemon.core.incident import Incident
+from daemon.core.plan import plan_of
 from daemon.core.ports import Head
 from daemon.core.review import durations
 from daemon.core.roster import Roster
+from daemon.core.rules import Rule, StepSpec
 from daemon.core.staffing import suggestions
 from daemon.core.timeline import describe
 from daemon.core.units import format_duration
@@ -49,10 +51,17 @@ def head_view(head: Head) -> Row:
 
 
 def incident_view(
-    incident: Incident, roster: Roster, now: datetime, document: str, veterans: Sequence[str]
+    incident: Incident,
+    rule: Rule | None,
+    roster: Roster,
+    now: datetime,
+    document: str,
+    veterans: Sequence[str],
 ) -> IncidentView:
-    """One incident as it stands. `document` is the link to its standard document."""
+    """One incident as it stands. `rule` is the one in force; `document` is the link to its
+    standard document."""
     problem = incident.confirmed or incident.problem
+    plan = plan_of(incident, rule) if rule is not None else {}
     return IncidentView(
         id=incident.id,
         status="open" if incident.closed is None else "closed",
@@ -61,6 +70,8 @@ def incident_view(
         severity=incident.severity,
         title=incident.title,
         statement=problem.text if problem else "",
+        doing=glance.doing(incident),
+        coming=glance.coming(incident, rule, now),
         rule=incident.rule,
         labels=incident.group_labels,
         team=incident.opened.team,
@@ -86,7 +97,7 @@ def incident_view(
             AlertView(name=a.name, status=a.status, labels=a.labels)
             for a in incident.alerts.values()
         ),
-        steps=tuple(_step(incident, number) for number in sorted(incident.steps)),
+        steps=tuple(_step(incident, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),
         document=document,
@@ -190,12 +201,13 @@ def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
     )
 
 
-def _step(incident: Incident, number: int) -> StepView:
+def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
+    """`spec`: what the rule says of it; before it starts there is nothing else."""
     step = incident.steps[number]
     return StepView(
         step=number,
         status=step.status,
-        action=step.action,
+        action=step.action or (spec.action if spec else ""),
         target=step.target,
         summary=step.summary,
         authority=step.authority,

@@ -226,3 +226,88 @@ async def test_what_somebody_is_writing_is_not_taken_away_by_news(
     await bo.presses("Note it")
     await ada.sees("bo was here")
     assert await draft.input_value() == "half a sent"
+
+
+async def test_news_takes_neither_the_focus_nor_a_choice_nor_the_place_one_reads(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
+    for window in (ada, bo):
+        await window.opens("/")
+        await window.page.get_by_role("link", name="shop").first.click()
+        await window.sees("needs approval")
+    await ada.page.locator("#roles summary").click()
+    await ada.page.locator("#role").select_option("communicator")
+    veto = ada.page.get_by_role("button", name="Veto: step 2")
+    await veto.focus()
+    line = ada.page.locator("#timeline li", has_text="incident opened")
+    await line.evaluate("one => one.scrollIntoView({block: 'start'})")
+    before = await line.bounding_box()
+    await bo.presses("I am on it: take command")
+    await bo.presses("Veto: step 1", "#plan")
+    await ada.page.locator("#timeline", has_text="step 1 vetoed by bo").wait_for()
+    assert await veto.evaluate("one => one === document.activeElement")
+    assert await ada.page.locator("#role").input_value() == "communicator"
+    assert await ada.page.locator("#roles").get_attribute("open") is not None
+    after = await line.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(after["y"] - before["y"]) < 3
+    await bo.presses("Veto: step 2", "#plan")
+    await ada.page.locator("#timeline", has_text="step 2 vetoed by bo").wait_for()
+    near = "document.activeElement.id"  # its button is gone
+    assert await ada.page.evaluate(near) == "plan"
+    assert ada.troubles == []
+
+
+async def test_a_login_that_ends_leaves_what_was_written_and_a_new_one_sends_it(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
+    for window in (ada, bo):
+        await window.opens("/")
+        await window.page.get_by_role("link", name="shop").first.click()
+    note = ada.page.get_by_label("A note for the timeline")
+    await note.fill("the disk is full")
+    await ada.page.context.clear_cookies()
+    await bo.presses("I am on it: take command")
+    async with ada.page.expect_popup() as opened:
+        await ada.page.get_by_role("link", name="Log in in another window").click()
+    login = Window(await opened.value, shop.daemon.url)
+    await login.page.get_by_label("Your password or token").fill(TOKEN)
+    await login.presses("Log in")
+    await ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # comes back
+    await ada.page.locator("#ended").wait_for(state="hidden")
+    assert await note.input_value() == "the disk is full"
+    await ada.presses("Note it")
+    await ada.page.locator("#timeline", has_text="the disk is full").wait_for()
+
+
+async def test_a_hurried_thumb_does_each_thing_once(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=PHONE)
+    await ada.opens("/")
+    await ada.page.get_by_role("link", name="shop").first.click()
+    await ada.page.get_by_label("A note for the timeline").fill("once is enough")
+    async with ada.page.expect_navigation():
+        await ada.page.get_by_role("button", name="Note it").dblclick()
+    await ada.page.locator("#timeline", has_text="once is enough").wait_for()
+    assert await ada.page.get_by_text("once is enough").count() == 1
+
+
+async def test_a_page_says_when_the_daemon_is_away_and_is_live_again_after_it(
+    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    await shop.breaks(http)
+    ada = await a_window(browser, shop.daemon.url, TOKEN)
+    await ada.opens("/")
+    await ada.page.get_by_role("link", name="shop").first.click()
+    await ada.sees("needs approval")  # the page was renewed at least once, or is newer
+    await ada.sees("live, as of")
+    await ada.page.route("**/live?*", lambda route: route.fulfill(status=502))
+    shop.daemon.stop()
+    await ada.sees("no connection; trying again")

@@ -29,8 +29,11 @@ async def test_the_commander_starts_and_skips_and_anybody_vetoes(rig: Rig) -> No
     status, after = await rig.does("steps/2/start", ADA)
     assert status == 200
     assert [(s["step"], s["approved_by"]) for s in after["steps"]] == [(2, "ada")]
+    assert after["steps"][0]["action"] == "flag_off"  # by the rule; it has not begun
     status, after = await rig.does("steps/1/skip", ADA, reason="not that")
     assert (status, after["steps"][0]["status"]) == (200, "skipped")
+    assert after["doing"] == "measuring, to define the problem"
+    assert after["coming"] == "nothing is touched unless the metrics confirm the problem"
     _, shown = await rig.asks("GET", rig.path, ADA)
     assert [entry["text"] for entry in shown["timeline"][-2:]] == [
         "step 2 started by ada",

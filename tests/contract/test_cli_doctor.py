@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from rich.console import Console
 
-from daemon.cli.doctor import CHECKS, patient
+from daemon.cli.doctor import CHECKS, patient, tell
 from daemon.core.checkup import Finding
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
@@ -245,6 +246,17 @@ def test_for_people_it_ends_with_a_sum(home: Path, stopgap: Runs) -> None:
     assert lines[-1].endswith(" to look at")
     assert {line.split()[0] for line in lines if line[:1].strip()} >= {"✓", "!", "✗"}
     assert set(CHECKS) >= {"prometheus", "alertmanager", "kubernetes"}
+
+
+def test_a_terminal_breaks_between_words_and_goes_on_below() -> None:
+    sentence = "no answer from http://127.0.0.1:9090/api/v1/status/buildinfo, it is away " * 2
+    console = Console(width=80, force_terminal=True, no_color=True, highlight=False)
+    with console.capture() as caught:
+        tell([Finding("wrong", "prometheus", sentence, "mend it")], console)
+    first, *rest = caught.get().splitlines()
+    assert first.startswith("✗ prometheus  no answer from ")
+    assert all(line.startswith(" " * 14) and len(line) <= 80 for line in rest)
+    assert " ".join(" ".join([first, *rest]).split()) == f"✗ prometheus {sentence}→ mend it"
 
 
 class Pager(Double):

@@ -78,6 +78,8 @@ def view(**changes: Any) -> dict[str, Any]:
         "stage": "restoring",
         "severity": "sev2",
         "title": "checkout success rate 99.1 % → 90.3 %",
+        "doing": "step 1 is running: kubernetes_rollback on shop",
+        "coming": "its effect is measured",
         "commander": "ada",
         "responders": ["ada"],
         "suspect": "release:shop: v1 → v2",
@@ -98,6 +100,13 @@ def view(**changes: Any) -> dict[str, Any]:
         "sentiment": [],
         **changes,
     }
+
+
+def step(number: int, status: str = "waiting", **more: Any) -> dict[str, Any]:
+    """A step of the plan, as the API tells it."""
+    base = {"step": number, "status": status, "action": "kubernetes_rollback", "target": "shop"}
+    texts = dict.fromkeys(("summary", "refusal", "waits_for", "verdict_text"), "")
+    return {**base, **texts, "verdict": None, "outcome": None, **more}
 
 
 def roles(**changes: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.test_cli_double import EVIL, ID, Double, listening, request, view
+from tests.contract.test_cli_double import EVIL, ID, Double, listening, request, step, view
 
 DEADLINE = "14:10:00 UTC"
 TO_BO = request("communicator", "offer", "bo", "bo")
@@ -37,6 +37,10 @@ def everything() -> dict[str, Any]:
             {"update": "internal.1", "sent": due},
             {"update": "internal.2", "sent": None},
         ],
+        steps=[
+            step(1, "finished", verdict="unchanged", verdict_text=f"no better {EVIL}"),
+            step(2, waits_for="cooldown"),
+        ],
         engaged=[
             {"team": "database", "answered_by": "cy"},
             {"team": "network", "answered_by": ""},
@@ -55,6 +59,10 @@ async def test_show_tells_who_is_asked_what_and_what_is_due(daemon: Double) -> N
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
     for line in (
         "stage restoring",
+        "now step 1 is running: kubernetes_rollback on shop",
+        "next its effect is measured",
+        "2. kubernetes_rollback: waiting (cooldown)",
+        f"yours to decide: stopgap step {ID} 2 approve, or veto",
         "Commander ada",
         "Communicator vacant; you could ask bo (is here)",
         "Fast-Recovery Owner stopgap",

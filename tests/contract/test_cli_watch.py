@@ -17,28 +17,21 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from daemon.cli.board import Board, OneIncident, OpenIncidents, comes_next, runs_now
+from daemon.cli.board import Board, OneIncident, OpenIncidents, gravest_first
 from daemon.cli.common import Failure, Unanswered
 from daemon.cli.watch import Lines, LiveScreen, Looker, Seen, follow
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli import ROOT
-from tests.contract.test_cli_double import EVIL, ID, request, run, view
+from tests.contract.test_cli_double import EVIL, ID, request, run, step, view
 from tests.fakes import START
 
 DUE = "2026-11-23T14:05:00+00:00"
 
 
-def step(number: int, status: str = "waiting", **more: Any) -> dict[str, Any]:
-    """A step of the plan, as the API tells it."""
-    base = {"step": number, "status": status, "action": "kubernetes_rollback", "target": "shop"}
-    texts = dict.fromkeys(("summary", "refusal", "waits_for", "verdict_text"), "")
-    return {**base, **texts, "verdict": None, "outcome": None, **more}
-
-
 def incident(**more: Any) -> dict[str, Any]:
     """An incident of twelve minutes."""
     opened = (START - timedelta(minutes=12)).isoformat()
-    return view(opened_at=opened, statement="", paused_by="", steps=[], **more)
+    return view(opened_at=opened, paused_by="", steps=[], **more)
 
 
 def entry(seq: int, text: str, by: str = "stopgap") -> dict[str, Any]:
@@ -68,38 +61,17 @@ def one_line(lines: list[str]) -> str:
 # ── in words ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("changes", "now"),
-    [
-        ({"phase": "defining"}, "measuring"),
-        ({"phase": "diagnosing"}, "looking for the cause"),
-        ({"steps": [step(2, "running", summary="roll back")]}, "step 2 runs: roll back"),
-        (
-            {"phase": "verifying", "steps": [step(1, "finished")]},
-            "measuring whether it helped after step 1 (kubernetes_rollback)",
-        ),
-        ({"paused_by": "bo", "steps": [step(2, "running")]}, "paused by bo"),
-        ({"phase": "something newer"}, "something newer"),
-    ],
-)
-def test_what_runs_now(changes: dict[str, Any], now: str) -> None:
-    assert runs_now({**incident(), **changes}) == now
-
-
-@pytest.mark.parametrize(
-    ("changes", "following"),
-    [
-        ({}, ""),
-        ({"steps": [step(1)]}, "step 1 (kubernetes_rollback)"),
-        ({"steps": [step(1, "vetoed"), step(2, waits_for="mode_approve")]}, "step 2 (kubernetes"),
-        ({"steps": [step(1, action="")]}, "step 1"),
-        ({"steps": [step(1, refusal="frozen")]}, "step 1 (kubernetes_rollback): frozen"),
-        ({"requests": [request("communicator", "offer", "bo", "bo")]}, "bo is asked to be"),
-    ],
-)
-def test_what_comes_next(changes: dict[str, Any], following: str) -> None:
-    assert comes_next({**incident(), **changes}).startswith(following)
-    assert bool(comes_next({**incident(), **changes})) == bool(following)
+def test_the_gravest_come_first_and_what_is_restored_last() -> None:
+    rows = [
+        {"phase": phase, "severity": severity}
+        for phase, severity in (
+            ("observing", ""), ("watching", "sev1"), ("deciding", "sev2"), ("defining", "sev1"),
+        )
+    ]  # fmt: skip
+    order = [(row["phase"], row["severity"]) for row in gravest_first(rows)]
+    assert order == [
+        ("defining", "sev1"), ("deciding", "sev2"), ("observing", ""), ("watching", "sev1"),
+    ]  # fmt: skip
 
 
 # ── on the screen ────────────────────────────────────────────────────────────────────────────
@@ -113,7 +85,7 @@ FREEZE = {"scope": "global", "by": "bo", "reason": f"a migration {EVIL}"}
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_open_incidents_fit_any_width(width: int) -> None:
-    changed = {"statement": f"success rate 99 % {EVIL}", "commander": "", "clock": READINGS}
+    changed = {"doing": f"step 1 runs {EVIL}", "commander": "", "clock": READINGS}
     urgent = {**incident(), **changed, "steps": [step(1, "running", summary="roll back")]}
     board = Board([urgent, incident(severity="")], START, [FREEZE], "no answer since 14:03:05", 3)
     lines = drawn(OpenIncidents(board), width)
@@ -135,6 +107,20 @@ def test_open_incidents_fit_any_width(width: int) -> None:
         assert word in text, word
     if width >= 100:
         assert lines[3].split()[:4] == ["severity", "incident", "age", "stage"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_the_terminal_cannot_hold_is_counted(width: int) -> None:
+    many = [incident(id=f"night-{n}") for n in range(20)]
+    console = Console(file=StringIO(), width=width, height=24, force_terminal=True, no_color=True)
+    with console.capture() as caught:
+        console.print(OpenIncidents(Board(many, START, more=5)))
+    text = caught.get()
+    shown = sum(one["id"] in text for one in many)
+    assert 1 <= shown < 20
+    assert f"and {25 - shown} more" in text
+    assert "25 open incidents" in text
+    assert len(text.splitlines()) <= 24
 
 
 def test_nothing_open_is_said() -> None:

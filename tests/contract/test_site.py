@@ -10,7 +10,9 @@ import pytest
 
 from daemon.core import events as e
 from daemon.core.guardrails import Freeze
+from daemon.core.problem import Impact
 from daemon.overview import Loading
+from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
@@ -71,6 +73,8 @@ async def test_open_incidents_come_first_with_all_that_matters_at_a_glance(rig: 
     assert "success rate" in page
     assert "nobody yet" in page
     assert ">I am on it</button>" in page
+    assert '<span class="chip">early stage</span>' in page
+    assert "<dt>Clock</dt><dd>the document is in people&#39;s hands: due <time" in page
     assert "No incident was closed yet." in page
     await pressed(rig, "ack")
     assert ">I am on it</button>" not in await seen(rig, "/")
@@ -81,6 +85,18 @@ async def test_what_nobody_commands_is_above_what_somebody_does(rig: Rig) -> Non
     second = await rig.delivers(body(alert(service="cart")))
     page = await seen(rig, "/")
     assert page.index(second) < page.index(rig.id)
+
+
+async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    assert "without a Commander" not in await seen(rig, "/")
+    for number in range(WHOLE + 1):
+        await rig.delivers(body(alert(service=f"s{number}")))
+    page = await seen(rig, "/")
+    assert f"Open now: {WHOLE + 2}" in page
+    assert f"without a Commander: {WHOLE + 1}" in page
+    assert page.count("<dt>Now</dt>") == WHOLE + 2
+    assert page.count("<dt>Next</dt>") == page.count("<dt>Clock</dt>") == WHOLE
 
 
 async def test_the_history_is_found_by_what_it_was_about(rig: Rig) -> None:
@@ -141,6 +157,34 @@ async def test_one_incident_tells_what_is_broken_and_what_stops_the_automation(r
     assert ">Approve</button>" not in others
     assert ">Veto</button>" in others
     assert "I am here too" in others
+
+
+async def test_command_is_taken_over_by_one_button_that_asks_whoever_has_it(rig: Rig) -> None:
+    path = f"/incidents/{rig.id}"
+    assert "Take over command" not in await seen(rig, path)  # nobody commands: take it
+    await pressed(rig, "ack")
+    assert "Take over command" not in await seen(rig, path)
+    assert 'aria-label="Take over command: from ada"' in await seen(rig, path, BO)
+    await pressed(rig, "role", BO, role="commander")
+    page = await seen(rig, path, BO)
+    assert "You asked to take over; ada can answer until" in page
+    assert "Take over command" not in page
+    request = (await rig.incident()).crew.open_requests()[0].event.request
+    assert "bo asks to take over as Commander" in await seen(rig, path)
+    await pressed(rig, "answer", request=request, accept="yes")
+    assert (await rig.incident()).commander == "bo"
+
+
+async def test_what_it_costs_and_who_forbade_what_is_said_at_the_top_of_each(rig: Rig) -> None:
+    defined = confirmed()
+    cost = Impact(name="orders lost per minute", value=1240.0)
+    problem = defined.problem.model_copy(update={"impact": (cost,)})
+    await rig.happens(defined.model_copy(update={"problem": problem}))
+    await pressed(rig, "veto", BO, step="1")
+    page = await seen(rig, f"/incidents/{rig.id}")
+    hero, _, rest = page.partition('id="chart"')
+    assert "<dt>Impact</dt><dd>orders lost per minute: 1,240</dd>" in hero
+    assert "vetoed by bo" in rest
 
 
 async def test_the_timeline_is_shown_by_its_parts(rig: Rig) -> None:
@@ -279,8 +323,35 @@ async def test_what_stands_in_the_way_is_said_and_nothing_written_is_lost(rig: R
         ("veto", {"step": "77"}),
         ("start", {}),
     ):
-        assert "Not possible: " in await pressed(rig, deed, status=409, **form)
+        page = await pressed(rig, deed, status=409, **form)
+        assert "Not possible: " in page
+        assert f'data-page="/incidents/{rig.id}"' in page  # what it is asked for anew
+        assert f'name="back" value="/incidents/{rig.id}"' in page
     assert rig.seq == seq + 3  # she came, commands, and the measurement
+
+
+@pytest.mark.parametrize("deed", ["edit", "sentiment", "engage", "send", "skip"])
+async def test_a_refused_form_gives_back_what_was_written(rig: Rig, deed: str) -> None:
+    await pressed(rig, "ack")
+    await pressed(rig, "close", reason="over")
+    form = {"update": "none.1", "team": "database", "step": "1", "audience": "room"}
+    words = {"text": "half a page & more", "reason": "half a page & more"}
+    page = await pressed(rig, deed, status=409, **form, **words)
+    assert '<p class="said">half a page &amp; more</p>' in page
+
+
+async def test_a_login_that_has_ended_takes_nothing_along(rig: Rig) -> None:
+    path = f"/incidents/{rig.id}"
+    for headers, status in (({}, 401), ({"Sec-Fetch-Site": "cross-site"}, 401), (ADA, 404)):
+        deed = "note" if status == 401 else "explode"
+        form = {"text": "it was the <cache>"}
+        answer = await rig.client.post(f"{path}/do/{deed}", headers=headers, data=form)
+        page = await answer.text()
+        assert answer.status == status
+        assert f'<a href="{path}">Back to the page</a>' in page
+        mine = "cross-site" not in headers.values()
+        assert ("it was the &lt;cache&gt;" in page) is mine
+        assert (f'href="/login?next={path}"' in page) is (status == 401)
 
 
 async def test_an_unknown_button_incident_or_page_is_a_page_that_says_so(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from daemon.core.outcome import Outcome
 from daemon.core.rules import ProblemSpec
 from daemon.core.suspects import Change, Suspicion
 from daemon.core.units import Frozen
-from daemon.web.site.chart import described, svg
+from daemon.web.site.chart import FROM_JOURNAL, NOTHING, described, svg
 from tests.core.build import COUNTS, MINUTE, NOW, TARGET, VALUE, confirmed
 from tests.core.scene import Scene
 
@@ -63,7 +64,17 @@ def test_what_was_never_measured_has_no_figures() -> None:
     curve, _ = scene()
     assert (curve.samples, curve.baseline, curve.threshold, curve.marks) == ((), None, None, ())
     assert described(curve) == "No measurement of success rate in this time."
-    assert svg(curve, narrow=True).startswith(b"<?xml")
+    drawn = svg(curve, narrow=True)
+    assert drawn.startswith(b"<?xml")
+    assert NOTHING.encode() in drawn  # instead of a scale of nothing
+    assert b"%" not in drawn.partition(b"</style>")[2]
+
+
+def test_a_chart_says_when_the_metrics_do_not_answer() -> None:
+    curve, _ = scene(confirmed())
+    assert FROM_JOURNAL.encode() not in svg(curve, narrow=False)
+    silent = replace(curve, trouble="Prometheus does not answer in time")
+    assert FROM_JOURNAL.encode() in svg(silent, narrow=False)
 
 
 def test_the_marks_are_in_the_order_of_time_and_not_too_many() -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import aiohttp
 import click
 import structlog
+from rich.console import Console
+from rich.table import Table
 
 from daemon import app
 from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
@@ -84,7 +86,7 @@ def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) ->
     if as_json:
         click.echo(json.dumps({"healthy": not wrong, "findings": [asdict(f) for f in found]}))
     else:
-        _print(found)
+        tell(found, terminal())
         if person is None:
             click.echo(_sum(found))
     if wrong:
@@ -109,14 +111,25 @@ async def _examined(settings: Settings, person: str | None) -> Sequence[Finding]
             await workshop.close()
 
 
-def _print(found: Sequence[Finding]) -> None:
-    console = terminal()
+def tell(found: Sequence[Finding], console: Console) -> None:
+    """A line for each finding and one for its mend; what a terminal must break goes on below."""
     width = max((len(finding.check) for finding in found), default=0)
     for finding in found:
-        line = f"{_MARKS[finding.state]} {escape(finding.check):<{width}}  {escape(finding.text)}"
-        console.print(line, soft_wrap=True)
+        head = f"{_MARKS[finding.state]} {escape(finding.check):<{width}}  "
+        _beside(console, head, width + 4, escape(finding.text))
         if finding.mend:
-            console.print(f"  {'':<{width}}  → {escape(finding.mend)}", soft_wrap=True)
+            _beside(console, f"  {'':<{width}}  → ", width + 6, escape(finding.mend))
+
+
+def _beside(console: Console, head: str, width: int, text: str) -> None:
+    if not console.is_terminal:
+        console.print(head + text, soft_wrap=True)
+        return
+    grid = Table.grid()
+    grid.add_column(width=width, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(head, text)
+    console.print(grid)
 
 
 def _sum(found: Sequence[Finding]) -> str:

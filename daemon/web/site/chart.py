@@ -42,6 +42,8 @@ _MARKS: dict[MarkKind, tuple[str, str]] = {
 }
 WIDE, NARROW = (8.6, 3.0), (4.2, 3.1)
 """Width and height in inches of 72 px."""
+NOTHING = "no measurement in this time"
+FROM_JOURNAL = "the metrics do not answer: only what was measured before"
 GAP = 4
 """A hole of more than so many usual steps between samples is shown as one."""
 
@@ -111,6 +113,11 @@ def _draw(axes: Axes, curve: Curve, narrow: bool) -> None:
         axes.axvline(_days(mark.at), color=colour, linestyle=style, linewidth=1.3, zorder=2)
     _name_marks(axes, curve, narrow)
     _scale(axes, curve, narrow)
+    if not curve.samples:
+        axes.yaxis.set_major_formatter("")
+        axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", color=_TEXT, wrap=True)
+    elif curve.trouble:
+        axes.set_xlabel(FROM_JOURNAL, color=_TEXT, fontsize="small")
 
 
 def _days(moment: datetime) -> float:

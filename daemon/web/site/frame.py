@@ -13,10 +13,11 @@ from aiohttp.typedefs import Handler
 
 from daemon.casebook import UnknownIncident
 from daemon.core.outcome import Temporary
-from daemon.web.browser import checked_form
+from daemon.web.browser import checked_form, local_path
 from daemon.web.house import House
 from daemon.web.identity import Access, Identity
 from daemon.web.problems import Problem
+from daemon.web.reading import form
 
 log = structlog.get_logger()
 
@@ -77,6 +78,8 @@ class Frame:
             "may": identity.may("responder"),
             "trouble": "",
             "done": "",
+            "kept": Form(),
+            "tried": "",
             **context,
         }
         response = aiohttp_jinja2.render_template(template, request, framed, status=status)
@@ -104,27 +107,45 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     except Problem as problem:
         if problem.status == 401 and request.method == "GET":
             return to(f"/login?next={quote(request.path_qs, safe='')}")
-        response = _trouble(request, problem.status, problem.title, problem.detail)
+        response = await _trouble(request, problem.status, problem.title, problem.detail)
         response.headers.update(problem.headers)
         return response
     except UnknownIncident as error:
-        return _trouble(request, 404, "No such incident", f"{error}.")
+        return await _trouble(request, 404, "No such incident", f"{error}.")
     except Temporary as error:
         log.error("a page failed for now", path=request.path, error=str(error))
-        return _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
+        return await _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
     except web.HTTPException as error:
         text = "There is no such page." if error.status == 404 else error.reason
-        response = _trouble(request, error.status, error.reason, text)
+        response = await _trouble(request, error.status, error.reason, text)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
         log.exception("a page crashed", path=request.path)
-        return _trouble(request, 500, "A defect in Stopgap", "Its log has the details.")
+        return await _trouble(request, 500, "A defect in Stopgap", "Its log has the details.")
 
 
-def _trouble(request: web.Request, status: int, title: str, text: str) -> web.Response:
-    context = {"heading": title, "text": text, "status": status}
+async def _trouble(request: web.Request, status: int, title: str, text: str) -> web.Response:
+    kept = await _sent(request)
+    page = request.path.partition("/do/")[0] if "/do/" in request.path else kept["back"]
+    context = {
+        "heading": title,
+        "text": text,
+        "status": status,
+        "kept": kept,
+        "back": local_path(page),
+    }
     response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)
     response.headers.update(HEADERS)
     return response
+
+
+async def _sent(request: web.Request) -> Form:
+    """What a form of our own pages said, so that nobody has to write it twice."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return Form()
+    try:
+        return Form((name, values[0].strip()) for name, values in (await form(request)).items())
+    except Problem:
+        return Form()

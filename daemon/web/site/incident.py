@@ -11,7 +11,7 @@ from aiohttp import web
 
 from daemon.core import glance
 from daemon.core.clock import read_clock
-from daemon.core.crew import PERSON
+from daemon.core.crew import PERSON, Request
 from daemon.core.curve import Curve, sketch
 from daemon.core.events import Entry
 from daemon.core.guardrails import service_of
@@ -130,6 +130,8 @@ class IncidentPage:
             "kept": kept or Form(),
             "tried": tried,
             "services": [service_of(incident.key)],
+            "here": f"/incidents/{incident.id}",
+            "taking": _taking(incident, identity.person),
         }
         return await self._frame.page(request, identity, "incident.html", context, status)
 
@@ -165,6 +167,12 @@ class IncidentPage:
             "actions": sorted(self._house.actions),
             "document": urlsplit(self._house.links.document(incident.id)).path,
         }
+
+
+def _taking(incident: Incident, person: str) -> Request | None:
+    """The person's own question whether they may take over command, while it is open."""
+    asked = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
+    return next((one for one in asked if one.event.taker == person), None)
 
 
 def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from daemon.web.site.live import Changes
 
 HISTORY = 25
 """So many incidents of the past are on one page."""
+WHOLE = 10
+"""So many open incidents are shown with all that is known; further ones in short, as in a storm."""
 ASKED = ("q", "severity", "rule", "team", "since", "until")
 """The fields of the search."""
 NO_RULE = "-"
@@ -53,6 +55,7 @@ class Incidents:
         context = {
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
             "cards": [self._card(incident) for incident in _gravest_first(incidents)],
+            "whole": WHOLE,
             "past": [_row(head) for head in past[:HISTORY]],
             "older": _older(asked, past),
             "asked": asked,
@@ -74,6 +77,9 @@ class Incidents:
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],
+            "due": min(
+                (r for r in readings if r.state == "running"), key=lambda r: r.due_at, default=None
+            ),
         }
 
 

@@ -1,54 +1,165 @@
 // Keeps an open page true: when the daemon says that something has changed, the page is asked
-// for again, and the parts of it that differ are replaced. Nothing depends on it.
+// for again, and what differs is replaced, never under somebody's hands. Nothing depends on it.
 "use strict";
 (() => {
   const main = document.getElementById("main");
-  const source = main.querySelector("[data-events]")?.dataset.events;
+  const source = main.querySelector("[data-events]");
+  const page = source?.dataset.page || location.href;
+  const AGAIN = 5000; // ms until a stream that was refused is asked for again
+  const TWICE = 3000; // ms in which a form is not sent a second time
+  const TAP = { ms: 400, px: 40 }; // the second half of a double tap on the page before
+  const LAYERS = new Set(["SECTION", "DIV", "OL", "UL", "LI", "DL", "ARTICLE", "DETAILS"]);
+  const FIELDS = "textarea, select, input:not([type=hidden])";
   let events = null;
   let again = null;
   let asking = false;
+  let state = "";
 
-  const busy = (part) => {
-    const at = document.activeElement;
-    const writing = at && part.contains(at) && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
-    const written = [...part.querySelectorAll("textarea, input:not([type=hidden])")].some(
-      (field) => field.value !== field.defaultValue);
-    return writing || written;
+  // ── what somebody has in hand ──────────────────────────────────────────────────────────────
+
+  const begun = (field) => {
+    if (field.tagName !== "SELECT") {
+      return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+    }
+    const usual = [...field.options].findIndex((option) => option.defaultSelected);
+    return field.selectedIndex !== Math.max(0, usual);
+  };
+  const held = (part) => [...part.querySelectorAll(FIELDS)].some(
+    (field) => field === document.activeElement || begun(field));
+
+  // ── replacing what differs ─────────────────────────────────────────────────────────────────
+
+  const layered = (node) => LAYERS.has(node.tagName) && [...node.childNodes].every(
+    (child) => child.nodeType !== Node.TEXT_NODE || !child.data.trim());
+  const same = (old, fresh) => (fresh.id ? old.id === fresh.id : old.isEqualNode(fresh));
+
+  // Makes `old` what `fresh` is, and keeps every node that need not go: focus, scrolling and what
+  // is unfolded hang on them. Whether that is news.
+  const merge = (old, fresh) => {
+    if (old.isEqualNode(fresh)) return false;
+    if (old.tagName !== fresh.tagName || !layered(old) || !layered(fresh)) {
+      if (held(old)) return false;
+      old.replaceWith(fresh);
+      return !fresh.matches(".as-of");
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (!/^(open|class)$/.test(name)) old.setAttribute(name, value);
+    }
+    const before = [...old.children];
+    const after = [...fresh.children];
+    let news = false;
+    after.forEach((child, index) => {
+      const there = before.findIndex((one) => same(one, child));
+      if (there > 0) news = drop(before.splice(0, there)) || news;
+      const [next] = before;
+      const later = next && after.slice(index + 1).some((one) => same(next, one));
+      if (there >= 0 || (next && !later && next.tagName === child.tagName)) {
+        news = merge(before.shift(), child) || news;
+      } else {
+        old.insertBefore(child, next ?? null);
+        news = true;
+      }
+    });
+    return drop(before) || news;
+  };
+  const drop = (nodes) => {
+    const going = nodes.filter((node) => !held(node));
+    for (const node of going) node.remove();
+    return going.length > 0;
   };
 
-  const replace = (old, fresh) => {
-    if (old.innerHTML === fresh.innerHTML || busy(old)) return;
-    const open = new Set([...old.querySelectorAll("details[open][id]")].map((d) => d.id));
-    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-    old.innerHTML = fresh.innerHTML;
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    if (focused) document.getElementById(focused)?.focus();
+  const named = (one) => [one.tagName, one.getAttribute("aria-label") ?? one.textContent.trim(),
+    one.form?.action ?? one.href ?? one.id].join(" ");
+  const update = (old, fresh) => {
+    const focused = old.contains(document.activeElement) ? document.activeElement : null;
+    const called = focused && named(focused);
+    const news = merge(old, fresh);
+    if (focused && !focused.isConnected) {
+      const like = [...old.querySelectorAll("a, button, summary, " + FIELDS)].find(
+        (one) => named(one) === called);
+      if (!like) old.tabIndex = -1; // it is gone; whoever was there stays near
+      (like ?? old).focus({ preventScroll: true });
+    }
+    if (!news) return;
     old.classList.remove("fresh");
     void old.offsetWidth; // so that the animation begins anew
     old.classList.add("fresh");
+  };
+
+  // What is being read stays where it is on the screen.
+  const reading = () => {
+    const chain = [];
+    let at = scrollY > 0 ? document.elementFromPoint(innerWidth / 2, innerHeight / 3) : null;
+    for (; at && main.contains(at); at = at.parentElement) {
+      chain.push([at, at.getBoundingClientRect().top]);
+    }
+    return () => {
+      const [found, top] = chain.find(([node]) => node.isConnected) ?? [];
+      if (found) scrollBy({ top: found.getBoundingClientRect().top - top, behavior: "instant" });
+    };
+  };
+
+  const show = (text) => {
+    state = text;
+    const place = document.getElementById("live-state");
+    if (place && text) place.textContent = text;
+  };
+
+  const say = (fresh) => {
+    const place = document.getElementById("news");
+    const text = [...fresh.querySelectorAll("[data-said]")].map((one) => one.dataset.said).join("");
+    if (place && place.dataset.said !== text) {
+      if (place.dataset.said !== undefined) place.textContent = text;
+      place.dataset.said = text;
+    }
+  };
+
+  const loggedOut = () => {
+    events?.close();
+    events = null;
+    if (!held(main)) { location.reload(); return; }
+    show("your login has ended; what you wrote is still here");
+    const banner = document.getElementById("ended");
+    if (banner) banner.hidden = false;
+  };
+
+  const accept = (fresh) => {
+    document.title = fresh.title;
+    const csrf = fresh.querySelector("input[name=csrf]")?.value;
+    for (const field of csrf ? document.querySelectorAll("input[name=csrf]") : []) {
+      field.setAttribute("value", csrf); // of a login in another window
+    }
+    const banner = document.getElementById("ended");
+    if (banner) banner.hidden = true;
+    tick(document);
+    tick(fresh);
+    const stay = reading();
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const part = fresh.getElementById(old.id);
+      if (part) update(old, part);
+    }
+    stay();
+    say(document);
+    show(state);
   };
 
   const refresh = async () => {
     if (asking) { again ??= setTimeout(() => { again = null; refresh(); }, 500); return; }
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(page, { headers: { Accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname === "/login") {
-        location.reload();
-        return;
+        loggedOut();
+      } else if (answer.ok) {
+        accept(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        listen();
       }
-      if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.title = page.title;
-      for (const old of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(old.id);
-        if (fresh) replace(old, fresh);
-      }
-      tick();
-    } catch { /* the daemon is away; the event source comes back when it does */ } finally {
+    } catch { show("no connection; trying again"); } finally {
       asking = false;
     }
   };
+
+  // ── time and the stream ────────────────────────────────────────────────────────────────────
 
   const span = (seconds) => {
     const s = Math.max(0, Math.round(seconds));
@@ -58,8 +169,8 @@
     return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
   };
 
-  const tick = () => {
-    for (const time of document.querySelectorAll("time.ago")) {
+  const tick = (where) => {
+    for (const time of where.querySelectorAll("time.ago")) {
       const past = (Date.now() - Date.parse(time.dateTime)) / 1000;
       const text = past >= 0 ? `${span(past)} ago` : `in ${span(-past)}`;
       if (time.textContent !== text) time.textContent = text;
@@ -67,24 +178,49 @@
   };
 
   const listen = () => {
-    if (!source || events) return;
-    events = new EventSource(source);
+    if (!source || events || document.hidden) return;
+    events = new EventSource(source.dataset.events);
+    const stream = events;
     let first = true;
-    const state = document.getElementById("live-state");
-    events.onopen = () => {
-      if (state) state.textContent = "live";
+    stream.onopen = () => {
+      show("live, as of");
       if (!first) refresh(); // something may have happened while we were away
       first = false;
     };
-    events.onerror = () => { if (state) state.textContent = "no connection; trying again"; };
-    events.addEventListener("changed", refresh);
+    stream.onerror = () => {
+      show("no connection; trying again. As of");
+      if (stream.readyState !== EventSource.CLOSED || events !== stream) return;
+      events = null; // refused: the daemon is down behind a proxy, or the login has ended
+      setTimeout(refresh, AGAIN);
+    };
+    stream.addEventListener("changed", refresh);
   };
   const rest = () => { events?.close(); events = null; };
 
+  // ── hurried hands ──────────────────────────────────────────────────────────────────────────
+
+  const sent = new WeakMap();
+  addEventListener("submit", (event) => {
+    const form = event.target;
+    if (Date.now() - (sent.get(form) ?? 0) < TWICE) event.preventDefault();
+    else sent.set(form, Date.now());
+  });
+  addEventListener("click", (event) => {
+    if (!event.detail || !event.target.closest("button")) return; // detail 0: by the keyboard
+    const [x, y, at, on] = JSON.parse(sessionStorage.getItem("tap") ?? "[]");
+    const near = Math.hypot(event.clientX - x, event.clientY - y) < TAP.px;
+    if (near && on !== performance.timeOrigin && Date.now() - at < TAP.ms) event.preventDefault();
+    sessionStorage.setItem("tap", JSON.stringify(
+      [event.clientX, event.clientY, Date.now(), performance.timeOrigin]));
+  }, true);
+
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { rest(); } else { listen(); if (source) refresh(); }
+    if (document.hidden) { rest(); } else if (source) { listen(); refresh(); }
   });
   addEventListener("pagehide", rest);
+  addEventListener("pageshow", (event) => { if (event.persisted && source) refresh(); });
+  if (source?.dataset.page) history.replaceState(null, "", page); // a reload is no second try
+  say(document);
   listen();
-  setInterval(tick, 1000);
+  setInterval(() => tick(document), 1000);
 })();
