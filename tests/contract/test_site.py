@@ -12,6 +12,7 @@ from daemon.core import events as e
 from daemon.core.guardrails import Freeze
 from daemon.overview import Loading
 from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.contract.visitor import give_access
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
 
@@ -281,6 +282,15 @@ async def test_what_stands_in_the_way_is_said_and_nothing_written_is_lost(rig: R
     ):
         assert "Not possible: " in await pressed(rig, deed, status=409, **form)
     assert rig.seq == seq + 3  # she came, commands, and the measurement
+
+
+async def test_whoever_may_only_look_is_given_no_role(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    give_access(rig, bo="viewer")
+    seq = rig.seq
+    page = await pressed(rig, "role", status=409, role="communicator", person="bo")
+    assert "bo has the access `viewer` and may only look" in page
+    assert rig.seq == seq
 
 
 async def test_an_unknown_button_incident_or_page_is_a_page_that_says_so(rig: Rig) -> None:

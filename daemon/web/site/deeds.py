@@ -145,6 +145,8 @@ def _role(asked: Asked) -> Change:
     person = asked.form["person"] or asked.who
     if person not in roster.people:
         raise NotPossible(f"{person!r} is not in the roster")
+    if person != asked.who and roster.bars(person):
+        raise NotPossible(roster.bars(person))
     patience = roster.timing.answer
     if person == asked.who:
         return lambda i: roles.take(i, role, asked.who, clock(), patience)
