@@ -75,6 +75,13 @@ async def test_other_incidents_do_not_disturb_a_page(rig: Rig) -> None:
     )
 
 
+async def test_a_version_that_cannot_be_is_none(rig: Rig) -> None:
+    await rig.does("ack")
+    answer = await rig.client.get(f"/live?since={'9' * 5000}", headers=ADA)
+    assert answer.status == 200
+    assert "event: changed" in await told(answer)
+
+
 async def test_nobody_listens_without_being_known(rig: Rig) -> None:
     answer = await rig.client.get("/live?since=1", allow_redirects=False)
     assert answer.status == 303

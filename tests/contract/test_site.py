@@ -16,6 +16,12 @@ from tests.contract.visitor import give_access
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
 
+MULTIPLYING = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""A few lines that would be a billion values."""
+
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
@@ -275,6 +281,11 @@ async def test_what_stands_in_the_way_is_said_and_nothing_written_is_lost(rig: R
         ("role", {"role": "king", "person": "ada"}),
         ("role", {"role": "communicator", "person": "stranger"}),
         ("snooze", {"audience": "room", "for": "soon"}),
+        ("propose", {"action": "flag_off", "params": "a: b", "within": "soon"}),
+        ("propose", {"action": "flag_off", "params": "[" * 5000}),
+        ("propose", {"action": "flag_off", "params": "a: " + "b" * 10_000}),
+        ("propose", {"action": "flag_off", "params": MULTIPLYING}),
+        ("send", {"update": "none.1", "text": "x", "revision": "9" * 5000}),
         ("send", {"update": "none.1", "text": "x"}),
         ("note", {"text": " "}),
         ("veto", {"step": "77"}),

@@ -7,6 +7,7 @@ that there are no two ways of showing the same thing.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ MOST = 500
 """So many open pages are served; further ones stay as they are until they are loaded again."""
 MOST_REMEMBERED = 2000
 """Of so many incidents the newest change is known; of older ones a page is asked for again."""
+_VERSION = re.compile(r"[0-9]{1,18}")
 PING = 15
 """Seconds between signs of life, which proxies need to keep the connection."""
 
@@ -96,7 +98,7 @@ class Live:
         if self._open >= MOST:
             raise Problem(503, "Too many open pages", "This page stays as it is; load it again.")
         incident, given = request.query.get("incident", ""), request.query.get("since", "")
-        seen = int(given) if given.isascii() and given.isdigit() else 0
+        seen = int(given) if _VERSION.fullmatch(given) else 0
         self._open += 1
         try:
             async with sse_response(request, ping_interval=PING) as stream:
