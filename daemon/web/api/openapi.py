@@ -195,8 +195,8 @@ def _errors(row: Operation) -> set[int]:
     found = {503, *row.errors}
     if row.needs != "nothing":
         found.add(401)
-    if row.needs in PEOPLES:
-        found.add(403)
+    if row.needs in PEOPLES or row.needs == "webhook":
+        found.add(403)  # a person's access, or an API token's scopes, may not go so far
     if at is not None or row.room == "hooks":
         found.add(404)
     if query is not None or sent is not None or row.guarded:
