@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from daemon.core.outcome import Temporary
 from tests.contract.rig import ADA, Rig, rigged
+from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
 
 PATIENCE = 5
@@ -92,4 +94,21 @@ async def test_a_daemon_that_stops_lets_its_listeners_go() -> None:
         stream = await listening(rig, "/")
         async with asyncio.timeout(PATIENCE):
             await rig.client.server.close()
+        assert await stream.content.read() == b""
+
+
+async def test_a_store_that_fails_ends_the_stream_and_the_page_asks_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.does("ack")
+    robot = await give_token(rig, "bo", "read")
+    stream = await rig.client.get(f"/live?incident={rig.id}&since=1", headers=robot)
+    assert "event: changed" in await told(stream)
+
+    async def fails(_: str) -> None:
+        raise Temporary("the disk is full")
+
+    monkeypatch.setattr(rig.credentials, "token", fails)
+    await rig.does("pause")
+    async with asyncio.timeout(PATIENCE):
         assert await stream.content.read() == b""

@@ -17,6 +17,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.incident import Incident
+from daemon.core.outcome import Temporary
 from daemon.web.problems import Problem
 from daemon.web.site.frame import Frame
 
@@ -110,8 +111,8 @@ class Live:
     async def _tell(
         self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
     ) -> None:
-        """Until the page goes, its login ends, or the daemon stops."""
-        with suppress(ConnectionResetError, Problem):
+        """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""
+        with suppress(ConnectionResetError, Problem, Temporary):
             while stream.is_connected():
                 try:
                     async with asyncio.timeout(PING):
