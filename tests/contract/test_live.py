@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from daemon.core.outcome import Temporary
-from tests.contract.rig import ADA, Rig, rigged
+from daemon.web.site import live
+from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
 
@@ -87,6 +88,16 @@ async def test_a_version_that_cannot_be_is_none(rig: Rig) -> None:
 async def test_nobody_listens_without_being_known(rig: Rig) -> None:
     answer = await rig.client.get("/live?since=1", allow_redirects=False)
     assert answer.status == 303
+
+
+async def test_one_persons_pages_leave_some_for_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(live, "MOST", 3)
+    for who, status in ((ADA, 200), (ADA, 200), (ADA, 503), (BO, 200), (BO, 503)):
+        answer = await rig.client.get("/live?since=0", headers=who)
+        assert answer.status == status
 
 
 async def test_a_daemon_that_stops_lets_its_listeners_go() -> None:
