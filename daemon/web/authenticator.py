@@ -193,7 +193,7 @@ class Authenticator:
 
     def _by_proxy(self, request: web.Request) -> Identity | None:
         proxy = self.settings.proxy
-        if proxy is None or not proxy.trusts(request.remote):
+        if proxy is None or proxy.header is None or not proxy.trusts(request.remote):
             return None
         said = [value.strip() for value in request.headers.getall(proxy.header, ())]
         if not any(said):
