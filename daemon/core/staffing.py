@@ -42,7 +42,7 @@ def staffing(incident: Incident, roster: Roster, now: datetime) -> Staffing:
         return Staffing()
     again: list[datetime] = []
     for found in (
-        _lapsed(incident, now),
+        _lapsed(incident, roster, now),
         _silence(incident, roster, now),
         _higher_ground(incident, roster, now),
         _vacancies(incident, roster, now),
@@ -115,9 +115,12 @@ def _candidates(
         yield from ((p, "is a dedicated commander") for p in team.commanders)
 
 
-def _lapsed(incident: Incident, now: datetime) -> Staffing:
+def _lapsed(incident: Incident, roster: Roster, now: datetime) -> Staffing:
     open_ = incident.crew.open_requests()
     for asked in open_:
+        if asked.event.taker not in roster.people:  # they left while the question was open
+            lapsed = e.RoleAnswered(request=asked.event.request, answer="lapsed")
+            return Staffing((lapsed,))
         if now >= asked.event.until or _moot(incident, asked):
             return Staffing(lapse(incident, asked))
     return Staffing(again_at=min((r.event.until for r in open_), default=None))

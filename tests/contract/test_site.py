@@ -299,6 +299,9 @@ async def test_whoever_may_only_look_is_given_no_role(rig: Rig) -> None:
     await pressed(rig, "ack")
     give_access(rig, bo="viewer")
     seq = rig.seq
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "<option>cy</option>" in page
+    assert "<option>bo</option>" not in page
     page = await pressed(rig, "role", status=409, role="communicator", person="bo")
     assert "bo has the access `viewer` and may only look" in page
     assert rig.seq == seq
