@@ -84,6 +84,13 @@ async def test_no_generated_name_means_two_models(document: Json) -> None:
     assert not nameless & set(schemas)
 
 
+async def test_an_answer_may_grow_and_a_body_may_not_be_misspelt(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    closed = {name for name, told in schemas.items() if told.get("additionalProperties") is False}
+    assert {"FreezingBody", "ProposalBody"} <= closed
+    assert {name for name in closed if not name.endswith("Body")} == set()
+
+
 async def test_every_bound_is_one_that_json_schema_knows(document: Json) -> None:
     # What pydantic cannot express it writes under its own names, and nobody else reads those.
     strange = {"ge", "gt", "le", "lt", "min_length", "max_length"}

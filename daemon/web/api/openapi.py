@@ -241,6 +241,11 @@ def _defined(models: Iterable[type[BaseModel]], mode: Any, *, by_alias: bool, en
         ref_template=f"{SCHEMAS}{{model}}{ending}",
     )
     found = {f"{name}{ending}": _plain(told) for name, told in schema.get("$defs", {}).items()}
+    if mode == "serialization":
+        # A newer daemon may tell more; what a client does not know it ignores (RFC 9457, too).
+        for told in found.values():
+            if told.get("additionalProperties") is False:
+                del told["additionalProperties"]
     twice = [name for name in found if "__" in name]  # what pydantic makes of two of one name
     if twice:
         raise ValueError(f"two models of the API have one name: {', '.join(twice)}")
