@@ -34,9 +34,10 @@ Cidr = Annotated[
 
 
 class ProxySettings(Frozen):
-    """`header`: where a reverse proxy says who asks. Only what comes from `from` is believed."""
+    """`header`: where a reverse proxy says who asks; null: it says only from where, by
+    X-Forwarded-For. Only what comes from `from` is believed."""
 
-    header: str = Field(pattern="^[A-Za-z0-9-]+$")
+    header: str | None = Field(default=None, pattern="^[A-Za-z0-9-]+$")
     peers: tuple[Cidr, ...] = Field(alias="from", min_length=1)
 
     def trusts(self, peer: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import aiohttp
 from argon2 import PasswordHasher
@@ -28,9 +28,12 @@ def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> Doorke
     """The tokens and password hashes of the roster. Raises Permanent naming what is not there."""
     people = roster.people.items()
     webhook = settings.auth.webhook_token
+    delivers = None if webhook is None else secret(webhook)
+    tokens = {name: secret(person.token) for name, person in people if person.token is not None}
+    _each_their_own(tokens, delivers)
     return Doorkeeper(
-        {name: secret(person.token) for name, person in people if person.token is not None},
-        None if webhook is None else secret(webhook),
+        tokens,
+        delivers,
         {
             name: _password(name, person.password, secret)
             for name, person in people
@@ -82,6 +85,18 @@ def authenticator_for(
         clock=now,
         provider=provider,
     )
+
+
+def _each_their_own(tokens: Mapping[str, str], webhook: str | None) -> None:
+    """Raises Permanent if a token would be two people's, or a person's and Alertmanager's."""
+    owners = {} if webhook is None else {webhook: "auth.webhook_token"}
+    for name, token in tokens.items():
+        other = owners.setdefault(token, f"people.{name}.token")
+        if other != f"people.{name}.token":
+            raise Permanent(
+                f"people.{name}.token is the same secret as {other}, so nobody could say who "
+                "asks; give each their own"
+            )
 
 
 def _password(name: str, given: str, secret: Secret) -> str:

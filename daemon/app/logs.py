@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor
 
 from daemon.settings import Settings
@@ -61,7 +62,20 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     # An exporter warns at each of its tries, and says in the end that it has given up.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    # Anybody who reaches the port can send what is no HTTP.
+    logging.getLogger("aiohttp.server").addFilter(without_content)
     logging.captureWarnings(capture=True)
+
+
+def without_content(record: logging.LogRecord) -> bool:
+    """A filter: of a request that is no HTTP only the kind of the mistake is told. Its text
+    repeats what was sent, a token with a wrong character perhaps; the sender has it as answer."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg = f"{record.msg}: {type(error).__name__}"
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def redacted(_: Any, __: str, event: EventDict) -> EventDict:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
-from daemon.core.access import Access, PasswordHash
+from daemon.core.access import Access, PasswordHash, reaches
 from daemon.core.audiences import Audience, SeverityName
 from daemon.core.contacts import ChannelSpec, Contact, Identities, Reference
 from daemon.core.schedules import Schedule, Shift, on_call
@@ -142,6 +142,16 @@ class Roster(Frozen):
                 return name
         return None
 
+    def bars(self, name: str) -> str:
+        """Why somebody may not respond, command or hold a role; empty if they may."""
+        person = self.people.get(name)
+        if person is None:
+            return f"{name} is not in the roster"
+        if reaches(person.access, "responder"):
+            return ""
+        mend = f"`people.{name}.access: responder` in the roster lets them act"
+        return f"{name} has the access `{person.access}` and may only look; {mend}"
+
     def policy_for(self, team: str) -> Policy:
         """The policy of a team; the default one for an unknown team."""
         name = self.teams[team].policy if team in self.teams else self.default_policy
@@ -188,4 +198,5 @@ class Roster(Frozen):
         if not people and team in self.teams:
             known = self.teams[team]
             people = tuple(dict.fromkeys((*known.commanders, *known.owners)))
-        return people or tuple(self.people)
+        able = tuple(name for name in self.people if not self.bars(name))
+        return people or able or tuple(self.people)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.core.document import Document, Mistake
 from daemon.core.roster import Roster, alike
-from daemon.core.schedules import check_schedule
+from daemon.core.schedules import check_schedule, named_in
 
 Wrong = tuple[tuple[str | int, ...], str]
 """(place in the file, what is wrong there)."""
@@ -21,6 +21,7 @@ def check_roster(roster: Roster, document: Document) -> list[Mistake]:
         *_ambiguous(roster),
         *_teams(roster),
         *_policies(roster),
+        *_onlookers(roster),
         *_audiences(roster),
         *_schedules(roster),
         *_identities(roster),
@@ -79,6 +80,27 @@ def _policies(roster: Roster) -> Iterator[Wrong]:
         for target in names:
             if target in roster.teams and not roster.teams[target].owners:
                 yield rung, f"team {target!r} has no owners, so this would call nobody"
+
+
+def _onlookers(roster: Roster) -> Iterator[Wrong]:
+    """People who are called, or who should command, and may only look: nobody would answer."""
+    named: list[tuple[tuple[str | int, ...], str | None]] = []
+    for name, team in roster.teams.items():
+        named += [
+            (("teams", name, role), getattr(team, role)) for role in ("lead", "stability_owner")
+        ]
+        named += [(("teams", name, "owners"), person) for person in team.owners]
+        named += [(("teams", name, "experts"), person) for person in team.experts]
+    for name, policy in roster.policies.items():
+        for index, tier in enumerate(policy.tiers):
+            named += [(("policies", name, "tiers", index, "notify"), p) for p in tier.notify]
+    for severity, names in roster.ladder.items():
+        named += [(("ladder", severity), person) for person in names]
+    for name, schedule in roster.schedules.items():
+        named += [(("schedules", name, *place), person) for place, person in named_in(schedule)]
+    for where, who in named:
+        if who in roster.people and roster.bars(who):
+            yield where, f"{roster.bars(who)}; or name somebody else here"
 
 
 def _audiences(roster: Roster) -> Iterator[Wrong]:

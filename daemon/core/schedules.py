@@ -206,19 +206,25 @@ def _changes(
         yield from (shift.start, shift.end)
 
 
-def check_schedule(
-    name: str, schedule: Schedule, people: Collection[str]
-) -> list[tuple[tuple[str | int, ...], str]]:
-    """What is wrong beyond the form: (place in the schedule, text) for each unknown person."""
+def named_in(schedule: Schedule) -> list[tuple[tuple[str | int, ...], str]]:
+    """Everybody whom the schedule itself names: (place in it, person)."""
     named: list[tuple[tuple[str | int, ...], str]] = [
         (("layers", number, "rotation", turn), person)
         for number, layer in enumerate(schedule.layers)
         for turn, person in enumerate(layer.rotation)
     ]
-    named += [(("overrides", n, "person"), o.person) for n, o in enumerate(schedule.overrides)]
+    return named + [
+        (("overrides", n, "person"), o.person) for n, o in enumerate(schedule.overrides)
+    ]
+
+
+def check_schedule(
+    name: str, schedule: Schedule, people: Collection[str]
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong beyond the form: (place in the schedule, text) for each unknown person."""
     return [
         (place, f"schedule {name!r} calls {person!r}; {_hint(person, people)}")
-        for place, person in named
+        for place, person in named_in(schedule)
         if person not in people
     ]
 

@@ -42,7 +42,7 @@ def staffing(incident: Incident, roster: Roster, now: datetime) -> Staffing:
         return Staffing()
     again: list[datetime] = []
     for found in (
-        _lapsed(incident, now),
+        _lapsed(incident, roster, now),
         _silence(incident, roster, now),
         _higher_ground(incident, roster, now),
         _vacancies(incident, roster, now),
@@ -58,13 +58,14 @@ def staffing(incident: Incident, roster: Roster, now: datetime) -> Staffing:
 def suggestions(
     incident: Incident, role: e.Role, roster: Roster, veterans: Sequence[str], now: datetime
 ) -> list[Suggestion]:
-    """Who could take the role, the likeliest first. Nobody who must not hold it, nor its holder.
+    """Who could take the role, the likeliest first. Nobody who must not hold it or may only look,
+    nor its holder.
 
     `veterans` have executed this rule's plan before.
     """
     found: dict[str, str] = {}
     for person, why in _candidates(incident, role, roster, veterans, now):
-        if person in roster.people and person != incident.crew.holder(role):
+        if not roster.bars(person) and person != incident.crew.holder(role):
             found.setdefault(person, why)
     free = [p for p in found if not separation(incident, role, p)]
     if role == "communicator":
@@ -81,9 +82,9 @@ def out_of_reach(incident: Incident, person: str) -> bool:
     return bool(pages) and pages[-1].given_up and person not in incident.responders
 
 
-def deputy(incident: Incident) -> str:
+def deputy(incident: Incident, roster: Roster) -> str:
     """Who commands if the Commander falls silent: somebody who is there, the freest first."""
-    others = [p for p in incident.responders if p != incident.commander]
+    others = [p for p in incident.responders if p != incident.commander and not roster.bars(p)]
     others.sort(key=lambda person: len(incident.crew.roles_of(person)))
     return others[0] if others else ""
 
@@ -114,9 +115,12 @@ def _candidates(
         yield from ((p, "is a dedicated commander") for p in team.commanders)
 
 
-def _lapsed(incident: Incident, now: datetime) -> Staffing:
+def _lapsed(incident: Incident, roster: Roster, now: datetime) -> Staffing:
     open_ = incident.crew.open_requests()
     for asked in open_:
+        if asked.event.taker not in roster.people:  # they left while the question was open
+            lapsed = e.RoleAnswered(request=asked.event.request, answer="lapsed")
+            return Staffing((lapsed,))
         if now >= asked.event.until or _moot(incident, asked):
             return Staffing(lapse(incident, asked))
     return Staffing(again_at=min((r.event.until for r in open_), default=None))
@@ -143,7 +147,7 @@ def _silence(incident: Incident, roster: Roster, now: datetime) -> Staffing:
         return Staffing(_alive(incident, roster, commander, text, now))
     if now < crew.asked.until:
         return Staffing(again_at=crew.asked.until)
-    heir = deputy(incident)
+    heir = deputy(incident, roster)
     silent = f"{commander} did not answer"
     gone = leave(incident, commander, "silence", silent)
     if not heir or any(isinstance(event, e.CommanderAppointed) for event in gone):

@@ -14,7 +14,7 @@ from daemon.web.login import LoginPages
 from daemon.web.oidc import OidcLogin
 from daemon.web.pages import Pages, as_pages
 from daemon.web.problems import problems
-from daemon.web.requests import watching
+from daemon.web.requests import sealed, watching
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.frame import Frame, site_errors
 from daemon.web.site.freezes import Freezes
@@ -67,4 +67,5 @@ def web_application(house: House, max_body: int) -> web.Application:
         changes.close()
 
     application.on_shutdown.append(let_go)
+    application.on_response_prepare.append(sealed)
     return application

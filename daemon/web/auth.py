@@ -1,7 +1,8 @@
 """The secrets of people and of Alertmanager, compared in constant time.
 
 Where no webhook token is set, the daemon listens on loopback only, and the webhook takes what
-comes from this machine. A person's deed always needs to be that person's.
+comes from this machine: neither from a proxy, which may speak for anybody, nor from a browser,
+in which any site could. A person's deed always needs to be that person's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from aiohttp import web
 
 from daemon.settings import same_secret
 from daemon.web.problems import Problem
+
+ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""What a browser or a proxy adds to a request, and Alertmanager never sends."""
 
 
 class Doorkeeper:
@@ -34,6 +38,10 @@ class Doorkeeper:
         found = [n for n, known in self._people.items() if token and same_secret(token, known)]
         return found[0] if found else None
 
+    def token_of(self, person: str) -> str | None:
+        """The token of that person."""
+        return self._people.get(person)
+
     def password_of(self, name: str) -> str | None:
         """The hash of that person's password."""
         return self._passwords.get(name)
@@ -41,6 +49,7 @@ class Doorkeeper:
     def sender(self, request: web.Request) -> None:
         """Whether this may deliver alerts. Raises Problem 401."""
         if self._webhook is None:
+            _must_be_local(request)
             return
         token = any_token(request)
         if not token or not same_secret(token, self._webhook):
@@ -49,6 +58,17 @@ class Doorkeeper:
                 "Wrong credentials",
                 "Alertmanager must send the webhook token: http_config.authorization.credentials",
             )
+
+
+def _must_be_local(request: web.Request) -> None:
+    found = [name for name in ELSEWHERE if name in request.headers]
+    if found:
+        raise Problem(
+            401,
+            "Wrong credentials",
+            f"this came by a browser or a proxy ({found[0]}), and anybody could be behind it: set "
+            "`auth.webhook_token` in stopgap.yaml, and let the sender send it",
+        )
 
 
 def bearer(request: web.Request) -> str:

@@ -26,6 +26,7 @@ from daemon.core.access import (
 from daemon.core.outcome import Temporary
 from daemon.core.roster import Roster
 from daemon.core.units import printable
+from daemon.settings import same_secret
 from daemon.web.auth import Doorkeeper, any_token, bearer
 from daemon.web.browser import Browser
 from daemon.web.identity import Identity
@@ -93,7 +94,9 @@ class Authenticator:
         before = self.browser.read(request)
         if before:
             await self.credentials.end_session(hash_of(before))
-        value, now = secrets.token_urlsafe(32), self.clock()
+        start, now = secrets.token_urlsafe(32), self.clock()
+        credential = self._credential(login.person, login.proof) or ""
+        value = f"{start}.{self.browser.bound(start, credential)}"
         session = Session(
             id=hash_of(value),
             person=login.person,
@@ -155,7 +158,7 @@ class Authenticator:
         if value:
             session = await self.credentials.session(hash_of(value), self.clock())
         access = None if session is None else self._access(session)
-        if session is None or access is None:
+        if session is None or access is None or not self._still_proven(value, session):
             return None
         return Identity(
             session.person,
@@ -165,6 +168,19 @@ class Authenticator:
             session=session.id,
             guest=session.guest,
         )
+
+    def _credential(self, person: str, proof: Proof) -> str | None:
+        """What proves that person today; None if nothing of that kind does any more."""
+        if proof == "oidc":
+            return None if self.settings.oidc is None else self.settings.oidc.issuer
+        keeper = self.doorkeeper()
+        return keeper.token_of(person) if proof == "token" else keeper.password_of(person)
+
+    def _still_proven(self, value: str, session: Session) -> bool:
+        """Whether what began a session is in force: a changed password ends what it began."""
+        start, _, bound = value.rpartition(".")
+        credential = self._credential(session.person, session.proof)
+        return credential is not None and same_secret(bound, self.browser.bound(start, credential))
 
     def _access(self, session: Session) -> Access | None:
         """What the session's person may do today; None if they may not come in any more."""
@@ -177,7 +193,7 @@ class Authenticator:
 
     def _by_proxy(self, request: web.Request) -> Identity | None:
         proxy = self.settings.proxy
-        if proxy is None or not proxy.trusts(request.remote):
+        if proxy is None or proxy.header is None or not proxy.trusts(request.remote):
             return None
         said = [value.strip() for value in request.headers.getall(proxy.header, ())]
         if not any(said):

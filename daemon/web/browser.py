@@ -88,6 +88,11 @@ class Browser:
         message = f"stopgap/csrf/{kind}/{subject}".encode()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
+    def bound(self, value: str, credential: str) -> str:
+        """What binds a session's cookie to the credential that began it."""
+        message = f"stopgap/session/{value}/{credential}".encode()
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
     def check_site(self, request: web.Request) -> None:
         """Raises Problem 403 if another site made the browser send this."""
         origin = request.headers.get("Origin")

@@ -81,6 +81,8 @@ def _why_over(incident: Incident, state: PageState, roster: Roster) -> str:
         return "This link has served; use the command line, or ask for a new page."
     if queued.person not in roster.people:
         return f"{queued.person} is not in the roster any more, so this link is nobody's."
+    if roster.bars(queued.person):
+        return f"{roster.bars(queued.person)}."
     if queued.asks == "answer":
         request = crew.requests.get(queued.about)
         if request is None or not request.open:

@@ -12,12 +12,15 @@ FORM = "application/x-www-form-urlencoded"
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """The body as it was sent. Raises Problem 413."""
+    """The body as it was sent. Raises Problem 400 if it breaks off or is packed wrongly, 413."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        limit = f"{error.text or 'the body is too large'}; see `inbox.max_body_bytes`"
-        raise Problem(413, "Too large", limit) from None
+        limit = (error.text or "the body is too large").rstrip(".")
+        raise Problem(413, "Too large", f"{limit}; see `inbox.max_body_bytes`") from None
+    except web.RequestPayloadError:
+        text = "the body broke off, or is not packed as `Content-Encoding` says; send it again"
+        raise Problem(400, "Bad request", text) from None
 
 
 async def form(request: web.Request) -> dict[str, list[str]]:

@@ -18,6 +18,12 @@ PERSON = web.RequestKey("person", str)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 STEADY = frozenset({"/api/v1/alerts"})
 """Places where machines post all the time; they are counted, and logged at debug."""
+SEALS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of what is no page and has none of its own."""
 _TOKEN = re.compile(r"^/(a|d)/.*")
 
 
@@ -52,6 +58,16 @@ def watching(observer: Observer) -> Middleware:
         return response
 
     return watch
+
+
+async def sealed(_: web.Request, response: web.StreamResponse) -> None:
+    """A signal: what no answer lacks, whatever made it. Nothing is kept, framed or guessed at;
+    what has an ETag may be kept if it is asked about each time."""
+    keep = "private, no-cache" if "ETag" in response.headers else "no-store"
+    response.headers.setdefault("Cache-Control", keep)
+    for name, value in SEALS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "Stopgap"  # and no versions
 
 
 def shown_path(path: str) -> str:

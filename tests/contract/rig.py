@@ -116,12 +116,13 @@ class Rig:
         self.hooks = SECRETS
         self.links = SignedLinks("a key of the store", url, lambda: self.now)
         self.passwords: dict[str, str] = {}
+        self.webhook: str | None = "hook-token"
         self.credentials = MemoryCredentials()
         self.authenticator = Authenticator(
             settings=auth or AuthSettings(),
             credentials=self.credentials,
             roster=lambda: self.roster,
-            doorkeeper=lambda: Doorkeeper(TOKENS, "hook-token", self.passwords),
+            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords),
             browser=Browser("a key of the store", url),
             passwords=Passwords(CHEAP),
             clock=lambda: self.now,

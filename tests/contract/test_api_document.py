@@ -66,6 +66,31 @@ async def test_every_operation_tells_what_it_does_and_what_can_go_wrong(document
         assert ("401" in told["responses"]) is bool(needs), path
 
 
+async def test_whoever_has_scopes_may_be_told_that_they_do_not_reach(document: Json) -> None:
+    for method, path, told in operations(document):
+        by_token = {name for each in told["security"] for name in each} & {"person", "webhook"}
+        assert ("403" in told["responses"]) == bool(by_token), (method, path)
+
+
+async def test_no_generated_name_means_two_models(document: Json) -> None:
+    """Generators of clients call a nameless object by its model and property."""
+    schemas = document["components"]["schemas"]
+    nameless = {
+        model + "".join(part.capitalize() for part in name.split("_"))
+        for model, told in schemas.items()
+        for name, field in told.get("properties", {}).items()
+        if field.get("type") == "object"
+    }
+    assert not nameless & set(schemas)
+
+
+async def test_an_answer_may_grow_and_a_body_may_not_be_misspelt(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    closed = {name for name, told in schemas.items() if told.get("additionalProperties") is False}
+    assert {"FreezingBody", "ProposalBody"} <= closed
+    assert {name for name in closed if not name.endswith("Body")} == set()
+
+
 async def test_every_bound_is_one_that_json_schema_knows(document: Json) -> None:
     # What pydantic cannot express it writes under its own names, and nobody else reads those.
     strange = {"ge", "gt", "le", "lt", "min_length", "max_length"}

@@ -11,6 +11,7 @@ import pytest
 from daemon.core import events as e
 from daemon.core.problem import Problem
 from tests.contract.rig import BO, URL, Rig, rigged
+from tests.contract.visitor import give_access
 from tests.fakes import START
 
 CY = {"Authorization": "Bearer cy-token"}
@@ -101,6 +102,15 @@ async def test_the_commander_asks_somebody_who_may_say_no(rig: Rig) -> None:
     assert (status, after["roles"]["communicator"], after["requests"]) == (200, "", [])
     status, problem = await rig.does("roles/communicator", BO, person="cy")
     assert (status, "only its holder or the Commander" in problem["detail"]) == (409, True)
+
+
+async def test_whoever_may_only_look_is_asked_for_no_role(rig: Rig) -> None:
+    await rig.does("ack")
+    give_access(rig, bo="viewer")
+    seq = rig.seq
+    status, problem = await rig.does("roles/communicator", person="bo")
+    assert (status, "bo has the access `viewer`" in problem["detail"]) == (409, True)
+    assert rig.seq == seq
 
 
 async def test_a_name_that_is_nobodys_is_told_with_those_that_are(rig: Rig) -> None:

@@ -66,6 +66,22 @@ def test_what_is_no_hash_is_said_and_not_repeated(tmp_path: Path) -> None:
         doorkeeper_for(Settings(), roster("env:ADA_HASH"), secrets(tmp_path))
 
 
+def test_nobody_shares_a_token_with_somebody_else_or_with_alertmanager(tmp_path: Path) -> None:
+    two = roster(HASH)
+    people = {**two.people, "bo": two.people["bo"].model_copy(update={"token": "env:BO"})}
+    two = two.model_copy(update={"people": people})
+    with_hook = Settings.model_validate({"auth": {"webhook_token": "env:HOOK"}})
+    keeper = doorkeeper_for(with_hook, two, secrets(tmp_path, BO="bos", HOOK="hooks"))
+    assert (keeper.token_of("bo"), keeper.token_of("cy")) == ("bos", None)
+    with pytest.raises(
+        Permanent, match=r"people\.bo\.token is the same secret as people\.ada\."
+    ) as e:
+        doorkeeper_for(with_hook, two, secrets(tmp_path, BO="adas", HOOK="hooks"))
+    assert "adas" not in str(e.value)
+    with pytest.raises(Permanent, match=r"people\.bo\.token is the same secret as auth\.webhook_t"):
+        doorkeeper_for(with_hook, two, secrets(tmp_path, BO="hooks", HOOK="hooks"))
+
+
 async def test_a_provider_is_there_if_it_is_set_up(store: Store, tmp_path: Path) -> None:
     people = roster(HASH)
     keeper = doorkeeper_for(Settings(), people, secrets(tmp_path))

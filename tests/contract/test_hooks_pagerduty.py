@@ -13,6 +13,7 @@ import pytest
 from daemon.core import events as e
 from daemon.web.hooks import Hooks
 from tests.contract.rig import ADA, MAX_BODY, Rig, rigged, signature
+from tests.contract.visitor import give_access
 from tests.fakes import START
 
 PERSON = {"id": "PADA", "type": "user_reference", "summary": "Ada L."}
@@ -179,6 +180,15 @@ async def test_machines_and_strangers_are_noted_and_do_not_command(
     await hears(rig, event(rig, agent=agent))
     entry = rig.journal.entries[rig.id][-1]
     assert (entry.by, entry.event.person, entry.event.who) == ("pagerduty", "", who)
+    assert (await rig.incident()).commander == ""
+
+
+async def test_whoever_may_only_look_is_noted_and_does_not_command(rig: Rig) -> None:
+    give_access(rig, ada="viewer")
+    await hears(rig, event(rig))
+    entry = rig.journal.entries[rig.id][-1]
+    assert (entry.by, entry.event.person) == ("pagerduty", "")
+    assert entry.event.who.startswith("ada has the access `viewer` and may only look")
     assert (await rig.incident()).commander == ""
 
 

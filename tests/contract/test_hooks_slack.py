@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.contract.rig import ADA, MAX_BODY, Rig, rigged, signature
+from tests.contract.visitor import give_access
 
 
 @pytest.fixture
@@ -57,6 +58,14 @@ async def test_a_tap_acknowledges_and_tells_who_commands(rig: Rig) -> None:
     assert told["text"] == f"You respond to {rig.id}; the Commander is ada."
     seq = rig.seq
     await taps(rig, tap(rig))
+    assert rig.seq == seq
+
+
+async def test_whoever_may_only_look_commands_nothing_by_a_tap(rig: Rig) -> None:
+    give_access(rig, ada="viewer")
+    seq = rig.seq
+    told = await taps(rig, tap(rig))
+    assert "Not possible: ada has the access `viewer` and may only look" in told["text"]
     assert rig.seq == seq
 
 

@@ -11,6 +11,7 @@ import pytest
 from daemon.core import events as e
 from daemon.web.links import SignedLinks
 from tests.contract.rig import ADA, BO, MAX_BODY, URL, Rig, rigged
+from tests.contract.visitor import give_access
 
 ACK = 'value="ack"'
 
@@ -253,6 +254,15 @@ async def test_an_open_question_outlives_a_change_of_command(rig: Rig) -> None:
 async def test_whoever_left_the_roster_has_no_link_any_more(rig: Rig) -> None:
     link = await rig.calls("eve")
     assert "eve is not in the roster any more" in await rig.taps(link, 410, deed="ack")
+
+
+async def test_whoever_may_only_look_does_nothing_by_a_link(rig: Rig) -> None:
+    link = await rig.calls("bo")
+    give_access(rig, bo="viewer")
+    seq = rig.seq
+    for page in (await rig.gets(link, 410), await rig.taps(link, 410, deed="ack")):
+        assert "bo has the access `viewer` and may only look" in page
+    assert (rig.seq, (await rig.incident()).commander) == (seq, "")
 
 
 async def test_a_closed_incident_says_so(rig: Rig) -> None:

@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.contract.rig import ADA, Rig, rigged
+from daemon.core.outcome import Temporary
+from daemon.web.site import live
+from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
 
 PATIENCE = 5
@@ -75,9 +78,26 @@ async def test_other_incidents_do_not_disturb_a_page(rig: Rig) -> None:
     )
 
 
+async def test_a_version_that_cannot_be_is_none(rig: Rig) -> None:
+    await rig.does("ack")
+    answer = await rig.client.get(f"/live?since={'9' * 5000}", headers=ADA)
+    assert answer.status == 200
+    assert "event: changed" in await told(answer)
+
+
 async def test_nobody_listens_without_being_known(rig: Rig) -> None:
     answer = await rig.client.get("/live?since=1", allow_redirects=False)
     assert answer.status == 303
+
+
+async def test_one_persons_pages_leave_some_for_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(live, "MOST", 3)
+    for who, status in ((ADA, 200), (ADA, 200), (ADA, 503), (BO, 200), (BO, 503)):
+        answer = await rig.client.get("/live?since=0", headers=who)
+        assert answer.status == status
 
 
 async def test_a_daemon_that_stops_lets_its_listeners_go() -> None:
@@ -85,4 +105,21 @@ async def test_a_daemon_that_stops_lets_its_listeners_go() -> None:
         stream = await listening(rig, "/")
         async with asyncio.timeout(PATIENCE):
             await rig.client.server.close()
+        assert await stream.content.read() == b""
+
+
+async def test_a_store_that_fails_ends_the_stream_and_the_page_asks_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.does("ack")
+    robot = await give_token(rig, "bo", "read")
+    stream = await rig.client.get(f"/live?incident={rig.id}&since=1", headers=robot)
+    assert "event: changed" in await told(stream)
+
+    async def fails(_: str) -> None:
+        raise Temporary("the disk is full")
+
+    monkeypatch.setattr(rig.credentials, "token", fails)
+    await rig.does("pause")
+    async with asyncio.timeout(PATIENCE):
         assert await stream.content.read() == b""

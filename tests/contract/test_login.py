@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from daemon.core.access import Session, hash_of
 from daemon.web.browser import local_path
-from tests.contract.rig import ADA, TOKENS, Rig, rigged
+from tests.contract.rig import ADA, CHEAP, TOKENS, Rig, rigged
 from tests.contract.visitor import (
     PASSWORD,
     PLAIN,
@@ -148,6 +148,24 @@ async def test_whoever_leaves_the_roster_is_out_and_accesses_hold_at_once(
     assert "ada has the access `viewer`; this needs `responder`" in seen.text
     rig.roster = rig.roster.model_copy(update={"people": {"bo": rig.roster.people["bo"]}})
     assert (await ada.opens("/you")).status == 303
+
+
+async def test_a_changed_password_or_token_ends_what_it_began(
+    rig: Rig, ada: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ada.logs_in()
+    other = Visitor(rig)
+    await other.logs_in("", "ada-token")
+    old = dict(rig.passwords)
+    rig.passwords["ada"] = CHEAP.hash("another one")
+    assert (await ada.opens("/you")).status == 303
+    assert (await other.opens("/you")).status == 200, "the token is what it was"
+    rig.passwords.clear()
+    assert (await ada.opens("/you")).status == 303
+    rig.passwords.update(old)
+    assert (await ada.opens("/you")).status == 200
+    monkeypatch.setitem(TOKENS, "ada", "another token")
+    assert (await other.opens("/you")).status == 303
 
 
 # ── other sites ──────────────────────────────────────────────────────────────────────────────

@@ -208,3 +208,17 @@ class TestTheLastDefence:
     def test_what_is_no_secret_stays(self, text: str) -> None:
         event = {"event": text, "tokens_seen": 3, "token": ""}
         assert redacted(None, "", event) == event
+
+
+async def test_what_is_no_http_is_told_without_what_it_holds(lines: Lines) -> None:
+    async with rigged() as rig:
+        reader, writer = await asyncio.open_connection(rig.client.host, rig.client.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s3cr\x01et\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    (line,) = [line for line in lines() if line.get("logger") == "aiohttp.server"]
+    assert (line["level"], "exception" in line) == ("warning", False)
+    assert line["event"].startswith("Error handling request from 127.0.0.1: ")
+    assert "s3cr" not in str(lines())

@@ -16,8 +16,8 @@ HEADER = "X-Forwarded-User"
 AS_ADA = {HEADER: "ada"}
 
 
-def trusting(*networks: str) -> AuthSettings:
-    return AuthSettings.model_validate({"proxy": {"header": HEADER, "from": networks}})
+def trusting(*networks: str, header: str | None = HEADER) -> AuthSettings:
+    return AuthSettings.model_validate({"proxy": {"header": header, "from": networks}})
 
 
 async def who(rig: Rig, headers: Any) -> tuple[int, Any]:
@@ -99,8 +99,17 @@ async def test_a_session_goes_before_the_proxys_word() -> None:
         assert "You are <strong>bo</strong>" in (await visitor.opens("/you", AS_ADA)).page
 
 
-async def test_beyond_the_proxy_each_address_has_its_own_throttle() -> None:
-    async with rigged(trusting("127.0.0.1", "10.0.0.0/8"), url=PLAIN) as rig:
+async def test_a_proxy_that_knows_nobody_names_nobody() -> None:
+    auth = AuthSettings.model_validate({"proxy": {"from": ["127.0.0.1"]}})
+    async with rigged(auth) as rig:
+        assert (await who(rig, AS_ADA))[0] == 401
+        assert (await who(rig, {**AS_ADA, **BO}))[1]["me"]["person"] == "bo"
+
+
+@pytest.mark.parametrize("header", [HEADER, None])
+async def test_beyond_the_proxy_each_address_has_its_own_throttle(header: str | None) -> None:
+    trusted = trusting("127.0.0.1", "10.0.0.0/8", header=header)
+    async with rigged(trusted, url=PLAIN) as rig:
 
         async def guesses(address: str) -> int:
             return (await Visitor(rig).logs_in("", "x", **{"X-Forwarded-For": address})).status

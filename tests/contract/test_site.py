@@ -14,8 +14,15 @@ from daemon.core.problem import Impact
 from daemon.overview import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.contract.visitor import give_access
 from tests.core.build import confirmed
 from tests.stories.stage import alert, body
+
+MULTIPLYING = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""A few lines that would be a billion values."""
 
 
 @pytest.fixture
@@ -318,6 +325,11 @@ async def test_what_stands_in_the_way_is_said_and_nothing_written_is_lost(rig: R
         ("role", {"role": "king", "person": "ada"}),
         ("role", {"role": "communicator", "person": "stranger"}),
         ("snooze", {"audience": "room", "for": "soon"}),
+        ("propose", {"action": "flag_off", "params": "a: b", "within": "soon"}),
+        ("propose", {"action": "flag_off", "params": "[" * 5000}),
+        ("propose", {"action": "flag_off", "params": "a: " + "b" * 10_000}),
+        ("propose", {"action": "flag_off", "params": MULTIPLYING}),
+        ("send", {"update": "none.1", "text": "x", "revision": "9" * 5000}),
         ("send", {"update": "none.1", "text": "x"}),
         ("note", {"text": " "}),
         ("veto", {"step": "77"}),
@@ -352,6 +364,18 @@ async def test_a_login_that_has_ended_takes_nothing_along(rig: Rig) -> None:
         mine = "cross-site" not in headers.values()
         assert ("it was the &lt;cache&gt;" in page) is mine
         assert (f'href="/login?next={path}"' in page) is (status == 401)
+
+
+async def test_whoever_may_only_look_is_given_no_role(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    give_access(rig, bo="viewer")
+    seq = rig.seq
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "<option>cy</option>" in page
+    assert "<option>bo</option>" not in page
+    page = await pressed(rig, "role", status=409, role="communicator", person="bo")
+    assert "bo has the access `viewer` and may only look" in page
+    assert rig.seq == seq
 
 
 async def test_an_unknown_button_incident_or_page_is_a_page_that_says_so(rig: Rig) -> None:

@@ -73,6 +73,9 @@ def test_an_unknown_team_is_called_by_the_default_policy() -> None:
         ("apprise: env:BO_MAIL", "console: false", 6, "people.bo.contact.0", "exactly one of"),
         ("{console: true}", "{console: true, secret: env:X}", 5, "people.ada.contact.1", "signs a"),
         ("    token:", "    tokn:", 4, "people.ada.tokn", "did you mean `token`?"),
+        ("name: Bo,", "name: Bo, access: viewer,", 8, "teams.shop.lead", "and may only look"),
+        ("name: Bo,", "name: Bo, access: viewer,", 8, "teams.shop.owners", "and may only look"),
+        ("name: Bo,", "name: Bo, access: viewer,", 13, "policies.shop.tiers.1.notify", "look"),
         ("    tiers:", "    tiers:\n    repeat: -1\n    tier:", 12, "policies.shop.repeat", "0"),
     ],
 )

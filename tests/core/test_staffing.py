@@ -130,15 +130,19 @@ def test_a_commander_who_does_not_answer_is_replaced_by_the_deputy(scene: Scene)
 
 
 def test_the_deputy_is_the_freest_of_those_who_are_here(scene: Scene) -> None:
-    assert deputy(scene.incident) == "bo"
+    assert deputy(scene.incident, scene.roster) == "bo"
+    onlooker = scene.roster.people["bo"].model_copy(update={"access": "viewer"})
+    people = {**scene.roster.people, "bo": onlooker}
+    roster = scene.roster.model_copy(update={"people": people})
+    assert deputy(scene.incident, roster) == "eve", "bo may only look by now"
     scene.takes("bo", "communicator")
-    assert deputy(scene.incident) == "eve"
+    assert deputy(scene.incident, scene.roster) == "eve"
     scene.takes("eve", "diagnosis")
     scene.takes("eve", "fast_recovery")
-    assert deputy(scene.incident) == "bo"
+    assert deputy(scene.incident, scene.roster) == "bo"
     scene.leaves("bo")
     scene.leaves("eve")
-    assert deputy(scene.incident) == ""
+    assert deputy(scene.incident, scene.roster) == ""
 
 
 def test_a_deputy_who_was_silent_as_long_is_asked_too(scene: Scene) -> None:

@@ -55,6 +55,15 @@ def test_for_communication_those_who_are_here_come_first() -> None:
     ]
 
 
+def test_whoever_may_only_look_is_not_suggested() -> None:
+    scene = Scene()
+    scene.come("ada", "hal")
+    onlooker = scene.roster.people["hal"].model_copy(update={"access": "viewer"})
+    people_ = {**scene.roster.people, "hal": onlooker}
+    scene.roster = scene.roster.model_copy(update={"people": people_})
+    assert people(scene, "communicator")[0] == "fay"
+
+
 def test_for_communication_an_owner_who_is_on_call_comes_after_the_others() -> None:
     scene = Scene()
     scene.come("hal")

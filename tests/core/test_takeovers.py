@@ -46,6 +46,15 @@ def test_a_takeover_that_is_accepted_moves_the_role(scene: Scene) -> None:
     assert scene.incident.crew.campaign == 0, "nobody is called for it"
 
 
+def test_whoever_leaves_the_roster_takes_nothing_over_by_waiting(scene: Scene) -> None:
+    scene.takes("bo", "commander")
+    people = {name: person for name, person in scene.roster.people.items() if name != "bo"}
+    scene.roster = scene.roster.model_copy(update={"people": people})
+    (lapsed,) = scene.staffing().record
+    assert lapsed == e.RoleAnswered(request="commander.1", answer="lapsed")
+    assert scene.commander == "ada"
+
+
 def test_a_takeover_that_is_declined_changes_nothing(scene: Scene) -> None:
     scene.takes("bo", "commander")
     scene.answers("ada", "commander.1", accept=False)

@@ -94,6 +94,9 @@ class Inbound:
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {tap.incident}"
             )
+        barred = self._house.roster().bars(tap.person)
+        if barred:
+            return f"Not possible: {barred}"
         try:
             after = await self._house.book.record(
                 tap.incident,

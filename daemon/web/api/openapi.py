@@ -195,8 +195,8 @@ def _errors(row: Operation) -> set[int]:
     found = {503, *row.errors}
     if row.needs != "nothing":
         found.add(401)
-    if row.needs in PEOPLES:
-        found.add(403)
+    if row.needs in PEOPLES or row.needs == "webhook":
+        found.add(403)  # a person's access, or an API token's scopes, may not go so far
     if at is not None or row.room == "hooks":
         found.add(404)
     if query is not None or sent is not None or row.guarded:
@@ -241,6 +241,11 @@ def _defined(models: Iterable[type[BaseModel]], mode: Any, *, by_alias: bool, en
         ref_template=f"{SCHEMAS}{{model}}{ending}",
     )
     found = {f"{name}{ending}": _plain(told) for name, told in schema.get("$defs", {}).items()}
+    if mode == "serialization":
+        # A newer daemon may tell more; what a client does not know it ignores (RFC 9457, too).
+        for told in found.values():
+            if told.get("additionalProperties") is False:
+                del told["additionalProperties"]
     twice = [name for name in found if "__" in name]  # what pydantic makes of two of one name
     if twice:
         raise ValueError(f"two models of the API have one name: {', '.join(twice)}")

@@ -161,6 +161,8 @@ class People:
         if taker not in roster.people:
             known = ", ".join(sorted(roster.people))
             raise Problem(400, "Who is that?", f"{taker!r} is not in the roster; it has {known}")
+        if taker != who and roster.bars(taker):
+            raise Problem(409, "Not possible now", roster.bars(taker))
         patience = roster.timing.answer
 
         def change(incident: Incident) -> Sequence[e.Event]:

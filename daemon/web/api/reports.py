@@ -114,8 +114,7 @@ def _agent(roster: Roster, agent: PagerDutyAgent | None) -> tuple[str, str]:
     who = _short(f"{agent.summary} ({agent.id or agent.type})")
     if agent.type != "user_reference":
         return "", f"{AUTOMATION}: {who}"
-    person = _known(roster, "pagerduty", agent.id)
-    return person, who if person else _not_in_roster(who, "pagerduty")
+    return _responder(roster, _known(roster, "pagerduty", agent.id), who, "pagerduty")
 
 
 # ── Grafana OnCall ───────────────────────────────────────────────────────────────────────────
@@ -277,7 +276,15 @@ def _somebody(roster: Roster, way: str, *names: str) -> tuple[str, str]:
         return "", AUTOMATION
     who = _short(given[0])
     person = next(filter(None, (_known(roster, way, name) for name in given)), "")
-    return person, who if person else _not_in_roster(who, way)
+    return _responder(roster, person, who, way)
+
+
+def _responder(roster: Roster, person: str, who: str, way: str) -> tuple[str, str]:
+    """(person, who): a stranger, and somebody who may only look, is nobody who could command."""
+    if not person:
+        return "", f"{who} is not in the roster: people.NAME.known_as.{way}"
+    barred = roster.bars(person)
+    return ("", barred) if barred else (person, who)
 
 
 def _known(roster: Roster, way: str, name: str) -> str:
@@ -287,10 +294,6 @@ def _known(roster: Roster, way: str, name: str) -> str:
         if name and known and known.casefold() == name.casefold():
             return person
     return ""
-
-
-def _not_in_roster(who: str, way: str) -> str:
-    return f"{who} is not in the roster: people.NAME.known_as.{way}"
 
 
 def _short(who: str) -> str:

@@ -52,7 +52,7 @@ class OneUpdate(OneIncident):
     update: str
 
 
-class Updates(Frozen):
+class UpdateList(Frozen):
     """The updates in the order of their drafting, and which audiences were put off until when."""
 
     updates: tuple[UpdateView, ...]
@@ -77,11 +77,11 @@ class Words:
             deed("POST", "snooze", self.snooze, ROOM, example=later),
         ]
 
-    async def listed(self, call: Call[OneIncident, None, None]) -> Updates:
+    async def listed(self, call: Call[OneIncident, None, None]) -> UpdateList:
         """All updates of an incident, drafts among them."""
         incident = await self._house.book.load(call.at.id)
         updates = updates_view(incident, self._house.roster())
-        return Updates(updates=updates, snoozed=dict(incident.word.snoozed))
+        return UpdateList(updates=updates, snoozed=dict(incident.word.snoozed))
 
     async def draft(self, call: Call[OneIncident, None, Whose]) -> Now:
         """Draft an update now."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from daemon.casebook import Change
 from daemon.core import deeds, roles, steering
 from daemon.core import events as e
+from daemon.core.document import Mistakes, one_document
 from daemon.core.incident import Incident
 from daemon.core.plan import content_of, plan_of
 from daemon.core.roles import NotPossible
@@ -20,6 +22,9 @@ from daemon.web.house import House
 from daemon.web.site.frame import Form
 
 VIA = "page"
+PARAMS_LENGTH = 10_000
+"""Characters of the parameters of a proposal; no action needs so many."""
+_COUNT = re.compile(r"[0-9]{1,4}")
 Events = Sequence[e.Event]
 
 
@@ -44,6 +49,12 @@ class Asked:
         """The tier that is meant."""
         return self._number("tier")
 
+    @property
+    def revision(self) -> int | None:
+        """The draft that was read; None if the form names none that can be."""
+        given = self.form["revision"]
+        return int(given) if _COUNT.fullmatch(given) else None
+
     def role(self) -> e.Role:
         """The role that is meant."""
         given = self.form["role"]
@@ -65,7 +76,7 @@ class Asked:
 
     def _number(self, name: str) -> int:
         given = self.form[name]
-        if not (given.isascii() and given.isdigit()) or len(given) > 4:
+        if not _COUNT.fullmatch(given):
             raise NotPossible(f"the form names no {name}; open the page again")
         return int(given)
 
@@ -114,12 +125,12 @@ def _veto(asked: Asked) -> Change:
 def _propose(asked: Asked) -> Change:
     form = asked.form
     try:
-        params = yaml.safe_load(form["params"] or "{}")
+        params = _params(form["params"])
         within = parse_duration(form["within"] or "10m")
-    except (yaml.YAMLError, ValueError) as error:
-        raise NotPossible(
-            f"the parameters cannot be read: {' '.join(str(error).split())}"
-        ) from None
+    except Mistakes as error:
+        raise NotPossible(f"the parameters cannot be read: {error.mistakes[0].text}") from None
+    except ValueError as error:
+        raise NotPossible(f"the time cannot be read: {error}") from None
     if not isinstance(params, dict):
         raise NotPossible("the parameters are lines like `name: value`")
     try:
@@ -139,12 +150,21 @@ def _propose(asked: Asked) -> Change:
     return change
 
 
+def _params(written: str) -> Any:
+    """What is written there as YAML. Raises NotPossible, Mistakes; aliases cannot multiply it."""
+    if len(written) > PARAMS_LENGTH:
+        raise NotPossible(f"the parameters are longer than {PARAMS_LENGTH} characters")
+    return one_document(written, "the parameters").data
+
+
 def _role(asked: Asked) -> Change:
     """Take a role, or ask somebody else to."""
     role, roster, clock = asked.role(), asked.house.roster(), asked.house.book.clock
     person = asked.form["person"] or asked.who
     if person not in roster.people:
         raise NotPossible(f"{person!r} is not in the roster")
+    if person != asked.who and roster.bars(person):
+        raise NotPossible(roster.bars(person))
     patience = roster.timing.answer
     if person == asked.who:
         return lambda i: roles.take(i, role, asked.who, clock(), patience)
@@ -206,7 +226,7 @@ def _draft(asked: Asked) -> Change:
 
 def _send(asked: Asked) -> Change:
     form = asked.form
-    revision = int(form["revision"]) if form["revision"].isdecimal() else None
+    revision = asked.revision
     text = form["text"].replace("\r\n", "\n")  # forms end their lines as mail does
 
     def change(incident: Incident) -> Events:

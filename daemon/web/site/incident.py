@@ -154,7 +154,7 @@ class IncidentPage:
             "plan": glance.plan_lines(incident, rule, entries, self._house.approvals(), now),
             "clock": read_clock(incident, roster, now),
             "titles": TITLES,
-            "people": sorted(roster.people),
+            "people": sorted(name for name in roster.people if not roster.bars(name)),
             "audiences": sorted(roster.audiences),
             "tiers": len(roster.tiers(incident.opened.team, now)),
             "all_teams": sorted(roster.teams),

@@ -7,6 +7,8 @@ that there are no two ways of showing the same thing.
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -16,13 +18,17 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from daemon.casebook import Casebook
 from daemon.core import events as e
 from daemon.core.incident import Incident
+from daemon.core.outcome import Temporary
 from daemon.web.problems import Problem
 from daemon.web.site.frame import Frame
 
 MOST = 500
 """So many open pages are served; further ones stay as they are until they are loaded again."""
+MOST_OF_ONE = 50
+"""Of those so many are one person's, so that nobody takes them from all others."""
 MOST_REMEMBERED = 2000
 """Of so many incidents the newest change is known; of older ones a page is asked for again."""
+_VERSION = re.compile(r"[0-9]{1,18}")
 PING = 15
 """Seconds between signs of life, which proxies need to keep the connection."""
 
@@ -84,7 +90,7 @@ class Live:
     def __init__(self, frame: Frame, changes: Changes) -> None:
         self._frame = frame
         self._changes = changes
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -92,24 +98,24 @@ class Live:
 
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """Tell of changes until the page goes; `?since=` is the version that it shows."""
-        await self._frame.visitor(request)
-        if self._open >= MOST:
+        who = (await self._frame.visitor(request)).person
+        if self._open.total() >= MOST or self._open[who] >= MOST_OF_ONE:
             raise Problem(503, "Too many open pages", "This page stays as it is; load it again.")
         incident, given = request.query.get("incident", ""), request.query.get("since", "")
-        seen = int(given) if given.isascii() and given.isdigit() else 0
-        self._open += 1
+        seen = int(given) if _VERSION.fullmatch(given) else 0
+        self._open[who] += 1
         try:
             async with sse_response(request, ping_interval=PING) as stream:
                 await self._tell(request, stream, seen, incident)
             return stream
         finally:
-            self._open -= 1
+            self._open -= Counter((who,))  # whoever has none left is forgotten
 
     async def _tell(
         self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
     ) -> None:
-        """Until the page goes, its login ends, or the daemon stops."""
-        with suppress(ConnectionResetError, Problem):
+        """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""
+        with suppress(ConnectionResetError, Problem, Temporary):
             while stream.is_connected():
                 try:
                     async with asyncio.timeout(PING):
