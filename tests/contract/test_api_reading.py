@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,15 +182,26 @@ async def test_it_is_exact_when_somebody_else_is_faster_by_a_moment(rig: Rig) ->
     assert (await rig.kinds())[-1] == "Noted"
 
 
-@pytest.mark.parametrize("given", ["*", 'W/"2"', "2", '"9", "2-abc"'])
+@pytest.mark.parametrize("given", ["*", 'W/"2"', "2", '"9", "2-abc"', '"2" ,"3"'])
 async def test_an_etag_may_come_as_people_and_proxies_write_it(rig: Rig, given: str) -> None:
     status, _ = await rig.does("ack", {**ADA, "If-Match": given})
     assert status == 200
+    assert re.search(await told(rig), given), "the document says so too"
 
 
-async def test_what_is_no_etag_is_not_taken_for_consent(rig: Rig) -> None:
-    status, problem = await rig.does("ack", {**ADA, "If-Match": "yesterday"})
+@pytest.mark.parametrize("given", ["yesterday", "", '"2",', "\u0662", "*, 2", "2-XYZ", "9" * 10])
+async def test_what_is_no_etag_is_not_taken_for_consent(rig: Rig, given: str) -> None:
+    status, problem = await rig.does("ack", {**ADA, "If-Match": given})
     assert (status, problem["errors"][0]["parameter"]) == (400, "If-Match")
+    assert not re.search(await told(rig), given), "the document says so too"
+
+
+async def told(rig: Rig) -> str:
+    """The pattern that the document has for `If-Match`."""
+    _, document = await rig.asks("GET", "/api/v1/openapi.json")
+    parameters = document["paths"]["/api/v1/incidents/{id}/ack"]["post"]["parameters"]
+    found = next(each for each in parameters if each["name"] == "If-Match")
+    return str(found["schema"]["pattern"])
 
 
 # ── whoever sends it how ─────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from daemon.web.api.operations import PEOPLES, Operation
+from daemon.web.api.reading import IF_MATCH
 from daemon.web.identity import Access
 from daemon.web.problems import KINDS, MEDIA, ProblemDetails
 
@@ -76,7 +77,7 @@ _IF_MATCH: Json = {
     "required": False,
     "description": "The ETag of the incident as it was looked at; without it, or as `*`, the deed "
     "is done however the incident stands.",
-    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}(-[0-9a-f]+)?")$'},
+    "schema": {"type": "string", "pattern": IF_MATCH},
 }
 
 

@@ -25,7 +25,10 @@ _LASTING = re.compile(
     rf"^([1-9][0-9]{{0,3}}(\.[0-9]{{1,3}})?|0\.[0-9]{{0,2}}[1-9]){_UNIT}"
     rf"([0-9]{{1,4}}(\.[0-9]{{1,3}})?{_UNIT}){{0,3}}$"
 )
-_TAG = re.compile(r'(?:W/)?"?(\d{1,9})(?:-[0-9a-f]+)?"?')
+_ONE_TAG = r'(W/)?"?([0-9]{1,9})(-[0-9a-f]+)?"?'
+_TAG = re.compile(_ONE_TAG)
+IF_MATCH = rf"^(\*|{_ONE_TAG}([ \t]*,[ \t]*{_ONE_TAG})*)$"
+"""What `If-Match` may be."""
 
 
 def _moment(given: Any) -> datetime:
@@ -105,15 +108,15 @@ def expected_seq(request: web.Request) -> frozenset[int] | None:
     An ETag may have come weakened through a proxy, or without its quotes from a person's shell.
     Raises Problem 400.
     """
-    given = request.headers.get("If-Match", "*").strip()
+    given = request.headers.get("If-Match", "*").strip(" \t")
     if given == "*":
         return None
-    found = [_TAG.fullmatch(part.strip()) for part in given.split(",")]
+    found = [_TAG.fullmatch(part.strip(" \t")) for part in given.split(",")]
     if not all(found):
         text = 'If-Match: send the ETag of the incident, such as "17"'
         wrong = Mistake(parameter="If-Match", detail="this is no ETag of an incident")
         raise Problem(400, "Bad request", text, errors=[wrong])
-    return frozenset(int(match[1]) for match in found if match)
+    return frozenset(int(match[2]) for match in found if match)
 
 
 def _read_parameters(
