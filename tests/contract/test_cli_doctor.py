@@ -250,7 +250,7 @@ def test_for_people_it_ends_with_a_sum(home: Path, stopgap: Runs) -> None:
 
 def test_a_terminal_breaks_between_words_and_goes_on_below() -> None:
     sentence = "no answer from http://127.0.0.1:9090/api/v1/status/buildinfo, it is away " * 2
-    console = Console(width=80, force_terminal=True, no_color=True, highlight=False)
+    console = Console(width=80, force_terminal=True, color_system=None)
     with console.capture() as caught:
         tell([Finding("wrong", "prometheus", sentence, "mend it")], console)
     first, *rest = caught.get().splitlines()
