@@ -15,7 +15,7 @@ from daemon.core.incident import (
     PageState,
     Settling,
 )
-from daemon.core.problem import Reading, Severity
+from daemon.core.problem import UNMEASURED, Reading, Severity
 from daemon.core.progress import StepEvent, apply_step
 from daemon.core.updates import apply_word
 
@@ -171,7 +171,7 @@ def _measured(
     state: Health
     if isinstance(event, e.ProblemDefined):
         problem = event.problem
-        quantified = problem.verdict not in {"no_data", "query_error"}
+        quantified = problem.verdict not in UNMEASURED
         confirmed = problem.verdict == "confirmed"
         state = "impaired" if confirmed else "healthy" if problem.healthy else "unreadable"
         incident = replace(

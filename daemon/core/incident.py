@@ -11,7 +11,7 @@ from daemon.core import events as e
 from daemon.core.alerts import Alert, Labels
 from daemon.core.crew import Crew
 from daemon.core.outcome import Outcome
-from daemon.core.problem import Problem, Reading, Severity
+from daemon.core.problem import UNMEASURED, Problem, Reading, Severity
 from daemon.core.rules import StepSpec
 from daemon.core.suspects import Suspicion
 from daemon.core.units import printable
@@ -206,7 +206,7 @@ class Incident:
         """Its title: the statement once there is one, the alert before that, and while nothing can
         be measured."""
         problem = self.confirmed or self.problem
-        if problem is None or not problem.symptom or problem.verdict == "query_error":
+        if problem is None or not problem.symptom or problem.verdict in UNMEASURED:
             return self.opened.title
         name = printable(" ".join(self.group_labels.values()))
         return f"{name}: {problem.text}" if name else problem.text

@@ -13,6 +13,8 @@ from daemon.core.units import Duration, Frozen, Moment
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
 ]
+UNMEASURED = frozenset({"no_data", "query_error"})
+"""The verdicts that tell of the metrics, not of the service."""
 ProblemReason = Literal[
     # confirmed
     "loss_exceeds_threshold",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from daemon.core import events as e
+from daemon.core.crew import PERSON
 from daemon.core.fold import fold
 from daemon.core.incident import Incident, StepState
 from daemon.core.problem import Impact, Problem
@@ -194,7 +195,10 @@ def _findings(incident: Incident) -> str:
 
 
 def _timeline(entries: Sequence[e.Entry]) -> str:
-    rows = [f"| {clock_time(x.at)} | {plain(x.by)} | {plain(describe(x.event))} |" for x in entries]
+    rows = [
+        f"| {clock_time(x.at)} | {plain(x.by.removeprefix(PERSON))} | {plain(describe(x.event))} |"
+        for x in entries
+    ]
     return "\n".join(["## Timeline", "", "| Time | Who | What |", "|---|---|---|", *rows])
 
 

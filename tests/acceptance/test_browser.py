@@ -297,6 +297,18 @@ async def test_a_hurried_thumb_does_each_thing_once(
         await ada.page.get_by_role("button", name="Note it").dblclick()
     await ada.page.locator("#timeline", has_text="once is enough").wait_for()
     assert await ada.page.get_by_text("once is enough").count() == 1
+    veto = ada.page.get_by_role("button", name="Veto: step 2")
+    await veto.scroll_into_view_if_needed()
+    box = await veto.bounding_box()
+    assert box is not None
+    tap = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    just_now = "tap => sessionStorage.setItem('tap', JSON.stringify([...tap, Date.now() + 1e5, 0]))"
+    await ada.page.evaluate(just_now, tap)  # on the page before this one
+    await ada.page.mouse.click(*tap)
+    assert await ada.page.get_by_text("step 2 vetoed").count() == 0
+    async with ada.page.expect_navigation():
+        await ada.page.mouse.click(*tap)  # now it is meant
+    await ada.page.locator("#plan", has_text="vetoed by ada").wait_for()
 
 
 async def test_a_page_says_when_the_daemon_is_away_and_is_live_again_after_it(

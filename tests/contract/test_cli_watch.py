@@ -112,7 +112,9 @@ def test_open_incidents_fit_any_width(width: int) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_what_the_terminal_cannot_hold_is_counted(width: int) -> None:
     many = [incident(id=f"night-{n}") for n in range(20)]
-    console = Console(file=StringIO(), width=width, height=24, force_terminal=True, color_system=None)
+    console = Console(
+        file=StringIO(), width=width, height=24, force_terminal=True, color_system=None
+    )
     with console.capture() as caught:
         console.print(OpenIncidents(Board(many, START, more=5)))
     text = caught.get()

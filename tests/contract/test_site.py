@@ -11,6 +11,7 @@ import pytest
 from daemon.core import events as e
 from daemon.core.guardrails import Freeze
 from daemon.core.problem import Impact
+from daemon.core.rules import RuleBook
 from daemon.overview import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
@@ -95,6 +96,7 @@ async def test_what_nobody_commands_is_above_what_somebody_does(rig: Rig) -> Non
 
 
 async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
+    await measured(rig)
     await pressed(rig, "ack")
     assert "without a Commander" not in await seen(rig, "/")
     for number in range(WHOLE + 1):
@@ -102,8 +104,19 @@ async def test_a_storm_is_summed_up_and_its_tail_is_short(rig: Rig) -> None:
     page = await seen(rig, "/")
     assert f"Open now: {WHOLE + 2}" in page
     assert f"without a Commander: {WHOLE + 1}" in page
+    assert page.index("sev1</span> <span>1<") < page.index(f"not rated</span> <span>{WHOLE + 1}<")
     assert page.count("<dt>Now</dt>") == WHOLE + 2
     assert page.count("<dt>Next</dt>") == page.count("<dt>Clock</dt>") == WHOLE
+
+
+async def test_an_incident_whose_rule_is_gone_says_so(rig: Rig) -> None:
+    await measured(rig)
+    rig.rules = RuleBook((), {})
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "The rule checkout-success-rate is not in force any more" in page
+    assert "No rule in force, so no plan." in page
+    assert "success rate" in page
+    assert f"/incidents/{rig.id}" in await seen(rig, "/")
 
 
 async def test_the_history_is_found_by_what_it_was_about(rig: Rig) -> None:

@@ -168,7 +168,7 @@ def test_the_title_is_the_statement_once_there_is_one() -> None:
     assert make_incident().title == "CheckoutFails"
     assert make_incident(confirmed()).title == "checkout: success rate 99.0 % → 79.0 %"
     later = e.ProblemDefined(problem=make_problem("no_data", "targets_down", text="no data"))
-    assert make_incident(later).title == "checkout: no data"
+    assert make_incident(later).title == "CheckoutFails"
     failed = e.ProblemDefined(problem=make_problem("query_error", "deadline_exceeded", text="q(x)"))
     assert make_incident(failed).title == "CheckoutFails"
     assert make_incident(confirmed(), later).title == "checkout: success rate 99.0 % → 79.0 %"

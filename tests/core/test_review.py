@@ -153,6 +153,13 @@ HOSTILE = (
 )
 
 
+def test_people_stand_in_the_timeline_by_their_names() -> None:
+    [opened, noted] = entries(e.Noted(text="it was the cache"))
+    told = markdown([opened, noted.model_copy(update={"by": "person:ada"})])
+    assert "| ada | it was the cache |" in told
+    assert "person:" not in told
+
+
 def test_hostile_text_is_escaped_wherever_it_stands() -> None:
     bad = make_alert(alertname=HOSTILE)
     impact = (Impact(name=HOSTILE, value=1),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, get_args
@@ -56,6 +57,7 @@ class Incidents:
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
             "cards": [self._card(incident) for incident in _gravest_first(incidents)],
             "whole": WHOLE,
+            "tally": _tally(incidents),
             "past": [_row(head) for head in past[:HISTORY]],
             "older": _older(asked, past),
             "asked": asked,
@@ -90,6 +92,12 @@ def _gravest_first(incidents: list[Incident]) -> list[Incident]:
         newest,
         key=lambda i: (i.recovered_at is not None, bool(i.commander), i.severity or "sev5"),
     )
+
+
+def _tally(incidents: list[Incident]) -> list[tuple[str, int]]:
+    """How many there are of each severity, the gravest first."""
+    counts = Counter(incident.severity for incident in incidents)
+    return sorted(counts.items(), key=lambda item: item[0] or "sev5")
 
 
 def _row(head: Head) -> dict[str, Any]:
