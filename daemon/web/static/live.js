@@ -5,7 +5,7 @@
   const main = document.getElementById("main");
   const source = main.querySelector("[data-events]");
   const page = source?.dataset.page || location.href;
-  const AGAIN = 5000; // ms until a stream that was refused is asked for again
+  const AGAIN = { first: 5000, most: 60000 }; // ms until a refused stream is asked for again
   const TWICE = 3000; // ms in which a form is not sent a second time
   const TAP = { ms: 400, px: 40 }; // the second half of a double tap on the page before
   const LAYERS = new Set(["SECTION", "DIV", "OL", "UL", "LI", "DL", "ARTICLE", "DETAILS"]);
@@ -14,6 +14,7 @@
   let again = null;
   let asking = false;
   let state = "";
+  let patience = AGAIN.first;
 
   // ── what somebody has in hand ──────────────────────────────────────────────────────────────
 
@@ -184,6 +185,7 @@
     let first = true;
     stream.onopen = () => {
       show("live, as of");
+      patience = AGAIN.first;
       if (!first) refresh(); // something may have happened while we were away
       first = false;
     };
@@ -191,7 +193,8 @@
       show("no connection; trying again. As of");
       if (stream.readyState !== EventSource.CLOSED || events !== stream) return;
       events = null; // refused: the daemon is down behind a proxy, or the login has ended
-      setTimeout(refresh, AGAIN);
+      setTimeout(refresh, patience);
+      patience = Math.min(2 * patience, AGAIN.most);
     };
     stream.addEventListener("changed", refresh);
   };
