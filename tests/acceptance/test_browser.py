@@ -242,7 +242,7 @@ async def test_news_takes_neither_the_focus_nor_a_choice_nor_the_place_one_reads
     veto = ada.page.get_by_role("button", name="Veto: step 2")
     await veto.focus()
     line = ada.page.locator("#timeline li", has_text="incident opened")
-    await line.evaluate("one => one.scrollIntoView({block: 'start'})")
+    await line.evaluate("one => one.scrollIntoView({block: 'center'})")
     before = await line.bounding_box()
     await bo.presses("I am on it: take command")
     await bo.presses("Veto: step 1", "#plan")
