@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -32,17 +33,14 @@ _SERVICE = re.compile(r'service="([^"]*)"')
 
 @dataclass
 class Trouble:
-    """A service fails from `begin` to `end`, or until `over` is true when it is asked about."""
+    """A service fails from `begin` until `over` says; all in Unix seconds, NEVER while it lasts."""
 
     begin: float
-    end: float = NEVER
-    over: Callable[[], bool] = bool
+    over: Callable[[], float] = lambda: NEVER
 
     def within(self, begin: float, end: float) -> float:
         """How many seconds of that span it failed."""
-        if self.end == NEVER and self.over():
-            self.end = time.time()
-        return max(0.0, min(end, self.end) - max(begin, self.begin))
+        return max(0.0, min(end, self.over()) - max(begin, self.begin))
 
 
 @dataclass
@@ -56,7 +54,7 @@ class PrometheusDouble:
     url: str = ""
 
     def breaks(
-        self, service: str, *, ago: float = 2.0, over: Callable[[], bool] = lambda: False
+        self, service: str, *, ago: float = 2.0, over: Callable[[], float] = lambda: NEVER
     ) -> None:
         """The service has failed a fifth of its requests for that many seconds."""
         self.troubles[service] = Trouble(time.time() - ago, over=over)
@@ -108,6 +106,14 @@ class PrometheusDouble:
         trouble = self.troubles.get(service[1])
         failing = trouble.within(at - width, at) if trouble else 0.0
         return RATE * (failing * SHARE + (width - failing) * USUALLY)
+
+
+def changed_at(path: Path) -> float:
+    """When that file or link was made, in Unix seconds; NEVER if it is not there."""
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return NEVER
 
 
 def vector(*series: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.acceptance.deliveries import alert, encoded
-from tests.acceptance.prometheus_double import PrometheusDouble
+from tests.acceptance.prometheus_double import NEVER, PrometheusDouble, changed_at
 from tests.acceptance.running import RULE, SETTINGS, Daemon, lay_out, run_command
 
 SERVICE = "shop"
@@ -69,7 +69,11 @@ class Shop:
     def deploys_v2(self) -> None:
         """v2 goes live, and fails from then on until v1 is back."""
         self._link("v2", 2)
-        self.prometheus.breaks(SERVICE, ago=2, over=lambda: self.live() == "v1")
+        self.prometheus.breaks(SERVICE, ago=2, over=self._mended_at)
+
+    def _mended_at(self) -> float:
+        """When v1 went live again."""
+        return changed_at(self.folder / "shop/current") if self.live() == "v1" else NEVER
 
     def live(self) -> str:
         """The release that `current` leads to."""

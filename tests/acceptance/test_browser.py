@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from tests.acceptance.browsing import DESK, PHONE, Window, a_browser, a_window
 from tests.acceptance.deliveries import alert, encoded
-from tests.acceptance.prometheus_double import PrometheusDouble
+from tests.acceptance.prometheus_double import PrometheusDouble, changed_at
 from tests.acceptance.running import RULE, SETTINGS, TOKEN, Daemon, lay_out
 
 BO = "bo's own"
@@ -48,7 +48,7 @@ class Shop:
 
     async def breaks(self, http: aiohttp.ClientSession, service: str = "shop") -> None:
         """It begins to fail, and Alertmanager says so."""
-        self.prometheus.breaks(service, over=(self.folder / "mended").exists)
+        self.prometheus.breaks(service, over=lambda: changed_at(self.folder / "mended"))
         body = encoded(alert(service))
         async with http.post(f"{self.daemon.url}/api/v1/alerts", data=body) as answer:
             assert answer.status == 200
