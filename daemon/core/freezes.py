@@ -101,9 +101,13 @@ class FreezeWindows(Frozen):
 
     def standing(self, scopes: Collection[str], now: datetime) -> Freeze | None:
         """The freeze in force for these scopes; of several, the one that ends last."""
-        freezes = self.upcoming(now, now + timedelta(microseconds=1))
-        ours = [freeze for freeze in freezes if freeze.scope in scopes and freeze.at <= now]
+        ours = [freeze for freeze in self.in_force(now) if freeze.scope in scopes]
         return max(ours, key=lambda freeze: freeze.until or now, default=None)
+
+    def in_force(self, now: datetime) -> list[Freeze]:
+        """Every freeze that stands, of whatever scope."""
+        found = self.upcoming(now, now + timedelta(microseconds=1))
+        return [freeze for freeze in found if freeze.at <= now]
 
     def upcoming(self, now: datetime, until: datetime) -> list[Freeze]:
         """Every freeze that touches [now, until), the first to begin first.

@@ -40,7 +40,8 @@ __all__ = ["House", "raw_body"]
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
-SOON = timedelta(microseconds=1)
+SHOWN_AHEAD = timedelta(days=14)
+"""How far ahead the freezes of the calendar are shown."""
 MOST_TOLD = 100
 """So many of the newest entries are told to whoever missed them."""
 
@@ -106,7 +107,12 @@ class House:
         """The freezes in force, by hand and by the calendar."""
         now = self.book.clock()
         by_hand = await self.book.journal.freezes(now)
-        return [*by_hand, *(f for f in self.freezes().upcoming(now, now + SOON) if f.at <= now)]
+        return [*by_hand, *self.freezes().in_force(now)]
+
+    def freezes_ahead(self) -> list[Freeze]:
+        """The freezes that the calendar has for the next days."""
+        now = self.book.clock()
+        return [f for f in self.freezes().upcoming(now, now + SHOWN_AHEAD) if f.at > now]
 
     def unfit(self, spec: StepSpec, incident: Incident) -> str:
         """Why that step cannot be proposed for that incident; empty if it can."""

@@ -58,7 +58,8 @@ def play(**asked: str) -> subprocess.Popen[str]:
 
 def main() -> int:
     """Play the demo, take the pictures on the way, and stop what it leaves running."""
-    chromium = os.environ.get("CHROMIUM_BIN") or shutil.which("chromium")
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    chromium = os.environ.get("CHROMIUM_BIN") or next(filter(None, found), None)
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     demo = play(KEEP="1")
     with sync_playwright() as playwright:

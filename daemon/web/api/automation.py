@@ -18,8 +18,6 @@ from daemon.web.house import House
 from daemon.web.problems import Problem
 
 ROOM = "automation"
-SHOWN_AHEAD = timedelta(days=14)
-"""How far ahead the freezes of the calendar are shown."""
 AHEAD = timedelta(minutes=5)
 """How far the clock of a reporting system may be ahead of ours."""
 
@@ -174,10 +172,8 @@ class Automation:
 
     async def frozen(self, call: Call[None, None, None]) -> Freezes:
         """List the freezes in force, and those that the calendar has ahead."""
-        now = self._house.book.clock()
-        windows = self._house.freezes().upcoming(now, now + SHOWN_AHEAD)
-        standing = await self._house.freezes_now()
-        return Freezes(freezes=tuple(standing), ahead=tuple(f for f in windows if f.at > now))
+        standing, ahead = await self._house.freezes_now(), self._house.freezes_ahead()
+        return Freezes(freezes=tuple(standing), ahead=tuple(ahead))
 
     async def freeze(self, call: Call[None, None, Freezing]) -> Standing:
         """Stop all automation in a scope: no action starts until it is thawed."""

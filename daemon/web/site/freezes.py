@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import quote
 
 from aiohttp import web
 
 from daemon.core.guardrails import Freeze
 from daemon.core.units import parse_duration
+from daemon.web.browser import local_path
 from daemon.web.problems import Problem
 from daemon.web.site.frame import Frame, to
 from daemon.web.site.live import Changes
@@ -42,7 +42,7 @@ class Freezes:
         )
         await self._house.book.journal.freeze(freeze)
         self._changes.all_changed()
-        return to(_back(form["back"]))
+        return to(local_path(form["back"]))
 
     async def thaw(self, request: web.Request) -> web.Response:
         """Lift the freeze of a scope; open incidents look again at once."""
@@ -52,7 +52,7 @@ class Freezes:
         await self._house.book.journal.thaw(form["scope"], identity.person, now)
         self._house.book.ring_all()
         self._changes.all_changed()
-        return to(_back(form["back"]))
+        return to(local_path(form["back"]))
 
 
 def _duration(given: str) -> timedelta:
@@ -60,9 +60,3 @@ def _duration(given: str) -> timedelta:
         return parse_duration(given)
     except ValueError as error:
         raise Problem(400, "Bad form", f"{error}.") from None
-
-
-def _back(path: str) -> str:
-    """Where the form stood; a path of ours and nothing else."""
-    ours = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return quote(path, safe="/") if ours else "/"

@@ -12,8 +12,6 @@ from daemon.web.site.frame import Frame
 
 COVERED = timedelta(days=30)
 """How far back alerts are looked for that had no rule."""
-FROZEN_AHEAD = timedelta(days=14)
-"""How far ahead the freezes of the calendar are shown."""
 
 
 class Overviews:
@@ -71,11 +69,9 @@ class Overviews:
     async def system(self, request: web.Request) -> web.Response:
         """How the daemon is, and what it depends on."""
         identity = await self._frame.visitor(request)
-        now = self._house.book.clock()
-        upcoming = self._house.freezes().upcoming(now, now + FROZEN_AHEAD)
         context = {
             "heading": "System",
             "system": await self._house.overview.system(),
-            "ahead": [freeze for freeze in upcoming if freeze.at > now],
+            "ahead": self._house.freezes_ahead(),
         }
         return await self._frame.page(request, identity, "system.html", context)
