@@ -42,6 +42,7 @@ class Casebook:
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
         self.listeners: list[Listener] = []
+        self.onlookers: list[Callable[[], None]] = []
 
     @property
     def known(self) -> Collection[Incident]:
@@ -135,6 +136,12 @@ class Casebook:
         """Make every incident look again; something that concerns them all has changed."""
         for bell in self._bells.values():
             bell.set()
+        self.all_changed()
+
+    def all_changed(self) -> None:
+        """Tell the onlookers that something has changed which is part of no incident."""
+        for onlooker in self.onlookers:
+            onlooker()
 
     def forget(self, incident: str) -> None:
         """Drop what is kept for an incident that is over."""

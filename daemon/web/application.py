@@ -56,7 +56,7 @@ def web_application(house: House, max_body: int) -> web.Application:
         You(frame),
         Incidents(frame, changes),
         IncidentPage(frame, changes),
-        Freezes(frame, changes),
+        Freezes(frame),
         Overviews(frame),
         Live(frame, changes),
         Static(),

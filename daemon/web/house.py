@@ -109,6 +109,27 @@ class House:
         by_hand = await self.book.journal.freezes(now)
         return [*by_hand, *self.freezes().in_force(now)]
 
+    async def freeze(
+        self, scope: str, reason: str, by: str, last: timedelta | None = None
+    ) -> Freeze:
+        """Let no action start in a scope for so long, or until it is thawed. Raises Problem 400."""
+        now = self.book.clock()
+        try:
+            until = None if last is None else now + last
+        except OverflowError:
+            text = "that is longer than any time; write it like 2h"
+            raise Problem(400, "Freeze for how long?", text) from None
+        freeze = Freeze(scope=self._scope(scope), reason=reason, by=by, at=now, until=until)
+        await self.book.journal.freeze(freeze)
+        self.book.all_changed()
+        return freeze
+
+    async def thaw(self, scope: str, by: str) -> bool:
+        """Lift a freeze; open incidents look again at once. False if there was none."""
+        lifted = await self.book.journal.thaw(scope, by, self.book.clock())
+        self.book.ring_all()
+        return lifted
+
     def freezes_ahead(self) -> list[Freeze]:
         """The freezes that the calendar has for the next days."""
         now = self.book.clock()
@@ -122,7 +143,7 @@ class House:
         known = f"; known: {', '.join(sorted(self.actions))}"
         return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
 
-    def scope(self, given: str) -> str:
+    def _scope(self, given: str) -> str:
         """The scope of a freeze, if it can concern anything. Raises Problem 400."""
         if not is_scope(given):
             text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"

@@ -57,6 +57,14 @@ async def test_what_happened_before_the_page_listened_is_told_at_once(rig: Rig) 
     assert "event: changed" in await told(answer)
 
 
+async def test_a_freeze_by_the_api_is_told_too(rig: Rig) -> None:
+    home = await listening(rig, "/")
+    await rig.asks("PUT", "/api/v1/freeze", ADA, json={"reason": "x"})
+    assert "event: changed" in await told(home)
+    await rig.asks("DELETE", "/api/v1/freeze", ADA)
+    assert "event: changed" in await told(home)
+
+
 async def test_a_freeze_is_told_to_everybody(rig: Rig) -> None:
     await rig.does("ack")
     page = await listening(rig, f"/incidents/{rig.id}")

@@ -444,6 +444,7 @@ async def test_a_freeze_is_on_every_page_until_it_is_thawed(rig: Rig) -> None:
         ({"reason": "x", "scope": "team:nobody"}, "no team"),
         ({"reason": "x", "scope": "everything"}, "is no scope"),
         ({"reason": "x", "scope": "global", "for": "soon"}, "is not a duration"),
+        ({"reason": "x", "scope": "global", "for": "9999999d"}, "longer than any time"),
     ],
 )
 async def test_a_freeze_that_makes_no_sense_is_refused(

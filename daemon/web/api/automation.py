@@ -178,20 +178,9 @@ class Automation:
     async def freeze(self, call: Call[None, None, Freezing]) -> Standing:
         """Stop all automation in a scope: no action starts until it is thawed."""
         given = call.sent
-        now = self._house.book.clock()
-        freeze = Freeze(
-            scope=self._house.scope(given.scope),
-            reason=given.reason,
-            by=call.person,
-            at=now,
-            until=now + given.last if given.last else None,
-        )
-        await self._house.book.journal.freeze(freeze)
+        freeze = await self._house.freeze(given.scope, given.reason, call.person, given.last)
         return Standing(freeze=freeze)
 
     async def thaw(self, call: Call[None, Scoped, None]) -> Thawed:
         """Lift the freeze of a scope; open incidents look again at once."""
-        book = self._house.book
-        lifted = await book.journal.thaw(call.query.scope, call.person, book.clock())
-        book.ring_all()
-        return Thawed(thawed=lifted)
+        return Thawed(thawed=await self._house.thaw(call.query.scope, call.person))

@@ -6,21 +6,18 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from daemon.core.guardrails import Freeze
 from daemon.core.units import parse_duration
 from daemon.web.browser import local_path
 from daemon.web.problems import Problem
 from daemon.web.site.frame import Frame, to
-from daemon.web.site.live import Changes
 
 
 class Freezes:
     """The routes."""
 
-    def __init__(self, frame: Frame, changes: Changes) -> None:
+    def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._house = frame.house
-        self._changes = changes
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -32,26 +29,15 @@ class Freezes:
         form = await self._frame.form(request, identity)
         if not form["reason"]:
             raise Problem(400, "Why?", "A freeze needs a reason, for whoever meets it tonight.")
-        now = self._house.book.clock()
-        freeze = Freeze(
-            scope=self._house.scope(form["scope"]),
-            reason=form["reason"][:500],
-            by=identity.person,
-            at=now,
-            until=now + _duration(form["for"]) if form["for"] else None,
-        )
-        await self._house.book.journal.freeze(freeze)
-        self._changes.all_changed()
+        last = _duration(form["for"]) if form["for"] else None
+        await self._house.freeze(form["scope"], form["reason"][:500], identity.person, last)
         return to(local_path(form["back"]))
 
     async def thaw(self, request: web.Request) -> web.Response:
         """Lift the freeze of a scope; open incidents look again at once."""
         identity = await self._frame.visitor(request, "responder")
         form = await self._frame.form(request, identity)
-        now = self._house.book.clock()
-        await self._house.book.journal.thaw(form["scope"], identity.person, now)
-        self._house.book.ring_all()
-        self._changes.all_changed()
+        await self._house.thaw(form["scope"], identity.person)
         return to(local_path(form["back"]))
 
 

@@ -45,17 +45,11 @@ class Changes:
         self._rung = asyncio.Event()
         self._closed = False
         book.listeners.append(self._heard)
+        book.onlookers.append(self._all_changed)
 
     def version(self, incident: str = "") -> int:
         """The number of the newest change, of an incident or of anything."""
         return self._of.get(incident, 0) if incident else self._version
-
-    def all_changed(self) -> None:
-        """Something that every page shows has changed."""
-        self._version += 1
-        for incident in self._of:
-            self._of[incident] = self._version
-        self._ring()
 
     def close(self) -> None:
         """Let everybody go who waits."""
@@ -77,6 +71,13 @@ class Changes:
         self._of[after.id] = self._version
         if len(self._of) > MOST_REMEMBERED:
             self._of.pop(next(iter(self._of)))
+        self._ring()
+
+    def _all_changed(self) -> None:
+        """Something that every page shows has changed."""
+        self._version += 1
+        for incident in self._of:
+            self._of[incident] = self._version
         self._ring()
 
     def _ring(self) -> None:
