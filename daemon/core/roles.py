@@ -14,6 +14,7 @@ from daemon.core import events as e
 from daemon.core.crew import Request
 from daemon.core.escalation import summons
 from daemon.core.incident import Incident
+from daemon.core.roster import Roster
 from daemon.core.units import clock_time
 
 TITLES: dict[e.Role, str] = {
@@ -67,6 +68,19 @@ def leave(incident: Incident, person: str, via: str, reason: str = "") -> tuple[
     if incident.commander == person:
         events.append(e.CommandVacated(person=person, reason=left))
     return (*events, *_pass_on(incident, ceded, left))
+
+
+def fill(
+    incident: Incident, roster: Roster, role: e.Role, person: str, by: str, now: datetime
+) -> tuple[e.Event, ...]:
+    """Take a role oneself, or ask somebody of the roster to. Raises NotPossible."""
+    patience = roster.timing.answer
+    if person == by:
+        return take(incident, role, by, now, patience)
+    barred = roster.bars(person)
+    if barred:
+        raise NotPossible(barred)
+    return assign(incident, role, person, by, now, patience)
 
 
 def take(

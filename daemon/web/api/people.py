@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aiohttp import web
 from pydantic import Field, StrictBool
 
 from daemon.core import deeds, roles
 from daemon.core import events as e
-from daemon.core.incident import Incident
 from daemon.core.units import Frozen, Whole
 from daemon.web.api.operations import Call, Now, OneIncident, Operation, deed, do
 from daemon.web.house import House
@@ -161,16 +158,9 @@ class People:
         if taker not in roster.people:
             known = ", ".join(sorted(roster.people))
             raise Problem(400, "Who is that?", f"{taker!r} is not in the roster; it has {known}")
-        if taker != who and roster.bars(taker):
-            raise Problem(409, "Not possible now", roster.bars(taker))
-        patience = roster.timing.answer
-
-        def change(incident: Incident) -> Sequence[e.Event]:
-            if taker == who:
-                return roles.take(incident, role, who, clock(), patience)
-            return roles.assign(incident, role, taker, who, clock(), patience)
-
-        return await do(self._house, call, change)
+        return await do(
+            self._house, call, lambda i: roles.fill(i, roster, role, taker, who, clock())
+        )
 
     async def leave_role(self, call: Call[OneRole, None, None]) -> Now:
         """Give up a role."""

@@ -163,12 +163,7 @@ def _role(asked: Asked) -> Change:
     person = asked.form["person"] or asked.who
     if person not in roster.people:
         raise NotPossible(f"{person!r} is not in the roster")
-    if person != asked.who and roster.bars(person):
-        raise NotPossible(roster.bars(person))
-    patience = roster.timing.answer
-    if person == asked.who:
-        return lambda i: roles.take(i, role, asked.who, clock(), patience)
-    return lambda i: roles.assign(i, role, person, asked.who, clock(), patience)
+    return lambda i: roles.fill(i, roster, role, person, asked.who, clock())
 
 
 def _leave_role(asked: Asked) -> Change:
