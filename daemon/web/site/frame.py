@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +42,11 @@ class Form(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return ""
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Sequence[str]]) -> Form:
+        """The first value of each field."""
+        return cls((name, values[0].strip()) for name, values in fields.items())
+
 
 class Frame:
     """Renders pages for whoever looks."""
@@ -55,8 +60,7 @@ class Frame:
 
     async def form(self, request: web.Request, identity: Identity) -> Form:
         """What the form of a page says. Raises Problem 400, 403, 413."""
-        fields = await checked_form(request, identity)
-        return Form((name, values[0].strip()) for name, values in fields.items())
+        return Form.of(await checked_form(request, identity))
 
     async def page(
         self,
@@ -146,6 +150,6 @@ async def _sent(request: web.Request) -> Form:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return Form()
     try:
-        return Form((name, values[0].strip()) for name, values in (await form(request)).items())
+        return Form.of(await form(request))
     except Problem:
         return Form()

@@ -24,7 +24,7 @@ from daemon.core.story import GROUPS, story
 from daemon.web.identity import Identity
 from daemon.web.site.chart import described, svg
 from daemon.web.site.deeds import BUTTONS, Asked
-from daemon.web.site.frame import Form, Frame, to
+from daemon.web.site.frame import Frame, to
 from daemon.web.site.live import Changes
 
 SHOWN = 60
@@ -109,26 +109,16 @@ class IncidentPage:
         return curve
 
     async def _page(
-        self,
-        request: web.Request,
-        identity: Identity,
-        status: int,
-        *,
-        trouble: str = "",
-        done: str = "",
-        kept: Form | None = None,
-        tried: str = "",
+        self, request: web.Request, identity: Identity, status: int, **said: object
     ) -> web.Response:
+        """The page; `said` is what the frame says beside it: `done`, or `trouble` with the rest."""
         version = self._changes.version(request.match_info["id"])
         incident, rule, entries = await self._read(request)
         context = {
             **self._facts(incident, rule, entries),
             "timeline": _timeline(entries, request.query),
             "version": version,
-            "trouble": trouble,
-            "done": done,
-            "kept": kept or Form(),
-            "tried": tried,
+            **said,
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
