@@ -3,27 +3,29 @@
 The journey of one alert, and the room of each part of it:
 
     web         the webhook's body          →  intake: durable inbox, then 200
-                people                      →  web.api (JSON), web.site (pages): look, and steer
+                people                      →  web.api (JSON), web.site (pages), web.links (signed
+                                               links): look, and steer
     intake      the inbox                   →  one open incident per (rule, group labels)
-    conduct     one incident at a time: fold the journal, `core.decide`, start the effects
-    execute     one effect of a decision: page, measure, step, update, review
-    define      the rule's queries          →  a Problem with its numbers     (measure: asking)
-    recover     one step of the plan: intent → preflight → run → outcome
-    verify      a Reading after a step      →  one of six verdicts            (core.recovery)
-    communicate the queued pages            →  delivered, or failed over
-    watch       what was deployed when      →  suspects                       (core.suspects)
-    learn       the closed incident         →  its review
-    trace       the symptom over time       →  the curve of a chart           (core.curve)
-    overview    rules, coverage, the whole  →  what the pages and the API tell of it
-    telemetry   all of it in numbers        →  /metrics                       (observing: the hooks)
-    casebook    the only way to change an incident: read, work out events, append, or again
+    conduct     one incident at a time: fold the journal, `core.decide`, start the effects;
+                executor: one effect of a decision
+    measuring   the rule's queries          →  a Problem with its numbers, a Reading after a step,
+                                               the curve of a chart
+    recovering  one step of the plan: intent → preflight → run → outcome
+    notifying   the queued pages            →  delivered, or failed over; and a watchdog over it
+    watching    what was deployed when      →  suspects                (core.changes.suspects)
+    reporting   the closed incident         →  its review; what the whole daemon does
+    telemetry   all of it in numbers        →  /metrics                (instrumentation: the hooks)
+    repository  the only way to change an incident: read, work out events, append, or again
 
-`core` holds the nouns and every decision. It is pure: no I/O, no asyncio, no logging, no clock;
-`now` is an argument. `adapters` (storage, Prometheus, pagers) and `recovery_actions` fill the
-ports of `core.ports`; only `app`, the composition root, knows them, and it alone has a clock.
+`core` holds the nouns and every decision, a package for each: values, people, rules, changes,
+measurement, incident, response, recovery, reporting. It is pure: no I/O, no asyncio, no logging,
+no clock; `now` is an argument. `adapters` (storage, Prometheus, pagers) and `recovery_actions`
+fill the ports of `core.ports`; only `app`, the composition root, knows them, and it alone has a
+clock. `onboarding` is pure too: what only `init` and `doctor` need.
 
 Imports go one way, and import-linter proves it:
 
-    cli → app → web → intake | conduct → define | recover | verify | communicate | learn | watch
-        | trace | overview → casebook | measure → settings | ruleset → auth_settings → core
+    cli → app → web | conduct | watching
+        → intake | recovering | notifying | reporting | telemetry | onboarding
+        → measuring | repository → config | instrumentation → core
 """

@@ -10,12 +10,12 @@ this order:
     check       after a crash: look whether it came true, instead of doing it again
 
 To write one, make a class with those five methods, `name`, and `Params` (a frozen pydantic model
-that refuses unknown fields; `daemon.core.units` has Frozen and Duration). `daemon.core.ports`
-says what each method owes. In short: validate every parameter by type, since values may come
-from an alert's labels; never use a shell; refuse with an enumerated reason and a sentence for
-somebody at 3 a.m.; re-check at the moment of acting; make a second run harmless. A subclass of
-`recovery_actions.contract.ActionContract` tests all this, in another package as in this one. An
-action with a method `show` has what it tells put into the evidence before it is run.
+that refuses unknown fields; `daemon.core.values.units` has Frozen and Duration).
+`daemon.core.ports.actions` says what each method owes. In short: validate every parameter by type,
+since values may come from an alert's labels; never use a shell; refuse with an enumerated reason
+and a sentence for somebody at 3 a.m.; re-check at the moment of acting; make a second run harmless.
+A subclass of `recovery_actions.contract.ActionContract` tests all this, in another package as in
+this one. An action with a method `show` has what it tells put into the evidence before it is run.
 
 An action of this package gets its line in `_BUILT_IN`. Another package names a callable
 `(workshop) -> Action` in its own pyproject.toml, and is found once it is installed:
@@ -37,8 +37,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import BaseModel
 
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Action
+from daemon.core.ports.actions import Action
+from daemon.core.values.outcome import Permanent
 from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbort
 from recovery_actions.argocd_rollback import ArgoCDRollback
 from recovery_actions.helm_rollback import HelmRollback

@@ -17,10 +17,10 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome, Permanent, Temporary
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
-from daemon.core.suspects import Change
-from daemon.core.units import Duration, Frozen, format_duration, printable
+from daemon.core.changes.suspects import Change
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.units import Duration, Frozen, format_duration, printable
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
 from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource

@@ -16,9 +16,9 @@ import aiohttp
 from pydantic import AfterValidator
 from yarl import URL
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.suspects import Change
-from daemon.core.units import Frozen
+from daemon.core.changes.suspects import Change
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import Frozen
 from recovery_actions.argocd_state import Application, application, sentence, short
 from recovery_actions.workshop import Workshop
 

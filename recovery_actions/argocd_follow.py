@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Literal
 
-from daemon.core.outcome import Outcome, Temporary
-from daemon.core.ports import Landed, Refused
-from daemon.core.units import format_duration
+from daemon.core.ports.actions import Landed, Refused
+from daemon.core.values.outcome import Outcome, Temporary
+from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo, ArgoCDPlace
 from recovery_actions.argocd_state import Application, Deployment, short
 from recovery_actions.waiting import Patience, Pause

@@ -16,9 +16,9 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome, Result, Temporary
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
-from daemon.core.units import Duration, format_duration
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Result, Temporary
+from daemon.core.values.units import Duration, format_duration
 from recovery_actions.argocd import Argo, ArgoCDPlace, Unanswered, Unwilling, why_not_configured
 from recovery_actions.argocd_follow import EVERY, displaced, follow, landed, moved, under_way
 from recovery_actions.argocd_state import Application, Deployment, short

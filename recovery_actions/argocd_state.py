@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon.core.suspects import Change
-from daemon.core.units import printable
+from daemon.core.changes.suspects import Change
+from daemon.core.values.units import printable
 
 _WORDS = 300
 _RUNNING = frozenset({"Running", "Terminating"})

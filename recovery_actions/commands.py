@@ -25,7 +25,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import AfterValidator
 
-from daemon.core.units import format_duration
+from daemon.core.values.units import format_duration
 
 OUTPUT_LIMIT = 4096
 """How many bytes of a command's output are kept: the last ones."""

@@ -25,9 +25,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from daemon.core.outcome import Outcome
-from daemon.core.ports import Action, ActionContext, Landed, Ready, Refused
-from daemon.core.suspects import Candidate, Change
+from daemon.core.changes.suspects import Candidate, Change
+from daemon.core.ports.actions import Action, ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome
 
 NOW = datetime(2025, 3, 9, 14, 3, tzinfo=UTC)
 

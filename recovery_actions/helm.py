@@ -19,9 +19,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.suspects import Change
-from daemon.core.units import Frozen, printable
+from daemon.core.changes.suspects import Change
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import Frozen, printable
 from recovery_actions.commands import PlainText, shown
 from recovery_actions.kubernetes.names import Namespace, ObjectName
 from recovery_actions.workshop import Workshop

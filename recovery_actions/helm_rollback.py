@@ -15,9 +15,9 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome, Temporary
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
-from daemon.core.units import Duration
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Temporary
+from daemon.core.values.units import Duration
 from recovery_actions.commands import Ran, run_argv, shown, why_not_allowed, why_not_runnable
 from recovery_actions.helm import (
     Forbidden,

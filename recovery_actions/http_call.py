@@ -21,8 +21,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from daemon.core.outcome import Outcome, Permanent
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.addresses import origin, sendable, why_not_reachable, without_query
 from recovery_actions.http_exchange import Answer, Lost, NotSent, exchange, pointed, quoted
 from recovery_actions.http_params import HttpCallParams

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 from yarl import URL
 
-from daemon.core.units import printable
+from daemon.core.values.units import printable
 
 LARGEST = 1 << 20
 """Bytes of an answer that are read; the rest is left."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
-from daemon.core.contacts import Reference
-from daemon.core.units import Duration, Frozen
+from daemon.core.people.contact_methods import Reference
+from daemon.core.values.units import Duration, Frozen
 from recovery_actions.addresses import HeaderName, HeaderValue, PlainHeaderName, UrlText
 from recovery_actions.commands import PlainText
 

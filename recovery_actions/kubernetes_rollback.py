@@ -24,8 +24,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome, Permanent
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply
 from recovery_actions.kubernetes.blocked import Unblocker

@@ -16,8 +16,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from daemon.core.outcome import Outcome, Permanent
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply
 from recovery_actions.kubernetes.client import ClusterClient

@@ -23,9 +23,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
-from daemon.core.units import Duration, Frozen
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import Duration, Frozen
 from recovery_actions.commands import Argv, run_argv, shown, why_not_allowed, why_not_runnable
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
 from recovery_actions.workshop import Workshop

@@ -18,9 +18,9 @@ from typing import IO, Annotated, Literal
 
 from pydantic import AfterValidator
 
-from daemon.core.outcome import Temporary
-from daemon.core.suspects import Change
-from daemon.core.units import Frozen
+from daemon.core.changes.suspects import Change
+from daemon.core.values.outcome import Temporary
+from daemon.core.values.units import Frozen
 from recovery_actions.commands import plain
 from recovery_actions.workshop import Workshop
 

@@ -14,9 +14,9 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from daemon.core.outcome import Outcome
-from daemon.core.ports import ActionContext, Landed, Ready, Refused
-from daemon.core.units import Duration, Frozen
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import Duration, Frozen
 from recovery_actions.commands import (
     Argv,
     PlainText,

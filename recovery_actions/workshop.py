@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import aiohttp
 
-from daemon.core.outcome import Permanent
+from daemon.core.values.outcome import Permanent
 
 _T = TypeVar("_T")
 

@@ -1,12 +1,12 @@
-"""`daemon.core.access.Credentials` in memory."""
+"""`daemon.core.people.access.Credentials` in memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime
 
-from daemon.core.access import ApiToken, Session
-from daemon.core.outcome import Temporary
+from daemon.core.people.access import ApiToken, Session
+from daemon.core.values.outcome import Temporary
 
 
 class MemoryCredentials:

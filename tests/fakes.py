@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from daemon.core.events import (
+from daemon.core.changes.suspects import Change, Mark
+from daemon.core.incident.events import (
     FORMAT,
     AlertsReceived,
     Draft,
@@ -22,28 +23,14 @@ from daemon.core.events import (
     encode,
     refused,
 )
-from daemon.core.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
-from daemon.core.outcome import Outcome, Permanent, Temporary
-from daemon.core.ports import (
-    ActionContext,
-    Answer,
-    Claim,
-    ClaimRefused,
-    Conflict,
-    Head,
-    HeadState,
-    KeyTaken,
-    Landed,
-    Message,
-    Page,
-    Ready,
-    Receipt,
-    Refused,
-    Series,
-)
-from daemon.core.search import EVERYTHING, Heard, Openings, Search
-from daemon.core.suspects import Change, Mark
-from daemon.core.units import Frozen
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
+from daemon.core.ports.notification import Message, Page, Receipt
+from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.units import Frozen
 
 Spoiled = Literal["empty", "several series", "partial", "NaN", "infinite"]
 
@@ -60,7 +47,7 @@ class _Run:
 
 
 class MemoryJournal:
-    """`daemon.core.ports.Journal`, forgetting everything with the process."""
+    """`daemon.core.ports.journal.Journal`, forgetting everything with the process."""
 
     def __init__(self) -> None:
         self.entries: dict[str, list[Entry]] = {}
@@ -257,7 +244,7 @@ def _fits(row: Head, search: Search) -> bool:
 
 
 class MemoryInbox:
-    """`daemon.core.ports.Inbox` in memory."""
+    """`daemon.core.ports.inbox.Inbox` in memory."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, bytes] = {}

@@ -9,12 +9,13 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
-from daemon.core.alerts import Alert
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.alertmanager import Alert
+from daemon.core.values.outcome import Permanent, Temporary
 
 
 class Alertmanager:
-    """Implements `daemon.completing.AlertSource` over `/api/v2/alerts`, and `core.ports.Peer`.
+    """Implements `daemon.intake.truncated.AlertSource` over `/api/v2/alerts`, and
+    `core.ports.metrics.Peer`.
 
     `timeout` in seconds.
     """

@@ -7,7 +7,7 @@ import logging
 
 from apprise import Apprise, NotifyFormat, NotifyType
 
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold the URL
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 
 class Heartbeat:

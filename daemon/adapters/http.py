@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
 
 SIGNATURE = "X-Stopgap-Signature"
 WORDS = 300

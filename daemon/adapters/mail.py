@@ -12,8 +12,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from daemon.adapters.http import WORDS, shortened
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
 
 SUBJECT = 200
 

@@ -25,8 +25,8 @@ from joserfc.errors import (
 from joserfc.jwk import JWKRegistry, Key, KeySet
 from yarl import URL
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """Signatures by the provider's private key. Neither `none` nor a shared secret is among them."""
@@ -39,7 +39,7 @@ _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class OpenIdProvider:
-    """`daemon.core.access.IdentityProvider`. What it tells of itself is asked once, its keys
+    """`daemon.core.people.access.IdentityProvider`. What it tells of itself is asked once, its keys
     again when a token was signed by another one."""
 
     def __init__(

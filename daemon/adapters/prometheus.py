@@ -22,8 +22,8 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Answer, Series
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.values.outcome import Permanent, Temporary
 
 _NO_RETRY = Retry(total=0, redirect=0)
 _BUILD = "/api/v1/status/buildinfo"
@@ -38,7 +38,7 @@ class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
 
 
 class Prometheus:
-    """Implements `daemon.core.ports.Metrics` and `daemon.core.ports.Peer`.
+    """Implements `daemon.core.ports.metrics.Metrics` and `daemon.core.ports.metrics.Peer`.
 
     `timeout` in seconds is the deadline of one query, waiting for a free thread included.
     """

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
 from daemon.adapters.http import shortened
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 log = structlog.get_logger()
 

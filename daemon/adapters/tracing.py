@@ -1,4 +1,4 @@
-"""Traces through OpenTelemetry's SDK: `daemon.observing.Tracer`. Needs `stopgap[otel]`.
+"""Traces through OpenTelemetry's SDK: `daemon.instrumentation.Tracer`. Needs `stopgap[otel]`.
 
 Each delivery has a trace and each incident has one, for a delivery can concern many incidents
 and an incident hears of many deliveries. The first span of an incident's trace is linked with

@@ -21,9 +21,9 @@ from aiohttp import web
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, Store, open_store
-from daemon.app.entrance import authenticator_for, doorkeeper_for, hooks_for
-from daemon.app.logs import configure_logging
-from daemon.app.parts import (
+from daemon.app.active_config import standing_for
+from daemon.app.auth import authenticator_for, doorkeeper_for, hooks_for
+from daemon.app.builders import (
     WATCHES,
     actions_for,
     alertmanager_for,
@@ -38,31 +38,31 @@ from daemon.app.parts import (
     watch_for,
     workshop_for,
 )
-from daemon.app.reach import Reach
-from daemon.app.reloading import Reloader
-from daemon.app.standing import standing_for
+from daemon.app.logs import configure_logging
+from daemon.app.notifiers import Reach
+from daemon.app.reload import Reloader
 from daemon.app.tracing import tracer_for
-from daemon.auditor import Auditor
-from daemon.casebook import Casebook
-from daemon.communicate import DEADLINE_SECONDS
-from daemon.conduct import Conductor
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Watch
-from daemon.execute import Means, Standing
-from daemon.heartbeat import beat
-from daemon.intake import Intake
-from daemon.learn import Reviews, Veterans
-from daemon.observing import Tracer
-from daemon.overview import Overview, StoreReport
-from daemon.ruleset import Ruleset
-from daemon.settings import Settings, secret
+from daemon.conduct.conductor import Conductor
+from daemon.conduct.executor import Means, Standing
+from daemon.config.rules_folder import Ruleset
+from daemon.config.settings import Settings, secret
+from daemon.core.ports.changes import Watch
+from daemon.core.values.outcome import Permanent
+from daemon.instrumentation import Tracer
+from daemon.intake.intake import Intake
+from daemon.measuring.chart_data import trace
+from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.notifying.watchdog import Auditor
+from daemon.reporting.reviews import Reviews, Veterans
+from daemon.reporting.status import Overview, StoreReport
+from daemon.repository import Casebook
 from daemon.telemetry import Telemetry, WatchedMetrics
-from daemon.trace import trace
-from daemon.watch import Watcher
+from daemon.watching.changes import Watcher
+from daemon.watching.heartbeat import beat
 from daemon.web.application import House, web_application
-from daemon.web.auth import Doorkeeper
-from daemon.web.hooks import Hooks
-from daemon.web.links import SignedLinks
+from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.links.signed_links import SignedLinks
 from recovery_actions import catalogue
 
 __all__ = [

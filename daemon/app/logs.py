@@ -16,7 +16,7 @@ import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor
 
-from daemon.settings import Settings
+from daemon.config.settings import Settings
 
 HIDDEN = "…"
 _SECRET_NAME = re.compile(

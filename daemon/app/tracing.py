@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from daemon.core.outcome import Permanent
-from daemon.observing import UNTRACED, Tracer
-from daemon.settings import Settings
+from daemon.config.settings import Settings
+from daemon.core.values.outcome import Permanent
+from daemon.instrumentation import UNTRACED, Tracer
 
 
 @asynccontextmanager

@@ -10,21 +10,21 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.cli.common import Failure
+from daemon.cli.client import Failure
 
 _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look": {
         "watch": ("watch", "the open incidents, or one, live"),
-        "incidents": ("looking", "list incidents, or find some"),
+        "incidents": ("reports", "list incidents, or find some"),
         "show": ("showing", "one incident: roles, what is asked and due, timeline"),
         "review": ("incidents", "an incident's review, in Markdown"),
         "oncall": ("oncall", "who would be called now or then, and gaps"),
-        "rules": ("looking", "the rules in force, with their approvals"),
-        "coverage": ("looking", "which alerts had a rule, and which had none"),
-        "observed": ("steering", "what rules would have done, and what people did"),
-        "actions": ("steering", "the catalogue of recovery actions"),
-        "freezes": ("steering", "what is frozen, and what will be"),
-        "system": ("looking", "how the daemon does"),
+        "rules": ("reports", "the rules in force, with their approvals"),
+        "coverage": ("reports", "which alerts had a rule, and which had none"),
+        "observed": ("plan", "what rules would have done, and what people did"),
+        "actions": ("plan", "the catalogue of recovery actions"),
+        "freezes": ("plan", "what is frozen, and what will be"),
+        "system": ("reports", "how the daemon does"),
     },
     "Respond": {
         "ack": ("incidents", "respond; the first one is Commander"),
@@ -37,10 +37,10 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Steer": {
         "pause": ("incidents", "stop the automation of one incident"),
         "resume": ("incidents", "let it go on"),
-        "step": ("steering", "approve, start, skip or veto a step"),
-        "propose": ("steering", "add an alternative to a plan"),
-        "freeze": ("steering", "let no recovery action start"),
-        "thaw": ("steering", "lift a freeze"),
+        "step": ("plan", "approve, start, skip or veto a step"),
+        "propose": ("plan", "add an alternative to a plan"),
+        "freeze": ("plan", "let no recovery action start"),
+        "thaw": ("plan", "lift a freeze"),
     },
     "People": {
         "role": ("people", "take a role, give it, or step down"),

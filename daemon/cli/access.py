@@ -11,18 +11,10 @@ from urllib.parse import quote
 
 import click
 
-from daemon.cli.common import (
-    Failure,
-    call,
-    duration,
-    json_option,
-    part_of,
-    remote_options,
-    tell,
-)
+from daemon.cli.client import Failure, call, duration, json_option, part_of, remote_options, tell
 from daemon.cli.terminal import columns, escape, terminal
-from daemon.core.access import SCOPES
-from daemon.core.units import printable
+from daemon.core.people.access import SCOPES
+from daemon.core.values.units import printable
 
 TOKENS = "/api/v1/tokens"
 NEVER = "never"
@@ -154,7 +146,7 @@ def password(stdin: bool) -> None:
         raise Failure("the two passwords are not the same; nothing was made")
     from argon2 import PasswordHasher
 
-    from daemon.web.passwords import LONGEST
+    from daemon.web.auth.passwords import LONGEST
 
     if not SHORTEST <= len(given) <= LONGEST:
         raise Failure(f"a password has {SHORTEST} to {LONGEST} characters; take a few words")

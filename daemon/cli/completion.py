@@ -16,7 +16,7 @@ import click
 import yaml
 from click.shell_completion import CompletionItem, get_completion_class
 
-from daemon.cli.common import DEFAULT_CONFIG, DEFAULT_URL, F, Failure, call, incident_path
+from daemon.cli.client import DEFAULT_CONFIG, DEFAULT_URL, F, Failure, call, incident_path
 
 TAB_SECONDS = 1.0
 _RULE = re.compile(r"^rule:\s*['\"]?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
@@ -169,7 +169,7 @@ def completion(shell: str) -> None:
 
     Example: source <(stopgap completion bash)
     """
-    from daemon.cli import stopgap  # it has this command itself
+    from daemon.cli import stopgap
 
     kind = get_completion_class(shell)
     if kind is None:  # never: the choice is click's own

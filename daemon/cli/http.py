@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
 
 LARGEST = 64 << 20
 """Bytes; the rules of a large Prometheus are a few million."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.common import act, call, incident_path, json_option, remote_options, tell
+from daemon.cli.client import act, call, incident_path, json_option, remote_options, tell
 from daemon.cli.completion import complete_incident, incident_argument
-from daemon.cli.deed import deed
-from daemon.core.units import printable
+from daemon.cli.post_text import deed
+from daemon.core.values.units import printable
 
 
 @click.command()

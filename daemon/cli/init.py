@@ -20,16 +20,16 @@ import aiohttp
 import click
 
 from daemon import app
-from daemon.cli.common import DEFAULT_CONFIG, Failure, settings_from
+from daemon.cli.client import DEFAULT_CONFIG, Failure, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
-from daemon.core.alerting import Alerting, read_rules
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.proposals import Proposal, propose
-from daemon.core.recordings import Recordings
-from daemon.core.rules import RuleBook
-from daemon.ruleset import APPROVALS, FREEZES, ROSTER, Ruleset
-from daemon.settings import Settings
+from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset
+from daemon.config.settings import Settings
+from daemon.core.rules.rule import RuleBook
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.onboarding.prometheus_rules import Alerting, read_rules
+from daemon.onboarding.recording_rules import Recordings
+from daemon.onboarding.rule_drafts import Proposal, propose
 
 TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"

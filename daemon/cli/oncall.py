@@ -15,7 +15,7 @@ import click
 import structlog
 
 from daemon import app
-from daemon.cli.common import (
+from daemon.cli.client import (
     Failure,
     call,
     config_option,
@@ -26,11 +26,11 @@ from daemon.cli.common import (
     settings_from,
 )
 from daemon.cli.completion import complete_team
-from daemon.cli.moments import Moment
+from daemon.cli.datetime_param import Moment
 from daemon.cli.terminal import columns, escape, terminal
-from daemon.core.document import Mistakes
-from daemon.core.outcome import Permanent
-from daemon.settings import environment
+from daemon.config.settings import environment
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
 
 SHOWN_GAPS = 5
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import (
+from daemon.cli.client import (
     Failure,
     act,
     call,
@@ -17,14 +17,8 @@ from daemon.cli.common import (
     remote_options,
     tell,
 )
-from daemon.cli.completion import (
-    complete_request,
-    complete_taker,
-    complete_team,
-    incident_argument,
-)
-from daemon.cli.deed import deed
-from daemon.cli.sentences import (
+from daemon.cli.completion import complete_request, complete_taker, complete_team, incident_argument
+from daemon.cli.phrases import (
     ROLES,
     View,
     asking,
@@ -34,7 +28,8 @@ from daemon.cli.sentences import (
     roles_in_short,
     title,
 )
-from daemon.core.units import printable
+from daemon.cli.post_text import deed
+from daemon.core.values.units import printable
 
 ME = "me"
 NONE = "none"

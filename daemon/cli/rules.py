@@ -12,22 +12,15 @@ from typing import Any
 import click
 
 from daemon import app
-from daemon.cli.common import (
-    Failure,
-    config_option,
-    has_settings,
-    json_option,
-    settings_from,
-    tell,
-)
+from daemon.cli.client import Failure, config_option, has_settings, json_option, settings_from, tell
 from daemon.cli.completion import complete_person, complete_rule
-from daemon.core.approvals import Approval, Approvals
-from daemon.core.document import Mistakes
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Action
-from daemon.core.rules import Rule
-from daemon.ruleset import APPROVALS, Ruleset, read_ruleset
-from daemon.settings import Settings
+from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
+from daemon.config.settings import Settings
+from daemon.core.ports.actions import Action
+from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
 

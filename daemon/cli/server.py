@@ -10,7 +10,7 @@ import click
 from daemon import app
 from daemon.adapters.store import audit as audited
 from daemon.adapters.store import open_store
-from daemon.cli.common import (
+from daemon.cli.client import (
     Failure,
     call,
     config_option,
@@ -20,9 +20,9 @@ from daemon.cli.common import (
     settings_from,
     tell,
 )
-from daemon.core.document import Mistakes
-from daemon.core.outcome import Permanent, Temporary
-from daemon.settings import environment
+from daemon.config.settings import environment
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.yaml_document import Mistakes
 
 
 @click.command()

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from daemon.cli.common import call, incident_path, json_option, part_of, remote_options
+from daemon.cli.client import call, incident_path, json_option, part_of, remote_options
 from daemon.cli.completion import complete_incident
-from daemon.cli.sentences import (
+from daemon.cli.phrases import (
     ROLES,
     View,
     asking,

@@ -10,7 +10,7 @@ from rich import box, markup
 from rich.console import Console
 from rich.table import Table
 
-from daemon.core.units import format_duration, printable
+from daemon.core.values.units import format_duration, printable
 
 SEVERITY: Mapping[str, str] = {"sev1": "bold red", "sev2": "red", "sev3": "yellow", "sev4": "cyan"}
 """The colour of each severity; its name stands beside it, so nothing is told by colour alone."""

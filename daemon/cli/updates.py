@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.common import (
+from daemon.cli.client import (
     Failure,
     act,
     call,
@@ -24,8 +24,8 @@ from daemon.cli.common import (
     tell,
 )
 from daemon.cli.completion import complete_update, incident_argument
-from daemon.cli.sentences import View, how_to_send, moment, paragraphs
-from daemon.core.units import printable
+from daemon.cli.phrases import View, how_to_send, moment, paragraphs
+from daemon.core.values.units import printable
 
 SHORT = 60
 """How much of an update that was sent is listed."""

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import click
 from rich.live import Live
 
-from daemon.cli.board import (
+from daemon.cli.client import Unanswered, call, incident_path, part_of, remote_options
+from daemon.cli.completion import complete_open_incident
+from daemon.cli.incident_card import (
     Board,
     OneIncident,
     OpenIncidents,
@@ -21,11 +23,9 @@ from daemon.cli.board import (
     gravest_first,
     standing_line,
 )
-from daemon.cli.common import Unanswered, call, incident_path, part_of, remote_options
-from daemon.cli.completion import complete_open_incident
-from daemon.cli.sentences import View
+from daemon.cli.phrases import View
 from daemon.cli.terminal import terminal
-from daemon.core.units import parse_duration
+from daemon.core.values.units import parse_duration
 
 LOOKED_AT = 20
 """So many incidents are looked at one by one."""

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from daemon.core import events as e
-from daemon.core.cadence import talk
-from daemon.core.clock import overdue
-from daemon.core.course import course
-from daemon.core.decision import Decision, Surroundings, earliest
-from daemon.core.effects import (
-    Effect,
-    Listen,
-    RunStep,
-    SendPage,
-    WriteReview,
-)
-from daemon.core.escalation import (
+from daemon.core.decision import Decision, earliest
+from daemon.core.effects import Effect, Listen, RunStep, SendPage, WriteReview
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.lifecycle import course
+from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.escalation import (
     Due,
     engagements_due,
     facts,
@@ -30,11 +25,11 @@ from daemon.core.escalation import (
     summons,
     tried_again,
 )
-from daemon.core.incident import Incident
-from daemon.core.roster import Roster
-from daemon.core.rules import Rule
-from daemon.core.settling import settling
-from daemon.core.staffing import staffing
+from daemon.core.response.milestones import overdue
+from daemon.core.response.pager_sync import settling
+from daemon.core.response.role_requests import staffing
+from daemon.core.response.update_schedule import talk
+from daemon.core.rules.rule import Rule
 
 LISTEN_EVERY = timedelta(minutes=5)
 """How often the rule's sentiment queries are asked while an incident is open."""

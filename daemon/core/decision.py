@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from daemon.core import events as e
-from daemon.core.approvals import Approvals
 from daemon.core.effects import Effect
-from daemon.core.guardrails import Limits
-from daemon.core.plan import Outlook
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
 
 
 @dataclass(frozen=True)
@@ -21,16 +16,6 @@ class Decision:
     record: tuple[e.Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     wake_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a decision needs beyond the incident: the roster, the approvals, the store's view."""
-
-    roster: Roster
-    approvals: Approvals
-    limits: Limits
-    outlook: Mapping[int, Outlook] = field(default_factory=dict)
 
 
 def once(event: e.Event) -> Decision:

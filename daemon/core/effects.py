@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.core.ports import Settled
+from daemon.core.incident.events.pages import Settled
 
 
 @dataclass(frozen=True)

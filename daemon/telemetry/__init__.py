@@ -1,6 +1,6 @@
 """What the daemon counts about itself, in Prometheus's terms.
 
-`journal` is fed by every append to a journal, `flow` by the stages (`daemon.observing`), and
+`journal` is fed by every append to a journal, `flow` by the stages (`daemon.instrumentation`), and
 `gauges` are asked for at each scrape. Counters begin at zero with the process.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import prometheus_client
 from prometheus_client import CollectorRegistry, generate_latest
 
-from daemon.casebook import Casebook
+from daemon.repository import Casebook
 from daemon.telemetry.flow import Flow
 from daemon.telemetry.gauges import Gauges, Sources
 from daemon.telemetry.instruments import Instruments

@@ -6,14 +6,14 @@ from typing import Literal, get_args
 
 from prometheus_client import Gauge
 
-from daemon.observing import Asked, Observer, Part, Sorted, Taken, Trouble
+from daemon.instrumentation import Asked, Observer, Part, Sorted, Taken, Trouble
 from daemon.telemetry.instruments import OTHER, Instruments
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Flow(Observer):
-    """Counts what the stages tell; `daemon.observing.Observer`."""
+    """Counts what the stages tell; `daemon.instrumentation.Observer`."""
 
     def __init__(self, make: Instruments) -> None:
         self._inbox(make)

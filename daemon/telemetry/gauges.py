@@ -11,13 +11,13 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from daemon.core.audiences import SeverityName
-from daemon.core.escalation import pending
-from daemon.core.guardrails import GLOBAL, Freeze
-from daemon.core.incident import Incident
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.roster import Roster
-from daemon.core.rules import Mode, Rule
+from daemon.core.incident.state import Incident
+from daemon.core.people.audiences import SeverityName
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.guardrails import GLOBAL, Freeze
+from daemon.core.response.escalation import pending
+from daemon.core.rules.rule import Mode, Rule
+from daemon.core.values.outcome import Permanent, Temporary
 
 
 @dataclass(frozen=True)

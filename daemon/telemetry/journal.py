@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import get_args
 
-from daemon.core import events as e
-from daemon.core.clock import ITEMS, read_clock
-from daemon.core.contacts import WAYS
-from daemon.core.incident import Incident
-from daemon.core.outcome import Result
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.contact_methods import WAYS
+from daemon.core.people.roster import Roster
+from daemon.core.response.milestones import ITEMS, read_clock
+from daemon.core.values.outcome import Result
 from daemon.telemetry.instruments import HUMAN, SLOW, Bounded, Instruments
 
 

@@ -6,16 +6,20 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Answer, Metrics
-from daemon.observing import Asked, Observer, Tracer, Trouble
+from daemon.core.measurement.samples import Answer
+from daemon.core.ports.metrics import Metrics
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import Asked, Observer, Tracer, Trouble
 
 LONGEST_TEXT = 1000
 """So many characters of a query go into its span."""
 
 
 class WatchedMetrics:
-    """Passes each query on, and tells how it went. Implements `daemon.core.ports.Metrics`."""
+    """Passes each query on, and tells how it went.
+
+    Implements `daemon.core.ports.metrics.Metrics`.
+    """
 
     def __init__(self, metrics: Metrics, observer: Observer, tracer: Tracer) -> None:
         self._metrics = metrics

@@ -8,22 +8,22 @@ from aiohttp import web
 
 from daemon.web.api.docs import Docs
 from daemon.web.api.table import operations
+from daemon.web.auth.login_pages import LoginPages
+from daemon.web.auth.oidc_login import OidcLogin
+from daemon.web.context import House
+from daemon.web.errors import problems
 from daemon.web.health import Health
-from daemon.web.house import House
-from daemon.web.login import LoginPages
-from daemon.web.oidc import OidcLogin
-from daemon.web.pages import Pages, as_pages
-from daemon.web.problems import problems
-from daemon.web.requests import sealed, watching
+from daemon.web.links.pages import Pages, as_pages
+from daemon.web.request_log import sealed, watching
+from daemon.web.site.account import You
+from daemon.web.site.event_stream import Changes, Live
 from daemon.web.site.filters import FILTERS
-from daemon.web.site.frame import Frame, site_errors
 from daemon.web.site.freezes import Freezes
 from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import Incidents
-from daemon.web.site.live import Changes, Live
-from daemon.web.site.overviews import Overviews
+from daemon.web.site.layout import Frame, site_errors
 from daemon.web.site.static import Static
-from daemon.web.you import You
+from daemon.web.site.system_pages import Overviews
 
 __all__ = ["House", "web_application"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from daemon.web.house import House
-from daemon.web.problems import Mistake, Problem
+from daemon.web.context import House
+from daemon.web.errors import Mistake, Problem
 
 
 class Health:

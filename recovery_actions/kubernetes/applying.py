@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from daemon.core.outcome import Outcome, Permanent, Temporary
-from daemon.core.ports import Refused
+from daemon.core.ports.actions import Refused
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, NotDone
 from recovery_actions.kubernetes.names import Workload

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import format_duration
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import format_duration
 from recovery_actions.kubernetes.errors import Expired, NotDone, failure
 from recovery_actions.kubernetes.names import Resource
 from recovery_actions.workshop import Cluster, Workshop

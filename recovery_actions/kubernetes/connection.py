@@ -24,8 +24,8 @@ from kubernetes_asyncio.config import (
 )
 from yarl import URL
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import format_duration, printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import format_duration, printable
 from recovery_actions.workshop import Cluster
 
 # It logs what credential plugins print, and bodies of answers; neither belongs in a log.

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.units import printable
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
 from recovery_actions.kubernetes.names import Resource
 
 

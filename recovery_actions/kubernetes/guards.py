@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from daemon.core.ports import Refused
-from daemon.core.units import printable
+from daemon.core.ports.actions import Refused
+from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.names import TITLES, Workload
 from recovery_actions.kubernetes.objects import Raw

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
 
-from daemon.core.units import Frozen
+from daemon.core.values.units import Frozen
 
 Kind = Literal["deployment", "statefulset", "daemonset"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.core.outcome import Temporary
-from daemon.core.suspects import Change
+from daemon.core.changes.suspects import Change
+from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.names import APPS, Resource, Workload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemon.core.units import printable
+from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.blocked import all_containers, ready
 from recovery_actions.kubernetes.client import ClusterClient

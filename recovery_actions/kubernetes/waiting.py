@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from daemon.core.outcome import Outcome, Permanent, Result, Temporary
-from daemon.core.units import Duration, format_duration, printable
+from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
+from daemon.core.values.units import Duration, format_duration, printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import MANAGER, ClusterClient
 from recovery_actions.kubernetes.errors import Missing, NotDone

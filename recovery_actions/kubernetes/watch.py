@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daemon.core.suspects import Change
+from daemon.core.changes.suspects import Change
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Missing
 from recovery_actions.kubernetes.names import WorkloadParams

@@ -14,7 +14,7 @@ from typing import Any
 
 from daemon.adapters.store import SqlJournal
 from daemon.cli import main
-from daemon.core.events import Draft
+from daemon.core.incident.events import Draft
 
 _append = SqlJournal.append
 

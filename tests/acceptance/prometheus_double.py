@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.core.units import parse_duration
+from daemon.core.values.units import parse_duration
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

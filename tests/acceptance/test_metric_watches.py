@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.changes import KubeStateWatch, VersionWatch
+from daemon.adapters.change_sources.metric_watches import KubeStateWatch, VersionWatch
 from daemon.adapters.prometheus import Prometheus
 from tests.acceptance import servers
 

@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from daemon.core.rules import load
-from daemon.core.templates import render_query
+from daemon.core.rules.query_templates import render_query
+from daemon.core.rules.rule import load
 from tests.acceptance.conftest import MakeDaemon
 from tests.acceptance.running import TREE, run_command
 from tests.acceptance.servers import prometheus

@@ -14,7 +14,7 @@ import pytest
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
-from daemon.core.outcome import Permanent
+from daemon.core.values.outcome import Permanent
 from tests.acceptance import servers
 from tests.acceptance.waiting import until
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.adapters.store import open_store
-from daemon.casebook import Casebook
-from daemon.core.rules import load
-from daemon.watch import Watcher
+from daemon.core.rules.rule import load
+from daemon.repository import Casebook
+from daemon.watching.changes import Watcher
 from recovery_actions.releases import ReleaseWatch
 from recovery_actions.workshop import Workshop
 from tests.acceptance.running import RULE

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.core.ports import Message, Page
+from daemon.core.ports.notification import Message, Page
 from tests.doubles.serving import Double
 
 AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Action
+from daemon.core.ports.actions import Action
+from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
 from recovery_actions.kubernetes.names import Kind, Resource, Workload

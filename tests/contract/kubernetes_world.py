@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.core.ports import Ready, Refused
+from daemon.core.ports.actions import Ready, Refused
 from recovery_actions.kubernetes.names import Kind, Workload
 from recovery_actions.kubernetes.waiting import Pace
 from tests.contract.action_contract import context

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from daemon.adapters.oidc import OpenIdProvider
-from daemon.auth_settings import AuthSettings
+from daemon.config.auth import AuthSettings
 from tests.contract.rig import Rig, rigged
 from tests.contract.visitor import PLAIN, Seen, Visitor
 from tests.doubles.oidc import CLIENT, SECRET, Provider

@@ -20,25 +20,25 @@ from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
-from daemon.auth_settings import AuthSettings
-from daemon.casebook import Casebook
-from daemon.core import events as e
-from daemon.core.access import IdentityProvider
-from daemon.core.approvals import Approvals
-from daemon.core.document import one_document
-from daemon.core.incident import Incident
-from daemon.core.ports import Peer
-from daemon.core.roster import Roster
-from daemon.core.rules import RuleBook, load
-from daemon.intake import Intake
-from daemon.overview import Loading, Overview, StoreReport
+from daemon.config.auth import AuthSettings
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.access import IdentityProvider
+from daemon.core.people.roster import Roster
+from daemon.core.ports.metrics import Peer
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.rules.rule import RuleBook, load
+from daemon.core.values.yaml_document import one_document
+from daemon.intake.intake import Intake
+from daemon.reporting.status import Loading, Overview, StoreReport
+from daemon.repository import Casebook
 from daemon.web.application import House, web_application
-from daemon.web.auth import Doorkeeper
-from daemon.web.authenticator import Authenticator
-from daemon.web.browser import Browser
-from daemon.web.hooks import Hooks
-from daemon.web.links import SignedLinks
-from daemon.web.passwords import Passwords
+from daemon.web.auth.authenticator import Authenticator
+from daemon.web.auth.csrf import Browser
+from daemon.web.auth.passwords import Passwords
+from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.links.signed_links import SignedLinks
 from tests.credentials import MemoryCredentials
 from tests.fakes import START, FakeAction, FakePeer, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.outcome import Permanent
+from daemon.core.values.outcome import Permanent
 from recovery_actions import catalogue
 from recovery_actions.workshop import Workshop
 

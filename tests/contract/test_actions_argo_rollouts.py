@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.ports import ActionContext
+from daemon.core.ports.actions import ActionContext
 from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbort, _canary, _landed
 from recovery_actions.contract import ActionContract, context
 from recovery_actions.workshop import Cluster, Workshop

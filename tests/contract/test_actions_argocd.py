@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import ActionContext
+from daemon.core.ports.actions import ActionContext
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.argocd import ArgoCDPlace, ArgoCDWatch
 from recovery_actions.argocd_rollback import ArgoCDRollback
 from recovery_actions.contract import ActionContract, context

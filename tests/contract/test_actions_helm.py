@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import ActionContext
+from daemon.core.ports.actions import ActionContext
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions import helm as helm_module
 from recovery_actions import helm_rollback
 from recovery_actions.commands import Ran

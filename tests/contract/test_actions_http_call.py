@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from daemon.core.outcome import Permanent
+from daemon.core.values.outcome import Permanent
 from recovery_actions.addresses import why_not_reachable
 from recovery_actions.contract import ActionContract, context
 from recovery_actions.http_call import HttpCall

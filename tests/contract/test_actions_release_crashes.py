@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.outcome import Temporary
+from daemon.core.values.outcome import Temporary
 from recovery_actions.contract import context, until
 from recovery_actions.releases import ReleaseDirectory, ReleaseWatch
 from recovery_actions.workshop import Workshop

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.core.ports import Action, ActionContext
+from daemon.core.ports.actions import Action, ActionContext
 from recovery_actions import catalogue
 from recovery_actions.contract import HOSTILE, ActionContract, context, script
 from recovery_actions.releases import ReleaseDirectory, release_target

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.core.ports import Action
+from daemon.core.ports.actions import Action
 from recovery_actions import catalogue, commands
 from recovery_actions.commands import OUTPUT_LIMIT, run_argv, why_not_allowed
 from recovery_actions.contract import HOSTILE, ActionContract, context, script, until

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from daemon.core.outcome import Temporary
+from daemon.core.values.outcome import Temporary
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.stories.stage import alert, body
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.problem import Problem
+from daemon.core.incident import events as e
+from daemon.core.measurement.problem import Problem
 from tests.contract.rig import BO, URL, Rig, rigged
 from tests.contract.visitor import give_access
 from tests.fakes import START

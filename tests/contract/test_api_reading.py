@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemon.core import events as e
+from daemon.core.incident import events as e
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.stories.stage import alert, body
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.rules import RuleBook, load
-from daemon.core.suspects import Suspicion
+from daemon.core.changes.suspects import Suspicion
+from daemon.core.incident import events as e
+from daemon.core.rules.rule import RuleBook, load
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.core.build import make_change, make_problem
 from tests.fakes import START

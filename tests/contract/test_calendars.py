@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import structlog
 
-from daemon.calendars import Calendars, aliases
-from daemon.core.alerts import Alert, Delivery, fresh, parse_delivery
-from daemon.core.document import one_document
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.roster import Roster
+from daemon.core.alertmanager import Alert, Delivery, fresh, parse_delivery
+from daemon.core.people.roster import Roster
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.yaml_document import one_document
+from daemon.watching.calendar_feeds import Calendars, aliases
 
 NOW = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

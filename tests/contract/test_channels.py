@@ -21,8 +21,8 @@ from daemon.adapters.channels.mail import MailChannel
 from daemon.adapters.channels.slack import SlackChannel
 from daemon.adapters.channels.webhook import WebhookChannel
 from daemon.adapters.slack import slack_client
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Channel, Edits, Message
+from daemon.core.ports.notification import Channel, Edits, Message
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.serving import Double
 
 SECRET = "s3cr3t-9f8e7d"

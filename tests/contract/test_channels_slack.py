@@ -11,7 +11,7 @@ import pytest
 
 from daemon.adapters.channels.slack import SlackChannel
 from daemon.adapters.slack import slack_client
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_channels import MESSAGE, ROOM, SECRET
 from tests.doubles.slack import TOKEN, Slack
 

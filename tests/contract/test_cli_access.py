@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from daemon.cli import stopgap
-from daemon.cli.common import Failure
-from daemon.core.access import is_password_hash
-from daemon.core.document import one_document
-from daemon.core.roster import Roster
+from daemon.cli.client import Failure
+from daemon.core.people.access import is_password_hash
+from daemon.core.people.roster import Roster
+from daemon.core.values.yaml_document import one_document
 from tests.contract.rig import ROSTER, Rig, rigged
 from tests.contract.visitor import give_access
 

@@ -11,18 +11,18 @@ from typing import Any, NoReturn
 import pytest
 from aiohttp.test_utils import TestServer
 
-from daemon.auth_settings import AuthSettings
-from daemon.casebook import Casebook
-from daemon.core.roster import Roster
-from daemon.core.rules import RuleBook, load
-from daemon.intake import Intake
+from daemon.config.auth import AuthSettings
+from daemon.core.people.roster import Roster
+from daemon.core.rules.rule import RuleBook, load
+from daemon.intake.intake import Intake
+from daemon.repository import Casebook
 from daemon.web.application import House, web_application
-from daemon.web.auth import Doorkeeper
-from daemon.web.authenticator import Authenticator
-from daemon.web.browser import Browser
-from daemon.web.hooks import Hooks
-from daemon.web.links import SignedLinks
-from daemon.web.passwords import Passwords
+from daemon.web.auth.authenticator import Authenticator
+from daemon.web.auth.csrf import Browser
+from daemon.web.auth.passwords import Passwords
+from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view
 from tests.credentials import MemoryCredentials

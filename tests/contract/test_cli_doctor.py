@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from daemon.cli.doctor import CHECKS, patient, tell
-from daemon.core.checkup import Finding
+from daemon.cli.doctor import CHECKS, tell
+from daemon.cli.doctor import context as patient
+from daemon.onboarding.findings import Finding
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.test_cli_double import Ended

@@ -22,9 +22,9 @@ from aiohttp.test_utils import TestServer
 
 from daemon.cli import main
 from daemon.web.api.people import People
-from daemon.web.api.words import Words
-from daemon.web.house import House
-from daemon.web.problems import answer as problem
+from daemon.web.api.updates import Words
+from daemon.web.context import House
+from daemon.web.errors import answer as problem
 
 ID = "1123-1403-x7qf"
 ONE = f"/api/v1/incidents/{ID}"

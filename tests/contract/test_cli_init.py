@@ -15,8 +15,8 @@ import structlog
 import yaml
 from aiohttp import web
 
-from daemon.core.document import one_document
-from daemon.settings import Settings
+from daemon.config.settings import Settings
+from daemon.core.values.yaml_document import one_document
 from tests.contract.test_cli import ROOT
 from tests.contract.test_cli_double import Ended, run
 from tests.doubles.serving import Double

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from daemon.core.document import one_document
-from daemon.core.roster import Roster
+from daemon.core.people.roster import Roster
+from daemon.core.values.yaml_document import one_document
 from daemon.web.application import web_application
 from tests.contract.rig import MAX_BODY, Rig
 from tests.contract.test_cli_double import TOKEN, run

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from daemon.core import events as e
+from daemon.core.incident import events as e
 from tests.contract.rig import ADA, Rig, rigged
 from tests.contract.test_cli_double import Ended, run
 

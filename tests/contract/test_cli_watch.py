@@ -17,8 +17,8 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from daemon.cli.board import Board, OneIncident, OpenIncidents, gravest_first
-from daemon.cli.common import Failure, Unanswered
+from daemon.cli.client import Failure, Unanswered
+from daemon.cli.incident_card import Board, OneIncident, OpenIncidents, gravest_first
 from daemon.cli.watch import Lines, LiveScreen, Looker, Seen, follow
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli import ROOT

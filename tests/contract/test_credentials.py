@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import open_store
-from daemon.core.access import ApiToken, Credentials, Session, hash_of
+from daemon.core.people.access import ApiToken, Credentials, Session, hash_of
 from tests.credentials import MemoryCredentials
 
 NOW = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)

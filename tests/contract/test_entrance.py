@@ -11,11 +11,11 @@ import pytest
 
 from daemon.adapters.oidc import OpenIdProvider
 from daemon.adapters.store import Store, open_store
-from daemon.app.entrance import authenticator_for, doorkeeper_for
-from daemon.core.document import one_document
-from daemon.core.outcome import Permanent
-from daemon.core.roster import Roster
-from daemon.settings import Settings, secret
+from daemon.app.auth import authenticator_for, doorkeeper_for
+from daemon.config.settings import Settings, secret
+from daemon.core.people.roster import Roster
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import one_document
 from tests.contract.rig import CHEAP
 
 HASH = CHEAP.hash("four quite ordinary words")

@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from daemon.adapters import feeds
-from daemon.adapters.feeds import Feeds, FeedText
-from daemon.core.outcome import Permanent, Temporary
+from daemon.adapters import calendar_feeds as feeds
+from daemon.adapters.calendar_feeds import Feeds, FeedText
+from daemon.core.values.outcome import Permanent, Temporary
 
 NOW = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)
 SECRET = "private-9f8e7d"

@@ -14,10 +14,10 @@ import structlog
 from aiohttp import web
 
 from daemon.adapters.heartbeat import Heartbeat
-from daemon.auditor import EVERY, Auditor
-from daemon.casebook import Casebook
-from daemon.core.outcome import Permanent, Temporary
-from daemon.heartbeat import beat, trouble
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.notifying.watchdog import EVERY, Auditor
+from daemon.repository import Casebook
+from daemon.watching.heartbeat import beat, trouble
 from tests.doubles.serving import Double
 from tests.fakes import START, MemoryJournal
 

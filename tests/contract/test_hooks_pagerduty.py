@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.web.hooks import Hooks
+from daemon.core.incident import events as e
+from daemon.web.auth.webhook_secrets import Hooks
 from tests.contract.rig import ADA, MAX_BODY, Rig, rigged, signature
 from tests.contract.visitor import give_access
 from tests.fakes import START

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from daemon.adapters.http import WORDS, Poster, shortened
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, SECRET, Anything, nobody
 
 

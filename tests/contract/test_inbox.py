@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import SCHEMA, Store, open_store
-from daemon.core.events import Draft, Noted
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import HeadState, Inbox
+from daemon.core.incident.events import Draft, Noted
+from daemon.core.ports.inbox import Inbox
+from daemon.core.ports.journal import HeadState
+from daemon.core.values.outcome import Permanent, Temporary
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)

@@ -14,17 +14,10 @@ from typing import Any
 import pytest
 
 from daemon.adapters.store import Store, open_store
-from daemon.core.events import FORMAT, Draft, Noted, chain, encode
-from daemon.core.guardrails import Freeze, Limits, Scope
-from daemon.core.ports import (
-    Claim,
-    ClaimRefused,
-    Conflict,
-    HeadState,
-    Journal,
-    KeyTaken,
-)
-from daemon.core.suspects import Change, Mark
+from daemon.core.changes.suspects import Change, Mark
+from daemon.core.incident.events import FORMAT, Draft, Noted, chain, encode
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, Journal, KeyTaken
+from daemon.core.recovery.guardrails import Freeze, Limits, Scope
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -16,10 +16,10 @@ import pytest
 
 from daemon.adapters.store import SqlJournal, open_store
 from daemon.adapters.store.database import Database
-from daemon.core.events import Draft, StepFinished
-from daemon.core.guardrails import Freeze, Guard, Level, Scope
-from daemon.core.outcome import Outcome
-from daemon.core.ports import Claim, ClaimRefused, Conflict, Journal
+from daemon.core.incident.events import Draft, StepFinished
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Journal
+from daemon.core.recovery.guardrails import Freeze, Guard, Level, Scope
+from daemon.core.values.outcome import Outcome
 from tests.contract.test_journal import (
     CLOSED,
     HOUR,

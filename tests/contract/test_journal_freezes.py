@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import open_store
-from daemon.core.guardrails import Freeze
-from daemon.core.ports import Journal
+from daemon.core.ports.journal import Journal
+from daemon.core.recovery.guardrails import Freeze
 from tests.contract.test_journal import HOUR, MINUTE, NOW, SHOP, claim, opened, refused, release
 from tests.fakes import MemoryJournal
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from daemon.adapters.store import open_store
-from daemon.core.alerts import Alert
-from daemon.core.events import AlertsReceived, Draft, Event, IncidentClosed, IncidentOpened
-from daemon.core.ports import HeadState, Journal
-from daemon.core.rules import incident_key
-from daemon.core.search import Heard, Openings, Place, Search
+from daemon.core.alertmanager import Alert
+from daemon.core.incident.events import AlertsReceived, Draft, Event, IncidentClosed, IncidentOpened
+from daemon.core.ports.journal import HeadState, Journal
+from daemon.core.ports.search import Heard, Openings, Place, Search
+from daemon.core.rules.rule import incident_key
 from tests.fakes import MemoryJournal
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.store import SqlJournal, audit, open_store
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_journal import CLOSED, OPEN, note, opened, seq
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from daemon.adapters.store import SCHEMA, audit, open_store
-from daemon.core.events import FORMAT, IncidentOpened, Noted, chain, encode
-from daemon.core.guardrails import Freeze
-from daemon.core.outcome import Permanent
-from daemon.core.rules import incident_key
-from daemon.core.search import Search
-from daemon.core.suspects import Change
+from daemon.core.changes.suspects import Change
+from daemon.core.incident.events import FORMAT, IncidentOpened, Noted, chain, encode
+from daemon.core.ports.search import Search
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.rules.rule import incident_key
+from daemon.core.values.outcome import Permanent
 from tests.contract.test_journal import (
     HOUR,
     LIMITS,

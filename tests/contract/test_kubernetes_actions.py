@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Action, ActionContext, Ready
+from daemon.core.ports.actions import Action, ActionContext, Ready
+from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.names import Kind
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import ActionContract, context, tree

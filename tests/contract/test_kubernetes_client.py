@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.kubernetes import client as client_module
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.names import Resource, Workload

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.outcome import Temporary
-from daemon.core.ports import Ready
+from daemon.core.ports.actions import Ready
+from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import patches
 from recovery_actions.kubernetes.connection import Connection
 from recovery_actions.kubernetes.names import Kind

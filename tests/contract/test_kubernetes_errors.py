@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.kubernetes.client import encoded
 from recovery_actions.kubernetes.errors import (
     Conflict,

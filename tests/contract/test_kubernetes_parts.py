@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.core.suspects import last_healthy
+from daemon.core.changes.suspects import last_healthy
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.guards import keeper
 from recovery_actions.kubernetes.names import Resource, ScalableParams, WorkloadParams

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.outcome import Temporary
-from daemon.core.ports import Ready
+from daemon.core.ports.actions import Ready
+from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import guards, patches
 from recovery_actions.kubernetes.names import Kind
 from tests.contract.action_contract import context

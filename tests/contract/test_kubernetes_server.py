@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Ready, Refused
-from daemon.core.suspects import Candidate, Change
+from daemon.core.changes.suspects import Candidate, Change
+from daemon.core.ports.actions import Ready, Refused
+from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
 from recovery_actions.kubernetes.errors import Conflict, Missing

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from daemon.core.outcome import Permanent
+from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.workshop import Cluster, Workshop

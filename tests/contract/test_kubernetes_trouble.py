@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Ready
+from daemon.core.ports.actions import Ready
+from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.connection import Connection
 from recovery_actions.kubernetes.errors import Expired

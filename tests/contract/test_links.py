@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemon.core import events as e
-from daemon.web.links import SignedLinks
+from daemon.core.incident import events as e
+from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import ADA, BO, MAX_BODY, URL, Rig, rigged
 from tests.contract.visitor import give_access
 

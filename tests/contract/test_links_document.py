@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemon.core import events as e
+from daemon.core.incident import events as e
 from tests.contract.rig import ADA, Rig, rigged
 from tests.stories.stage import alert, body
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from daemon.core.outcome import Temporary
-from daemon.web.site import live
+from daemon.core.values.outcome import Temporary
+from daemon.web.site import event_stream as live
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.core.access import Session, hash_of
-from daemon.web.browser import local_path
+from daemon.core.people.access import Session, hash_of
+from daemon.web.auth.csrf import local_path
 from tests.contract.rig import ADA, CHEAP, TOKENS, Rig, rigged
 from tests.contract.visitor import (
     PASSWORD,

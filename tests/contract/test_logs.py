@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from daemon.app.logs import HIDDEN, configure_logging, redacted
-from daemon.settings import LogSettings, Settings
-from daemon.web.requests import shown_path
+from daemon.config.settings import LogSettings, Settings
+from daemon.web.request_log import shown_path
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.stories.stage import Stage, alert, healed_by
 

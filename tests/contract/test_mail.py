@@ -19,8 +19,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from daemon.adapters.channels.mail import MailChannel
 from daemon.adapters.mail import PostOffice
 from daemon.adapters.pagers.mail import MailPager
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Message, Page
+from daemon.core.ports.notification import Message, Page
+from daemon.core.values.outcome import Permanent, Temporary
 
 USER, PASSWORD = "stopgap", "h0rse-battery"
 INCIDENT = "1124-0200-abcd"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.mail import PostOffice
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.mail import MailServer
 
 PASSWORD = "p4ssw0rd-itself"

@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.adapters.changes import METRIC_WATCHES, KubeStateWatch, VersionWatch
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Answer, Metrics, Series
-from daemon.core.suspects import Change
+from daemon.adapters.change_sources.metric_watches import (
+    METRIC_WATCHES,
+    KubeStateWatch,
+    VersionWatch,
+)
+from daemon.core.changes.suspects import Change
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.ports.metrics import Metrics
+from daemon.core.values.outcome import Permanent, Temporary
 
 NOW = datetime(2026, 3, 1, 14, 10, 7, tzinfo=UTC)
 GRID = datetime(2026, 3, 1, 14, 10, tzinfo=UTC)

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.approvals import Approval, Approvals
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.rules import RuleBook
-from daemon.overview import Overview
+from daemon.core.incident import events as e
+from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.rules.rule import RuleBook
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.reporting.status import Overview
 from tests.contract.rig import Rig, rigged
 from tests.fakes import START, FakePeer
 from tests.stories.stage import alert, body

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from daemon.adapters.pagers.grafana_oncall import GrafanaOncallPager
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import KeepsState
+from daemon.core.ports.notification import KeepsState
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, INCIDENT, page
 from tests.contract.rig import rigged
 from tests.doubles.grafana_oncall import TOKEN, GrafanaOncall, person

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, INCIDENT, page
 from tests.contract.rig import rigged
 from tests.doubles.pagerduty import KEY, LARGEST, PagerDuty, user

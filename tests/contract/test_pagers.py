@@ -19,9 +19,9 @@ from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
 from daemon.adapters.slack import Whisperer, slack_client
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import KeepsState, Pager
-from daemon.core.settling import KEEP_STATE
+from daemon.core.ports.notification import KeepsState, Pager
+from daemon.core.response.pager_sync import KEEP_STATE
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, SECRET, Anything, nobody, page
 from tests.doubles.pagerduty import KEY, PagerDuty
 from tests.doubles.slack import TOKEN, Slack

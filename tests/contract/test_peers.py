@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Peer
+from daemon.core.ports.metrics import Peer
+from daemon.core.values.outcome import Permanent, Temporary
 
 GOOD = {
     "prometheus": {"status": "success", "data": {"version": "3.5.0"}},

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from daemon.adapters.prometheus import Prometheus
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.acceptance.prometheus_double import PrometheusDouble, matrix, vector
 from tests.acceptance.waiting import until
 

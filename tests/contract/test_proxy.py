@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.auth_settings import AuthSettings, ProxySettings
+from daemon.config.auth import AuthSettings, ProxySettings
 from tests.contract.rig import BO, Rig, rigged
 from tests.contract.visitor import PLAIN, Visitor, give_access
 

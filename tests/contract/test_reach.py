@@ -26,14 +26,14 @@ from daemon.adapters.pagers.opsgenie import OpsgeniePager
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
-from daemon.app.reach import Reach
-from daemon.core.contacts import WAYS, ChannelSpec
-from daemon.core.document import one_document
-from daemon.core.outcome import Permanent
-from daemon.core.ports import KeepsState, Message, Page
-from daemon.core.roster import Roster
-from daemon.core.settling import KEEP_STATE
-from daemon.settings import Settings, secret
+from daemon.app.notifiers import Reach
+from daemon.config.settings import Settings, secret
+from daemon.core.people.contact_methods import WAYS, ChannelSpec
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import KeepsState, Message, Page
+from daemon.core.response.pager_sync import KEEP_STATE
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import one_document
 from tests.doubles.serving import Double
 
 ROSTER = """

@@ -15,15 +15,15 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from daemon.app.reloading import Reloader
-from daemon.core.document import Mistake, Mistakes
-from daemon.core.outcome import Permanent
-from daemon.observing import Observer
-from daemon.overview import Loading
-from daemon.ruleset import Ruleset, read_ruleset
+from daemon.app.reload import Reloader
+from daemon.config.rules_folder import Ruleset, read_ruleset
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistake, Mistakes
+from daemon.instrumentation import Observer
+from daemon.reporting.status import Loading
 from daemon.web.application import web_application
-from daemon.web.house import House
-from daemon.web.identity import Access, Identity
+from daemon.web.auth.identity import Access, Identity
+from daemon.web.context import House
 from tests.contract.rig import ADA, MAX_BODY, Rig
 from tests.contract.test_cli_double import Ended, run
 from tests.fakes import START

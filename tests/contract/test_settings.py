@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.document import Mistakes
-from daemon.core.outcome import Permanent
-from daemon.settings import Settings, load_settings, secret
+from daemon.config.settings import Settings, load_settings, secret
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
 
 ROOT = Path(__file__).parents[2]
 

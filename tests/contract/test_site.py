@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.guardrails import Freeze
-from daemon.core.problem import Impact
-from daemon.core.rules import RuleBook
-from daemon.overview import Loading
+from daemon.core.incident import events as e
+from daemon.core.measurement.problem import Impact
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.rules.rule import RuleBook
+from daemon.reporting.status import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_access

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.slack import MENDS, fitted, slack_client
-from daemon.core.outcome import Permanent, Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, INCIDENT, nobody, page
 from tests.contract.rig import rigged
 from tests.doubles.serving import Double

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.casebook import Casebook
-from daemon.core import events as e
-from daemon.core.clock import ITEMS
-from daemon.core.guardrails import Freeze
-from daemon.core.outcome import Temporary
-from daemon.core.roster import Roster
-from daemon.core.rules import Rule
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.response.milestones import ITEMS
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Temporary
+from daemon.repository import Casebook
 from daemon.telemetry import Sources, Telemetry
 from daemon.telemetry.instruments import HUMAN
 from tests.core.build import ROSTER, make_alert

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from daemon.adapters.store import open_store
-from daemon.core import events as e
-from daemon.core.guardrails import Freeze
-from daemon.core.outcome import Outcome, Permanent, Temporary
-from daemon.core.ports import Answer
-from daemon.core.rules import load
-from daemon.observing import UNTRACED, Observer
+from daemon.core.incident import events as e
+from daemon.core.measurement.samples import Answer
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.rules.rule import load
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.instrumentation import UNTRACED, Observer
 from daemon.telemetry import WatchedMetrics
 from daemon.telemetry.instruments import OTHER, Bounded
 from tests.contract.test_telemetry import Counting

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.ports import Action
+from daemon.core.ports.actions import Action
 from recovery_actions import catalogue
 from recovery_actions.contract import ActionContract, context
 from recovery_actions.workshop import Workshop
@@ -24,9 +24,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from daemon.core.outcome import Outcome
-from daemon.core.ports import Ready, Refused
-from daemon.core.units import Duration, Frozen
+from daemon.core.values.outcome import Outcome
+from daemon.core.ports.actions import Ready, Refused
+from daemon.core.values.units import Duration, Frozen
 
 
 class FlagOffParams(Frozen):

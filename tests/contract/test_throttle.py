@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from daemon.web import throttle as throttling
-from daemon.web.passwords import AT_ONCE, LONGEST, WAITING, Busy, Passwords
-from daemon.web.throttle import Throttle
+from daemon.web.auth import throttle as throttling
+from daemon.web.auth.passwords import AT_ONCE, LONGEST, WAITING, Busy, Passwords
+from daemon.web.auth.throttle import Throttle
 from tests.contract.rig import CHEAP
 
 NOW = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.core.access import Scope, hash_of
+from daemon.core.people.access import Scope, hash_of
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.contract.visitor import PLAIN, Visitor, give_access, give_passwords, give_token
 from tests.stories.stage import alert, body
@@ -170,7 +170,7 @@ async def test_what_cannot_be_made_says_why(
 
 
 async def test_one_person_has_so_many_tokens(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.web.keyring.MOST", 2)
+    monkeypatch.setattr("daemon.web.auth.tokens.MOST", 2)
     for expected in (201, 201, 409):
         assert (await makes(rig, ADA, scopes=["read"], expires="1d"))[0] == expected
     assert (await makes(rig, BO, scopes=["read"]))[0] == 201

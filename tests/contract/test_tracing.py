@@ -19,9 +19,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from daemon.adapters import tracing
 from daemon.adapters.tracing import Tracing
 from daemon.app.tracing import tracer_for
-from daemon.core.outcome import Permanent
-from daemon.observing import UNTRACED
-from daemon.settings import Settings, TracingSettings
+from daemon.config.settings import Settings, TracingSettings
+from daemon.core.values.outcome import Permanent
+from daemon.instrumentation import UNTRACED
 
 TREE = Path(__file__).resolve().parents[2]
 

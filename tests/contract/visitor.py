@@ -9,8 +9,8 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
-from daemon.core.access import ApiToken, Scope, hash_of
-from daemon.web.site.frame import HEADERS
+from daemon.core.people.access import ApiToken, Scope, hash_of
+from daemon.web.site.layout import HEADERS
 from tests.contract.rig import CHEAP, Rig
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -9,20 +9,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from daemon.core import events as e
-from daemon.core.alerts import Alert
-from daemon.core.approvals import Approval, Approvals
-from daemon.core.assess import assess_counts, assess_value
-from daemon.core.fold import fold
-from daemon.core.guardrails import Limits
-from daemon.core.incident import Incident
-from daemon.core.outcome import Outcome, Result
-from daemon.core.ports import Answer, Series
-from daemon.core.problem import Comparison, Problem, ProblemReason, ProblemVerdict, Reading
-from daemon.core.roster import Roster
-from daemon.core.rules import ProblemSpec, Rule, incident_key
-from daemon.core.statistics import Bin
-from daemon.core.suspects import Change, Suspicion
+from daemon.core.alertmanager import Alert
+from daemon.core.changes.suspects import Change, Suspicion
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import fold
+from daemon.core.incident.state import Incident
+from daemon.core.measurement.assessment import assess_counts, assess_value
+from daemon.core.measurement.problem import (
+    Comparison,
+    Problem,
+    ProblemReason,
+    ProblemVerdict,
+    Reading,
+)
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.recovery.guardrails import Limits
+from daemon.core.rules.rule import ProblemSpec, Rule, incident_key
+from daemon.core.values.outcome import Outcome, Result
+from daemon.core.values.significance import Bin
 
 NOW = datetime(2026, 3, 1, 14, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.escalation import ESCALATION, pages_due, pending, tried_again
-from daemon.core.incident import PageState
-from daemon.core.roles import NotPossible
-from daemon.core.roster import LAST_RESORT_WAIT, Roster
-from daemon.core.schedules import Shift
+from daemon.core.incident import events as e
+from daemon.core.incident.state import PageState
+from daemon.core.people.roster import LAST_RESORT_WAIT, Roster
+from daemon.core.people.schedules import Shift
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import ESCALATION, pages_due, pending, tried_again
+from daemon.core.response.roles import NotPossible
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import ROUNDS, Scene
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from daemon.core import deeds, roles
-from daemon.core import events as e
-from daemon.core.fold import apply, fold
-from daemon.core.incident import Incident
-from daemon.core.roster import Roster
-from daemon.core.staffing import Staffing, staffing
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.response.role_requests import Staffing, staffing
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_problem, opening
 
 PATIENCE = 3 * MINUTE

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from daemon.core import events as e
-from daemon.core import roles
-from daemon.core.decision import Decision, Surroundings
-from daemon.core.effects import (
-    Measure,
-    Publish,
-    RunStep,
-    Settle,
-    WriteReview,
-)
-from daemon.core.incident import Incident
-from daemon.core.rules import Rule
+from daemon.core.decision import Decision
+from daemon.core.effects import Measure, Publish, RunStep, Settle, WriteReview
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.recovery.situation import Surroundings
+from daemon.core.response import roles
+from daemon.core.rules.rule import Rule
 from tests.core.build import (
     LIMITS,
     MINUTE,
 )
 
-ABOUT_PEOPLE = ("daemon.core.events.calls", "daemon.core.events.crew", "daemon.core.events.updates")
+ABOUT_PEOPLE = (
+    "daemon.core.incident.events.pages",
+    "daemon.core.incident.events.responders",
+    "daemon.core.incident.events.updates",
+)
 """Where the events live that never touch the plan."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from daemon.core.access import (
+from daemon.core.people.access import (
     BY_ACCESS,
     LEVELS,
     NEEDED,
@@ -19,9 +19,9 @@ from daemon.core.access import (
     reaches,
     scopes_reach,
 )
-from daemon.core.document import Mistakes, one_document
-from daemon.core.roster import Roster
-from daemon.core.roster_checks import check_roster
+from daemon.core.people.roster import Roster
+from daemon.core.people.roster_checks import check_roster
+from daemon.core.values.yaml_document import Mistakes, one_document
 
 HASH = (
     "$argon2id$v=19$m=65536,t=3,p=4$zJYJmj1kf8E7VYg9A1jwhg"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.alerts import NEVER, Alert, NotADelivery, fresh, overtaken, parse_delivery
+from daemon.core.alertmanager import NEVER, Alert, NotADelivery, fresh, overtaken, parse_delivery
 
 START = datetime(2026, 3, 1, 14, 3, 20, tzinfo=UTC)
 

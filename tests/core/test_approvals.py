@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.approvals import Approvals, unknown_steps
-from daemon.core.document import Mistakes, one_document
+from daemon.core.recovery.approvals import Approvals, unknown_steps
+from daemon.core.values.yaml_document import Mistakes, one_document
 from tests.core.build import HOUR, NOW, RULE, STEPS, approved, make_rule
 
 WANTED = make_rule()

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.answers import (
+from daemon.core.measurement.assessment import (
+    assess_counts,
+    assess_value,
+    read_recovery,
+    severity_of,
+    unmeasured,
+)
+from daemon.core.measurement.problem import Problem, ProblemReason, ProblemVerdict
+from daemon.core.measurement.query_result import (
     Unmeasurable,
     bins,
     counts,
@@ -19,17 +27,9 @@ from daemon.core.answers import (
     newest_sample,
     one_number,
 )
-from daemon.core.assess import (
-    assess_counts,
-    assess_value,
-    read_recovery,
-    severity_of,
-    unmeasured,
-)
-from daemon.core.ports import Answer, Series
-from daemon.core.problem import Problem, ProblemReason, ProblemVerdict
-from daemon.core.rules import VerifySpec
-from daemon.core.statistics import Bin
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.rules.rule import VerifySpec
+from daemon.core.values.significance import Bin
 from tests.core.build import (
     MINUTE,
     NOW,

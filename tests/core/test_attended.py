@@ -6,17 +6,11 @@ from typing import Any
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.escalation import (
-    Due,
-    engagements_due,
-    pages_due,
-    unattended,
-    wanted,
-)
-from daemon.core.roles import NotPossible
-from daemon.core.roster import LAST_RESORT_WAIT
+from daemon.core.incident import events as e
+from daemon.core.people.roster import LAST_RESORT_WAIT
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import Due, engagements_due, pages_due, unattended, wanted
+from daemon.core.response.roles import NotPossible
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, house, page_queued
 from tests.core.scene import Scene, one
 from tests.core.test_campaigns import GAPPED, called, gapped

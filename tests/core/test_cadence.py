@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.cadence import talk
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.response.update_schedule import talk
 from tests.core.build import EVERYTHING, MINUTE, NOW, house
 from tests.core.scene import ROUNDS, Scene, of
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import calendars
-from daemon.core.calendars import Calendar, read_calendar
-from daemon.core.schedules import Shift
+from daemon.core.people import icalendar_shifts as calendars
+from daemon.core.people.icalendar_shifts import Calendar, read_calendar
+from daemon.core.people.schedules import Shift
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NAMES = {

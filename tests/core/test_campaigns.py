@@ -6,17 +6,12 @@ from typing import Any
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.escalation import (
-    Due,
-    pages_due,
-    pending,
-    tried_again,
-)
-from daemon.core.roles import NotPossible
-from daemon.core.roster import Roster
-from daemon.core.schedules import Shift
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.people.schedules import Shift
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import Due, pages_due, pending, tried_again
+from daemon.core.response.roles import NotPossible
 from tests.core.build import MINUTE, NOW, delivered, failed, house, page_queued
 from tests.core.scene import Scene
 

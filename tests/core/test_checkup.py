@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core.checkup import (
+from daemon.core.rules.rule import load
+from daemon.onboarding.findings import (
     for_anybody,
     judge_answers,
     judge_clock,
@@ -16,7 +17,6 @@ from daemon.core.checkup import (
     judge_windows,
     main_queries,
 )
-from daemon.core.rules import load
 from tests.stories.stage import RULE
 
 [(RULE_OF_STAGE, _)] = load(RULE, "rule.yaml")

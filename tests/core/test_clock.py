@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.clock import ITEMS, Item, Reading, overdue, read_clock
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.response import commands as deeds
+from daemon.core.response.milestones import ITEMS, Item, Reading, overdue, read_clock
 from tests.core.build import (
     HOUSE,
     MINUTE,

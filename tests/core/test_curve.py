@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.curve import AFTER, LEAD, MOST_MARKS, Curve, Mark, sketch, threshold
-from daemon.core.fold import fold
-from daemon.core.outcome import Outcome
-from daemon.core.rules import ProblemSpec
-from daemon.core.suspects import Change, Suspicion
-from daemon.core.units import Frozen
+from daemon.core.changes.suspects import Change, Suspicion
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import fold
+from daemon.core.reporting.chart import AFTER, LEAD, MOST_MARKS, Curve, Mark, sketch, threshold
+from daemon.core.rules.rule import ProblemSpec
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import Frozen
 from daemon.web.site.chart import FROM_JOURNAL, NOTHING, described, svg
 from tests.core.build import COUNTS, MINUTE, NOW, TARGET, VALUE, confirmed
 from tests.core.scene import Scene

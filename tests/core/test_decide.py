@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.approvals import Approvals
+from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
-from daemon.core.decision import Decision, Surroundings
+from daemon.core.decision import Decision
 from daemon.core.effects import Measure, ReadRecovery, RunStep, SendPage, WriteReview
-from daemon.core.fold import apply
-from daemon.core.guardrails import Guard
-from daemon.core.plan import Outlook
-from daemon.core.problem import ProblemReason, ProblemVerdict, Reading
-from daemon.core.rules import Rule
-from daemon.core.suspects import Suspicion
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Reading
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.guardrails import Guard
+from daemon.core.recovery.plan import Outlook
+from daemon.core.recovery.situation import Surroundings
+from daemon.core.response import commands as deeds
+from daemon.core.rules.rule import Rule
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,

@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.approvals import Approvals
 from daemon.core.decide import decide
-from daemon.core.decision import Decision, Surroundings
+from daemon.core.decision import Decision
 from daemon.core.effects import (
     Listen,
     Measure,
@@ -20,7 +17,11 @@ from daemon.core.effects import (
     Settle,
     WriteReview,
 )
-from daemon.core.rules import Rule
+from daemon.core.incident import events as e
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.situation import Surroundings
+from daemon.core.response import commands as deeds
+from daemon.core.rules.rule import Rule
 from tests.core.build import (
     COUNTS,
     HOUSE,

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.core import deeds, steering
-from daemon.core import events as e
-from daemon.core.incident import Incident
-from daemon.core.roles import NotPossible
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.recovery import commands as steering
+from daemon.core.response import commands as deeds
+from daemon.core.response.roles import NotPossible
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUSE,

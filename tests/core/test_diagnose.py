@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon import diagnose
-from daemon.core.checks import check
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Answer, Series
-from daemon.core.rules import Rule, read
-from daemon.core.suspects import Facts, Sibling, suspect
-from daemon.measure import Survey
+from daemon.core.changes.suspects import Facts, Sibling, suspect
+from daemon.core.measurement.samples import Answer, Series
+from daemon.core.rules.rule import Rule, read
+from daemon.core.rules.rule_checks import check
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.measuring import diagnose
+from daemon.measuring.queries import Survey
 from tests.core.build import MINUTE, NOW, RULE, SECOND, ago, make_change, make_problem, make_rule
 
 SUSPECTS: dict[str, Any] = {

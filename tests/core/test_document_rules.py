@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from daemon.core.checks import check
-from daemon.core.document import Document, Mistakes, documents, one_document
-from daemon.core.rules import Rule, RuleBook, incident_key, load, read
-from daemon.core.units import Frozen
+from daemon.core.rules.rule import Rule, RuleBook, incident_key, load, read
+from daemon.core.rules.rule_checks import check
+from daemon.core.values.units import Frozen
+from daemon.core.values.yaml_document import Document, Mistakes, documents, one_document
 from tests.core.build import RULE, make_rule
 
 FILES = sorted(Path("rules").glob("checkout*.yaml"))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.drafting import draft, facts_in_short
-from daemon.core.problem import Impact
+from daemon.core.incident import events as e
+from daemon.core.measurement.problem import Impact
+from daemon.core.response.update_text import draft, facts_in_short
 from tests.core.build import (
     MINUTE,
     NOW,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.escalation import Due, facts, pages_due, pending, summons, tried_again
-from daemon.core.fold import apply, fold
-from daemon.core.incident import Incident
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response.escalation import Due, facts, pages_due, pending, summons, tried_again
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUR,

@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from daemon.core import events as e
-from daemon.core.escalation import ESCALATION, pages_due, pending, tried_again, unattended
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.response.escalation import ESCALATION, pages_due, pending, tried_again, unattended
 from tests.core.calling import SPAN, Call, Night, bounded, escalated, gaps, moves, unbounded
 
 # ── (a) never silence ────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.suspects import (
+from daemon.core.changes.suspects import (
     Change,
     Contrast,
     Facts,

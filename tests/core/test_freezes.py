@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.core.freezes import FreezeWindows, check
+from daemon.core.recovery.freeze_windows import FreezeWindows, check
 
 EVERYTHING = ("global", "team:shop", "service:checkout")
 ICS = """BEGIN:VCALENDAR

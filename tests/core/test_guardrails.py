@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.guardrails import (
+from daemon.core.recovery.guardrails import (
     Freeze,
     Guard,
     Hindered,
@@ -22,7 +22,7 @@ from daemon.core.guardrails import (
     is_scope,
     service_of,
 )
-from daemon.core.rules import incident_key
+from daemon.core.rules.rule import incident_key
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import deeds, roles
-from daemon.core import events as e
-from daemon.core.roster import Roster
+from daemon.core.incident import events as e
+from daemon.core.people.roster import Roster
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
 from tests.core.build import delivered, house, page_queued
 from tests.core.scene import Scene, of, one
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from daemon.core import events as e
-from daemon.core.deeds import acknowledge
-from daemon.core.fold import apply, fold
-from daemon.core.incident import Incident, StepState
-from daemon.core.problem import Reading
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.state import Incident, StepState
+from daemon.core.measurement.problem import Reading
+from daemon.core.response.commands import acknowledge
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.core.lives import Life, lives, merged
-from daemon.core.suspects import Change
+from daemon.core.changes.live_periods import Life, lives, merged
+from daemon.core.changes.suspects import Change
 from tests.core.build import ago, make_change
 
 changes = st.lists(

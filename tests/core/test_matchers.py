@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.matchers import Matcher, MatcherIndex, parse_matcher
+from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher
 
 
 def matches(text: str, **labels: str) -> bool:

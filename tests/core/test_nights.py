@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from daemon.core.decide import decide
 from daemon.core.effects import RunStep
-from daemon.core.fold import apply
+from daemon.core.incident.fold import apply
 from tests.core.scene import ROUNDS
 from tests.core.world import World
 

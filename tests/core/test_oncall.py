@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.oncall import ScheduleReport, coverage
-from daemon.core.schedules import Schedule, Shift
+from daemon.core.people.oncall_report import ScheduleReport, coverage
+from daemon.core.people.schedules import Schedule, Shift
 
 AT = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 HOUR = timedelta(hours=1)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.core.oncall import AHEAD, NO_TEAM, oncall_view, uncovered
-from daemon.core.roster import Roster
-from daemon.core.schedules import Shift
+from daemon.core.people.oncall_report import AHEAD, NO_TEAM, oncall_view, uncovered
+from daemon.core.people.roster import Roster
+from daemon.core.people.schedules import Shift
 
 AT = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 HOUR = timedelta(hours=1)

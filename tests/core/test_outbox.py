@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.cadence import TRIES, talk
 from daemon.core.effects import Publish
-from daemon.core.roles import NotPossible
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response.roles import NotPossible
+from daemon.core.response.update_schedule import TRIES, talk
 from tests.core.build import HOUSE, MINUTE, NOW, SECOND, house
 from tests.core.scene import Scene
 

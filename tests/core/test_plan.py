@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.approvals import Approvals
-from daemon.core.guardrails import Freeze, Guard
-from daemon.core.incident import Incident
-from daemon.core.plan import (
+from daemon.core.changes.suspects import Suspicion, unseen
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.guardrails import Freeze, Guard
+from daemon.core.recovery.plan import (
     Ask,
     Exhausted,
     Next,
@@ -22,8 +23,7 @@ from daemon.core.plan import (
     content_of,
     next_step,
 )
-from daemon.core.rules import Rule
-from daemon.core.suspects import Suspicion, unseen
+from daemon.core.rules.rule import Rule
 from tests.core.build import (
     HOUR,
     LIMITS,

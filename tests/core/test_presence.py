@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.ports import Answer, Series
-from daemon.core.presence import Coming, Presence, comings_of, presence
+from daemon.adapters.change_sources.live_label import Coming, Presence, comings_of, presence
+from daemon.core.measurement.samples import Answer, Series
 
 PATIENCE = timedelta(seconds=300)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.promotion import Observed, observed, tallies
+from daemon.core.incident import events as e
+from daemon.core.reporting.observe_report import Observed, observed, tallies
 from tests.core.build import (
     ACKNOWLEDGED,
     NOW,

@@ -11,13 +11,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import promql, rules
-from daemon.core.alerting import Alerting, read_rules
-from daemon.core.checks import check
-from daemon.core.outcome import Permanent
-from daemon.core.proposals import Proposal, propose
-from daemon.core.proposing import Measure, labels_of, measure
-from daemon.core.recordings import Recordings
+from daemon.core.rules import rule as rules
+from daemon.core.rules.rule_checks import check
+from daemon.core.values.outcome import Permanent
+from daemon.onboarding import promql
+from daemon.onboarding.measure_expression import Measure, labels_of, measure
+from daemon.onboarding.prometheus_rules import Alerting, read_rules
+from daemon.onboarding.recording_rules import Recordings
+from daemon.onboarding.rule_drafts import Proposal, propose
 
 BAD = 'sum by (job) (rate(http_total{code=~"5.."}[5m]))'
 GOOD = 'sum by (job) (rate(http_total{code!~"5.."}[5m]))'

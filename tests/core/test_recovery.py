@@ -9,12 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.incident import StepState
-from daemon.core.outcome import Outcome, Result
-from daemon.core.problem import Problem, Reading
-from daemon.core.recovery import Ruling, first_reading_at, pace, recovered_alone, rule_on
-from daemon.core.rules import Rule
+from daemon.core.incident import events as e
+from daemon.core.incident.state import StepState
+from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.recovery.verification import (
+    Ruling,
+    first_reading_at,
+    pace,
+    recovered_alone,
+    rule_on,
+)
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Outcome, Result
 from tests.core.build import (
     MINUTE,
     NOW,

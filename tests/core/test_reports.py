@@ -7,9 +7,10 @@ from typing import Literal
 
 import pytest
 
-from daemon.core import deeds, roles
-from daemon.core import events as e
-from daemon.core.deeds import Report
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.response.commands import Report
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import Scene, one
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.deeds import Report
+from daemon.core.incident import events as e
+from daemon.core.response.commands import Report
 from tests.core.build import NOW, SECOND
 from tests.core.scene import Scene, of
 from tests.core.test_reports import hears

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core import roles
-from daemon.core.roles import NotPossible, briefing
+from daemon.core.incident import events as e
+from daemon.core.response import roles
+from daemon.core.response.roles import NotPossible, briefing
 from tests.core.build import MINUTE, NOW, finished, make_incident, started
 from tests.core.scene import PATIENCE, Scene, one
 

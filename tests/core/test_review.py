@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.problem import Impact
-from daemon.core.review import durations, markdown, plain
-from daemon.core.timeline import describe
+from daemon.core.incident import events as e
+from daemon.core.measurement.problem import Impact
+from daemon.core.reporting.review import durations, markdown, plain
+from daemon.core.reporting.timeline import describe
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core import roles
-from daemon.core.roles import NotPossible, separation
+from daemon.core.incident import events as e
+from daemon.core.response import roles
+from daemon.core.response.roles import NotPossible, separation
 from tests.core.scene import Scene, of, one
 
 ROLES: list[e.Role] = ["commander", "communicator", "fast_recovery", "diagnosis"]

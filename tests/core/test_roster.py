@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from daemon.core.contacts import Contact
-from daemon.core.document import Mistakes, one_document
-from daemon.core.roster import Roster
-from daemon.core.roster_checks import check_roster
-from daemon.core.schedules import Shift
+from daemon.core.people.contact_methods import Contact
+from daemon.core.people.roster import Roster
+from daemon.core.people.roster_checks import check_roster
+from daemon.core.people.schedules import Shift
+from daemon.core.values.yaml_document import Mistakes, one_document
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, ROSTER, house
 
 GOOD = """\

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from daemon.core.audiences import Audience
-from daemon.core.contacts import WAYS, ChannelSpec, Contact, Identities
-from daemon.core.document import Mistakes, one_document
-from daemon.core.roster import LAST_RESORT_WAIT, Roster, Timing
-from daemon.core.roster_checks import check_roster
-from daemon.core.schedules import CalendarSource
+from daemon.core.people.audiences import Audience
+from daemon.core.people.contact_methods import WAYS, ChannelSpec, Contact, Identities
+from daemon.core.people.roster import LAST_RESORT_WAIT, Roster, Timing
+from daemon.core.people.roster_checks import check_roster
+from daemon.core.people.schedules import CalendarSource
+from daemon.core.values.yaml_document import Mistakes, one_document
 from tests.core.build import MINUTE
 
 SHIPPED = Path(__file__).parents[2] / "rules/roster.yaml"

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.core.rotations import wall
-from daemon.core.schedules import Schedule, Shift, gaps, on_call, shifts
+from daemon.core.people.rotations import wall
+from daemon.core.people.schedules import Schedule, Shift, gaps, on_call, shifts
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

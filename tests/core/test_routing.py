@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from daemon.core.routing import HIDDEN, Ours, judge_routing
+from daemon.onboarding.alertmanager_config import HIDDEN, Ours, judge_routing
 
 SHIPPED = Path(__file__).parents[2] / "deploy/alertmanager.yml"
 OURS = Ours(("127.0.0.1:9393", "stopgap.example:443"), True, timedelta(minutes=30))

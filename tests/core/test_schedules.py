@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.document import Mistakes, one_document
-from daemon.core.rotations import wall
-from daemon.core.schedules import Schedule, Shift, check_schedule, on_call, shifts
+from daemon.core.people.rotations import wall
+from daemon.core.people.schedules import Schedule, Shift, check_schedule, on_call, shifts
+from daemon.core.values.yaml_document import Mistakes, one_document
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import events as e
 from daemon.core.effects import Settle
-from daemon.core.escalation import alert_of, summons
-from daemon.core.ports import Settled
-from daemon.core.settling import TRIES, settling
+from daemon.core.incident import events as e
+from daemon.core.incident.events.pages import Settled
+from daemon.core.response.escalation import alert_of, summons
+from daemon.core.response.pager_sync import TRIES, settling
 from tests.core.build import MINUTE, NOW, SECOND, delivered, page_queued
 from tests.core.scene import Scene
 

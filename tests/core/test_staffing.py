@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.escalation import pages_due, pending
-from daemon.core.staffing import deputy
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import pages_due, pending
+from daemon.core.response.role_requests import deputy
 from tests.core.build import MINUTE, NOW, delivered, house, page_queued
 from tests.core.scene import Scene, of, one
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.core.statistics import (
+from daemon.core.values.significance import (
     Bin,
     Interval,
     change_point,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core.staffing import Suggestion, suggestions
+from daemon.core.incident import events as e
+from daemon.core.response.role_requests import Suggestion, suggestions
 from tests.core.build import failed, house, page_queued
 from tests.core.scene import Scene
 

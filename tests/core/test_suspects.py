@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
+from daemon.core.changes.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
+from daemon.core.incident import events as e
 from tests.core.build import MINUTE, SECOND, ago, make_alert, make_change, make_incident
 
 ONSET = ago(10)

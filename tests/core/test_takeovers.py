@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import deeds, roles
-from daemon.core import events as e
-from daemon.core.escalation import pending
-from daemon.core.roles import NotPossible
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.response.escalation import pending
+from daemon.core.response.roles import NotPossible
 from tests.core.scene import PATIENCE, Scene, of, one
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core import deeds
-from daemon.core import events as e
-from daemon.core.escalation import pending
-from daemon.core.roles import NotPossible
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import pending
+from daemon.core.response.roles import NotPossible
 from tests.core.build import MINUTE, finished, started
 from tests.core.scene import Scene, of, one
 from tests.core.test_cadence import AUTOMATIC, BY_HAND, again, confirmed_scene, sent, tells

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.core.templates import (
+from daemon.core.rules.query_templates import (
     TemplateError,
     UnsafeLabel,
     check_query,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.core.units import (
+from daemon.core.values.units import (
     Duration,
     Frozen,
     Moment,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core import roles
-from daemon.core.escalation import pending
-from daemon.core.staffing import ASKED_AT_MOST, wanted_since
+from daemon.core.incident import events as e
+from daemon.core.response import roles
+from daemon.core.response.escalation import pending
+from daemon.core.response.role_requests import ASKED_AT_MOST, wanted_since
 from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, house
 from tests.core.scene import Scene, of, one
 

@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from daemon.core import events as e
-from daemon.core.alerts import Alert
-from daemon.core.outcome import Outcome
-from daemon.core.problem import Problem, Reading
-from daemon.core.suspects import Change, Suspicion
+from daemon.core.alertmanager import Alert
+from daemon.core.changes.suspects import Change, Suspicion
+from daemon.core.incident import events as e
+from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.values.outcome import Outcome
 from tests.core.build import NOW
 
 KINDS: tuple[type[Any], ...] = get_args(get_args(e.Event)[0])

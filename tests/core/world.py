@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from daemon.core import deeds, roles, steering
-from daemon.core import events as e
-from daemon.core.approvals import Approvals
+from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
-from daemon.core.decision import Decision, Surroundings
+from daemon.core.decision import Decision
 from daemon.core.effects import (
     Effect,
     Listen,
@@ -23,14 +21,19 @@ from daemon.core.effects import (
     Settle,
     WriteReview,
 )
-from daemon.core.fold import apply
-from daemon.core.guardrails import Freeze, Guard
-from daemon.core.outcome import Outcome
-from daemon.core.plan import Outlook, open_steps
-from daemon.core.problem import ProblemReason, ProblemVerdict, Reading
-from daemon.core.roster import Roster
-from daemon.core.rules import Rule
-from daemon.core.suspects import Suspicion
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Reading
+from daemon.core.people.roster import Roster
+from daemon.core.recovery import commands as steering
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.guardrails import Freeze, Guard
+from daemon.core.recovery.plan import Outlook, open_steps
+from daemon.core.recovery.situation import Surroundings
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Outcome
 from tests.core.build import (
     ALERTS,
     COUNTS,

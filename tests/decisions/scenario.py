@@ -17,17 +17,18 @@ import pytest
 import yaml
 from pydantic import BeforeValidator, Field
 
-from daemon.core import deeds, steering
-from daemon.core import events as e
-from daemon.core.freezes import FreezeWindows
-from daemon.core.guardrails import Freeze, Scope
-from daemon.core.incident import Incident
-from daemon.core.outcome import Outcome
-from daemon.core.ports import Refused
-from daemon.core.roles import NotPossible
-from daemon.core.rules import Rule, load
-from daemon.core.suspects import REPORTED, Change
-from daemon.core.units import Duration, Frozen, Share, parse_duration
+from daemon.core.changes.suspects import REPORTED, Change
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.ports.actions import Refused
+from daemon.core.recovery import commands as steering
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.recovery.guardrails import Freeze, Scope
+from daemon.core.response import commands as deeds
+from daemon.core.response.roles import NotPossible
+from daemon.core.rules.rule import Rule, load
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import Duration, Frozen, Share, parse_duration
 from tests.fakes import START, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 

@@ -11,25 +11,25 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from daemon.auditor import Auditor
-from daemon.casebook import Casebook
-from daemon.conduct import Conductor
-from daemon.core import deeds
-from daemon.core.approvals import Approval, Approvals
-from daemon.core.document import one_document
-from daemon.core.events import DAEMON
-from daemon.core.fold import fold
-from daemon.core.freezes import FreezeWindows
-from daemon.core.guardrails import Limits
-from daemon.core.incident import Incident
-from daemon.core.outcome import Temporary
-from daemon.core.roster import Roster
-from daemon.core.rules import Rule, RuleBook, load
-from daemon.core.suspects import Change
-from daemon.execute import Means, Standing
-from daemon.intake import Intake
-from daemon.learn import Reviews
-from daemon.observing import UNTRACED, Tracer
+from daemon.conduct.conductor import Conductor
+from daemon.conduct.executor import Means, Standing
+from daemon.core.changes.suspects import Change
+from daemon.core.incident.events import DAEMON
+from daemon.core.incident.fold import fold
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.recovery.guardrails import Limits
+from daemon.core.response import commands as deeds
+from daemon.core.rules.rule import Rule, RuleBook, load
+from daemon.core.values.outcome import Temporary
+from daemon.core.values.yaml_document import one_document
+from daemon.instrumentation import UNTRACED, Tracer
+from daemon.intake.intake import Intake
+from daemon.notifying.watchdog import Auditor
+from daemon.reporting.reviews import Reviews
+from daemon.repository import Casebook
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
 from tests.fakes import (
     START,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from daemon.calendars import EVERY, Calendars
 from daemon.core.decide import UNRULED_HOLD
-from daemon.core.escalation import ESCALATION
-from daemon.core.outcome import Temporary
+from daemon.core.response.escalation import ESCALATION
+from daemon.core.values.outcome import Temporary
+from daemon.watching.calendar_feeds import EVERY, Calendars
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert
 

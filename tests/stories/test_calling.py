@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.auditor import Auditor
-from daemon.core import deeds
-from daemon.core.escalation import ESCALATION
-from daemon.heartbeat import trouble
+from daemon.core.response import commands as deeds
+from daemon.core.response.escalation import ESCALATION
+from daemon.notifying.watchdog import Auditor
+from daemon.watching.heartbeat import trouble
 from tests.fakes import PlainLinks
 from tests.stories.stage import ROSTER, Daemon, Stage, alert
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.ports import Answer
+from daemon.core.measurement.samples import Answer
 from tests.stories.stage import Stage, alert, healed_by
 
 

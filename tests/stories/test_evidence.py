@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from daemon.core import events as e
-from daemon.core import steering
-from daemon.core.ports import ActionContext, Ready, Refused
+from daemon.core.incident import events as e
+from daemon.core.ports.actions import ActionContext, Ready, Refused
+from daemon.core.recovery import commands as steering
 from tests.fakes import START, FakeAction
 from tests.stories.stage import Daemon, Stage, alert, healed_by
 

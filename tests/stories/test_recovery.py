@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daemon.core import steering
-from daemon.core.outcome import Outcome
-from daemon.core.ports import Refused
+from daemon.core.ports.actions import Refused
+from daemon.core.recovery import commands as steering
+from daemon.core.values.outcome import Outcome
 from tests.fakes import START
 from tests.stories.stage import Stage, alert, healed_by
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.core import deeds, steering
-from daemon.core.events import Entry, StepRefused, StepSkipped
-from daemon.core.guardrails import Freeze
+from daemon.core.incident.events import Entry, StepRefused, StepSkipped
+from daemon.core.recovery import commands as steering
+from daemon.core.recovery.guardrails import Freeze
+from daemon.core.response import commands as deeds
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from tests.stories.stage import Stage, alert, healed_by
 
 STAGES = {

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core import deeds, roles
-from daemon.core.document import one_document
-from daemon.core.events import DAEMON
-from daemon.core.incident import Incident
-from daemon.core.roster import Roster
+from daemon.core.incident.events import DAEMON
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.values.yaml_document import one_document
 from tests.fakes import START, Switchboard
 from tests.stories.stage import Daemon, Stage, alert
 

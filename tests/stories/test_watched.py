@@ -19,7 +19,7 @@ from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.adapters.tracing import Tracing
-from daemon.core.guardrails import Freeze
+from daemon.core.recovery.guardrails import Freeze
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by
 from tests.stories.test_sev2 import ROSTER as FOUR_ROLES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.core.ports import Message, Receipt
+from daemon.core.ports.notification import Message, Receipt
 
 log = structlog.get_logger()
 

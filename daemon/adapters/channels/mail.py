@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.adapters.mail import PostOffice
-from daemon.core.ports import Message, Receipt
+from daemon.core.ports.notification import Message, Receipt
 
 
 class MailChannel:

@@ -7,7 +7,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from daemon.adapters.slack import TEXT, bold, escaped, fitted, section, send, words
-from daemon.core.ports import Message, Receipt
+from daemon.core.ports.notification import Message, Receipt
 
 HEAD = 100
 """Characters; a longer first line is a text, not a head."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.adapters.apprise import AppriseSender
-from daemon.core.ports import Page
+from daemon.core.ports.notification import Page
 
 
 class ApprisePager:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.core.ports import Page
+from daemon.core.ports.notification import Page
 
 log = structlog.get_logger()
 

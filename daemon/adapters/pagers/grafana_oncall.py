@@ -5,7 +5,8 @@ from __future__ import annotations
 import aiohttp
 
 from daemon.adapters.http import Poster
-from daemon.core.ports import Page, Settled
+from daemon.core.incident.events.pages import Settled
+from daemon.core.ports.notification import Page
 
 
 class GrafanaOncallPager:

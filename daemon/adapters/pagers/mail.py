@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.adapters.mail import PostOffice
-from daemon.core.ports import Page
+from daemon.core.ports.notification import Page
 
 
 class MailPager:

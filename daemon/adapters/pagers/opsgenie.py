@@ -9,7 +9,8 @@ from urllib.parse import quote
 import aiohttp
 
 from daemon.adapters.http import Poster, shortened
-from daemon.core.ports import Page, Settled
+from daemon.core.incident.events.pages import Settled
+from daemon.core.ports.notification import Page
 
 MESSAGE, DESCRIPTION, ALIAS = 130, 15_000, 512
 PRIORITY = {"sev1": "P1", "sev2": "P2", "sev3": "P3", "sev4": "P4"}

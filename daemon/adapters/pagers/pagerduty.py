@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 
 from daemon.adapters.http import Poster, shortened
-from daemon.core.ports import Page, Settled
+from daemon.core.incident.events.pages import Settled
+from daemon.core.ports.notification import Page
 
 SUMMARY = 1024
 """Characters; PagerDuty refuses more."""

@@ -7,7 +7,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from daemon.adapters.slack import TEXT, bold, fitted, section, send
-from daemon.core.ports import Page
+from daemon.core.ports.notification import Page
 
 ACKNOWLEDGE = "acknowledge"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from daemon.adapters.http import Poster
-from daemon.core.ports import Page
+from daemon.core.ports.notification import Page
 
 
 class WebhookPager:

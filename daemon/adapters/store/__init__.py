@@ -1,11 +1,11 @@
 """The durable store in one SQLite file: the journal of incidents, the inbox of deliveries, the
 sessions and API tokens of people."""
 
-from daemon.adapters.store.audit import audit, verify_chain
 from daemon.adapters.store.credentials import SqlCredentials
+from daemon.adapters.store.hash_chain_audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
-from daemon.adapters.store.opening import Store, open_store
+from daemon.adapters.store.open_store import Store, open_store
 from daemon.adapters.store.schema import SCHEMA
 
 __all__ = [

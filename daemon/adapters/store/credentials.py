@@ -9,14 +9,14 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import sessions, tokens
-from daemon.core.access import ApiToken, Session
+from daemon.core.people.access import ApiToken, Session
 
 _SESSION = tuple(Session.__dataclass_fields__)
 _TOKEN = tuple(ApiToken.__dataclass_fields__)
 
 
 class SqlCredentials:
-    """`daemon.core.access.Credentials` in SQL."""
+    """`daemon.core.people.access.Credentials` in SQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The durable queue between the webhook and the incidents: `daemon.core.ports.Inbox`.
+"""The durable queue between the webhook and the incidents: `daemon.core.ports.inbox.Inbox`.
 
 A disk can sync only so often a second, so whatever arrives during one commit shares the next.
 """
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
 from daemon.adapters.store.sqlite import insert
-from daemon.core.outcome import Temporary
+from daemon.core.values.outcome import Temporary
 
 REMEMBER = timedelta(minutes=30)
 """How long the same content counts as a duplicate."""

@@ -1,4 +1,4 @@
-"""The journal of incidents in SQL: `daemon.core.ports.Journal`.
+"""The journal of incidents in SQL: `daemon.core.ports.journal.Journal`.
 
 An entry, its head row, locks and marks change in one transaction. Time is the drafts' own; a
 store never reads a clock.
@@ -13,23 +13,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from daemon.adapters.store import appending, claims, searching
+from daemon.adapters.store import append as appending
+from daemon.adapters.store import locks as claims
+from daemon.adapters.store import queries as searching
 from daemon.adapters.store.database import Database
-from daemon.adapters.store.schema import (
-    changes,
-    events,
-    freezes,
-    head_is_open,
-    heads,
-    marks,
-)
+from daemon.adapters.store.schema import changes, events, freezes, head_is_open, heads, marks
 from daemon.adapters.store.sqlite import insert
-from daemon.core.events import FORMAT, Draft, Entry, decode
-from daemon.core.guardrails import Freeze, Guard, Limits, Scope
-from daemon.core.outcome import Permanent
-from daemon.core.ports import Claim, Head, HeadState
-from daemon.core.search import EVERYTHING, Heard, Openings, Search
-from daemon.core.suspects import REPORTED, Change, Mark
+from daemon.core.changes.suspects import REPORTED, Change, Mark
+from daemon.core.incident.events import FORMAT, Draft, Entry, decode
+from daemon.core.ports.journal import Claim, Head, HeadState
+from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope
+from daemon.core.values.outcome import Permanent
 
 
 class SqlJournal:

@@ -16,14 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon import app
-from daemon.cli.common import Failure, config_option, has_settings, json_option, settings_from
+from daemon.cli.client import Failure, config_option, has_settings, json_option, settings_from
 from daemon.cli.completion import complete_person
-from daemon.cli.doctor import here, monitoring, people, world
-from daemon.cli.doctor.patient import Check, Patient, examine
+from daemon.cli.doctor import dependencies as world
+from daemon.cli.doctor import local as here
+from daemon.cli.doctor import monitoring, people
+from daemon.cli.doctor.context import Check, Patient, examine
 from daemon.cli.terminal import escape, terminal
-from daemon.core.checkup import Finding, State, warning
-from daemon.core.outcome import Permanent
-from daemon.settings import Settings, environment
+from daemon.config.settings import Settings, environment
+from daemon.core.values.outcome import Permanent
+from daemon.onboarding.findings import Finding, State, warning
 from recovery_actions import catalogue
 
 CHECKS: Mapping[str, Check] = {

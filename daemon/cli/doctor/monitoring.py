@@ -12,10 +12,15 @@ import yaml
 
 from daemon import app
 from daemon.adapters.prometheus import Prometheus
-from daemon.cli.doctor.patient import Patient, parted
+from daemon.cli.doctor.context import Patient, parted
 from daemon.cli.http import fetch, shown
-from daemon.core.answers import Unmeasurable, one_number
-from daemon.core.checkup import (
+from daemon.core.measurement.query_result import Unmeasurable, one_number
+from daemon.core.rules.query_templates import selectors
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import parse_duration, printable
+from daemon.onboarding.alertmanager_config import Ours, judge_routing
+from daemon.onboarding.findings import (
     Finding,
     for_anybody,
     good,
@@ -27,11 +32,6 @@ from daemon.core.checkup import (
     warning,
     wrong,
 )
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.routing import Ours, judge_routing
-from daemon.core.rules import Rule
-from daemon.core.templates import selectors
-from daemon.core.units import parse_duration, printable
 
 
 async def check_prometheus(patient: Patient) -> AsyncIterator[Finding]:

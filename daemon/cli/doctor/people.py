@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from daemon import app
-from daemon.app.reach import Reach
-from daemon.cli.doctor.patient import Patient, parted
-from daemon.communicate import DEADLINE_SECONDS
-from daemon.core.checkup import Finding, good, warning, wrong
-from daemon.core.outcome import Permanent, Temporary
-from daemon.core.ports import Page, Pager
-from daemon.core.roster import Roster
+from daemon.app.notifiers import Reach
+from daemon.cli.doctor.context import Patient, parted
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import Page, Pager
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.onboarding.findings import Finding, good, warning, wrong
 
 TEST = "doctor-test"
 """The incident that a test page names; there is none."""

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.access import ApiToken, Scope
-from daemon.core.units import Frozen
-from daemon.web.answers import Stamp
-from daemon.web.api.operations import Call, Operation
-from daemon.web.api.reading import Lasting
-from daemon.web.house import House
-from daemon.web.identity import Access, Identity, Via
-from daemon.web.keyring import LASTS, NAME, Keyring
+from daemon.core.people.access import ApiToken, Scope
+from daemon.core.values.units import Frozen
+from daemon.web.api.operation import Call, Operation
+from daemon.web.api.request_parsing import Lasting
+from daemon.web.api.schemas import Stamp
+from daemon.web.auth.identity import Access, Identity, Via
+from daemon.web.auth.tokens import LASTS, NAME, Keyring
+from daemon.web.context import House
 
 ROOM = "access"
 TOKENS = "/api/v1/tokens"

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime, Field
 
-from daemon.core import promotion
-from daemon.core.freezes import ScopeName
-from daemon.core.guardrails import GLOBAL, Freeze
-from daemon.core.suspects import REPORTED, Change
-from daemon.core.units import Frozen
-from daemon.web.api.operations import Call, Operation
-from daemon.web.api.reading import Lasting
-from daemon.web.house import House
-from daemon.web.problems import Problem
+from daemon.core.changes.suspects import REPORTED, Change
+from daemon.core.recovery.freeze_windows import ScopeName
+from daemon.core.recovery.guardrails import GLOBAL, Freeze
+from daemon.core.reporting import observe_report as promotion
+from daemon.core.values.units import Frozen
+from daemon.web.api.operation import Call, Operation
+from daemon.web.api.request_parsing import Lasting
+from daemon.web.context import House
+from daemon.web.errors import Problem
 
 ROOM = "automation"
 AHEAD = timedelta(minutes=5)

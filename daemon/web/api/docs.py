@@ -15,10 +15,10 @@ from markupsafe import Markup, escape
 from pydantic import JsonValue, RootModel
 
 from daemon.web.api.openapi import SECURITY, Json, document
-from daemon.web.api.operations import Call, Operation
-from daemon.web.house import House
-from daemon.web.pages import HEADERS
-from daemon.web.problems import KINDS
+from daemon.web.api.operation import Call, Operation
+from daemon.web.context import House
+from daemon.web.errors import KINDS
+from daemon.web.links.pages import HEADERS
 
 ROOM = "document"
 

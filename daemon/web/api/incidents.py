@@ -8,16 +8,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.ports import Head
-from daemon.core.problem import Severity
-from daemon.core.review import markdown
-from daemon.core.search import Place, Search
-from daemon.core.units import Frozen
-from daemon.web.answers import IncidentView, Row, TimelineEntry
-from daemon.web.api.operations import Call, OneIncident, Operation
-from daemon.web.api.reading import Count, Limit, When
-from daemon.web.house import House
-from daemon.web.views import head_view, timeline_view
+from daemon.core.measurement.problem import Severity
+from daemon.core.ports.journal import Head
+from daemon.core.ports.search import Place, Search
+from daemon.core.reporting.review import markdown
+from daemon.core.values.units import Frozen
+from daemon.web.api.incident_view import head_view, timeline_view
+from daemon.web.api.operation import Call, OneIncident, Operation
+from daemon.web.api.request_parsing import Count, Limit, When
+from daemon.web.api.schemas import IncidentView, Row, TimelineEntry
+from daemon.web.context import House
 
 ROOM = "incidents"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

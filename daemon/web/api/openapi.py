@@ -8,10 +8,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from daemon.web.api.operations import PEOPLES, Operation
-from daemon.web.api.reading import IF_MATCH
-from daemon.web.identity import Access
-from daemon.web.problems import KINDS, MEDIA, ProblemDetails
+from daemon.web.api.operation import PEOPLES, Operation
+from daemon.web.api.request_parsing import IF_MATCH
+from daemon.web.auth.identity import Access
+from daemon.web.errors import KINDS, MEDIA, ProblemDetails
 
 Json = dict[str, Any]
 SCHEMAS = "#/components/schemas/"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 from pydantic import Field, StrictBool
 
-from daemon.core import deeds, roles
-from daemon.core import events as e
-from daemon.core.units import Frozen, Whole
-from daemon.web.api.operations import Call, Now, OneIncident, Operation, deed, do
-from daemon.web.house import House
-from daemon.web.problems import Problem
+from daemon.core.incident import events as e
+from daemon.core.response import commands as deeds
+from daemon.core.response import roles
+from daemon.core.values.units import Frozen, Whole
+from daemon.web.api.operation import Call, Now, OneIncident, Operation, deed, do
+from daemon.web.context import House
+from daemon.web.errors import Problem
 
 ROOM = "people"
 ROLES: dict[str, e.Role] = {role.replace("_", "-"): role for role in roles.TITLES}

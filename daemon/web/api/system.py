@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.coverage import Coverage, RuleReport
-from daemon.core.oncall import oncall_view
-from daemon.core.units import Frozen
-from daemon.overview import System
-from daemon.web.api.operations import Call, Operation
-from daemon.web.api.reading import Count, When
-from daemon.web.house import House
-from daemon.web.problems import Problem
+from daemon.core.people.oncall_report import oncall_view
+from daemon.core.reporting.coverage import Coverage, RuleReport
+from daemon.core.values.units import Frozen
+from daemon.reporting.status import System
+from daemon.web.api.operation import Call, Operation
+from daemon.web.api.request_parsing import Count, When
+from daemon.web.context import House
+from daemon.web.errors import Problem
 
 ROOM = "system"
 FAR = timedelta(days=3660)

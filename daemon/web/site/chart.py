@@ -11,8 +11,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.curve import Curve, Mark, MarkKind
-from daemon.core.units import percent, quantity
+from daemon.core.reporting.chart import Curve, Mark, MarkKind
+from daemon.core.values.units import percent, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from daemon.core.units import percent, quantity
+from daemon.core.values.units import percent, quantity
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from daemon.core.units import parse_duration
-from daemon.web.browser import local_path
-from daemon.web.problems import Problem
-from daemon.web.site.frame import Frame, to
+from daemon.core.values.units import parse_duration
+from daemon.web.auth.csrf import local_path
+from daemon.web.errors import Problem
+from daemon.web.site.layout import Frame, to
 
 
 class Freezes:

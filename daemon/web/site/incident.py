@@ -9,23 +9,23 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from daemon.core import glance
-from daemon.core.clock import read_clock
-from daemon.core.crew import PERSON, Request
-from daemon.core.curve import Curve, sketch
-from daemon.core.events import Entry
-from daemon.core.guardrails import service_of
-from daemon.core.incident import Incident
-from daemon.core.review import durations
-from daemon.core.roles import TITLES, NotPossible
-from daemon.core.rules import Rule
-from daemon.core.staffing import suggestions
-from daemon.core.story import GROUPS, story
-from daemon.web.identity import Identity
+from daemon.core.incident.events import Entry
+from daemon.core.incident.responders import PERSON, Request
+from daemon.core.incident.state import Incident
+from daemon.core.recovery.guardrails import service_of
+from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting.chart import Curve, sketch
+from daemon.core.reporting.review import durations
+from daemon.core.reporting.story import GROUPS, story
+from daemon.core.response.milestones import read_clock
+from daemon.core.response.role_requests import suggestions
+from daemon.core.response.roles import TITLES, NotPossible
+from daemon.core.rules.rule import Rule
+from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
-from daemon.web.site.deeds import BUTTONS, Asked
-from daemon.web.site.frame import Frame, to
-from daemon.web.site.live import Changes
+from daemon.web.site.event_stream import Changes
+from daemon.web.site.incident_forms import BUTTONS, Asked
+from daemon.web.site.layout import Frame, to
 
 SHOWN = 60
 """So many of the newest lines of the timeline are shown unless all are asked for."""

@@ -11,15 +11,15 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from daemon.core import glance
-from daemon.core.clock import read_clock
-from daemon.core.guardrails import service_of
-from daemon.core.incident import Incident
-from daemon.core.ports import Head
-from daemon.core.problem import Severity
-from daemon.core.search import Place, Search
-from daemon.web.site.frame import Form, Frame
-from daemon.web.site.live import Changes
+from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Severity
+from daemon.core.ports.journal import Head
+from daemon.core.ports.search import Place, Search
+from daemon.core.recovery.guardrails import service_of
+from daemon.core.reporting import now_and_next as glance
+from daemon.core.response.milestones import read_clock
+from daemon.web.site.event_stream import Changes
+from daemon.web.site.layout import Form, Frame
 
 HISTORY = 25
 """So many incidents of the past are on one page."""

@@ -1,0 +1,154 @@
+"""The right to act: what the store knows of freezes, locks and the actions that were started.
+
+A claim asks for all of it inside the transaction that appends, so between the answer and the act
+there is no gap in which somebody else could freeze, lock or spend. What it means is judged by
+`daemon.core.recovery.guardrails`, here as in the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, literal, select, update
+
+from daemon.adapters.store.schema import action_runs, actions, freezes, heads
+from daemon.core.ports.journal import Claim, ClaimRefused
+from daemon.core.recovery.guardrails import (
+    GLOBAL,
+    Freeze,
+    Guard,
+    Level,
+    Limits,
+    Scope,
+    hindered,
+    service_of,
+)
+
+_NAMED: Mapping[Level, ColumnElement[str]] = {
+    "rule": actions.c.rule,
+    "team": actions.c.team,
+    "domain": actions.c.domain,
+    "global": literal(GLOBAL),
+}
+"""What an action's row is called at each level, as `Scope.name` calls it."""
+
+
+def stands(now: datetime) -> ColumnElement[bool]:
+    """The condition of a freeze that is neither thawed nor over.
+
+    When it began is not asked: a decision made just before a freeze and carried out just after
+    it must be stopped too.
+    """
+    return freezes.c.thawed_at.is_(None) & (freezes.c.until.is_(None) | (freezes.c.until > now))
+
+
+def freezes_in_force(now: datetime, connection: Connection) -> list[Freeze]:
+    """The freezes that stand, of all scopes, the newest first."""
+    query = (
+        select(*(freezes.c[name] for name in Freeze.model_fields))
+        .where(stands(now))
+        .order_by(freezes.c.at.desc(), freezes.c.scope)
+    )
+    return [Freeze(**row) for row in connection.execute(query).mappings()]
+
+
+def guard(
+    connection: Connection,
+    target: str,
+    incident: str,
+    scope: Scope,
+    limits: Limits,
+    now: datetime,
+) -> Guard:
+    """What stands in the way of an action of that incident on `target`."""
+    frozen = (f for f in freezes_in_force(now, connection) if f.scope in scope.freezes)
+    last, finished = _last_finished(connection, target, incident)
+    return Guard(
+        freeze=next(frozen, None),
+        locked_by=_holder(connection, target),
+        last_finished=finished,
+        last_incident=last,
+        started=_started(connection, scope, limits, now),
+        alerting=_alerting(connection, scope, limits, now),
+    )
+
+
+def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
+    """Take the target's lock for the incident's step. Raises ClaimRefused with the numbers."""
+    scope, limits = claim.scope, claim.limits
+    known = guard(connection, claim.target, incident, scope, limits, now)
+    known = replace(known, freeze=known.freeze or claim.closed)
+    hindrance = hindered(known, limits, scope, now, lifted=claim.lifted)
+    if hindrance is not None:
+        raise ClaimRefused(hindrance.reason, hindrance.text)
+    connection.execute(
+        actions.insert().values(
+            incident=incident,
+            step=claim.step,
+            target=claim.target,
+            started_at=now,
+            rule=scope.rule,
+            team=scope.team,
+            domain=scope.domain,
+        )
+    )
+
+
+def give_back(connection: Connection, incident: str, now: datetime, *, acted: bool) -> None:
+    """End the action that the incident runs; nothing happens if it runs none.
+
+    What was refused before it changed anything took no time: it cools nothing down, though it
+    counts in the budgets.
+    """
+    ended = update(actions).where(actions.c.incident == incident, action_runs)
+    connection.execute(ended.values(finished_at=now if acted else actions.c.started_at))
+
+
+def _holder(connection: Connection, target: str) -> str:
+    """The incident whose action runs on the target, or an empty string."""
+    found: str | None = connection.scalar(
+        select(actions.c.incident).where(actions.c.target == target, action_runs)
+    )
+    return found or ""
+
+
+def _last_finished(
+    connection: Connection, target: str, incident: str
+) -> tuple[str, datetime | None]:
+    """Which other incident last acted on the target, and when it finished."""
+    row = (
+        connection.execute(
+            select(actions.c.incident, actions.c.finished_at)
+            .where(
+                actions.c.target == target,
+                actions.c.incident != incident,
+                actions.c.finished_at > actions.c.started_at,
+            )
+            .order_by(actions.c.finished_at.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    return ("", None) if row is None else (row.incident, row.finished_at)
+
+
+def _started(
+    connection: Connection, scope: Scope, limits: Limits, now: datetime
+) -> dict[Level, int]:
+    """How many actions were started at each level that counts: on any target, by any incident
+    (also this one), and whatever became of them."""
+    levels = [level for level in limits.budgets if scope.name(level)]
+    if not levels:
+        return {}
+    alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
+    recent = actions.c.started_at > now - limits.budget_window
+    counts = connection.execute(select(*alike).select_from(actions).where(recent)).one()
+    return dict(zip(levels, counts, strict=True))
+
+
+def _alerting(connection: Connection, scope: Scope, limits: Limits, now: datetime) -> int:
+    """How many services, this one included, have an incident that opened a moment ago."""
+    recent = heads.c.opened_at > now - limits.storm_window
+    keys = connection.execute(select(heads.c.key).where(recent).distinct()).scalars()
+    return len({scope.service, *map(service_of, keys)})

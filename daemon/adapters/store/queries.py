@@ -1,0 +1,76 @@
+"""Questions to the journal as a whole: which incidents, what was opened and what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from daemon.adapters.store.schema import events, head_is_open, heads, stamp
+from daemon.core.incident.events import AlertsReceived, decode
+from daemon.core.ports.search import Heard, Openings, Search
+
+LOOKED_AT = 20_000
+"""So many of the newest deliveries are looked through for the alerts that were heard."""
+
+
+def found(search: Search, limit: int) -> Select[Any]:
+    """The newest heads that fit, the newest first."""
+    newest = select(heads).order_by(heads.c.opened_at.desc(), heads.c.incident.desc())
+    return newest.where(*_conditions(search)).limit(limit)
+
+
+def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
+    if search.status:
+        yield head_is_open if search.status == "open" else heads.c.closed_at.is_not(None)
+    if search.rule is not None:
+        yield heads.c.rule == search.rule
+    for name in ("severity", "team", "service"):
+        if getattr(search, name):
+            yield heads.c[name] == getattr(search, name)
+    if search.text:
+        columns = ("title", "incident", "rule", "team", "service")
+        yield or_(*(heads.c[name].icontains(search.text, autoescape=True) for name in columns))
+    if search.since is not None:
+        yield heads.c.opened_at >= search.since
+    if search.until is not None:
+        yield heads.c.opened_at < search.until
+    if search.after is not None:
+        at, incident = search.after.opened_at, search.after.incident
+        same = and_(heads.c.opened_at == at, heads.c.incident < incident)
+        yield or_(heads.c.opened_at < at, same)
+
+
+def openings(connection: Connection) -> dict[str, Openings]:
+    """What each rule has opened."""
+    last = func.max(heads.c.opened_at, type_=heads.c.opened_at.type)
+    counted = select(heads.c.rule, func.count(), last).where(heads.c.rule != "")
+    rows = connection.execute(counted.group_by(heads.c.rule))
+    return {rule: Openings(count=count, last_at=at) for rule, count, at in rows}
+
+
+def heard(since: datetime, connection: Connection) -> list[Heard]:
+    """The alerts there was news of, once for each incident, the newest first."""
+    query = (
+        select(heads.c.incident, heads.c.rule, events.c.at, events.c.body)
+        .join(events, events.c.incident == heads.c.incident)
+        .where(
+            # Entries are found by their incident, so only incidents of that time are opened.
+            or_(head_is_open, heads.c.closed_at >= since),
+            events.c.kind == AlertsReceived.__name__,
+            events.c.at >= stamp(since),
+        )
+        .order_by(events.c.at.desc())
+        .limit(LOOKED_AT)
+    )
+    newest: dict[tuple[str, str], Heard] = {}
+    for incident, rule, at, body in connection.execute(query):
+        event = decode(body)
+        for alert in event.alerts if isinstance(event, AlertsReceived) else ():
+            told = Heard(
+                alert=alert.name, rule=rule, incident=incident, at=datetime.fromisoformat(at)
+            )
+            newest.setdefault((alert.name, incident), told)
+    return list(newest.values())

@@ -1,0 +1,190 @@
+"""The parts that both the daemon and the command line build from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from daemon.adapters.alertmanager import Alertmanager
+from daemon.adapters.calendar_feeds import Feeds
+from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
+from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.store import Store
+from daemon.conduct.executor import Standing
+from daemon.config.rules_folder import Ruleset, read_ruleset
+from daemon.config.settings import Settings, secret
+from daemon.core.people.oncall_report import oncall_view
+from daemon.core.ports.actions import Action
+from daemon.core.ports.changes import Watch
+from daemon.core.ports.metrics import Metrics
+from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.values.outcome import Permanent
+from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.telemetry import Sources
+from daemon.watching.calendar_feeds import Calendars
+from recovery_actions import catalogue
+from recovery_actions.argocd import ArgoCDWatch
+from recovery_actions.kubernetes.watch import KubernetesWatch
+from recovery_actions.releases import ReleaseWatch
+from recovery_actions.workshop import ArgoCD, Cluster, Workshop
+
+_WORLD_WATCHES: Mapping[str, Any] = {
+    "releases": ReleaseWatch,
+    "kubernetes": KubernetesWatch,
+    "argocd": ArgoCDWatch,
+}
+WATCHES: Mapping[str, Any] = {**_WORLD_WATCHES, **METRIC_WATCHES}
+"""What `changes:` of a rule can name; each has its Params."""
+
+
+def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics: Metrics) -> Watch:
+    """A watch of what a rule names. Raises Permanent if its parameters do not fit."""
+    try:
+        checked = WATCHES[kind].Params.model_validate(dict(params))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Permanent(f"changes of kind {kind} cannot be watched: {first['msg']}") from None
+    if kind in METRIC_WATCHES:
+        return METRIC_WATCHES[kind].make(checked, metrics, now)
+    watch: Watch = _WORLD_WATCHES[kind](checked, workshop)
+    return watch
+
+
+def now() -> datetime:
+    """The clock; nobody else has one."""
+    return datetime.now(UTC)
+
+
+def actions_for(settings: Settings) -> dict[str, Action]:
+    """The catalogue of actions under these settings."""
+    return catalogue(workshop_for(settings, {}))
+
+
+def workshop_for(settings: Settings, environ: Mapping[str, str]) -> Workshop:
+    """What actions are built with."""
+    kubernetes, argocd = settings.kubernetes, settings.argocd
+    kubeconfig = kubernetes.kubeconfig
+    return Workshop(
+        base=settings.base,
+        commands=settings.commands.allow,
+        hosts=settings.http.allow,
+        cluster=Cluster(
+            None if kubeconfig is None else settings.base / kubeconfig.expanduser(),
+            kubernetes.context,
+            kubernetes.timeout,
+        ),
+        argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
+        options=settings.actions,
+        secret=lambda reference: secret(reference, environ, settings.base),
+    )
+
+
+def limits_for(settings: Settings) -> Limits:
+    """How much automation is allowed."""
+    recovery = settings.recovery
+    budgets = recovery.budgets
+    return Limits(
+        cooldown=recovery.cooldown,
+        flap=recovery.flap,
+        budgets={
+            "rule": budgets.rule,
+            "team": budgets.team,
+            "domain": budgets.domain,
+            "global": recovery.budget,
+        },
+        budget_window=recovery.budget_window,
+        storm=recovery.storm,
+        storm_window=recovery.storm_window,
+        onset_age=recovery.onset_age,
+    )
+
+
+def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
+    """The rule folder that the settings name, read and checked."""
+    return read_ruleset([settings.rules_dir], actions, WATCHES)
+
+
+def alertmanager_for(settings: Settings, session: aiohttp.ClientSession) -> Alertmanager | None:
+    """Alertmanager's own API; None if the settings name none."""
+    chosen = settings.alertmanager
+    if chosen.url is None:
+        return None
+    return Alertmanager(session, chosen.url, chosen.timeout.total_seconds())
+
+
+def sources_for(
+    store: Store,
+    version: str,
+    standing: Callable[[], Standing],
+    ready: Callable[[], bool],
+    tasks: Callable[[], tuple[int, int]],
+) -> Sources:
+    """Where the gauges of `/metrics` come from."""
+
+    async def freezes() -> list[Freeze]:
+        moment = now()
+        windows = standing().freezes.upcoming(moment, moment + timedelta(microseconds=1))
+        return [*await store.journal.freezes(moment), *windows]
+
+    return Sources(
+        version=version,
+        clock=now,
+        ready=ready,
+        rules=lambda: standing().rules.rules,
+        roster=lambda: standing().roster,
+        tasks=tasks,
+        backlog=store.inbox.backlog,
+        oldest=store.inbox.oldest,
+        freezes=freezes,
+    )
+
+
+def store_path(settings: Settings) -> Path:
+    """Where the store is."""
+    return settings.base / settings.store
+
+
+def calendars_for(
+    settings: Settings,
+    environ: Mapping[str, str],
+    session: aiohttp.ClientSession,
+    alarm: Callable[[bytes], Awaitable[None]],
+) -> Calendars:
+    """The on-call calendars that the roster names; copies of feeds are kept beside the store."""
+    return Calendars(
+        feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
+        folder=settings.rules_dir,
+        secret=lambda reference: secret(reference, environ, settings.base),
+        clock=now,
+        alarm=alarm,
+    )
+
+
+async def oncall(
+    settings: Settings, environ: Mapping[str, str], at: datetime
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Who is called at that moment, without a daemon; and the calendars that had trouble.
+
+    Raises Mistakes, or Permanent if a secret is not there.
+    """
+
+    async def nobody_to_tell(_: bytes) -> None:
+        return None
+
+    _, roster, _ = ruleset_for(settings, actions_for(settings)).sound()
+    async with aiohttp.ClientSession() as session:
+        calendars = calendars_for(settings, environ, session, nobody_to_tell)
+        await calendars.renew(roster, at)
+    return oncall_view(roster.knowing(calendars.shifts), at), calendars.troubles
+
+
+def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
+    """The metrics. Raises Permanent if its secret is not there."""
+    chosen = settings.prometheus
+    token = secret(chosen.bearer_token, environ, settings.base) if chosen.bearer_token else None
+    return Prometheus(chosen.url, chosen.timeout.total_seconds(), chosen.concurrency, token)

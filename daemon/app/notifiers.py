@@ -1,0 +1,114 @@
+"""Builds the ways to people and the channels to audiences that a roster names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from daemon.adapters.channels.apprise import AppriseChannel
+from daemon.adapters.channels.console import ConsoleChannel
+from daemon.adapters.channels.mail import MailChannel
+from daemon.adapters.channels.slack import SlackChannel
+from daemon.adapters.channels.webhook import WebhookChannel
+from daemon.adapters.mail import PostOffice
+from daemon.adapters.pagers.apprise import ApprisePager
+from daemon.adapters.pagers.console import ConsolePager
+from daemon.adapters.pagers.grafana_oncall import GrafanaOncallPager
+from daemon.adapters.pagers.mail import MailPager
+from daemon.adapters.pagers.opsgenie import OpsgeniePager
+from daemon.adapters.pagers.pagerduty import PagerDutyPager
+from daemon.adapters.pagers.slack import SlackPager
+from daemon.adapters.pagers.webhook import WebhookPager
+from daemon.adapters.slack import slack_client
+from daemon.config.settings import Settings
+from daemon.core.people.contact_methods import ChannelSpec, Contact
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import Channel, Pager
+from daemon.core.values.outcome import Permanent
+from daemon.notifying.notifier import DEADLINE_SECONDS, Channels, Ways
+
+
+class Reach:
+    """Knows how to build each kind; `secret` reads what a reference names."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: aiohttp.ClientSession,
+        secret: Callable[[str], str],
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._secret = secret
+
+    def ways(self, roster: Roster) -> Ways:
+        """Everybody's pagers, in their order. Raises Permanent naming what is not there."""
+        return {
+            name: [
+                (f"{contact.method}-{number}", self._pager(contact))
+                for number, contact in enumerate(person.contact, 1)
+            ]
+            for name, person in roster.people.items()
+        }
+
+    def channels(self, roster: Roster) -> Channels:
+        """The channels by name. Raises Permanent."""
+        return {name: self._channel(spec) for name, spec in roster.channels.items()}
+
+    def _pager(self, contact: Contact) -> Pager:
+        settings, session = self._settings, self._session
+        if contact.pagerduty is not None:
+            key, url = self._secret(contact.pagerduty), settings.pagerduty.url
+            return PagerDutyPager(session, key, url, DEADLINE_SECONDS)
+        if contact.grafana_oncall is not None:
+            return GrafanaOncallPager(
+                session, self._secret(contact.grafana_oncall), DEADLINE_SECONDS
+            )
+        if contact.opsgenie is not None:
+            key, url = self._secret(contact.opsgenie), settings.opsgenie.url
+            return OpsgeniePager(session, key, url, DEADLINE_SECONDS)
+        if contact.webhook is not None:
+            signing = self._secret(contact.secret) if contact.secret else None
+            return WebhookPager(session, self._secret(contact.webhook), signing, DEADLINE_SECONDS)
+        if contact.slack is not None:
+            return SlackPager(self._slack(), contact.slack)
+        if contact.email is not None:
+            return MailPager(self._post_office(), contact.email)
+        if contact.apprise is not None:
+            return ApprisePager(self._secret(contact.apprise))
+        return ConsolePager()
+
+    def _channel(self, spec: ChannelSpec) -> Channel:
+        if spec.slack is not None:
+            return SlackChannel(self._slack(), spec.slack)
+        if spec.webhook is not None:
+            signing = self._secret(spec.secret) if spec.secret else None
+            url = self._secret(spec.webhook)
+            return WebhookChannel(self._session, url, signing, DEADLINE_SECONDS)
+        if spec.email:
+            return MailChannel(self._post_office(), spec.email)
+        if spec.apprise is not None:
+            return AppriseChannel(self._secret(spec.apprise))
+        return ConsoleChannel()
+
+    def _slack(self) -> AsyncWebClient:
+        chosen = self._settings.slack
+        if chosen.token is None:
+            raise Permanent("the roster uses Slack, so stopgap.yaml needs `slack.token`")
+        return slack_client(self._session, self._secret(chosen.token), chosen.url, DEADLINE_SECONDS)
+
+    def _post_office(self) -> PostOffice:
+        chosen = self._settings.smtp
+        password = self._secret(chosen.password) if chosen.password is not None else None
+        return PostOffice(
+            host=chosen.host,
+            port=chosen.port,
+            sender=chosen.sender,
+            username=chosen.username,
+            password=password,
+            starttls=chosen.security == "starttls",
+            tls=chosen.security == "tls",
+            timeout=DEADLINE_SECONDS,
+        )

@@ -1,0 +1,81 @@
+"""Reading the rules again while running, by SIGHUP or `POST /-/reload`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from daemon.config.rules_folder import Ruleset
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
+from daemon.instrumentation import Observer
+from daemon.reporting.status import Loading
+
+log = structlog.get_logger()
+
+
+class Reloader:
+    """Reads, and takes what was read if it is sound; one reload at a time.
+
+    `read` may take its time and runs in a thread; `take` puts the rules in force, all or nothing.
+    Both raise Mistakes or Permanent. `last` is how it stands; paths in it are relative to `base`.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Ruleset],
+        take: Callable[[Ruleset], None],
+        clock: Callable[[], datetime],
+        observer: Observer,
+        base: Path,
+    ) -> None:
+        self._read = read
+        self._take = take
+        self._clock = clock
+        self._observer = observer
+        self._base = base
+        self._lock = asyncio.Lock()
+        self.last = Loading(at=clock())
+
+    async def run(self, asked: asyncio.Event) -> None:
+        """Reload at each SIGHUP, until cancelled."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            try:
+                await self.reload("SIGHUP")
+            except Exception:
+                log.exception("reloading crashed; the old rules stay in force")
+
+    async def reload(self, by: str) -> Loading:
+        """Read everything again. What is broken changes nothing, and is in the answer."""
+        async with self._lock:
+            mistakes = await self._try(by)
+            now = self._clock()
+            if mistakes:
+                told = "\n".join(mistakes).replace(f"{self._base}/", "")
+                self.last = Loading(at=self.last.at, failed_at=now, error=told)
+            else:
+                self.last = Loading(at=now)
+            self._observer.reloaded(now.timestamp(), ok=not mistakes)
+            return self.last
+
+    async def _try(self, by: str) -> list[str]:
+        """Returns what is wrong; every mistake is a line of the log, too."""
+        mistakes: list[str] = []
+        try:
+            ruleset = await asyncio.to_thread(self._read)
+            self._take(ruleset)
+        except Mistakes as error:
+            mistakes = [str(mistake) for mistake in error.mistakes]
+        except Permanent as error:
+            mistakes = [str(error)]
+        else:
+            log.info("rules reloaded", by=by, rules=len(ruleset.rules))
+        for mistake in mistakes:
+            log.error("the old rules stay in force: the new ones are broken", by=by, error=mistake)
+        return mistakes

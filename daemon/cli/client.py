@@ -1,0 +1,180 @@
+"""What the commands share: settings, errors, and the talk with the daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import click
+import requests
+
+from daemon.config.settings import Settings, environment, load_settings
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.units import parse_duration, printable
+from daemon.core.values.yaml_document import Mistakes
+
+DEFAULT_CONFIG = Path("stopgap.yaml")
+DEFAULT_URL = "http://127.0.0.1:9393"
+
+_LATER = {502, 503, 504}
+"""What a daemon that starts, or a proxy before one that is away, answers."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Failure(Exception):
+    """Something is wrong with what was asked about; the text says what, and the mend."""
+
+
+class Unanswered(Failure):
+    """The daemon does not answer, or cannot at the moment."""
+
+
+def config_option(command: F) -> F:
+    """--config."""
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The settings file.  [default: stopgap.yaml here, if there is one]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(command)
+
+
+def remote_options(command: F) -> F:
+    """--url and --token-file."""
+    command = click.option(
+        "--url",
+        envvar="STOPGAP_URL",
+        default=DEFAULT_URL,
+        show_default=True,
+        help="The daemon. Also from STOPGAP_URL.",
+    )(command)
+    return click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A file with your own token.  [default: the variable STOPGAP_TOKEN]",
+    )(command)
+
+
+def duration(_: click.Context, option: click.Parameter, given: str | None) -> str | None:
+    """A callback for options like --for: the text as given, if it is a duration."""
+    if given is not None:
+        try:
+            parse_duration(given)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param=option) from None
+    return given
+
+
+def settings_from(config: Path | None) -> Settings:
+    """The settings. Raises Failure."""
+    path = config if config is not None else DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    try:
+        return load_settings(path, environment())
+    except Mistakes as error:
+        raise Failure(f"the settings are wrong\n{error}") from None
+    except Permanent as error:
+        raise Failure(str(error)) from None
+
+
+def has_settings(config: Path | None) -> bool:
+    """Whether there is a settings file to go by."""
+    return config is not None or DEFAULT_CONFIG.exists()
+
+
+def incident_path(incident: str, *parts: str) -> str:
+    """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere."""
+    return "/".join(["/api/v1/incidents", *(quote(part, safe="") for part in (incident, *parts))])
+
+
+def act(
+    method: str,
+    url: str,
+    token_file: Path | None,
+    path: str,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Carry out a deed; returns the incident as it stands after it. Raises Failure."""
+    after: dict[str, Any] = part_of(call(method, url, token_file, path, body), "incident", url)
+    return after
+
+
+def part_of(answer: Any, name: str, url: str) -> Any:
+    """A part of the daemon's answer. Raises Failure if there is none: it was not the daemon."""
+    if not isinstance(answer, dict) or name not in answer:
+        raise Failure(f"{url} answered without `{name}`; is that a Stopgap daemon?")
+    return answer[name]
+
+
+def call(
+    method: str,
+    url: str,
+    token_file: Path | None,
+    path: str,
+    body: dict[str, Any] | None = None,
+    timeout: float = 15,
+) -> Any:
+    """Ask the daemon; returns the JSON, or the text of another kind. `timeout` in seconds.
+
+    Raises Failure; Unanswered if it is away or cannot answer now.
+    """
+    token = _token(token_file)
+    try:
+        answer = requests.request(
+            method,
+            url.rstrip("/") + path,
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "User-Agent": "stopgap-cli"},
+            timeout=timeout,
+        )
+    except requests.RequestException as error:
+        raise Unanswered(
+            f"no answer from the daemon at {url} ({type(error).__name__}); "
+            "is it running? Another address goes in --url or STOPGAP_URL"
+        ) from None
+    if answer.ok:
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        try:
+            return answer.json() if is_json else answer.text
+        except ValueError:
+            raise Failure(f"{url} answered what is no JSON; is that a Stopgap daemon?") from None
+    try:
+        problem = answer.json()
+        text = printable(f"{problem['title']}: {problem['detail']}")
+    except (ValueError, KeyError, TypeError):
+        text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
+    raise (Unanswered if answer.status_code in _LATER else Failure)(text)
+
+
+def tell(as_json: bool, answer: Any, *lines: str) -> None:
+    """Print what came of a deed: the daemon's answer for machines, or lines for people."""
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _token(token_file: Path | None) -> str:
+    if token_file is not None:
+        try:
+            return token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Failure(f"cannot read the token in {token_file}") from None
+    token = os.environ.get("STOPGAP_TOKEN", "").strip()
+    if token and not (token.isascii() and token.isprintable()):
+        raise Failure("the token in STOPGAP_TOKEN has characters that no token has; copy it anew")
+    if not token:
+        raise Failure(
+            "who are you? Put your token into the variable STOPGAP_TOKEN, or give --token-file"
+        )
+    return token

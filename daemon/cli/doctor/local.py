@@ -1,0 +1,190 @@
+"""Checks of what is on this machine: settings, rules, secrets, the store, the address."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic import BaseModel
+
+from daemon import app
+from daemon.adapters.store import open_store, verify_chain
+from daemon.cli.doctor.context import Patient
+from daemon.core.people.contact_methods import Reference
+from daemon.core.values.outcome import Permanent
+from daemon.onboarding.alertmanager_config import LOOPBACK
+from daemon.onboarding.findings import Finding, good, judge_disk, warning, wrong
+
+MOST_MISTAKES = 5
+_VERSION = re.compile(r'^stopgap_build_info\{[^}]*version="([^"]*)"', re.MULTILINE)
+
+
+async def check_settings(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether people can use the links that they get."""
+    settings = patient.settings
+    host = urlsplit(settings.external_url).hostname or ""
+    if host in LOOPBACK:
+        text = f"the links in pages lead to {settings.external_url}, which only this machine has"
+        yield warning("settings", text, "set `external_url` to how people's phones reach it")
+    else:
+        yield good("settings", f"the links in pages lead to {settings.external_url}")
+    if settings.auth.webhook_token is None:
+        text = "anybody on this machine can deliver alerts"
+        yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
+
+
+async def check_rules(patient: Patient) -> AsyncIterator[Finding]:
+    """Mistakes in the files; steps that wait for an approval."""
+    ruleset, rules = patient.ruleset, patient.rules
+    for mistake in ruleset.mistakes[:MOST_MISTAKES]:
+        yield wrong("rules", str(mistake), "mend it; `stopgap check` lists all mistakes")
+    more = len(ruleset.mistakes) - MOST_MISTAKES
+    if more > 0:
+        yield wrong("rules", f"{more} more mistakes", "`stopgap check` lists them")
+    if not rules and not ruleset.mistakes:
+        text = "there are no rules: alerts call people, but nothing is measured"
+        yield warning("rules", text, "`stopgap init --from-prometheus URL` proposes some")
+    if not ruleset.mistakes and rules:
+        observing = sum(rule.mode == "observe" for rule in rules)
+        text = f"{len(rules)} rule{'' if len(rules) == 1 else 's'}, the roster: no mistake"
+        yield good("rules", f"{text}; {observing} only observe" if observing else text)
+    for rule in rules:
+        for number, step in enumerate(rule.recover, 1):
+            standing, text = ruleset.approvals.standing(rule, number, app.now())
+            text = text.partition("; see ")[0]
+            if (step.approval, rule.mode) == ("automatic", "automatic") and standing != "valid":
+                mend = f"look at it, then: stopgap approve {rule.rule} --step {number}"
+                yield warning(f"rule {rule.rule}", f"step {number} ({step.action}): {text}", mend)
+
+
+async def check_secrets(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether each secret that is named can be read, and by nobody else."""
+    named = dict(_references(patient.settings, ()))
+    if patient.roster is not None:
+        named |= {f"roster.{place}": ref for place, ref in _references(patient.roster, ())}
+    missing = 0
+    for place, reference in named.items():
+        try:
+            patient.secret(reference)
+        except Permanent as error:
+            missing += 1
+            kind = reference.partition(":")[0]
+            mend = "export it here, and in the daemon's unit" if kind == "env" else "write it"
+            yield wrong("secrets", f"{place}: {error}", mend)
+            continue
+        if reference.startswith("file:") and _public(patient, reference):
+            path = reference.removeprefix("file:")
+            text = f"{place}: others on this machine can read {path}"
+            yield warning("secrets", text, f"chmod 600 {path}")
+    if named and not missing:
+        yield good("secrets", f"{len(named)} of {len(named)} can be read")
+
+
+async def check_store(patient: Patient) -> AsyncIterator[Finding]:
+    """The database file: ours, of this version, writable, whole, with room on its disk."""
+    path = app.store_path(patient.settings)
+    folder = path.parent
+    if not folder.is_dir():
+        yield wrong("store", f"there is no folder {folder}", f"mkdir -p {folder}")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        text = f"{path} cannot be written by this user"
+        yield wrong("store", text, "run this as the daemon's user, or change the owner")
+    yield judge_disk(shutil.disk_usage(folder).free)
+    if not path.exists():
+        yield good("store", f"{path} will be made at the first start")
+        return
+    async with open_store(path, readonly=True) as store:
+        heads = await store.journal.heads(1)
+        breaks: list[str] = []
+        async for incident, seq, rows in store.journal.stored():
+            if heads and incident == heads[0].incident:
+                breaks = verify_chain(incident, seq, rows)
+        count = len(await store.journal.open_heads())
+    for line in breaks:
+        mend = "somebody edited the journal, or the disk is failing; `stopgap audit verify`"
+        yield wrong("store", line, mend)
+    if not breaks:
+        yield good("store", f"{path}: its newest incident is whole; open: {count}")
+
+
+async def check_address(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether the address is free, or has a ready daemon of this version."""
+    settings = patient.settings
+    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    timeout = aiohttp.ClientTimeout(total=5)
+    try:
+        async with patient.session.get(f"{url}/-/ready", timeout=timeout) as answer:
+            text, status = await answer.text(), answer.status
+        async with patient.session.get(f"{url}/metrics", timeout=timeout) as answer:
+            running = _VERSION.search(await answer.text())
+    except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError):
+        yield _free(settings.host, settings.port)
+        return
+    if status == 503 and "starting up or shutting down" in text:
+        yield warning("daemon", f"the one at {url} is not ready", "look at its log")
+    elif status != 200 or "Stopgap" not in text:
+        mend = "`listen` in stopgap.yaml takes another address"
+        yield wrong("daemon", f"something else answers at {url}", mend)
+    elif running is not None and running[1] != version("stopgap"):
+        text = f"version {running[1]} runs at {url}; this is {version('stopgap')}"
+        yield warning("daemon", text, "restart it")
+    else:
+        yield good("daemon", f"it runs at {url} and is ready")
+
+
+def _free(host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            text = f"cannot listen on {host}:{port}: {error.strerror}"
+            return wrong("daemon", text, "`listen` in stopgap.yaml takes another address")
+    return good("daemon", f"none runs; {host}:{port} is free")
+
+
+def _reachable(host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to bind
+    return f"[{host}]" if ":" in host else host
+
+
+def _references(given: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Each reference to a secret in a model, with its place."""
+    if isinstance(given, BaseModel):
+        for name, info in type(given).model_fields.items():
+            value = getattr(given, name)
+            is_reference = _is_reference(info)
+            if is_reference and isinstance(value, str):
+                yield ".".join((*place, name)), value
+            elif not is_reference:
+                yield from _references(value, (*place, name))
+    elif isinstance(given, dict):
+        for key, value in given.items():
+            yield from _references(value, (*place, str(key)))
+    elif isinstance(given, list | tuple):
+        for number, value in enumerate(given, 1):
+            yield from _references(value, (*place, str(number)))
+
+
+def _is_reference(info: Any) -> bool:
+    validators = Reference.__metadata__  # type: ignore[attr-defined]
+    marks = [*info.metadata, *getattr(info.annotation, "__metadata__", ())]
+    for part in getattr(info.annotation, "__args__", ()):
+        marks += getattr(part, "__metadata__", ())
+    return any(mark is validators[0] for mark in marks)
+
+
+def _public(patient: Patient, reference: str) -> bool:
+    path = patient.settings.base / Path(reference.removeprefix("file:"))
+    return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

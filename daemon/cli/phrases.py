@@ -1,0 +1,113 @@
+"""What the daemon's answers say, in sentences. Texts by others are made harmless on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from daemon.core.response.roles import TITLES
+from daemon.core.values.units import clock_time, printable
+
+View = Mapping[str, Any]
+"""A part of what the API says of an incident."""
+
+ROLES: dict[str, str] = dict(TITLES.items())
+"""Every role with its title, in the order in which people read them."""
+_OFFICES = {
+    "commander": "command",
+    "communicator": "communication",
+    "fast_recovery": "fast recovery",
+    "diagnosis": "the diagnosis",
+}
+SUGGESTED_AT_MOST = 3
+
+
+def title(role: str) -> str:
+    """What a role is called."""
+    return ROLES.get(role) or printable(role)
+
+
+def moment(stamp: str) -> str:
+    """A time of the API for a sentence: 14:03:20 UTC."""
+    return clock_time(datetime.fromisoformat(stamp))
+
+
+def asking(request: View) -> str:
+    """What somebody is asked, and by when."""
+    role, until = request["role"], moment(request["until"])
+    asked, taker = printable(request["asked"]), printable(request["taker"])
+    if request["how"] == "takeover":
+        office = _OFFICES.get(role, title(role))
+        return (
+            f"{asked} is asked to give up {office} to {taker}; "
+            f"it goes through at {until} if there is no answer"
+        )
+    return f"{asked} is asked to be {title(role)}; answer by {until}"
+
+
+def how_to_answer(incident: str, request: View) -> str:
+    """The command that answers."""
+    return f"stopgap answer {incident} {printable(request['request'])} yes"
+
+
+def holder(incident: View, role: str) -> str:
+    """Who has the role, for the eye; `stopgap` holds fast recovery until a person takes it."""
+    return printable(incident["roles"].get(role) or "") or "vacant"
+
+
+def roles_in_short(incident: View) -> str:
+    """All the roles in one line."""
+    return ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLES.items())
+
+
+def suggested(incident: View, role: str) -> str:
+    """Who could take a vacant role, and why; empty if nobody comes to mind."""
+    found: Sequence[View] = incident.get("suggestions", {}).get(role, ())
+    return ", ".join(
+        f"{printable(one['person'])} ({printable(one['why'])})" for one in found[:SUGGESTED_AT_MOST]
+    )
+
+
+def clock_line(reading: View) -> str:
+    """One item of the ten-minute clock; empty if this incident does not need it."""
+    text, due, took = printable(reading["text"]), moment(reading["due_at"]), reading["took"]
+    match reading["state"]:
+        case "met":
+            return f"✓ {text}: after {printable(str(took))}"
+        case "late" if took is not None:
+            return f"✗ {text}: late, after {printable(str(took))}; it was due by {due}"
+        case "late":
+            return f"✗ {text}: late, it was due by {due}"
+        case "running":
+            return f"… {text}: due by {due}"
+        case _:
+            return ""
+
+
+def engaged_line(engaged: View) -> str:
+    """An expert team that was called in."""
+    who = printable(engaged["answered_by"] or "")
+    return (
+        f"{printable(engaged['team'])} is called in: {f'{who} is here' if who else 'no answer yet'}"
+    )
+
+
+def to_decide(incident: View) -> list[str]:
+    """The commands by which the steps that wait for a person are decided."""
+    one = printable(incident["id"])
+    return [
+        f"yours to decide: stopgap step {one} {step['step']} approve, or veto"
+        for step in incident.get("steps", ())
+        if step["status"] == "waiting" and step["waits_for"]
+    ]
+
+
+def how_to_send(incident: str, update: View) -> str:
+    """The command that sends a draft."""
+    return f"stopgap update {incident} send {printable(update['update'])}"
+
+
+def paragraphs(text: str) -> list[str]:
+    """A text of several lines by others: its lines, each without control characters."""
+    return [printable(line) for line in text.splitlines()]

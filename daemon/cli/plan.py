@@ -1,0 +1,253 @@
+"""What steers recovery: steps of the plan, proposals, freezes, observed decisions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+import yaml
+
+from daemon.cli.client import (
+    act,
+    call,
+    duration,
+    incident_path,
+    json_option,
+    part_of,
+    remote_options,
+    tell,
+)
+from daemon.cli.completion import (
+    complete_action,
+    complete_rule,
+    complete_step,
+    complete_team,
+    incident_argument,
+)
+from daemon.cli.terminal import columns, escape, terminal
+from daemon.core.recovery.guardrails import GLOBAL
+
+_DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "vetoed"}
+
+
+@click.command()
+@incident_argument
+@click.argument("number", type=click.IntRange(min=1), shell_complete=complete_step)
+@click.argument("word", type=click.Choice(list(_DONE)))
+@click.argument("reason", nargs=-1)
+@remote_options
+@json_option
+def step(
+    incident: str,
+    number: int,
+    word: str,
+    reason: tuple[str, ...],
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Approve, start, skip or veto a recovery step.
+
+    The Commander approves it for its turn, starts it now against order and conditions, or skips
+    it; anybody may veto. A reason is kept with a skip.
+
+    Example: stopgap step 1123-1403-x7qf 2 approve
+    """
+    if reason and word != "skip":
+        raise click.UsageError("only `skip` takes a reason")
+    body = {"reason": " ".join(reason)} if reason else None
+    path = incident_path(incident, "steps", str(number), word)
+    after = act("POST", url, token_file, path, body)
+    tell(as_json, {"incident": after}, f"step {number}: {_DONE[word]}")
+
+
+@click.command()
+@incident_argument
+@click.argument("action", shell_complete=complete_action)
+@click.option("--with", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, as YAML.")
+@click.option("--within", callback=duration, help="The deadline, like 5m.  [default: 10m]")
+@click.option("--reason", default="", help="Why, for the timeline.")
+@click.option("--start", "start_now", is_flag=True, help="Start it at once; you must be Commander.")
+@remote_options
+@json_option
+def propose(
+    incident: str,
+    action: str,
+    params: tuple[str, ...],
+    within: str | None,
+    reason: str,
+    start_now: bool,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Add an alternative to an incident's plan; it runs once the Commander approves it.
+
+    `stopgap actions` lists what there is.
+
+    Example: stopgap propose 1123-1403-x7qf kubernetes_restart --with namespace=prod \\
+    --with deployment=checkout
+    """
+    body = {"action": action, "with": _params(params), "reason": reason}
+    if within:
+        body["within"] = within
+    after = act("POST", url, token_file, incident_path(incident, "steps"), body)
+    number = max(step["step"] for step in after["steps"])
+    if start_now:
+        path = incident_path(incident, "steps", str(number), "start")
+        after = act("POST", url, token_file, path)
+        tell(as_json, {"incident": after}, f"step {number}: started")
+        return
+    waits = f"step {number} ({action}) waits for the Commander's approval"
+    tell(as_json, {"incident": after}, waits)
+
+
+@click.command()
+@remote_options
+@json_option
+def actions(url: str, token_file: Path | None, as_json: bool) -> None:
+    """List the catalogue of recovery actions with their parameters.
+
+    Example: stopgap actions
+    """
+    found = call("GET", url, token_file, "/api/v1/actions")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    table = columns("action", "what it does", "parameters (* needed)")
+    for row in part_of(found, "actions", url):
+        needed = set(row["params"].get("required", ()))
+        names = [f"{n}*" if n in needed else n for n in row["params"].get("properties", {})]
+        table.add_row(row["action"], escape(row["text"]), ", ".join(names))
+    terminal().print(table)
+
+
+@click.command()
+@click.argument("reason", nargs=-1, required=True)
+@click.option(
+    "--for",
+    "last",
+    callback=duration,
+    help="How long, like 30m or 2h.  [default: until thawed]",
+)
+@click.option("--team", shell_complete=complete_team, help="Only what this team owns.")
+@click.option("--service", help="Only this service (the label `service` of the alerts).")
+@remote_options
+@json_option
+def freeze(
+    reason: tuple[str, ...],
+    last: str | None,
+    team: str | None,
+    service: str | None,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Let no recovery action start, until it is thawed; survives restarts.
+
+    Without --team or --service nothing starts anywhere.
+
+    Example: stopgap freeze --for 2h --team payments database migration
+    """
+    scope = _scope(team, service)
+    body = {"reason": " ".join(reason), "scope": scope, **({"for": last} if last else {})}
+    done = call("PUT", url, token_file, "/api/v1/freeze", body)
+    what = "" if scope == GLOBAL else f" for {scope.replace(':', ' ')}"
+    tell(as_json, done, f"frozen: no recovery action will start{what}")
+
+
+@click.command()
+@click.option("--team", shell_complete=complete_team, help="Lift the freeze of this team.")
+@click.option("--service", help="Lift the freeze of this service.")
+@remote_options
+@json_option
+def thaw(
+    team: str | None, service: str | None, url: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Lift a freeze: the global one, or that of a team or a service.
+
+    Example: stopgap thaw --team payments
+    """
+    scope = _scope(team, service)
+    path = f"/api/v1/freeze?scope={quote(scope, safe='')}"
+    done = call("DELETE", url, token_file, path)
+    lifted = part_of(done, "thawed", url)
+    tell(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
+
+
+@click.command()
+@remote_options
+@json_option
+def freezes(url: str, token_file: Path | None, as_json: bool) -> None:
+    """List the freezes in force, and those that the calendar has ahead.
+
+    Example: stopgap freezes
+    """
+    found = call("GET", url, token_file, "/api/v1/freeze")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    table = columns("scope", "from (UTC)", "until (UTC)", "by", "reason")
+    rows = [*part_of(found, "freezes", url), *part_of(found, "ahead", url)]
+    for row in rows:
+        begin, end = (_short(row[name]) for name in ("at", "until"))
+        table.add_row(escape(row["scope"]), begin, end, escape(row["by"]), escape(row["reason"]))
+    terminal().print(table if rows else "nothing is frozen, and nothing is going to be")
+
+
+@click.command()
+@click.argument("rule", required=False, shell_complete=complete_rule)
+@remote_options
+@json_option
+def observed(rule: str | None, url: str, token_file: Path | None, as_json: bool) -> None:
+    """Compare what rules in the mode `observe` would have done with what people then did.
+
+    Example: stopgap observed checkout-success-rate
+    """
+    query = f"?rule={quote(rule, safe='')}" if rule else ""
+    found = call("GET", url, token_file, f"/api/v1/observed{query}")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    steps = part_of(found, "steps", url)
+    if not steps:
+        terminal().print("no decision was observed yet; give a rule `mode: observe` first")
+        return
+    table = columns("rule", "step", "would act", "right", "wrong", "missed", "pending", "advice")
+    for row in steps:
+        counts = [str(row[n]) for n in ("acted", "right", "wrong", "missed", "pending")]
+        table.add_row(row["rule"], f"{row['step']} {row['action']}", *counts, row["advice"])
+    terminal().print(table)
+    cases = columns("incident", "step", "would", "people then", "why")
+    for row in part_of(found, "decisions", url):
+        would = f"ask: {row['reason']}" if row["reason"] else "start"
+        then = row["then"].replace("_", " ")
+        cases.add_row(row["incident"], str(row["step"]), would, then, escape(row["text"]))
+    terminal().print(cases)
+
+
+def _scope(team: str | None, service: str | None) -> str:
+    if team and service:
+        raise click.UsageError("give --team or --service, not both")
+    return f"team:{team}" if team else f"service:{service}" if service else GLOBAL
+
+
+def _short(moment: str | None) -> str:
+    return "thawed" if moment is None else moment[:16].replace("T", " ")
+
+
+def _params(given: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value is read as YAML, so numbers, lists and true work."""
+    params: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--with {pair!r}: write it as NAME=VALUE")
+        try:
+            params[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.UsageError(f"--with {name}: {value!r} is no YAML; quote it") from None
+    return params

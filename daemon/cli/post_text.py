@@ -1,0 +1,32 @@
+"""The commands that post one text about an incident: they differ in words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.client import act, incident_path, json_option, remote_options, tell
+from daemon.cli.completion import incident_argument
+
+
+def deed(
+    name: str, path: str, field: str, done: str, text: str, *, required: bool = False
+) -> click.Command:
+    """A command that posts one text about an incident."""
+
+    def carry_out(
+        incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+    ) -> None:
+        body = {field: " ".join(words)}
+        after = act("POST", url, token_file, incident_path(incident, path), body)
+        tell(as_json, {"incident": after}, done)
+
+    carry_out.__doc__ = text
+    decorated: Callable[..., Any] = remote_options(json_option(carry_out))
+    decorated = click.argument("words", nargs=-1, required=required, metavar=field.upper())(
+        decorated
+    )
+    return click.command(name)(incident_argument(decorated))

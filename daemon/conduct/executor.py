@@ -1,0 +1,227 @@
+"""One effect of a decision: page, measure, take a step, tell, write the review."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from daemon.core.changes.live_periods import Life
+from daemon.core.changes.suspects import Change, Mark, Suspicion, suspect, unseen
+from daemon.core.effects import (
+    Effect,
+    Listen,
+    Measure,
+    Publish,
+    ReadRecovery,
+    Rehearse,
+    RunStep,
+    SendPage,
+    Settle,
+    WriteReview,
+)
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import METRICS
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.notification import Links
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.recovery.guardrails import Limits
+from daemon.core.rules.rule import Rule, RuleBook
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import quantity
+from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
+from daemon.measuring import define, diagnose, verify
+from daemon.measuring import queries as measure
+from daemon.measuring import revision_health as vet
+from daemon.measuring.queries import Survey
+from daemon.notifying import notifier as communicate
+from daemon.recovering import steps as recover
+from daemon.recovering.step_context import Actions, Findings, Gear
+from daemon.reporting import reviews as learn
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+AGAIN = timedelta(seconds=2)
+"""How long to wait before the changes are asked for again."""
+PATIENCE = timedelta(seconds=10)
+"""For so long the changes are asked for again, before a problem is defined without them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rules, roster and approvals in force; replaced as a whole by a reload."""
+
+    rules: RuleBook
+    roster: Roster
+    approvals: Approvals
+    ways: communicate.Ways
+    channels: communicate.Channels = field(default_factory=dict)
+    freezes: FreezeWindows = field(default_factory=FreezeWindows)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the conductor works with besides the journal.
+
+    `outage`: the share of all scrape targets down, from which the monitoring is not believed.
+    """
+
+    metrics: Metrics
+    max_age: timedelta
+    actions: Actions
+    limits: Limits
+    outage: float
+    changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
+    reviews: learn.Reviews
+    links: Links
+    observer: Observer = QUIET
+    tracer: Tracer = UNTRACED
+
+
+class Executor:
+    """Carries out effects, by the rules in force at that moment."""
+
+    def __init__(self, book: Casebook, standing: Callable[[], Standing], means: Means) -> None:
+        self._book = book
+        self._standing = standing
+        self._means = means
+        self.gear = Gear(
+            actions=means.actions,
+            limits=means.limits,
+            rules=lambda: standing().rules.rules,
+            approvals=lambda: standing().approvals,
+            closed=lambda scopes, now: standing().freezes.standing(scopes, now),
+            look=self._look,
+            vet=self._vet,
+            tracer=means.tracer,
+        )
+
+    def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
+        """Carry it out. Raises Temporary, Permanent, UnknownIncident."""
+        means, standing = self._means, self._standing()
+        match effect:
+            case SendPage():
+                return communicate.deliver(
+                    self._book, incident, effect.page, standing.ways, means.links
+                )
+            case Publish():
+                return communicate.publish(
+                    self._book,
+                    incident,
+                    effect,
+                    standing.channels,
+                    means.links,
+                    standing.roster,
+                )
+            case Settle():
+                return communicate.settle(self._book, incident, effect, standing.ways)
+            case Listen():
+                return self._listen(incident)
+            case Measure():
+                return self._define(incident)
+            case ReadRecovery():
+                return self._read(incident, effect.step)
+            case RunStep():
+                return self._step(incident, effect)
+            case Rehearse():
+                return self._rehearse(incident, effect.step)
+            case WriteReview():
+                return learn.write_review(self._book, incident, means.reviews)
+
+    async def _define(self, incident: str) -> None:
+        current = await self._book.load(incident)
+        rule = self._rule(current)
+        changes, blind = await self._changes(rule, current)
+        problem = await define.define(self._survey(rule, current), changes)
+        suspicion: Suspicion | None = None
+        if problem.verdict == "confirmed" and (rule.changes or changes or blind):
+            within = problem.onset_within or timedelta(0)
+            facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
+            suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
+            suspicion = unseen(suspicion, blind) if blind else suspicion
+        defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
+        log.info("problem", verdict=problem.verdict, text=problem.text)
+        await self._book.record(
+            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
+        )
+
+    async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
+        """What was changed, or why that cannot be seen. The measurement is worth having all the
+        same, but a suspect is worth asking for a little longer."""
+        until = self._book.clock() + PATIENCE
+        while True:
+            try:
+                return await self._means.changes(rule, incident), ""
+            except (Temporary, Permanent) as error:
+                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                if isinstance(error, Permanent) or self._book.clock() + AGAIN > until:
+                    return [], str(error)
+            await asyncio.sleep(AGAIN.total_seconds())
+
+    async def _read(self, incident: str, step: int) -> None:
+        current = await self._book.load(incident)
+        if current.confirmed is None:
+            return
+        rule = self._rule(current)
+        reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
+        measured = e.RecoveryMeasured(step=step, reading=reading)
+        await self._book.record(incident, lambda i: () if i.closed else (measured,))
+
+    async def _listen(self, incident: str) -> None:
+        current = await self._book.load(incident)
+        rule = self._rule(current)
+        answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
+        heard = [
+            e.SentimentHeard(
+                source=METRICS,
+                text=f"{a.name}: {a.trouble if a.value is None else quantity(a.value)}",
+                value=a.value,
+            )
+            for a in answers
+        ]
+        await self._book.record(incident, lambda i: () if i.closed else heard)
+
+    async def _step(self, incident: str, order: RunStep) -> None:
+        current = await self._book.load(incident)
+        rule = self._standing().rules.rules.get(current.rule)
+        await recover.run_step(self._book, incident, rule, order, self.gear)
+
+    async def _rehearse(self, incident: str, step: int) -> None:
+        rule = self._rule(await self._book.load(incident))
+        await recover.rehearse(self._book, incident, rule, step, self.gear)
+
+    async def _look(self, rule: Rule, incident: Incident) -> Findings:
+        """What the metrics say now, for the last look before a step acts."""
+        survey, means = self._survey(rule, incident), self._means
+        if incident.confirmed is None:
+            return Findings(None, {}, "")
+        reading, outage, alerting = await asyncio.gather(
+            verify.read(survey, rule.verify, incident.confirmed),
+            measure.outage(means.metrics, survey.now, means.outage),
+            measure.alerting(means.metrics, survey.now, means.limits.storm_window),
+        )
+        return Findings(reading, survey.asked, outage, alerting)
+
+    async def _vet(
+        self, rule: Rule, incident: Incident, lives: Sequence[Life]
+    ) -> Mapping[str, Mark]:
+        if incident.confirmed is None:
+            return {}
+        return await vet.vet(self._survey(rule, incident), incident.confirmed, lives)
+
+    def _survey(self, rule: Rule, incident: Incident) -> Survey:
+        means, now = self._means, self._book.clock()
+        return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
+
+    def _rule(self, incident: Incident) -> Rule:
+        rule = self._standing().rules.rules.get(incident.rule)
+        if rule is None:
+            raise Temporary(f"the rule {incident.rule!r} is no longer there")
+        return rule

@@ -1,0 +1,178 @@
+"""The rule folder: rule files, `roster.yaml`, `approvals.yaml`, `freezes.yaml`, read and checked
+as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from daemon.core.people.roster import Roster
+from daemon.core.people.roster_checks import check_roster
+from daemon.core.recovery import approvals as approving
+from daemon.core.recovery import freeze_windows as freezing
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.rules import rule as ruling
+from daemon.core.rules import rule_checks as checks
+from daemon.core.rules.rule import Rule
+from daemon.core.values.yaml_document import Document, Mistake, Mistakes, one_document
+
+ROSTER = "roster.yaml"
+APPROVALS = "approvals.yaml"
+FREEZES = "freezes.yaml"
+_PROBE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Any moment; a calendar that can be read there can be read at all."""
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """Everything that was read; what could not be read is among the mistakes."""
+
+    rules: tuple[tuple[Rule, Document], ...]
+    roster: Roster | None
+    approvals: Approvals
+    freezes: FreezeWindows
+    mistakes: tuple[Mistake, ...]
+
+    def sound(self) -> tuple[list[Rule], Roster, Approvals]:
+        """The parts, if there is no mistake. Raises Mistakes."""
+        if self.mistakes or self.roster is None:
+            raise Mistakes(self.mistakes)
+        return [rule for rule, _ in self.rules], self.roster, self.approvals
+
+
+def read_ruleset(
+    paths: Iterable[Path], actions: Mapping[str, Any], watches: Mapping[str, Any]
+) -> Ruleset:
+    """Read folders and single files; a file's roster and approvals lie beside it."""
+    files: dict[Path, None] = {}
+    mistakes: list[Mistake] = []
+    homes: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            homes[path] = None
+            found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+            files.update(dict.fromkeys(found))
+        elif path.exists():
+            homes[path.parent] = None
+            files[path] = None
+        else:
+            mistakes.append(_mistake(path, "there is no such file or folder"))
+    read: list[tuple[Rule | None, Document]] = []
+    for file in files:
+        if file.name in {ROSTER, APPROVALS, FREEZES} or _is_case(file):
+            continue
+        try:
+            for rule, document, wrong in ruling.read(_text(file), str(file)):
+                read.append((rule, document))
+                mistakes += wrong
+        except Mistakes as error:
+            mistakes += error.mistakes
+    rules = [(rule, document) for rule, document in read if rule is not None]
+    roster = _roster(homes, mistakes)
+    approvals = _approvals(homes, rules, mistakes, bool(mistakes))
+    mistakes += checks.check(read, actions, watches, roster.teams if roster else None)
+    freezes = _freezes(homes, roster, mistakes)
+    ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
+    return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
+
+
+def _is_case(file: Path) -> bool:
+    """Whether the file holds a rule's cases, which lie beside it as `<rule>.cases.yaml`."""
+    return file.name.endswith((".cases.yaml", ".cases.yml"))
+
+
+def _roster(homes: Iterable[Path], mistakes: list[Mistake]) -> Roster | None:
+    for home in homes:
+        file = home / ROSTER
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            roster = document.read(Roster)
+        except Mistakes as error:
+            mistakes += error.mistakes
+            return None
+        mistakes += check_roster(roster, document)
+        return roster
+    for home in homes:
+        text = "is missing: without it nobody can be called; write one beside the rules"
+        mistakes.append(_mistake(home / ROSTER, text))
+    return None
+
+
+def _approvals(
+    homes: Iterable[Path],
+    rules: Iterable[tuple[Rule, Document]],
+    mistakes: list[Mistake],
+    partial: bool,
+) -> Approvals:
+    entries: list[approving.Approval] = []
+    known = [rule for rule, _ in rules]
+    for home in homes:
+        file = home / APPROVALS
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            read = document.read(Approvals)
+        except Mistakes as error:
+            mistakes += error.mistakes
+            continue
+        entries += read.approvals
+        # With rules that could not be read, an entry may belong to one of those.
+        for index, text in [] if partial else approving.unknown_steps(read, known):
+            mistakes.append(document.mistake(("approvals", index), text))
+    return Approvals(approvals=tuple(entries))
+
+
+def _freezes(
+    homes: Iterable[Path], roster: Roster | None, mistakes: list[Mistake]
+) -> FreezeWindows:
+    """The freeze windows, with the texts of the calendars that they name."""
+    windows: list[freezing.Window] = []
+    calendars: dict[str, str] = {}
+    for home in homes:
+        file = home / FREEZES
+        if not file.exists():
+            continue
+        try:
+            document = one_document(_text(file), str(file))
+            read = document.read(FreezeWindows)
+        except Mistakes as error:
+            mistakes += error.mistakes
+            continue
+        wrong = freezing.check(read, roster.teams) if roster is not None else []
+        for index, window in enumerate(read.windows):
+            if window.calendar is None:
+                continue
+            try:
+                calendars[window.calendar] = _text(home / window.calendar)
+                list(window.spans(_PROBE, _PROBE + freezing.LONGEST, calendars))
+            except Mistakes as error:
+                wrong.append((index, f"{window.calendar} {error.mistakes[0].text}"))
+                continue
+            except ValueError as error:
+                wrong.append((index, f"{window.calendar}: {error}"))
+                continue
+            windows.append(window)
+        windows += [window for window in read.windows if window.calendar is None]
+        mistakes += [document.mistake(("windows", index), text) for index, text in wrong]
+    return FreezeWindows(windows=tuple(windows), calendars=calendars)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        text = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise Mistakes([_mistake(file, text)]) from None
+    except OSError as error:
+        raise Mistakes([_mistake(file, f"cannot be read: {error.strerror}")]) from None
+
+
+def _mistake(file: Path, text: str) -> Mistake:
+    return Mistake(file=str(file), line=1, place="", text=text)

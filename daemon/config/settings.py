@@ -1,0 +1,307 @@
+"""stopgap.yaml and the environment → frozen settings; all mistakes at once, each with its line.
+
+Every key can be overridden from the environment: `STOPGAP_` and the path in capitals, parted by
+two underscores: `STOPGAP_PROMETHEUS__URL`. Relative paths are relative to the settings file.
+Secrets are named by reference (`env:NAME`, `file:PATH`) and read by `secret`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from daemon.config.auth import AuthSettings
+from daemon.core.people.contact_methods import Reference
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.units import Duration, Frozen, Share, parse_duration
+from daemon.core.values.yaml_document import Document, one_document
+
+PREFIX = "STOPGAP_"
+
+
+class PrometheusSettings(Frozen):
+    """Where the metrics are, how long a query may take, and how old a sample may be."""
+
+    url: str = Field(default="http://127.0.0.1:9090", pattern="^https?://")
+    timeout: Duration = parse_duration("10s")
+    max_age: Duration = parse_duration("2m")
+    concurrency: int = Field(default=16, ge=1, le=128)
+    bearer_token: Reference | None = None
+
+
+class AlertmanagerSettings(Frozen):
+    """Where truncated notifications are completed from; without a URL they stay incomplete."""
+
+    url: str | None = Field(default=None, pattern="^https?://")
+    timeout: Duration = parse_duration("10s")
+
+
+class InboxSettings(Frozen):
+    """Bounds of the intake. `remember`: how long the same content counts as a duplicate."""
+
+    max_pending: int = Field(default=10_000, ge=1)
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    remember: Duration = parse_duration("30m")
+
+
+class BudgetSettings(Frozen):
+    """How many actions of one rule, team or failure domain may start by themselves."""
+
+    rule: int = Field(default=2, ge=0)
+    team: int = Field(default=3, ge=0)
+    domain: int = Field(default=2, ge=0)
+
+
+class RecoverySettings(Frozen):
+    """How much automation is allowed: per target, in all, and while much goes wrong at once.
+
+    `budget` actions may start by themselves in `budget_window`, and of those `budgets` each.
+    `onset_age`: nothing starts by itself for trouble that began longer ago. `outage`: from that
+    share of all scrape targets down, the monitoring is not believed.
+    """
+
+    cooldown: Duration = parse_duration("30m")
+    flap: Duration = parse_duration("24h")
+    budget: int = Field(default=5, ge=0)
+    budgets: BudgetSettings = BudgetSettings()
+    budget_window: Duration = parse_duration("1h")
+    storm: int = Field(default=4, ge=2)
+    storm_window: Duration = parse_duration("5m")
+    onset_age: Duration = parse_duration("1h")
+    outage: Share = 0.5
+
+
+class KubernetesSettings(Frozen):
+    """The cluster. Without `kubeconfig`: the pod's own service account."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    timeout: Duration = parse_duration("10s")
+
+
+class ArgoCDSettings(Frozen):
+    """The API of Argo CD, and the token of an account that may roll back."""
+
+    url: str | None = Field(default=None, pattern="^https?://")
+    token: Reference | None = None
+    timeout: Duration = parse_duration("10s")
+
+
+class HttpSettings(Frozen):
+    """`allow`: the only hosts (`flags.example.org`, with `:port` if it is not the usual one)
+    that `http_call` may talk to."""
+
+    allow: tuple[str, ...] = ()
+
+
+class CommandSettings(Frozen):
+    """The only commands that actions may run; `*` stands for one argument."""
+
+    allow: tuple[tuple[str, ...], ...] = ()
+
+
+class PagerDutySettings(Frozen):
+    """`url`: the Events API v2. `webhook_secret`: signs what PagerDuty's V3 webhooks tell us."""
+
+    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", pattern="^https?://")
+    webhook_secret: Reference | None = None
+
+
+class OpsgenieSettings(Frozen):
+    """`url`: the Alert API, of Opsgenie or of Jira Service Management's integrations.
+    `webhook_secret`: what its webhooks must send us."""
+
+    url: str = Field(default="https://api.opsgenie.com", pattern="^https?://")
+    webhook_secret: Reference | None = None
+
+
+class GrafanaOncallSettings(Frozen):
+    """`webhook_secret`: what its outgoing webhooks must send us."""
+
+    webhook_secret: Reference | None = None
+
+
+class SlackSettings(Frozen):
+    """`token`: the bot's. `signing_secret`: signs what a tap on a button tells us."""
+
+    url: str = Field(default="https://slack.com/api/", pattern="^https?://")
+    token: Reference | None = None
+    signing_secret: Reference | None = None
+
+
+class SmtpSettings(Frozen):
+    """The mail server. `security`: `starttls` and `tls` check its certificate."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: str = Field(default="stopgap@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    username: str | None = None
+    password: Reference | None = None
+    security: Literal["none", "starttls", "tls"] = "none"
+
+    @model_validator(mode="after")
+    def _private(self) -> SmtpSettings:
+        local = self.host in {"127.0.0.1", "::1", "localhost"}
+        if self.password is not None and self.security == "none" and not local:
+            raise ValueError(
+                f"the password would go to {self.host} in plain text; "
+                "set `security: starttls` or `security: tls`"
+            )
+        return self
+
+
+class HeartbeatSettings(Frozen):
+    """The dead man's switch: `url` is asked every so often while all is well."""
+
+    url: Reference | None = None
+    every: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
+
+
+class TracingSettings(Frozen):
+    """Where spans are sent by OTLP over HTTP; without an endpoint there are none. `sample`: the
+    share of incidents and of deliveries that are traced."""
+
+    endpoint: str | None = Field(default=None, pattern="^https?://")
+    sample: float = Field(default=1.0, ge=0, le=1)
+
+
+class LogSettings(Frozen):
+    """`console` for people, `json` for machines."""
+
+    format: str = Field(default="json", pattern="^(json|console)$")
+    level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+
+class Settings(Frozen):
+    """stopgap.yaml."""
+
+    listen: str = Field(default="127.0.0.1:9393", pattern=r"^.+:\d{1,5}$")
+    external_url: str = Field(default="http://127.0.0.1:9393", pattern="^https?://")
+    prometheus: PrometheusSettings = PrometheusSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    store: Path = Path("stopgap.db")
+    rules: Path = Path("rules")
+    reviews: Path = Path("reviews")
+    calendars: Path = Path("calendars")
+    inbox: InboxSettings = InboxSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    commands: CommandSettings = CommandSettings()
+    http: HttpSettings = HttpSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    argocd: ArgoCDSettings = ArgoCDSettings()
+    actions: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    auth: AuthSettings = AuthSettings()
+    pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
+    grafana_oncall: GrafanaOncallSettings = GrafanaOncallSettings()
+    slack: SlackSettings = SlackSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
+    shutdown: Duration = parse_duration("20s")
+    base: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Settings:
+        if self.auth.webhook_token is None and not self.loopback:
+            raise ValueError(
+                f"listening on {self.listen} without credentials: set `auth.webhook_token` "
+                "(env:NAME or file:PATH), or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 takes any free one."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach us."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def rules_dir(self) -> Path:
+        """The folder of the rule files, the roster and the approvals."""
+        return self.base / self.rules
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings; without a file, the defaults. Raises Mistakes, or Permanent if the
+    file cannot be read."""
+    document = Document("the environment", {})
+    base = Path.cwd()
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Permanent(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
+        document = one_document(text, str(path))
+        base = path.resolve().parent
+    data = _overridden(document.data, environ)
+    loaded = Document(document.file, data, document.lines).read(Settings)
+    return loaded.model_copy(update={"base": base})
+
+
+def secret(reference: str, environ: Mapping[str, str], base: Path) -> str:
+    """The secret itself. Raises Permanent naming the reference, never the content."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = environ.get(name, "")
+        if not value:
+            raise Permanent(f"the environment variable {name} is not set; it should hold a secret")
+        return value
+    try:
+        value = (base / name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not text"
+        raise Permanent(f"cannot read the secret in {name}: {why}") from None
+    if not value:
+        raise Permanent(f"the file {name} is empty; it should hold a secret")
+    return value
+
+
+def same_secret(given: str, expected: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+
+
+def _overridden(data: Any, environ: Mapping[str, str]) -> Any:
+    """The data with the environment's values in the places that they name.
+
+    Only names of settings are taken: other STOPGAP_ variables hold people's tokens.
+    """
+    if not isinstance(data, dict):
+        return data
+    result = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for name, field in Settings.model_fields.items():
+        if name == "base":
+            continue
+        value = environ.get(PREFIX + name.upper())
+        if value is not None:
+            result[name] = value
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, Frozen)):
+            continue
+        for key in section.model_fields:
+            value = environ.get(f"{PREFIX}{name.upper()}__{key.upper()}")
+            if value is not None:
+                result[name] = {**(result.get(name) or {}), key: value}
+    return result
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment, read in one place."""
+    return os.environ

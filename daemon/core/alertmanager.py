@@ -1,0 +1,173 @@
+"""Alertmanager's webhook body, format version 4, as frozen values.
+
+The format has neither a sent-time nor a delivery id, so a delivery is known by its content:
+receiver, group and the (fingerprint, status, startsAt, endsAt) of each alert. Annotations are
+left out of that identity on purpose, for they change with every evaluation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from daemon.core.values.units import Whole
+
+Labels = dict[str, str]
+MAX_LABEL_BYTES = 16 * 1024
+_TIMES = struct.Struct("<dd")
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+"""Alertmanager's zero time: an alert that still fires has not ended."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time has no equal in UTC") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class NotADelivery(ValueError):
+    """The body is not Alertmanager's webhook format, version 4. The text says what is wrong."""
+
+
+class _Wire(BaseModel):
+    """Unknown fields are newer Alertmanagers, so they are ignored; absent ones have defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Alert(_Wire):
+    """One alert. `ends_at` is NEVER while it fires. The fingerprint hashes the labels only."""
+
+    status: Literal["firing", "resolved"]
+    labels: Labels
+    annotations: Labels = Field(default_factory=dict)
+    starts_at: Instant = Field(alias="startsAt")
+    ends_at: Instant = Field(default=NEVER, alias="endsAt")
+    generator_url: str = Field(default="", alias="generatorURL")
+    fingerprint: str = ""
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint, or where an old sender left it out, a hash of the labels."""
+        return self.fingerprint or hashlib.sha256(_canonical(self.labels)).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The alert's name, as its rule in Prometheus has it."""
+        return self.labels.get("alertname", "(an alert without a name)")
+
+
+class Delivery(_Wire):
+    """One webhook request: a whole group of alerts, never a delta."""
+
+    version: Literal["4"]
+    group_key: str = Field(alias="groupKey")
+    truncated_alerts: Whole = Field(default=0, ge=0, alias="truncatedAlerts")
+    receiver: str
+    status: Literal["firing", "resolved"]
+    external_url: str = Field(default="", alias="externalURL")
+    group_labels: Labels = Field(default_factory=dict, alias="groupLabels")
+    common_labels: Labels = Field(default_factory=dict, alias="commonLabels")
+    common_annotations: Labels = Field(default_factory=dict, alias="commonAnnotations")
+    alerts: tuple[Alert, ...]
+
+    @property
+    def identity(self) -> str:
+        """The content hash by which duplicates are known; hex SHA-256."""
+        members = sorted(
+            f"{a.identity} {a.status} ".encode()
+            + _TIMES.pack(a.starts_at.timestamp(), a.ends_at.timestamp())
+            for a in self.alerts
+        )
+        head = _canonical([self.receiver, self.group_key, self.truncated_alerts])
+        return hashlib.sha256(head + b"\n".join(members)).hexdigest()
+
+
+def parse_delivery(body: bytes) -> Delivery:
+    """Read a webhook body. Raises NotADelivery naming the field and what is wrong with it."""
+    try:
+        delivery = Delivery.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the body"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise NotADelivery(
+            f"not Alertmanager's webhook format version 4: {place}: {first['msg']}{more}"
+        ) from None
+    for alert in delivery.alerts:
+        for name, value in alert.labels.items():
+            if len(value) > MAX_LABEL_BYTES // 4 and len(value.encode()) > MAX_LABEL_BYTES:
+                raise NotADelivery(
+                    f"label {name[:80]!r} of alert {alert.name[:80]!r} is over "
+                    f"{MAX_LABEL_BYTES} bytes; shorten it in the alerting rule"
+                )
+    return delivery
+
+
+def fresh(alerts: Iterable[Alert], ended: Mapping[str, datetime]) -> tuple[Alert, ...]:
+    """Drop the firing alerts that are known to have ended since they started.
+
+    Deliveries may overtake each other; a firing alert whose start lies before the end that we
+    already know is an old one arriving late. `ended` maps an alert's identity to that end.
+    """
+    return tuple(
+        alert
+        for alert in alerts
+        if alert.status == "resolved" or alert.starts_at >= ended.get(alert.identity, NEVER)
+    )
+
+
+def overtaken(alert: Alert, known: Alert | None) -> bool:
+    """Whether this is the end of an earlier firing than the one that we already know of."""
+    return (
+        known is not None
+        and alert.status == "resolved"
+        and known.status == "firing"
+        and alert.ends_at <= known.starts_at
+    )
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def _canonical(value: Any) -> bytes:
+    return _CANONICAL.encode(value).encode()
+
+
+def own_alert(
+    name: str,
+    labels: Mapping[str, str],
+    summary: str,
+    started_at: datetime,
+    ended_at: datetime | None,
+) -> bytes:
+    """The body of a delivery by which the daemon reports trouble of its own."""
+    status = "firing" if ended_at is None else "resolved"
+    all_labels = {"alertname": name, **labels}
+    alert = {
+        "status": status,
+        "labels": all_labels,
+        "annotations": {"summary": summary},
+        "startsAt": started_at.isoformat(),
+        "endsAt": ended_at.isoformat() if ended_at else "0001-01-01T00:00:00Z",
+        "fingerprint": hashlib.sha256(json.dumps(all_labels).encode()).hexdigest()[:16],
+    }
+    body = {
+        "version": "4",
+        "groupKey": f"stopgap:{name}",
+        "receiver": "stopgap",
+        "status": status,
+        "groupLabels": all_labels,
+        "alerts": [alert],
+    }
+    return json.dumps(body).encode()

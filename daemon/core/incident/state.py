@@ -1,0 +1,285 @@
+"""The incident: the fold of its events. Nothing about it is known that is not in its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from daemon.core.alertmanager import Alert, Labels
+from daemon.core.changes.suspects import Suspicion
+from daemon.core.incident import events as e
+from daemon.core.incident.responders import Crew
+from daemon.core.incident.updates import Word
+from daemon.core.measurement.problem import UNMEASURED, Problem, Reading, Severity
+from daemon.core.rules.rule import StepSpec
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import printable
+
+Phase = Literal[
+    "defining",
+    "observing",
+    "deciding",
+    "recovering",
+    "verifying",
+    "diagnosing",
+    "watching",
+    "closed",
+]
+Stage = Literal["early", "middle", "late"]
+StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
+
+TAKEN_BACK = frozenset(
+    {
+        "paused",
+        "frozen",
+        "stale_intent",
+        "approval_void",
+        "metrics_look_healthy",
+        "below_threshold",
+        "no_fresh_data",
+        "monitoring_outage",
+        "storm",
+    }
+)
+"""Refusals at the last moment, before anything was changed: the step waits as before."""
+RECENT = 50
+"""How many of the newest measurements are kept for judging a streak."""
+
+Health = Literal["impaired", "degraded", "healthy", "unreadable"]
+
+
+@dataclass(frozen=True)
+class StepState:
+    """One alternative of the plan, as far as it has come."""
+
+    number: int
+    status: StepStatus = "waiting"
+    action: str = ""
+    target: str = ""
+    proposed: StepSpec | None = None
+    proposed_by: str = ""
+    refusal: str = ""
+    asked: str = ""
+    observed: str | None = None
+    rehearsed: bool = False
+    approved_by: str = ""
+    approved_at: datetime | None = None
+    approved_content: str = ""
+    ordered: bool = False
+    vetoed_by: str = ""
+    taken_back: str = ""
+    taken_back_at: datetime | None = None
+    evidence: e.EvidenceTaken | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    authority: str = ""
+    started_at: datetime | None = None
+    summary: str = ""
+    intent: Mapping[str, str] | None = None
+    finished_at: datetime | None = None
+    outcome: Outcome | None = None
+    readings: tuple[Reading, ...] = ()
+    verdict: e.Verdict | None = None
+    verdict_at: datetime | None = None
+    verdict_text: str = ""
+
+    @property
+    def acted(self) -> bool:
+        """Whether it may have changed the world, so that its effect must be measured."""
+        return self.outcome is not None and self.outcome.result != "refused"
+
+
+@dataclass(frozen=True)
+class PageState:
+    """One call to one person. `campaign` and `jumps`: those of the crew when it was queued."""
+
+    queued: e.PageQueued
+    at: datetime
+    campaign: int = 0
+    jumps: int = 0
+    failed_methods: tuple[str, ...] = ()
+    worth_trying: bool = False
+    delivered_at: datetime | None = None
+    delivered_by: str = ""
+    given_up: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether somebody still has to deliver it."""
+        return self.delivered_at is None and not self.given_up
+
+
+@dataclass(frozen=True)
+class Settling:
+    """How far a pager that keeps state was told. `failures`: tries at the next state."""
+
+    state: str = ""
+    at: datetime | None = None
+    failures: int = 0
+    failed_at: datetime | None = None
+    given_up: str = ""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One incident as it stands after `seq` events."""
+
+    id: str
+    opened_at: datetime
+    opened: e.IncidentOpened
+    seq: int = 0
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    alerts_changed_at: datetime | None = None
+    incomplete: bool = False
+    problem: Problem | None = None
+    confirmed: Problem | None = None
+    confirmed_at: datetime | None = None
+    suspicion: Suspicion | None = None
+    recent: tuple[tuple[datetime, Health], ...] = ()
+    reading: Reading | None = None
+    refired: int = 0
+    impaired_in_a_row: int = 0
+    measured_at: datetime | None = None
+    severity: Severity = ""
+    severity_rose_at: datetime | None = None
+    crew: Crew = field(default_factory=Crew)
+    word: Word = field(default_factory=Word)
+    pages: Mapping[str, PageState] = field(default_factory=dict)
+    settling: Mapping[tuple[str, str, str], Settling] = field(default_factory=dict)
+    defects: tuple[datetime, ...] = ()
+    sentiment: tuple[e.SentimentHeard, ...] = ()
+    sentiment_at: datetime | None = None
+    sentiment_measured_at: datetime | None = None
+    missed: Mapping[str, datetime] = field(default_factory=dict)
+    decided_at: datetime | None = None
+    first_communicator_at: datetime | None = None
+    steps: Mapping[int, StepState] = field(default_factory=dict)
+    recovered_at: datetime | None = None
+    recovered_by: int = 0
+    relapses: int = 0
+    relapsed_at: datetime | None = None
+    diagnosis: e.DiagnosisOpened | None = None
+    diagnosed_at: datetime | None = None
+    paused_by: str = ""
+    closed: e.IncidentClosed | None = None
+    closed_at: datetime | None = None
+    review: str = ""
+
+    @property
+    def evidence(self) -> tuple[datetime, Health] | None:
+        """The newest measurement: when, and what it showed."""
+        return self.recent[-1] if self.recent else None
+
+    @property
+    def key(self) -> str:
+        """What at most one open incident may have."""
+        return self.opened.key
+
+    @property
+    def rule(self) -> str:
+        """The name of its rule; empty if no rule matched its alerts."""
+        return self.opened.rule
+
+    @property
+    def group_labels(self) -> Labels:
+        """The labels that tell it from other incidents of its rule."""
+        return self.opened.group_labels
+
+    @property
+    def commander(self) -> str:
+        """Who commands; empty if nobody does."""
+        return self.crew.holder("commander")
+
+    @property
+    def responders(self) -> tuple[str, ...]:
+        """Who is there, in the order of their coming."""
+        return self.crew.responders
+
+    @property
+    def acknowledged_at(self) -> datetime | None:
+        """When the first person came."""
+        return self.crew.acknowledged_at
+
+    @property
+    def title(self) -> str:
+        """Its title: the statement once there is one, the alert before that, and while nothing can
+        be measured."""
+        problem = self.confirmed or self.problem
+        if problem is None or not problem.symptom or problem.verdict in UNMEASURED:
+            return self.opened.title
+        name = printable(" ".join(self.group_labels.values()))
+        return f"{name}: {problem.text}" if name else problem.text
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands, in one word."""
+        if self.closed is not None:
+            return "closed"
+        if self.recovered_at is not None:
+            return "watching"
+        if self.running is not None:
+            return "recovering"
+        if self.verifying is not None:
+            return "verifying"
+        if self.diagnosis is not None:
+            return "diagnosing"
+        if self.confirmed is not None:
+            return "deciding"
+        return "defining" if self.problem is None else "observing"
+
+    @property
+    def stage(self) -> Stage:
+        """Early: nothing was decided yet. Middle: recovery or diagnosis. Late: restored."""
+        if self.closed is not None or self.recovered_at is not None:
+            return "late"
+        if any(step.started_at for step in self.steps.values()) or self.diagnosis is not None:
+            return "middle"
+        return "early"
+
+    @property
+    def running(self) -> StepState | None:
+        """The step that has started and not finished."""
+        return next((s for s in self.steps.values() if s.status == "running"), None)
+
+    @property
+    def verifying(self) -> StepState | None:
+        """The step that has acted and has no verdict yet."""
+        return next((s for s in self.steps.values() if s.acted and s.verdict is None), None)
+
+    @property
+    def last_verdict(self) -> e.Verdict | None:
+        """The verdict on the step that acted last."""
+        acted = [s for s in self.steps.values() if s.verdict is not None and s.finished_at]
+        return max(acted, key=lambda s: s.finished_at or self.opened_at).verdict if acted else None
+
+    @property
+    def all_resolved(self) -> bool:
+        """Whether Alertmanager says of every alert that it is over. A hint, no more."""
+        if self.incomplete or not self.alerts:
+            return False
+        return all(alert.status == "resolved" for alert in self.alerts.values())
+
+    def concerned_by(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels speak of it: all are its group's, or one of its alerts'. No label
+        at all speaks of everything."""
+        group = self.group_labels
+        ours = [group, *({**alert.labels, **group} for alert in self.alerts.values())]
+        return any(labels.items() <= known.items() for known in ours)
+
+    def touched_by(self, labels: Mapping[str, str]) -> bool:
+        """Whether a change with these labels may touch it.
+
+        Beside those that speak of it these are the labels of which some are its group's and none
+        contradicts: what it does not know of (`component`) may be a part of it.
+        """
+        group = self.group_labels
+        known = [{**alert.labels, **group} for alert in self.alerts.values()] or [group]
+        part = bool(labels.items() & group.items()) and any(
+            all(ours.get(name, value) == value for name, value in labels.items()) for ours in known
+        )
+        return part or self.concerned_by(labels)
+
+    def step(self, number: int) -> StepState:
+        """The state of a step, also of one that nothing has happened to."""
+        return self.steps.get(number, StepState(number))

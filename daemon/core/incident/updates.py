@@ -1,0 +1,184 @@
+"""The updates of an incident as they stand: drafts, what was sent, and where it has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from daemon.core.incident import events as e
+
+DeliveryState = Literal["draft", "delivered", "given_up", "failing", "waiting"]
+"""How far an update has come in a channel. `given_up`: it is not tried again."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one channel has of an update. `version` 0: nothing yet."""
+
+    version: int = 0
+    reference: str = ""
+    failures: int = 0
+    failed_at: datetime | None = None
+    given_up: int = 0
+
+
+@dataclass(frozen=True)
+class UpdateState:
+    """One update to one audience. `text` is what goes out, or the draft before that."""
+
+    draft: e.UpdateDrafted
+    drafted_at: datetime
+    text: str
+    version: int = 0
+    person: str = ""
+    assigned_at: datetime | None = None
+    assigned: tuple[str, ...] = ()
+    assignments: int = 0
+    released_at: datetime | None = None
+    released_by: str = ""
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+
+    @property
+    def audience(self) -> str:
+        """Whom it is for."""
+        return self.draft.audience
+
+    @property
+    def sent(self) -> bool:
+        """Whether it was released; its channels may still be at it."""
+        return self.released_at is not None
+
+    def delivery(self, channel: str) -> Delivery:
+        """What the channel has of it."""
+        return self.deliveries.get(channel, Delivery())
+
+    def channels(self, named: Iterable[str]) -> tuple[str, ...]:
+        """Where it goes: the channels that are named for its audience now, and those that have
+        heard of it."""
+        return tuple(dict.fromkeys((*named, *self.deliveries)))
+
+    def state_in(self, channel: str) -> DeliveryState:
+        """How far it has come there."""
+        has = self.delivery(channel)
+        if not self.sent:
+            return "draft"
+        if has.version >= self.version:
+            return "delivered"
+        if has.given_up >= self.version:
+            return "given_up"
+        return "failing" if has.failures else "waiting"
+
+
+@dataclass(frozen=True)
+class Word:
+    """All updates in the order of their drafting, and to whom they were put off: until when, and
+    when that was said."""
+
+    updates: Mapping[str, UpdateState] = field(default_factory=dict)
+    snoozed: Mapping[str, datetime] = field(default_factory=dict)
+    snoozed_at: Mapping[str, datetime] = field(default_factory=dict)
+
+    def of(self, audience: str) -> list[UpdateState]:
+        """The updates to one audience, the oldest first."""
+        return [update for update in self.updates.values() if update.audience == audience]
+
+    def last_sent(self, audience: str) -> UpdateState | None:
+        """The newest update that this audience was sent."""
+        sent = [update for update in self.of(audience) if update.sent]
+        return sent[-1] if sent else None
+
+    def open_draft(self, audience: str) -> UpdateState | None:
+        """The draft that waits to be sent."""
+        drafts = [update for update in self.of(audience) if not update.sent]
+        return drafts[-1] if drafts else None
+
+
+WordEvent = (
+    e.UpdateDrafted
+    | e.UpdateAssigned
+    | e.UpdateReleased
+    | e.UpdateEdited
+    | e.UpdatePublished
+    | e.UpdateFailed
+    | e.UpdatesSnoozed
+)
+
+
+def apply_word(word: Word, at: datetime, event: WordEvent) -> Word:
+    """The updates after one more event."""
+    if isinstance(event, e.UpdatesSnoozed):
+        return _snoozed(word, at, event)
+    if isinstance(event, e.UpdateDrafted):
+        before = word.updates.get(event.update)
+        if before is None:
+            state = UpdateState(event, at, event.text)
+        else:
+            news = event.because != before.draft.because
+            state = _asked_anew(before) if news else before
+            state = replace(state, draft=event, text=event.text)
+    else:
+        state = _changed(word.updates[event.update], at, event)
+    return replace(word, updates={**word.updates, event.update: state})
+
+
+def _snoozed(word: Word, at: datetime, event: e.UpdatesSnoozed) -> Word:
+    """Whoever was asked before may be asked again when it is over."""
+    updates = {
+        name: _asked_anew(state) if state.audience == event.audience and not state.sent else state
+        for name, state in word.updates.items()
+    }
+    return replace(
+        word,
+        updates=updates,
+        snoozed={**word.snoozed, event.audience: event.until},
+        snoozed_at={**word.snoozed_at, event.audience: at},
+    )
+
+
+def _asked_anew(state: UpdateState) -> UpdateState:
+    return replace(state, person="", assigned_at=None, assigned=())
+
+
+def _changed(
+    state: UpdateState,
+    at: datetime,
+    event: e.UpdateAssigned
+    | e.UpdateReleased
+    | e.UpdateEdited
+    | e.UpdatePublished
+    | e.UpdateFailed,
+) -> UpdateState:
+    match event:
+        case e.UpdateAssigned():
+            assigned = (*state.assigned, event.person)
+            return replace(
+                state,
+                person=event.person,
+                assigned_at=at,
+                assigned=assigned,
+                assignments=state.assignments + 1,
+            )
+        case e.UpdateReleased():
+            return replace(
+                state, text=event.text, version=1, released_at=at, released_by=event.person
+            )
+        case e.UpdateEdited():
+            # Another text is tried anew, also where the one before could not be brought.
+            untried = {
+                channel: replace(has, failures=0, failed_at=None)
+                for channel, has in state.deliveries.items()
+            }
+            return replace(state, text=event.text, version=event.version, deliveries=untried)
+        case e.UpdatePublished():
+            delivery = Delivery(event.version, event.reference)
+        case e.UpdateFailed():
+            before = state.delivery(event.channel)
+            delivery = replace(
+                before,
+                failures=before.failures + 1,
+                failed_at=at,
+                given_up=event.version if event.last else before.given_up,
+            )
+    return replace(state, deliveries={**state.deliveries, event.channel: delivery})

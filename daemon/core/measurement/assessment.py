@@ -1,0 +1,326 @@
+"""From a measurement to a Problem: baseline, onset, loss, confidence, severity, verdict.
+
+Confirmed only if, in every window, the loss is at least the rule's threshold and its 99 %
+interval excludes zero, with enough traffic now and in the baseline. The baseline ends before
+the onset and before any suspect change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+from typing import get_args
+
+from daemon.core.changes.suspects import Change, Mark
+from daemon.core.measurement.baseline import (
+    MIN_BASELINE_EVENTS,
+    MIN_BASELINE_SAMPLES,
+    MINUTE,
+    Baseline,
+    Onset,
+    counts_baseline,
+    counts_onset,
+    value_baseline,
+    value_onset,
+)
+from daemon.core.measurement.problem import Comparison, Problem, ProblemReason, Reading, Severity
+from daemon.core.measurement.problem import ProblemVerdict as Verdict
+from daemon.core.measurement.query_result import Unmeasurable
+from daemon.core.rules.rule import ProblemSpec, VerifySpec
+from daemon.core.values.significance import Bin, difference, shift, wilson
+from daemon.core.values.units import clock_time, percent, quantity
+
+
+def assess_counts(
+    spec: ProblemSpec,
+    windows: Mapping[timedelta, tuple[float, float] | None],
+    history: Sequence[Bin],
+    now: datetime,
+    changes: Sequence[Change] = (),
+) -> Problem:
+    """Assess a ratio of two counts.
+
+    `windows` maps each width to (bad, total) up to `now`; `history` holds the overlapping bins
+    of the shortest width over the look-back. Raises Unmeasurable.
+    """
+    width = spec.windows[0]
+    _need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
+    onset = counts_onset(spec, history, now, changes)
+    baseline = counts_baseline(spec, history, width, onset)
+    comparisons = []
+    for window in spec.windows:
+        bad, total = windows[window] or (0.0, 0.0)
+        gap = difference(bad, total, baseline.bad, baseline.total)
+        comparisons.append(
+            Comparison(
+                window=window,
+                level=1 - bad / total,
+                loss=gap.estimate,
+                low=gap.low,
+                high=gap.high,
+                traffic=total / (window / MINUTE),
+                exceeds=gap.estimate >= (spec.confirm.drop or 0.0),
+                significant=gap.low > 0,
+            )
+        )
+    failed = (windows[width] or (0.0, 0.0))[0] / (width / MINUTE)
+    never = failed == 0 and not any(b.bad for b in history)
+    level = 1 - baseline.bad / baseline.total
+    return _concluded(
+        spec, comparisons, baseline, onset, now, level, failed=failed, never_failed=never
+    )
+
+
+def assess_value(
+    spec: ProblemSpec,
+    windows: Mapping[timedelta, Sequence[float]],
+    traffic: Mapping[timedelta, float | None],
+    history: Sequence[tuple[float, float]],
+    now: datetime,
+    changes: Sequence[Change] = (),
+) -> Problem:
+    """Assess a value such as a latency.
+
+    `windows` maps each width to its samples, `traffic` to its events a minute where the rule
+    counts them; `history` is (Unix time, value) over the look-back. Raises Unmeasurable.
+    """
+    if spec.total is not None:
+        _need_traffic(
+            spec,
+            {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
+        )
+    sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+    onset = value_onset(spec, history, sign, now, changes)
+    baseline = value_baseline(spec, history, sign, onset)
+    base, level = baseline.samples, median(baseline.samples)
+    comparisons = []
+    for window in spec.windows:
+        samples = windows[window]
+        if not samples:
+            raise Unmeasurable("no_data", "empty_answer", f"no sample of {spec.symptom} now")
+        gap = shift([sign * s for s in samples], [sign * b for b in base])
+        scale = abs(level) or 1.0
+        comparisons.append(
+            Comparison(
+                window=window,
+                level=median(samples),
+                loss=gap.estimate / scale,
+                low=_bounded(gap.low / scale),
+                high=_bounded(gap.high / scale),
+                traffic=traffic.get(window),
+                exceeds=gap.estimate / scale >= spec.confirm.loss(level),
+                significant=gap.low > 0,
+            )
+        )
+    return _concluded(spec, comparisons, baseline, onset, now, level)
+
+
+def read_recovery(
+    spec: ProblemSpec,
+    verify: VerifySpec,
+    problem: Problem,
+    level: float | None,
+    counted: tuple[float, float] | None,
+    now: datetime,
+) -> Reading:
+    """One reading after a step, against the baseline of the confirmed problem.
+
+    `counted` is (bad, total) of the shortest window for counts, or (0, total) where a value
+    rule counts its traffic; `level` is the value's median. Healthy needs the level near the
+    baseline *and* under the threshold that confirms, with enough traffic. Impaired needs no more
+    traffic than what confirms: an outage drives users away, and is no less one for that.
+    """
+    traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
+    wanted = spec.confirm.traffic  # the traffic in the baseline is known for counts alone
+    if problem.baseline_traffic is not None:
+        wanted = problem.baseline_traffic * verify.traffic
+    if spec.total is not None and not traffic:
+        return Reading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
+    thin = traffic is not None and traffic < wanted
+    dim = Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
+    if thin and (traffic or 0.0) < spec.confirm.traffic:
+        return dim
+    if problem.baseline is None:
+        return Reading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
+    low = high = None
+    near = verify.near_baseline
+    limit = spec.confirm.loss(problem.baseline)
+    if spec.value is None and counted is not None:
+        share = wilson(*counted)
+        level = 1 - share.estimate
+        base_bad = 1 - problem.baseline
+        loss = share.estimate - base_bad
+        low, high = share.low - base_bad, share.high - base_bad
+        near = 0.005 if near is None else near
+    elif level is None:
+        return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
+    else:
+        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+        loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
+        near = limit / 4 if near is None else near
+    impaired = loss >= limit
+    if thin and not (impaired and (low is None or low > 0)):
+        return dim
+    healthy = loss <= near and not impaired
+    return Reading(
+        at=now,
+        state="healthy" if healthy else "impaired" if impaired else "degraded",
+        severity=severity_of(spec, loss) if impaired else "",
+        reason="near_baseline" if healthy else "away_from_baseline",
+        level=level,
+        loss=loss,
+        low=low,
+        high=high,
+        traffic=traffic,
+    )
+
+
+def judge_life(
+    spec: ProblemSpec,
+    problem: Problem,
+    counted: tuple[float, float] | None,
+    samples: Sequence[float],
+) -> Mark | None:
+    """Whether an item was healthy while it was live, against the confirmed problem's baseline.
+
+    `counted` is its (bad, total) for counts; `samples` are the values for a value. None if that
+    is too little to judge by, or lies between healthy and bad.
+    """
+    if problem.baseline is None:
+        return None
+    if spec.value is None:
+        if counted is None or counted[1] < MIN_BASELINE_EVENTS:
+            return None
+        loss = counted[0] / counted[1] - (1 - problem.baseline)
+    else:
+        if len(samples) < MIN_BASELINE_SAMPLES:
+            return None
+        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+        loss = sign * (median(samples) - problem.baseline) / (abs(problem.baseline) or 1.0)
+    limit = spec.confirm.loss(problem.baseline)
+    if loss >= limit:
+        return "bad"
+    return "healthy" if loss <= limit / 2 else None
+
+
+def unmeasured(spec: ProblemSpec, trouble: Unmeasurable, now: datetime) -> Problem:
+    """The Problem that says why nothing could be measured."""
+    return Problem(
+        verdict=trouble.verdict,
+        reason=trouble.reason,
+        text=trouble.text,
+        at=now,
+        symptom=spec.symptom,
+    )
+
+
+def severity_of(spec: ProblemSpec, loss: float) -> Severity:
+    """The severest level whose threshold the loss reaches; sev4 if it reaches none."""
+    for name in get_args(Severity):
+        threshold = spec.severity.get(name)
+        if threshold is not None and loss >= threshold:
+            severity: Severity = name
+            return severity
+    return "sev4"
+
+
+def level_text(spec: ProblemSpec, level: float) -> str:
+    """A level for a sentence: a share for counts, the metric's own number for values."""
+    return percent(level) if spec.value is None else quantity(level)
+
+
+# ── verdict and sentence ─────────────────────────────────────────────────────────────────────
+
+
+def _concluded(
+    spec: ProblemSpec,
+    comparisons: Sequence[Comparison],
+    baseline: Baseline,
+    onset: Onset,
+    now: datetime,
+    level: float,
+    *,
+    failed: float | None = None,
+    never_failed: bool = False,
+) -> Problem:
+    verdict, reason = _verdict(spec, comparisons, level, never_failed)
+    confirmed = verdict == "confirmed"
+    return Problem(
+        verdict=verdict,
+        reason=reason,
+        text=_statement(spec, comparisons, onset, level, failed, reason),
+        at=now,
+        symptom=spec.symptom,
+        kind="counts" if spec.value is None else "value",
+        windows=tuple(comparisons),
+        baseline=level,
+        baseline_from=baseline.begin,
+        baseline_until=baseline.until,
+        baseline_traffic=baseline.traffic,
+        onset=onset.at,
+        onset_within=onset.within if onset.at else None,
+        failed_per_minute=failed,
+        severity=severity_of(spec, comparisons[0].loss) if confirmed else "",
+    )
+
+
+def _verdict(
+    spec: ProblemSpec, comparisons: Sequence[Comparison], level: float, never_failed: bool
+) -> tuple[Verdict, ProblemReason]:
+    if never_failed:
+        return "not_confirmed", "failures_never_seen"
+    if spec.value is not None and not level and spec.confirm.by is None:
+        return "not_confirmed", "baseline_zero"
+    if not all(c.exceeds for c in comparisons):
+        return "not_confirmed", "loss_below_threshold"
+    if not all(c.significant for c in comparisons):
+        return "not_confirmed", "not_significant"
+    return "confirmed", "loss_exceeds_threshold"
+
+
+def _statement(
+    spec: ProblemSpec,
+    comparisons: Sequence[Comparison],
+    onset: Onset,
+    level: float,
+    failed: float | None,
+    reason: ProblemReason,
+) -> str:
+    now = level_text(spec, comparisons[0].level)
+    sentence = f"{spec.symptom} {level_text(spec, level)} → {now}"
+    if reason == "loss_exceeds_threshold":
+        if onset.at is not None:
+            sentence += f" since {clock_time(onset.at)}"
+        return sentence if failed is None else f"{sentence}, {quantity(failed)} failed a minute"
+    why = {
+        "loss_below_threshold": "not enough worse than the baseline to be confirmed",
+        "not_significant": "the difference may be chance",
+        "failures_never_seen": "no failure in the whole look-back; if there are any, "
+        "the `bad` query selects nothing",
+        "baseline_zero": "the baseline is zero, so a relative rise means nothing; "
+        "add `by:` to `confirm`",
+    }
+    return f"{sentence}: {why[reason]}"
+
+
+def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:
+    for window in spec.windows:
+        total = totals[window]
+        if total is None:
+            raise Unmeasurable(
+                "no_data", "empty_answer", f"`total` of {spec.symptom} has no series now"
+            )
+        rate = total / (window / MINUTE)
+        if rate < spec.confirm.traffic or total == 0:
+            raise Unmeasurable(
+                "insufficient_traffic",
+                "traffic_below_minimum",
+                f"{quantity(rate)} events a minute; {quantity(spec.confirm.traffic)} "
+                "are needed to judge",
+            )
+
+
+def _bounded(value: float) -> float | None:
+    return value if math.isfinite(value) else None

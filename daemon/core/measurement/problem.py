@@ -1,0 +1,135 @@
+"""What is broken, how badly and since when: the values that a measurement ends in.
+
+A measurement is not an assessment: `daemon.core.measurement.assessment` turns one into the
+other. Shares are 0…1, rates per minute, `value` problems in their metric's own unit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from daemon.core.values.units import Duration, Frozen, Moment
+
+ProblemVerdict = Literal[
+    "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
+]
+UNMEASURED = frozenset({"no_data", "query_error"})
+"""The verdicts that tell of the metrics, not of the service."""
+ProblemReason = Literal[
+    # confirmed
+    "loss_exceeds_threshold",
+    # not_confirmed
+    "loss_below_threshold",
+    "not_significant",
+    "failures_never_seen",
+    "baseline_zero",
+    # insufficient_traffic
+    "traffic_below_minimum",
+    "baseline_too_thin",
+    # no_data
+    "empty_answer",
+    "no_baseline",
+    "prometheus_unreachable",
+    "targets_down",
+    "samples_stale",
+    # query_error
+    "deadline_exceeded",
+    "query_rejected",
+    "several_series",
+    "not_a_number",
+    "partial_answer",
+    "bad_exceeds_total",
+    "unsafe_label",
+]
+MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
+    {"prometheus_unreachable", "targets_down", "samples_stale"}
+)
+"""The reasons that speak of the monitoring, not of the service."""
+
+Severity = Literal["sev1", "sev2", "sev3", "sev4", ""]
+"""The greatest is sev1; empty until something was confirmed."""
+
+
+class Comparison(Frozen):
+    """One window against the baseline. `loss` is how much worse, with its 99 % interval.
+
+    For counts, `level` is the success share and the loss in share points; for values the level
+    is the median and the loss relative to the baseline. None stands for an unbounded side.
+    """
+
+    window: Duration
+    level: float
+    loss: float
+    low: float | None
+    high: float | None
+    traffic: float | None
+    exceeds: bool
+    significant: bool
+
+
+class Impact(Frozen):
+    """The answer to one of the rule's impact or sentiment queries, or why there is none."""
+
+    name: str
+    value: float | None
+    trouble: str = ""
+
+
+class Problem(Frozen):
+    """One assessed measurement: verdict, enumerated reason, the sentence, and the numbers."""
+
+    verdict: ProblemVerdict
+    reason: ProblemReason
+    text: str
+    at: Moment
+    symptom: str = ""
+    kind: Literal["counts", "value"] = "counts"
+    windows: tuple[Comparison, ...] = ()
+    baseline: float | None = None
+    baseline_from: Moment | None = None
+    baseline_until: Moment | None = None
+    baseline_traffic: float | None = None
+    onset: Moment | None = None
+    onset_within: Duration | None = None
+    failed_per_minute: float | None = None
+    severity: Severity = ""
+    impact: tuple[Impact, ...] = ()
+    sentiment: tuple[Impact, ...] = ()
+    queries: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> float | None:
+        """The level in the shortest window."""
+        return self.windows[0].level if self.windows else None
+
+    @property
+    def loss(self) -> float | None:
+        """The loss in the shortest window."""
+        return self.windows[0].loss if self.windows else None
+
+    @property
+    def healthy(self) -> bool:
+        """Measured, with traffic, and found to be no problem. Unknown is never healthy."""
+        return self.verdict == "not_confirmed" and self.reason in {
+            "loss_below_threshold",
+            "not_significant",
+            "failures_never_seen",
+        }
+
+
+class Reading(Frozen):
+    """One measurement after a step.
+
+    `healthy` is near the baseline, with enough traffic; `impaired` as bad as what confirms a
+    problem, and then it has a severity; `degraded` lies between the two.
+    """
+
+    at: Moment
+    state: Literal["healthy", "degraded", "impaired", "unreadable"]
+    severity: Severity = ""
+    reason: str
+    level: float | None = None
+    loss: float | None = None
+    low: float | None = None
+    high: float | None = None
+    traffic: float | None = None

@@ -1,0 +1,116 @@
+"""What an answer of Prometheus is worth: a number, a series, or a reason why neither.
+
+Empty, several series, NaN, ±Inf, warnings: each has its own outcome, and none means healthy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict
+from daemon.core.measurement.samples import Answer, Sample
+from daemon.core.values.significance import Bin
+
+
+class Unmeasurable(Exception):
+    """The measurement came to nothing: the verdict, its reason, and a sentence."""
+
+    def __init__(self, verdict: ProblemVerdict, reason: ProblemReason, text: str) -> None:
+        super().__init__(text)
+        self.verdict: ProblemVerdict = verdict
+        self.reason: ProblemReason = reason
+        self.text = text
+
+
+def one_number(answer: Answer) -> float | None:
+    """The single finite value of an instant answer; None if it is empty.
+
+    Raises Unmeasurable for several series, NaN or ±Inf, and for partial answers.
+    """
+    samples = _only_series(answer)
+    if not samples:
+        return None
+    value = samples[-1][1]
+    if not math.isfinite(value):
+        raise Unmeasurable("query_error", "not_a_number", f"{answer.query} answered {value}")
+    return value
+
+
+def finite_samples(answer: Answer) -> list[Sample]:
+    """The samples of a range answer; NaN and ±Inf are gaps, for they measure nothing.
+
+    Raises Unmeasurable for several series and for partial answers.
+    """
+    return [sample for sample in _only_series(answer) if math.isfinite(sample[1])]
+
+
+def counts(bad: Answer, total: Answer) -> tuple[float, float] | None:
+    """(bad, total) of one window; None if nothing was counted.
+
+    A counter that has never failed has no series, so an empty `bad` beside a present `total`
+    is zero. Raises Unmeasurable, also where the two cannot be counts of the same events.
+    """
+    bad_count, total_count = one_number(bad), one_number(total)
+    if total_count is None:
+        return None
+    return _consistent(bad_count or 0.0, total_count, bad.query)
+
+
+def bins(bad: Answer, total: Answer) -> list[Bin]:
+    """The history of counts, oldest first, one bin for each sample of `total`.
+
+    Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin.
+    """
+    bad_at = dict(_only_series(bad))
+    return [
+        Bin(at, *_consistent(bad_at.get(at, 0.0), count, bad.query))
+        for at, count in finite_samples(total)
+        if math.isfinite(bad_at.get(at, 0.0))
+    ]
+
+
+def disjoint(history: Sequence[Bin], width: timedelta) -> list[Bin]:
+    """The bins of overlapping windows thinned so that none share an event; the last is kept."""
+    kept: list[Bin] = []
+    for current in reversed(history):
+        if not kept or kept[-1].end - current.end >= width.total_seconds() - 1e-6:
+            kept.append(current)
+    return kept[::-1]
+
+
+def newest_sample(answers: Mapping[str, Answer]) -> float | None:
+    """The time of the newest raw sample among `max(timestamp(…))` answers; Unix seconds."""
+    times = [one_number(answer) for answer in answers.values()]
+    return max((time for time in times if time is not None), default=None)
+
+
+def _only_series(answer: Answer) -> Sequence[Sample]:
+    if answer.warnings:
+        raise Unmeasurable(
+            "query_error",
+            "partial_answer",
+            f"Prometheus warned that the answer is partial: {'; '.join(answer.warnings)[:300]}",
+        )
+    if len(answer.series) > 1:
+        raise Unmeasurable(
+            "query_error",
+            "several_series",
+            f"{answer.query} answered {len(answer.series)} series; aggregate it with sum(…)",
+        )
+    return answer.series[0].samples if answer.series else ()
+
+
+def _consistent(bad: float, total: float, query: str) -> tuple[float, float]:
+    # increase() extrapolates each series by itself, so bad may exceed total by a little.
+    if bad < 0 or total < 0:
+        raise Unmeasurable("query_error", "not_a_number", f"{query}: a count below zero")
+    if bad > total * 1.05 + 2:
+        raise Unmeasurable(
+            "query_error",
+            "bad_exceeds_total",
+            f"{query} counted {bad:.0f} of {total:.0f} events; "
+            "`bad` must count a part of what `total` counts",
+        )
+    return min(bad, total), total

@@ -1,0 +1,26 @@
+"""What Prometheus answered, as plain values: series of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Sample = tuple[float, float]
+"""(Unix time in seconds, value)."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: its labels, its samples oldest first."""
+
+    labels: Mapping[str, str]
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Prometheus said: series, and warnings (partial data) if there were any."""
+
+    query: str
+    series: Sequence[Series]
+    warnings: Sequence[str] = ()

@@ -1,0 +1,95 @@
+"""The port of a recovery action, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from daemon.core.changes.suspects import Candidate, Change
+from daemon.core.values.outcome import Outcome
+
+
+class Choose(Protocol):
+    """Names the item of a target to go back to."""
+
+    async def __call__(self, live: str, history: Sequence[Change] = ()) -> Candidate:
+        """The newest item but `live` that was measured healthy while it was live, or why there
+        is none. `history`: what the action itself can tell of when each item became live,
+        oldest first; it is taken together with what was seen and measured before."""
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """What an action may know and use.
+
+    `token` is unique to this step and stays the same after a restart; `incident` is its
+    incident. `expected` is the item that must be live for the step to make sense; empty if any
+    will do. `progress` writes to the timeline.
+    """
+
+    token: str
+    now: datetime
+    choose: Choose
+    progress: Callable[[str], Awaitable[None]]
+    expected: str = ""
+    incident: str = ""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Preflight passed: what will be done, in one sentence, and the plain values to do it by.
+
+    `intent` is journaled before anything changes, and given back to `run` and `check`. The keys
+    `from` and `to`, where present, name the items switched between; verification marks them.
+    """
+
+    summary: str
+    intent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Preflight did not pass: an enumerated reason and the sentence for a person."""
+
+    reason: str
+    text: str
+
+
+Landed = Literal["done", "half_done", "not_done", "unknown"]
+"""`half_done`: it has begun to change the world, and running it again will end it well."""
+
+
+class Action(Protocol):
+    """One way of changing the world; one file in `recovery_actions` each."""
+
+    name: str
+    Params: type[BaseModel]
+
+    def allowed(self, params: Any) -> str | None:
+        """Why the settings do not allow these parameters, or None if they do."""
+
+    def target(self, params: Any) -> str:
+        """What is being changed: the key of the lock, and the subject of its changes."""
+
+    async def preflight(self, params: Any, context: ActionContext) -> Ready | Refused:
+        """Look, change nothing, and say what would be done. Raises Temporary or Permanent."""
+
+    async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
+        """Do what `intent` says; doing it again is harmless. Cancelling it leaves a state that
+        `check` understands."""
+
+    async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:
+        """Tell from the outside world whether the intent came true; used after a crash."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """An action that can show the state of its target, for the evidence before acting."""
+
+    async def show(self, params: Any, context: ActionContext) -> Mapping[str, str]:
+        """What stands there now (live item, replicas, pods, …) as short plain texts; changes
+        nothing, holds no secret. Raises Temporary or Permanent."""

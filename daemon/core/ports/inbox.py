@@ -1,0 +1,35 @@
+"""The port to the durable inbox of deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+
+class Inbox(Protocol):
+    """The durable queue between the webhook and the incidents."""
+
+    async def put(self, identity: str, body: bytes, at: datetime) -> bool:
+        """Store a delivery; returns once it is on disk. False if this content is stored already.
+
+        Raises Temporary when the store fails or too much is waiting.
+        """
+
+    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
+        """(identity, body) of unprocessed deliveries, oldest first."""
+
+    def backlog(self) -> int:
+        """How many deliveries are unprocessed."""
+
+    async def oldest(self) -> datetime | None:
+        """When the oldest of them came."""
+
+    async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
+        """Mark as processed, and remember when alerts ended (alert identity → end)."""
+
+    async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
+        """When each of these alerts last ended, as far as known."""
+
+    async def forget(self, before: datetime) -> None:
+        """Drop processed deliveries and ends older than that."""

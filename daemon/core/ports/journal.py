@@ -1,0 +1,153 @@
+"""The port to the journal of incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from daemon.core.changes.suspects import Change, Mark
+from daemon.core.incident.events import Draft, Entry
+from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.recovery.guardrails import Freeze, Guard, Hindrance, Limits, Scope
+from daemon.core.values.units import Frozen, Moment
+
+
+class Conflict(Exception):
+    """Somebody else appended first: read again, decide again."""
+
+
+class KeyTaken(Exception):
+    """An incident with this key is open already; `incident` is its id."""
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(f"incident {incident} is open for this key")
+        self.incident = incident
+
+
+class Head(Frozen):
+    """The row that stands for an incident: what can be known without reading its journal.
+
+    `rule` is empty if no rule matched; `service` is what its key speaks of.
+    """
+
+    incident: str
+    key: str
+    seq: int
+    phase: str
+    title: str
+    severity: str
+    opened_at: Moment
+    closed_at: Moment | None = None
+    wake_at: Moment | None = None
+    rule: str = ""
+    team: str = ""
+    service: str = ""
+
+
+class HeadState(Frozen):
+    """What an append changes in the head row. `closed` frees the key."""
+
+    phase: str
+    title: str
+    severity: str
+    wake_at: Moment | None
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The request to take a target's lock in the transaction of the append.
+
+    `scope` with the incident it is for; `lifted`: a person approved (`guardrails.hindered`).
+    `closed` is a freeze that stands by the calendar, which the store knows nothing of.
+    """
+
+    target: str
+    step: int
+    scope: Scope
+    limits: Limits
+    lifted: bool = False
+    closed: Freeze | None = None
+
+
+class ClaimRefused(Exception):
+    """The store said no at the very moment of acting; nothing was appended."""
+
+    def __init__(self, reason: Hindrance, text: str) -> None:
+        super().__init__(text)
+        self.reason: Hindrance = reason
+        self.text = text
+
+
+class Journal(Protocol):
+    """The append-only journal of incidents, and what must change in the same transaction."""
+
+    async def open(
+        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
+    ) -> None:
+        """Start an incident. Raises KeyTaken if one with that key is open."""
+
+    async def append(
+        self,
+        incident: str,
+        expected: int,
+        drafts: Sequence[Draft],
+        state: HeadState,
+        *,
+        claim: Claim | None = None,
+        release: bool = False,
+        marks: Mapping[tuple[str, str], Mark] | None = None,
+    ) -> None:
+        """Append after sequence number `expected`, durably, all or nothing. Without drafts only
+        the head changes.
+
+        `claim` takes a target's lock, `release` gives back the one this incident holds, `marks`
+        maps (subject, item) to what a measurement said of it. Raises Conflict or ClaimRefused.
+        """
+
+    async def read(self, incident: str, after: int = 0) -> list[Entry]:
+        """The entries after that sequence number, in order; empty for an unknown incident."""
+
+    async def open_heads(self) -> list[Head]:
+        """The heads of all open incidents, oldest first."""
+
+    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+        """The newest heads that fit the search, the newest first."""
+
+    async def openings(self) -> dict[str, Openings]:
+        """What each rule that has opened incidents has opened, by its name."""
+
+    async def heard(self, since: datetime) -> list[Heard]:
+        """The alerts that there was news of from then on, once for each incident."""
+
+    async def find_open(self, key: str) -> str | None:
+        """The id of the open incident with that key."""
+
+    async def guard(
+        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
+    ) -> Guard:
+        """What stands in the way of an action of that incident on that target; `Guard`."""
+
+    async def freeze(self, freeze: Freeze) -> None:
+        """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
+
+    async def thaw(self, scope: str, by: str, at: datetime) -> bool:
+        """Lift a freeze; False if there was none."""
+
+    async def freezes(self, now: datetime) -> list[Freeze]:
+        """The freezes in force, of all scopes, the newest first."""
+
+    async def saw_change(self, change: Change) -> None:
+        """Remember a change; the same (subject, item, at) twice is one."""
+
+    async def changes(self, subject: str) -> list[Change]:
+        """The changes of a subject, oldest first."""
+
+    async def reported(self, since: datetime) -> list[Change]:
+        """The changes that other systems reported (`Change.reported`) from then on, oldest
+        first."""
+
+    async def marks(self, subject: str) -> dict[str, Mark]:
+        """What measurements have said of each item of a subject; the newest mark wins."""

@@ -1,0 +1,27 @@
+"""The ports to Prometheus and other peers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from daemon.core.measurement.samples import Answer
+
+
+class Metrics(Protocol):
+    """PromQL, with a deadline on each query. Raises Temporary (down, slow) or Permanent (bad)."""
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        """The value of each series at that time, one sample each."""
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        """Values from `start` to `end`, one each `step`."""
+
+
+@runtime_checkable
+class Peer(Protocol):
+    """A system that the daemon depends on."""
+
+    async def version(self) -> str:
+        """Which version of itself it runs; empty if it does not say. Raises Temporary or
+        Permanent if it is not there."""

@@ -1,0 +1,100 @@
+"""The ports to people: pagers, channels, and the links in what they carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from daemon.core.incident.events.pages import Settled
+
+
+@dataclass(frozen=True)
+class Page:
+    """One call to one person. `page` is its id in the journal.
+
+    All pages with the same `dedup_key` are one alert in the pager: the incident's own, or one
+    question of it (`<incident>/<page>`).
+
+    `link` is the incident's document; `answer_link` leads to a page where this person, and
+    nobody else, answers with one tap (empty if there is none).
+    """
+
+    incident: str
+    page: str
+    person: str
+    title: str
+    text: str
+    severity: str
+    link: str
+    at: datetime
+    dedup_key: str
+    answer_link: str = ""
+
+
+class Pager(Protocol):
+    """One way to reach a person."""
+
+    async def page(self, page: Page) -> str:
+        """Deliver; returns the proof in a few words. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A pager that goes on calling by itself until it is told that somebody came."""
+
+    async def settle(self, dedup_key: str, state: Settled) -> str:
+        """Say that somebody responds, or that it is over; harmless for an alert that it does
+        not know. Returns the proof. Raises Temporary or Permanent."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One update for one audience. An edit keeps `update` and raises `version` from 1.
+
+    `link` leads to the document; empty for the public.
+    """
+
+    incident: str
+    update: str
+    version: int
+    audience: str
+    title: str
+    text: str
+    severity: str
+    stage: str
+    link: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a channel answered: the proof in a few words, and what `edit` needs to find it."""
+
+    proof: str
+    reference: str = ""
+
+
+class Channel(Protocol):
+    """One way to tell an audience."""
+
+    async def post(self, message: Message) -> Receipt:
+        """Publish. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """A channel that can change what was published."""
+
+    async def edit(self, reference: str, message: Message) -> Receipt:
+        """Replace what `post` published. Raises Temporary or Permanent."""
+
+
+class Links(Protocol):
+    """Makes the links that pages and updates carry."""
+
+    def for_page(self, incident: str, page: str) -> str:
+        """Where the page's person, and nobody else, answers it with one tap."""
+
+    def document(self, incident: str) -> str:
+        """The incident's standard document, to read."""

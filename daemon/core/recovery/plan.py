@@ -1,0 +1,301 @@
+"""The recovery plan: the next step, or the enumerated reason why not.
+
+The plan is the rule's alternatives, then what people have proposed meanwhile. The order of the
+questions is the order of their weight: does the step apply to this problem at all, does anything
+forbid every action now, does it need a person. What is decided here is checked once more by the
+store in the transaction that takes the target's lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from daemon.core.incident.state import Incident, StepState
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.guardrails import Guard, Limits, Scope, hindered, service_of
+from daemon.core.rules.query_templates import UnsafeLabel, render_params
+from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.units import format_duration
+
+APPROVAL_LASTS = timedelta(minutes=30)
+"""For how long a person's approval of a step in an incident counts."""
+PROPOSED_FROM = 101
+"""The number of the first alternative that people propose; a rule's own never come so far."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the shell knows of a step: its target with the store's view of it, or why not.
+
+    `live`: the newest item of the suspect's subject, if that is what the step aims at.
+    """
+
+    target: str = ""
+    unfit: str = ""
+    unfit_text: str = ""
+    guard: Guard = field(default_factory=Guard)
+    live: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start it. `lifted`: a person approved, which lifts all but freezes and the lock.
+
+    `ordered`: a person starts it now, whatever the metrics say.
+    """
+
+    step: int
+    authority: str
+    lifted: bool = False
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Skip:
+    """It does not apply here; look at the next alternative."""
+
+    step: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Not now, whoever approves: frozen or locked. It is looked at again."""
+
+    step: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """It needs the Commander's word."""
+
+    step: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Observe:
+    """The rule only observes: it would have been started (no reason), or asked for."""
+
+    step: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """No alternative is left."""
+
+
+Next = Start | Skip | Refuse | Ask | Observe | Exhausted
+
+
+def plan_of(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
+    """All alternatives by their number: the rule's, then those that people proposed."""
+    proposed = {n: s.proposed for n, s in sorted(incident.steps.items()) if s.proposed is not None}
+    return {**dict(enumerate(rule.recover, 1)), **proposed}
+
+
+def content_of(incident: Incident, rule: Rule, number: int) -> str:
+    """What a person's approval of a step is bound to. Raises KeyError if there is no such step."""
+    return rule.content_of(plan_of(incident, rule)[number])
+
+
+def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
+    """The alternatives that may still be tried, in the order in which they are looked at.
+
+    What a person starts now comes first, and goes on through a pause. While nothing is
+    confirmed, and once diagnosis is open, only what people asked for is left.
+    """
+    plan = plan_of(incident, rule)
+    waiting = {n: s for n, s in plan.items() if incident.step(n).status == "waiting"}
+    ordered = {n: s for n, s in waiting.items() if incident.step(n).ordered}
+    if incident.paused_by or incident.confirmed is None:
+        return ordered
+    if incident.diagnosis is not None:
+        waiting = {n: s for n, s in waiting.items() if _asked_for(incident.step(n))}
+    return {**ordered, **waiting}
+
+
+def _asked_for(state: StepState) -> bool:
+    return bool(state.approved_by) or state.proposed is not None
+
+
+def scope_of(incident: Incident, rule: Rule) -> Scope:
+    """What the incident's actions belong to."""
+    try:
+        domain = str(render_params(rule.domain, incident.group_labels))
+    except UnsafeLabel:
+        domain = json.dumps(sorted(incident.group_labels.items()))  # a domain of its own
+    return Scope(rule.rule, incident.opened.team, service_of(incident.key), domain)
+
+
+def next_step(
+    incident: Incident,
+    rule: Rule,
+    outlook: Mapping[int, Outlook],
+    approvals: Approvals,
+    limits: Limits,
+    now: datetime,
+) -> Next:
+    """What to do about the first alternative that is still open."""
+    for number, spec in open_steps(incident, rule).items():
+        state, view = incident.step(number), outlook[number]
+        misfit = _misfit(number, spec, state, incident, view)
+        if misfit is not None:
+            return misfit
+        scope = scope_of(incident, rule)
+        lifted = bool(state.approved_by)
+        hindrance = hindered(view.guard, limits, scope, now, lifted=lifted)
+        if hindrance is not None and hindrance.absolute:
+            return Refuse(number, hindrance.reason, hindrance.text)
+        if lifted:
+            authority = f"{'started' if state.ordered else 'approved'} by {state.approved_by}"
+            start = Start(number, authority, lifted=True, ordered=state.ordered)
+            return _lapsed(number, incident, rule, state, now) or start
+        observing = rule.mode == "observe" and state.proposed is None
+        answer = (
+            _changed_since(number, spec, incident, view)
+            or _somebodys_rollback(number, spec, incident)
+            or _cautious(number, incident)
+            or _vague(number, incident, view)
+            or _commanders(number, spec, rule)
+            or (None if observing else _unapproved(number, rule, approvals, now))
+            or _aged(number, incident, limits, now)
+            or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
+        )
+        if answer and hindrance and answer.reason != hindrance.reason:
+            # Whoever approves lifts it, and so must know of it.
+            answer = replace(answer, text=f"{answer.text}; besides, {hindrance.text}")
+        if observing:
+            text = answer.text if answer else "every condition and every guardrail allows it"
+            return Observe(number, answer.reason if answer else "", text)
+        return answer or Start(number, approvals.standing(rule, number, now)[1])
+    return Exhausted()
+
+
+def _misfit(
+    number: int, spec: StepSpec, state: StepState, incident: Incident, view: Outlook
+) -> Skip | None:
+    if view.unfit:
+        return Skip(number, view.unfit, view.unfit_text)
+    if spec.when == "always" or state.approved_by:
+        return None
+    suspicion = incident.suspicion
+    if suspicion is None:
+        text = "the rule watches no changes, and none was reported"
+        return Skip(number, "no_suspect_change", text)
+    if suspicion.verdict == "unseen":
+        return Skip(number, "changes_unseen", suspicion.text)
+    if suspicion.verdict == "none":
+        return Skip(number, "no_suspect_change", suspicion.text)
+    if suspicion.verdict == "ambiguous":
+        return Skip(number, "ambiguous_suspects", suspicion.text)
+    if suspicion.change is None or suspicion.change.aim != view.target:
+        return Skip(number, "suspect_is_elsewhere", suspicion.text)
+    return None
+
+
+def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outlook) -> Ask | None:
+    """The suspect must still be what is live: people may have deployed a mend meanwhile."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    if spec.when != "suspect_change" or suspect is None or suspect.aim != view.target:
+        return None
+    if view.live in {"", suspect.item}:
+        return None
+    text = f"{suspect.item} was the suspect, but {view.live} is live now; a person decides"
+    return Ask(number, "changed_since", text)
+
+
+def _somebodys_rollback(number: int, spec: StepSpec, incident: Incident) -> Ask | None:
+    """Whoever went back had a reason that the metrics may not show: never the undo of an undo."""
+    suspicion = incident.suspicion
+    if spec.when != "suspect_change" or suspicion is None or not suspicion.returned:
+        return None
+    item = suspicion.change.item if suspicion.change else ""
+    text = f"{item} had been live before, so the suspect is itself a rollback; a person decides"
+    return Ask(number, "suspect_is_a_rollback", text)
+
+
+def _commanders(number: int, spec: StepSpec, rule: Rule) -> Ask | None:
+    if spec.approval == "commander":
+        text = "it was proposed" if number >= PROPOSED_FROM else "the rule leaves this step to you"
+        return Ask(number, "commander_decides", f"{text}; the Commander decides")
+    if rule.mode == "approve":
+        return Ask(number, "mode_approve", "the rule is in the mode `approve`: each step is asked")
+    return None
+
+
+def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> Ask | None:
+    standing, text = approvals.standing(rule, number, now)
+    return None if standing == "valid" else Ask(number, standing, text)
+
+
+def _lapsed(
+    number: int, incident: Incident, rule: Rule, state: StepState, now: datetime
+) -> Ask | None:
+    """A person's approval counts for what they saw, and for a while only."""
+    if state.approved_content != content_of(incident, rule, number):
+        text = f"the rule was edited after {state.approved_by} approved the step"
+        return Ask(number, "approval_void", text)
+    if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
+        text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
+        return Ask(number, "approval_lapsed", text)
+    return None
+
+
+def _cautious(number: int, incident: Incident) -> Ask | None:
+    """What has happened in this incident that makes a person decide, from now on."""
+    if incident.relapses:
+        return Ask(number, "relapsed", "it came back after a recovery; a person decides")
+    verdict = incident.last_verdict
+    if verdict in {"partial", "inconclusive", "worse"}:
+        text = f"the step before ended {verdict}; a person decides"
+        return Ask(number, f"after_{verdict}", text)
+    outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]
+    if any(outcome.reason in {"changed_meanwhile", "reverted"} for outcome in outcomes):
+        text = "somebody else is changing the target just now; a person decides"
+        return Ask(number, "changed_meanwhile", text)
+    if any(step.asked == "storm" for step in incident.steps.values()):
+        # The others grow old, and the storm is still what this incident began in.
+        return Ask(number, "storm", "it began in a storm of alerts; a person decides")
+    if incident.step(number).taken_back == "storm":
+        return Ask(number, "storm", "others began to alert just then; a person decides")
+    if incident.step(number).taken_back == "monitoring_outage":
+        text = "the monitoring was not to be believed when it should have started"
+        return Ask(number, "monitoring_outage", f"{text}; a person decides")
+    if incident.suspicion is not None and incident.suspicion.shared:
+        return Ask(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
+    return None
+
+
+def _vague(number: int, incident: Incident, view: Outlook) -> Ask | None:
+    """What may still be at work on the target must not be joined by something else."""
+    for step in incident.steps.values():
+        if step.target == view.target and step.outcome and step.outcome.result == "unknown":
+            text = (
+                f"nobody knows whether step {step.number} is still at work on {step.target} "
+                f"({step.outcome.reason}); a person decides"
+            )
+            return Ask(number, "after_unknown", text)
+    return None
+
+
+def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> Ask | None:
+    """Nothing starts by itself for trouble that nobody met for long."""
+    began = incident.confirmed.onset if incident.confirmed else None
+    age = now - (began or incident.confirmed_at or incident.opened_at)
+    if age > limits.onset_age:
+        text = (
+            f"the trouble began {format_duration(timedelta(seconds=round(age.total_seconds())))} "
+            f"ago, over {format_duration(limits.onset_age)}; a person decides"
+        )
+        return Ask(number, "too_old", text)
+    return None

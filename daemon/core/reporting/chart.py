@@ -1,0 +1,127 @@
+"""The symptom over time, with what happened marked on it: the figures of a chart, not its look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from daemon.core.incident import events as e
+from daemon.core.incident.events import Entry
+from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.samples import Sample
+from daemon.core.rules.rule import ProblemSpec
+from daemon.core.values.units import printable
+
+LEAD = timedelta(minutes=15)
+"""How much of the time before the trouble is shown, at the least."""
+AFTER = timedelta(minutes=5)
+"""How much of the time after the closing is shown."""
+MOST_MARKS = 12
+"""More marks than this would hide the curve."""
+
+MarkKind = Literal["onset", "change", "action", "finished", "recovered", "relapsed"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at a moment."""
+
+    at: datetime
+    kind: MarkKind
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a chart shows. For counts the levels are success shares (0…1), else the metric's unit.
+
+    `source` tells whether Prometheus was asked, or only the journal's own measurements are
+    there; `trouble` says why.
+    """
+
+    symptom: str
+    kind: Literal["counts", "value"]
+    begin: datetime
+    end: datetime
+    samples: tuple[tuple[datetime, float], ...] = ()
+    baseline: float | None = None
+    threshold: float | None = None
+    marks: tuple[Mark, ...] = ()
+    source: Literal["prometheus", "journal"] = "journal"
+    trouble: str = ""
+
+    def measured(self, samples: Sequence[Sample]) -> Curve:
+        """The same with samples of Prometheus, (Unix seconds, level), from the first of them on."""
+        points = tuple((datetime.fromtimestamp(at, UTC), level) for at, level in samples)
+        begin = max(self.begin, points[0][0]) if points else self.begin
+        marks = tuple(mark for mark in self.marks if mark.at >= begin)
+        return replace(self, samples=points, source="prometheus", begin=begin, marks=marks)
+
+
+def sketch(incident: Incident, spec: ProblemSpec, entries: Sequence[Entry], now: datetime) -> Curve:
+    """The curve as far as the journal knows it."""
+    problem = incident.confirmed or incident.problem
+    began = min(incident.opened_at, (problem.onset if problem else None) or incident.opened_at)
+    end = min(now, incident.closed_at + AFTER) if incident.closed_at else now
+    lead = max(LEAD, min((end - began) / 4, spec.baseline))
+    begin = began - lead
+    baseline = problem.baseline if problem else None
+    return Curve(
+        symptom=spec.symptom,
+        kind="counts" if spec.value is None else "value",
+        begin=begin,
+        end=max(end, incident.opened_at),
+        samples=tuple(_levels(entries)),
+        baseline=baseline,
+        threshold=None if baseline is None else threshold(spec, baseline),
+        marks=tuple(_marks(incident, problem, begin)),
+    )
+
+
+def threshold(spec: ProblemSpec, baseline: float) -> float:
+    """The level from which on the problem counts as confirmed."""
+    loss = spec.confirm.loss(baseline)
+    if spec.value is None:
+        return baseline - loss
+    sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+    return baseline + sign * loss * (abs(baseline) or 1.0)
+
+
+def _levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:
+    """What the daemon itself has measured, oldest first."""
+    found = {}
+    for entry in entries:
+        match entry.event:
+            case e.ProblemDefined(problem=problem) if problem.level is not None:
+                found[problem.at] = problem.level
+            case e.RecoveryMeasured(reading=reading) if reading.level is not None:
+                found[reading.at] = reading.level
+            case _:
+                pass
+    return sorted(found.items())
+
+
+def _marks(incident: Incident, problem: Problem | None, begin: datetime) -> list[Mark]:
+    marks = []
+    if problem is not None and problem.onset is not None:
+        marks.append(Mark(problem.onset, "onset", "onset"))
+    if incident.suspicion is not None:
+        weighed = incident.suspicion.candidates
+        changes = {c.change.at: c.change for c in weighed if not c.acquitted}
+        if incident.suspicion.change is not None:
+            changes[incident.suspicion.change.at] = incident.suspicion.change
+        marks += [Mark(at, "change", printable(c.item)[:24]) for at, c in changes.items()]
+    for number, step in sorted(incident.steps.items()):
+        if step.started_at is not None:
+            marks.append(Mark(step.started_at, "action", f"step {number}"))
+        if step.finished_at is not None and step.acted:
+            marks.append(Mark(step.finished_at, "finished", f"step {number} done"))
+    if incident.relapsed_at is not None:
+        marks.append(Mark(incident.relapsed_at, "relapsed", "relapse"))
+    if incident.recovered_at is not None:
+        marks.append(Mark(incident.recovered_at, "recovered", "recovered"))
+    shown = [mark for mark in marks if mark.at >= begin]
+    return sorted(shown, key=lambda mark: mark.at)[:MOST_MARKS]

@@ -1,0 +1,136 @@
+"""Which alerts have a rule, and which of a rule's steps may run by themselves: told as values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from daemon.core.ports.search import Heard, Openings
+from daemon.core.recovery.approvals import Approvals, Standing
+from daemon.core.rules.rule import Mode, Rule
+from daemon.core.values.units import Frozen, Moment, printable
+
+
+class StepReport(Frozen):
+    """A step of a rule's plan, and whether it may run by itself now.
+
+    `standing` is that of its approval; `commander` where the rule leaves it to the Commander.
+    `by` and `until` are those of the approval in force.
+    """
+
+    step: int
+    action: str
+    when: Literal["always", "suspect_change"]
+    standing: Standing | Literal["commander"]
+    text: str
+    by: str = ""
+    until: Moment | None = None
+
+
+class RuleReport(Frozen):
+    """A rule in force. `file` is relative to the folder of the rules."""
+
+    rule: str
+    description: str
+    file: str
+    mode: Mode
+    team: str
+    match: tuple[str, ...]
+    group_by: tuple[str, ...]
+    steps: tuple[StepReport, ...]
+    incidents: int
+    last_at: Moment | None
+
+
+class AlertReport(Frozen):
+    """An alert by its name: how many incidents it was in, and the last news of it.
+
+    `rule` is the one that matched it; empty if none did, and then nothing is measured for it.
+    `in_force`: whether that rule is still there.
+    """
+
+    alert: str
+    rule: str
+    incidents: int
+    last_at: Moment
+    last_incident: str
+    in_force: bool
+
+
+class Coverage(Frozen):
+    """Which alerts had a rule since that time, which had none, and which rules had no alert."""
+
+    since: Moment
+    matched: tuple[AlertReport, ...]
+    unmatched: tuple[AlertReport, ...]
+    silent: tuple[str, ...]
+
+
+def covered(heard: Sequence[Heard], rules: Mapping[str, Rule], since: datetime) -> Coverage:
+    """The alerts counted by name and rule, the newest first."""
+    groups: dict[tuple[str, str], list[Heard]] = defaultdict(list)
+    for each in heard:
+        groups[each.alert, each.rule].append(each)
+    reports = sorted(
+        (_alert(alert, rule, group, rules) for (alert, rule), group in groups.items()),
+        key=lambda report: (-report.last_at.timestamp(), report.alert, report.rule),
+    )
+    return Coverage(
+        since=since,
+        matched=tuple(report for report in reports if report.rule),
+        unmatched=tuple(report for report in reports if not report.rule),
+        silent=tuple(sorted(rules.keys() - {each.rule for each in heard})),
+    )
+
+
+def _alert(alert: str, rule: str, group: Sequence[Heard], rules: Mapping[str, Rule]) -> AlertReport:
+    last = max(group, key=lambda heard: (heard.at, heard.incident))
+    return AlertReport(
+        alert=printable(alert),
+        rule=rule,
+        incidents=len(group),
+        last_at=last.at,
+        last_incident=last.incident,
+        in_force=rule in rules,
+    )
+
+
+def rule_report(
+    rule: Rule, file: str, approvals: Approvals, opened: Openings | None, now: datetime
+) -> RuleReport:
+    """The rule, what may run by itself of it, and what it has opened."""
+    return RuleReport(
+        rule=rule.rule,
+        description=rule.description,
+        file=file,
+        mode=rule.mode,
+        team=rule.team,
+        match=tuple(rule.model_dump(mode="json", include={"match"})["match"]),
+        group_by=rule.group_by,
+        steps=tuple(
+            _step(rule, number, approvals, now) for number in range(1, len(rule.recover) + 1)
+        ),
+        incidents=opened.count if opened else 0,
+        last_at=opened.last_at if opened else None,
+    )
+
+
+def _step(rule: Rule, number: int, approvals: Approvals, now: datetime) -> StepReport:
+    spec = rule.step(number)
+    standing: Standing | Literal["commander"]
+    if spec.approval == "commander":
+        standing, text, entry = "commander", "the rule leaves this step to the Commander", None
+    else:
+        standing, text = approvals.standing(rule, number, now)
+        entry = approvals.current(rule, number)
+    return StepReport(
+        step=number,
+        action=spec.action,
+        when=spec.when,
+        standing=standing,
+        text=text,
+        by=entry.by if entry else "",
+        until=entry.until if entry else None,
+    )

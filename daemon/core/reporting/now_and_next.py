@@ -1,0 +1,280 @@
+"""What somebody woken at night must see first: what the daemon does, what comes next, the plan.
+
+Everything is told from the journal and the rule in force; nothing is judged here anew.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from daemon.core.incident.events import Entry
+from daemon.core.incident.state import Incident, StepState
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
+from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.units import clock_time, format_duration, printable
+
+Deed = Literal["approve", "start", "skip", "veto"]
+Tone = Literal["plain", "asks", "runs", "good", "bad"]
+"""How a line wants to be shown: `asks` waits for a person."""
+
+_PROGRESS = frozenset({"StepRefused", "ApprovalRequested", "StepSkipped", "StepObserved"})
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One alternative of the plan as people see it.
+
+    `state` is one or two words, `why` a sentence; both may change with the next event. `content`
+    is what an approval now would be bound to. `deeds`: what the Commander may do with it now;
+    a veto is anybody's.
+    """
+
+    number: int
+    action: str
+    target: str
+    parameters: tuple[tuple[str, str], ...]
+    conditions: str
+    state: str
+    why: str
+    tone: Tone
+    deeds: tuple[Deed, ...]
+    content: str
+    proposed_by: str = ""
+    reason: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+def doing(incident: Incident) -> str:
+    """What is being done now, in a sentence without a full stop."""
+    running, verifying = incident.running, incident.verifying
+    if incident.closed is not None:
+        return f"nothing more: {printable(incident.closed.text)}"
+    if running is not None:
+        started = f", since {clock_time(running.started_at)}" if running.started_at else ""
+        return f"step {running.number} is running: {_named(running)}{started}"
+    if verifying is not None:
+        return f"measuring whether step {verifying.number} helped: {_named(verifying)}"
+    if incident.recovered_at is not None:
+        return f"watching for a relapse since {clock_time(incident.recovered_at)}"
+    if incident.paused_by:
+        return f"measuring only: automation is paused by {incident.paused_by}"
+    if not incident.rule:
+        return "calling people; no rule matches these alerts, so nothing is measured"
+    if incident.problem is None:
+        return "measuring, to define the problem"
+    if incident.confirmed is None:
+        return f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+    waiting = asked(incident)
+    if waiting is not None:
+        return f"waiting for the Commander to decide on step {waiting.number}"
+    if incident.diagnosis is not None:
+        owner = incident.crew.holder("diagnosis")
+        by = f"{owner} looks" if owner else "people look"
+        return f"{by} for the cause; fast recovery is over ({incident.diagnosis.reason})"
+    return "deciding how to recover"
+
+
+def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
+    """What the daemon will do next by itself, in a sentence without a full stop."""
+    if incident.closed is not None:
+        return "the review is written" if not incident.review else "nothing; the review is there"
+    if rule is None:
+        return "people are called until somebody commands; everything else is yours"
+    if incident.recovered_at is not None:
+        ends = incident.recovered_at + rule.verify.watch
+        until = f"at {clock_time(ends)}" if ends > now else "soon"
+        return f"if it stays healthy, the incident closes {until} and the review is written"
+    current = incident.running or incident.verifying
+    if current is not None:
+        after = "its effect is measured" if incident.running else "the verdict"
+        return f"{after}; {_otherwise(incident, rule, current.number)}"
+    if incident.paused_by:
+        return "nothing more starts by itself until somebody resumes"
+    waiting = asked(incident)
+    if waiting is not None:
+        return f"nothing starts before somebody approves, skips or vetoes step {waiting.number}"
+    if incident.confirmed is None:
+        return "nothing is touched unless the metrics confirm the problem"
+    if incident.diagnosis is not None:
+        return "updates and measuring go on; a step starts only if people ask for it"
+    following = _following(incident, rule, 0)
+    return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
+
+
+def asked(incident: Incident) -> StepState | None:
+    """The step that waits for the Commander's word; the first, if several do."""
+    if incident.recovered_at is not None or incident.closed is not None:
+        return None
+    states = (state for _, state in sorted(incident.steps.items()))
+    return next(
+        (s for s in states if s.status == "waiting" and s.asked and not s.approved_by), None
+    )
+
+
+def stoppable(incident: Incident) -> bool:
+    """Whether there is automation that a pause would stop."""
+    return incident.closed is None and bool(incident.rule) and not incident.paused_by
+
+
+def plan_lines(
+    incident: Incident,
+    rule: Rule | None,
+    entries: Sequence[Entry],
+    approvals: Approvals,
+    now: datetime,
+) -> list[PlanLine]:
+    """The whole plan, with what has come of each alternative. `entries` is the journal.
+
+    A step that the rule has no more is shown as it was.
+    """
+    specs: dict[int, StepSpec | None] = dict.fromkeys(sorted(incident.steps))
+    if rule is not None:
+        specs |= plan_of(incident, rule)
+    said = _said(entries)
+    return [
+        _line(incident, rule, number, specs[number], said.get(number, ""), approvals, now)
+        for number in sorted(specs)
+    ]
+
+
+def _said(entries: Sequence[Entry]) -> dict[int, str]:
+    """The newest sentence about each step that did not start."""
+    said = {}
+    for entry in entries:
+        if entry.event.kind in _PROGRESS:
+            said[entry.event.step] = entry.event.text  # type: ignore[union-attr]
+    return said
+
+
+def _line(
+    incident: Incident,
+    rule: Rule | None,
+    number: int,
+    spec: StepSpec | None,
+    said: str,
+    approvals: Approvals,
+    now: datetime,
+) -> PlanLine:
+    state = incident.step(number)
+    word, why, tone = _standing(incident, rule, state, spec, said, approvals, now)
+    params = state.params or (spec.params if spec else {})
+    known = rule is not None and spec is not None
+    return PlanLine(
+        number=number,
+        action=state.action or (spec.action if spec else "?"),
+        target=printable(state.target),
+        parameters=tuple((name, _shown(value)) for name, value in params.items()),
+        conditions=_conditions(spec, rule),
+        state=word,
+        why=printable(why),
+        tone=tone,
+        deeds=_deeds(incident, state) if known else (),
+        content=content_of(incident, rule, number) if rule is not None and known else "",
+        proposed_by=state.proposed_by,
+        reason=state.refusal or state.asked,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+    )
+
+
+def _standing(
+    incident: Incident,
+    rule: Rule | None,
+    state: StepState,
+    spec: StepSpec | None,
+    said: str,
+    approvals: Approvals,
+    now: datetime,
+) -> tuple[str, str, Tone]:
+    """(state, why, tone) of a step."""
+    if state.verdict is not None:
+        good = state.verdict == "recovered"
+        return state.verdict.replace("_", " "), state.verdict_text, "good" if good else "bad"
+    if state.status == "running":
+        return "running", state.summary or f"under way ({state.authority})", "runs"
+    if state.outcome is not None and state.status == "finished":
+        if state.acted:
+            return "measuring", f"{state.summary or state.outcome.detail}; its effect shows", "runs"
+        return f"refused: {state.outcome.reason}", state.outcome.detail, "bad"
+    if state.status == "vetoed":
+        return "vetoed", f"vetoed by {state.vetoed_by}", "plain"
+    if state.status == "skipped":
+        return "skipped", said, "plain"
+    if incident.closed is not None or incident.recovered_at is not None:
+        return "not needed", said, "plain"
+    if state.approved_by:
+        words = "ordered" if state.ordered else "approved"
+        return words, said or f"{words} by {state.approved_by}; it starts next", "runs"
+    if state.asked:
+        return "needs approval", said, "asks"
+    if state.refusal:
+        return "waits", said, "asks"
+    if state.observed is not None:
+        return "observed only", said, "plain"
+    return "in reserve", _permission(rule, state.number, spec, approvals, now), "plain"
+
+
+def _permission(
+    rule: Rule | None, number: int, spec: StepSpec | None, approvals: Approvals, now: datetime
+) -> str:
+    """Whether the step would start by itself, as the rule and the approvals stand."""
+    if rule is None or spec is None:
+        return "the rule that had this step is not in force any more"
+    if number >= PROPOSED_FROM or spec.approval == "commander":
+        return "the Commander decides when it is its turn"
+    if rule.mode != "automatic":
+        return f"the rule's mode is `{rule.mode}`, so it does not start by itself"
+    return approvals.standing(rule, number, now)[1]
+
+
+def _deeds(incident: Incident, state: StepState) -> tuple[Deed, ...]:
+    if incident.closed is not None or state.status not in {"waiting", "skipped"}:
+        return ()
+    waiting = state.status == "waiting"
+    startable = incident.recovered_at is None and incident.running is None
+    found: list[Deed] = []
+    if waiting and not state.approved_by and incident.recovered_at is None:
+        found.append("approve")
+    if startable and not state.ordered:
+        found.append("start")
+    if waiting:
+        found.append("skip")
+    return (*found, "veto")
+
+
+def _conditions(spec: StepSpec | None, rule: Rule | None) -> str:
+    if spec is None or rule is None:
+        return ""
+    parts = ["only if one change is the suspect"] if spec.when == "suspect_change" else []
+    return "; ".join([*parts, f"within {format_duration(spec.within)}"])
+
+
+def _otherwise(incident: Incident, rule: Rule, number: int) -> str:
+    following = _following(incident, rule, number)
+    if following is None:
+        return "if it did not help, diagnosis opens and more people are called"
+    return f"if it did not help, step {following[0]} is looked at: {following[1].action}"
+
+
+def _following(incident: Incident, rule: Rule, number: int) -> tuple[int, StepSpec] | None:
+    """The next alternative that is still open."""
+    plan = plan_of(incident, rule)
+    open_ = [n for n in plan if n != number and incident.step(n).status == "waiting"]
+    return (open_[0], plan[open_[0]]) if open_ else None
+
+
+def _shown(value: object) -> str:
+    """A parameter for people: a command as it is typed, the rest as it is."""
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return printable(shlex.join(value))
+    return printable(str(value))
+
+
+def _named(step: StepState) -> str:
+    return f"{step.action} on {printable(step.target)}" if step.target else step.action

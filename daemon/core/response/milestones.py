@@ -1,0 +1,162 @@
+"""The ten-minute clock: what the first ten minutes of an incident must bring, and by when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response.escalation import facts, reached, summons
+from daemon.core.response.role_requests import wanted_since
+from daemon.core.values.units import format_duration
+
+Item = Literal[
+    "quantified", "document", "commander", "first_update", "communicator", "recovery_decision"
+]
+ITEMS: dict[Item, tuple[str, timedelta]] = {
+    "quantified": ("the problem is quantified", timedelta(minutes=1)),
+    "document": ("the document is in people's hands", timedelta(minutes=2)),
+    "commander": ("somebody commands", timedelta(minutes=5)),
+    "first_update": ("the first update is out", timedelta(minutes=5)),
+    "communicator": ("somebody communicates", timedelta(minutes=5)),
+    "recovery_decision": ("how to recover is decided", timedelta(minutes=10)),
+}
+"""Each with its words and its time after the opening."""
+
+State = Literal["met", "late", "running", "not_needed"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One item of one incident. `took` is None until it is there."""
+
+    item: Item
+    text: str
+    due_at: datetime
+    done_at: datetime | None
+    took: timedelta | None
+    state: State
+
+
+def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[Reading]:
+    """The clock as it stands. An incident that ended sooner needs no more of it."""
+    readings = []
+    for item, (text, within) in ITEMS.items():
+        done_at = _done_at(incident, item)
+        due_at = _due_at(incident, item, within, done_at)
+        took = None if done_at is None else max(done_at - incident.opened_at, timedelta(0))
+        state: State
+        if done_at is not None:
+            state = "met" if done_at <= due_at else "late"
+        elif not _needed(incident, item, roster, due_at):
+            state = "not_needed"
+        else:
+            state = "late" if now >= due_at else "running"
+        readings.append(Reading(item, text, due_at, done_at, took, state))
+    return readings
+
+
+def overdue(
+    incident: Incident, roster: Roster, now: datetime
+) -> tuple[tuple[e.Event, ...], datetime | None]:
+    """What is late and was not noted yet, with a nudge to the one who can mend it; and when the
+    next item falls due."""
+    if incident.closed is not None:
+        return (), None
+    record: list[e.Event] = []
+    running: list[datetime] = []
+    for reading in read_clock(incident, roster, now):
+        if reading.state == "running":
+            running.append(reading.due_at)
+        if reading.state != "late" or reading.done_at or reading.item in incident.missed:
+            continue
+        within = format_duration(ITEMS[reading.item][1])
+        text = f"late: {reading.text}, due within {within}"
+        record.append(e.DeadlineMissed(item=reading.item, text=text))
+        told = f"{text}. {_mend(incident, reading.item)} {facts(incident)}"
+        record += summons(incident, _mender(incident, reading.item), f"late-{reading.item}", told)
+    return tuple(record), min(running, default=None)
+
+
+def _done_at(incident: Incident, item: Item) -> datetime | None:
+    moments: list[datetime | None]
+    match item:
+        case "quantified":
+            return incident.measured_at
+        case "document":
+            moments = [page.delivered_at for page in reached(incident.pages.values())]
+            moments += [update.released_at for update in incident.word.updates.values()]
+        case "commander":
+            return incident.acknowledged_at
+        case "first_update":
+            moments = [update.released_at for update in incident.word.updates.values()]
+        case "communicator":
+            return incident.first_communicator_at
+        case "recovery_decision":
+            moments = [incident.decided_at, incident.recovered_at]
+    return min((at for at in moments if at is not None), default=None)
+
+
+def _due_at(
+    incident: Incident, item: Item, within: timedelta, done_at: datetime | None
+) -> datetime:
+    """So long after the opening; what was not needed by then, so long after it came to be."""
+    due_at = incident.opened_at + within
+    needed_at: datetime | None = None
+    match item:
+        case "first_update" | "communicator":
+            needed_at = incident.severity_rose_at
+        case "recovery_decision":
+            needed_at = incident.confirmed_at
+        case _:
+            pass
+    if needed_at is None or needed_at <= due_at or item in incident.missed:
+        return due_at
+    return due_at if done_at is not None and done_at <= needed_at else needed_at + within
+
+
+def _needed(incident: Incident, item: Item, roster: Roster, due_at: datetime) -> bool:
+    ended = incident.closed_at or incident.recovered_at
+    if ended is not None and ended <= due_at and item != "quantified":
+        return False
+    match item:
+        case "quantified":
+            return bool(incident.rule)
+        case "document" | "commander":
+            return True
+        case "first_update":
+            severity = incident.severity
+            return any(audience.concerned(severity) for audience in roster.audiences.values())
+        case "communicator":
+            severe = bool(incident.severity) and incident.severity <= roster.timing.staffed_from
+            return severe or "communicator" in wanted_since(incident, roster)
+        case "recovery_decision":
+            return incident.confirmed is not None
+
+
+def _mender(incident: Incident, item: Item) -> str:
+    """Who can mend it: the role it belongs to, else the Commander. Without one, the escalation
+    is calling already."""
+    crew = incident.crew
+    if item == "first_update":
+        return crew.holder("communicator") or incident.commander
+    if item == "recovery_decision":
+        return crew.holder("fast_recovery") or incident.commander
+    return incident.commander
+
+
+def _mend(incident: Incident, item: Item) -> str:
+    match item:
+        case "quantified":
+            return "Look at Prometheus and at the rule's queries."
+        case "first_update":
+            return f"`stopgap update {incident.id}` shows the draft and sends it."
+        case "communicator":
+            return f"Name one: `stopgap role {incident.id} communicator PERSON`."
+        case "recovery_decision":
+            return f"Approve a step, or say that no plan fits: `stopgap no-plan {incident.id} WHY`."
+        case _:
+            return ""

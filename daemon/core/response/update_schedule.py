@@ -1,0 +1,222 @@
+"""Which update is due to which audience, whose it is to send, and where it must still go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.core.effects import Publish
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.incident.updates import UpdateState
+from daemon.core.people.audiences import Audience
+from daemon.core.people.roster import Roster
+from daemon.core.response.escalation import summons
+from daemon.core.response.roles import APART
+from daemon.core.response.update_text import draft, facts_in_short
+
+TRIES = 8
+"""How often a channel is tried for one version of an update."""
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Facts to append, updates to publish, and when to look again."""
+
+    record: tuple[e.Event, ...] = ()
+    effects: tuple[Publish, ...] = ()
+    again_at: datetime | None = None
+
+
+def talk(incident: Incident, roster: Roster, description: str, now: datetime) -> Talk:
+    """What is due to every audience now. `description` is the rule's, for public wording."""
+    effects, again = _undelivered(incident, roster, now)
+    for name, audience in roster.audiences.items():
+        record, at = _due(incident, roster, name, audience, description, now)
+        if record:
+            return Talk(tuple(record), effects)
+        if at is not None:
+            again.append(at)
+    return Talk((), effects, min(again, default=None))
+
+
+def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime | None, str]:
+    """When the next update to this audience is due, and why; None when there is none to come.
+
+    At once when something has happened that they must know; else after the cadence's pause,
+    which starts anew with each rise of the severity.
+    """
+    if not audience.concerned(incident.severity):
+        return None, ""
+    last = incident.word.last_sent(name)
+    rose_at = incident.severity_rose_at or incident.opened_at
+    if last is None or last.released_at is None:
+        begun = incident.closed is None and incident.recovered_at is None
+        return (rose_at, "the first update") if begun else (None, "")
+    at, because = _news(incident, last.released_at)
+    if at is not None:
+        return at, because
+    if incident.recovered_at is not None or incident.closed is not None:
+        return None, ""  # while a relapse is watched for there is nothing new to tell
+    since = [
+        update
+        for update in incident.word.of(name)
+        if update.released_at is not None and update.released_at >= rose_at
+    ]
+    at = last.released_at + audience.pause(len(since))
+    return max(at, incident.word.snoozed.get(name, at)), "the next in the cadence"
+
+
+def _news(incident: Incident, since: datetime) -> tuple[datetime | None, str]:
+    """What has happened since then that an audience must know at once, and when."""
+    news = [
+        (incident.closed_at, "it is over"),
+        (incident.recovered_at, "service is restored"),
+        (incident.relapsed_at, "the problem came back"),
+        (incident.severity_rose_at, f"severity rose to {incident.severity}"),
+    ]
+    return next(((at, why) for at, why in news if at is not None and at > since), (None, ""))
+
+
+def next_pause(incident: Incident, name: str, audience: Audience) -> timedelta | None:
+    """How long after an update that goes out now the next is due; None if it was the last."""
+    if incident.recovered_at is not None or incident.closed is not None:
+        return None
+    rose_at = incident.severity_rose_at or incident.opened_at
+    since = [
+        update
+        for update in incident.word.of(name)
+        if update.released_at is not None and update.released_at >= rose_at
+    ]
+    return audience.pause(len(since) + 1)
+
+
+def new_draft(
+    incident: Incident, name: str, audience: Audience, description: str, because: str, now: datetime
+) -> e.UpdateDrafted:
+    """The draft of the next update; of the one that waits, a further revision."""
+    waiting = incident.word.open_draft(name)
+    last = incident.word.last_sent(name)
+    public = audience.wording == "public"
+    return e.UpdateDrafted(
+        update=waiting.draft.update if waiting else f"{name}.{len(incident.word.of(name)) + 1}",
+        audience=name,
+        revision=waiting.draft.revision + 1 if waiting else 1,
+        stage=incident.stage,
+        text=draft(
+            incident,
+            since=last.released_at if last else None,
+            pause=next_pause(incident, name, audience),
+            sent_at=now if audience.send == "automatic" else None,
+            public=public,
+            description=description,
+        ),
+        because=because,
+        facts=facts_in_short(incident),
+        automatic=audience.send == "automatic",
+    )
+
+
+def _due(
+    incident: Incident,
+    roster: Roster,
+    name: str,
+    audience: Audience,
+    description: str,
+    now: datetime,
+) -> tuple[Sequence[e.Event], datetime | None]:
+    waiting = incident.word.open_draft(name)
+    if waiting is not None and audience.send != "automatic":
+        return _waits(incident, roster, waiting, audience, description, now)
+    # A draft that somebody asked for by hand does not keep the automatic updates waiting.
+    at, because = due_at(incident, name, audience)
+    if at is None or now < at:
+        return (), at
+    if incident.closed is not None and audience.send != "automatic":
+        return (), None  # nobody is woken to say that it is over
+    drafted = new_draft(incident, name, audience, description, because, now)
+    if not drafted.automatic:
+        return (drafted,), None
+    released = e.UpdateReleased(update=drafted.update, text=drafted.text, person="")
+    return (drafted, released), None
+
+
+def _waits(
+    incident: Incident,
+    roster: Roster,
+    waiting: UpdateState,
+    audience: Audience,
+    description: str,
+    now: datetime,
+) -> tuple[Sequence[e.Event], datetime | None]:
+    """A draft waits for somebody's tap: keep it true, and ask another person when it is overdue."""
+    if incident.closed is not None:
+        return (), None
+    if waiting.draft.facts != facts_in_short(incident):
+        name = waiting.audience
+        because = due_at(incident, name, audience)[1] or waiting.draft.because
+        return (new_draft(incident, name, audience, description, because, now),), None
+    snoozed = incident.word.snoozed.get(waiting.audience)
+    if snoozed is not None and now < snoozed:
+        put_off_at = incident.word.snoozed_at[waiting.audience]
+        if _news(incident, put_off_at)[0] is None:
+            return (), snoozed
+    if waiting.assigned_at is not None:
+        patience_ends = waiting.assigned_at + roster.timing.overdue
+        if now < patience_ends:
+            return (), patience_ends
+    sender = _next_sender(incident, roster, waiting)
+    if not sender:
+        return (), None
+    reason = f"{waiting.person} did not send it" if waiting.person else "it falls to you"
+    assigned = e.UpdateAssigned(update=waiting.draft.update, person=sender, reason=reason)
+    text = (
+        f"an update to {waiting.audience} is due ({waiting.draft.because}); {reason}. "
+        f"Send it: stopgap update {incident.id} send {waiting.draft.update}\n\n{waiting.text}"
+    )
+    update = waiting.draft.update
+    # The first call has the update's own name; whoever is asked once more is called once more.
+    number = f"-{waiting.assignments + 1}" if waiting.assignments else ""
+    page = summons(incident, sender, f"update-{update}{number}", text, asks="send", about=update)
+    return (assigned, *page), None
+
+
+def _next_sender(incident: Incident, roster: Roster, waiting: UpdateState) -> str:
+    """The Communicator, then the Commander, then whoever is there, then the team's leads.
+
+    Those at work on the recovery or the cause are left in peace.
+    """
+    crew = incident.crew
+    team = roster.teams.get(incident.opened.team)
+    free = [p for p in incident.responders if not APART & set(crew.roles_of(p))]
+    order = [crew.holder("communicator"), incident.commander, *free]
+    if incident.commander and team is not None:
+        order += team.commanders
+    return next((p for p in order if p and p not in waiting.assigned), "")
+
+
+def _undelivered(
+    incident: Incident, roster: Roster, now: datetime
+) -> tuple[tuple[Publish, ...], list[datetime]]:
+    """What channels must still be told. An update that a newer one has overtaken is let go; its
+    edits still reach the channels that have it."""
+    effects: list[Publish] = []
+    again: list[datetime] = []
+    for name, audience in roster.audiences.items():
+        last = incident.word.last_sent(name)
+        for update in incident.word.of(name):
+            for channel in audience.channels if update.sent else ():
+                has = update.delivery(channel)
+                overtaken = update is not last and has.version == 0
+                if overtaken or has.version >= update.version or has.given_up >= update.version:
+                    continue
+                pause = min(FIRST_PAUSE * 2 ** max(has.failures - 1, 0), LONGEST_PAUSE)
+                at = now if has.failed_at is None else has.failed_at + pause
+                if now < at:
+                    again.append(at)
+                else:
+                    effects.append(Publish(update.draft.update, channel, update.version))
+    return tuple(effects), again

@@ -1,0 +1,171 @@
+"""`$name` in queries and action parameters. Labels are hostile until proven plain.
+
+In a query a label may stand only inside a quoted string, where it is escaped, and escaped once
+more for a regular expression after `=~` or `!~`. In an action's parameters a label must be a
+plain name. A label that is absent or empty fits nowhere: an empty selection would mean
+everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import promql_parser
+
+from daemon.core.values.units import format_duration
+
+_TOKEN = re.compile(
+    r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
+    r"""|(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)|(?P<other>.)""",
+    re.DOTALL,
+)
+_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
+WINDOW = "window"
+
+
+class TemplateError(ValueError):
+    """The template itself is wrong, whatever the labels are. The text names the mend."""
+
+
+class UnsafeLabel(ValueError):
+    """This alert's label cannot be put there. The text names the label."""
+
+
+def render_query(template: str, labels: Mapping[str, str], window: timedelta | None) -> str:
+    """Fill in a PromQL template. Raises TemplateError or UnsafeLabel."""
+    parts: list[str] = []
+    code = ""  # the last two characters that are neither space nor comment
+    for token in _TOKEN.finditer(template):
+        if token["comment"] is None and not token[0].isspace():
+            before, code = code, (code + token[0])[-2:]
+        if token["string"] is not None:
+            parts.append(_fill_string(token["string"], labels, before in {"=~", "!~"}))
+        elif token["name"] is not None:
+            parts.append(_outside(token["name"], window))
+        else:
+            parts.append(token[0])
+    return "".join(parts)
+
+
+def check_query(template: str, names: Iterable[str], windowed: bool) -> str | None:
+    """What is wrong with a PromQL template, or None. Syntax is checked by a real parser.
+
+    `names` are the labels that will be there; `windowed` demands a `[$window]`.
+    """
+    known = [*names, WINDOW]
+    used = names_in([t[0] for t in _TOKEN.finditer(template) if t["string"] or t["name"]])
+    unknown = sorted(used - set(known))
+    try:
+        query = render_query(template, dict.fromkeys([*names, *unknown], "x"), timedelta(minutes=1))
+        promql_parser.parse(query)
+        wrong = ""
+    except TemplateError as error:
+        wrong = str(error)
+    except ValueError as error:
+        wrong = f"not PromQL: {' '.join(str(error).split())}"
+    if unknown:
+        listed = ", ".join(f"${name}" for name in known)
+        label = f"${unknown[0]} is not in `group_by`; known here: {listed}"
+        wrong = f"{label}; {wrong}" if wrong else label
+    if not wrong and windowed and f"${WINDOW}" not in template:
+        wrong = "no [$window] in the query, so every window would measure the same; add it"
+    return wrong or None
+
+
+def render_params(value: Any, labels: Mapping[str, str]) -> Any:
+    """Fill labels into an action's parameters, however nested. Raises UnsafeLabel."""
+    if isinstance(value, str):
+        return _NAME.sub(lambda match: _plain_label(match[1], labels), value)
+    if isinstance(value, list):
+        return [render_params(item, labels) for item in value]
+    if isinstance(value, dict):
+        return {key: render_params(item, labels) for key, item in value.items()}
+    return value
+
+
+def names_in(value: Any) -> set[str]:
+    """The `$names` used in parameters, however nested."""
+    if isinstance(value, str):
+        return set(_NAME.findall(value))
+    if isinstance(value, list | tuple):
+        return set().union(*(names_in(item) for item in value))
+    if isinstance(value, dict):
+        return names_in(list(value.values()))
+    return set()
+
+
+def selectors(query: str) -> list[str]:
+    """The instant selectors of a rendered query, each once, without offset and `@`."""
+    found: dict[str, None] = {}
+    if not query:
+        return []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.MatrixSelector):
+            node = node.vector_selector
+        if isinstance(node, promql_parser.VectorSelector):
+            found[f"{node.name or ''}{_braces(node)}"] = None
+
+    promql_parser.walk(promql_parser.parse(query), visit)
+    return list(found)
+
+
+def quote(value: str) -> str:
+    """A PromQL string literal."""
+    return f'"{_escape(value)}"'
+
+
+def _braces(node: promql_parser.VectorSelector) -> str:
+    operators = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+    inner = ",".join(
+        f"{m.name}{operators[str(m.op).rpartition('.')[2]]}{quote(m.value)}"
+        for m in node.matchers.matchers
+    )
+    return f"{{{inner}}}"
+
+
+def _fill_string(literal: str, labels: Mapping[str, str], regex: bool) -> str:
+    if literal.startswith("`") and _NAME.search(literal):
+        raise TemplateError("a label inside `…` cannot be escaped; use double quotes")
+
+    def fill(match: re.Match[str]) -> str:
+        value = _label(match[1], labels)
+        plain = _GO_REGEX_SPECIAL.sub(r"\\\1", value) if regex else value
+        return _escape(plain, literal[0])
+
+    return _NAME.sub(fill, literal)
+
+
+def _escape(value: str, mark: str = '"') -> str:
+    escaped = value.replace("\\", "\\\\").replace(mark, f"\\{mark}")
+    return escaped.replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _outside(name: str, window: timedelta | None) -> str:
+    if name[1:] != WINDOW:
+        raise TemplateError(f"{name} stands outside a string; put it in double quotes")
+    if window is None:
+        raise TemplateError("$window has no meaning in this query")
+    return format_duration(window)
+
+
+def _label(name: str, labels: Mapping[str, str]) -> str:
+    value = labels.get(name, "")
+    if not value:
+        raise UnsafeLabel(f"the label {name} is absent or empty, so ${name} would select too much")
+    return value
+
+
+def _plain_label(name: str, labels: Mapping[str, str]) -> str:
+    value = _label(name, labels)
+    if not _PLAIN.fullmatch(value):
+        raise UnsafeLabel(
+            f"the label {name} is {value[:60]!r}: only letters, digits and . _ - may go "
+            "into an action's parameters"
+        )
+    return value

@@ -1,0 +1,303 @@
+"""Rule files: what counts as a problem, how it is measured, and what may be done about it.
+
+A rule is one YAML document. `load` reads it, `check` compares it with the roster and the
+actions, `RuleBook` finds the rules of an alert. Every mistake is reported with its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from daemon.core.alertmanager import Labels
+from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher
+from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
+from daemon.core.values.yaml_document import Document, Mistake, Mistakes, documents
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", text):
+        raise ValueError(f"{text!r} is no name; use lower case letters, digits and . _ -")
+    return text
+
+
+def _label_name(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
+        raise ValueError(f"{text!r} is no label name; it is letters, digits and _")
+    return text
+
+
+def _growing(windows: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+    if not windows or list(windows) != sorted(set(windows)):
+        raise ValueError("windows must grow, the shortest first: [1m, 5m]")
+    if windows[0].total_seconds() < 1:
+        raise ValueError("the shortest window must be at least 1s")
+    return windows
+
+
+def _falling(severity: dict[str, float]) -> dict[str, float]:
+    thresholds = [severity[name] for name in sorted(severity)]
+    if thresholds != sorted(thresholds, reverse=True):
+        raise ValueError("thresholds must fall: sev1 has the greatest")
+    return severity
+
+
+Name = Annotated[str, AfterValidator(_name)]
+LabelName = Annotated[str, AfterValidator(_label_name)]
+
+
+_NOBODYS_VALUE = "\N{REPLACEMENT CHARACTER} stopgap"
+"""A label value that no alert has: what matches it, matches everything."""
+
+
+def _spelled(matcher: Matcher) -> str:
+    return f"{matcher.name}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
+
+
+MatcherText = Annotated[
+    Matcher,
+    BeforeValidator(lambda text: parse_matcher(text) if isinstance(text, str) else text),
+    PlainSerializer(_spelled),
+    WithJsonSchema({"type": "string", "description": 'a matcher: alertname="HighErrors"'}),
+]
+
+
+class Confirm(Frozen):
+    """How much worse than the baseline it must be before anything is done.
+
+    For counts `drop` (share points of the success rate); for values `rise` (relative to the
+    baseline) or `by` (in the metric's unit), or both.
+    """
+
+    drop: Share | None = None
+    rise: Share | Annotated[float, Field(gt=0)] | None = None
+    by: float | None = Field(default=None, gt=0)
+    traffic: PerMinute = 0.0
+
+    def loss(self, baseline: float) -> float:
+        """The loss that confirms: share points for counts, relative to the baseline for values."""
+        if self.drop is not None:
+            return self.drop
+        if not baseline:  # nothing is relative to zero
+            return self.by if self.by is not None else math.inf
+        return max(self.rise or 0.0, (self.by or 0.0) / abs(baseline))
+
+
+class ProblemSpec(Frozen):
+    """How the problem is measured: two counts (`bad`, `total`), or one `value`."""
+
+    symptom: str = Field(min_length=1, max_length=120)
+    bad: str | None = None
+    total: str | None = None
+    value: str | None = None
+    direction: Literal["lower_is_better", "higher_is_better"] = "lower_is_better"
+    windows: Annotated[tuple[Duration, ...], AfterValidator(_growing)] = (
+        parse_duration("1m"),
+        parse_duration("5m"),
+    )
+    baseline: Duration = parse_duration("45m")
+    confirm: Confirm
+    severity: Annotated[
+        dict[Literal["sev1", "sev2", "sev3", "sev4"], Share], AfterValidator(_falling)
+    ] = Field(default_factory=dict)
+    impact: dict[str, str] = Field(default_factory=dict)
+    sentiment: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> ProblemSpec:
+        if self.baseline < 3 * self.windows[-1]:
+            raise ValueError("`baseline` must be at least three times the longest window")
+        return self
+
+
+class StepSpec(Frozen):
+    """One alternative of the recovery plan."""
+
+    action: str
+    params: dict[str, Any] = Field(default_factory=dict, alias="with")
+    when: Literal["always", "suspect_change"] = "always"
+    approval: Literal["automatic", "commander"] = "commander"
+    within: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("10m")
+
+
+class VerifySpec(Frozen):
+    """How recovery is proven after a step, and for how long a relapse is watched for.
+
+    Without `near_baseline` it is half a point for counts and a quarter of `rise` or `by` for a
+    value.
+    """
+
+    settle: Duration = parse_duration("30s")
+    hold: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("3m")
+    near_baseline: Share | None = None
+    traffic: Share = 0.5
+    watch: Duration = parse_duration("30m")
+
+
+class Comparing(Frozen):
+    """Two counts for each value of `label`, to compare what carries one with the others."""
+
+    bad: str
+    total: str
+    label: LabelName
+
+
+class SuspectSpec(Frozen):
+    """What the metrics can say of a suspect change.
+
+    `revisions`: the counts by revision; `label` holds the names that the changes have.
+    `siblings`: the counts by service, of services that would suffer from a shared cause.
+    """
+
+    revisions: Comparing | None = None
+    siblings: Comparing | None = None
+
+
+Mode = Literal["observe", "approve", "automatic"]
+
+
+class Rule(Frozen):
+    """One rule file.
+
+    `mode` caps all steps: `observe` writes down what would have been done, `approve` asks the
+    Commander for each step, `automatic` leaves it to the steps' own `approval`. `domain` is the
+    failure domain that the actions of this rule count in.
+    """
+
+    rule: Name
+    description: str = ""
+    match: tuple[MatcherText, ...] = Field(min_length=1)
+    group_by: tuple[LabelName, ...] = ()
+    team: str
+    problem: ProblemSpec
+    mode: Mode = "automatic"
+    domain: str = ""
+    changes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    suspects: SuspectSpec = SuspectSpec()
+    recover: tuple[StepSpec, ...] = ()
+    verify: VerifySpec = VerifySpec()
+
+    @model_validator(mode="after")
+    def _selective(self) -> Rule:
+        if all(m.matches({}) or m.matches({m.name: _NOBODYS_VALUE}) for m in self.match):
+            raise ValueError('`match` selects every alert; add one like alertname="…"')
+        return self
+
+    def group(self, labels: Mapping[str, str]) -> Labels:
+        """The labels by which this rule's incidents are told apart."""
+        return {name: labels.get(name, "") for name in self.group_by}
+
+    def step(self, number: int) -> StepSpec:
+        """Step `number`, counted from 1."""
+        return self.recover[number - 1]
+
+    def content_hash(self, number: int) -> str:
+        """What an approval of step `number` is bound to; hex SHA-256."""
+        return self.content_of(self.step(number))
+
+    def content_of(self, step: StepSpec) -> str:
+        """What an approval of that step under this rule is bound to.
+
+        It covers everything that decides when the step runs and what it does: change a
+        character and the approval is void.
+        """
+        content = self.model_dump(mode="json", by_alias=True, exclude={"recover", "team"})
+        for told in ("impact", "sentiment", "severity"):
+            del content["problem"][told]
+        del content["description"]
+        content["step"] = step.model_dump(mode="json", by_alias=True)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RuleBook:
+    """All rules in force, and the index over them. `files`: in which file each rule stands."""
+
+    def __init__(self, rules: Iterable[Rule], files: Mapping[str, str] | None = None) -> None:
+        self.files = files or {}
+        self.rules = {rule.rule: rule for rule in rules}
+        self._index = MatcherIndex((rule.match, rule) for rule in self.rules.values())
+
+    def find(self, labels: Mapping[str, str]) -> list[Rule]:
+        """The rules whose matchers all hold for these labels."""
+        return self._index.find(labels)
+
+
+_KEY = json.JSONEncoder(ensure_ascii=False)
+"""Made once: json.dumps with options makes one each time."""
+
+
+def incident_key(rule: str, group_labels: Mapping[str, str]) -> str:
+    """What at most one open incident may have."""
+    return _KEY.encode([rule, sorted(group_labels.items())])
+
+
+def read(text: str, file: str) -> list[tuple[Rule | None, Document, list[Mistake]]]:
+    """Read a rule file; several rules may stand in it, parted by `---`.
+
+    A rule with mistakes is None, and its document is there to be checked all the same. Raises
+    Mistakes only if the file is not YAML.
+    """
+    found: list[tuple[Rule | None, Document, list[Mistake]]] = []
+    for document in documents(text, file):
+        mistakes = [document.mistake(place, wrong) for place, wrong in _kind(document.data)]
+        rule = None
+        try:
+            rule = document.read(Rule)
+        except Mistakes as error:
+            mistakes += error.mistakes
+        found.append((None if mistakes else rule, document, mistakes))
+    return found
+
+
+def load(text: str, file: str) -> list[tuple[Rule, Document]]:
+    """The rules of a file. Raises Mistakes with all that are found in the file alone."""
+    found = read(text, file)
+    mistakes = [mistake for _, _, mistakes in found for mistake in mistakes]
+    if mistakes:
+        raise Mistakes(mistakes)
+    return [(rule, document) for rule, document, _ in found if rule is not None]
+
+
+def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with the choice between two counts and a value."""
+    problem = data.get("problem") if isinstance(data, dict) else None
+    if not isinstance(problem, dict):
+        return
+    given = problem.get("confirm")
+    # A key without a value is not given.
+    problem = {key: value for key, value in problem.items() if value is not None}
+    confirm = given if isinstance(given, dict) else {}
+    confirm = {key: value for key, value in confirm.items() if value is not None}
+    place = ("problem", "confirm")
+    if ("bad" in problem) == ("value" in problem):
+        text = "give either `bad` and `total` (two counts), or `value`; one of the two"
+        yield ("problem",), text
+    elif "bad" in problem:
+        if "total" not in problem:
+            yield ("problem", "bad"), "needs `total` beside it: a ratio is two counts"
+        if "drop" not in confirm:
+            yield place, "needs `drop:`, the loss of success rate that matters"
+        if "rise" in confirm or "by" in confirm:
+            yield place, "`rise` and `by` belong to `value`; for counts use `drop`"
+    else:
+        if "rise" not in confirm and "by" not in confirm:
+            yield place, "needs `rise:` (relative to the baseline) or `by:` for a value"
+        if "drop" in confirm:
+            yield place, "`drop` belongs to `bad` and `total`; for a value use `rise`"
+        if "total" not in problem and "traffic" in confirm:
+            yield place, "`traffic` needs `total:`, the query that counts the events"

@@ -1,0 +1,152 @@
+"""What is wrong with rule files that only the roster, the actions and PromQL can tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from daemon.core.rules.query_templates import check_query, names_in, render_params
+from daemon.core.rules.rule import Rule
+from daemon.core.values.yaml_document import Document, Mistake, Mistakes
+
+_AGGREGATION = re.compile(r"\b(?:sum|count|avg|max|min|group)\b(?=\s*(?:\(|by\b))")
+_BY = re.compile(r"\bby\s*\(([^)]*)\)")
+
+
+def check(
+    rules: Sequence[tuple[Rule | None, Document]],
+    actions: Mapping[str, Any],
+    watches: Mapping[str, Any],
+    teams: Iterable[str] | None,
+) -> list[Mistake]:
+    """Every mistake that a file alone does not show.
+
+    It looks at the documents as written, so that a mistake in one place hides none elsewhere.
+    `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
+    actions, `allowed(params)`; see `daemon.core.ports`. `teams` is None if nobody knows them.
+    """
+    mistakes: list[Mistake] = []
+    seen: dict[str, str] = {}
+    for _, document in rules:
+        data = document.data if isinstance(document.data, dict) else {}
+        name = str(data.get("rule"))
+        if name in seen and "rule" in data:
+            text = f"the name {name!r} is taken by {seen[name]}; choose another"
+            mistakes.append(document.mistake(("rule",), text))
+        seen.setdefault(name, document.file)
+        team = data.get("team")
+        if teams is not None and isinstance(team, str) and team not in set(teams):
+            text = f"no team {team!r} in the roster; known: {_listed(teams)}"
+            mistakes.append(document.mistake(("team",), text))
+        mistakes += _check_queries(document, data)
+        mistakes += _check_suspects(document, data)
+        mistakes += _check_plan(document, data, actions, watches)
+    return mistakes
+
+
+def _check_queries(document: Document, data: Mapping[str, Any]) -> Iterator[Mistake]:
+    problem = data.get("problem")
+    if not isinstance(problem, dict):
+        return
+    queries: dict[tuple[str, ...], Any] = {
+        (name,): problem[name] for name in ("bad", "total", "value") if name in problem
+    }
+    for group in ("impact", "sentiment"):
+        named = problem.get(group)
+        if isinstance(named, dict):
+            queries |= {(group, str(name)): query for name, query in named.items()}
+    for place, query in queries.items():
+        windowed = place in {("bad",), ("total",)}
+        wrong = check_query(query, _labels(data), windowed) if isinstance(query, str) else None
+        if wrong is not None:
+            yield document.mistake(("problem", *place), wrong)
+
+
+def _check_suspects(document: Document, data: Mapping[str, Any]) -> Iterator[Mistake]:
+    """The counts by label: PromQL, of a window, and still with that label."""
+    suspects = data.get("suspects")
+    if not isinstance(suspects, dict):
+        return
+    for name, given in suspects.items():
+        label = given.get("label") if isinstance(given, dict) else None
+        for count in ("bad", "total"):
+            query = given.get(count) if isinstance(given, dict) else None
+            if not isinstance(query, str):
+                continue
+            wrong = check_query(query, _labels(data), windowed=True)
+            if wrong is None and isinstance(label, str) and not _keeps(query, label):
+                wrong = f"the answer will not hold the label {label}; sum by ({label}) (…)"
+            if wrong is not None:
+                yield document.mistake(("suspects", str(name), count), wrong)
+
+
+def _keeps(query: str, label: str) -> bool:
+    """Whether the answer may hold that label: aggregations drop what they are not told to keep."""
+    if not _AGGREGATION.search(query) or re.search(r"\bwithout\b", query):
+        return True
+    kept = [name.strip() for names in _BY.findall(query) for name in names.split(",")]
+    return label in kept
+
+
+def _check_plan(
+    document: Document,
+    data: Mapping[str, Any],
+    actions: Mapping[str, Any],
+    watches: Mapping[str, Any],
+) -> Iterator[Mistake]:
+    steps = data.get("recover")
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if not isinstance(step, dict):
+            continue
+        name, place = str(step.get("action")), ("recover", index)
+        if name in actions:
+            params = step.get("with", {})
+            yield from _check_params(document, (*place, "with"), params, actions[name])
+        elif "action" in step:
+            text = f"no action {name!r}; known: {_listed(actions)}"
+            yield document.mistake((*place, "action"), text)
+        if step.get("when") == "suspect_change" and not data.get("changes"):
+            text = "`suspect_change` needs `changes:`, or no change will ever be seen"
+            yield document.mistake((*place, "when"), text)
+    changes = data.get("changes")
+    for name, params in changes.items() if isinstance(changes, dict) else ():
+        where = ("changes", str(name))
+        if name not in watches:
+            text = f"no {name!r} is known here; known: {_listed(watches)}"
+            yield document.mistake(where, text)
+        else:
+            yield from _check_params(document, where, params, watches[name])
+
+
+def _check_params(
+    document: Document, place: tuple[str | int, ...], params: Any, known: Any
+) -> Iterator[Mistake]:
+    if not isinstance(params, dict):
+        return
+    labels = dict.fromkeys(_labels(document.data), "x")
+    unknown = names_in(params) - set(labels)
+    if unknown:
+        text = f"${min(unknown)} is not in `group_by`, so it will have no value"
+        yield document.mistake(place, text)
+        return
+    inside = Document(document.file, render_params(params, labels))
+    try:
+        ready = inside.read(known.Params)
+    except Mistakes as error:
+        for mistake in error.mistakes:
+            path = tuple(int(p) if p.isdigit() else p for p in mistake.place.split(".") if p)
+            yield document.mistake((*place, *path), mistake.text)
+        return
+    refused = known.allowed(ready) if hasattr(known, "allowed") else None
+    if refused is not None:
+        yield document.mistake(place, refused)
+
+
+def _labels(data: Mapping[str, Any]) -> list[str]:
+    given = data.get("group_by")
+    return [str(name) for name in given] if isinstance(given, list) else []
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,198 @@
+"""YAML that remembers its lines, so that every mistake can be shown where it stands."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from daemon.core.values.units import Frozen
+
+Path = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+MOST_PLACES = 50_000
+"""More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
+
+
+class Mistake(Frozen):
+    """One mistake in a file: where it stands, and how to mend it."""
+
+    file: str
+    line: int
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}"
+        return f"{where}: {self.place}: {self.text}" if self.place else f"{where}: {self.text}"
+
+
+class Mistakes(ValueError):
+    """All mistakes that were found at once."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: plain data, and the line (from 1) of each place in it."""
+
+    file: str
+    data: Any
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def mistake(self, path: Sequence[str | int], text: str) -> Mistake:
+        """A mistake at a place; the line of the nearest place that exists in the file."""
+        known = tuple(path)
+        while known and known not in self.lines:
+            known = known[:-1]
+        place = ".".join(str(part) for part in path)
+        return Mistake(file=self.file, line=self.lines.get(known, 1), place=place, text=text)
+
+    def read(self, model: type[M]) -> M:
+        """Validate into a model. Raises Mistakes with every mistake that it has."""
+        if not isinstance(self.data, dict):
+            raise Mistakes([self.mistake((), "expected `key: value` lines at the top level")])
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            found = [
+                self.mistake(_place(problem["loc"], self.data), _explain(problem, model))
+                for problem in problems
+                if not _follows(problem, problems)
+            ]
+            raise Mistakes(list(dict.fromkeys(found))) from None
+
+
+def documents(text: str, file: str) -> list[Document]:
+    """All YAML documents of a text. Raises Mistakes if it is not YAML or repeats a key."""
+    found = []
+    try:
+        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+            lines: dict[Path, int] = {}
+            repeated = list(_walk(node, (), lines, file))
+            if repeated:
+                raise Mistakes(repeated)
+            found.append(Document(file, _construct(node), lines))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        text = f"not YAML: {error.problem or error.context or 'unreadable'}"
+        raise Mistakes([Mistake(file=file, line=line, place="", text=text)]) from None
+    except RecursionError:
+        text = "not YAML: nested too deeply, or an anchor refers to itself"
+        raise Mistakes([Mistake(file=file, line=1, place="", text=text)]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, Mistakes):
+            raise
+        raise Mistakes([Mistake(file=file, line=1, place="", text=f"not YAML: {error}")]) from None
+    return found
+
+
+def one_document(text: str, file: str) -> Document:
+    """The single document of a file; an empty file is an empty mapping. Raises Mistakes."""
+    found = documents(text, file)
+    if len(found) > 1:
+        raise Mistakes([found[1].mistake((), "one YAML document is expected in this file")])
+    return found[0] if found and found[0].data is not None else Document(file, {})
+
+
+def _construct(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _walk(node: Any, path: Path, lines: dict[Path, int], file: str) -> Iterator[Mistake]:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MOST_PLACES:
+        text = "the file is too large, or its aliases multiply; split it"
+        raise Mistakes([Mistake(file=file, line=1, place="", text=text)])
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            line = key.start_mark.line + 1
+            if name in seen:
+                yield Mistake(file=file, line=line, place=name, text="this key stands here twice")
+            seen.add(name)
+            lines[(*path, name)] = line
+            yield from _walk(value, (*path, name), lines, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _walk(value, (*path, index), lines, file)
+
+
+def _place(loc: Sequence[str | int], data: Any) -> Path:
+    """The part of a validation error's location that exists in the file, plus a missing key.
+
+    pydantic adds names of its own (union members, validators), which people never wrote.
+    """
+    place: list[str | int] = []
+    for depth, part in enumerate(loc):
+        inside = isinstance(data, dict) and part in data
+        if inside or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            place.append(part)
+            data = data[part]
+        elif isinstance(data, dict) and depth == len(loc) - 1:
+            place.append(part)
+    return tuple(place)
+
+
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Whether it only says that nothing is left because of mistakes told one by one."""
+    loc = problem["loc"]
+    inner = any(p["loc"][: len(loc)] == loc and p["loc"] != loc for p in problems)
+    return problem["type"] == "too_short" and inner
+
+
+def _explain(problem: Any, model: type[BaseModel]) -> str:
+    kind, message = problem["type"], str(problem["msg"])
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "extra_forbidden":
+        known = _known_keys(model, problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, 1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+        return f"unknown key; {hint}"
+    if kind == "too_short":
+        return "is empty; at least one is needed"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    got = repr(problem.get("input"))
+    return f"{message[0].lower()}{message[1:]}; it is {got[:80]}"
+
+
+def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The keys of the model at a location, followed through the published schema."""
+    whole = model.model_json_schema(by_alias=True)
+    schema: Any = whole
+    for part in loc:
+        schema = _child(whole, schema, part)
+    return sorted(_resolved(whole, schema).get("properties", {}))
+
+
+def _child(whole: Any, schema: Any, part: str | int) -> Any:
+    for option in [schema, *schema.get("anyOf", [])]:
+        found = _resolved(whole, option)
+        if isinstance(part, int) and "items" in found:
+            return found["items"]
+        if part in found.get("properties", {}):
+            return found["properties"][part]
+        if isinstance(found.get("additionalProperties"), dict):
+            return found["additionalProperties"]
+    return schema
+
+
+def _resolved(whole: Any, schema: Any) -> Any:
+    reference = schema.get("$ref")
+    return whole["$defs"][reference.rpartition("/")[2]] if reference else schema

@@ -1,0 +1,45 @@
+"""A notification that Alertmanager cut short is completed from its own API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from daemon.core.alertmanager import Alert, Delivery
+from daemon.core.values.outcome import Permanent, Temporary
+
+log = structlog.get_logger()
+
+PAUSES = (1, 5, 15, 60, 300)
+"""Seconds between the tries."""
+
+Tell = Callable[[Sequence[Alert]], Awaitable[None]]
+
+
+class AlertSource(Protocol):
+    """Alertmanager's own API."""
+
+    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
+        """The firing alerts of a group that go to `receiver`. Raises Temporary or Permanent."""
+
+
+async def complete(source: AlertSource | None, delivery: Delivery, tell: Tell) -> None:
+    """Read what the truncated notification left out, and tell it; try again while that fails
+    for now. Without a source it stays incomplete, and the log says so."""
+    for pause in PAUSES:
+        try:
+            if source is None:
+                raise Permanent("no `alertmanager.url` in the settings")
+            await tell(await source.alerts(delivery.group_labels, delivery.receiver))
+        except Temporary as error:
+            log.warning("a truncated notification is not complete yet", error=str(error))
+            await asyncio.sleep(pause)
+        except Exception as error:
+            log.error("a truncated notification stays incomplete", error=str(error))
+            return
+        else:
+            return
+    log.error("a truncated notification stays incomplete; Alertmanager did not answer")

@@ -1,0 +1,75 @@
+"""Define and quantify: the rule's queries → measurements → a Problem."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from daemon.core.changes.suspects import Change
+from daemon.core.measurement.assessment import assess_counts, assess_value, unmeasured
+from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.query_result import (
+    Unmeasurable,
+    bins,
+    counts,
+    finite_samples,
+    one_number,
+)
+from daemon.core.values.units import Frozen
+from daemon.measuring.queries import Survey
+
+
+async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
+    """Measure now. What the metrics cannot tell is a verdict too, never an exception."""
+    spec = survey.spec
+    measure = _counts if spec.value is None else _value
+    fresh, problem, impact, sentiment = await asyncio.gather(
+        survey.require_fresh(),
+        measure(survey, changes),
+        survey.impacts(spec.impact),
+        survey.impacts(spec.sentiment),
+        return_exceptions=True,
+    )
+    for failure in (fresh, problem, impact, sentiment):
+        if isinstance(failure, BaseException) and not isinstance(failure, Unmeasurable):
+            raise failure
+    # A monitoring outage explains an empty answer, so freshness has the first word.
+    for trouble in (fresh, problem):
+        if isinstance(trouble, Unmeasurable):
+            problem = unmeasured(spec, trouble, survey.now)
+            break
+    assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
+    told = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.asked)}
+    return problem.model_copy(update=told)
+
+
+async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
+    spec = survey.spec
+    bad, total = spec.bad or "", spec.total or ""
+    asked = [survey.instant(query, width) for width in spec.windows for query in (bad, total)]
+    history = [survey.series(query, spec.windows[0], spec.baseline) for query in (bad, total)]
+    answers = await asyncio.gather(*asked, *history)
+    windows = {
+        width: counts(answers[2 * index], answers[2 * index + 1])
+        for index, width in enumerate(spec.windows)
+    }
+    return assess_counts(spec, windows, bins(answers[-2], answers[-1]), survey.now, changes)
+
+
+async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
+    spec = survey.spec
+    value = spec.value or ""
+    asked = [survey.series(value, width, width) for width in spec.windows]
+    history = survey.series(value, spec.windows[0], spec.baseline)
+    answers = await asyncio.gather(*asked, history)
+    traffic = {}
+    if spec.total is not None:
+        totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))
+        for width, answer in zip(spec.windows, totals, strict=True):
+            count = one_number(answer)
+            traffic[width] = None if count is None else count / (width.total_seconds() / 60)
+    windows = {
+        width: [value for _, value in finite_samples(answer)]
+        for width, answer in zip(spec.windows, answers, strict=False)
+    }
+    return assess_value(spec, windows, traffic, finite_samples(answers[-1]), survey.now, changes)

@@ -1,0 +1,123 @@
+"""Measure what speaks for and against the suspects: old against new, and the siblings.
+
+What cannot be measured is left out of the facts, and so speaks neither for nor against anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.core.changes.suspects import Change, Contrast, Facts, Sibling
+from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.query_result import Unmeasurable
+from daemon.core.measurement.samples import Answer
+from daemon.core.rules.query_templates import TemplateError
+from daemon.core.rules.rule import Comparing, Rule
+from daemon.measuring.queries import Survey
+
+log = structlog.get_logger()
+
+LEAST_WINDOW = timedelta(seconds=10)
+"""A shorter window than this holds no two samples of anybody's Prometheus."""
+
+Counts = dict[str, tuple[float, float]]
+
+
+async def facts(survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem) -> Facts:
+    """Ask the rule's queries about suspects. Trouble of any kind is a fact less, no exception."""
+    window = _window(survey, problem)
+    contrast: Contrast | None = None
+    siblings: dict[str, Sibling] = {}
+    if window is not None and problem.onset is not None:
+        contrast, siblings = await asyncio.gather(
+            _contrast(survey, rule, window) if changes else _nothing(),
+            _siblings(survey, rule, window, problem.onset),
+        )
+    counted = problem.kind == "counts" and problem.baseline is not None
+    known = Facts(
+        contrast=contrast,
+        siblings=siblings,
+        labels=dict(survey.labels),
+        usual=max(0.0, 1 - (problem.baseline or 0.0)) if counted else None,
+    )
+    drop = rule.problem.confirm.drop
+    return known if drop is None else known.model_copy(update={"drop": drop})
+
+
+def _window(survey: Survey, problem: Problem) -> timedelta | None:
+    """The shortest window, cut so that it holds nothing from before the onset; None if too little
+    is left: a revision that was gone by then would look healthy beside one that was not."""
+    if problem.onset is None:
+        return None
+    after = survey.now - problem.onset - (problem.onset_within or timedelta(0))
+    whole = timedelta(seconds=math.floor(after.total_seconds()))
+    window = min(survey.spec.windows[0], whole)
+    return window if window >= min(LEAST_WINDOW, survey.spec.windows[0]) else None
+
+
+async def _contrast(survey: Survey, rule: Rule, window: timedelta) -> Contrast | None:
+    asked = rule.suspects.revisions
+    found = {} if asked is None else await _counts(survey, asked, window)
+    # One revision alone can be compared with nothing.
+    return Contrast(counts=found) if len(found) > 1 else None
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _siblings(
+    survey: Survey, rule: Rule, window: timedelta, onset: datetime
+) -> dict[str, Sibling]:
+    asked = rule.suspects.siblings
+    if asked is None:
+        return {}
+    usual = survey.spec.windows[0]
+    before = replace(survey, now=onset - usual, asked={})
+    then, now = await asyncio.gather(_counts(before, asked, usual), _counts(survey, asked, window))
+    own = set(survey.labels.values())
+    names = (then.keys() & now.keys()) - own
+    return {name: Sibling(then=then[name], now=now[name]) for name in sorted(names)}
+
+
+async def _counts(survey: Survey, asked: Comparing, window: timedelta) -> Counts:
+    """(bad, total) by label; empty if either query has no answer to rely on."""
+    try:
+        bad, total = await asyncio.gather(
+            survey.instant(asked.bad, window), survey.instant(asked.total, window)
+        )
+    except (Unmeasurable, TemplateError) as trouble:
+        log.info("suspects cannot be compared", label=asked.label, error=str(trouble))
+        return {}
+    return _by_label(bad, total, asked.label)
+
+
+def _by_label(bad: Answer, total: Answer, label: str) -> Counts:
+    """A name with no failures has no series in `bad`; one with a number that cannot be is left
+    out. A partial answer would favour whoever it leaves out."""
+    if bad.warnings or total.warnings:
+        return {}
+    failed, all_ = _summed(bad, label), _summed(total, label)
+    found = {}
+    for name, events in all_.items():
+        failures = failed.get(name, 0.0)
+        # increase() extrapolates each series by itself, so bad may exceed total by a little.
+        if events > 0 and 0 <= failures <= events * 1.05 + 2:  # also False for NaN
+            found[name] = (min(failures, events), events)
+    return found
+
+
+def _summed(answer: Answer, label: str) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for series in answer.series:
+        name = series.labels.get(label, "")
+        if name and series.samples:
+            value = series.samples[-1][1]
+            found[name] = found.get(name, 0.0) + (value if math.isfinite(value) else math.nan)
+    return found

@@ -1,0 +1,195 @@
+"""Ask Prometheus the queries of a rule, all at the same time, each with its own deadline.
+
+What comes back is worth judging only if it is fresh: `require_fresh` tells a monitoring outage
+(Prometheus down, targets not scraped, samples stale) from a quiet service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.core.measurement.problem import Impact
+from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
+from daemon.core.measurement.samples import Answer
+from daemon.core.ports.metrics import Metrics
+from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
+from daemon.core.rules.rule import ProblemSpec
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import format_duration
+
+MAX_POINTS = 2000
+"""Samples asked for in one range query."""
+
+
+@dataclass
+class Survey:
+    """One measurement under way: the rule's problem, the group's labels, and the moment.
+
+    Every method raises Unmeasurable. `asked` collects the queries with their answers in short,
+    for the record.
+    """
+
+    metrics: Metrics
+    spec: ProblemSpec
+    labels: Mapping[str, str]
+    now: datetime
+    max_age: timedelta
+    asked: dict[str, str] = field(default_factory=dict)
+
+    async def instant(self, template: str, window: timedelta | None = None) -> Answer:
+        """The answer now; `$window` is `window`."""
+        query = self._render(template, window)
+        return await self._now(query)
+
+    async def series(self, template: str, window: timedelta, span: timedelta) -> Answer:
+        """The answers over the last `span`, four to a window; `$window` is the shortest."""
+        query = self._render(template, self.spec.windows[0])
+        step = max(window / 4, span / MAX_POINTS, timedelta(seconds=1))
+        # Whole steps back from now, so that the last sample is now's and the grid is fixed.
+        count = int(span / step)
+        start = self.now - count * step
+        return await self._ask(query, lambda: self.metrics.series(query, start, self.now, step))
+
+    async def require_fresh(self) -> None:
+        """Raise the Unmeasurable of a monitoring outage if there is one."""
+        main = self.spec.total or self.spec.value or ""
+        chosen = selectors(self._render(main, self.spec.windows[0]))
+        newest, _ = await asyncio.gather(self._newest(chosen), self._require_failures(chosen))
+        if newest is None:
+            raise await self._why_nothing(chosen)
+        age = self.now.timestamp() - newest
+        if age > self.max_age.total_seconds():
+            raise Unmeasurable(
+                "no_data",
+                "samples_stale",
+                f"the newest sample is {format_duration(timedelta(seconds=round(age)))} old, over "
+                f"{format_duration(self.max_age)}: the monitoring is behind, or has stopped",
+            )
+
+    async def _require_failures(self, counted: Sequence[str]) -> None:
+        """Where failures are counted by another metric, its silence must not pass for none.
+
+        No series is normal while nothing fails; targets that are down are not.
+        """
+        chosen = selectors(self._render(self.spec.bad or "", self.spec.windows[0]))
+        metrics = {selector.partition("{")[0] for selector in counted}
+        others = [s for s in chosen if s.partition("{")[0] not in metrics]
+        if others and await self._newest(others) is None:
+            trouble = await self._why_nothing(others)
+            if trouble.reason == "targets_down":
+                raise trouble
+
+    async def _newest(self, chosen: Sequence[str]) -> float | None:
+        """The time of the newest sample of these selectors; Unix seconds."""
+        queries = [f"max(timestamp({selector}))" for selector in chosen]
+        answers = await asyncio.gather(*(self._now(query) for query in queries))
+        return newest_sample(dict(zip(queries, answers, strict=True)))
+
+    async def impacts(self, queries: Mapping[str, str]) -> tuple[Impact, ...]:
+        """Each impact or sentiment query's number; a failing one spoils nothing else."""
+
+        async def one(name: str, template: str) -> Impact:
+            try:
+                value = one_number(await self.instant(template, self.spec.windows[0]))
+            except Unmeasurable as trouble:
+                return Impact(name=name, value=None, trouble=trouble.reason)
+            return Impact(name=name, value=value, trouble="" if value is not None else "empty")
+
+        return tuple(await asyncio.gather(*(one(n, q) for n, q in queries.items())))
+
+    async def _why_nothing(self, chosen: Sequence[str]) -> Unmeasurable:
+        """Nothing is there now: are its targets down, or was there never such a series?"""
+        back = format_duration(self.spec.baseline)
+        jobs: set[str] = set()
+        for selector in chosen:
+            query = f"count by (job) (last_over_time({selector}[{back}]))"
+            answer = await self._now(query)
+            jobs |= {series.labels.get("job", "") for series in answer.series}
+        up = False
+        for job in sorted(jobs):
+            query = f"max(up{{job={quote(job)}}})"
+            answer = await self._now(query)
+            up = up or bool(one_number(answer))
+        if jobs and not up:
+            names = ", ".join(sorted(jobs))
+            text = f"Prometheus cannot scrape any target of job {names}: down, or cut off from it"
+            return Unmeasurable("no_data", "targets_down", text)
+        if jobs:
+            text = f"{chosen[0]} had samples in the last {back} and has none now"
+        else:
+            text = f"{chosen[0]} has no sample in the last {back}; look at the selector"
+        return Unmeasurable("no_data", "empty_answer", text)
+
+    def _render(self, template: str, window: timedelta | None) -> str:
+        try:
+            return render_query(template, self.labels, window)
+        except UnsafeLabel as error:
+            raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
+
+    async def _now(self, query: str) -> Answer:
+        return await self._ask(query, lambda: self.metrics.instant(query, self.now))
+
+    async def _ask(self, query: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        self.asked[query] = "no answer"
+        try:
+            answer = await call()
+        except TimeoutError:
+            raise Unmeasurable(
+                "query_error", "deadline_exceeded", f"no answer in time to {query}"
+            ) from None
+        except Temporary as error:
+            raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None
+        except Permanent as error:
+            raise Unmeasurable("query_error", "query_rejected", str(error)) from None
+        self.asked[query] = in_short(answer)
+        return answer
+
+
+async def outage(metrics: Metrics, now: datetime, share: float) -> str:
+    """Why the monitoring as a whole is not to be believed; empty if it is.
+
+    That is the case when it does not answer, or when at least that share of all its targets is
+    down: then the dashboards are dark, and what they show is not the service.
+    """
+    query = "count(up == 0) or vector(0)"
+    try:
+        down, known = await asyncio.gather(
+            metrics.instant(query, now), metrics.instant("count(up)", now)
+        )
+        count, total = one_number(down), one_number(known)
+    except (Temporary, Permanent, Unmeasurable, TimeoutError) as error:
+        return f"Prometheus does not say which of its targets are up: {error}"
+    if not total or count is None or count / total < share:
+        return ""
+    return f"{count:.0f} of {total:.0f} scrape targets are down"
+
+
+async def alerting(metrics: Metrics, now: datetime, window: timedelta) -> int:
+    """How many services (the label `service`) began to alert within the window.
+
+    Prometheus knows before Alertmanager tells: in a storm the first notification must not be
+    acted on as if it were alone. 0 if nobody can say.
+    """
+    alerts = 'ALERTS{alertstate=~"pending|firing"}'
+    before = f"{alerts} offset {format_duration(window)}"
+    query = f"count(count by (service) ({alerts} unless on (alertname, service) {before}))"
+    try:
+        return int(one_number(await metrics.instant(query, now)) or 0)
+    except (Temporary, Permanent, Unmeasurable, TimeoutError):
+        return 0  # what the store knows still counts
+
+
+def in_short(answer: Answer) -> str:
+    """An answer as one line of evidence."""
+    if not answer.series:
+        return "empty"
+    first = answer.series[0]
+    said = f"{first.samples[-1][1]:g}" if first.samples else "no sample"
+    if len(first.samples) > 1:
+        said += f" (last of {len(first.samples)} samples)"
+    if len(answer.series) > 1:
+        said += f", and {len(answer.series) - 1} more series"
+    return f"{said}, with warnings" if answer.warnings else said

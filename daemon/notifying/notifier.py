@@ -1,0 +1,210 @@
+"""The outbox: pages to people, updates to audiences, and word to the pagers that keep state.
+
+What is sent was journaled before this begins, and every try is journaled after it, so a restart
+goes on with what is next. A way that fails hands over to the next at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from daemon.core.effects import Publish, Settle
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import (
+    Channel,
+    Edits,
+    KeepsState,
+    Links,
+    Message,
+    Page,
+    Pager,
+    Receipt,
+)
+from daemon.core.response import pager_sync as settling
+from daemon.core.response import update_schedule as cadence
+from daemon.core.response.escalation import alert_of
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+DEADLINE_SECONDS = 10.0
+
+Ways = Mapping[str, Sequence[tuple[str, Pager]]]
+"""Person → (name of the way, pager), in order of preference."""
+Channels = Mapping[str, Channel]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why something could not be sent, and whether it may work later."""
+
+    text: str
+    temporary: bool
+
+
+async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: Links) -> None:
+    """Deliver one queued page, or journal that nobody could be reached by it."""
+    state = (await book.load(incident)).pages[page]
+    person = state.queued.person
+    left = [way for way in ways.get(person, ()) if way[0] not in state.failed_methods]
+    if not left:
+        failed = e.PageFailed(page=page, method="none", error="no way to reach them", last=True)
+        await _note(book, incident, failed)
+        return
+    for position, (method, pager) in enumerate(left):
+        call = _page(await book.load(incident), page, links, book)
+        sent = await _attempt(pager.page(call), incident, method)
+        if isinstance(sent, str):
+            delivered = e.PageDelivered(page=page, method=method, proof=sent)
+            await _note(book, incident, delivered)
+            return
+        log.warning("page failed", person=person, method=method, why=sent.text)
+        failed = e.PageFailed(
+            page=page,
+            method=method,
+            error=sent.text,
+            last=position + 1 == len(left),
+            temporary=sent.temporary,
+        )
+        await _note(book, incident, failed)
+
+
+async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> None:
+    """Tell a pager that keeps state that somebody came, or that it is over."""
+    pager: object = dict(ways.get(order.person, ())).get(order.method)
+    key = _dedup_key(incident, order.alert)
+    told: str | _Failure
+    if isinstance(pager, KeepsState):
+        told = await _attempt(pager.settle(key, order.state), incident, order.method)
+    else:
+        told = _Failure("the roster has no such way to them any more", temporary=False)
+    failures = (await book.load(incident)).settling.get((order.person, order.method, order.alert))
+    tried = failures.failures + 1 if failures else 1
+    event: e.Event
+    if isinstance(told, str):
+        event = e.PagerSettled(
+            person=order.person,
+            method=order.method,
+            state=order.state,
+            proof=told,
+            alert=order.alert,
+        )
+    else:
+        event = e.PagerUnsettled(
+            person=order.person,
+            method=order.method,
+            state=order.state,
+            error=told.text,
+            last=not told.temporary or tried >= settling.TRIES,
+            alert=order.alert,
+        )
+    await _note(book, incident, event)
+
+
+async def publish(
+    book: Casebook, incident: str, order: Publish, channels: Channels, links: Links, roster: Roster
+) -> None:
+    """Bring one version of an update to one channel."""
+    current = await book.load(incident)
+    update = current.word.updates[order.update]
+    has = update.delivery(order.channel)
+    message = _message(current, order, links, book, roster)
+    channel = channels.get(order.channel)
+    done: Receipt | _Failure
+    if channel is None:
+        done = _Failure("the roster has no such channel any more", temporary=False)
+    elif has.version == 0:
+        done = await _attempt(channel.post(message), incident, order.channel)
+    elif isinstance(channel, Edits):
+        done = await _attempt(channel.edit(has.reference, message), incident, order.channel)
+    else:
+        done = _Failure("what was sent here cannot be changed", temporary=False)
+    event: e.Event
+    if isinstance(done, Receipt):
+        event = e.UpdatePublished(
+            update=order.update,
+            version=order.version,
+            channel=order.channel,
+            proof=done.proof,
+            reference=done.reference,
+        )
+    else:
+        log.warning("update failed", channel=order.channel, why=done.text)
+        event = e.UpdateFailed(
+            update=order.update,
+            version=order.version,
+            channel=order.channel,
+            error=done.text,
+            last=not done.temporary or has.failures + 1 >= cadence.TRIES,
+        )
+    await _note(book, incident, event)
+
+
+async def _attempt(sending: Awaitable[T], incident: str, method: str) -> T | _Failure:
+    """Send, within the deadline. Whatever a library raises becomes a failure with its words."""
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await sending
+    except Permanent as error:
+        return _Failure(str(error), temporary=False)
+    except (Temporary, TimeoutError) as error:
+        return _Failure(str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True)
+    except Exception as error:
+        log.exception("sending crashed", incident=incident, method=method)
+        return _Failure(f"crashed: {type(error).__name__}", temporary=True)
+
+
+async def _note(book: Casebook, incident: str, event: e.Event) -> None:
+    await book.record(incident, lambda _: (event,))
+
+
+def _dedup_key(incident: str, alert: str) -> str:
+    """What a pager tells alerts apart by: the incident, or one question of it."""
+    return f"{incident}/{alert}" if alert else incident
+
+
+def _page(incident: Incident, page: str, links: Links, book: Casebook) -> Page:
+    queued = incident.pages[page].queued
+    return Page(
+        incident=incident.id,
+        page=page,
+        person=queued.person,
+        title=incident.title,
+        text=queued.text,
+        severity=incident.severity,
+        link=links.document(incident.id),
+        at=book.clock(),
+        dedup_key=_dedup_key(incident.id, alert_of(queued)),
+        answer_link=links.for_page(incident.id, page) if queued.asks else "",
+    )
+
+
+def _message(
+    incident: Incident, order: Publish, links: Links, book: Casebook, roster: Roster
+) -> Message:
+    update = incident.word.updates[order.update]
+    audience = roster.audiences.get(update.audience)
+    # The document names people, targets and actions: it is not for the public.
+    internal = audience is not None and audience.wording == "internal"
+    return Message(
+        incident=incident.id,
+        update=order.update,
+        version=order.version,
+        audience=update.audience,
+        title=update.text.partition("\n")[0],
+        text=update.text,
+        severity=incident.severity,
+        stage=update.draft.stage,
+        link=links.document(incident.id) if internal else "",
+        at=book.clock(),
+    )

@@ -1,0 +1,123 @@
+"""Watches over the calling itself: an incident that nobody answers and nobody is called about is
+a defect of ours. It is found here and paged for, even if the conductor is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from structlog.contextvars import bind_contextvars, unbind_contextvars
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import Links
+from daemon.core.response.escalation import UNATTENDED, facts, summons, unattended, wanted
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import QUIET, Observer
+from daemon.notifying import notifier as communicate
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+EVERY = timedelta(seconds=30)
+PAGE_AGAIN = timedelta(minutes=15)
+"""How often the same incident is paged for again."""
+STUCK = timedelta(minutes=1)
+"""A page that nobody has begun to deliver by then is delivered here."""
+
+
+class Auditor:
+    """Looks at every open incident twice a minute."""
+
+    def __init__(
+        self,
+        book: Casebook,
+        roster: Callable[[], Roster],
+        ways: Callable[[], communicate.Ways],
+        links: Links,
+        observer: Observer = QUIET,
+    ) -> None:
+        self._book = book
+        self._roster = roster
+        self._ways = ways
+        self._links = links
+        self._observer = observer
+        self._suspected: dict[str, str] = {}
+        self.looked_at: datetime | None = None
+        self.troubled: Sequence[str] = ()
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Temporary as error:
+                log.error("the auditor cannot read the store", error=str(error))
+            except Exception:
+                log.exception("the auditor crashed; looking again")
+                self._observer.crashed("auditor")
+            await asyncio.sleep(EVERY.total_seconds())
+
+    async def look(self) -> None:
+        """Look at all open incidents once. Raises Temporary if the store cannot be read."""
+        suspected: dict[str, str] = {}
+        for head in await self._book.journal.open_heads():
+            bind_contextvars(incident=head.incident)
+            try:
+                incident = await self._book.load(head.incident)
+                why = unattended(incident, self._roster(), self._book.clock())
+                if why and self._suspected.get(incident.id):
+                    # Twice in a row: it is not just being taken care of at this moment.
+                    await self._page_for(incident, why)
+                if why:
+                    suspected[incident.id] = why
+                await self._deliver_stuck(incident)
+            except (Permanent, ValueError) as error:
+                log.error("an incident is unreadable", error=str(error))
+        unbind_contextvars("incident")
+        self._suspected = suspected
+        self.troubled = [i for i, why in suspected.items() if why]
+        self.looked_at = self._book.clock()
+
+    async def _page_for(self, incident: Incident, why: str) -> None:
+        now, roster = self._book.clock(), self._roster()
+        if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
+            return
+        log.error("nobody responds and nobody is called", why=why)
+
+        def defect(current: Incident) -> Sequence[e.Event]:
+            if not unattended(current, roster, now):
+                return ()
+            number = len(current.defects) + 1
+            text = f"{why}: {facts(current)}"
+            people = roster.everybody_responsible(current.opened.team, now)
+            calls = [
+                page
+                for person in people
+                for page in summons(current, person, f"{UNATTENDED}{number}", text)
+            ]
+            return (e.EscalationDefect(text=why), *calls)
+
+        await self._book.record(incident.id, defect)
+
+    async def _deliver_stuck(self, incident: Incident) -> None:
+        """Pages that should have been tried long ago: the conductor does not work on this one."""
+        now = self._book.clock()
+        stuck = [
+            page.queued.page
+            for page in incident.pages.values()
+            if page.pending
+            and not page.failed_methods
+            and wanted(incident, page)
+            and now - page.at >= STUCK
+        ]
+        calls: list[Awaitable[None]] = [
+            communicate.deliver(self._book, incident.id, page, self._ways(), self._links)
+            for page in stuck
+        ]
+        if calls:
+            log.error("pages were not being delivered", pages=stuck)
+            await asyncio.gather(*calls)

@@ -1,0 +1,313 @@
+"""PromQL as a tree: which labels an answer keeps, and spelling an expression anew.
+
+The parser (promql-parser) reads; it cannot write a changed tree, so that is done here. Text that
+comes out is a template of `daemon.core.rules.query_templates`: a label's value that looks like
+`$name` is spelled so that it stays what it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
+from operator import add, mul, sub, truediv
+from types import MappingProxyType
+from typing import Any
+
+import promql_parser as p
+
+from daemon.core.rules.query_templates import names_in, quote
+from daemon.core.values.units import format_duration
+
+Narrow = Mapping[str, str]
+"""Labels, and the value that each is held to; `$service` is the incident's own."""
+NOTHING: Narrow = MappingProxyType({})
+Recordings = Mapping[str, Any]
+"""The names of recorded series, and the trees of what is recorded."""
+
+COMPARISONS = frozenset({">", "<", ">=", "<=", "==", "!="})
+SETS = frozenset({"and", "or", "unless"})
+_KEEPS_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+_NO_LABELS = frozenset({"absent", "absent_over_time", "vector", "scalar", "time"})
+_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
+_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+def parsed(query: str) -> Any:
+    """The tree, without parentheses around it. Raises ValueError if it is not PromQL."""
+    return bare(p.parse(query))
+
+
+def bare(node: Any) -> Any:
+    """The node without parentheses around it."""
+    while isinstance(node, p.ParenExpr):
+        node = node.expr
+    return node
+
+
+def operator(node: Any) -> str:
+    """The operator of a binary expression; empty for any other node."""
+    return str(node.op) if isinstance(node, p.BinaryExpr) else ""
+
+
+def function(node: Any) -> str:
+    """The name of a function or aggregation; empty for any other node."""
+    if isinstance(node, p.Call):
+        return str(node.func.name)
+    return str(node.op) if isinstance(node, p.AggregateExpr) else ""
+
+
+def constant(node: Any) -> float | None:
+    """The number that an expression always is, or None."""
+    node = bare(node)
+    if isinstance(node, p.NumberLiteral):
+        return float(node.val)
+    if isinstance(node, p.UnaryExpr):
+        inner = constant(node.expr)
+        return None if inner is None else -inner
+    if isinstance(node, p.BinaryExpr):
+        left, right = constant(node.lhs), constant(node.rhs)
+        if left is None or right is None:
+            return None
+        try:
+            return float(_ARITHMETIC[operator(node)](left, right))
+        except (KeyError, ArithmeticError):
+            return None
+    return None
+
+
+_ARITHMETIC: Mapping[str, Any] = {"+": add, "-": sub, "*": mul, "/": truediv}
+
+
+def children(node: Any) -> list[Any]:
+    """The expressions right under a node."""
+    if isinstance(node, p.BinaryExpr):
+        return [node.lhs, node.rhs]
+    if isinstance(node, p.Call):
+        return list(node.args)
+    if isinstance(node, p.AggregateExpr):
+        return [node.expr]
+    if isinstance(node, p.MatrixSelector):
+        return [node.vector_selector]
+    return [node.expr] if hasattr(node, "expr") else []
+
+
+def every(node: Any) -> Iterator[Any]:
+    """The node and all under it."""
+    yield node
+    for child in children(node):
+        yield from every(child)
+
+
+def equalities(selector: Any) -> dict[str, str]:
+    """The labels that a selector holds to one value."""
+    return {m.name: m.value for m in selector.matchers.matchers if _op(m) == "="}
+
+
+# ── which labels are left ────────────────────────────────────────────────────────────────────
+
+
+def kept(node: Any, recordings: Recordings = NOTHING) -> tuple[str, ...] | None:
+    """The labels that the answer has; None if only the metric itself could tell."""
+    node = bare(node)
+    if isinstance(node, p.VectorSelector) and node.name and node.name in recordings:
+        others = {name: tree for name, tree in recordings.items() if name != node.name}
+        return kept(recordings[node.name], others)
+    if isinstance(node, p.AggregateExpr):
+        return _kept_by_aggregation(node, recordings)
+    if isinstance(node, p.BinaryExpr):
+        return _kept_by_binary(node, recordings)
+    if isinstance(node, p.NumberLiteral):
+        return ()
+    if isinstance(node, p.Call):
+        name = function(node)
+        if name in {"absent", "absent_over_time"}:
+            inner = bare(node.args[0])
+            selector = getattr(inner, "vector_selector", inner)
+            known = equalities(selector) if isinstance(selector, p.VectorSelector) else {}
+            return tuple(label for label in known if label != "__name__")
+        if name in _NO_LABELS or not node.args:
+            return ()
+        inner = kept(
+            node.args[-1] if name.startswith("histogram_quantile") else node.args[0], recordings
+        )
+        if inner is not None and name in {"label_replace", "label_join"}:
+            return _each((*inner, str(node.args[1].val)))
+        return inner
+    inner = children(node)
+    return kept(inner[0], recordings) if inner else None
+
+
+def _kept_by_aggregation(node: Any, recordings: Recordings) -> tuple[str, ...] | None:
+    if str(node.op) in _KEEPS_ALL:
+        return kept(node.expr, recordings)
+    modifier = node.modifier
+    if modifier is None:
+        return ()
+    if modifier.type == p.AggModifierType.By:
+        return _each(modifier.labels)
+    inner = kept(node.expr, recordings)
+    return None if inner is None else tuple(n for n in inner if n not in modifier.labels)
+
+
+def _kept_by_binary(node: Any, recordings: Recordings) -> tuple[str, ...] | None:
+    left, right = kept(node.lhs, recordings), kept(node.rhs, recordings)
+    if _number(node.lhs):
+        return right
+    if _number(node.rhs) or operator(node) in SETS:
+        return left
+    modifier = node.modifier
+    if modifier is None or modifier.matching is None:
+        return left if left is not None else right
+    if modifier.card in _ONE_SIDED:
+        many = left if modifier.card == p.VectorMatchCardinality.ManyToOne else right
+        return None if many is None else _each((*many, *(modifier.group_labels or ())))
+    if modifier.matching.type == p.LabelModifierType.Include:
+        return _each(modifier.matching.labels)
+    return None if left is None else tuple(n for n in left if n not in modifier.matching.labels)
+
+
+_ONE_SIDED = (p.VectorMatchCardinality.ManyToOne, p.VectorMatchCardinality.OneToMany)
+
+
+def _number(node: Any) -> bool:
+    node = bare(node)
+    return constant(node) is not None or function(node) in {"scalar", "time"}
+
+
+def _each(labels: Collection[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(labels))
+
+
+# ── spelling ─────────────────────────────────────────────────────────────────────────────────
+
+
+def spelled(node: Any, narrow: Narrow = NOTHING) -> str:
+    """The expression as a template; the series that a label of `narrow` may come from are held
+    to that label of the incident."""
+    if isinstance(node, p.ParenExpr):
+        return f"({spelled(node.expr, narrow)})"
+    if isinstance(node, p.BinaryExpr):
+        left, right = sides(node, narrow)
+        return f"{spelled(node.lhs, left)} {_joined(node)} {spelled(node.rhs, right)}"
+    if isinstance(node, p.UnaryExpr):
+        return f"-{spelled(node.expr, narrow)}"
+    if isinstance(node, p.AggregateExpr):
+        return _aggregation(node, narrow)
+    if isinstance(node, p.Call):
+        inner = _through_call(node, narrow)
+        return f"{function(node)}({', '.join(spelled(arg, inner) for arg in node.args)})"
+    if isinstance(node, p.SubqueryExpr):
+        step = format_duration(node.step) if node.step else ""
+        span = format_duration(node.range or timedelta())
+        return f"{spelled(node.expr, narrow)}[{span}:{step}]{_shifted(node)}"
+    if isinstance(node, p.MatrixSelector):
+        window = format_duration(node.range)
+        return selector(node.vector_selector, narrow, f"[{window}]")
+    if isinstance(node, p.VectorSelector):
+        return selector(node, narrow)
+    if isinstance(node, p.StringLiteral):
+        return quote(node.val)
+    return str(node.prettify())
+
+
+def selector(node: Any, narrow: Narrow = NOTHING, window: str = "") -> str:
+    """A selector as a template, with that range. Raises ValueError for `{a="1" or b="2"}`."""
+    if node.matchers.or_matchers:
+        raise ValueError("a selector with `or` in it")
+    held = equalities(node)
+    parts = [_matcher(m) for m in node.matchers.matchers]
+    parts += [f"{name}={quote(value)}" for name, value in narrow.items() if name not in held]
+    braces = f"{{{','.join(parts)}}}" if parts else ""
+    return f"{node.name or ''}{braces}{window}{_shifted(node)}"
+
+
+def passed_on(node: Any, narrow: Narrow) -> Narrow:
+    """Which of these labels of an aggregation's answer come from what it aggregates."""
+    if str(node.op) in _KEEPS_ALL:
+        return narrow
+    modifier = node.modifier
+    if modifier is None:
+        return NOTHING
+    inside = modifier.type == p.AggModifierType.By
+    return {n: value for n, value in narrow.items() if (n in modifier.labels) == inside}
+
+
+def _aggregation(node: Any, narrow: Narrow) -> str:
+    inner = passed_on(node, narrow)
+    param = "" if node.param is None else f"{spelled(node.param)}, "
+    modifier = "" if node.modifier is None else f" {_grouping(node.modifier)} "
+    return f"{node.op}{modifier}({param}{spelled(node.expr, inner)})"
+
+
+def _grouping(modifier: Any) -> str:
+    word = "by" if modifier.type == p.AggModifierType.By else "without"
+    return f"{word} ({', '.join(modifier.labels)})"
+
+
+def _through_call(node: Any, narrow: Narrow) -> Narrow:
+    name = function(node)
+    if name in _NO_LABELS:
+        return NOTHING
+    if name in {"label_replace", "label_join"}:
+        made = str(node.args[1].val)
+        return {n: value for n, value in narrow.items() if n != made}
+    return narrow
+
+
+def sides(node: Any, narrow: Narrow) -> tuple[Narrow, Narrow]:
+    """Which labels narrow the left side, and which the right."""
+    modifier = node.modifier
+    if modifier is None or modifier.matching is None:
+        return narrow, narrow
+    on = modifier.matching.type == p.LabelModifierType.Include
+    matched = {n: v for n, v in narrow.items() if (n in modifier.matching.labels) == on}
+    if operator(node) in SETS:
+        return narrow, matched
+    if modifier.card not in _ONE_SIDED:
+        return matched, matched
+    others = {n: v for n, v in narrow.items() if n not in matched}
+    one = {n: v for n, v in others.items() if n in (modifier.group_labels or ())}
+    many = {n: v for n, v in others.items() if n not in one}
+    if modifier.card == p.VectorMatchCardinality.ManyToOne:
+        return {**matched, **many}, {**matched, **one}
+    return {**matched, **one}, {**matched, **many}
+
+
+def _joined(node: Any) -> str:
+    modifier = node.modifier
+    words = [operator(node)]
+    if modifier is None:
+        return words[0]
+    if modifier.return_bool:
+        words.append("bool")
+    if modifier.matching is not None:
+        on = modifier.matching.type == p.LabelModifierType.Include
+        words.append(f"{'on' if on else 'ignoring'} ({', '.join(modifier.matching.labels)})")
+    if modifier.card in _ONE_SIDED:
+        left = modifier.card == p.VectorMatchCardinality.ManyToOne
+        labels = ", ".join(modifier.group_labels or ())
+        words.append(f"{'group_left' if left else 'group_right'} ({labels})")
+    return " ".join(words)
+
+
+def _matcher(matcher: Any) -> str:
+    op, value = _op(matcher), str(matcher.value)
+    if op in {"=", "!="} and names_in(value):
+        # In a template `$name` would be a label; in a class of a regular expression it is not.
+        op = "=~" if op == "=" else "!~"
+        value = _REGEX_SPECIAL.sub(r"\\\1", value).replace("\\$", "[$]")
+    return f"{matcher.name}{op}{quote(value)}"
+
+
+def _op(matcher: Any) -> str:
+    return _OPERATORS[str(matcher.op).rpartition(".")[2]]
+
+
+def _shifted(node: Any) -> str:
+    """`@` and `offset`."""
+    text = f" {node.at}" if node.at is not None else ""
+    if node.offset:
+        back = node.offset >= timedelta(0)
+        text += f" offset {'' if back else '-'}{format_duration(abs(node.offset))}"
+    return text

@@ -1,0 +1,322 @@
+"""One attempt at one step: preflight → evidence → a last look → run.
+
+Every await here may be the last: what a crash leaves behind is told apart by the journal. An
+intent without a prepared step changed nothing; a prepared one is checked by its action.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from daemon.core.changes.live_periods import lives, merged
+from daemon.core.changes.suspects import Candidate, Change, last_healthy
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
+from daemon.core.recovery.guardrails import GLOBAL, stormy
+from daemon.core.recovery.lifecycle import freshness, withheld
+from daemon.core.recovery.plan import content_of, plan_of, scope_of
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.units import format_duration
+from daemon.instrumentation import Said
+from daemon.recovering.step_context import Findings, Gear
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds within which a target that could not be looked at just then is looked at again."""
+
+SHOWN = 500
+"""So many characters of each fact go into the evidence."""
+
+
+class Ended(Exception):
+    """The action itself came to an end; what the store raises is something else."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.detail)
+        self.outcome = outcome
+
+
+async def _asked(answer: Awaitable[T], action: str) -> T:
+    """Ask other people's code. Raises Ended whatever way it fails."""
+    try:
+        return await answer
+    except (Temporary, Permanent) as error:
+        text = str(error)
+        raise Ended(Outcome(result="failed", reason="action_failed", detail=text)) from error
+    except TimeoutError as error:
+        raise Ended(unknown("action_timed_out", f"{action}: {error}")) from error
+    except Exception as error:
+        log.exception("an action crashed", action=action)
+        raise Ended(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+
+
+async def _looked(ask: Callable[[], Awaitable[T]], action: str) -> T:
+    """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
+
+    async def patient() -> T:
+        clock, pause = asyncio.get_running_loop().time, 1.0
+        begin = clock()
+        while True:
+            try:
+                return await ask()
+            except Temporary as error:
+                if clock() - begin + pause > PATIENCE:
+                    raise
+                log.info("asking again", action=action, error=str(error), seconds=pause)
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    return await _asked(patient(), action)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of one step, from the preflight to the outcome."""
+
+    book: Casebook
+    gear: Gear
+    rule: Rule | None
+    number: int
+    action: Action
+
+    async def carry_out(self, incident: Incident) -> Outcome:
+        """Prepare it, or after a restart look how far it came; then do it."""
+        state = incident.step(self.number)
+        params = self.action.Params.model_validate(dict(state.params))
+        context = await self._context(incident)
+        if state.intent is None:
+            prepared = await self._prepare(incident, params, context)
+        else:
+            prepared = await self._resume(incident, params, context, dict(state.intent))
+        if isinstance(prepared, Outcome):
+            return prepared
+        with self._span("run") as said:
+            outcome = await _asked(self.action.run(params, prepared, context), self.action.name)
+            said["stopgap.result"], said["stopgap.reason"] = outcome.result, outcome.reason
+        return outcome
+
+    def _span(self, name: str) -> AbstractContextManager[Said]:
+        return self.gear.tracer.span(name, {"stopgap.action": self.action.name})
+
+    async def rehearse(self, incident: Incident) -> Outcome:
+        """Go as far as it can without changing anything. `done`, with what it would do, if all
+        that is asked at the moment of acting would have let it act. Raises Ended."""
+        state = incident.step(self.number)
+        params = self.action.Params.model_validate(dict(state.params))
+        context = await self._context(incident)
+        with self._span("preflight"):
+            ready = await _asked(self.action.preflight(params, context), self.action.name)
+        if isinstance(ready, Refused):
+            return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        evidence, alerting = await self._evidence(incident, params, context)
+        stopped = await self._frozen(incident) or await self._storm(incident, alerting)
+        would = Outcome(result="done", reason="rehearsed", detail=ready.summary)
+        return stopped or self._doubt(incident, evidence) or would
+
+    async def _prepare(
+        self, incident: Incident, params: Any, context: ActionContext
+    ) -> dict[str, str] | Outcome:
+        """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
+        action = self.action
+        with self._span("preflight"):
+            ready = await _looked(lambda: action.preflight(params, context), action.name)
+        if isinstance(ready, Refused):
+            return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        summary, intent = ready.summary, dict(ready.intent)
+        prepared = e.StepPrepared(step=self.number, summary=summary, intent=intent)
+        return await self._last_look(incident, params, context, prepared) or intent
+
+    async def _last_look(
+        self, incident: Incident, params: Any, context: ActionContext, *prepared: e.StepPrepared
+    ) -> Outcome | None:
+        """Ask all of it once more, and journal the evidence with what follows if all is well."""
+        evidence, alerting = await self._evidence(incident, params, context)
+        closed = await self._frozen(incident) or await self._storm(incident, alerting)
+        stopped: list[Outcome] = []
+
+        def look(now: Incident) -> tuple[e.Event, ...]:
+            stopped[:] = filter(None, [closed or self._stopped(now) or self._doubt(now, evidence)])
+            return (evidence,) if stopped else (evidence, *prepared)
+
+        await self.book.record(incident.id, look)
+        return stopped[0] if stopped else None
+
+    async def _resume(
+        self, incident: Incident, params: Any, context: ActionContext, intent: dict[str, str]
+    ) -> dict[str, str] | Outcome:
+        """After a restart: did it come true?"""
+        action = self.action
+        try:
+            with self._span("check"):
+                landed = await _looked(lambda: action.check(params, intent, context), action.name)
+        except Ended as blind:
+            # It may have happened, so nothing else is tried before the metrics were asked.
+            text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
+            return unknown("interrupted", text)
+        if landed == "done":
+            return Outcome(result="done", reason="found_done", detail="done before the restart")
+        if landed == "unknown":
+            text = "the daemon stopped while it ran, and nobody can tell whether it happened"
+            return unknown("interrupted", text)
+        # What is half done is better ended than left; what has not begun is asked anew.
+        if landed == "not_done":
+            stopped = self._stale(incident) or await self._last_look(incident, params, context)
+            if stopped is not None:
+                return stopped
+        await context.progress("carried on after a restart")
+        return intent
+
+    async def _evidence(
+        self, incident: Incident, params: Any, context: ActionContext
+    ) -> tuple[e.EvidenceTaken, int]:
+        """What is known now, before anything is changed, and how many services alert. Not to
+        know is evidence, too."""
+        shown: Mapping[str, str] = {}
+        if isinstance(self.action, Shows):
+            try:
+                shown = await self.action.show(params, context)
+            except (Temporary, Permanent, TimeoutError) as error:
+                shown = {"target": f"could not be looked at: {error}"}
+            except Exception as error:
+                log.exception("an action crashed while it showed its target", step=self.number)
+                shown = {"target": f"could not be looked at: {type(error).__name__}: {error}"}
+        found = Findings(None, {}, "")
+        if self.rule is not None and incident.confirmed is not None:
+            found = await self.gear.look(self.rule, incident)
+        evidence = e.EvidenceTaken(
+            step=self.number,
+            reading=found.reading,
+            answers=dict(found.answers),
+            target={name: value[:SHOWN] for name, value in shown.items()},
+            monitoring=found.outage,
+        )
+        return evidence, found.alerting
+
+    async def _frozen(self, incident: Incident) -> Outcome | None:
+        """Whether a freeze has come since the step was started."""
+        now = self.book.clock()
+        scopes: Sequence[str] = (GLOBAL, f"team:{incident.opened.team}")
+        if self.rule is not None:
+            scopes = scope_of(incident, self.rule).freezes
+        standing = [f for f in await self.book.journal.freezes(now) if f.scope in scopes]
+        closed = self.gear.closed(scopes, now)
+        for freeze in (*standing, *filter(None, [closed])):
+            text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
+            return Outcome(result="refused", reason="frozen", detail=text)
+        return None
+
+    async def _storm(self, incident: Incident, alerting: int) -> Outcome | None:
+        """Whether others have begun to alert, by the store or by Prometheus, which knows first."""
+        state = incident.step(self.number)
+        if state.approved_by or self.rule is None:
+            return None
+        scope, limits, now = scope_of(incident, self.rule), self.gear.limits, self.book.clock()
+        guard = await self.book.journal.guard(state.target, incident.id, scope, limits, now)
+        # Its own start is counted by now, and its own lock is held: only the storm is asked for.
+        text = stormy(replace(guard, alerting=max(guard.alerting, alerting)), limits)
+        return Outcome(result="refused", reason="storm", detail=text) if text else None
+
+    def _stopped(self, now: Incident) -> Outcome | None:
+        """Whether a person has stopped it, or taken back what allows it, by now."""
+        state = now.step(self.number)
+        if state.vetoed_by:
+            text = f"vetoed by {state.vetoed_by} before anything was changed"
+            return Outcome(result="refused", reason="vetoed", detail=text)
+        if now.paused_by and not state.ordered:
+            text = f"paused by {now.paused_by} before anything was changed"
+            return Outcome(result="refused", reason="paused", detail=text)
+        rule = self.gear.rules().get(now.rule)
+        if rule is None or self.number not in plan_of(now, rule):
+            text = "its rule was removed before anything was changed"
+            return Outcome(result="refused", reason="approval_void", detail=text)
+        if state.approved_by:
+            valid = state.approved_content == content_of(now, rule, self.number)
+            text = f"the rule was edited after {state.approved_by} approved the step"
+        else:
+            standing, text = self.gear.approvals().standing(rule, self.number, self.book.clock())
+            valid = standing == "valid" and rule.mode == "automatic"
+        return None if valid else Outcome(result="refused", reason="approval_void", detail=text)
+
+    def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
+        """Whether the metrics, looked at once more, still ask for it; a person may know better."""
+        if now.step(self.number).ordered:
+            return None
+        if evidence.monitoring:
+            text = f"{evidence.monitoring}: the monitoring is not believed, so nothing is touched"
+            return Outcome(result="refused", reason="monitoring_outage", detail=text)
+        state = evidence.reading.state if evidence.reading else "unreadable"
+        if state == "impaired":
+            return None
+        reason, text = withheld(state)
+        return Outcome(result="refused", reason=reason, detail=text)
+
+    def _stale(self, incident: Incident) -> Outcome | None:
+        """An intent older than a measurement may be: what it rests on must be measured anew."""
+        started = incident.step(self.number).started_at or incident.opened_at
+        age = self.book.clock() - started
+        if self.rule is not None and age <= freshness(self.rule):
+            return None
+        shown = format_duration(timedelta(seconds=round(age.total_seconds())))
+        text = f"prepared {shown} ago and never begun; the problem is measured again first"
+        return Outcome(result="refused", reason="stale_intent", detail=text)
+
+    async def _context(self, incident: Incident) -> ActionContext:
+        target = incident.step(self.number).target
+        seen = await self.book.journal.changes(target)
+        marks = await self.book.journal.marks(target)
+        problem = incident.confirmed
+        healthy = None
+        if problem is not None and problem.baseline_from and problem.baseline_until:
+            healthy = (problem.baseline_from, problem.baseline_until)
+
+        async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
+            known = merged(seen, history)
+            said = dict(marks)
+            if self.rule is not None and problem is not None:
+                unknown = [life for life in lives(known) if life.item not in marks]
+                said |= await self.gear.vet(self.rule, incident, unknown)
+            return last_healthy(live, known, said, healthy)
+
+        async def progress(text: str) -> None:
+            event = e.StepProgressed(step=self.number, text=text)
+            try:
+                await self.book.record(incident.id, lambda _: (event,))
+            except Temporary as error:
+                # A half-done action is worse than a timeline without this line.
+                log.warning("progress not journaled", error=str(error))
+
+        return ActionContext(
+            token=f"{incident.id}/{self.number}",
+            now=self.book.clock(),
+            choose=choose,
+            progress=progress,
+            expected=_expected(incident, self.number),
+            incident=incident.id,
+        )
+
+
+def _expected(incident: Incident, number: int) -> str:
+    """The item that the step is to undo: the suspect, if it is one of this very target."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    step = incident.step(number)
+    if suspect is None or suspect.subject != step.target or step.approved_by:
+        return ""
+    return suspect.item
+
+
+def unknown(reason: str, detail: str) -> Outcome:
+    """Nobody can tell whether it happened."""
+    return Outcome(result="unknown", reason=reason, detail=detail)

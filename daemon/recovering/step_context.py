@@ -1,0 +1,109 @@
+"""What a step is carried out with, and what stands in its way before it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from daemon.core.changes.live_periods import Life
+from daemon.core.changes.suspects import Mark
+from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Reading
+from daemon.core.ports.actions import Action
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.recovery.plan import Outlook, open_steps, scope_of
+from daemon.core.rules.query_templates import UnsafeLabel, render_params
+from daemon.core.rules.rule import Rule, StepSpec
+from daemon.instrumentation import UNTRACED, Tracer
+from daemon.repository import Casebook
+
+Actions = Mapping[str, Action]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the metrics say at the moment of acting.
+
+    `answers` maps queries to their answers in short; `outage` says why they are not believed;
+    `alerting` services began to alert lately.
+    """
+
+    reading: Reading | None
+    answers: Mapping[str, str]
+    outage: str
+    alerting: int = 0
+
+
+@dataclass(frozen=True)
+class Gear:
+    """What a step is carried out with.
+
+    `closed`: the freeze that stands by the calendar for these scopes. `look` measures the
+    incident's problem anew; `vet` asks the metrics how items did while they were live.
+    """
+
+    actions: Actions
+    limits: Limits
+    rules: Callable[[], Mapping[str, Rule]]
+    approvals: Callable[[], Approvals]
+    closed: Callable[[Sequence[str], datetime], Freeze | None]
+    look: Callable[[Rule, Incident], Awaitable[Findings]]
+    vet: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, Mark]]]
+    tracer: Tracer = UNTRACED
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A step made concrete for one incident."""
+
+    action: Action
+    params: Any
+    target: str
+
+
+def aim(spec: StepSpec, labels: Mapping[str, str], actions: Actions) -> Aim | Outlook:
+    """The step with this incident's labels filled in, or an Outlook that says what is unfit."""
+    action = actions.get(spec.action)
+    if action is None:
+        return Outlook(unfit="unknown_action", unfit_text=f"there is no action {spec.action!r}")
+    try:
+        params = action.Params.model_validate(render_params(dict(spec.params), labels))
+    except UnsafeLabel as error:
+        return Outlook(unfit="unsafe_label", unfit_text=str(error))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return Outlook(unfit="bad_parameters", unfit_text=f"{place}: {first['msg']}")
+    refused = action.allowed(params)
+    if refused is not None:
+        return Outlook(unfit="not_allowed", unfit_text=refused)
+    target = action.target(params)
+    if not target.strip() or "*" in target:
+        text = f"{target!r} is no single target; an empty or wildcard target is never acted on"
+        return Outlook(unfit="no_single_target", unfit_text=text)
+    return Aim(action, params, target)
+
+
+async def outlook(book: Casebook, rule: Rule, incident: Incident, gear: Gear) -> dict[int, Outlook]:
+    """What stands in the way of each open step, as the store and the calendar see it now."""
+    views, now, scope = {}, book.clock(), scope_of(incident, rule)
+    closed = gear.closed(scope.freezes, now)
+    suspect = incident.suspicion.change if incident.suspicion else None
+    for number, spec in open_steps(incident, rule).items():
+        aimed = aim(spec, incident.group_labels, gear.actions)
+        if isinstance(aimed, Outlook):
+            views[number] = aimed
+            continue
+        guard = await book.journal.guard(aimed.target, incident.id, scope, gear.limits, now)
+        guard = replace(guard, freeze=guard.freeze or closed)
+        # A suspect that another system reported, or a version metric, has a subject of its own.
+        blamed = suspect.subject if suspect and suspect.aim == aimed.target else aimed.target
+        history = await book.journal.changes(blamed)
+        live = history[-1].item if history else ""
+        views[number] = Outlook(target=aimed.target, guard=guard, live=live)
+    return views

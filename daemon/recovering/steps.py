@@ -1,0 +1,153 @@
+"""One step of the plan: take its target, try it, journal how it ended.
+
+A crash at any point is answered by looking at the world, never by doing it blindly again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from daemon.core.effects import RunStep
+from daemon.core.incident import events as e
+from daemon.core.incident.state import TAKEN_BACK, Incident
+from daemon.core.ports.journal import Claim, ClaimRefused
+from daemon.core.recovery.plan import Outlook, open_steps, plan_of, scope_of
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import format_duration
+from daemon.recovering.attempt import Attempt, Ended, unknown
+from daemon.recovering.step_context import Gear, aim
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+WITHOUT_RULE = timedelta(minutes=10)
+"""How long a step may go on whose rule was removed while it ran."""
+
+
+async def run_step(
+    book: Casebook, incident: str, rule: Rule | None, order: RunStep, gear: Gear
+) -> None:
+    """Carry one step through to its outcome. Cancelled, it leaves what a restart understands."""
+    current = await book.load(incident)
+    state = current.step(order.step)
+    if state.status == "waiting":
+        if rule is None or not await _take(book, current, rule, order, gear):
+            return
+        current = await book.load(incident)
+        state = current.step(order.step)
+    spec = plan_of(current, rule).get(order.step) if rule else None
+    action = gear.actions.get(state.action)
+    if action is None:
+        text = f"the action {state.action!r} is no longer there; look at the target by hand"
+        await _finish(book, incident, order.step, unknown("action_gone", text))
+        return
+    within = spec.within if spec is not None else WITHOUT_RULE
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            outcome = await Attempt(book, gear, rule, order.step, action).carry_out(current)
+    except TimeoutError:
+        text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
+        outcome = Outcome(result="unknown", reason="deadline_exceeded", detail=text)
+    except Ended as ended:
+        outcome = ended.outcome
+    await _finish(book, incident, order.step, outcome)
+
+
+async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear: Gear) -> None:
+    """Write down how far a step would have come, for a rule that only observes."""
+    current = await book.load(incident)
+    spec = plan_of(current, rule)[number]
+    aimed = aim(spec, current.group_labels, gear.actions)
+    if isinstance(aimed, Outlook):
+        return
+    params = aimed.params.model_dump(mode="json", by_alias=True)
+    as_if = replace(current.step(number), action=spec.action, target=aimed.target, params=params)
+    imagined = replace(current, steps={**current.steps, number: as_if})
+    try:
+        async with asyncio.timeout(spec.within.total_seconds()):
+            outcome = await Attempt(book, gear, rule, number, aimed.action).rehearse(imagined)
+    except TimeoutError:
+        outcome = unknown("deadline_exceeded", "its preflight did not end in time")
+    except Ended as ended:
+        outcome = ended.outcome
+    allowed = outcome.result == "done"
+    text = f"every condition and every guardrail allows it: {outcome.detail}"
+    seen = e.StepObserved(
+        step=number,
+        action=spec.action,
+        target=aimed.target,
+        reason="" if allowed else outcome.reason,
+        text=text if allowed else outcome.detail,
+        rehearsed=True,
+    )
+    events: list[e.Event] = [seen]
+    if outcome.result == "refused" and outcome.reason not in TAKEN_BACK:
+        # As in earnest: the next alternative would have been looked at.
+        events.append(e.StepSkipped(step=number, reason=outcome.reason, text=outcome.detail))
+
+    def note(now: Incident) -> list[e.Event]:
+        over = now.closed is not None or now.recovered_at is not None
+        waits = now.step(number).status == "waiting" and not now.step(number).rehearsed
+        return events if waits and not over else []
+
+    await book.record(incident, note)
+
+
+async def _take(book: Casebook, incident: Incident, rule: Rule, order: RunStep, gear: Gear) -> bool:
+    """Journal the intent and take the target's lock, in one transaction."""
+    spec = plan_of(incident, rule)[order.step]
+    aimed = aim(spec, incident.group_labels, gear.actions)
+    if isinstance(aimed, Outlook):
+        return False
+    started = e.StepStarted(
+        step=order.step,
+        action=spec.action,
+        target=aimed.target,
+        params=aimed.params.model_dump(mode="json", by_alias=True),
+        authority=order.authority,
+    )
+    scope = scope_of(incident, rule)
+    claimed = Claim(
+        target=aimed.target,
+        step=order.step,
+        scope=scope,
+        limits=gear.limits,
+        lifted=order.lifted,
+        closed=gear.closed(scope.freezes, book.clock()),
+    )
+
+    def start(now: Incident) -> tuple[e.Event, ...]:
+        free = order.step in open_steps(now, rule) and now.running is None
+        return (started,) if free and now.recovered_at is None else ()
+
+    try:
+        after = await book.record(incident.id, start, claim=claimed)
+    except ClaimRefused as refusal:
+        text, reason = refusal.text, refusal.reason
+        refused = e.StepRefused(step=order.step, reason=reason, text=text)
+        await book.record(
+            incident.id, lambda i: () if i.step(order.step).refusal == reason else (refused,)
+        )
+        return False
+    return after.step(order.step).status == "running"
+
+
+async def _finish(book: Casebook, incident: str, number: int, outcome: Outcome) -> None:
+    """Journal the outcome and give the lock back, whatever happens to this task meanwhile."""
+    finished = e.StepFinished(step=number, outcome=outcome)
+
+    def end(now: Incident) -> tuple[e.Event, ...]:
+        return (finished,) if now.step(number).status == "running" else ()
+
+    log.info("step finished", **outcome.model_dump())
+    writing = asyncio.create_task(book.record(incident, end, release=True))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise

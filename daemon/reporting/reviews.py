@@ -1,0 +1,110 @@
+"""Learn from what happened: write the review of a closed incident."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from daemon.core.incident.events import Event, IncidentClosed, ReviewWritten
+from daemon.core.incident.state import Incident
+from daemon.core.reporting.review import markdown
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+LAST_WORD = timedelta(hours=2)
+"""How long after its end an incident is still looked at for pagers and audiences to be told."""
+RECENT = 100
+"""How many of the newest incidents a start looks through for a missing review."""
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Where reviews are written, and how that folder is called in them."""
+
+    folder: Path
+
+    def path(self, incident: str) -> Path:
+        """The file of one incident's review."""
+        return self.folder / f"{incident}.md"
+
+
+async def write_review(book: Casebook, incident: str, reviews: Reviews) -> None:
+    """Write the review and journal where it is. Raises Temporary if it cannot be written."""
+    entries = await book.journal.read(incident)
+    path = reviews.path(incident)
+    try:
+        await asyncio.to_thread(_write, path, markdown(entries))
+    except OSError as error:
+        raise Temporary(f"cannot write the review {path.name}: {error.strerror}") from error
+    written = ReviewWritten(path=f"{path.parent.name}/{path.name}")
+    await book.record(incident, lambda i: () if i.review else (written,))
+
+
+class Veterans:
+    """Who has executed each rule's plan before: approved a step of it, or owned its recovery."""
+
+    def __init__(self, book: Casebook) -> None:
+        self._book = book
+        self._by_rule: dict[str, dict[str, None]] = {}
+        book.listeners.append(self._heard)
+
+    async def begin(self) -> None:
+        """Learn from the recent incidents, the oldest first."""
+        for head in reversed(await self._book.journal.heads(RECENT)):
+            if head.closed_at is None:
+                continue
+            with suppress(Permanent, ValueError):  # unreadable: `unfinished` tells of it
+                self._learn(await self._book.load(head.incident))
+
+    def of(self, rule: str) -> tuple[str, ...]:
+        """Those of the latest incident first."""
+        return tuple(reversed(self._by_rule.get(rule, {})))
+
+    def _heard(self, _: Incident | None, after: Incident, events: Sequence[Event]) -> None:
+        if any(isinstance(event, IncidentClosed) for event in events):
+            self._learn(after)
+
+    def _learn(self, incident: Incident) -> None:
+        people = [step.approved_by for step in incident.steps.values() if step.acted]
+        known = self._by_rule.setdefault(incident.rule, {})
+        for person in filter(None, (*people, incident.crew.holder("fast_recovery"))):
+            known.pop(person, None)
+            known[person] = None
+
+
+async def unfinished(book: Casebook) -> list[str]:
+    """Recently closed incidents that a stop has kept from their review or their last word."""
+    missing = []
+    for head in await book.journal.heads(RECENT):
+        if head.closed_at is None:
+            continue
+        try:
+            incident = await book.load(head.incident)
+        except (Permanent, ValueError) as error:
+            # An entry that this version cannot read; `stopgap audit verify` tells more.
+            log.error("a closed incident is unreadable", incident=head.incident, error=str(error))
+            continue
+        now = book.clock()
+        recent = incident.closed_at is not None and now - incident.closed_at < LAST_WORD
+        if not incident.review or recent:
+            missing.append(head.incident)
+    return missing
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,114 @@
+"""Sees changes as they happen, so that a suspect is known before anybody asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from daemon.core.alertmanager import Labels
+from daemon.core.changes.live_periods import merged
+from daemon.core.changes.suspects import Change
+from daemon.core.incident.state import Incident
+from daemon.core.ports.changes import Watch
+from daemon.core.rules.query_templates import UnsafeLabel, names_in, render_params
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+EVERY = timedelta(seconds=2)
+REMEMBERED = timedelta(hours=2)
+"""How old a reported change may be to be looked at."""
+
+MakeWatch = Callable[[str, Mapping[str, Any]], Watch]
+
+
+class Watcher:
+    """Looks at what the rules' `changes:` name, every two seconds and when asked.
+
+    Where they name a label, there is one target for each value that an incident had.
+    """
+
+    def __init__(
+        self, book: Casebook, rules: Callable[[], Sequence[Rule]], make: MakeWatch
+    ) -> None:
+        self._book = book
+        self._rules = rules
+        self._make = make
+        self._watches: dict[str, Watch] = {}
+        self._met: dict[str, dict[str, Labels]] = {}
+        self._silent: set[str] = set()
+
+    async def run(self) -> None:
+        """Look at everything again and again, until cancelled."""
+        while True:
+            for rule in self._rules():
+                for labels in self._labels(rule):
+                    await self._look_at(rule, labels)
+            await asyncio.sleep(EVERY.total_seconds())
+
+    async def of(self, rule: Rule, incident: Incident) -> list[Change]:
+        """Look now, and return all changes that may concern the incident, oldest first: what
+        its rule watches, and what other systems reported. Raises Temporary or Permanent.
+        """
+        labels = incident.group_labels
+        if names_in(rule.changes):
+            self._met.setdefault(rule.rule, {})[str(sorted(labels.items()))] = labels
+        since = self._book.clock() - REMEMBERED
+        reported = await self._book.journal.reported(since)
+        about = [change for change in reported if incident.touched_by(change.labels)]
+        return sorted(await self._watched(rule, labels) + about, key=lambda change: change.at)
+
+    async def _watched(self, rule: Rule, labels: Labels) -> list[Change]:
+        found: list[Change] = []
+        for kind, params in rule.changes.items():
+            try:
+                rendered = render_params(params, labels)
+            except UnsafeLabel as error:
+                raise Permanent(f"changes of kind {kind} cannot be seen: {error}") from None
+            seen = await self._watch(kind, rendered).look()
+            found += await self._noted(seen)
+        return found
+
+    async def _noted(self, seen: Sequence[Change]) -> list[Change]:
+        """Save what was not known yet; returns all that is known of the subject."""
+        if not seen:
+            return []
+        # Two looks may meet here. What each saves is harmless twice, and none misses a change.
+        known = await self._book.journal.changes(seen[-1].subject)
+        all_of_them = merged(known, seen)
+        held = {(change.item, change.at) for change in known}
+        for change in all_of_them:
+            if (change.item, change.at) not in held:
+                await self._book.journal.saw_change(change)
+                log.info("change seen", subject=change.subject, item=change.item)
+        return all_of_them
+
+    async def _look_at(self, rule: Rule, labels: Labels) -> None:
+        try:
+            await self._watched(rule, labels)
+            self._silent.discard(rule.rule)
+        except (Temporary, Permanent) as error:
+            # Said once, not every two seconds; it is said again after it has worked.
+            if rule.rule not in self._silent:
+                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+            self._silent.add(rule.rule)
+        except Exception:
+            log.exception("watching for changes crashed", rule=rule.rule)
+
+    def _labels(self, rule: Rule) -> list[Labels]:
+        """The values of the labels that a rule's changes are watched for."""
+        if not names_in(rule.changes):
+            return [{}]
+        return list(self._met.get(rule.rule, {}).values())
+
+    def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
+        key = f"{kind} {params}"
+        if key not in self._watches:
+            self._watches[key] = self._make(kind, params)
+        return self._watches[key]

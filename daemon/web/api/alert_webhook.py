@@ -1,0 +1,112 @@
+"""What other systems tell: Alertmanager its alerts, and whoever listens outside what is said."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from daemon.core.alertmanager import Delivery, NotADelivery
+from daemon.core.incident.fold import METRICS
+from daemon.core.response import commands as deeds
+from daemon.core.response.roles import NotPossible
+from daemon.core.values.units import Frozen
+from daemon.web.api.operation import Call, Operation
+from daemon.web.context import House
+from daemon.web.errors import Problem
+
+ROOM = "webhooks"
+REPORTED = "sentiment"
+"""The actor of what another system heard; never a name that it gives itself."""
+
+
+class Sentiment(Frozen):
+    """What the public says, as another system heard it, and of what.
+
+    `value` is the number behind it, in the source's own unit.
+    """
+
+    labels: dict[str, str] = Field(min_length=1)
+    text: str = Field(pattern=r"\S", max_length=deeds.NOTE_LENGTH)
+    source: str = Field(pattern=r"\S", max_length=100)
+    value: float | None = Field(default=None, allow_inf_nan=False)
+
+
+class Stored(Frozen):
+    """How many alerts were read. `stored` is false if this content was stored already."""
+
+    stored: bool
+    alerts: int
+
+
+class Told(Frozen):
+    """The open incidents that it went to."""
+
+    incidents: tuple[str, ...]
+
+
+class Webhooks:
+    """The rows; the webhook token is their credential."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        return [
+            Operation(
+                "POST",
+                "/api/v1/alerts",
+                self.alerts,
+                "webhook",
+                ROOM,
+                errors=(413,),
+                sends=Delivery,
+            ),
+            Operation(
+                "POST",
+                "/api/v1/sentiment",
+                self.sentiment,
+                "webhook",
+                ROOM,
+                errors=(409,),
+                scope="sentiment",
+                example={
+                    "labels": {"service": "checkout"},
+                    "text": "many say that they cannot pay",
+                    "source": "support",
+                    "value": 40,
+                },
+            ),
+        ]
+
+    async def alerts(self, call: Call[None, None, bytes]) -> Stored:
+        """Take a notification of Alertmanager's webhook, format version 4.
+
+        200 once it is on disk, and not before; 503 if it cannot be, and it must be sent again.
+        """
+        try:
+            delivery, new = await self._house.intake.receive(call.sent)
+        except NotADelivery as error:
+            raise Problem(400, "Not an Alertmanager webhook", str(error)) from None
+        return Stored(stored=new, alerts=len(delivery.alerts))
+
+    async def sentiment(self, call: Call[None, None, Sentiment]) -> Told:
+        """Report what the public says; it goes to all open incidents that it fits."""
+        given, book = call.sent, self._house.book
+        if given.source == METRICS or given.source in self._house.roster().people:
+            text = f"source: {given.source!r} is taken by the daemon's own reports or a person"
+            raise Problem(400, "Bad request", f"{text}; name the system that reports")
+        told = []
+        for head in await book.journal.open_heads():
+            incident = await book.load(head.incident)
+            if not incident.concerned_by(given.labels):
+                continue
+            try:
+                await book.record(
+                    head.incident,
+                    lambda i: deeds.sentiment(i, given.source, given.text, given.value),
+                    by=REPORTED,
+                )
+            except NotPossible:
+                continue  # it was closed meanwhile
+            told.append(head.incident)
+        return Told(incidents=tuple(told))

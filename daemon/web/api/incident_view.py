@@ -1,0 +1,227 @@
+"""What the API says of an incident, worked out from it as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.core.incident.events import Entry
+from daemon.core.incident.state import Incident
+from daemon.core.incident.updates import UpdateState
+from daemon.core.people.roster import Roster
+from daemon.core.ports.journal import Head
+from daemon.core.recovery.plan import plan_of
+from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting.review import durations
+from daemon.core.reporting.timeline import describe
+from daemon.core.response import milestones as minutes
+from daemon.core.response import roles
+from daemon.core.response.role_requests import suggestions
+from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.units import format_duration
+from daemon.web.api.schemas import (
+    AlertView,
+    ChannelView,
+    ClockView,
+    EngagedView,
+    HeardView,
+    IncidentView,
+    RequestView,
+    Row,
+    StepView,
+    Suggested,
+    TimelineEntry,
+    UpdateView,
+)
+
+DAEMONS = "stopgap"
+"""Who holds fast recovery until a person takes it."""
+
+
+def head_view(head: Head) -> Row:
+    """A row of the list."""
+    return Row(
+        id=head.incident,
+        status="open" if head.closed_at is None else "closed",
+        **head.model_dump(
+            include={"phase", "severity", "title", "rule", "team", "service"}
+            | {"opened_at", "closed_at", "wake_at"}
+        ),
+    )
+
+
+def incident_view(
+    incident: Incident,
+    rule: Rule | None,
+    roster: Roster,
+    now: datetime,
+    document: str,
+    veterans: Sequence[str],
+) -> IncidentView:
+    """One incident as it stands. `rule` is the one in force; `document` is the link to its
+    standard document."""
+    problem = incident.confirmed or incident.problem
+    plan = plan_of(incident, rule) if rule is not None else {}
+    return IncidentView(
+        id=incident.id,
+        status="open" if incident.closed is None else "closed",
+        phase=incident.phase,
+        stage=incident.stage,
+        severity=incident.severity,
+        title=incident.title,
+        statement=problem.text if problem else "",
+        doing=glance.doing(incident),
+        coming=glance.coming(incident, rule, now),
+        rule=incident.rule,
+        labels=incident.group_labels,
+        team=incident.opened.team,
+        opened_at=incident.opened_at,
+        acknowledged_at=incident.acknowledged_at,
+        recovered_at=incident.recovered_at,
+        closed_at=incident.closed_at,
+        commander=incident.commander,
+        responders=incident.responders,
+        paused_by=incident.paused_by,
+        **_crew(incident, roster, now, veterans),
+        clock=tuple(_reading(reading) for reading in minutes.read_clock(incident, roster, now)),
+        missed=dict(incident.missed),
+        updates=updates_view(incident, roster),
+        sentiment=tuple(
+            HeardView(source=heard.source, text=heard.text, value=heard.value)
+            for heard in incident.sentiment
+        ),
+        problem=problem,
+        suspect=incident.suspicion.text if incident.suspicion else "",
+        suspicion=incident.suspicion,
+        alerts=tuple(
+            AlertView(name=a.name, status=a.status, labels=a.labels)
+            for a in incident.alerts.values()
+        ),
+        steps=tuple(_step(incident, n, plan.get(n)) for n in sorted(incident.steps)),
+        durations=durations(incident).shown(),
+        defects=len(incident.defects),
+        document=document,
+        review=incident.review,
+        seq=incident.seq,
+    )
+
+
+def updates_view(incident: Incident, roster: Roster) -> tuple[UpdateView, ...]:
+    """The updates in the order of their drafting."""
+    return tuple(
+        UpdateView(
+            update=name,
+            audience=update.audience,
+            stage=update.draft.stage,
+            because=update.draft.because,
+            text=update.text,
+            revision=update.draft.revision,
+            version=update.version,
+            sent=update.released_at,
+            by=update.released_by,
+            person=update.person,
+            channels=_channels(update, roster),
+        )
+        for name, update in incident.word.updates.items()
+    )
+
+
+def timeline_view(entries: Iterable[Entry]) -> tuple[TimelineEntry, ...]:
+    """The journal, each entry with its line for people."""
+    return tuple(
+        TimelineEntry(
+            seq=entry.seq,
+            at=entry.at,
+            kind=entry.event.kind,
+            by=entry.by,
+            text=describe(entry.event),
+            event=entry.event,
+        )
+        for entry in entries
+    )
+
+
+def _crew(
+    incident: Incident, roster: Roster, now: datetime, veterans: Sequence[str]
+) -> dict[str, Any]:
+    """Who has which role, who is asked, who could be; and the teams that were called in."""
+    crew = incident.crew
+    held = {role: crew.holder(role) for role in roles.TITLES}
+    vacant = [role for role, person in held.items() if not person and incident.closed is None]
+    return {
+        "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
+        "requests": tuple(
+            RequestView(
+                request=asked.event.request,
+                role=asked.event.role,
+                how=asked.event.how,
+                taker=asked.event.taker,
+                asked=asked.event.asked,
+                by=asked.event.by,
+                until=asked.event.until,
+                why=asked.event.why,
+            )
+            for asked in crew.open_requests()
+        ),
+        "suggestions": {
+            role: tuple(
+                Suggested(person=found.person, why=found.why)
+                for found in suggestions(incident, role, roster, veterans, now)
+            )
+            for role in vacant
+        },
+        "engaged": tuple(
+            EngagedView(team=team, answered_by=engaged.answered_by)
+            for team, engaged in crew.engaged.items()
+        ),
+    }
+
+
+def _reading(reading: minutes.Reading) -> ClockView:
+    took = reading.took
+    return ClockView(
+        item=reading.item,
+        text=reading.text,
+        state=reading.state,
+        due_at=reading.due_at,
+        took=None if took is None else format_duration(_whole_seconds(took)),
+    )
+
+
+def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
+    return tuple(
+        ChannelView(
+            channel=name,
+            version=update.delivery(name).version,
+            state=update.state_in(name),
+            reference=update.delivery(name).reference,
+            failures=update.delivery(name).failures,
+        )
+        for name in update.channels(roster.channels_of(update.audience))
+    )
+
+
+def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
+    """`spec`: what the rule says of it; before it starts there is nothing else."""
+    step = incident.steps[number]
+    return StepView(
+        step=number,
+        status=step.status,
+        action=step.action or (spec.action if spec else ""),
+        target=step.target,
+        summary=step.summary,
+        authority=step.authority,
+        refusal=step.refusal,
+        waits_for=step.asked if step.status == "waiting" else "",
+        approved_by=step.approved_by,
+        proposed_by=step.proposed_by,
+        observed=None if step.observed is None else step.observed or "would start",
+        outcome=step.outcome,
+        verdict=step.verdict,
+        verdict_text=step.verdict_text,
+    )
+
+
+def _whole_seconds(value: timedelta) -> timedelta:
+    return timedelta(seconds=round(value.total_seconds()))

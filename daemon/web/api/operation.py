@@ -1,0 +1,202 @@
+"""The rows of the API's table, and how each is served.
+
+A handler's signature is its contract: `Call[path, query, body]` and what it returns. The same
+models read the request, build the answer and make the OpenAPI document, so that none of the
+three can say something else than the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from daemon.core.people.access import Scope
+from daemon.core.values.units import Frozen
+from daemon.repository import Change
+from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
+from daemon.web.api.schemas import IncidentView
+from daemon.web.auth.identity import Access, Identity
+from daemon.web.context import House, raw_body
+
+At = TypeVar("At")
+Query = TypeVar("Query")
+Sent = TypeVar("Sent")
+Hook = Literal["hook", "pagerduty", "slack"]
+"""A pager's own credentials: a secret in a header, or a signature of one kind or the other."""
+Needs = Access | Hook | Literal["anybody", "webhook", "nothing"]
+"""Whose credentials: a person's with that access or with any, a pager's own, the webhook token, or
+none."""
+PEOPLES: frozenset[Needs] = frozenset((*get_args(Access), "anybody"))
+
+
+@dataclass(frozen=True)
+class Call(Generic[At, Query, Sent]):
+    """One request as it was read. `person` is who asks, and `who` all that is known of them; empty
+    if that is another system.
+
+    `headers` are those of the answer. A part is None if the operation has none; a body of the
+    type `bytes` is given as it was sent.
+    """
+
+    request: web.Request
+    person: str
+    at: At
+    query: Query
+    sent: Sent
+    headers: dict[str, str] = field(default_factory=dict)
+    who: Identity | None = None
+
+
+Handler = Callable[[Any], Awaitable[BaseModel | str]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row: what is asked how, of whom, and what comes of it.
+
+    `sends` and `sent_as` describe a body that the handler takes raw. `example` is a body, or the
+    query of a GET. `guarded`: it takes `If-Match`. `tagged`: its answer has an ETag.
+    `scope`: of the API token that does as well as the webhook token.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    handler: Handler
+    needs: Needs
+    room: str
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    example: Mapping[str, Any] | None = None
+    media: str = "application/json"
+    sends: type[BaseModel] | None = None
+    sent_as: str = "application/json"
+    guarded: bool = False
+    tagged: bool = False
+    scope: Scope = "alerts"
+
+    @cached_property
+    def parts(self) -> tuple[type[Any] | None, type[Any] | None, type[Any] | None]:
+        """The models of path, query and body; None where there is none."""
+        at, query, sent = get_args(get_type_hints(self.handler)["call"])
+        return tuple(None if part is type(None) else part for part in (at, query, sent))  # type: ignore[return-value]
+
+    @cached_property
+    def answer(self) -> type[Any]:
+        """The model of the answer; `str` for plain text."""
+        found: type[Any] = get_type_hints(self.handler)["return"]
+        return found
+
+    @property
+    def name(self) -> str:
+        """What programs call it: unique in the document."""
+        return f"{self.room}_{self.handler.__name__}"
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """The first sentence of its story, and the rest."""
+        head, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
+        return " ".join(head.split()).rstrip("."), " ".join(rest.split())
+
+    def route(self, house: House) -> web.RouteDef:
+        """As the router takes it."""
+        serving = partial(_serve, house, self)
+        add = web.get if self.method == "GET" else partial(web.route, self.method)
+        return add(self.path, serving)
+
+
+async def _serve(house: House, operation: Operation, request: web.Request) -> web.Response:
+    """Who asks, then what is asked, then the handler."""
+    who = await _admitted(house, operation, request)
+    at, query, sent = operation.parts
+    call = Call(
+        request=request,
+        person="" if who is None else who.person,
+        who=who,
+        at=read_path(request, at) if at else None,
+        query=read_query(request, query) if query else None,
+        sent=await _sent(request, sent) if sent else None,
+    )
+    return _answered(operation, call, await operation.handler(call))
+
+
+async def _admitted(house: House, operation: Operation, request: web.Request) -> Identity | None:
+    needs = operation.needs
+    if needs == "webhook":
+        await house.sender(request, operation.scope)
+    elif needs == "anybody":
+        return await house.identify(request)
+    elif needs in PEOPLES:
+        return await house.admitted(request, needs)  # type: ignore[arg-type]
+    return None  # what a hook sends may be signed, so its handler looks at that
+
+
+async def _sent(request: web.Request, model: type[Any]) -> Any:
+    raw = await raw_body(request)
+    return raw if model is bytes else read_sent(request, raw, model)
+
+
+def _answered(
+    operation: Operation, call: Call[Any, Any, Any], content: BaseModel | str
+) -> web.Response:
+    tag = call.headers.get("ETag")
+    if tag is not None and operation.method == "GET" and _knows(call.request, tag):
+        return web.Response(status=304, headers=call.headers)
+    text = content if isinstance(content, str) else content.model_dump_json()
+    return web.Response(
+        text=text, status=operation.status, content_type=operation.media, headers=call.headers
+    )
+
+
+def _knows(request: web.Request, tag: str) -> bool:
+    """Whether the client has this very answer already, by its `If-None-Match`."""
+    known = (part.strip() for part in request.headers.get("If-None-Match", "").split(","))
+    return any(part.removeprefix("W/") in {tag, "*"} for part in known)
+
+
+# ── deeds: what people do to one incident ────────────────────────────────────────────────────
+
+
+class OneIncident(Frozen):
+    """Which incident."""
+
+    id: str
+
+
+class Now(Frozen):
+    """The incident as it is after that."""
+
+    incident: IncidentView
+
+
+async def do(house: House, call: Call[Any, Any, Any], change: Change) -> Now:
+    """Carry out a deed on the incident of the path, if it is still as `If-Match` wants it."""
+    expected = expected_seq(call.request)
+    after = await house.deed(call.at.id, call.person, change, expected)
+    call.headers["ETag"] = f'"{after.seq}"'
+    return Now(incident=house.view(after))
+
+
+def deed(
+    method: Literal["POST", "PUT", "DELETE"],
+    path: str,
+    handler: Handler,
+    room: str,
+    **more: Any,
+) -> Operation:
+    """The row of a deed; `path` goes on after the incident's."""
+    return Operation(
+        method,
+        f"/api/v1/incidents/{{id}}/{path}",
+        handler,
+        "responder",
+        room,
+        errors=(409,),
+        guarded=True,
+        tagged=True,
+        **more,
+    )

@@ -1,0 +1,306 @@
+"""What pagers tell us, read into reports. Pure: bytes and the roster in, a report out.
+
+Unknown fields are ignored, for they are newer versions; a wrong type is a Problem 400 naming the
+field. None means that it does not concern us: another kind of event, or somebody else's alert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
+
+from daemon.core.alertmanager import Instant
+from daemon.core.people.roster import Roster
+from daemon.core.response.commands import Report
+from daemon.core.values.units import printable, whole
+from daemon.web.api.request_parsing import read_json
+from daemon.web.errors import Problem
+
+Said = Literal["acknowledged", "unacknowledged"]
+
+
+def _words(value: Any) -> Any:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Text = Annotated[
+    str,
+    BeforeValidator(_words),
+    WithJsonSchema({"type": ["string", "number", "null"]}),
+]
+"""Words of theirs; null is none, and a number is one too."""
+AUTOMATION = "automation"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A report, and what it is about: an incident, and which alert of it (empty: its own)."""
+
+    incident: str
+    alert: str
+    report: Report
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# ── PagerDuty ────────────────────────────────────────────────────────────────────────────────
+
+_PAGERDUTY: dict[str, Said] = {
+    "incident.acknowledged": "acknowledged",
+    "incident.unacknowledged": "unacknowledged",
+}
+
+
+class _Kind(_Wire):
+    event_type: str
+
+
+class _AnyEvent(_Wire):
+    event: _Kind
+
+
+class PagerDutyAgent(_Wire):
+    """Who or what did it."""
+
+    id: Text = ""
+    type: Text = ""
+    summary: Text = ""
+
+
+class PagerDutyIncident(_Wire):
+    """PagerDuty's incident; its key is the one that we gave."""
+
+    incident_key: Text = ""
+
+
+class PagerDutyEvent(_Wire):
+    """What happened when, and by whom."""
+
+    id: Text = Field(min_length=1)
+    occurred_at: Instant
+    agent: PagerDutyAgent | None = None
+    data: PagerDutyIncident
+
+
+class PagerDutyWebhook(_Wire):
+    """PagerDuty's V3 webhook, as far as it is looked at."""
+
+    event: PagerDutyEvent
+
+
+def pagerduty(sent: bytes, roster: Roster) -> Told | None:
+    """A V3 webhook. Whoever did it is `agent`; the assignees are only who was called."""
+    title = "Not a PagerDuty webhook"
+    said = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
+    if said is None:
+        return None
+    event = read_json(sent, PagerDutyWebhook, title).event
+    person, who = _agent(roster, event.agent)
+    report = Report("pagerduty", said, person, who, event.occurred_at, event.id)
+    return _about(event.data.incident_key, report)
+
+
+def _agent(roster: Roster, agent: PagerDutyAgent | None) -> tuple[str, str]:
+    """(person, who): a service, an integration or an API key is nobody who could command."""
+    if agent is None:
+        return "", AUTOMATION
+    who = _short(f"{agent.summary} ({agent.id or agent.type})")
+    if agent.type != "user_reference":
+        return "", f"{AUTOMATION}: {who}"
+    return _responder(roster, _known(roster, "pagerduty", agent.id), who, "pagerduty")
+
+
+# ── Grafana OnCall ───────────────────────────────────────────────────────────────────────────
+
+_GRAFANA: dict[str, Said] = {
+    "acknowledge": "acknowledged",
+    "unacknowledge": "unacknowledged",
+}
+
+
+class GrafanaEvent(_Wire):
+    """What happened, and when."""
+
+    type: Text
+    time: Instant | None = None
+
+
+class GrafanaUser(_Wire):
+    """Who did it."""
+
+    id: Text = ""
+    username: Text = ""
+    email: Text = ""
+
+
+class GrafanaAlert(_Wire):
+    """The alert that we sent."""
+
+    alert_uid: Text = ""
+
+
+class GrafanaWebhook(_Wire):
+    """Grafana OnCall's outgoing webhook, as far as it is looked at."""
+
+    event: GrafanaEvent
+    user: GrafanaUser | None = None
+    alert_group_id: Text = ""
+    alert_payload: GrafanaAlert | None = None
+
+
+def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+    """An outgoing webhook. Without its own time it happened now."""
+    given = read_json(sent, GrafanaWebhook, "Not a Grafana OnCall webhook")
+    said = _GRAFANA.get(given.event.type.casefold())
+    if said is None or given.alert_payload is None:
+        return None
+    user = given.user or GrafanaUser()
+    occurred_at = given.event.time or now
+    person, who = _somebody(roster, "grafana_oncall", user.username, user.email, user.id)
+    reference = f"{given.alert_group_id}/{said}/{occurred_at.isoformat()}"
+    report = Report("grafana_oncall", said, person, who, occurred_at, reference)
+    return _about(given.alert_payload.alert_uid, report)
+
+
+# ── Opsgenie ─────────────────────────────────────────────────────────────────────────────────
+
+_OPSGENIE: dict[str, Said] = {
+    "acknowledge": "acknowledged",
+    "unacknowledge": "unacknowledged",
+}
+
+
+Since = Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(whole)]
+
+
+class OpsgenieAlert(_Wire):
+    """The alert; its alias is the one that we gave."""
+
+    alert_id: Text = Field(default="", alias="alertId")
+    alias: Text = ""
+    username: Text = ""
+    user_id: Text = Field(default="", alias="userId")
+    updated_at: Since | None = Field(default=None, alias="updatedAt")
+
+
+class OpsgenieWebhook(_Wire):
+    """The webhook of Opsgenie or Jira Service Management, as far as it is looked at."""
+
+    action: Text
+    alert: OpsgenieAlert
+
+
+def opsgenie(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+    """A webhook of Opsgenie or Jira Service Management. Without its own time it happened now."""
+    given = read_json(sent, OpsgenieWebhook, "Not an Opsgenie webhook")
+    said = _OPSGENIE.get(given.action.casefold())
+    if said is None:
+        return None
+    alert = given.alert
+    occurred_at = now if alert.updated_at is None else _since_epoch(alert.updated_at)
+    person, who = _somebody(roster, "opsgenie", alert.username, alert.user_id)
+    reference = f"{alert.alert_id}/{said}/{occurred_at.isoformat()}"
+    report = Report("opsgenie", said, person, who, occurred_at, reference)
+    return _about(alert.alias, report)
+
+
+def _since_epoch(count: int) -> datetime:
+    """Opsgenie counts nanoseconds in some places and milliseconds in others."""
+    seconds = count / (1e9 if count > 10**16 else 1e3)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        text = f"alert.updatedAt: {count} is no time in ms or ns since 1970"
+        raise Problem(400, "Not an Opsgenie webhook", text) from None
+
+
+# ── Slack ────────────────────────────────────────────────────────────────────────────────────
+
+ACKNOWLEDGE = "acknowledge"
+"""The `action_id` of the button in our messages; its value is the incident."""
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
+
+    `answer_url`: where Slack takes what only they will see.
+    """
+
+    incident: str
+    person: str
+    user: str
+    answer_url: str = ""
+
+
+class _SlackUser(_Wire):
+    id: Text = ""
+
+
+class _SlackAction(_Wire):
+    action_id: Text = ""
+    value: Text = ""
+
+
+class _SlackInteraction(_Wire):
+    type: Text
+    user: _SlackUser = _SlackUser()
+    response_url: Text = ""
+    actions: tuple[_SlackAction, ...] = ()
+
+
+def slack(payload: str, roster: Roster) -> Tap | None:
+    """The `payload` of an interaction."""
+    given = read_json(payload.encode("utf-8", "replace"), _SlackInteraction, "Not a Slack payload")
+    taps = [action for action in given.actions if action.action_id == ACKNOWLEDGE]
+    if given.type != "block_actions" or not taps:
+        return None
+    person = _known(roster, "slack", given.user.id)
+    return Tap(taps[0].value, person, given.user.id, given.response_url)
+
+
+# ── who that is ──────────────────────────────────────────────────────────────────────────────
+
+
+def _somebody(roster: Roster, way: str, *names: str) -> tuple[str, str]:
+    """(person, who) of the names by which a pager calls somebody; none at all is automation."""
+    given = [name for name in names if name]
+    if not given:
+        return "", AUTOMATION
+    who = _short(given[0])
+    person = next(filter(None, (_known(roster, way, name) for name in given)), "")
+    return _responder(roster, person, who, way)
+
+
+def _responder(roster: Roster, person: str, who: str, way: str) -> tuple[str, str]:
+    """(person, who): a stranger, and somebody who may only look, is nobody who could command."""
+    if not person:
+        return "", f"{who} is not in the roster: people.NAME.known_as.{way}"
+    barred = roster.bars(person)
+    return ("", barred) if barred else (person, who)
+
+
+def _known(roster: Roster, way: str, name: str) -> str:
+    """The person who is known there by this name, whatever its case; empty if nobody is."""
+    for person, found in roster.people.items():
+        known = getattr(found.known_as, way)
+        if name and known and known.casefold() == name.casefold():
+            return person
+    return ""
+
+
+def _short(who: str) -> str:
+    return printable(who).strip()[:200]
+
+
+def _about(key: str, report: Report) -> Told | None:
+    """`key` is what we gave the alert: the incident, or the incident and one question of it."""
+    incident, _, alert = key.partition("/")
+    return Told(incident, alert, report) if incident else None

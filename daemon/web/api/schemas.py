@@ -1,0 +1,201 @@
+"""The API's answers about incidents: the models that they are built from and described by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer, WithJsonSchema
+
+from daemon.core.changes.suspects import Suspicion
+from daemon.core.incident.events import Event, RequestKind, Role, Verdict
+from daemon.core.incident.state import Phase, Stage, StepStatus
+from daemon.core.incident.updates import DeliveryState
+from daemon.core.measurement.problem import Problem, Severity
+from daemon.core.response.milestones import Item, State
+from daemon.core.values.outcome import Outcome
+from daemon.core.values.units import Frozen
+
+Stamp = Annotated[
+    datetime,
+    PlainSerializer(lambda moment: moment.isoformat(), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A time as people read it: with its offset."""
+Status = Literal["open", "closed"]
+
+
+class Row(Frozen):
+    """An incident in a list. `rule` is empty if no rule matched its alerts."""
+
+    id: str
+    status: Status
+    phase: str
+    severity: str
+    title: str
+    rule: str
+    team: str
+    service: str
+    opened_at: Stamp
+    closed_at: Stamp | None
+    wake_at: Stamp | None
+
+
+class TimelineEntry(Frozen):
+    """One entry of an incident's journal; `text` is its line for people."""
+
+    seq: int
+    at: Stamp
+    kind: str
+    by: str
+    text: str
+    event: Event
+
+
+class RequestView(Frozen):
+    """A question for a role that waits for its answer."""
+
+    request: str
+    role: Role
+    how: RequestKind
+    taker: str
+    asked: str
+    by: str
+    until: Stamp
+    why: str
+
+
+class Suggested(Frozen):
+    """Who could take a vacant role."""
+
+    person: str
+    why: str
+
+
+class EngagedView(Frozen):
+    """A team that was called in; `answered_by` is empty until somebody came."""
+
+    team: str
+    answered_by: str
+
+
+class ClockView(Frozen):
+    """An item of the ten-minute clock. `took` is how long after the opening it was there."""
+
+    item: Item
+    text: str
+    state: State
+    due_at: Stamp
+    took: str | None
+
+
+class ChannelView(Frozen):
+    """What a channel has of an update; `version` 0: nothing yet."""
+
+    channel: str
+    version: int
+    state: DeliveryState
+    reference: str
+    failures: int
+
+
+class UpdateView(Frozen):
+    """An update to an audience; `sent` is null while it is a draft."""
+
+    update: str
+    audience: str
+    stage: str
+    because: str
+    text: str
+    revision: int
+    version: int
+    sent: Stamp | None
+    by: str
+    person: str
+    channels: tuple[ChannelView, ...]
+
+
+class HeardView(Frozen):
+    """What the public says, by whom; `value` in the source's own unit."""
+
+    source: str
+    text: str
+    value: float | None
+
+
+class AlertView(Frozen):
+    """An alert of the incident, as Alertmanager said last."""
+
+    name: str
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+
+
+class StepView(Frozen):
+    """A step of the plan as far as it has come.
+
+    `waits_for`: why it waits for a person. `observed`: what a rule that only observes would have
+    done. `refusal`: why it did not start.
+    """
+
+    step: int
+    status: StepStatus
+    action: str
+    target: str
+    summary: str
+    authority: str
+    refusal: str
+    waits_for: str
+    approved_by: str
+    proposed_by: str
+    observed: str | None
+    outcome: Outcome | None
+    verdict: Verdict | None
+    verdict_text: str
+
+
+class IncidentView(Frozen):
+    """One incident as it stands after `seq` entries. `document` links to its standard document.
+
+    `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
+    daemon does now, and `coming` what it will do next by itself. `durations` are measured from
+    the opening.
+    """
+
+    id: str
+    status: Status
+    phase: Phase
+    stage: Stage
+    severity: Severity
+    title: str
+    statement: str
+    doing: str
+    coming: str
+    rule: str
+    labels: dict[str, str]
+    team: str
+    opened_at: Stamp
+    acknowledged_at: Stamp | None
+    recovered_at: Stamp | None
+    closed_at: Stamp | None
+    commander: str
+    responders: tuple[str, ...]
+    paused_by: str
+    roles: dict[Role, str]
+    requests: tuple[RequestView, ...]
+    suggestions: dict[Role, tuple[Suggested, ...]]
+    engaged: tuple[EngagedView, ...]
+    clock: tuple[ClockView, ...]
+    missed: dict[str, Stamp]
+    updates: tuple[UpdateView, ...]
+    sentiment: tuple[HeardView, ...]
+    problem: Problem | None
+    suspect: str
+    suspicion: Suspicion | None
+    alerts: tuple[AlertView, ...]
+    steps: tuple[StepView, ...]
+    durations: dict[str, str]
+    defects: int
+    document: str
+    review: str
+    seq: int

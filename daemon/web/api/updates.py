@@ -1,0 +1,121 @@
+"""The updates of an incident over HTTP: look at them, draft, send, edit, put off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.response import commands as deeds
+from daemon.core.values.units import Frozen, Whole
+from daemon.web.api.incident_view import updates_view
+from daemon.web.api.operation import Call, Now, OneIncident, Operation, deed, do
+from daemon.web.api.request_parsing import Lasting
+from daemon.web.api.schemas import Stamp, UpdateView
+from daemon.web.context import House
+
+ROOM = "updates"
+
+
+class Whose(Frozen):
+    """The audience of a draft."""
+
+    audience: str = Field(max_length=100)
+
+
+class Sending(Frozen):
+    """One's own words, or the revision of the draft that was read; neither: as it stands."""
+
+    text: str | None = Field(default=None, max_length=deeds.NOTE_LENGTH)
+    revision: Whole | None = None
+
+
+class Edited(Frozen):
+    """The new text of an update that was sent."""
+
+    text: str = Field(max_length=deeds.NOTE_LENGTH)
+
+
+class Snoozing(Frozen):
+    """Which audience hears nothing `for` how long, and why."""
+
+    audience: str = Field(max_length=100)
+    last: Lasting = Field(alias="for")
+    reason: str = Field(default="", max_length=500)
+
+
+class OneUpdate(OneIncident):
+    """Which update of which incident, such as `internal.1`."""
+
+    update: str
+
+
+class UpdateList(Frozen):
+    """The updates in the order of their drafting, and which audiences were put off until when."""
+
+    updates: tuple[UpdateView, ...]
+    snoozed: dict[str, Stamp]
+
+
+class Words:
+    """The rows; each wants the person's own token."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def operations(self) -> list[Operation]:
+        """The rows of the table."""
+        update = "updates/{update}"
+        later = {"audience": "internal", "for": "20m", "reason": "nothing new before that"}
+        return [
+            Operation("GET", "/api/v1/incidents/{id}/updates", self.listed, "viewer", ROOM),
+            deed("POST", "updates", self.draft, ROOM, example={"audience": "internal"}),
+            deed("POST", f"{update}/send", self.send, ROOM, example={"revision": 1}),
+            deed("PUT", update, self.edit, ROOM, example={"text": "Payments work again."}),
+            deed("POST", "snooze", self.snooze, ROOM, example=later),
+        ]
+
+    async def listed(self, call: Call[OneIncident, None, None]) -> UpdateList:
+        """All updates of an incident, drafts among them."""
+        incident = await self._house.book.load(call.at.id)
+        updates = updates_view(incident, self._house.roster())
+        return UpdateList(updates=updates, snoozed=dict(incident.word.snoozed))
+
+    async def draft(self, call: Call[OneIncident, None, Whose]) -> Now:
+        """Draft an update now."""
+        house = self._house
+
+        def change(incident: Incident) -> Sequence[e.Event]:
+            rule = house.rules().rules.get(incident.rule)
+            description = rule.description if rule else ""
+            return deeds.draft_now(
+                incident, house.roster(), call.sent.audience, description, house.book.clock()
+            )
+
+        return await do(house, call, change)
+
+    async def send(self, call: Call[OneUpdate, None, Sending]) -> Now:
+        """Send a draft."""
+        who, given, update = call.person, call.sent, call.at.update
+        return await do(
+            self._house, call, lambda i: deeds.send(i, update, who, given.revision, given.text)
+        )
+
+    async def edit(self, call: Call[OneUpdate, None, Edited]) -> Now:
+        """Change an update that was sent."""
+        who, text, update = call.person, call.sent.text, call.at.update
+        return await do(self._house, call, lambda i: deeds.edit(i, update, who, text))
+
+    async def snooze(self, call: Call[OneIncident, None, Snoozing]) -> Now:
+        """Put the updates to an audience off."""
+        who, given = call.person, call.sent
+        roster, clock = self._house.roster(), self._house.book.clock
+        return await do(
+            self._house,
+            call,
+            lambda i: deeds.snooze(
+                i, roster, given.audience, who, given.last, given.reason, clock()
+            ),
+        )

@@ -1,0 +1,68 @@
+"""Who asks, and how much they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from daemon.core.people.access import (
+    BY_ACCESS,
+    LEVELS,
+    NEEDED,
+    Access,
+    Scope,
+    reaches,
+    scopes_reach,
+)
+from daemon.web.errors import Problem
+
+__all__ = ["LEVELS", "Access", "Identity", "Via"]
+
+Via = Literal["token", "session", "proxy"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody who was recognised.
+
+    `csrf` is what each form of a browser's session must send back; empty where the browser does
+    not prove by itself who it is. `scopes` and `token` (its name) are those of a scoped API
+    token; None and empty without one. `session` is the id of a session. A `guest` was let in by
+    the identity provider and is nobody of the roster.
+    """
+
+    person: str
+    access: Access
+    via: Via
+    csrf: str = field(default="", repr=False)
+    scopes: Sequence[Scope] | None = None
+    token: str = ""
+    session: str = ""
+    guest: bool = False
+
+    def may(self, needs: Access) -> bool:
+        """Whether their access, and the token's scopes, are at least that."""
+        return reaches(self.access, needs) and (
+            self.scopes is None or scopes_reach(self.scopes, needs)
+        )
+
+    def require(self, needs: Access) -> None:
+        """Raises Problem 403, with the mend, unless they may do what needs that much."""
+        if not reaches(self.access, needs):
+            text = f"{self.person} has the access `{self.access}`; this needs `{needs}`"
+            mend = "guests may look" if self.guest else f"set it in `people.{self.person}.access`"
+            raise Problem(403, "Not allowed", f"{text}: {mend}")
+        if not self.may(needs):
+            raise self._too_small(BY_ACCESS[needs])
+
+    def require_scope(self, scope: Scope) -> None:
+        """Raises Problem 403 unless the token has this very scope, and its person may use it."""
+        if scope not in (self.scopes or ()):
+            raise self._too_small(scope)
+        replace(self, scopes=None).require(NEEDED[scope])
+
+    def _too_small(self, needed: Scope) -> Problem:
+        text = f"the token {self.token!r} has the scopes {', '.join(self.scopes or ())}"
+        mend = f"`stopgap token create NAME --scope {needed}` makes one"
+        return Problem(403, "Not allowed", f"{text}; this needs `{needed}`: {mend}")

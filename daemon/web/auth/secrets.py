@@ -1,0 +1,92 @@
+"""The secrets of people and of Alertmanager, compared in constant time.
+
+Where no webhook token is set, the daemon listens on loopback only, and the webhook takes what
+comes from this machine: neither from a proxy, which may speak for anybody, nor from a browser,
+in which any site could. A person's deed always needs to be that person's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from daemon.config.settings import same_secret
+from daemon.web.errors import Problem
+
+ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""What a browser or a proxy adds to a request, and Alertmanager never sends."""
+
+
+class Doorkeeper:
+    """Knows the tokens and password hashes of people by name, and the webhook's token."""
+
+    def __init__(
+        self,
+        people: Mapping[str, str],
+        webhook: str | None,
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
+        self._people = people
+        self._webhook = webhook
+        self._passwords = passwords or {}
+
+    def person_of(self, token: str) -> str | None:
+        """Whose token of the roster this is."""
+        found = [n for n, known in self._people.items() if token and same_secret(token, known)]
+        return found[0] if found else None
+
+    def token_of(self, person: str) -> str | None:
+        """The token of that person."""
+        return self._people.get(person)
+
+    def password_of(self, name: str) -> str | None:
+        """The hash of that person's password."""
+        return self._passwords.get(name)
+
+    def sender(self, request: web.Request) -> None:
+        """Whether this may deliver alerts. Raises Problem 401."""
+        if self._webhook is None:
+            _must_be_local(request)
+            return
+        token = any_token(request)
+        if not token or not same_secret(token, self._webhook):
+            raise Problem(
+                401,
+                "Wrong credentials",
+                "Alertmanager must send the webhook token: http_config.authorization.credentials",
+            )
+
+
+def _must_be_local(request: web.Request) -> None:
+    found = [name for name in ELSEWHERE if name in request.headers]
+    if found:
+        raise Problem(
+            401,
+            "Wrong credentials",
+            f"this came by a browser or a proxy ({found[0]}), and anybody could be behind it: set "
+            "`auth.webhook_token` in stopgap.yaml, and let the sender send it",
+        )
+
+
+def bearer(request: web.Request) -> str:
+    """The bearer token of a request; empty if it has none."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def any_token(request: web.Request) -> str:
+    """The bearer token or basic password of a request; empty if it has neither."""
+    return bearer(request) or _basic_password(request)
+
+
+def _basic_password(request: web.Request) -> str:
+    kind, _, coded = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(coded, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,35 @@
+"""Whether a webhook comes from whom it says: signatures and shared secrets, in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from daemon.config.settings import same_secret
+
+SLACK_PATIENCE = timedelta(seconds=300)
+"""An older request, or one from a clock so far ahead, is not taken: it may be a replay."""
+
+
+def pagerduty_signed(header: str, body: bytes, secrets: Sequence[str]) -> bool:
+    """Whether any signature of the header (`v1=<hex>`, parted by commas) fits any secret."""
+    given = [part.strip() for part in header.split(",")]
+    expected = [f"v1={_mac(secret, body)}" for secret in secrets]
+    # All are compared, so that the time taken does not tell which one fits.
+    return sum(same_secret(one, other) for one in given for other in expected) > 0
+
+
+def slack_signed(timestamp: str, signature: str, body: bytes, secret: str, now: datetime) -> bool:
+    """Whether Slack signed this body, and lately. `timestamp` is in Unix seconds."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    if abs(now.timestamp() - int(timestamp)) > SLACK_PATIENCE.total_seconds():
+        return False
+    expected = _mac(secret, b"v0:" + timestamp.encode() + b":" + body)
+    return same_secret(signature.strip(), f"v0={expected}")
+
+
+def _mac(secret: str, message: bytes) -> str:
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

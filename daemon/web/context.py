@@ -1,0 +1,194 @@
+"""What all handlers share: the house they stand in, the raw body, carrying out a deed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Container, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from aiohttp import web
+
+from daemon.core.incident.events import Entry, Event
+from daemon.core.incident.responders import PERSON
+from daemon.core.incident.state import Incident
+from daemon.core.people.access import Access, Scope
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.recovery.guardrails import Freeze, is_scope
+from daemon.core.recovery.plan import Outlook
+from daemon.core.reporting.chart import Curve
+from daemon.core.reporting.timeline import describe
+from daemon.core.response.roles import NotPossible
+from daemon.core.rules.rule import Rule, RuleBook, StepSpec
+from daemon.instrumentation import QUIET, Observer
+from daemon.intake.intake import Intake
+from daemon.recovering.step_context import Actions, aim
+from daemon.reporting.status import Loading, Overview
+from daemon.repository import Casebook, Change
+from daemon.web.api.incident_view import incident_view
+from daemon.web.api.schemas import IncidentView
+from daemon.web.auth.authenticator import Authenticator
+from daemon.web.auth.identity import Identity
+from daemon.web.auth.webhook_secrets import Hooks
+from daemon.web.body import raw_body
+from daemon.web.errors import Happened, Problem
+from daemon.web.links.signed_links import SignedLinks
+from daemon.web.request_log import PERSON as WHO
+
+__all__ = ["House", "raw_body"]
+
+Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
+"""Asks for an incident's symptom over time; the entries are its journal."""
+SHOWN_AHEAD = timedelta(days=14)
+"""How far ahead the freezes of the calendar are shown."""
+MOST_TOLD = 100
+"""So many of the newest entries are told to whoever missed them."""
+
+
+class _Moved(Exception):
+    """The incident is not where it was expected to be."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"it is at entry {seq}")
+        self.seq = seq
+
+
+@dataclass(frozen=True)
+class House:
+    """What the handlers need. What a reload replaces is asked for anew at each request.
+
+    `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
+    names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever
+    tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the journal
+    knows.
+    """
+
+    intake: Intake
+    book: Casebook
+    rules: Callable[[], RuleBook]
+    authenticator: Authenticator
+    ready: Callable[[], bool]
+    roster: Callable[[], Roster]
+    hooks: Callable[[], Hooks]
+    links: SignedLinks
+    metrics: Callable[[], Awaitable[bytes]]
+    veterans: Callable[[str], Sequence[str]]
+    whisper: Callable[[str, str], Awaitable[None]]
+    overview: Overview
+    reload: Callable[[str], Awaitable[Loading]]
+    actions: Actions = field(default_factory=dict)
+    freezes: Callable[[], FreezeWindows] = FreezeWindows
+    approvals: Callable[[], Approvals] = Approvals
+    trace: Trace | None = None
+    observer: Observer = QUIET
+
+    async def identify(self, request: web.Request) -> Identity:
+        """Who asks. Raises Problem 401, and 403 if a browser's change is not from our pages."""
+        identity = await self.authenticator.identify(request)
+        request[WHO] = identity.person
+        return identity
+
+    async def admitted(self, request: web.Request, needs: Access) -> Identity:
+        """Who asks, if they may do what needs that much. Raises Problem 401, 403."""
+        identity = await self.identify(request)
+        identity.require(needs)
+        return identity
+
+    async def person(self, request: web.Request, needs: Access = "responder") -> str:
+        """The name of who asks, likewise."""
+        return (await self.admitted(request, needs)).person
+
+    async def sender(self, request: web.Request, scope: Scope) -> None:
+        """Whether a system may deliver what that scope is for. Raises Problem 401, 403."""
+        await self.authenticator.sender(request, scope)
+
+    async def freezes_now(self) -> list[Freeze]:
+        """The freezes in force, by hand and by the calendar."""
+        now = self.book.clock()
+        by_hand = await self.book.journal.freezes(now)
+        return [*by_hand, *self.freezes().in_force(now)]
+
+    async def freeze(
+        self, scope: str, reason: str, by: str, last: timedelta | None = None
+    ) -> Freeze:
+        """Let no action start in a scope for so long, or until it is thawed. Raises Problem 400."""
+        now = self.book.clock()
+        try:
+            until = None if last is None else now + last
+        except OverflowError:
+            text = "that is longer than any time; write it like 2h"
+            raise Problem(400, "Freeze for how long?", text) from None
+        freeze = Freeze(scope=self._scope(scope), reason=reason, by=by, at=now, until=until)
+        await self.book.journal.freeze(freeze)
+        self.book.all_changed()
+        return freeze
+
+    async def thaw(self, scope: str, by: str) -> bool:
+        """Lift a freeze; open incidents look again at once. False if there was none."""
+        lifted = await self.book.journal.thaw(scope, by, self.book.clock())
+        self.book.ring_all()
+        return lifted
+
+    def freezes_ahead(self) -> list[Freeze]:
+        """The freezes that the calendar has for the next days."""
+        now = self.book.clock()
+        return [f for f in self.freezes().upcoming(now, now + SHOWN_AHEAD) if f.at > now]
+
+    def unfit(self, spec: StepSpec, incident: Incident) -> str:
+        """Why that step cannot be proposed for that incident; empty if it can."""
+        aimed = aim(spec, incident.group_labels, self.actions)
+        if not isinstance(aimed, Outlook):
+            return ""
+        known = f"; known: {', '.join(sorted(self.actions))}"
+        return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
+
+    def _scope(self, given: str) -> str:
+        """The scope of a freeze, if it can concern anything. Raises Problem 400."""
+        if not is_scope(given):
+            text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
+            raise Problem(400, "Freeze what?", text)
+        team = given.removeprefix("team:")
+        if team != given and team not in self.roster().teams:
+            known = ", ".join(sorted(self.roster().teams)) or "none"
+            raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
+        return given
+
+    def view(self, incident: Incident) -> IncidentView:
+        """The incident as it stands now."""
+        document = self.links.document(incident.id)
+        veterans, rule = self.veterans(incident.rule), self.rules().rules.get(incident.rule)
+        return incident_view(incident, rule, self.roster(), self.book.clock(), document, veterans)
+
+    async def deed(
+        self, incident: str, person: str, change: Change, expected: Container[int] | None = None
+    ) -> Incident:
+        """Carry out what a person does to an incident; returns it as it is then.
+
+        `expected`: nothing is done unless the incident is at one of these sequence numbers, which
+        is looked at in the very moment of the append. Raises Problem 409 if it does not fit the
+        incident, Problem 412 if that is not expected, UnknownIncident, Temporary.
+        """
+
+        def unchanged(before: Incident) -> Sequence[Event]:
+            if expected is not None and before.seq not in expected:
+                raise _Moved(before.seq)
+            return change(before)
+
+        try:
+            return await self.book.record(incident, unchanged, by=f"{PERSON}{person}")
+        except NotPossible as error:
+            raise Problem(409, "Not possible now", str(error)) from None
+        except _Moved as moved:
+            raise await self._moved(incident, moved.seq, expected or ()) from None
+
+    async def _moved(self, incident: str, seq: int, expected: Container[int]) -> Problem:
+        """What has happened since the caller looked."""
+        seen = max((number for number in range(seq) if number in expected), default=0)
+        entries = await self.book.journal.read(incident, seen)
+        since = [
+            Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=describe(x.event))
+            for x in entries[-MOST_TOLD:]
+        ]
+        text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
+        return Problem(412, "Changed meanwhile", text, seq=seq, since=since)

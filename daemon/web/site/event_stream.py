@@ -1,0 +1,131 @@
+"""Server-sent events: an open page is told that something has changed, and asks for itself again.
+
+What is told is only that; the page that is then asked for is the one that everybody gets, so
+that there are no two ways of showing the same thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.values.outcome import Temporary
+from daemon.repository import Casebook
+from daemon.web.errors import Problem
+from daemon.web.site.layout import Frame
+
+MOST = 500
+"""So many open pages are served; further ones stay as they are until they are loaded again."""
+MOST_OF_ONE = 50
+"""Of those so many are one person's, so that nobody takes them from all others."""
+MOST_REMEMBERED = 2000
+"""Of so many incidents the newest change is known; of older ones a page is asked for again."""
+_VERSION = re.compile(r"[0-9]{1,18}")
+PING = 15
+"""Seconds between signs of life, which proxies need to keep the connection."""
+
+
+class Changes:
+    """Counts changes, of one incident and of everything, and wakes whoever waits for the next.
+
+    `version` tells whether something happened between a page's making and its listening.
+    """
+
+    def __init__(self, book: Casebook) -> None:
+        self._version = int(book.clock().timestamp() * 1000)  # no restart repeats one
+        self._of: dict[str, int] = {}
+        self._rung = asyncio.Event()
+        self._closed = False
+        book.listeners.append(self._heard)
+        book.onlookers.append(self._all_changed)
+
+    def version(self, incident: str = "") -> int:
+        """The number of the newest change, of an incident or of anything."""
+        return self._of.get(incident, 0) if incident else self._version
+
+    def close(self) -> None:
+        """Let everybody go who waits."""
+        self._closed = True
+        self._ring()
+
+    async def after(self, seen: int, incident: str = "") -> int | None:
+        """Wait for a version that is not the one seen; None once this is closed."""
+        while not self._closed:
+            now = self.version(incident)
+            if now != seen:
+                return now
+            await self._rung.wait()
+        return None
+
+    def _heard(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+        self._version += 1
+        self._of.pop(after.id, None)
+        self._of[after.id] = self._version
+        if len(self._of) > MOST_REMEMBERED:
+            self._of.pop(next(iter(self._of)))
+        self._ring()
+
+    def _all_changed(self) -> None:
+        """Something that every page shows has changed."""
+        self._version += 1
+        for incident in self._of:
+            self._of[incident] = self._version
+        self._ring()
+
+    def _ring(self) -> None:
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()
+
+
+class Live:
+    """The route."""
+
+    def __init__(self, frame: Frame, changes: Changes) -> None:
+        self._frame = frame
+        self._changes = changes
+        self._open: Counter[str] = Counter()
+
+    def routes(self) -> list[web.RouteDef]:
+        """The table of routes."""
+        return [web.get("/live", self.listen)]
+
+    async def listen(self, request: web.Request) -> web.StreamResponse:
+        """Tell of changes until the page goes; `?since=` is the version that it shows."""
+        who = (await self._frame.visitor(request)).person
+        if self._open.total() >= MOST or self._open[who] >= MOST_OF_ONE:
+            raise Problem(503, "Too many open pages", "This page stays as it is; load it again.")
+        incident, given = request.query.get("incident", ""), request.query.get("since", "")
+        seen = int(given) if _VERSION.fullmatch(given) else 0
+        self._open[who] += 1
+        try:
+            async with sse_response(request, ping_interval=PING) as stream:
+                await self._tell(request, stream, seen, incident)
+            return stream
+        finally:
+            self._open -= Counter((who,))  # whoever has none left is forgotten
+
+    async def _tell(
+        self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
+    ) -> None:
+        """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""
+        with suppress(ConnectionResetError, Problem, Temporary):
+            while stream.is_connected():
+                try:
+                    async with asyncio.timeout(PING):
+                        new = await self._changes.after(seen, incident)
+                except TimeoutError:
+                    new = seen  # nothing; are the page and its login still there?
+                await self._frame.visitor(request)
+                if new is None:
+                    return
+                if new != seen:
+                    seen = new
+                    await stream.send(str(seen), event="changed")

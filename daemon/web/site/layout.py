@@ -1,0 +1,155 @@
+"""What all pages share: who looks, the frame around the page, forms, and trouble in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp_jinja2
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.core.values.outcome import Temporary
+from daemon.repository import UnknownIncident
+from daemon.web.auth.csrf import checked_form, local_path
+from daemon.web.auth.identity import Access, Identity
+from daemon.web.body import form
+from daemon.web.context import House
+from daemon.web.errors import Problem
+
+log = structlog.get_logger()
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
+        "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+NOT_PAGES = ("/api/", "/-/", "/metrics", "/a/", "/d/", "/static/")
+
+
+class Form(dict[str, str]):
+    """The fields of a form, each once and stripped; what is not there is empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Sequence[str]]) -> Form:
+        """The first value of each field."""
+        return cls((name, values[0].strip()) for name, values in fields.items())
+
+
+class Frame:
+    """Renders pages for whoever looks."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    async def visitor(self, request: web.Request, needs: Access = "viewer") -> Identity:
+        """Who looks or does. Raises Problem 401, 403."""
+        return await self.house.admitted(request, needs)
+
+    async def form(self, request: web.Request, identity: Identity) -> Form:
+        """What the form of a page says. Raises Problem 400, 403, 413."""
+        return Form.of(await checked_form(request, identity))
+
+    async def page(
+        self,
+        request: web.Request,
+        identity: Identity,
+        template: str,
+        context: Mapping[str, Any],
+        status: int = 200,
+    ) -> web.Response:
+        """The page, in its frame."""
+        now = self.house.book.clock()
+        framed = {
+            "who": identity,
+            "now": now,
+            "frozen": await self.house.freezes_now(),
+            "warning": self.house.overview.loading().warning,
+            "teams": sorted(self.house.roster().teams),
+            "here": request.path,
+            "may": identity.may("responder"),
+            "trouble": "",
+            "done": "",
+            "kept": Form(),
+            "tried": "",
+            **context,
+        }
+        response = aiohttp_jinja2.render_template(template, request, framed, status=status)
+        response.headers.update(HEADERS)
+        return response
+
+
+def to(path: str) -> web.Response:
+    """See there: after a form was carried out, or before who asks is known."""
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+
+
+def is_page(request: web.Request) -> bool:
+    """Whether a person with a browser asks, and wants a page whatever comes of it."""
+    return not request.path.startswith(NOT_PAGES)
+
+
+@web.middleware
+async def site_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is told on a page; whoever is not known yet is asked who they are."""
+    if not is_page(request):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except Problem as problem:
+        if problem.status == 401 and request.method == "GET":
+            return to(f"/login?next={quote(request.path_qs, safe='')}")
+        response = await _trouble(request, problem.status, problem.title, problem.detail)
+        response.headers.update(problem.headers)
+        return response
+    except UnknownIncident as error:
+        return await _trouble(request, 404, "No such incident", f"{error}.")
+    except Temporary as error:
+        log.error("a page failed for now", path=request.path, error=str(error))
+        return await _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
+    except web.HTTPException as error:
+        text = "There is no such page." if error.status == 404 else error.reason
+        response = await _trouble(request, error.status, error.reason, text)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        log.exception("a page crashed", path=request.path)
+        return await _trouble(request, 500, "A defect in Stopgap", "Its log has the details.")
+
+
+async def _trouble(request: web.Request, status: int, title: str, text: str) -> web.Response:
+    kept = await _sent(request)
+    page = request.path.partition("/do/")[0] if "/do/" in request.path else kept["back"]
+    context = {
+        "heading": title,
+        "text": text,
+        "status": status,
+        "kept": kept,
+        "back": local_path(page),
+    }
+    response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)
+    response.headers.update(HEADERS)
+    return response
+
+
+async def _sent(request: web.Request) -> Form:
+    """What a form of our own pages said, so that nobody has to write it twice."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return Form()
+    try:
+        return Form.of(await form(request))
+    except Problem:
+        return Form()

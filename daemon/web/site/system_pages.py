@@ -1,0 +1,77 @@
+"""The daemon as a whole: its rules and what they cover, who is on call, how it is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from daemon.core.people.oncall_report import oncall_view
+from daemon.core.reporting.observe_report import tallies
+from daemon.web.site.layout import Frame
+
+COVERED = timedelta(days=30)
+"""How far back alerts are looked for that had no rule."""
+
+
+class Overviews:
+    """The routes."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._house = frame.house
+
+    def routes(self) -> list[web.RouteDef]:
+        """The table of routes."""
+        return [
+            web.get("/rules", self.rules),
+            web.get("/rules/observed", self.observed),
+            web.get("/oncall", self.oncall),
+            web.get("/system", self.system),
+        ]
+
+    async def rules(self, request: web.Request) -> web.Response:
+        """The rules in force with their approvals, and which alerts had none."""
+        identity = await self._frame.visitor(request)
+        overview = self._house.overview
+        context = {
+            "heading": "Rules",
+            "rules": await overview.rule_reports(),
+            "coverage": await overview.coverage(COVERED),
+            "covered": COVERED.days,
+            "loading": overview.loading(),
+        }
+        return await self._frame.page(request, identity, "rules.html", context)
+
+    async def observed(self, request: web.Request) -> web.Response:
+        """What observing rules would have done, against what people then did."""
+        identity = await self._frame.visitor(request)
+        decisions = await self._house.overview.observed(request.query.get("rule") or None)
+        context = {
+            "heading": "Observed decisions",
+            "tallies": tallies(decisions),
+            "decisions": decisions,
+        }
+        return await self._frame.page(request, identity, "observed.html", context)
+
+    async def oncall(self, request: web.Request) -> web.Response:
+        """Who is called now, who is next, and where nobody would be."""
+        identity = await self._frame.visitor(request)
+        now = self._house.book.clock()
+        view = oncall_view(self._house.roster(), now)
+        context = {
+            "heading": "On call",
+            "called": view["teams"],
+            "schedules": view["schedules"],
+        }
+        return await self._frame.page(request, identity, "oncall.html", context)
+
+    async def system(self, request: web.Request) -> web.Response:
+        """How the daemon is, and what it depends on."""
+        identity = await self._frame.visitor(request)
+        context = {
+            "heading": "System",
+            "system": await self._house.overview.system(),
+            "ahead": self._house.freezes_ahead(),
+        }
+        return await self._frame.page(request, identity, "system.html", context)
