@@ -11,11 +11,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from daemon.core.changes.suspects import Mark
 from daemon.core.incident.events import DAEMON, Draft, Event, StepVerified
 from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import Claim, Conflict, HeadState, Journal
+from daemon.core.ports.journal import Claim, Conflict, Debts, HeadState, Journal, Owed
+from daemon.core.values.outcome import Permanent, Temporary
+
+log = structlog.get_logger()
 
 Change = Callable[[Incident], Sequence[Event]]
 Listener = Callable[[Incident | None, Incident, Sequence[Event]], None]
@@ -27,16 +33,29 @@ class UnknownIncident(LookupError):
     """There is no incident with this id."""
 
 
+class Stale(Exception):
+    """The incident has moved on since this was decided: nothing was appended, decide anew."""
+
+
 class Casebook:
     """Reads and appends incidents; wakes whoever waits for one.
 
     Incidents that were read stay in memory as long as they are open; the journal's sequence
     number tells at every append whether that memory is still the truth.
+
+    What was done in the world and cannot be written down is owed: it counts in everything that
+    is read here, goes into the next append of its incident, and survives a crash in `debts`.
     """
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Journal, clock: Clock, debts: Debts | None = None) -> None:
         self.journal = journal
         self.clock = clock
+        self.attempts: set[tuple[str, str]] = set()
+        """The (incident, page) that are being delivered just now, whoever does it."""
+        self._debts = debts
+        self._owed: dict[str, Owed] = {}
+        for owed in debts.kept() if debts else ():
+            self._owe(owed)
         self._known: dict[str, Incident] = {}
         self._bells: dict[str, asyncio.Event] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -60,7 +79,12 @@ class Casebook:
         entries = await self.journal.read(incident)
         if not entries:
             raise UnknownIncident(f"there is no incident {incident}")
-        return self._remember(fold(entries))
+        return self._remember(self._with_owed(fold(entries)))
+
+    def moved_on(self, incident: Incident) -> bool:
+        """Whether it is no longer as it was read then; what was decided on that is void."""
+        known = self._known.get(incident.id)
+        return known is not incident and (known is not None or incident.closed is None)
 
     async def open(self, incident: str, key: str, events: Sequence[Event]) -> Incident:
         """Start an incident. Raises KeyTaken if one is open for this key."""
@@ -82,48 +106,171 @@ class Casebook:
         change: Change,
         *,
         by: str = DAEMON,
-        claim: Claim | None = None,
         release: bool = False,
     ) -> Incident:
         """Append what `change` makes of the incident; it must be pure, for it may run twice.
 
-        Raises ClaimRefused, Temporary, UnknownIncident.
+        Raises Temporary, UnknownIncident.
         """
         await self.load(incident)  # an unknown one leaves no lock behind
-        async with self._locks.setdefault(incident, asyncio.Lock()):
-            return await self._record(incident, change, by, claim, release)
+        async with self._lock(incident):
+            while True:
+                before = await self.load(incident)
+                events = change(before)
+                if not events:
+                    return before
+                try:
+                    return await self._append(before, events, by, release=release)
+                except Conflict:
+                    continue
 
-    async def _record(
-        self, incident: str, change: Change, by: str, claim: Claim | None, release: bool
+    async def claim(
+        self, incident: Incident, events: Sequence[Event], lock: Claim | None = None
     ) -> Incident:
-        while True:
-            before = await self.load(incident)
-            now = self.clock()
-            events = change(before)
-            if not events:
-                return before
-            after = before
-            for event in events:
-                after = apply(after, now, event, by)
-            after = _at_seq(after, before.seq + len(events))
-            drafts = [Draft(at=now, by=by, event=event) for event in events]
+        """Append these to the incident as it was decided on, or nothing: the right to carry out
+        what they announce. `lock` takes the target of a step that starts. No bell rings, for
+        whoever claims has decided just now.
+
+        Raises Stale, ClaimRefused, Temporary.
+        """
+        async with self._lock(incident.id):
+            if self.moved_on(incident):
+                raise Stale
             try:
-                await self.journal.append(
-                    incident,
-                    before.seq,
-                    drafts,
-                    _head(after, now),
-                    claim=claim,
-                    release=release,
-                    marks=_marks(before, events),
-                )
+                return await self._append(incident, events, claim=lock, ring=False)
             except Conflict:
-                self._known.pop(incident, None)
-                continue
-            self._remember(after)
-            self._tell(before, after, events)
-            self.bell(incident).set()
-            return after
+                raise Stale from None
+
+    async def report(self, incident: str, *events: Event, release: bool = False) -> Incident:
+        """Append what the world has answered, as far as it is news; `release` as in `append`.
+
+        It has happened, so it is not forgotten, even if the task is cancelled meanwhile: while
+        the store cannot be written, it is owed, and nothing is done about the incident until
+        that is paid. Raises UnknownIncident.
+        """
+        writing = asyncio.create_task(self._report(incident, events, release))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
+
+    async def _report(self, incident: str, events: Sequence[Event], release: bool) -> Incident:
+        def news(current: Incident) -> Sequence[Event]:
+            return [event for event in events if is_news(current, event)]
+
+        try:
+            return await self.record(incident, news, release=release)
+        except (Temporary, Permanent) as error:
+            kinds = ", ".join(event.kind for event in events)
+            log.error(
+                "the store takes no outcome; it is kept until it can", of=kinds, why=str(error)
+            )
+        now = self.clock()
+        drafts = tuple(Draft(at=now, event=event) for event in events)
+        self._owe(Owed(incident=incident, drafts=drafts, release=release))
+        known = self._known.pop(incident, None)
+        if known is not None:
+            self._remember(self._with_owed(known, drafts))
+        await self._keep_debts()
+        return await self.load(incident)
+
+    @property
+    def owing(self) -> Collection[str]:
+        """The incidents of which something is owed to the journal."""
+        return self._owed.keys()
+
+    async def pay(self, incident: str) -> None:
+        """Append what is owed. Raises Temporary while that cannot be done."""
+        if incident not in self._owed:
+            return
+        async with self._lock(incident):
+            while incident in self._owed:
+                try:
+                    await self._append(await self.load(incident), ())
+                except Conflict:
+                    continue
+                except UnknownIncident:
+                    log.error("owed to an incident that is gone", kept=str(self._owed[incident]))
+                    del self._owed[incident]
+
+    async def _append(
+        self,
+        before: Incident,
+        events: Sequence[Event],
+        by: str = DAEMON,
+        *,
+        claim: Claim | None = None,
+        release: bool = False,
+        ring: bool = True,
+    ) -> Incident:
+        """Append after `before`, in which what is owed is counted already. Raises Conflict, and
+        then `before` is forgotten."""
+        now, owed = self.clock(), self._owed.get(before.id)
+        after = before
+        for event in events:
+            after = apply(after, now, event, by)
+        drafts = [*(owed.drafts if owed else ()), *(Draft(at=now, by=by, event=x) for x in events)]
+        if not drafts:
+            self._owed.pop(before.id, None)  # all of it was known already
+            return before
+        after = _at_seq(after, before.seq + len(drafts))
+        told = [draft.event for draft in drafts]
+        try:
+            await self.journal.append(
+                before.id,
+                before.seq,
+                drafts,
+                _head(after, now),
+                claim=claim,
+                release=release or (owed is not None and owed.release),
+                marks=_marks(before, told),
+            )
+        except Conflict:
+            self._known.pop(before.id, None)
+            raise
+        if owed is not None:
+            del self._owed[before.id]
+            await self._keep_debts()
+        self._remember(after)
+        self._tell(before, after, told)
+        if ring:
+            self.bell(before.id).set()
+        return after
+
+    def _lock(self, incident: str) -> asyncio.Lock:
+        return self._locks.setdefault(incident, asyncio.Lock())
+
+    def _owe(self, more: Owed) -> None:
+        """Add to what is owed of an incident."""
+        owed = self._owed.get(more.incident, Owed(incident=more.incident, drafts=()))
+        self._owed[more.incident] = Owed(
+            incident=more.incident,
+            drafts=(*owed.drafts, *more.drafts),
+            release=owed.release or more.release,
+        )
+
+    def _with_owed(self, incident: Incident, drafts: Sequence[Draft] | None = None) -> Incident:
+        """The incident with what is owed counted in; what the journal knows by now is dropped."""
+        owed = self._owed.get(incident.id)
+        if owed is None:
+            return incident
+        kept: list[Draft] = []
+        for draft in owed.drafts if drafts is None else drafts:
+            if is_news(incident, draft.event):
+                incident = apply(incident, draft.at, draft.event, draft.by)
+                kept.append(draft)
+        if drafts is None:
+            self._owed[incident.id] = owed.model_copy(update={"drafts": tuple(kept)})
+        return incident
+
+    async def _keep_debts(self) -> None:
+        if self._debts is None:
+            return
+        try:
+            await self._debts.keep(list(self._owed.values()))
+        except Temporary as error:
+            log.error("what is owed to the journal is in memory alone", error=str(error))
 
     async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
         """Store when the incident must be looked at next: the timer that a restart finds."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 from daemon.core.changes.suspects import Change, Mark
@@ -380,13 +381,14 @@ class Service:
         window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
         assert window is not None, query
         width = int(window[1] or 0) * 60 + int(window[2] or 0)
-        # A minute in sixty slices is exact enough for windows of whole seconds.
-        slices = max(width, 1)
+        failing = errors or self.errors
+        # Both are step functions, so the integral is a sum over what lies between their steps.
+        edges = {at for at, _ in (*self.rate, *failing) if now - width < at < now}
+        moments = sorted({now - width, now, *edges})
         total = 0.0
-        for index in range(slices):
-            at = now - width + (index + 0.5) * width / slices
-            amount = _at(self.rate, at) * width / slices
-            total += amount * (_at(errors or self.errors, at) if "bad" in query else 1.0)
+        for begin, end in pairwise(moments):
+            amount = _at(self.rate, begin) * (end - begin)
+            total += amount * (_at(failing, begin) if "bad" in query else 1.0)
         return total
 
 

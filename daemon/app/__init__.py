@@ -121,7 +121,7 @@ class App:
         self._session = session
         self._workshop = workshop_for(settings, environ)
         self._actions = catalogue(self._workshop)
-        self._book = Casebook(store.journal, now)
+        self._book = Casebook(store.journal, now, store.debts)
         self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)

@@ -8,7 +8,7 @@ anew from the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,17 +16,20 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import Executor, Means, Standing
-from daemon.core.decide import decide
-from daemon.core.decision import Decision
-from daemon.core.effects import Effect, RunStep, told
+from daemon.core.decide import settle
+from daemon.core.decision import Decision, earliest
+from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
+from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import ClaimRefused
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Said
+from daemon.recovering import steps as recover
 from daemon.recovering.step_context import outlook
 from daemon.reporting import reviews as learn
-from daemon.repository import Casebook
+from daemon.repository import Casebook, Stale
 
 log = structlog.get_logger()
 
@@ -45,6 +48,28 @@ class _Flight:
     tasks: dict[Effect, asyncio.Task[None]] = field(default_factory=dict)
     resting: dict[Effect, datetime] = field(default_factory=dict)
 
+    def wake_at(self) -> datetime | None:
+        """When what rests may be started again."""
+        return min(self.resting.values(), default=None)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What one look at an incident came to: facts to write down, and the decision after them."""
+
+    rule: Rule | None
+    facts: Sequence[e.Event]
+    decision: Decision
+
+    def wake_at(self, flight: _Flight) -> datetime | None:
+        """When to look again if nothing happens."""
+        return earliest(self.decision.wake_at, flight.wake_at())
+
+
+def _key(effect: Effect) -> Effect:
+    """What tells effects apart: a step is one, by whatever right it is run."""
+    return RunStep(effect.step) if isinstance(effect, RunStep) else effect
+
 
 class Conductor:
     """Conducts every open incident."""
@@ -55,7 +80,7 @@ class Conductor:
         self._means = means
         self._closing = False
         self._conducted: set[str] = set()
-        self._steps: set[asyncio.Task[None]] = set()
+        self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
         self._executor = Executor(book, standing, means)
 
@@ -65,17 +90,18 @@ class Conductor:
         return len(self._conducted), sum(len(flight.tasks) for flight in self._flights)
 
     async def drain(self, deadline: timedelta) -> None:
-        """Start nothing more, and let running recovery actions end within the deadline."""
+        """Start nothing more; let running actions, pages and updates end within the deadline."""
         self._closing = True
-        if self._steps:
-            log.info("waiting for recovery actions to end", count=len(self._steps))
-            await asyncio.wait(self._steps, timeout=deadline.total_seconds())
+        if self._outward:
+            log.info("waiting for actions, pages and updates to end", count=len(self._outward))
+            await asyncio.wait(self._outward, timeout=deadline.total_seconds())
 
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
             left = [head.incident for head in await self._book.journal.open_heads()]
-            for incident in [*left, *await learn.unfinished(self._book)]:
+            unfinished = await learn.unfinished(self._book)
+            for incident in [*left, *unfinished, *self._book.owing]:
                 self._begin(incident, group)
             while True:
                 self._begin(await self._book.opened.get(), group)
@@ -104,21 +130,21 @@ class Conductor:
         bell = self._book.bell(incident)
         bell.clear()
         try:
-            decide_now, decision = await self._decide(incident)
-            wake_at = self._launch(incident, decision, flight, effects)
-            if decision.record:
-                facts = ",".join(event.kind for event in decision.record)
-                with self._means.tracer.span("decide", {"stopgap.facts": facts}, incident=incident):
-                    await self._book.record(incident, lambda i: decide_now(i).record)
-                return False
+            await self._book.pay(incident)
             current = await self._book.load(incident)
-            idle = not decision.effects and not flight.tasks and wake_at is None
-            if current.closed is not None and idle:
+            turn = await self._decide(current)
+            if self._book.moved_on(current):
+                return False
+            current = await self._act(current, turn, flight, effects)
+            wake_at = turn.wake_at(flight)
+            if current.closed is not None and wake_at is None and not flight.tasks:
                 return True
             # While effects are under way their end decides anew, so a note would be void at once.
             settled = not flight.tasks and not bell.is_set()
             if settled and wake_at is not None and wake_at - self._book.clock() >= NOTED:
                 await self._book.note_wake(current, wake_at)
+        except Stale:
+            return False
         except Temporary as error:
             log.error("the store fails; trying again", error=str(error))
             wake_at = self._book.clock() + RETRY
@@ -129,18 +155,13 @@ class Conductor:
         await self._sleep(bell, wake_at)
         return False
 
-    async def _decide(self, incident: str) -> tuple[Callable[[Incident], Decision], Decision]:
-        """How to decide in these surroundings, and what that comes to for the incident now."""
-        current = await self._book.load(incident)
+    async def _decide(self, current: Incident) -> _Turn:
+        """What to write down and to do in these surroundings."""
         standing = self._standing()
         rule = standing.rules.rules.get(current.rule)
         around = await self._surroundings(current, rule, standing)
-        now = self._book.clock()
-
-        def decide_now(then: Incident) -> Decision:
-            return decide(then, rule, around, now)
-
-        return decide_now, decide_now(current)
+        facts, decision = settle(current, rule, around, self._book.clock())
+        return _Turn(rule, facts, decision)
 
     async def _surroundings(
         self, incident: Incident, rule: Rule | None, standing: Standing
@@ -150,29 +171,93 @@ class Conductor:
             views = await outlook(self._book, rule, incident, self._executor.gear)
         return Surroundings(standing.roster, standing.approvals, self._means.limits, views)
 
-    def _launch(
-        self, incident: str, decision: Decision, flight: _Flight, effects: asyncio.TaskGroup
-    ) -> datetime | None:
-        """Start the effects that are not under way; returns when to wake up."""
-        if self._closing:
-            return None
+    async def _act(
+        self, incident: Incident, turn: _Turn, flight: _Flight, effects: asyncio.TaskGroup
+    ) -> Incident:
+        """Write down what was decided, and start the effects that are not under way.
+
+        What may not be done twice is claimed in the same append: if the incident has moved on
+        since it was read, nothing is written and nothing of that begins. Raises Stale, Temporary.
+        """
+        claims: dict[Effect, recover.Start | e.EffectClaimed] = {}
+        for effect in [] if self._closing else self._due(incident.id, turn.decision, flight):
+            if not needs_claim(effect):
+                self._launch(incident.id, effect, flight, effects)
+                continue
+            claim = self._claim_for(incident, turn.rule, effect)
+            if claim is not None:
+                claims[effect] = claim
+        if not turn.facts and not claims:
+            return incident
+        pages = {(incident.id, x.page) for x in claims if isinstance(x, SendPage)}
+        self._book.attempts |= pages
+        try:
+            incident = await self._claim(incident, turn.facts, claims.values(), flight)
+        except BaseException:
+            self._book.attempts -= pages
+            raise
+        for effect in claims:
+            self._launch(incident.id, effect, flight, effects)
+        return incident
+
+    def _claim_for(
+        self, incident: Incident, rule: Rule | None, effect: Effect
+    ) -> recover.Start | e.EffectClaimed | None:
+        """What is written down before the effect begins; None for a step that fits no more."""
+        if not isinstance(effect, RunStep) or incident.step(effect.step).status == "running":
+            return claim_of(effect)
+        gear, now = self._executor.gear, self._book.clock()
+        return recover.start(incident, rule, effect, gear, now) if rule else None
+
+    async def _claim(
+        self,
+        incident: Incident,
+        facts: Sequence[e.Event],
+        claims: Collection[recover.Start | e.EffectClaimed],
+        flight: _Flight,
+    ) -> Incident:
+        """One append for all of it. What the store refuses at the last moment rests."""
+        start = next((claim for claim in claims if isinstance(claim, recover.Start)), None)
+        events = [claim.event if isinstance(claim, recover.Start) else claim for claim in claims]
+        kinds = ",".join(event.kind for event in facts)
+        try:
+            with self._means.tracer.span("decide", {"stopgap.facts": kinds}, incident=incident.id):
+                return await self._book.claim(
+                    incident, (*facts, *events), start.lock if start else None
+                )
+        except ClaimRefused as refusal:
+            if start is None:
+                raise
+            flight.resting[RunStep(start.event.step)] = self._book.clock() + RETRY
+            await recover.refuse(self._book, incident.id, start.event.step, refusal)
+            raise Stale from None
+
+    def _due(self, incident: str, decision: Decision, flight: _Flight) -> list[Effect]:
+        """The effects that are neither under way, here or elsewhere, nor at rest."""
         now = self._book.clock()
-        wakes = [decision.wake_at] if decision.wake_at is not None else []
+        for key in [key for key, until in flight.resting.items() if until <= now]:
+            del flight.resting[key]
+        due = []
         for effect in decision.effects:
-            key = RunStep(effect.step) if isinstance(effect, RunStep) else effect
-            if key in flight.tasks:
-                continue
-            if now < flight.resting.get(key, now):
-                wakes.append(flight.resting[key])
-                continue
-            task = effects.create_task(
-                self._carry_out(incident, effect, key, flight), name=f"{incident}-{effect}"
-            )
-            flight.tasks[key] = task
-            if isinstance(effect, RunStep):
-                self._steps.add(task)
-                task.add_done_callback(self._steps.discard)
-        return min(wakes, default=None)
+            key = _key(effect)
+            if isinstance(effect, SendPage) and (incident, effect.page) in self._book.attempts:
+                if key not in flight.tasks:
+                    flight.resting[key] = now + RETRY
+            elif key not in flight.tasks and key not in flight.resting:
+                due.append(effect)
+        return due
+
+    def _launch(
+        self, incident: str, effect: Effect, flight: _Flight, effects: asyncio.TaskGroup
+    ) -> None:
+        key = _key(effect)
+        task = effects.create_task(
+            self._carry_out(incident, effect, key, flight), name=f"{incident}-{effect}"
+        )
+        flight.tasks[key] = task
+        if needs_claim(effect):
+            self._outward.add(task)
+            task.add_done_callback(self._outward.discard)
 
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
         """One effect, which must not end the others when it fails."""
@@ -195,6 +280,8 @@ class Conductor:
             flight.resting[key] = self._book.clock() + 5 * RETRY
         finally:
             flight.tasks.pop(key, None)
+            if isinstance(effect, SendPage):
+                self._book.attempts.discard((incident, effect.page))
             self._book.bell(incident).set()
 
     async def _sleep(self, bell: asyncio.Event, wake_at: datetime | None) -> None:

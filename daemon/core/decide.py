@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from daemon.core.decision import Decision, earliest
 from daemon.core.effects import Effect, Listen, RunStep, SendPage, WriteReview
 from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import course
@@ -54,6 +55,29 @@ def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: dat
     pages = tuple(SendPage(page.queued.page) for page in pending(incident))
     wake_at = earliest(calls.again_at, step.wake_at, people.wake_at)
     return Decision((), pages + step.effects + people.effects, wake_at)
+
+
+MOST = 100
+"""So many facts at the most are written down at once."""
+
+
+def settle(
+    incident: Incident, rule: Rule | None, around: Surroundings, now: datetime
+) -> tuple[tuple[e.Event, ...], Decision]:
+    """Decide until nothing more is to be written down: all facts, and the decision after them.
+
+    The facts and the claims of the effects can so be appended at once, or not at all.
+    """
+    facts: list[e.Event] = []
+    while True:
+        decision = decide(incident, rule, around, now)
+        if not decision.record:
+            return tuple(facts), decision
+        facts += decision.record
+        if len(facts) > MOST:
+            return tuple(facts), Decision((), decision.effects, now)
+        for event in decision.record:
+            incident = apply(incident, now, event)
 
 
 def _calls_due(incident: Incident, roster: Roster, now: datetime) -> Due:

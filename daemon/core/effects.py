@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from daemon.core.incident.events.lifecycle import EffectClaimed
 from daemon.core.incident.events.pages import Settled
 
 
@@ -78,6 +79,29 @@ class Listen:
 Effect = (
     SendPage | Measure | ReadRecovery | RunStep | Rehearse | WriteReview | Publish | Settle | Listen
 )
+
+
+def needs_claim(effect: Effect) -> bool:
+    """Whether it must not be done twice; everything else is a question, or may be said again."""
+    return isinstance(effect, SendPage | Publish | RunStep)
+
+
+def claim_of(effect: Effect) -> EffectClaimed | None:
+    """What is written down before such an effect begins; None if it needs no claim.
+
+    A step that is not at work yet is claimed by its StepStarted, which takes the lock of its
+    target too; this is for one that a restart found at work.
+    """
+    match effect:
+        case SendPage():
+            return EffectClaimed(effect="page", about=effect.page)
+        case Publish():
+            about = f"{effect.update} version {effect.version} to {effect.channel}"
+            return EffectClaimed(effect="update", about=about)
+        case RunStep():
+            return EffectClaimed(effect="step", about=str(effect.step))
+        case _:
+            return None
 
 
 def told(effect: Effect) -> tuple[str, dict[str, str | int]]:

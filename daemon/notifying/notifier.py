@@ -53,20 +53,24 @@ class _Failure:
 
 
 async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: Links) -> None:
-    """Deliver one queued page, or journal that nobody could be reached by it."""
+    """Deliver one queued page, or journal that nobody could be reached by it.
+
+    Whoever calls this has claimed it (`Casebook.claim`).
+    """
     state = (await book.load(incident)).pages[page]
+    if not state.pending:
+        return
     person = state.queued.person
     left = [way for way in ways.get(person, ()) if way[0] not in state.failed_methods]
     if not left:
         failed = e.PageFailed(page=page, method="none", error="no way to reach them", last=True)
-        await _note(book, incident, failed)
+        await book.report(incident, failed)
         return
     for position, (method, pager) in enumerate(left):
         call = _page(await book.load(incident), page, links, book)
         sent = await _attempt(pager.page(call), incident, method)
         if isinstance(sent, str):
-            delivered = e.PageDelivered(page=page, method=method, proof=sent)
-            await _note(book, incident, delivered)
+            await book.report(incident, e.PageDelivered(page=page, method=method, proof=sent))
             return
         log.warning("page failed", person=person, method=method, why=sent.text)
         failed = e.PageFailed(
@@ -76,7 +80,7 @@ async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: L
             last=position + 1 == len(left),
             temporary=sent.temporary,
         )
-        await _note(book, incident, failed)
+        await book.report(incident, failed)
 
 
 async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> None:
@@ -108,16 +112,21 @@ async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> No
             last=not told.temporary or tried >= settling.TRIES,
             alert=order.alert,
         )
-    await _note(book, incident, event)
+    await book.report(incident, event)
 
 
 async def publish(
     book: Casebook, incident: str, order: Publish, channels: Channels, links: Links, roster: Roster
 ) -> None:
-    """Bring one version of an update to one channel."""
+    """Bring one version of an update to one channel.
+
+    Whoever calls this has claimed it (`Casebook.claim`).
+    """
     current = await book.load(incident)
     update = current.word.updates[order.update]
     has = update.delivery(order.channel)
+    if has.version >= order.version:
+        return
     message = _message(current, order, links, book, roster)
     channel = channels.get(order.channel)
     done: Receipt | _Failure
@@ -147,7 +156,7 @@ async def publish(
             error=done.text,
             last=not done.temporary or has.failures + 1 >= cadence.TRIES,
         )
-    await _note(book, incident, event)
+    await book.report(incident, event)
 
 
 async def _attempt(sending: Awaitable[T], incident: str, method: str) -> T | _Failure:
@@ -162,10 +171,6 @@ async def _attempt(sending: Awaitable[T], incident: str, method: str) -> T | _Fa
     except Exception as error:
         log.exception("sending crashed", incident=incident, method=method)
         return _Failure(f"crashed: {type(error).__name__}", temporary=True)
-
-
-async def _note(book: Casebook, incident: str, event: e.Event) -> None:
-    await book.record(incident, lambda _: (event,))
 
 
 def _dedup_key(incident: str, alert: str) -> str:

@@ -4,7 +4,7 @@ a defect of ours. It is found here and paged for, even if the conductor is stuck
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +18,7 @@ from daemon.core.response.escalation import UNATTENDED, facts, summons, unattend
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying import notifier as communicate
-from daemon.repository import Casebook
+from daemon.repository import Casebook, Stale
 
 log = structlog.get_logger()
 
@@ -110,14 +110,26 @@ class Auditor:
             page.queued.page
             for page in incident.pages.values()
             if page.pending
+            and (incident.id, page.queued.page) not in self._book.attempts
             and not page.failed_methods
             and wanted(incident, page)
             and now - page.at >= STUCK
         ]
-        calls: list[Awaitable[None]] = [
-            communicate.deliver(self._book, incident.id, page, self._ways(), self._links)
-            for page in stuck
-        ]
-        if calls:
-            log.error("pages were not being delivered", pages=stuck)
-            await asyncio.gather(*calls)
+        if not stuck:
+            return
+        log.error("pages were not being delivered", pages=stuck)
+        mine = {(incident.id, page) for page in stuck}
+        self._book.attempts |= mine
+        try:
+            claims = [e.EffectClaimed(effect="page", about=page) for page in stuck]
+            await self._book.claim(incident, claims)
+            await asyncio.gather(
+                *(
+                    communicate.deliver(self._book, incident.id, page, self._ways(), self._links)
+                    for page in stuck
+                )
+            )
+        except Stale:
+            return  # somebody works on it after all
+        finally:
+            self._book.attempts -= mine

@@ -6,8 +6,8 @@ A crash at any point is answered by looking at the world, never by doing it blin
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -15,7 +15,7 @@ from daemon.core.effects import RunStep
 from daemon.core.incident import events as e
 from daemon.core.incident.state import TAKEN_BACK, Incident
 from daemon.core.ports.journal import Claim, ClaimRefused
-from daemon.core.recovery.plan import Outlook, open_steps, plan_of, scope_of
+from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import format_duration
@@ -29,17 +29,26 @@ WITHOUT_RULE = timedelta(minutes=10)
 """How long a step may go on whose rule was removed while it ran."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """The intent of a step that begins, and the lock of its target."""
+
+    event: e.StepStarted
+    lock: Claim
+
+
 async def run_step(
     book: Casebook, incident: str, rule: Rule | None, order: RunStep, gear: Gear
 ) -> None:
-    """Carry one step through to its outcome. Cancelled, it leaves what a restart understands."""
+    """Carry one step that was started through to its outcome.
+
+    Whoever calls this has claimed it (`Casebook.claim`). Cancelled, it leaves what a restart
+    understands.
+    """
     current = await book.load(incident)
     state = current.step(order.step)
-    if state.status == "waiting":
-        if rule is None or not await _take(book, current, rule, order, gear):
-            return
-        current = await book.load(incident)
-        state = current.step(order.step)
+    if state.status != "running":
+        return
     spec = plan_of(current, rule).get(order.step) if rule else None
     action = gear.actions.get(state.action)
     if action is None:
@@ -98,56 +107,44 @@ async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear:
     await book.record(incident, note)
 
 
-async def _take(book: Casebook, incident: Incident, rule: Rule, order: RunStep, gear: Gear) -> bool:
-    """Journal the intent and take the target's lock, in one transaction."""
+def start(
+    incident: Incident, rule: Rule, order: RunStep, gear: Gear, now: datetime
+) -> Start | None:
+    """What is written down for a step to begin, and the lock that it takes with it; None if it
+    cannot be made concrete for this incident any more."""
     spec = plan_of(incident, rule)[order.step]
     aimed = aim(spec, incident.group_labels, gear.actions)
     if isinstance(aimed, Outlook):
-        return False
-    started = e.StepStarted(
-        step=order.step,
-        action=spec.action,
-        target=aimed.target,
-        params=aimed.params.model_dump(mode="json", by_alias=True),
-        authority=order.authority,
-    )
+        return None
     scope = scope_of(incident, rule)
-    claimed = Claim(
-        target=aimed.target,
-        step=order.step,
-        scope=scope,
-        limits=gear.limits,
-        lifted=order.lifted,
-        closed=gear.closed(scope.freezes, book.clock()),
+    return Start(
+        e.StepStarted(
+            step=order.step,
+            action=spec.action,
+            target=aimed.target,
+            params=aimed.params.model_dump(mode="json", by_alias=True),
+            authority=order.authority,
+        ),
+        Claim(
+            target=aimed.target,
+            step=order.step,
+            scope=scope,
+            limits=gear.limits,
+            lifted=order.lifted,
+            closed=gear.closed(scope.freezes, now),
+        ),
     )
 
-    def start(now: Incident) -> tuple[e.Event, ...]:
-        free = order.step in open_steps(now, rule) and now.running is None
-        return (started,) if free and now.recovered_at is None else ()
 
-    try:
-        after = await book.record(incident.id, start, claim=claimed)
-    except ClaimRefused as refusal:
-        text, reason = refusal.text, refusal.reason
-        refused = e.StepRefused(step=order.step, reason=reason, text=text)
-        await book.record(
-            incident.id, lambda i: () if i.step(order.step).refusal == reason else (refused,)
-        )
-        return False
-    return after.step(order.step).status == "running"
+async def refuse(book: Casebook, incident: str, step: int, refusal: ClaimRefused) -> None:
+    """Journal why the store gave the lock to nobody; the same reason once."""
+    refused = e.StepRefused(step=step, reason=refusal.reason, text=refusal.text)
+    await book.record(
+        incident, lambda i: () if i.step(step).refusal == refusal.reason else (refused,)
+    )
 
 
 async def _finish(book: Casebook, incident: str, number: int, outcome: Outcome) -> None:
     """Journal the outcome and give the lock back, whatever happens to this task meanwhile."""
-    finished = e.StepFinished(step=number, outcome=outcome)
-
-    def end(now: Incident) -> tuple[e.Event, ...]:
-        return (finished,) if now.step(number).status == "running" else ()
-
     log.info("step finished", **outcome.model_dump())
-    writing = asyncio.create_task(book.record(incident, end, release=True))
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        await writing
-        raise
+    await book.report(incident, e.StepFinished(step=number, outcome=outcome), release=True)

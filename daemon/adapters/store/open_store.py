@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import Database, Listener, to_its_end
+from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
@@ -33,6 +34,8 @@ class Store:
     """Signs the links in pages; made with the store, the same for all who share it."""
     listeners: list[Listener]
     """Hear of every transaction."""
+    debts: DebtsFile | None = None
+    """Keeps what the journal could not take; None in a store that is only read."""
 
 
 @asynccontextmanager
@@ -67,7 +70,8 @@ async def open_store(
             key = await database.write(_key)
             await inbox.start()
         credentials = SqlCredentials(database)
-        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners)
+        debts = None if readonly else DebtsFile(path.with_name(f"{path.name}.owed"))
+        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners, debts)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:

@@ -76,7 +76,7 @@ def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) 
             | e.UpdatesSnoozed()
         ):
             return replace(incident, word=apply_word(incident.word, at, event))
-        case e.Noted() | e.StepProgressed() | e.IncidentOpened():
+        case e.Noted() | e.StepProgressed() | e.IncidentOpened() | e.EffectClaimed():
             return incident
         case (
             e.ApprovalRequested()

@@ -81,6 +81,24 @@ class ClaimRefused(Exception):
         self.text = text
 
 
+class Owed(Frozen):
+    """What was done and could not be written into the journal; `release` as in `append`."""
+
+    incident: str
+    drafts: tuple[Draft, ...]
+    release: bool = False
+
+
+class Debts(Protocol):
+    """Keeps what is owed to the journal through a crash, in a small file beside the store."""
+
+    async def keep(self, owed: Sequence[Owed]) -> None:
+        """Replace what is kept. Raises Temporary if that cannot be written either."""
+
+    def kept(self) -> Sequence[Owed]:
+        """What an earlier run owed; read once, before `keep`."""
+
+
 class Journal(Protocol):
     """The append-only journal of incidents, and what must change in the same transaction."""
 

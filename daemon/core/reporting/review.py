@@ -16,7 +16,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.responders import PERSON
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
-from daemon.core.reporting.timeline import describe
+from daemon.core.reporting.timeline import describe, for_people
 from daemon.core.response.roles import TITLES, holder_text
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
@@ -198,6 +198,7 @@ def _timeline(entries: Sequence[e.Entry]) -> str:
     rows = [
         f"| {clock_time(x.at)} | {plain(x.by.removeprefix(PERSON))} | {plain(describe(x.event))} |"
         for x in entries
+        if for_people(x.event)
     ]
     return "\n".join(["## Timeline", "", "| Time | Who | What |", "|---|---|---|", *rows])
 

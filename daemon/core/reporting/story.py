@@ -9,7 +9,7 @@ from typing import Literal
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
-from daemon.core.reporting.timeline import describe
+from daemon.core.reporting.timeline import describe, for_people
 from daemon.core.values.units import clock_time
 
 EventGroup = Literal["problem", "recovery", "people", "calls", "updates"]
@@ -44,6 +44,8 @@ def story(entries: Sequence[Entry], group: EventGroup | None = None) -> list[Sto
     lines: list[StoryLine] = []
     run: list[Entry] = []
     for entry in entries:
+        if not for_people(entry.event):
+            continue
         if group is not None and group_of(entry.event) != group:
             continue
         if run and not _says_the_same(run[-1], entry):

@@ -26,6 +26,8 @@ def describe(event: e.Event) -> str:
             return f"{_words(event)}: {event.text}"
         case e.Noted() | e.DeadlineMissed():
             return event.text
+        case e.EffectClaimed():
+            return f"begins with {event.effect} {event.about}"
         case e.SentimentHeard():
             return f"heard outside ({event.source}): {event.text}"
         case e.DiagnosisOpened() | e.IncidentClosed():
@@ -77,6 +79,11 @@ def describe(event: e.Event) -> str:
             return _describe_call(event)
         case _:
             return _describe_crew(event)
+
+
+def for_people(event: e.Event) -> bool:
+    """Whether people read of it; claims are for whoever looks into the journal itself."""
+    return not isinstance(event, e.EffectClaimed)
 
 
 def _describe_call(

@@ -17,6 +17,7 @@ from daemon.core.incident.events.lifecycle import (
     AlertsReceived,
     DeadlineMissed,
     DiagnosisOpened,
+    EffectClaimed,
     IncidentClosed,
     IncidentOpened,
     IncidentPaused,
@@ -98,6 +99,7 @@ __all__ = [
     "DeadlineMissed",
     "DiagnosisOpened",
     "Draft",
+    "EffectClaimed",
     "Entry",
     "EscalationDefect",
     "EscalationJumped",
@@ -170,6 +172,7 @@ Event = Annotated[
     | IncidentPaused
     | IncidentResumed
     | Noted
+    | EffectClaimed
     | IncidentClosed
     | ReviewWritten
     | SentimentHeard

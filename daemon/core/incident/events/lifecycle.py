@@ -90,6 +90,18 @@ class Noted(Frozen):
     text: str
 
 
+class EffectClaimed(Frozen):
+    """Somebody begins to carry out an effect: nobody else may, for the incident has moved on.
+
+    `about` is the page, the update with its version and channel, or the step that a restart
+    found at work. A step that starts is claimed by its StepStarted.
+    """
+
+    kind: Literal["EffectClaimed"] = "EffectClaimed"
+    effect: Literal["page", "update", "step"]
+    about: str
+
+
 class IncidentClosed(Frozen):
     """The incident is over."""
 

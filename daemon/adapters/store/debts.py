@@ -1,0 +1,84 @@
+"""What is owed to the journal, in a small file beside the store: `daemon.core.ports.journal.Debts`.
+
+The file has its full size from the beginning on, so that it can be written when the disk is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from daemon.core.ports.journal import Owed
+from daemon.core.values.outcome import Temporary
+
+log = structlog.get_logger()
+
+ROOM = 256 * 1024
+"""Bytes kept free for it: some hundreds of outcomes. More are written if the disk has space."""
+_DIGEST = 64
+
+
+class DebtsFile:
+    """One line: the digest of what follows, then its JSON; the rest of the file is blank."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file, or read what an earlier run has left in it. Raises Temporary."""
+        self._path = path
+        self._kept: list[Owed] = []
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                text = os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
+                missing = ROOM - len(text)
+                if missing > 0:
+                    os.pwrite(handle, b" " * missing, len(text.encode()))
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise _failed(path, error) from error
+        self._kept = _read(path, text)
+
+    def kept(self) -> Sequence[Owed]:
+        """What the earlier run owed; a file that was cut off in the middle of a write owes
+        nothing, and says so in the log."""
+        return self._kept
+
+    async def keep(self, owed: Sequence[Owed]) -> None:
+        """Replace what is kept, durably. Raises Temporary."""
+        body = json.dumps([item.model_dump(mode="json") for item in owed])
+        line = f"{hashlib.sha256(body.encode()).hexdigest()} {body}\n".encode()
+        try:
+            await asyncio.to_thread(self._write, line)
+        except OSError as error:
+            raise _failed(self._path, error) from error
+
+    def _write(self, line: bytes) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(handle, line, 0)
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+
+
+def _read(path: Path, text: str) -> list[Owed]:
+    line = text.partition("\n")[0]
+    digest, body = line[:_DIGEST], line[_DIGEST + 1 :].strip()
+    if not body:
+        return []
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        log.error(
+            "what was owed to the journal cannot be read; calls may be repeated", file=str(path)
+        )
+        return []
+    return [Owed.model_validate(item) for item in json.loads(body)]
+
+
+def _failed(path: Path, error: OSError) -> Temporary:
+    return Temporary(f"{path} cannot be written ({error.strerror}); it keeps what the store cannot")
