@@ -192,7 +192,7 @@ class Casebook:
                     continue
                 except UnknownIncident:
                     log.error("owed to an incident that is gone", kept=str(self._owed[incident]))
-                    del self._owed[incident]
+                    await self._paid(incident)
 
     async def _append(
         self,
@@ -212,7 +212,7 @@ class Casebook:
             after = apply(after, now, event, by)
         drafts = [*(owed.drafts if owed else ()), *(Draft(at=now, by=by, event=x) for x in events)]
         if not drafts:
-            self._owed.pop(before.id, None)  # all of it was known already
+            await self._paid(before.id)  # all of it was known already
             return before
         after = _at_seq(after, before.seq + len(drafts))
         told = [draft.event for draft in drafts]
@@ -229,13 +229,11 @@ class Casebook:
         except Conflict:
             self._known.pop(before.id, None)
             raise
-        if owed is not None:
-            del self._owed[before.id]
-            await self._keep_debts()
         self._remember(after)
         self._tell(before, after, told)
         if ring:
             self.bell(before.id).set()
+        await self._paid(before.id)
         return after
 
     def _lock(self, incident: str) -> asyncio.Lock:
@@ -263,6 +261,10 @@ class Casebook:
         if drafts is None:
             self._owed[incident.id] = owed.model_copy(update={"drafts": tuple(kept)})
         return incident
+
+    async def _paid(self, incident: str) -> None:
+        if self._owed.pop(incident, None) is not None:
+            await self._keep_debts()
 
     async def _keep_debts(self) -> None:
         if self._debts is None:

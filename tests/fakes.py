@@ -26,7 +26,7 @@ from daemon.core.incident.events import (
 )
 from daemon.core.measurement.samples import Answer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken, Owed
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
@@ -58,6 +58,8 @@ class MemoryJournal:
         self.seen: dict[tuple[str, str, datetime], Change] = {}
         self.marked: dict[tuple[str, str], Mark] = {}
         self.failing = False
+        self.full = False
+        """It can be read, and takes nothing."""
 
     async def open(
         self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
@@ -92,6 +94,8 @@ class MemoryJournal:
         marks: Mapping[tuple[str, str], Mark] | None = None,
     ) -> None:
         self._may_fail()
+        if self.full:
+            raise Temporary("the disk of the store is full")
         row = self.rows[incident]
         if row.seq != expected:
             raise Conflict
@@ -220,6 +224,22 @@ class MemoryJournal:
     def _may_fail(self) -> None:
         if self.failing:
             raise Temporary("the disk of the store is full")
+
+
+class MemoryDebts:
+    """`daemon.core.ports.journal.Debts`, which outlives the daemon of a story."""
+
+    def __init__(self) -> None:
+        self.owed: list[Owed] = []
+        self.failing = False
+
+    async def keep(self, owed: Sequence[Owed]) -> None:
+        if self.failing:
+            raise Temporary("the disk is full for the side file, too")
+        self.owed = list(owed)
+
+    def kept(self) -> Sequence[Owed]:
+        return list(self.owed)
 
 
 def _named(opened: Event) -> dict[str, str]:

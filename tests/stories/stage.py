@@ -35,6 +35,7 @@ from tests.fakes import (
     START,
     Board,
     FakeAction,
+    MemoryDebts,
     MemoryInbox,
     MemoryJournal,
     Phone,
@@ -124,6 +125,7 @@ class Stage:
     roster_text: str = ROSTER
     service: Service = field(default_factory=Service)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    debts: MemoryDebts = field(default_factory=MemoryDebts)
     inbox: MemoryInbox = field(default_factory=MemoryInbox)
     actions: dict[str, FakeAction] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
@@ -174,7 +176,7 @@ class Stage:
             about = [c for c in reported if incident.touched_by(c.labels) and c.at <= now]
             return sorted([*seen, *about], key=lambda change: change.at)
 
-        book = Casebook(self.journal, clock)
+        book = Casebook(self.journal, clock, self.debts)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
         standing = Standing(

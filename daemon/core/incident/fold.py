@@ -20,16 +20,18 @@ METRICS = "metrics"
 def fold(entries: Iterable[e.Entry]) -> Incident:
     """Read a journal into an Incident. Raises ValueError if it does not begin with an opening."""
     incident: Incident | None = None
+    seq = 0
     for entry in entries:
         if incident is None:
             if not isinstance(entry.event, e.IncidentOpened):
                 raise ValueError(f"the journal of {entry.incident} does not begin with an opening")
-            incident = Incident(entry.incident, entry.at, entry.event, entry.seq)
+            incident = Incident(entry.incident, entry.at, entry.event)
         else:
-            incident = replace(apply(incident, entry.at, entry.event, entry.by), seq=entry.seq)
+            incident = apply(incident, entry.at, entry.event, entry.by)
+        seq = entry.seq
     if incident is None:
         raise ValueError("an empty journal is no incident")
-    return incident
+    return replace(incident, seq=seq)
 
 
 def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) -> Incident:

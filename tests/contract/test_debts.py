@@ -1,0 +1,67 @@
+"""What is owed to the journal survives in its side file, on a full disk too."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.adapters.store.debts import ROOM, DebtsFile
+from daemon.core.incident.events import Draft, PageDelivered
+from daemon.core.ports.journal import Owed
+from daemon.core.values.outcome import Temporary
+
+NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+
+
+def owed(incident: str = "inc-1", proof: str = "rang") -> Owed:
+    delivered = PageDelivered(page="r0.t0.ada", method="phone-1", proof=proof)
+    return Owed(incident=incident, drafts=(Draft(at=NOW, event=delivered),), release=True)
+
+
+async def test_what_is_kept_is_read_by_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    first = DebtsFile(path)
+    assert first.kept() == []
+    await first.keep([owed("inc-1"), owed("inc-2", "läutete → ✓")])
+    assert list(DebtsFile(path).kept()) == [owed("inc-1"), owed("inc-2", "läutete → ✓")]
+    await DebtsFile(path).keep([])
+    assert DebtsFile(path).kept() == []
+
+
+async def test_it_needs_no_space_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    debts = DebtsFile(path)
+    before = path.stat()
+    assert before.st_size == ROOM
+    assert before.st_blocks * 512 >= ROOM, "a hole in the file would need space later"
+    await debts.keep([owed(str(number)) for number in range(100)])
+    after = path.stat()
+    assert (after.st_size, after.st_blocks) == (before.st_size, before.st_blocks)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(Temporary, match="No space left"):
+        await debts.keep([owed()])
+
+
+@pytest.mark.parametrize("cut", [1, 30, 64, 65, 90, 200])
+async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    await DebtsFile(path).keep([owed()])
+    content = path.read_bytes()
+    path.write_bytes(content[:cut] + b" " * (ROOM - cut))
+    assert DebtsFile(path).kept() == []
+
+
+async def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    await DebtsFile(path).keep([owed()])
+    assert path.stat().st_mode & 0o777 == 0o600

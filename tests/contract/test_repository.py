@@ -1,0 +1,171 @@
+"""What is decided on an incident is carried out on that very state of it, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.adapters.store import open_store
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import fold
+from daemon.core.ports.journal import Claim, ClaimRefused, Journal, Owed
+from daemon.core.recovery.guardrails import Scope
+from daemon.core.values.outcome import Temporary
+from daemon.repository import Casebook, Stale, UnknownIncident
+from tests.fakes import MemoryDebts, MemoryJournal
+from tests.stories.stage import LIMITS
+
+NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+PAGE = e.PageQueued(page="r0.t0.ada", person="ada", reason="escalation", text="come")
+CLAIM = e.EffectClaimed(effect="page", about=PAGE.page)
+DELIVERED = e.PageDelivered(page=PAGE.page, method="phone-1", proof="rang")
+OPENED = e.IncidentOpened(key="k", rule="r", group_labels={}, title="t", team="payments")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    """Each journal that there is."""
+    if request.param == "memory":
+        yield MemoryJournal()
+        return
+    async with open_store(tmp_path / "stopgap.db") as store:
+        yield store.journal
+
+
+@pytest.fixture
+async def book(journal: Journal) -> Casebook:
+    """A book with one incident and a page that nobody has delivered."""
+    book = Casebook(journal, lambda: NOW)
+    await book.open("inc-1", "k", [OPENED, PAGE])
+    return book
+
+
+async def kinds(book: Casebook) -> list[str]:
+    return [entry.event.kind for entry in await book.journal.read("inc-1")]
+
+
+async def test_only_one_of_two_who_decided_the_same_may_begin(book: Casebook) -> None:
+    decided_on = await book.load("inc-1")
+    claims = [book.claim(decided_on, [CLAIM]) for _ in range(5)]
+    ends = await asyncio.gather(*claims, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["Incident", *["Stale"] * 4]
+    assert (await kinds(book)).count("EffectClaimed") == 1
+
+
+async def test_another_daemon_on_the_same_journal_makes_a_claim_stale(book: Casebook) -> None:
+    other = Casebook(book.journal, lambda: NOW)
+    decided_on = await book.load("inc-1")
+    await other.record("inc-1", lambda _: [e.Noted(text="I was here")])
+    with pytest.raises(Stale):
+        await book.claim(decided_on, [CLAIM])
+    assert "EffectClaimed" not in await kinds(book)
+    await book.claim(await book.load("inc-1"), [CLAIM])
+
+
+async def test_facts_and_claims_are_written_together_or_not_at_all(book: Casebook) -> None:
+    scope = Scope(rule="r", team="payments", domain="", service="shop")
+    lock = Claim(target="shop", step=1, scope=scope, limits=LIMITS)
+    started = e.StepStarted(step=1, action="rollback", target="shop", params={}, authority="ada")
+    await book.claim(await book.load("inc-1"), [started], lock)
+    await book.open("inc-2", "k2", [OPENED.model_copy(update={"key": "k2"})])
+    with pytest.raises(ClaimRefused):
+        await book.claim(await book.load("inc-2"), [e.Noted(text="a fact"), started], lock)
+    assert (await book.load("inc-2")).seq == 1
+    assert len(await book.journal.read("inc-2")) == 1
+
+
+async def test_a_repeated_outcome_is_no_news(book: Casebook) -> None:
+    await book.report("inc-1", DELIVERED)
+    await book.report("inc-1", DELIVERED)
+    assert (await kinds(book)).count("PageDelivered") == 1
+
+
+async def test_who_is_cancelled_has_still_written_what_happened(book: Casebook) -> None:
+    reporting = asyncio.create_task(book.report("inc-1", DELIVERED))
+    await asyncio.sleep(0)
+    reporting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reporting
+    assert (await kinds(book)).count("PageDelivered") == 1
+
+
+class Broken:
+    """A journal that reads, and takes nothing while it is broken."""
+
+    def __init__(self, inner: Journal) -> None:
+        self.inner = inner
+        self.broken = False
+        self.loses_the_answer = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    async def append(self, *args: object, **more: object) -> None:
+        if self.broken:
+            raise Temporary("the disk is full")
+        await self.inner.append(*args, **more)  # type: ignore[arg-type]
+        if self.loses_the_answer:
+            raise Temporary("the connection was lost after the commit")
+
+
+@pytest.fixture
+def debts() -> MemoryDebts:
+    """What outlives the daemon."""
+    return MemoryDebts()
+
+
+async def test_what_is_owed_counts_and_is_paid_with_the_next_entry(
+    book: Casebook, debts: MemoryDebts
+) -> None:
+    journal = Broken(book.journal)
+    owing = Casebook(journal, lambda: NOW, debts)  # type: ignore[arg-type]
+    journal.broken = True
+    seen = await owing.report("inc-1", DELIVERED)
+    assert not seen.pages[PAGE.page].pending
+    assert list(owing.owing) == ["inc-1"]
+    with pytest.raises(Temporary):
+        await owing.pay("inc-1")
+    journal.broken = False
+    after = await owing.record("inc-1", lambda _: [e.Noted(text="goes on")])
+    assert await kinds(book) == ["IncidentOpened", "PageQueued", "PageDelivered", "Noted"]
+    assert after == fold(await book.journal.read("inc-1"))
+    assert (list(owing.owing), debts.owed) == ([], [])
+
+
+async def test_the_next_run_pays_what_the_last_one_owed(book: Casebook, debts: MemoryDebts) -> None:
+    journal = Broken(book.journal)
+    journal.broken = True
+    await Casebook(journal, lambda: NOW, debts).report("inc-1", DELIVERED)  # type: ignore[arg-type]
+    heir = Casebook(book.journal, lambda: NOW, debts)
+    assert not (await heir.load("inc-1")).pages[PAGE.page].pending
+    await heir.pay("inc-1")
+    await heir.pay("inc-1")
+    assert (await kinds(book)).count("PageDelivered") == 1
+    assert debts.owed == []
+
+
+async def test_an_answer_that_was_lost_after_the_commit_is_not_written_twice(
+    book: Casebook, debts: MemoryDebts
+) -> None:
+    journal = Broken(book.journal)
+    owing = Casebook(journal, lambda: NOW, debts)  # type: ignore[arg-type]
+    journal.loses_the_answer = True
+    await owing.report("inc-1", DELIVERED)
+    journal.loses_the_answer = False
+    await owing.pay("inc-1")
+    assert (await kinds(book)).count("PageDelivered") == 1
+    assert debts.owed == []
+
+
+async def test_debts_to_an_incident_that_is_gone_are_dropped(debts: MemoryDebts) -> None:
+    draft = e.Draft(at=NOW, event=DELIVERED)
+    debts.owed = [Owed(incident="gone", drafts=(draft,))]
+    book = Casebook(MemoryJournal(), lambda: NOW, debts)
+    await book.pay("gone")
+    assert list(book.owing) == []
+    with pytest.raises(UnknownIncident):
+        await book.report("never", DELIVERED)
