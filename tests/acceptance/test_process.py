@@ -118,7 +118,9 @@ async def test_sigterm_lets_a_running_action_finish_and_journals_it(
     await until("the restart to begin", shop.restarts)
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGTERM)
-    await until("it to wait", lambda: daemon.logged("waiting for recovery actions to end"))
+    await until(
+        "it to wait", lambda: daemon.logged("waiting for actions, pages and updates to end")
+    )
     with pytest.raises(aiohttp.ClientConnectionError):
         await _post(http, daemon, encoded(alert("too-late")))
     assert daemon.process.poll() is None

@@ -211,7 +211,7 @@ class Stage:
             self.tracer,
         )
         conductor = Conductor(book, lambda: standing, means)
-        daemon = Daemon(self, book, intake, telemetry)
+        daemon = Daemon(self, book, intake, telemetry, conductor)
         auditor = Auditor(book, lambda: standing.roster, lambda: standing.ways, PlainLinks())
         tasks = [
             asyncio.create_task(part) for part in (intake.run(), conductor.run(), auditor.run())
@@ -265,6 +265,7 @@ class Daemon:
     book: Casebook
     intake: Intake
     telemetry: Telemetry
+    conductor: Conductor
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""
