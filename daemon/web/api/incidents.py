@@ -12,6 +12,7 @@ from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head
 from daemon.core.ports.search import Place, Search
 from daemon.core.reporting.review import markdown
+from daemon.core.reporting.timeline import for_people
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
 from daemon.web.api.operation import Call, OneIncident, Operation
@@ -131,7 +132,7 @@ class IncidentReads:
         return Incidents(incidents=rows, next=cursor)
 
     async def show(self, call: Call[OneIncident, None, None]) -> WithTimeline:
-        """One incident as it stands, with its whole timeline.
+        """One incident as it stands, with its timeline as people read it.
 
         Its ETag begins with the number of its last entry. Deeds take it as `If-Match`, and then
         do nothing if more has happened meanwhile.
@@ -142,10 +143,11 @@ class IncidentReads:
         # Strong: the clock and who could help change without an entry. Deeds compare its number.
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
-        return WithTimeline(incident=view, timeline=timeline_view(entries))
+        told = [entry for entry in entries if for_people(entry.event)]
+        return WithTimeline(incident=view, timeline=timeline_view(told))
 
     async def timeline(self, call: Call[OneIncident, Part, None]) -> Timeline:
-        """The timeline of an incident, part by part."""
+        """Every entry of an incident's journal, part by part."""
         incident = await self._house.book.load(call.at.id)
         wanted = call.query
         entries = [
