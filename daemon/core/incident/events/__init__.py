@@ -28,6 +28,7 @@ from daemon.core.incident.events.lifecycle import (
     Relapsed,
     ReviewWritten,
     SentimentHeard,
+    received,
 )
 from daemon.core.incident.events.pages import (
     Asks,
@@ -154,6 +155,7 @@ __all__ = [
     "chain",
     "decode",
     "encode",
+    "received",
     "refused",
 ]
 
