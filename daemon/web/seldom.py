@@ -21,6 +21,7 @@ class Seldom:
 
     def __init__(self) -> None:
         self._said: dict[str, _Said] = {}
+        self._forget_at = 0.0
 
     def due(self, key: str, now: float) -> int:
         """How often it has happened since it was last said; zero if it must not be said now."""
@@ -35,4 +36,7 @@ class Seldom:
         return count
 
     def _forget(self, now: float) -> None:
+        if now < self._forget_at:
+            return
+        self._forget_at = now + EVERY_SECONDS
         self._said = {k: s for k, s in self._said.items() if now - s.at < EVERY_SECONDS}

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -104,6 +104,7 @@ class Rig:
         auth: AuthSettings | None = None,
         provider: IdentityProvider | None = None,
         url: str = URL,
+        certificates: Sequence[str] = (),
     ) -> None:
         self.now = START
         self.journal = MemoryJournal()
@@ -122,7 +123,7 @@ class Rig:
             settings=auth or AuthSettings(),
             credentials=self.credentials,
             roster=lambda: self.roster,
-            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords),
+            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords, certificates),
             browser=Browser("a key of the store", url),
             passwords=Passwords(CHEAP),
             clock=lambda: self.now,

@@ -27,6 +27,7 @@ from daemon.web.serving import listener as listening
 from daemon.web.serving import wire
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.serving.listener import Listener
+from daemon.web.serving.wire import Wire
 
 FOREVER = 3600.0
 HALF = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-"
@@ -254,14 +255,34 @@ async def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.Monke
         assert server.dropped == {"stalled": 1}
 
 
-async def test_an_answer_that_is_read_slowly_is_not_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(wire, "STALLED_SECONDS", 0.2)
-    async with serving() as server:
-        client = await server.connects(get("/large"))
-        assert len(await client.hears()) > 30_000_000
-        assert not server.dropped
+class Pipe(asyncio.Transport):
+    """So many bytes are left at each look."""
+
+    def __init__(self, *left: int) -> None:
+        super().__init__()
+        self.left = list(left)
+        self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_an_answer_that_is_read_slowly_is_not_given_up() -> None:
+    all_ = Connections(10, 10, FOREVER, FOREVER)
+    connection = all_.admit("192.0.2.1", lambda: None)
+    assert connection is not None
+    pipe = Pipe(900, 800, 800)
+    one = Wire(all_, connection, asyncio.Protocol())
+    one.connection_made(pipe)
+    one.pause_writing()
+    for left, given_up in ((900, False), (800, True)):
+        assert one._unread is not None
+        one._forget_unread()
+        one._look_at_unread(before=left)
+        assert pipe.aborted is given_up
 
 
 async def test_at_the_bound_whoever_waits_longest_makes_room() -> None:

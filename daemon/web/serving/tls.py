@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from daemon.config.serving import TlsFiles
 from daemon.core.values.outcome import Permanent
@@ -24,11 +26,6 @@ log = structlog.get_logger()
 LOOK_EVERY = timedelta(seconds=10)
 SOON = timedelta(days=14)
 """So long before its end a certificate should have been renewed."""
-_REASONS = {
-    "KEY_VALUES_MISMATCH": "`tls.key` ({key}) is not the key of `tls.certificate` ({certificate})",
-    "NO_START_LINE": "`tls.certificate` or `tls.key` holds no PEM: {certificate}, {key}",
-    "PEM_LIB": "`tls.certificate` or `tls.key` is not what it should be: {certificate}, {key}",
-}
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,13 @@ def read_papers(files: TlsFiles) -> Papers:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    text = _bytes("tls.certificate", certificate)
-    _bytes("tls.key", key)
+    leaf = _leaf(certificate)
+    _must_be_a_key(key)
     try:
-        # A passphrase would be asked for on the terminal, where nobody is.
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
-        leaf = x509.load_pem_x509_certificates(text)[0]
-    except ssl.SSLError as error:
-        wrong = _REASONS.get(error.reason or "", _REASONS["PEM_LIB"])
-        raise Permanent(wrong.format(certificate=certificate, key=key)) from None
-    except ValueError as error:
-        raise Permanent(f"`tls.certificate`: {certificate} cannot be read: {error}") from None
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError:
+        text = f"`tls.key` ({key}) is not the key of `tls.certificate` ({certificate})"
+        raise Permanent(f"{text}; give both of the same renewal") from None
     if files.client_ca is not None:
         _trust(context, files.client_ca)
         context.verify_mode = ssl.CERT_REQUIRED if files.required else ssl.CERT_OPTIONAL
@@ -126,6 +119,25 @@ def client_names(peer: Mapping[str, Any] | None) -> Collection[str]:
     return subject | {value for _, value in peer.get("subjectAltName", ())}
 
 
+def _leaf(path: Path) -> x509.Certificate:
+    text = _bytes("tls.certificate", path)
+    try:
+        return x509.load_pem_x509_certificates(text)[0]
+    except ValueError:
+        raise Permanent(f"`tls.certificate`: {path} holds no PEM certificate") from None
+
+
+def _must_be_a_key(path: Path) -> None:
+    text = _bytes("tls.key", path)
+    try:
+        load_pem_private_key(text, password=None)
+    except TypeError:
+        mend = f"write it without: openssl pkey -in {path} -out …"
+        raise Permanent(f"`tls.key`: {path} is locked by a passphrase; {mend}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise Permanent(f"`tls.key`: {path} holds no PEM private key") from None
+
+
 def _names_in(leaf: x509.Certificate) -> list[str]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -148,10 +160,6 @@ def _bytes(setting: str, path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Permanent(f"`{setting}`: cannot read {path}: {error.strerror}") from None
-
-
-def _no_passphrase() -> bytes:
-    raise Permanent("`tls.key` is locked by a passphrase; write it without: openssl pkey -in …")
 
 
 def _state_of(path: Path) -> Any:
