@@ -31,9 +31,11 @@ from daemon.app.builders import (
     now,
     oncall,
     prometheus_for,
+    prometheus_trust,
     ruleset_for,
     sources_for,
     store_path,
+    trust_for,
     watch_for,
     workshop_for,
 )
@@ -70,9 +72,11 @@ __all__ = [
     "now",
     "oncall",
     "prometheus_for",
+    "prometheus_trust",
     "ruleset_for",
     "serve",
     "store_path",
+    "trust_for",
     "workshop_for",
 ]
 
