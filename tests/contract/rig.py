@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import DummyCookieJar
@@ -94,6 +94,9 @@ def overview_of(
         store=StoreReport(kind="sqlite", name="stopgap.db", schema_version=3),
         **given,
     )
+
+
+R = TypeVar("R", bound="Rig")
 
 
 class Rig:
@@ -277,10 +280,13 @@ def signature(secret: str, message: bytes) -> str:
 
 @asynccontextmanager
 async def rigged(
-    auth: AuthSettings | None = None, provider: IdentityProvider | None = None, url: str = URL
-) -> AsyncIterator[Rig]:
-    """A rig with one open incident."""
-    rig = Rig(auth, provider, url)
+    auth: AuthSettings | None = None,
+    provider: IdentityProvider | None = None,
+    url: str = URL,
+    make: type[R] = Rig,  # type: ignore[assignment]
+) -> AsyncIterator[R]:
+    """A rig with one open incident; `make` may be a kind of its own."""
+    rig = make(auth, provider, url)
     server = TestServer(web_application(rig.house(), MAX_BODY))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         rig.client = client
