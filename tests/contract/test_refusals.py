@@ -4,6 +4,7 @@ where sending again may help."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadStatusLine
 from structlog.testing import capture_logs
 
+from daemon.app.logs import NoHttp
 from daemon.config.auth import AuthSettings
 from daemon.instrumentation import Observer, Taken
 from daemon.web.application import web_application
@@ -187,3 +190,22 @@ async def test_secrets_of_pagers_are_not_guessed_faster(rig: Watched) -> None:
         for n in range(FREE + 1)
     ]
     assert statuses == [401] * FREE + [429]
+
+
+def test_what_is_no_http_is_said_once_a_minute_and_without_what_was_sent() -> None:
+    only = NoHttp()
+    said = []
+    for at in (0.0, 1.0, 2.0, 61.0):
+        error = BadStatusLine("s3cret-itself")
+        record = logging.LogRecord(
+            "aiohttp.server", 40, "", 0, "Error from %s", ("192.0.2.1",), (type(error), error, None)
+        )
+        record.created = at
+        if only.filter(record):
+            said.append((record.levelname, record.getMessage(), record.exc_info))
+    first = "Error from 192.0.2.1: BadStatusLine"
+    assert said == [
+        ("WARNING", first, None),
+        ("WARNING", f"{first} (3 since it was last said)", None),
+    ]
+    assert only.filter(logging.LogRecord("aiohttp.server", 40, "", 0, "a defect", (), None))

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,9 @@ from aiohttp import DummyCookieJar, web
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from daemon import app
+from daemon.cli.doctor.certificate import check_certificate
+from daemon.cli.doctor.local import check_address
 from daemon.config.serving import TlsFiles, TlsSettings
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
@@ -137,14 +141,18 @@ async def test_plain_http_gets_a_clear_answer(files: TlsFiles) -> None:
 async def test_who_says_nothing_or_nonsense_holds_up_nobody(
     papers: Papers, files: TlsFiles
 ) -> None:
-    async with housed(files) as house:
-        _, silent = await asyncio.open_connection("127.0.0.1", house.port)
-        reader, odd = await asyncio.open_connection("127.0.0.1", house.port)
-        odd.write(b"\x16\x03\x01\x00\x05hello")
-        await reader.read()
-        assert await house.asks(papers.client()) == 200
-        silent.close()
-        odd.close()
+    with capture_logs() as logs:
+        async with housed(files) as house:
+            _, silent = await asyncio.open_connection("127.0.0.1", house.port)
+            reader, odd = await asyncio.open_connection("127.0.0.1", house.port)
+            odd.write(b"\x16\x03\x01\x00\x05hello")
+            await reader.read()
+            assert await house.asks(papers.client()) == 200
+            silent.close()
+            odd.close()
+    (line,) = [x for x in logs if x["log_level"] == "warning"]
+    assert line["event"] == "connections were closed that did not agree on TLS"
+    assert line["reason"]
 
 
 async def test_a_renewed_certificate_serves_the_next_connection(
@@ -218,7 +226,13 @@ def test_its_end_is_told_in_time(files: TlsFiles) -> None:
     clock.now = papers.ends_at
     with capture_logs() as logs:
         Certificate(files, clock)
-    assert [(x["event"], x["log_level"]) for x in logs] == [("renew the certificate", "warning")]
+        certificate = Certificate(files, clock)
+        for hours in (1, 23, 1):
+            clock.now += timedelta(hours=hours)
+            certificate.look()
+    # At its reading, here twice, and then once a day.
+    said = [("renew the certificate", "warning")]
+    assert [(x["event"], x["log_level"]) for x in logs] == 3 * said
 
 
 async def test_a_certificate_stands_for_the_token(papers: Papers, files: TlsFiles) -> None:
@@ -293,3 +307,47 @@ def test_certificates_of_clients_let_us_listen_everywhere() -> None:
     files = settings.tls.files(Path("/etc"))
     assert files == TlsFiles(Path("/etc/a"), Path("/etc/b"), Path("/etc/c"), required=False)
     assert Settings().tls.files(Path()) is None
+
+
+async def looked_at(files: TlsFiles) -> list[tuple[str, str]]:
+    """What `stopgap doctor` says of them."""
+    tls = {"certificate": files.certificate, "key": files.key}
+    patient: Any = SimpleNamespace(settings=Settings.model_validate({"tls": tls}))
+    return [(found.state, found.text) async for found in check_certificate(patient)]
+
+
+async def test_doctor_looks_at_the_certificate(
+    files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.key.chmod(0o600)
+    ends_at = read_papers(files).ends_at
+    day = f"{ends_at:%Y-%m-%d}"
+    assert await looked_at(files) == [("ok", f"the certificate of 127.0.0.1 holds until {day}")]
+    files.key.chmod(0o644)
+    _, public = await looked_at(files)
+    assert public == ("warning", f"anybody on this machine can read {files.key}")
+    monkeypatch.setattr(app, "now", lambda: ends_at - timedelta(days=1))
+    assert (await looked_at(files))[0][0] == "warning"
+    monkeypatch.setattr(app, "now", lambda: ends_at)
+    assert (await looked_at(files))[0][0] == "wrong"
+    nothing: Any = SimpleNamespace(settings=Settings())
+    assert [found async for found in check_certificate(nothing)] == []
+
+
+async def test_doctor_asks_the_daemon_over_tls(papers: Papers, files: TlsFiles) -> None:
+    async def said(house: House, given: TlsFiles) -> str:
+        tls = {"certificate": given.certificate, "key": given.key}
+        if given.client_ca is not None:
+            tls |= {"client_ca": given.client_ca, "client_certificates": "required"}  # type: ignore[dict-item]
+        chosen = {"listen": f"127.0.0.1:{house.port}", "tls": tls}
+        async with aiohttp.ClientSession() as session:
+            patient: Any = SimpleNamespace(
+                settings=Settings.model_validate(chosen), session=session
+            )
+            return "".join([found.text async for found in check_address(patient)])
+
+    async with housed(files) as house:
+        assert "is ready" in await said(house, files)
+    files = replace(files, client_ca=papers.folder / "ca.crt", required=True)
+    async with housed(files) as house:
+        assert "wants to see a certificate" in await said(house, files)

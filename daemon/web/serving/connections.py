@@ -131,11 +131,12 @@ class Connections:
         """The connection that a request came by; None if another server has taken it."""
         return self._by_protocol.get(request.protocol)
 
-    def dropped(self, why: Dropped, connection: Connection) -> None:
-        """Count a connection that is closed for that reason; once a minute the log says so."""
-        self._count(why, connection.address)
+    def dropped(self, why: Dropped, connection: Connection, told: str = "") -> None:
+        """Count a connection that is closed for that reason; once a minute the log says so, with
+        what is `told` beside it."""
+        self._count(why, connection.address, told)
 
-    def _count(self, why: Dropped, address: str) -> None:
+    def _count(self, why: Dropped, address: str, told: str = "") -> None:
         self._observer.dropped(why)
         said = _SAID.get(why)
         count = self._seldom.due(why, asyncio.get_running_loop().time()) if said else 0
@@ -148,6 +149,7 @@ class Connections:
                 open=len(self),
                 most_of_one=most,
                 address=busiest or "a trusted proxy",
+                **({"reason": told} if told else {}),
                 mend="see `connections` in stopgap.yaml; block the address if it is not yours",
             )
 

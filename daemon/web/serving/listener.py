@@ -124,8 +124,7 @@ class Listener:
                 return await self._handed_over(taken, connection)
         except (TimeoutError, ssl.SSLError) as error:
             why = getattr(error, "reason", None) or "too slow"
-            log.debug("no TLS", address=connection.address, error=why)
-            self._connections.dropped("handshake" if connection.heard else "idle", connection)
+            self._connections.dropped("handshake" if connection.heard else "idle", connection, why)
         except OSError as error:
             log.debug("a connection broke off", address=connection.address, error=error.strerror)
         return False

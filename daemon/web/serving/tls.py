@@ -24,6 +24,7 @@ from daemon.core.values.outcome import Permanent
 log = structlog.get_logger()
 
 LOOK_EVERY = timedelta(seconds=10)
+REMIND_EVERY = timedelta(days=1)
 SOON = timedelta(days=14)
 """So long before its end a certificate should have been renewed."""
 
@@ -71,7 +72,7 @@ class Certificate:
     def __init__(self, files: TlsFiles, clock: Callable[[], datetime]) -> None:
         self._files = files
         self._clock = clock
-        self._looked_at = clock()
+        self._looked_at = self._reminded_at = clock()
         self._stamps = self._stamp()
         self.papers = read_papers(files)
         self._say_age()
@@ -87,6 +88,8 @@ class Certificate:
         self._looked_at = self._clock()
         stamps = self._stamp()
         if stamps == self._stamps:
+            if self._looked_at - self._reminded_at >= REMIND_EVERY:
+                self._say_age()
             return
         self._stamps = stamps
         try:
@@ -98,6 +101,7 @@ class Certificate:
         self._say_age()
 
     def _say_age(self) -> None:
+        self._reminded_at = self._clock()
         aging = self.papers.aging(self._clock())
         if aging:
             log.warning("renew the certificate", error=aging)
