@@ -50,7 +50,9 @@ def watching(observer: Observer, address: Callable[[web.Request], str]) -> Middl
             # How long somebody looks on is no latency.
             observer.request(request.method, route, status, None if stream else took)
             untaken.answered(request, status, address(request), took)
-            quiet = request.method in READING or route in STEADY
+            # What anybody can cause at will fills no log; those who guess are told of elsewhere.
+            idle = status == 429 or not route
+            quiet = idle or request.method in READING or route in STEADY
             (log.debug if quiet else log.info)(
                 "request",
                 method=request.method,

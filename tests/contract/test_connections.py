@@ -404,6 +404,48 @@ async def test_without_file_handles_one_line_is_said_and_who_waits_gives_theirs_
     assert "LimitNOFILE" in said[0]["mend"]
 
 
+async def test_a_defect_in_taking_one_connection_takes_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as server:
+        await server.connects(HALF)
+        admit = server.all.admit
+
+        def fails(*_: object) -> None:
+            monkeypatch.setattr(server.all, "admit", admit)
+            raise RuntimeError
+
+        monkeypatch.setattr(server.all, "admit", fails)
+        with capture_logs() as logs:
+            reader, writer = await asyncio.open_connection(*server.address)
+            assert await reader.read() == b""
+            writer.close()
+        assert [x["event"] for x in logs] == ["a connection could not be taken; the next one is"]
+        assert (await (await server.connects(WHOLE)).hears()).endswith(b"hi")
+
+
+async def test_an_address_that_this_machine_lacks_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    known = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))
+        for address in ("203.0.113.7", "127.0.0.1")
+    ]
+
+    async def resolved(*_: object, **__: object) -> Any:
+        return known
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolved)
+    door = Listener(Connections(10, 10, FOREVER, FOREVER), asyncio.Protocol)
+    async with door.listening("both", 0) as addresses:
+        assert [host for host, _ in addresses] == ["127.0.0.1"]
+    known.pop()
+    with pytest.raises(OSError, match="assign"):
+        async with door.listening("one", 0):
+            pass
+
+
 async def test_an_address_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:
     async with serving() as server:
         door = Listener(server.all, asyncio.Protocol)

@@ -8,6 +8,7 @@ counts from its first moment, and so that a renewed certificate serves the next 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -81,7 +82,11 @@ class Listener:
                 self._out_of_handles(error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._take(taken, address[0])
+            try:
+                self._take(taken, address[0])
+            except Exception:
+                log.exception("a connection could not be taken; the next one is")
+                taken.close()
 
     def _out_of_handles(self, error: OSError) -> None:
         """Whoever waits longest gives theirs back."""
@@ -127,6 +132,8 @@ class Listener:
             self._connections.dropped("handshake" if connection.heard else "idle", connection, why)
         except OSError as error:
             log.debug("a connection broke off", address=connection.address, error=error.strerror)
+        except Exception:
+            log.exception("a connection could not be begun")
         return False
 
     async def _handed_over(self, taken: socket.socket, connection: Connection) -> bool:
@@ -165,23 +172,30 @@ async def _speaks_tls(taken: socket.socket) -> bool:
 
 
 async def _bound(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of that name. Raises OSError."""
+    """Sockets that listen on every address of that name which this machine has. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     doors: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            door = socket.socket(family, kind, protocol)
-            doors.append(door)
+    missing: OSError | None = None
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        door = socket.socket(family, kind, protocol)
+        try:
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             door.bind(address)
             door.listen(BACKLOG)
             door.setblocking(False)
-    except OSError:
+        except OSError as error:
+            door.close()
+            missing = error
+            if error.errno != errno.EADDRNOTAVAIL:  # as `::1` of localhost in many containers
+                break
+        else:
+            doors.append(door)
+    if missing is not None and (not doors or missing.errno != errno.EADDRNOTAVAIL):
         for door in doors:
             door.close()
-        raise
+        raise missing
     return doors
