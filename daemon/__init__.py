@@ -4,7 +4,8 @@ The journey of one alert, and the room of each part of it:
 
     web         the webhook's body          →  intake: durable inbox, then 200
                 people                      →  web.api (JSON), web.site (pages), web.links (signed
-                                               links): look, and steer
+                                               links): look, and steer; all by the front door,
+                                               web.serving: bounds, deadlines, TLS
     intake      the inbox                   →  one open incident per (rule, group labels)
     conduct     one incident at a time: fold the journal, `core.decide`, start the effects;
                 executor: one effect of a decision

@@ -14,8 +14,20 @@ Value = str | int | float | bool
 Said = dict[str, Value]
 """What a span says of itself, under OpenTelemetry's attribute names where there are some."""
 
-Taken = Literal["stored", "duplicate", "refused", "invalid"]
-"""What became of a delivery; `refused` is answered 503, `invalid` 400."""
+Taken = Literal[
+    "stored",
+    "duplicate",
+    "refused",
+    "invalid",
+    "unauthorized",
+    "too_large",
+    "broken_off",
+    "misdirected",
+]
+"""What became of a delivery. `refused` is answered 503, `invalid` 400; `unauthorized` 401, 403 or
+429; `too_large` 413; of `broken_off` the body did not come; `misdirected` went to a wrong path."""
+Dropped = Literal["idle", "header", "stalled", "room", "refused", "handshake", "plain"]
+"""Why a connection was closed; `daemon.web.serving.connections` says each in words."""
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
 Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat"]
@@ -44,6 +56,9 @@ class Observer:
     def request(self, method: str, route: str, status: int, took: float | None) -> None:
         """An HTTP request was answered; `route` is the pattern of its path. `took` is None for a
         stream."""
+
+    def dropped(self, why: Dropped) -> None:
+        """A connection was closed, or not taken."""
 
     def crashed(self, part: Part) -> None:
         """A defect was met, and lived through."""

@@ -22,6 +22,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from daemon.adapters.tls import Trust, distrust
 from daemon.core.measurement.samples import Answer, Series
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -41,10 +42,16 @@ class Prometheus:
     """Implements `daemon.core.ports.metrics.Metrics` and `daemon.core.ports.metrics.Peer`.
 
     `timeout` in seconds is the deadline of one query, waiting for a free thread included.
+    Raises Permanent if a file of `trust` cannot be used.
     """
 
     def __init__(
-        self, url: str, timeout: float, concurrency: int, bearer_token: str | None = None
+        self,
+        url: str,
+        timeout: float,
+        concurrency: int,
+        bearer_token: str | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._shown = _without_credentials(self._url)
@@ -54,6 +61,9 @@ class Prometheus:
         self._warnings = threading.local()
         self._session = requests.Session()
         self._session.trust_env = False
+        if trust is not None:
+            trust.context()  # a file that is missing is told now, and not at each query
+            _believe(self._session, trust)
         self._session.hooks["response"].append(self._keep_warnings)
         if bearer_token is not None:
             self._session.headers["Authorization"] = f"Bearer {bearer_token}"
@@ -141,7 +151,22 @@ class Prometheus:
             self._warnings.found = tuple(str(warning) for warning in found)
 
 
+def _believe(session: requests.Session, trust: Trust) -> None:
+    if trust.ca is not None:
+        session.verify = str(trust.ca)
+    if trust.certificate is not None:
+        own = str(trust.certificate)
+        session.cert = own if trust.key is None else (own, str(trust.key))
+
+
 def _away(shown: str, error: Exception) -> Temporary:
+    why = distrust(error)
+    if why:
+        return Temporary(f"Prometheus at {shown}: TLS fails ({why}); see `prometheus.tls`")
+    if shown.startswith("https:") and "Connection aborted" in str(error):
+        # How a client sees it in TLS 1.3 that its certificate is not there or not believed.
+        text = f"Prometheus at {shown} hangs up; does it want a certificate (`prometheus.tls`)?"
+        return Temporary(text)
     return Temporary(f"Prometheus at {shown} cannot be reached ({type(error).__name__})")
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import aiohttp
 import structlog
-from aiohttp import web
 
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
@@ -32,22 +31,24 @@ from daemon.app.builders import (
     now,
     oncall,
     prometheus_for,
+    prometheus_trust,
     ruleset_for,
     sources_for,
     store_path,
+    trust_for,
     watch_for,
     workshop_for,
 )
 from daemon.app.logs import configure_logging
 from daemon.app.notifiers import Reach
 from daemon.app.reload import Reloader
+from daemon.app.server import certificate_for, serving
 from daemon.app.tracing import tracer_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import Means, Standing
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings, secret
 from daemon.core.ports.changes import Watch
-from daemon.core.values.outcome import Permanent
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
@@ -59,7 +60,7 @@ from daemon.repository import Casebook
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
-from daemon.web.application import House, web_application
+from daemon.web.application import House
 from daemon.web.auth.secrets import Doorkeeper
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
@@ -71,9 +72,11 @@ __all__ = [
     "now",
     "oncall",
     "prometheus_for",
+    "prometheus_trust",
     "ruleset_for",
     "serve",
     "store_path",
+    "trust_for",
     "workshop_for",
 ]
 
@@ -119,6 +122,7 @@ class App:
         self._version = version("stopgap")
         self._environ = environ
         self._session = session
+        self._certificate = certificate_for(settings)
         self._workshop = workshop_for(settings, environ)
         self._actions = catalogue(self._workshop)
         self._book = Casebook(store.journal, now, store.debts)
@@ -248,28 +252,16 @@ class App:
                 self._metrics, incident, rule, entries, now()
             ),
         )
-        application = web_application(house, self._settings.inbox.max_body_bytes)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._settings.host, self._settings.port)
-            try:
-                await site.start()
-            except OSError as error:
-                raise Permanent(
-                    f"cannot listen on {self._settings.listen}: {error.strerror}; "
-                    "is another daemon running? `listen` in stopgap.yaml takes another address"
-                ) from None
-            log.info("listening", address=runner.addresses[0])
+        async with serving(self._settings, house, self._certificate):
             yield
-        finally:
-            await runner.cleanup()
 
     def _read(self) -> Ruleset:
         return ruleset_for(self._settings, self._actions)
 
     def _take(self, ruleset: Ruleset) -> None:
         """Put what a reload has read in force."""
+        if self._certificate is not None:
+            self._certificate.look()
         self._standing, self._doorkeeper, self._hooks = self._load(ruleset)
         self._calendars.recall(self._standing.roster)
         self._book.ring_all()

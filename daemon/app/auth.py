@@ -39,6 +39,7 @@ def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> Doorke
             for name, person in people
             if person.password is not None
         },
+        settings.auth.webhook_certificates,
     )
 
 

@@ -15,8 +15,10 @@ from daemon.adapters.calendar_feeds import Feeds
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store
+from daemon.adapters.tls import Trust
 from daemon.conduct.executor import Standing
 from daemon.config.rules_folder import Ruleset, read_ruleset
+from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
@@ -184,7 +186,27 @@ async def oncall(
 
 
 def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
-    """The metrics. Raises Permanent if its secret is not there."""
+    """The metrics. Raises Permanent if its secret, or a file of its TLS, is not there."""
     chosen = settings.prometheus
     token = secret(chosen.bearer_token, environ, settings.base) if chosen.bearer_token else None
-    return Prometheus(chosen.url, chosen.timeout.total_seconds(), chosen.concurrency, token)
+    return Prometheus(
+        chosen.url,
+        chosen.timeout.total_seconds(),
+        chosen.concurrency,
+        token,
+        prometheus_trust(settings),
+    )
+
+
+def prometheus_trust(settings: Settings) -> Trust | None:
+    """How Prometheus and we prove to each other who we are; None: as this machine has it."""
+    return trust_for("prometheus.tls", settings.prometheus.tls, settings.base)
+
+
+def trust_for(setting: str, chosen: TrustSettings, base: Path) -> Trust | None:
+    """The files that a section of the settings names; relative paths start at `base`."""
+    paths = (chosen.ca, chosen.certificate, chosen.key)
+    if paths == (None, None, None):
+        return None
+    ca, certificate, key = (None if path is None else base / path for path in paths)
+    return Trust(setting, ca, certificate, key)

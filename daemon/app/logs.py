@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor
 
 from daemon.config.settings import Settings
+from daemon.web.seldom import Seldom
 
 HIDDEN = "…"
 _SECRET_NAME = re.compile(
@@ -63,19 +64,31 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     # An exporter warns at each of its tries, and says in the end that it has given up.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     # Anybody who reaches the port can send what is no HTTP.
-    logging.getLogger("aiohttp.server").addFilter(without_content)
+    logging.getLogger("aiohttp.server").addFilter(NoHttp())
     logging.captureWarnings(capture=True)
 
 
-def without_content(record: logging.LogRecord) -> bool:
-    """A filter: of a request that is no HTTP only the kind of the mistake is told. Its text
+class NoHttp(logging.Filter):
+    """Of a request that is no HTTP only the kind of the mistake is told, once a minute. Its text
     repeats what was sent, a token with a wrong character perhaps; the sender has it as answer."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.msg = f"{record.msg}: {type(error).__name__}"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged; it may be changed."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        kind = type(error).__name__
+        count = self._seldom.due(kind, record.created)
+        record.msg = f"{record.msg}: {kind}" + (
+            f" ({count} since it was last said)" if count > 1 else ""
+        )
         record.exc_info = None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
-    return True
+        return count > 0
 
 
 def redacted(_: Any, __: str, event: EventDict) -> EventDict:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from daemon.adapters.tls import Trust, distrust
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
@@ -33,13 +34,20 @@ def shown(url: str) -> str:
 
 
 async def fetch(
-    session: aiohttp.ClientSession, url: str, timeout: float, bearer: str | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    timeout: float,
+    bearer: str | None = None,
+    trust: Trust | None = None,
+    mend: str = "see `prometheus.tls`",
 ) -> Reply:
-    """The JSON at an address. `timeout` in seconds. Raises Temporary or Permanent."""
+    """The JSON at an address. `timeout` in seconds. `mend`: what helps if TLS fails. Raises
+    Temporary or Permanent."""
+    tls = True if trust is None else trust.context()
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     limit, where = aiohttp.ClientTimeout(total=timeout), shown(url)
     try:
-        async with session.get(url, headers=headers, timeout=limit) as answer:
+        async with session.get(url, headers=headers, timeout=limit, ssl=tls) as answer:
             body = bytearray()
             async for part in answer.content.iter_any():
                 body += part
@@ -49,6 +57,9 @@ async def fetch(
                 return Reply(json.loads(body), _date(answer.headers.get("Date", "")))
             status, reason = answer.status, printable(answer.reason or "")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        why = distrust(error)
+        if why:
+            raise Permanent(f"{where}: TLS fails ({why}); {mend}") from None
         raise Temporary(f"no answer from {where} ({type(error).__name__})") from None
     except ValueError:
         raise Permanent(f"{where} answers what is no JSON; is the address right?") from None

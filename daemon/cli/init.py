@@ -10,7 +10,7 @@ import re
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +20,12 @@ import aiohttp
 import click
 
 from daemon import app
-from daemon.cli.client import DEFAULT_CONFIG, Failure, settings_from
+from daemon.adapters.tls import Trust
+from daemon.cli.client import DEFAULT_CONFIG, F, Failure, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
 from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset
+from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
@@ -35,6 +37,7 @@ TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"
 """The team of the roster that is written."""
 TIMEOUT_SECONDS = 20.0
+TLS_MEND = "give --ca with who signs its certificate, --client-certificate if it wants ours"
 DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"
 _KINDS: Mapping[str, str] = {
     "counts": "as two counts",
@@ -68,6 +71,11 @@ class _Folder:
         return True
 
 
+def _file_option(option: str, name: str, text: str) -> Callable[[F], F]:
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option(option, name, type=kind, help=text)
+
+
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option(
@@ -81,7 +89,17 @@ class _Folder:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file with the token that Prometheus wants.",
 )
-def init(directory: Path, prometheus: str | None, bearer_file: Path | None) -> None:
+@_file_option("--ca", "ca", "Who signs its certificate, if this machine does not know them: PEM.")
+@_file_option("--client-certificate", "certificate", "What we prove ourselves to it with: PEM.")
+@_file_option("--client-key", "key", "The key of --client-certificate.")
+def init(
+    directory: Path,
+    prometheus: str | None,
+    bearer_file: Path | None,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
     """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule.
 
     Nothing is ever written over. With --from-prometheus the first rules are proposed from the
@@ -94,11 +112,13 @@ def init(directory: Path, prometheus: str | None, bearer_file: Path | None) -> N
     """
     alerts: list[Alerting] = []
     recordings, labels = Recordings(()), None
+    tls = _tls(ca, certificate, key)
     if prometheus is not None:
-        alerts, recordings, labels = _asked(prometheus, bearer_file)
+        trust = app.trust_for("prometheus.tls", tls, Path())
+        alerts, recordings, labels = _asked(prometheus, bearer_file, trust)
     folder = _Folder(directory)
     person = _myself()
-    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, bearer_file)):
+    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, bearer_file, tls)):
         folder.write(directory / ".gitignore", _template("gitignore"))
     settings = settings_from(directory / DEFAULT_CONFIG)
     roster = _template("roster.yaml").replace("PERSON", person)
@@ -118,8 +138,15 @@ def init(directory: Path, prometheus: str | None, bearer_file: Path | None) -> N
     _next(directory, person if mine else None, settings)
 
 
+def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TrustSettings:
+    if key is not None and certificate is None:
+        raise click.UsageError("--client-key goes with --client-certificate")
+    found = (None if path is None else path.resolve() for path in (ca, certificate, key))
+    return TrustSettings(**dict(zip(("ca", "certificate", "key"), found, strict=True)))
+
+
 def _asked(
-    url: str, bearer_file: Path | None
+    url: str, bearer_file: Path | None, trust: Trust | None
 ) -> tuple[list[Alerting], Recordings, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
     parts = urlsplit(url)
@@ -136,19 +163,21 @@ def _asked(
         except (OSError, UnicodeDecodeError):
             raise Failure(f"cannot read the token in {bearer_file}") from None
     try:
-        return asyncio.run(_read(url.rstrip("/"), bearer))
+        return asyncio.run(_read(url.rstrip("/"), bearer, trust))
     except (Temporary, Permanent) as error:
         raise Failure(str(error)) from None
 
 
 async def _read(
-    base: str, bearer: str | None
+    base: str, bearer: str | None, trust: Trust | None
 ) -> tuple[list[Alerting], Recordings, set[str] | None]:
     async with aiohttp.ClientSession() as session:
-        rules = await fetch(session, f"{base}/api/v1/rules", TIMEOUT_SECONDS, bearer)
+        url = f"{base}/api/v1/rules"
+        rules = await fetch(session, url, TIMEOUT_SECONDS, bearer, trust, TLS_MEND)
         alerts, recordings = read_rules(rules.data)
         try:
-            found = await fetch(session, f"{base}/api/v1/labels", TIMEOUT_SECONDS, bearer)
+            url = f"{base}/api/v1/labels"
+            found = await fetch(session, url, TIMEOUT_SECONDS, bearer, trust)
             labels = {str(name) for name in found.data["data"]}
         except (Temporary, Permanent, KeyError, TypeError):
             return alerts, recordings, None  # then none is held against the alerts
@@ -192,7 +221,7 @@ def _has_rules(settings: Settings) -> bool:
     return any(file.name not in {ROSTER, APPROVALS, FREEZES} for file in found)
 
 
-def _settings_text(prometheus: str | None, bearer_file: Path | None) -> str:
+def _settings_text(prometheus: str | None, bearer_file: Path | None, tls: TrustSettings) -> str:
     text = _template("stopgap.yaml")
     if prometheus is None:
         return text
@@ -202,6 +231,10 @@ def _settings_text(prometheus: str | None, bearer_file: Path | None) -> str:
     if bearer_file is not None:
         named = json.dumps(f"file:{bearer_file.resolve()}", ensure_ascii=False)
         text = text.replace("  bearer_token: null ", f"  bearer_token: {named} ", 1)
+    for name, path in tls:
+        if path is not None:
+            named = json.dumps(str(path), ensure_ascii=False)
+            text = text.replace(f"    {name}: null ", f"    {name}: {named} ", 1)
     return text
 
 

@@ -86,10 +86,12 @@ class OidcSettings(Frozen):
 class AuthSettings(Frozen):
     """`webhook_token`: what Alertmanager must send as bearer token or basic password.
 
-    `session`: how long a login lasts. `proxy` and `oidc`: other ways to say who one is.
+    `webhook_certificates`: names in a client's certificate that do as well. `session`: how long
+    a login lasts. `proxy` and `oidc`: other ways to say who one is.
     """
 
     webhook_token: Reference | None = None
+    webhook_certificates: tuple[str, ...] = ()
     session: Duration = Field(default=parse_duration("12h"), ge=timedelta(minutes=1))
     proxy: ProxySettings | None = None
     oidc: OidcSettings | None = None

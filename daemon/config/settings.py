@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from daemon.config.auth import AuthSettings
+from daemon.config.serving import ConnectionSettings, TlsSettings, TrustSettings
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
@@ -33,6 +34,7 @@ class PrometheusSettings(Frozen):
     max_age: Duration = parse_duration("2m")
     concurrency: int = Field(default=16, ge=1, le=128)
     bearer_token: Reference | None = None
+    tls: TrustSettings = TrustSettings()
 
 
 class AlertmanagerSettings(Frozen):
@@ -197,6 +199,8 @@ class Settings(Frozen):
     argocd: ArgoCDSettings = ArgoCDSettings()
     actions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     auth: AuthSettings = AuthSettings()
+    connections: ConnectionSettings = ConnectionSettings()
+    tls: TlsSettings = TlsSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
     opsgenie: OpsgenieSettings = OpsgenieSettings()
     grafana_oncall: GrafanaOncallSettings = GrafanaOncallSettings()
@@ -210,7 +214,13 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _guarded(self) -> Settings:
-        if self.auth.webhook_token is None and not self.loopback:
+        named = self.auth.webhook_certificates
+        if named and self.tls.client_certificates == "none":
+            raise ValueError(
+                "`auth.webhook_certificates` names clients that nobody asks for a certificate: "
+                "set `tls.client_ca`, and `tls.client_certificates: optional` or `required`"
+            )
+        if self.auth.webhook_token is None and not named and not self.loopback:
             raise ValueError(
                 f"listening on {self.listen} without credentials: set `auth.webhook_token` "
                 "(env:NAME or file:PATH), or listen on 127.0.0.1"

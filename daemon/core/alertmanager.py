@@ -3,6 +3,9 @@
 The format has neither a sent-time nor a delivery id, so a delivery is known by its content:
 receiver, group and the (fingerprint, status, startsAt, endsAt) of each alert. Annotations are
 left out of that identity on purpose, for they change with every evaluation.
+
+A group may have ten thousand alerts and its body megabytes: `daemon.intake.slices` reads such a
+one without holding anybody up.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -81,9 +85,13 @@ class Delivery(_Wire):
     common_annotations: Labels = Field(default_factory=dict, alias="commonAnnotations")
     alerts: tuple[Alert, ...]
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """The content hash by which duplicates are known; hex SHA-256."""
+        """The content hash by which duplicates are known; hex SHA-256.
+
+        It goes over all alerts, so it is worked out once. A `model_copy` keeps what was worked
+        out, whatever it updates.
+        """
         members = sorted(
             f"{a.identity} {a.status} ".encode()
             + _TIMES.pack(a.starts_at.timestamp(), a.ends_at.timestamp())
@@ -98,20 +106,38 @@ def parse_delivery(body: bytes) -> Delivery:
     try:
         delivery = Delivery.model_validate_json(body, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise NotADelivery(
-            f"not Alertmanager's webhook format version 4: {place}: {first['msg']}{more}"
-        ) from None
-    for alert in delivery.alerts:
-        for name, value in alert.labels.items():
-            if len(value) > MAX_LABEL_BYTES // 4 and len(value.encode()) > MAX_LABEL_BYTES:
-                raise NotADelivery(
-                    f"label {name[:80]!r} of alert {alert.name[:80]!r} is over "
-                    f"{MAX_LABEL_BYTES} bytes; shorten it in the alerting rule"
-                )
-    return delivery
+        raise refusal(error) from None
+    return delivery.model_copy(update={"alerts": tuple(map(usable, delivery.alerts))})
+
+
+def usable(alert: Alert) -> Alert:
+    """The alert, with its fingerprint. Raises NotADelivery if a label is too long."""
+    for name, value in alert.labels.items():
+        if len(value) > MAX_LABEL_BYTES // 4 and len(value.encode()) > MAX_LABEL_BYTES:
+            raise NotADelivery(
+                f"label {name[:80]!r} of alert {alert.name[:80]!r} is over "
+                f"{MAX_LABEL_BYTES} bytes; shorten it in the alerting rule"
+            )
+    if alert.fingerprint:
+        return alert
+    return alert.model_copy(update={"fingerprint": alert.identity})
+
+
+def refusal(error: ValidationError, before: int | None = None) -> NotADelivery:
+    """What is wrong with a body, and in which field. `before`: what was read is a portion of its
+    alerts, and there are so many before it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = first["loc"]
+    if before is not None:
+        place = ("alerts", *(before + int(number) for number in place[:1]), *place[1:])
+    shown = ".".join(str(part) for part in place) or "the body"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return not_the_format(f"{shown}: {first['msg']}{more}")
+
+
+def not_the_format(why: str) -> NotADelivery:
+    """Why a body is refused, in one sentence."""
+    return NotADelivery(f"not Alertmanager's webhook format version 4: {why}")
 
 
 def fresh(alerts: Iterable[Alert], ended: Mapping[str, datetime]) -> tuple[Alert, ...]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, overtaken, parse_delivery
+from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, overtaken
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.inbox import Inbox
@@ -25,6 +25,7 @@ from daemon.core.rules.rule import Rule, RuleBook, incident_key
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Said, Taken, Tracer
+from daemon.intake.reading import Reader, in_turns
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import Casebook
 
@@ -79,6 +80,7 @@ class Intake:
         self._remember = remember
         self._observer = observer
         self._tracer = tracer
+        self._reader = Reader()
         self._arrived = asyncio.Event()
         # What was received by this process and not worked off yet, to spare parsing it again.
         self._parsed: dict[str, _Arrival] = {}
@@ -95,7 +97,7 @@ class Intake:
         began = loop.time()
         outcome: Taken = "invalid"
         try:
-            delivery = parse_delivery(body)
+            delivery = await self._reader.read(body)
             outcome = "refused"
             with self._tracer.webhook(delivery.identity) as said:
                 new = await self._put(_Arrival(delivery, began), body)
@@ -193,7 +195,7 @@ class Intake:
         now = self._book.clock()
         arrivals = [self._parsed.pop(name, None) for name, _ in waiting]
         deliveries = [
-            parse_delivery(body) if arrival is None else arrival.delivery
+            await self._reader.read(body) if arrival is None else arrival.delivery
             for arrival, (_, body) in zip(arrivals, waiting, strict=True)
         ]
         known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
@@ -213,7 +215,7 @@ class Intake:
             self._observer.alerts("stale", stale)
             said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
             with self._tracer.span("inbox", said, delivery=delivery.identity):
-                self._sort(delivery, kept, concerns)
+                await self._sort(delivery, kept, concerns)
         for key, concern in concerns.items():
             await self._tell(key, concern)
         # After the telling, or what says "incomplete" could come after what completes it.
@@ -226,10 +228,10 @@ class Intake:
         for arrival in filter(None, arrivals):
             self._observer.handled(done_at - arrival.at)
 
-    def _sort(
+    async def _sort(
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
     ) -> None:
-        for alert in alerts:
+        async for alert in in_turns(alerts):
             for rule, labels in self._matching(delivery, alert):
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
@@ -288,13 +290,11 @@ class Intake:
             title=title,
             team=concern.rule.team if concern.rule else "",
         )
-        alerts = e.AlertsReceived(
-            alerts=tuple(concern.alerts.values()), incomplete=concern.incomplete
-        )
+        received = e.received(concern.alerts.values(), incomplete=concern.incomplete)
         identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
             secrets.choice(_ID_LETTERS) for _ in range(6)
         )
-        await self._book.open(identity, key, [opened, alerts])
+        await self._book.open(identity, key, [opened, *received])
         said: Said = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
         self._tracer.opened(identity, list(concern.deliveries), said)
         log.info("incident opened", incident=identity, rule=opened.rule, title=title)
@@ -306,7 +306,7 @@ class Intake:
 
         async def tell(alerts: Sequence[Alert]) -> None:
             concerns: dict[str, _Concern] = {}
-            self._sort(whole, alerts, concerns)
+            await self._sort(whole, alerts, concerns)
             for key, concern in concerns.items():
                 await self._tell(key, concern)
 
@@ -334,4 +334,4 @@ def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]
     new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
     if not new and concern.incomplete == incident.incomplete:
         return ()
-    return (e.AlertsReceived(alerts=new, incomplete=concern.incomplete),)
+    return e.received(new, incomplete=concern.incomplete)

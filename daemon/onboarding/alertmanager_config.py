@@ -3,6 +3,7 @@ configuration as data in, findings out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,11 +26,17 @@ MERGE = "merge deploy/alertmanager.yml of Stopgap into your configuration"
 @dataclass(frozen=True)
 class Ours:
     """What Alertmanager should know of us: our `addresses` (host:port), whether its deliveries
-    need a `token`, and how long we `remember` a delivery."""
+    need a `token`, and how long we `remember` a delivery.
+
+    `tls`: our own address, if it speaks https. `certificates`: one of a client does as well as
+    the token, and without a token it must be one.
+    """
 
     addresses: Collection[str]
     token: bool
     remember: timedelta
+    tls: str = ""
+    certificates: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ def judge_routing(config: Any, ours: Ours) -> list[Finding]:
     for route in routes:
         found += _judge_route(route, ours)
     if all(finding.state == "ok" for finding in found):
-        found.append(good(WHERE, f"its alerts reach us by {', '.join(map(printable, reached))}"))
+        ways = ", ".join(_shown(name, hook) for name, hook in reached.items())
+        found.append(good(WHERE, f"its alerts reach us by {ways}"))
     return found
 
 
@@ -80,7 +88,7 @@ def _receivers(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     for receiver in _several(config.get("receivers")):
         for hook in _several(receiver.get("webhook_configs")):
             name = str(receiver.get("name", ""))
-            if name not in found or str(hook.get("url", "")).rstrip("/").endswith(PATH):
+            if name not in found or _path(hook).endswith(PATH):
                 found[name] = hook
     return found
 
@@ -102,12 +110,35 @@ def _known(ours: Ours) -> set[str]:
 
 def _alerts_to(hook: Mapping[str, Any]) -> str | None:
     """The host:port of a webhook that leads to some Stopgap, or None."""
+    return _address(hook) if _path(hook).endswith(PATH) else None
+
+
+def _address(hook: Mapping[str, Any]) -> str | None:
     try:
         parts = urlsplit(str(hook.get("url", "")))
         port = parts.port or {"https": 443}.get(parts.scheme, 80)
     except ValueError:
         return None
-    return f"{parts.hostname}:{port}" if parts.path.rstrip("/").endswith(PATH) else None
+    return f"{parts.hostname}:{port}"
+
+
+def _path(hook: Mapping[str, Any]) -> str:
+    """The path of a webhook; slashes too many do no harm, neither within nor at its end."""
+    try:
+        path = urlsplit(str(hook.get("url", ""))).path
+    except ValueError:
+        return ""
+    return re.sub("/+", "/", path).rstrip("/")
+
+
+def _shown(name: str, hook: Mapping[str, Any]) -> str:
+    """A receiver with its address, without credentials in it."""
+    address = _address(hook)
+    if hook.get("url") == HIDDEN or address is None:
+        return printable(name)
+    scheme = str(hook["url"]).partition(":")[0]
+    path = urlsplit(str(hook["url"])).path
+    return printable(f"{name} ({scheme}://{address}{path})")
 
 
 def _nobody_leads_here(receivers: Mapping[str, Mapping[str, Any]], ours: Ours) -> Finding:
@@ -120,6 +151,9 @@ def _nobody_leads_here(receivers: Mapping[str, Mapping[str, Any]], ours: Ours) -
             )
             mend = "if that is us by another name, all is well; else correct its `url`"
             return warning(WHERE, text, mend)
+        if _address(hook) in _known(ours):
+            text = f"its receiver {_shown(name, hook)} leads to us, but to no place for alerts"
+            return wrong(WHERE, text, f"end its `url` with {PATH}; until then nobody is paged")
     text = "none of its receivers leads here, so no alert will come"
     return wrong(WHERE, text, f"{MERGE}: a webhook to http://{here}{PATH}")
 
@@ -135,7 +169,15 @@ def _judge_webhook(name: str, hook: Mapping[str, Any], ours: Ours) -> Iterator[F
     given = hook.get("http_config")
     http = given if isinstance(given, dict) else {}
     shown = {"authorization", "basic_auth", "bearer_token", "bearer_token_file", "oauth2"}
-    if ours.token and not shown & set(http):
+    if ours.certificates:
+        shown.add("tls_config")
+    if ours.tls and _address(hook) == ours.tls and str(hook.get("url")).startswith("http:"):
+        text = f"its receiver {name} speaks http, and our port speaks https"
+        yield wrong(WHERE, text, f"write https:// in the `url` of {name}")
+    if ours.certificates and not ours.token and "tls_config" not in http:
+        text = f"its receiver {name} shows no certificate, so its deliveries are refused"
+        yield wrong(WHERE, text, f"set `http_config: tls_config: cert_file:` for {name}")
+    elif ours.token and not shown & set(http):
         text = f"its receiver {name} shows no token, so its deliveries are refused"
         mend = f"set `http_config: authorization: credentials_file:` for {name}"
         yield wrong(WHERE, text, f"{mend}, with the content of `auth.webhook_token`")

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from prometheus_client import Gauge
 
-from daemon.instrumentation import Asked, Observer, Part, Sorted, Taken, Trouble
+from daemon.instrumentation import Asked, Dropped, Observer, Part, Sorted, Taken, Trouble
 from daemon.telemetry.instruments import OTHER, Instruments
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -73,6 +73,13 @@ class Flow(Observer):
             "stopgap_http_request_duration_seconds", "HTTP requests answered.", "route"
         )
 
+        self._dropped = make.counter(
+            "stopgap_http_connections_dropped",
+            "Connections closed or not taken, by the reason.",
+            "reason",
+            known=get_args(Dropped),
+        )
+
     def _daemon(self, make: Instruments) -> None:
         self._crashes = make.counter(
             "stopgap_crashes",
@@ -134,6 +141,10 @@ class Flow(Observer):
         self._requests.labels(method if method in METHODS else OTHER, known, str(status)).inc()
         if took is not None:
             self._answers.labels(known).observe(took)
+
+    def dropped(self, why: Dropped) -> None:
+        """A connection was closed."""
+        self._dropped.labels(why).inc()
 
     def crashed(self, part: Part) -> None:
         """A defect was met."""

@@ -10,11 +10,14 @@ from daemon.web.api.docs import Docs
 from daemon.web.api.table import operations
 from daemon.web.auth.login_pages import LoginPages
 from daemon.web.auth.oidc_login import OidcLogin
+from daemon.web.auth.refusals import refusing
 from daemon.web.context import House
+from daemon.web.deliveries import not_lost
 from daemon.web.errors import problems
 from daemon.web.health import Health
 from daemon.web.links.pages import Pages, as_pages
 from daemon.web.request_log import sealed, watching
+from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.account import You
 from daemon.web.site.event_stream import Changes, Live
 from daemon.web.site.filters import FILTERS
@@ -28,12 +31,22 @@ from daemon.web.site.system_pages import Overviews
 __all__ = ["House", "web_application"]
 
 
-def web_application(house: House, max_body: int) -> web.Application:
-    """The aiohttp application; a body of more than `max_body` bytes is refused."""
-    application = web.Application(
-        client_max_size=max_body,
-        middlewares=[watching(house.observer), problems, as_pages, site_errors],
-    )
+def web_application(
+    house: House, max_body: int, connections: Connections | None = None
+) -> web.Application:
+    """The aiohttp application; a body of more than `max_body` bytes is refused. `connections`:
+    those by which requests come, where somebody bounds them."""
+    middlewares = [
+        watching(house.observer, house.authenticator.address),
+        problems,
+        as_pages,
+        site_errors,
+        refusing(house.authenticator),
+        not_lost,
+    ]
+    if connections is not None:
+        middlewares.insert(0, noticing(connections))
+    application = web.Application(client_max_size=max_body, middlewares=middlewares)
     aiohttp_jinja2.setup(
         application,
         loader=jinja2.PackageLoader("daemon.web"),
@@ -45,7 +58,8 @@ def web_application(house: House, max_body: int) -> web.Application:
     )
     table = operations(house)
     docs = Docs(house, table)
-    application.add_routes([row.route(house) for row in (*table, *docs.operations())])
+    for row in (*table, *docs.operations()):
+        application.add_routes(row.routes(house))
     frame, changes = Frame(house), Changes(house.book)
     for room in (
         docs,
@@ -67,5 +81,5 @@ def web_application(house: House, max_body: int) -> web.Application:
         changes.close()
 
     application.on_shutdown.append(let_go)
-    application.on_response_prepare.append(sealed)
+    application.on_response_prepare.extend((sealed, looking_on))
     return application

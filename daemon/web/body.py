@@ -6,19 +6,32 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from daemon.web.deliveries import UNTAKEN
 from daemon.web.errors import Problem
+from daemon.web.serving.connections import CONNECTION
 
 FORM = "application/x-www-form-urlencoded"
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """The body as it was sent. Raises Problem 400 if it breaks off or is packed wrongly, 413."""
+    """The body as it was sent. Raises Problem 400 if it breaks off or is packed wrongly, 413; 503
+    if it comes too slowly, for Alertmanager sends again after no other answer."""
     try:
-        return await request.read()
+        connection = request.get(CONNECTION)
+        if connection is None:
+            return await request.read()
+        async with connection.body():
+            return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
+        request[UNTAKEN] = "too_large"
         limit = (error.text or "the body is too large").rstrip(".")
         raise Problem(413, "Too large", f"{limit}; see `inbox.max_body_bytes`") from None
-    except web.RequestPayloadError:
+    except TimeoutError:
+        request[UNTAKEN] = "broken_off"
+        text = "the body did not come in time; send it again. See `connections.body`"
+        raise Problem(503, "Too slow", text) from None
+    except (web.RequestPayloadError, ConnectionError):
+        request[UNTAKEN] = "broken_off"
         text = "the body broke off, or is not packed as `Content-Encoding` says; send it again"
         raise Problem(400, "Bad request", text) from None
 

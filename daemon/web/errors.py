@@ -65,7 +65,8 @@ KINDS: Mapping[int, tuple[str, str]] = {
     500: ("defect", "A defect in Stopgap. The daemon's log has the details; please report it."),
     503: (
         "not-now",
-        "The store does not answer, or too much is waiting. Nothing was done; send it again.",
+        "The store does not answer, too much is waiting, or the body did not come in time. Nothing "
+        "was done; send it again.",
     ),
 }
 """For each status, the name of the problem's type and what it means."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from daemon.instrumentation import Observer
+from daemon.web.deliveries import ALERTS, Untaken, route_of
 
 log = structlog.get_logger()
 
 PERSON = web.RequestKey("person", str)
 """Where a request keeps who asks, once that is known."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-STEADY = frozenset({"/api/v1/alerts"})
+STEADY = frozenset({ALERTS})
 """Places where machines post all the time; they are counted, and logged at debug."""
 SEALS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -27,8 +29,10 @@ SEALS = {
 _TOKEN = re.compile(r"^/(a|d)/.*")
 
 
-def watching(observer: Observer) -> Middleware:
-    """The middleware; the outermost, so that it sees the answer as it is sent."""
+def watching(observer: Observer, address: Callable[[web.Request], str]) -> Middleware:
+    """The middleware; the outermost, so that it sees the answer as it is sent. `address`: where a
+    request comes from."""
+    untaken = Untaken(observer)
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -42,11 +46,13 @@ def watching(observer: Observer) -> Middleware:
             raise
         finally:
             took = clock() - began
-            resource = request.match_info.route.resource
-            route = resource.canonical if resource else ""
+            route = route_of(request)
             # How long somebody looks on is no latency.
             observer.request(request.method, route, status, None if stream else took)
-            quiet = request.method in READING or route in STEADY
+            untaken.answered(request, status, address(request), took)
+            # What anybody can cause at will fills no log; those who guess are told of elsewhere.
+            idle = status == 429 or not route
+            quiet = idle or request.method in READING or route in STEADY
             (log.debug if quiet else log.info)(
                 "request",
                 method=request.method,

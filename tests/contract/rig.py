@@ -10,10 +10,10 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import DummyCookieJar
@@ -96,6 +96,9 @@ def overview_of(
     )
 
 
+R = TypeVar("R", bound="Rig")
+
+
 class Rig:
     """A client of the application and what stands behind it."""
 
@@ -104,6 +107,7 @@ class Rig:
         auth: AuthSettings | None = None,
         provider: IdentityProvider | None = None,
         url: str = URL,
+        certificates: Sequence[str] = (),
     ) -> None:
         self.now = START
         self.journal = MemoryJournal()
@@ -122,7 +126,7 @@ class Rig:
             settings=auth or AuthSettings(),
             credentials=self.credentials,
             roster=lambda: self.roster,
-            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords),
+            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords, certificates),
             browser=Browser("a key of the store", url),
             passwords=Passwords(CHEAP),
             clock=lambda: self.now,
@@ -276,10 +280,13 @@ def signature(secret: str, message: bytes) -> str:
 
 @asynccontextmanager
 async def rigged(
-    auth: AuthSettings | None = None, provider: IdentityProvider | None = None, url: str = URL
-) -> AsyncIterator[Rig]:
-    """A rig with one open incident."""
-    rig = Rig(auth, provider, url)
+    auth: AuthSettings | None = None,
+    provider: IdentityProvider | None = None,
+    url: str = URL,
+    make: type[R] = Rig,  # type: ignore[assignment]
+) -> AsyncIterator[R]:
+    """A rig with one open incident; `make` may be a kind of its own."""
+    rig = make(auth, provider, url)
     server = TestServer(web_application(rig.house(), MAX_BODY))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         rig.client = client

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.core.values.outcome import Temporary
 from daemon.web.site import event_stream as live
@@ -131,3 +133,15 @@ async def test_a_store_that_fails_ends_the_stream_and_the_page_asks_again(
     await rig.does("pause")
     async with asyncio.timeout(PATIENCE):
         assert await stream.content.read() == b""
+
+
+async def test_a_page_that_goes_before_it_is_answered_is_no_crash(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> Any:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(live, "sse_response", gone)
+    with capture_logs() as logs:
+        await rig.client.get("/live?since=0", headers=ADA)
+    assert [x for x in logs if x["log_level"] != "debug"] == []

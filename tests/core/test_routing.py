@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,17 @@ def said(given: Any, ours: Ours = OURS) -> str:
 
 
 def test_the_shipped_configuration_is_as_it_should_be() -> None:
-    assert said(config()) == "ok: its alerts reach us by stopgap → "
+    way = "stopgap (http://127.0.0.1:9393/api/v1/alerts)"
+    assert said(config()) == f"ok: its alerts reach us by {way} → "
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost:9393/api/v1/alerts", "https://stopgap.example/api/v1/alerts/"]
+    "url",
+    [
+        "http://localhost:9393/api/v1/alerts",
+        "https://stopgap.example/api/v1/alerts/",
+        "https://stopgap.example/behind//api/v1//alerts",
+    ],
 )
 def test_we_are_known_by_several_addresses(url: str) -> None:
     assert said(config(url=url)).startswith("ok: ")
@@ -81,12 +88,35 @@ def test_routes_before_ours_may_keep_alerts_to_themselves() -> None:
         ({"max_alerts": 10}, "warning", "after 10 alerts"),
         ({"http_config": {"follow_redirects": True}}, "wrong", "shows no token"),
         ({"url": "http://elsewhere:9393/api/v1/alerts"}, "warning", "leads to elsewhere:9393"),
-        ({"url": "http://127.0.0.1:9393/hook"}, "wrong", "none of its receivers leads here"),
+        (
+            {"url": "http://am:hunter2@127.0.0.1:9393/hook"},
+            "wrong",
+            "stopgap (http://127.0.0.1:9393/hook) leads to us, but to no place for alerts",
+        ),
+        ({"url": "http://elsewhere:9393/hook"}, "wrong", "none of its receivers leads here"),
+        ({"url": "http://[half/api/v1/alerts"}, "wrong", "none of its receivers leads here"),
     ],
 )
 def test_the_webhook_is_looked_at(hook: dict[str, Any], state: str, told: str) -> None:
     [finding] = judge_routing(config(**hook), OURS)
     assert (finding.state, told in finding.text) == (state, True), finding
+
+
+def test_over_tls_it_must_speak_https_and_may_show_a_certificate() -> None:
+    tls = replace(OURS, tls="127.0.0.1:9393")
+    assert "wrong: its receiver stopgap speaks http, and our port speaks https" in said(
+        config(), tls
+    )
+    https = "https://127.0.0.1:9393/api/v1/alerts"
+    assert said(config(url=https), tls).startswith("ok: ")
+    shown = {"url": https, "http_config": {"tls_config": {"cert_file": "am.crt"}}}
+    assert "shows no token" in said(config(**shown), tls)
+    either = replace(tls, certificates=True)
+    assert said(config(**shown), either).startswith("ok: ")
+    assert said(config(url=https), either).startswith("ok: ")  # by its token
+    only = replace(either, token=False)
+    assert "shows no certificate" in said(config(url=https), only)
+    assert said(config(**shown), only).startswith("ok: ")
 
 
 def test_without_a_token_of_ours_none_is_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -41,14 +42,16 @@ class Double:
         return response
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[Self]:
-        """Serve on loopback; `url` says where."""
+    async def serving(
+        self, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[Self]:
+        """Serve on loopback, over TLS perhaps; `url` says where."""
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
+            await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
             host, found = runner.addresses[0][:2]
-            self.url = f"http://{host}:{found}"
+            self.url = f"{'http' if tls is None else 'https'}://{host}:{found}"
             yield self
         finally:
             await runner.cleanup()

@@ -72,10 +72,11 @@ class SqlJournal:
         ours = (events.c.incident == incident, events.c.seq > after)
         query = select(events).where(*ours).order_by(events.c.seq)
 
-        def work(connection: Connection) -> Sequence[Any]:
-            return (connection.execute(query)).all()
+        def work(connection: Connection) -> list[Entry]:
+            # Decoded here, in the reader's thread: ten thousand alerts would hold up the loop.
+            return [_entry(row) for row in connection.execute(query)]
 
-        return [_entry(row) for row in await self.database.read(work)]
+        return await self.database.read(work)
 
     async def stored(self) -> AsyncIterator[tuple[str, int | None, list[Any]]]:
         """Each incident with its head's seq and its rows as stored, for the audit.

@@ -21,6 +21,7 @@ from daemon.cli.completion import complete_person
 from daemon.cli.doctor import dependencies as world
 from daemon.cli.doctor import local as here
 from daemon.cli.doctor import monitoring, people
+from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Patient, examine
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
@@ -33,6 +34,7 @@ CHECKS: Mapping[str, Check] = {
     "rules": here.check_rules,
     "secrets": here.check_secrets,
     "store": here.check_store,
+    "tls": check_certificate,
     "daemon": here.check_address,
     "prometheus": monitoring.check_prometheus,
     "queries": monitoring.check_queries,

@@ -37,7 +37,7 @@ async def check_settings(patient: Patient) -> AsyncIterator[Finding]:
         yield warning("settings", text, "set `external_url` to how people's phones reach it")
     else:
         yield good("settings", f"the links in pages lead to {settings.external_url}")
-    if settings.auth.webhook_token is None:
+    if settings.auth.webhook_token is None and not settings.auth.webhook_certificates:
         text = "anybody on this machine can deliver alerts"
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
 
@@ -120,14 +120,21 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
 async def check_address(patient: Patient) -> AsyncIterator[Finding]:
     """Whether the address is free, or has a ready daemon of this version."""
     settings = patient.settings
-    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    scheme = "https" if settings.tls.on else "http"
+    url = f"{scheme}://{_reachable(settings.host)}:{settings.port}"
     timeout = aiohttp.ClientTimeout(total=5)
     try:
-        async with patient.session.get(f"{url}/-/ready", timeout=timeout) as answer:
+        # It is asked by an address that its certificate need not have; another check looks at that.
+        async with patient.session.get(f"{url}/-/ready", timeout=timeout, ssl=False) as answer:
             text, status = await answer.text(), answer.status
-        async with patient.session.get(f"{url}/metrics", timeout=timeout) as answer:
+        async with patient.session.get(f"{url}/metrics", timeout=timeout, ssl=False) as answer:
             running = _VERSION.search(await answer.text())
-    except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError):
+    except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
+        refused = not isinstance(error, aiohttp.ClientConnectorError)
+        if settings.tls.client_certificates == "required" and refused:
+            text = f"{url} wants to see a certificate, so it was not asked whether it is ready"
+            yield warning("daemon", text, f"ask {url}/-/ready with one")
+            return
         yield _free(settings.host, settings.port)
         return
     if status == 503 and "starting up or shutting down" in text:

@@ -38,10 +38,11 @@ async def check_prometheus(patient: Patient) -> AsyncIterator[Finding]:
     """Whether it answers, agrees on the time, and scrapes."""
     chosen = patient.settings.prometheus
     base, bearer = chosen.url.rstrip("/"), patient.known(chosen.bearer_token)
-    seconds = chosen.timeout.total_seconds()
+    seconds, trust = chosen.timeout.total_seconds(), app.prometheus_trust(patient.settings)
     before = app.now()
     try:
-        told = await fetch(patient.session, f"{base}/api/v1/status/buildinfo", seconds, bearer)
+        url = f"{base}/api/v1/status/buildinfo"
+        told = await fetch(patient.session, url, seconds, bearer, trust)
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
         yield wrong("prometheus", text, mend or "set `prometheus.url`; is it running?")
@@ -92,7 +93,8 @@ async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
     base = settings.alertmanager.url.rstrip("/")
     seconds = settings.alertmanager.timeout.total_seconds()
     try:
-        told = (await fetch(patient.session, f"{base}/api/v2/status", seconds)).data
+        mend = "put who signs its certificate among the authorities of this machine"
+        told = (await fetch(patient.session, f"{base}/api/v2/status", seconds, mend=mend)).data
         config = yaml.safe_load(told["config"]["original"])
         version = printable(str(told["versionInfo"]["version"]))
     except (Temporary, Permanent) as error:
@@ -142,7 +144,8 @@ async def _intervals(patient: Patient) -> dict[str, timedelta]:
     bearer, seconds = patient.known(chosen.bearer_token), chosen.timeout.total_seconds()
     found: dict[str, timedelta] = {}
     try:
-        told = await fetch(patient.session, url, seconds, bearer)
+        trust = app.prometheus_trust(patient.settings)
+        told = await fetch(patient.session, url, seconds, bearer, trust)
         for target in told.data["data"]["activeTargets"]:
             job = str(target["labels"].get("job", ""))
             interval = parse_duration(target["scrapeInterval"])
@@ -163,12 +166,13 @@ def _ours(patient: Patient) -> Ours:
     settings = patient.settings
     external = urlsplit(settings.external_url)
     port = external.port or {"https": 443}.get(external.scheme, 80)
+    own = f"{settings.host}:{settings.port}"
     return Ours(
-        addresses=tuple(
-            dict.fromkeys((f"{settings.host}:{settings.port}", f"{external.hostname}:{port}"))
-        ),
+        addresses=tuple(dict.fromkeys((own, f"{external.hostname}:{port}"))),
         token=settings.auth.webhook_token is not None,
         remember=settings.inbox.remember,
+        tls=own if settings.tls.on else "",
+        certificates=bool(settings.auth.webhook_certificates),
     )
 
 

@@ -11,6 +11,7 @@ from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import Call, Operation
 from daemon.web.context import House
+from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT
 from daemon.web.errors import Problem
 
 ROOM = "webhooks"
@@ -54,12 +55,13 @@ class Webhooks:
         return [
             Operation(
                 "POST",
-                "/api/v1/alerts",
+                ALERTS,
                 self.alerts,
                 "webhook",
                 ROOM,
                 errors=(413,),
                 sends=Delivery,
+                also=ALERTS_MISSPELT,
             ),
             Operation(
                 "POST",

@@ -195,7 +195,7 @@ def _errors(row: Operation) -> set[int]:
     at, query, sent = row.parts
     found = {503, *row.errors}
     if row.needs != "nothing":
-        found.add(401)
+        found |= {401, 429}
     if row.needs in PEOPLES or row.needs == "webhook":
         found.add(403)  # a person's access, or an API token's scopes, may not go so far
     if at is not None or row.room == "hooks":

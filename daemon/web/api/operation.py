@@ -61,7 +61,8 @@ class Operation:
 
     `sends` and `sent_as` describe a body that the handler takes raw. `example` is a body, or the
     query of a GET. `guarded`: it takes `If-Match`. `tagged`: its answer has an ETag.
-    `scope`: of the API token that does as well as the webhook token.
+    `scope`: of the API token that does as well as the webhook token. `also`: a pattern of
+    further paths that are served alike, and no document mentions.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -78,6 +79,7 @@ class Operation:
     guarded: bool = False
     tagged: bool = False
     scope: Scope = "alerts"
+    also: str = ""
 
     @cached_property
     def parts(self) -> tuple[type[Any] | None, type[Any] | None, type[Any] | None]:
@@ -102,11 +104,11 @@ class Operation:
         head, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
         return " ".join(head.split()).rstrip("."), " ".join(rest.split())
 
-    def route(self, house: House) -> web.RouteDef:
+    def routes(self, house: House) -> list[web.RouteDef]:
         """As the router takes it."""
         serving = partial(_serve, house, self)
         add = web.get if self.method == "GET" else partial(web.route, self.method)
-        return add(self.path, serving)
+        return [add(path, serving) for path in (self.path, self.also) if path]
 
 
 async def _serve(house: House, operation: Operation, request: web.Request) -> web.Response:

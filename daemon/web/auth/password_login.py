@@ -6,12 +6,12 @@ else guesses at has to wait too, for its password alone: with the token one gets
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from datetime import timedelta
 
 import structlog
 
+from daemon.web.addresses import block_of
 from daemon.web.auth.authenticator import Authenticator, Login
 from daemon.web.auth.passwords import Busy
 from daemon.web.auth.throttle import Throttle
@@ -39,7 +39,7 @@ class Proving:
 
     async def prove(self, name: str, secret: str, address: str) -> Login:
         """Who this is. Raises Problem 401; 429 with Retry-After, of a name or an address."""
-        now, block, short = self._authenticator.clock(), _block(address), name[:100]
+        now, block, short = self._authenticator.clock(), block_of(address), name[:100]
         self._must_not_wait(self._addresses.wait(block, now), name, address)
         self._addresses.begin(block, now)
         owner = self._authenticator.doorkeeper().person_of(secret.strip())
@@ -83,14 +83,3 @@ class Proving:
 def _wait(seconds: int, why: str) -> Problem:
     text = f"{why}; try again in {seconds} s. The command line works with a token meanwhile."
     return Problem(429, "Wait a little", text, retry_after=seconds)
-
-
-def _block(address: str) -> str:
-    """The address, or of IPv6 the network that one customer has for themselves."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:100]
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(getattr(found, "ipv4_mapped", None) or found)

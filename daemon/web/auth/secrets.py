@@ -9,29 +9,42 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aiohttp import web
 
 from daemon.config.settings import same_secret
 from daemon.web.errors import Problem
+from daemon.web.serving.tls import client_names
 
 ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 """What a browser or a proxy adds to a request, and Alertmanager never sends."""
 
 
+TOKEN = "Alertmanager must send the webhook token: http_config.authorization.credentials"  # noqa: S105
+CERTIFICATE = (
+    "Alertmanager must show a certificate with a name of `auth.webhook_certificates`: "
+    "http_config.tls_config.cert_file and key_file"
+)
+
+
 class Doorkeeper:
-    """Knows the tokens and password hashes of people by name, and the webhook's token."""
+    """Knows the tokens and password hashes of people by name, and the webhook's token.
+
+    `certificates`: names of clients whose certificate does as well as the webhook's token.
+    """
 
     def __init__(
         self,
         people: Mapping[str, str],
         webhook: str | None,
         passwords: Mapping[str, str] | None = None,
+        certificates: Collection[str] = (),
     ) -> None:
         self._people = people
         self._webhook = webhook
         self._passwords = passwords or {}
+        self._certificates = frozenset(certificates)
 
     def person_of(self, token: str) -> str | None:
         """Whose token of the roster this is."""
@@ -48,16 +61,22 @@ class Doorkeeper:
 
     def sender(self, request: web.Request) -> None:
         """Whether this may deliver alerts. Raises Problem 401."""
+        if self._certificates and not self._certificates.isdisjoint(_names_of(request)):
+            return
         if self._webhook is None:
+            if self._certificates:
+                raise Problem(401, "Wrong credentials", CERTIFICATE)
             _must_be_local(request)
             return
         token = any_token(request)
         if not token or not same_secret(token, self._webhook):
-            raise Problem(
-                401,
-                "Wrong credentials",
-                "Alertmanager must send the webhook token: http_config.authorization.credentials",
-            )
+            raise Problem(401, "Wrong credentials", TOKEN)
+
+
+def _names_of(request: web.Request) -> Collection[str]:
+    """The names in the certificate that the client has proven to be its own."""
+    transport = request.transport
+    return () if transport is None else client_names(transport.get_extra_info("peercert"))
 
 
 def _must_be_local(request: web.Request) -> None:

@@ -108,6 +108,9 @@ class Live:
         try:
             async with sse_response(request, ping_interval=PING) as stream:
                 await self._tell(request, stream, seen, incident)
+        except ConnectionError:
+            return web.Response()  # which nobody is there to see
+        else:
             return stream
         finally:
             self._open -= Counter((who,))  # whoever has none left is forgotten

@@ -32,6 +32,8 @@ SHOWN = 60
 CHART_LASTS = 5.0
 """Seconds for which a chart is shown again before Prometheus is asked anew."""
 MOST_CHARTS = 64
+MOST_ALERTS = 200
+"""So many are shown, those that fire first; a page of ten thousand holds everybody up."""
 
 
 class IncidentPage:
@@ -155,6 +157,7 @@ class IncidentPage:
             else {},
             "durations": durations(incident).shown(),
             "actions": sorted(self._house.actions),
+            "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
             "document": urlsplit(self._house.links.document(incident.id)).path,
         }
 

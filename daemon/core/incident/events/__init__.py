@@ -29,6 +29,7 @@ from daemon.core.incident.events.lifecycle import (
     Relapsed,
     ReviewWritten,
     SentimentHeard,
+    received,
 )
 from daemon.core.incident.events.pages import (
     Asks,
@@ -156,6 +157,7 @@ __all__ = [
     "chain",
     "decode",
     "encode",
+    "received",
     "refused",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from daemon.core.alertmanager import Alert, Labels
@@ -27,6 +28,22 @@ class AlertsReceived(Frozen):
     kind: Literal["AlertsReceived"] = "AlertsReceived"
     alerts: tuple[Alert, ...]
     incomplete: bool = False
+
+
+ALERTS_AT_ONCE = 1000
+"""So many alerts are one entry of the journal, which is written and read in one piece."""
+
+
+def received(alerts: Iterable[Alert], *, incomplete: bool) -> tuple[AlertsReceived, ...]:
+    """What Alertmanager says, in entries of a bounded size; one at least.
+
+    What fires comes first: were the ends told before it, all would look over in between.
+    """
+    ordered = sorted(alerts, key=lambda alert: alert.status)
+    return tuple(
+        AlertsReceived(alerts=tuple(ordered[start : start + ALERTS_AT_ONCE]), incomplete=incomplete)
+        for start in range(0, len(ordered) or 1, ALERTS_AT_ONCE)
+    )
 
 
 class ProblemDefined(Frozen):

@@ -1,0 +1,38 @@
+"""File handles: how many this process may have, and how many of them connections may take."""
+
+from __future__ import annotations
+
+import resource
+
+import structlog
+
+log = structlog.get_logger()
+
+KEPT = 256
+"""For the store, the log, queries, and what actions start."""
+
+
+def connections_for(wanted: int) -> int:
+    """Raise the soft limit as far as it is needed and may be; returns how many connections fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        needed = wanted + KEPT
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        if most > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+        fit = room_in(soft, wanted)
+        if fit < wanted:
+            log.warning(
+                "fewer connections than `connections.max` fit into the limit of file handles",
+                limit=soft,
+                connections=fit,
+                mend=f"set LimitNOFILE={needed} in the unit (ulimit -n)",
+            )
+        return fit
+    return wanted
+
+
+def room_in(limit: int, wanted: int) -> int:
+    """How many connections fit; where it is tight, a quarter of all handles."""
+    return min(wanted, max(limit - KEPT, limit // 4))

@@ -1,0 +1,67 @@
+"""Opens the door: the web application behind bounded connections, over TLS where it is set up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from daemon.app.builders import now
+from daemon.app.handles import connections_for
+from daemon.config.settings import Settings
+from daemon.core.values.outcome import Permanent
+from daemon.web.application import House, web_application
+from daemon.web.serving.connections import Connections
+from daemon.web.serving.listener import Listener
+from daemon.web.serving.tls import Certificate
+
+log = structlog.get_logger()
+
+SHUTDOWN_SECONDS = 5
+"""How long what is being answered may take when the door closes."""
+
+
+def certificate_for(settings: Settings) -> Certificate | None:
+    """What we prove ourselves with; None without TLS. Raises Permanent naming what is broken."""
+    files = settings.tls.files(settings.base)
+    return None if files is None else Certificate(files, now)
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, house: House, certificate: Certificate | None
+) -> AsyncIterator[None]:
+    """The door is open while inside. Raises Permanent if the address is not to be had."""
+    chosen, proxy = settings.connections, settings.auth.proxy
+    connections = Connections(
+        connections_for(chosen.max),
+        chosen.per_address,
+        chosen.header.total_seconds(),
+        chosen.body.total_seconds(),
+        (lambda _: False) if proxy is None else proxy.trusts,
+        house.observer,
+    )
+    application = web_application(house, settings.inbox.max_body_bytes, connections)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=chosen.idle.total_seconds(),
+    )
+    await runner.setup()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        tls = None if certificate is None else certificate.context
+        listener = Listener(connections, runner.server, tls)  # type: ignore[arg-type]
+        try:
+            open_at = listener.listening(settings.host, settings.port)
+            addresses = await stack.enter_async_context(open_at)
+        except OSError as error:
+            raise Permanent(
+                f"cannot listen on {settings.listen}: {error.strerror}; "
+                "is another daemon running? `listen` in stopgap.yaml takes another address"
+            ) from None
+        log.info("listening", address=addresses[0], tls=certificate is not None)
+        yield

@@ -1,0 +1,46 @@
+"""Reading a delivery without holding up the event loop, however large it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar
+
+from daemon.core.alertmanager import Delivery, parse_delivery
+from daemon.intake.slices import parse_in_slices
+
+T = TypeVar("T")
+
+LARGE = 256 * 1024
+"""Bytes; up to here reading a body takes some milliseconds and is done at once."""
+TURN = 500
+"""After so many alerts everybody else has their turn."""
+
+
+class Reader:
+    """Reads bodies; of the large ones, one at a time, so that many do not add up."""
+
+    def __init__(self) -> None:
+        self._large = asyncio.Lock()
+
+    async def read(self, body: bytes) -> Delivery:
+        """The delivery. Raises NotADelivery."""
+        if len(body) <= LARGE:
+            return parse_delivery(body)
+        async with self._large:
+            slices = parse_in_slices(body)
+            while True:
+                try:
+                    next(slices)
+                except StopIteration as done:
+                    read: Delivery = done.value
+                    return read
+                await asyncio.sleep(0)
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """The items, with a turn for everybody else after every `TURN` of them."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % TURN == 0:
+            await asyncio.sleep(0)

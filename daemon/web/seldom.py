@@ -1,0 +1,42 @@
+"""What anybody outside can cause at will is said once a minute, and not each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EVERY_SECONDS = 60.0
+REMEMBERED = 1000
+"""So many keys are told apart; what comes beyond them shares one."""
+OTHERS = "others"
+
+
+@dataclass
+class _Said:
+    at: float
+    count: int = 0
+
+
+class Seldom:
+    """Counts by key what happened since it was last said. `now` is in seconds of any clock."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, _Said] = {}
+        self._forget_at = 0.0
+
+    def due(self, key: str, now: float) -> int:
+        """How often it has happened since it was last said; zero if it must not be said now."""
+        if key not in self._said and len(self._said) >= REMEMBERED:
+            self._forget(now)
+            key = key if len(self._said) < REMEMBERED else OTHERS
+        said = self._said.setdefault(key, _Said(now - EVERY_SECONDS))
+        said.count += 1
+        if now - said.at < EVERY_SECONDS:
+            return 0
+        count, said.at, said.count = said.count, now, 0
+        return count
+
+    def _forget(self, now: float) -> None:
+        if now < self._forget_at:
+            return
+        self._forget_at = now + EVERY_SECONDS
+        self._said = {k: s for k, s in self._said.items() if now - s.at < EVERY_SECONDS}
