@@ -16,6 +16,7 @@ from daemon.core.incident.events import DAEMON, Draft, Event, StepVerified
 from daemon.core.incident.fold import apply, fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, Conflict, HeadState, Journal
+from daemon.core.ports.urgency import Urgency, urgency_of
 
 Change = Callable[[Incident], Sequence[Event]]
 Listener = Callable[[Incident | None, Incident, Sequence[Event]], None]
@@ -116,6 +117,7 @@ class Casebook:
                     claim=claim,
                     release=release,
                     marks=_marks(before, events),
+                    urgency=urgency_of(before, events, by),
                 )
             except Conflict:
                 self._known.pop(incident, None)
@@ -128,7 +130,9 @@ class Casebook:
     async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
         """Store when the incident must be looked at next: the timer that a restart finds."""
         try:
-            await self.journal.append(incident.id, incident.seq, [], _head(incident, wake_at))
+            await self.journal.append(
+                incident.id, incident.seq, [], _head(incident, wake_at), urgency=Urgency.LOW
+            )
         except Conflict:
             return  # it has moved on, and is being decided anew
 

@@ -28,6 +28,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
@@ -89,6 +90,7 @@ class MemoryJournal:
         claim: Claim | None = None,
         release: bool = False,
         marks: Mapping[tuple[str, str], Mark] | None = None,
+        urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         self._may_fail()
         row = self.rows[incident]

@@ -40,6 +40,7 @@ from daemon.measuring import define, diagnose, verify
 from daemon.measuring import queries as measure
 from daemon.measuring import revision_health as vet
 from daemon.measuring.queries import Survey
+from daemon.measuring.turns import Turns
 from daemon.notifying import notifier as communicate
 from daemon.recovering import steps as recover
 from daemon.recovering.step_context import Actions, Findings, Gear
@@ -92,6 +93,7 @@ class Executor:
         self._book = book
         self._standing = standing
         self._means = means
+        self._turns = Turns()
         self.gear = Gear(
             actions=means.actions,
             limits=means.limits,
@@ -136,7 +138,14 @@ class Executor:
                 return learn.write_review(self._book, incident, means.reviews)
 
     async def _define(self, incident: str) -> None:
-        current = await self._book.load(incident)
+        known = (await self._book.load(incident)).problem is not None
+        async with self._turns.turn(repeated=known):
+            defined = await self._defined(await self._book.load(incident))
+        await self._book.record(
+            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
+        )
+
+    async def _defined(self, current: Incident) -> e.ProblemDefined:
         rule = self._rule(current)
         changes, blind = await self._changes(rule, current)
         problem = await define.define(self._survey(rule, current), changes)
@@ -146,11 +155,8 @@ class Executor:
             facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
             suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
             suspicion = unseen(suspicion, blind) if blind else suspicion
-        defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
         log.info("problem", verdict=problem.verdict, text=problem.text)
-        await self._book.record(
-            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
-        )
+        return e.ProblemDefined(problem=problem, suspicion=suspicion)
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
@@ -166,18 +172,21 @@ class Executor:
             await asyncio.sleep(AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
-        current = await self._book.load(incident)
-        if current.confirmed is None:
-            return
-        rule = self._rule(current)
-        reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
+        # A verdict on a step waits for its reading; without a step it is one more look.
+        async with self._turns.turn(repeated=step == 0):
+            current = await self._book.load(incident)
+            if current.confirmed is None:
+                return
+            rule = self._rule(current)
+            reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
         measured = e.RecoveryMeasured(step=step, reading=reading)
         await self._book.record(incident, lambda i: () if i.closed else (measured,))
 
     async def _listen(self, incident: str) -> None:
-        current = await self._book.load(incident)
-        rule = self._rule(current)
-        answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
+        async with self._turns.turn(repeated=True):
+            current = await self._book.load(incident)
+            rule = self._rule(current)
+            answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
         heard = [
             e.SentimentHeard(
                 source=METRICS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -31,6 +31,8 @@ from daemon.repository import Casebook
 log = structlog.get_logger()
 
 BATCH = 500
+TOLD_AT_ONCE = 128
+"""So many incidents of one batch are told side by side."""
 RETRY_SECONDS = 1.0
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
@@ -214,8 +216,7 @@ class Intake:
             said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
             with self._tracer.span("inbox", said, delivery=delivery.identity):
                 self._sort(delivery, kept, concerns)
-        for key, concern in concerns.items():
-            await self._tell(key, concern)
+        await self._tell_all(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
             if delivery.truncated_alerts:
@@ -245,6 +246,24 @@ class Intake:
         if found:
             return [(rule, rule.group(alert.labels)) for rule in found]
         return [(None, {**delivery.group_labels, "alertname": alert.name})]
+
+    async def _tell_all(self, concerns: Mapping[str, _Concern]) -> None:
+        """Tell the incidents side by side, so that they share the commits of the store.
+
+        All have ended when this returns or raises: a failure of one takes no other away.
+        """
+        told = asyncio.Semaphore(TOLD_AT_ONCE)
+
+        async def tell(key: str, concern: _Concern) -> None:
+            async with told:
+                await self._tell(key, concern)
+
+        telling = (tell(key, concern) for key, concern in concerns.items())
+        ended = await asyncio.gather(*telling, return_exceptions=True)
+        failures = [failure for failure in ended if failure is not None]
+        # A defect is handled by singling out its delivery; the rest is tried again with it.
+        for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
+            raise failure
 
     async def _tell(self, key: str, concern: _Concern) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
@@ -307,8 +326,7 @@ class Intake:
         async def tell(alerts: Sequence[Alert]) -> None:
             concerns: dict[str, _Concern] = {}
             self._sort(whole, alerts, concerns)
-            for key, concern in concerns.items():
-                await self._tell(key, concern)
+            await self._tell_all(concerns)
 
         await complete(self._source, delivery, tell)
 

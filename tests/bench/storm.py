@@ -40,6 +40,7 @@ class Storm:
     paged: list[float] = field(default_factory=list)
     probes: list[float] = field(default_factory=list)
     rss_mb: float = 0.0
+    cpu_s: float = 0.0
     commits: int = 0
     entries: int = 0
 
@@ -70,7 +71,7 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
             env = {"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"}
             daemon.start({**env, "STOPGAP_LOG__LEVEL": "info"})
             await _watch(seen, http, daemon, pager)
-            seen.rss_mb = _peak_rss_mb(daemon)
+            seen.rss_mb, seen.cpu_s = _used(daemon)
             daemon.stop()
         finally:
             daemon.drop()
@@ -129,11 +130,14 @@ async def _probe(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon) -> No
         await asyncio.sleep(PROBE_EVERY)
 
 
-def _peak_rss_mb(daemon: Daemon) -> float:
+def _used(daemon: Daemon) -> tuple[float, float]:
+    """The most memory that the daemon had, in MB, and the seconds of processor it has used."""
     assert daemon.process is not None
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    process = Path(f"/proc/{daemon.process.pid}")
+    status = (process / "status").read_text().splitlines()
+    peak = next(line for line in status if line.startswith("VmHWM")).split()[1]
+    user, system = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(peak) / 1024, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def share_of(times: Sequence[float], within: float) -> int:

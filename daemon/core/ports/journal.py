@@ -10,6 +10,7 @@ from typing import Protocol
 from daemon.core.changes.suspects import Change, Mark
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Hindrance, Limits, Scope
 from daemon.core.values.units import Frozen, Moment
 
@@ -99,6 +100,7 @@ class Journal(Protocol):
         claim: Claim | None = None,
         release: bool = False,
         marks: Mapping[tuple[str, str], Mark] | None = None,
+        urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         """Append after sequence number `expected`, durably, all or nothing. Without drafts only
         the head changes.
