@@ -26,12 +26,13 @@ from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741 - an item
+Item = TypeVar("Item")
 Work = Callable[[Connection], T]
 """What is done inside a transaction; whatever it raises takes back all that it did. It must be
 repeatable: the transaction may be undone for another's fault, and is then done anew."""
-Gathered = Callable[[Connection, list[I]], Sequence[T]]
-"""The same for many items at once; returns the result of each."""
+WorkOnMany = Callable[[Connection, list[Item]], Sequence[T | Exception]]
+"""The same for many items at once. It returns the result of each, or an exception for one that
+it has written nothing of; what it raises concerns all of them."""
 Kind = Literal["read", "write"]
 Listener = Callable[[Kind, float, bool], None]
 """Hears of every transaction: its kind, the seconds from the call to its end, and whether the
@@ -68,7 +69,7 @@ class Database:
         self._reader = sqlite.reading_engine(path)
         self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
         self._writer = None if readonly else sqlite.writing_engine(path)
-        self._writing = self._writer and Writer(self._writer, self._ended)
+        self._writing = None if self._writer is None else Writer(self._writer, self._ended)
         self._closed = False
         self.listeners: list[Listener] = []
 
@@ -82,13 +83,16 @@ class Database:
         def one(connection: Connection, _: list[None]) -> Sequence[T]:
             return (work(connection),)
 
-        return await _settled(self.write_gathered(one, None, urgency))
+        return await _settled(self.submit(one, None, urgency))
 
-    def write_gathered(self, work: Gathered[I, T], item: I, urgency: Urgency) -> asyncio.Future[T]:
-        """Run `work` on the item, together with the others that wait for the same `work`.
+    async def write_together(
+        self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency = Urgency.NORMAL
+    ) -> T:
+        """Like `write`, for one item; those that wait for the same `work` are done at once."""
+        return await _settled(self.submit(work, item, urgency))
 
-        The future is settled once it is on disk, whether anybody waits for it or not.
-        """
+    def submit(self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency) -> asyncio.Future[T]:
+        """Like `write_together`. The future is settled whether anybody waits for it or not."""
         if self._writing is None:
             raise Permanent(f"{self.path} was opened for reading only")
         self._must_be_open()

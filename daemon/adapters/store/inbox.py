@@ -77,7 +77,7 @@ class SqlInbox:
                 "send this one again later"
             )
         put = _Put(identity, body, at)
-        stored = self._database.write_gathered(self._store, put, Urgency.HIGH)
+        stored = self._database.submit(self._store, put, Urgency.HIGH)
         self._coming += 1
         stored.add_done_callback(self._count)
         # It is written and counted even if its caller goes.

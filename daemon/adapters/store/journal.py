@@ -43,8 +43,8 @@ class SqlJournal:
         """
         if not drafts:
             raise ValueError("an incident begins with at least one entry")
-        opening = partial(appending.start, incident, key, drafts, state)
-        await self.database.write(opening, Urgency.HIGH)
+        opening = appending.Opening(incident, key, drafts, state)
+        await self.database.write_together(appending.start, opening, Urgency.HIGH)
 
     async def append(
         self,
@@ -67,7 +67,7 @@ class SqlJournal:
         if not drafts and (claim or release or marks or state.closed):
             raise ValueError("this append needs an entry, for it takes its time from there")
         asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
-        await self.database.write(partial(appending.append, asked), urgency)
+        await self.database.write_together(appending.append, asked, urgency)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that one, in order. Permanent if one is not of this version's

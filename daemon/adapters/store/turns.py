@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from daemon.core.ports.urgency import Urgency
 
-MOST = 64
+MOST = 128
 """So many units of work share one commit, and the urgent wait no longer than for those."""
 PATIENCE = 4
 """So often a unit is passed over before it counts as one class more urgent."""

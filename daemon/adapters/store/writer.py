@@ -93,13 +93,14 @@ class Writer:
 
     def _carry_out(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Raises what kept a transaction from beginning; that was nobody's fault."""
-        if len(jobs) > 1:
+        alone = [(work, [unit]) for work, units in jobs for unit in units]
+        if len(alone) > 1:
             try:
                 return _together(self._engine, jobs)
             except _Undone:
-                # A disk that has room for one of them may have none for another.
+                # A disk that has no room for one of them may have some for another.
                 pass
-        return [outcome for job in jobs for outcome in _alone(self._engine, job)]
+        return [outcome for job in alone for outcome in _alone(self._engine, job)]
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes[:AT_ONCE]:
@@ -124,6 +125,7 @@ def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def _within_savepoint(connection: Connection, job: Job) -> list[Outcome]:
+    work, units = job
     try:
         with connection.begin_nested():
             return _results(connection, job)
@@ -132,6 +134,9 @@ def _within_savepoint(connection: Connection, job: Job) -> list[Outcome]:
         # each further statement by itself.
         if not getattr(connection.connection.dbapi_connection, "in_transaction", False):
             raise _Undone from error
+        if len(units) > 1:  # one of them is at fault, and the others are not
+            alone = ((work, [unit]) for unit in units)
+            return [outcome for one in alone for outcome in _within_savepoint(connection, one)]
         return _failed(job, error)
 
 
@@ -146,7 +151,10 @@ def _alone(engine: Engine, job: Job) -> list[Outcome]:
 def _results(connection: Connection, job: Job) -> list[Outcome]:
     work, units = job
     results = work(connection, [unit.item for unit in units])
-    return [Outcome(unit, result) for unit, result in zip(units, results, strict=True)]
+    return [
+        Outcome(unit, None, result) if isinstance(result, Exception) else Outcome(unit, result)
+        for unit, result in zip(units, results, strict=True)
+    ]
 
 
 def _failed(job: Job, error: Exception) -> list[Outcome]:
