@@ -23,7 +23,7 @@ CROWD = 3
 GATHER_SECONDS = 0.004
 """After a commit that served a crowd, the next begins no sooner than that after it, so that it
 serves a crowd as well: on a fast disk commits would be many and small otherwise."""
-AT_ONCE = 16
+AT_ONCE = 4
 """So many are told of their results before the event loop serves others again."""
 
 
