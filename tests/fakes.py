@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -63,9 +63,9 @@ class MemoryJournal:
         self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
     ) -> None:
         self._may_fail()
-        taken = await self.find_open(key)
-        if taken is not None:
-            raise KeyTaken(taken)
+        taken = await self.find_open([key])
+        if taken:
+            raise KeyTaken(taken[key])
         self.entries[incident] = []
         self.rows[incident] = Head(
             incident=incident,
@@ -151,11 +151,10 @@ class MemoryJournal:
         }
         return sorted(newest.values(), key=lambda heard: heard.at, reverse=True)
 
-    async def find_open(self, key: str) -> str | None:
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         self._may_fail()
-        return next(
-            (r.incident for r in self.rows.values() if r.key == key and r.closed_at is None), None
-        )
+        rows = self.rows.values()
+        return {r.key: r.incident for r in rows if r.key in keys and r.closed_at is None}
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime

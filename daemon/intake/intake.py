@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 import structlog
@@ -31,7 +32,7 @@ from daemon.repository import Casebook
 log = structlog.get_logger()
 
 BATCH = 500
-TOLD_AT_ONCE = 128
+TOLD_AT_ONCE = 100
 """So many incidents of one batch are told side by side."""
 RETRY_SECONDS = 1.0
 YIELD = 3.0
@@ -187,7 +188,7 @@ class Intake:
             starts_at=now,
         )
         concern = _Concern(None, labels, {alert.identity: alert}, fired=True)
-        await self._tell(incident_key("", labels), concern)
+        await self._tell_all({incident_key("", labels): concern})
 
     async def _digest(
         self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
@@ -216,6 +217,7 @@ class Intake:
             said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
             with self._tracer.span("inbox", said, delivery=delivery.identity):
                 self._sort(delivery, kept, concerns)
+            await asyncio.sleep(0)  # many alerts take long to sort, and others wait for the loop
         await self._tell_all(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
@@ -250,31 +252,28 @@ class Intake:
     async def _tell_all(self, concerns: Mapping[str, _Concern]) -> None:
         """Tell the incidents side by side, so that they share the commits of the store.
 
-        All have ended when this returns or raises: a failure of one takes no other away.
+        A failure of one takes nothing from those beside it.
         """
-        told = asyncio.Semaphore(TOLD_AT_ONCE)
+        known = await self._book.journal.find_open(list(concerns))
+        left = iter(concerns.items())
+        while some := list(islice(left, TOLD_AT_ONCE)):
+            telling = (self._tell(key, concern, known.get(key)) for key, concern in some)
+            ended = await asyncio.gather(*telling, return_exceptions=True)
+            failures = [failure for failure in ended if failure is not None]
+            # A defect comes first: its delivery is singled out, and then all are tried again.
+            for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
+                raise failure
 
-        async def tell(key: str, concern: _Concern) -> None:
-            async with told:
-                await self._tell(key, concern)
-
-        telling = (tell(key, concern) for key, concern in concerns.items())
-        ended = await asyncio.gather(*telling, return_exceptions=True)
-        failures = [failure for failure in ended if failure is not None]
-        # A defect is handled by singling out its delivery; the rest is tried again with it.
-        for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
-            raise failure
-
-    async def _tell(self, key: str, concern: _Concern) -> None:
+    async def _tell(self, key: str, concern: _Concern, incident: str | None) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
         while True:
-            incident = await self._book.journal.find_open(key)
             if incident is None:
                 if not concern.fired:
                     return
                 try:
                     await self._open(key, concern)
-                except KeyTaken:
+                except KeyTaken as taken:
+                    incident = taken.incident
                     continue
                 self._observer.alerts("taken", len(concern.alerts))
                 return
@@ -283,6 +282,7 @@ class Intake:
                 self._observer.alerts("taken", new)
                 self._observer.alerts("repeated", len(concern.alerts) - new)
                 return
+            incident = (await self._book.journal.find_open([key])).get(key)
 
     async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
         """Tell an open incident; returns it, and how many of the alerts were news."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from daemon.adapters.store import locks as claims
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.sqlite import insert, portions
 from daemon.core.changes.suspects import Mark
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, chain, encode, refused
 from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, KeyTaken
@@ -45,11 +45,12 @@ class Append(NamedTuple):
     marks: Marks
 
 
-def find_open(key: str, connection: Connection) -> str | None:
-    """The id of the open incident with that key."""
-    found: str | None = connection.scalar(
-        select(heads.c.incident).where(heads.c.key == key, head_is_open)
-    )
+def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """The ids of the open incidents with these keys, by key."""
+    found: dict[str, str] = {}
+    for some in portions(keys):
+        query = select(heads.c.key, heads.c.incident).where(heads.c.key.in_(some), head_is_open)
+        found.update((row.key, row.incident) for row in connection.execute(query))
     return found
 
 
@@ -68,8 +69,10 @@ def start(connection: Connection, openings: Sequence[Opening]) -> list[KeyTaken 
             rows += _rows(opening.incident, 0, "", opening.drafts)
     if rows:
         connection.execute(events.insert(), rows)
+    taken = [opening.key for opening in openings if opening.incident not in begun]
+    holders = find_open(connection, taken)
     return [
-        None if opening.incident in begun else KeyTaken(find_open(opening.key, connection) or "")
+        None if opening.incident in begun else KeyTaken(holders[opening.key])
         for opening in openings
     ]
 

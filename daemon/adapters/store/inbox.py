@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.sqlite import insert, portions
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary
 
@@ -20,8 +20,6 @@ REMEMBER = timedelta(minutes=30)
 """How long the same content counts as a duplicate."""
 MAX_PENDING = 10_000
 """How many unprocessed deliveries are held before the webhook is told to come again."""
-
-_AT_ONCE = 1000  # values in one IN (…): databases bound the parameters of a statement
 
 
 class _Put(NamedTuple):
@@ -115,7 +113,7 @@ class SqlInbox:
 
         def work(connection: Connection) -> dict[str, datetime]:
             known: dict[str, datetime] = {}
-            for some in _portions(alerts):
+            for some in portions(alerts):
                 query = select(alert_ends).where(alert_ends.c.alert.in_(some))
                 for row in connection.execute(query):
                     known[row.alert] = row.ends_at
@@ -181,7 +179,7 @@ def _finish(
 ) -> int:
     """Mark as processed, keep the later end of each alert; returns how many were waiting."""
     count = 0
-    for some in _portions(identities):
+    for some in portions(identities):
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
         count += (connection.execute(done.values(processed=True))).rowcount
     if ended:
@@ -195,8 +193,3 @@ def _finish(
             [{"alert": alert, "ends_at": at} for alert, at in ended.items()],
         )
     return count
-
-
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]

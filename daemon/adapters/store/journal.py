@@ -6,7 +6,7 @@ store never reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -123,9 +123,9 @@ class SqlJournal:
         """The alerts that there was news of from then on, once for each incident."""
         return await self.database.read(partial(searching.heard, since))
 
-    async def find_open(self, key: str) -> str | None:
-        """The id of the open incident with that key."""
-        return await self.database.read(partial(appending.find_open, key))
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
+        """The ids of the open incidents with these keys, by key."""
+        return await self.database.read(lambda c: appending.find_open(c, list(keys)))
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime

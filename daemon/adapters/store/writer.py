@@ -61,10 +61,11 @@ class Writer:
             if self._busy:
                 return
             self._busy = True
-        self._thread.submit(self._work_off)
+        # Not at once: whatever else the loop has to do now may bring more for the same commit.
+        asyncio.get_running_loop().call_soon(self._thread.submit, self._work_off)
 
     def close(self) -> None:
-        """Do what waits, and end. Blocks until then."""
+        """Do what waits, and end. Blocks until then; to be called from beside the loop."""
         self._thread.shutdown()
         self._engine.dispose()
 

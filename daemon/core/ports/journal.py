@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -124,8 +124,8 @@ class Journal(Protocol):
     async def heard(self, since: datetime) -> list[Heard]:
         """The alerts that there was news of from then on, once for each incident."""
 
-    async def find_open(self, key: str) -> str | None:
-        """The id of the open incident with that key."""
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
+        """The ids of the open incidents with these keys, by key."""
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
