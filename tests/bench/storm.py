@@ -63,13 +63,12 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
     commits = folder / "commits"
     program = (str(HERE / "slow_daemon.py"), str(sync_ms), str(commits))
     async with _outside(groups) as (prometheus, pager), aiohttp.ClientSession() as http:
-        settings = SETTINGS.replace("http://127.0.0.1:9", prometheus).replace("info", "warning")
+        settings = SETTINGS.replace("http://127.0.0.1:9", prometheus)
         roster = ROSTER.replace("console: true", "webhook: env:STORM_PAGER")
         lay_out(folder, settings=settings, more={"rules/roster.yaml": roster})
         daemon = Daemon(folder, program)
         try:
-            env = {"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"}
-            daemon.start({**env, "STOPGAP_LOG__LEVEL": "info"})
+            daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
             await _watch(seen, http, daemon, pager)
             seen.rss_mb, seen.cpu_s = _used(daemon)
             daemon.stop()
