@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -82,19 +81,18 @@ async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: floa
 @asynccontextmanager
 async def _outside(groups: int) -> AsyncIterator[tuple[str, str]]:
     """The addresses of Prometheus and of the pager."""
-    process = subprocess.Popen(  # noqa: ASYNC220 - it is there at once
-        [sys.executable, str(HERE / "outside.py"), str(groups)],
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(HERE / "outside.py"), str(groups)),
         env={**os.environ, "PYTHONPATH": str(TREE)},
-        stdout=subprocess.PIPE,
-        text=True,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
-        prometheus, pager = process.stdout.readline().split()
+        prometheus, pager = (await process.stdout.readline()).decode().split()
         yield prometheus, pager
     finally:
         process.kill()
-        process.wait()
+        await process.wait()
 
 
 async def _watch(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> None:

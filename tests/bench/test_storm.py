@@ -41,7 +41,8 @@ def base(tmp_path: Path) -> Iterator[tuple[str, Path] | None]:
 
 
 def _git(*arguments: str) -> None:
-    subprocess.run(["git", "-C", str(TREE), *arguments], check=True, capture_output=True)
+    command = ["git", "-C", str(TREE), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("sync_ms", SYNCS_MS)
