@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -138,16 +139,19 @@ class Executor:
                 return learn.write_review(self._book, incident, means.reviews)
 
     async def _define(self, incident: str) -> None:
-        known = (await self._book.load(incident)).problem is not None
-        async with self._turns.turn(repeated=known):
-            defined = await self._defined(await self._book.load(incident))
+        current = await self._book.load(incident)
+        rule = self._rule(current)
+        # Not within the turn: what cannot be reached holds up this incident and no other.
+        changes, blind = await self._changes(rule, current)
+        async with self._turns.turn(repeated=current.problem is not None):
+            defined = await self._defined(rule, current, changes, blind)
         await self._book.record(
             incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
         )
 
-    async def _defined(self, current: Incident) -> e.ProblemDefined:
-        rule = self._rule(current)
-        changes, blind = await self._changes(rule, current)
+    async def _defined(
+        self, rule: Rule, current: Incident, changes: Sequence[Change], blind: str
+    ) -> e.ProblemDefined:
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
         if problem.verdict == "confirmed" and (rule.changes or changes or blind):
@@ -172,8 +176,9 @@ class Executor:
             await asyncio.sleep(AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
-        # A verdict on a step waits for its reading; without a step it is one more look.
-        async with self._turns.turn(repeated=step == 0):
+        # After a step the verdict waits for it, and only as many steps run as the budgets allow.
+        turn = nullcontext() if step else self._turns.turn(repeated=True)
+        async with turn:
             current = await self._book.load(incident)
             if current.confirmed is None:
                 return

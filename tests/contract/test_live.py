@@ -131,3 +131,14 @@ async def test_a_store_that_fails_ends_the_stream_and_the_page_asks_again(
     await rig.does("pause")
     async with asyncio.timeout(PATIENCE):
         assert await stream.content.read() == b""
+
+
+async def test_many_changes_one_after_the_other_are_told_as_one(rig: Rig) -> None:
+    home = await listening(rig, "/")
+    rig.book.all_changed()
+    first = (await told(home)).partition("data: ")[2]
+    for _ in range(3):
+        rig.book.all_changed()
+        for _ in range(20):
+            await asyncio.sleep(0)  # time enough to tell it, if it were told at once
+    assert int((await told(home)).partition("data: ")[2]) == int(first) + 3

@@ -62,16 +62,16 @@ class Watched:
         try:
             yield
         finally:
+            self.commits = -1  # the one that was held is not counted
             let_go.set()
             await holding
-            self.commits = 0
 
     async def together(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
         """The results of what came during one commit; `commits` is what they took."""
         async with self.held():
             tasks = [asyncio.create_task(one) for one in work]
-            await asyncio.sleep(0)  # by now each waits for the writer
-        self.commits = 0
+            for _ in range(5):
+                await asyncio.sleep(0)  # by now each waits for the writer
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     async def say(self, name: str, urgency: Urgency = NORMAL) -> str:
@@ -174,6 +174,7 @@ class TestSharing:
 
     async def test_nobody_is_told_before_the_commit(self, watched: Watched) -> None:
         told_early: list[bool] = []
+        loop = asyncio.get_running_loop()
         writer = watched.database._writer
         assert writer is not None
         async with watched.held():
@@ -182,7 +183,9 @@ class TestSharing:
 
             @event.listens_for(writer, "commit")
             def look(_: Connection) -> None:
-                told_early.append(any(task.done() for task in tasks) and len(told_early) > 0)
+                turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+                turn.result()  # time enough for the loop to tell them
+                told_early.append(any(task.done() for task in tasks))
 
         await asyncio.gather(*tasks)
         assert told_early == [False, False]  # the one that was held, and theirs

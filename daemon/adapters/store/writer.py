@@ -119,7 +119,7 @@ def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
             for job in jobs:
                 outcomes += _within_savepoint(connection, job)
             transaction.commit()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, _Undone) as error:
             transaction.rollback()
             raise _Undone from error
     return outcomes
