@@ -22,9 +22,10 @@ check: ## Format, lint, types, import contracts, the rules in rules/.
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/stopgap check rules/
 
-bench: ## Timing: durable intake, and the way from POST to action.
+bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk.
+       ## BASE=revision lets the storm come over that build too, and compares.
 	@deploy/setup.sh
-	@$(BIN)/python -m pytest -m bench -s tests/bench
+	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh

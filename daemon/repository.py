@@ -19,6 +19,7 @@ from daemon.core.incident.fold import apply, fold
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, Conflict, Debts, HeadState, Journal, Owed
+from daemon.core.ports.urgency import Urgency, urgency_of
 from daemon.core.values.outcome import Permanent, Temporary
 
 log = structlog.get_logger()
@@ -225,6 +226,7 @@ class Casebook:
                 claim=claim,
                 release=release or (owed is not None and owed.release),
                 marks=_marks(before, told),
+                urgency=urgency_of(before, told, by),
             )
         except Conflict:
             self._known.pop(before.id, None)
@@ -277,7 +279,9 @@ class Casebook:
     async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
         """Store when the incident must be looked at next: the timer that a restart finds."""
         try:
-            await self.journal.append(incident.id, incident.seq, [], _head(incident, wake_at))
+            await self.journal.append(
+                incident.id, incident.seq, [], _head(incident, wake_at), urgency=Urgency.LOW
+            )
         except Conflict:
             return  # it has moved on, and is being decided anew
 

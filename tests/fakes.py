@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -29,6 +29,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken, Owed
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
@@ -65,9 +66,9 @@ class MemoryJournal:
         self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
     ) -> None:
         self._may_fail()
-        taken = await self.find_open(key)
-        if taken is not None:
-            raise KeyTaken(taken)
+        taken = await self.find_open([key])
+        if taken:
+            raise KeyTaken(taken[key])
         self.entries[incident] = []
         self.rows[incident] = Head(
             incident=incident,
@@ -92,6 +93,7 @@ class MemoryJournal:
         claim: Claim | None = None,
         release: bool = False,
         marks: Mapping[tuple[str, str], Mark] | None = None,
+        urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         self._may_fail()
         if self.full:
@@ -154,11 +156,10 @@ class MemoryJournal:
         }
         return sorted(newest.values(), key=lambda heard: heard.at, reverse=True)
 
-    async def find_open(self, key: str) -> str | None:
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         self._may_fail()
-        return next(
-            (r.incident for r in self.rows.values() if r.key == key and r.closed_at is None), None
-        )
+        rows = self.rows.values()
+        return {r.key: r.incident for r in rows if r.key in keys and r.closed_at is None}
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime

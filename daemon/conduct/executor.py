@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -40,6 +41,7 @@ from daemon.measuring import define, diagnose, verify
 from daemon.measuring import queries as measure
 from daemon.measuring import revision_health as vet
 from daemon.measuring.queries import Survey
+from daemon.measuring.turns import Turns
 from daemon.notifying import notifier as communicate
 from daemon.recovering import steps as recover
 from daemon.recovering.step_context import Actions, Findings, Gear
@@ -92,6 +94,7 @@ class Executor:
         self._book = book
         self._standing = standing
         self._means = means
+        self._turns = Turns()
         self.gear = Gear(
             actions=means.actions,
             limits=means.limits,
@@ -138,7 +141,17 @@ class Executor:
     async def _define(self, incident: str) -> None:
         current = await self._book.load(incident)
         rule = self._rule(current)
+        # Not within the turn: what cannot be reached holds up this incident and no other.
         changes, blind = await self._changes(rule, current)
+        async with self._turns.turn(repeated=current.problem is not None):
+            defined = await self._defined(rule, current, changes, blind)
+        await self._book.record(
+            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
+        )
+
+    async def _defined(
+        self, rule: Rule, current: Incident, changes: Sequence[Change], blind: str
+    ) -> e.ProblemDefined:
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
         if problem.verdict == "confirmed" and (rule.changes or changes or blind):
@@ -146,11 +159,8 @@ class Executor:
             facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
             suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
             suspicion = unseen(suspicion, blind) if blind else suspicion
-        defined = e.ProblemDefined(problem=problem, suspicion=suspicion)
         log.info("problem", verdict=problem.verdict, text=problem.text)
-        await self._book.record(
-            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
-        )
+        return e.ProblemDefined(problem=problem, suspicion=suspicion)
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
@@ -166,18 +176,22 @@ class Executor:
             await asyncio.sleep(AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
-        current = await self._book.load(incident)
-        if current.confirmed is None:
-            return
-        rule = self._rule(current)
-        reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
+        # After a step the verdict waits for it, and only as many steps run as the budgets allow.
+        turn = nullcontext() if step else self._turns.turn(repeated=True)
+        async with turn:
+            current = await self._book.load(incident)
+            if current.confirmed is None:
+                return
+            rule = self._rule(current)
+            reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
         measured = e.RecoveryMeasured(step=step, reading=reading)
         await self._book.record(incident, lambda i: () if i.closed else (measured,))
 
     async def _listen(self, incident: str) -> None:
-        current = await self._book.load(incident)
-        rule = self._rule(current)
-        answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
+        async with self._turns.turn(repeated=True):
+            current = await self._book.load(incident)
+            rule = self._rule(current)
+            answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
         heard = [
             e.SentimentHeard(
                 source=METRICS,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 import structlog
@@ -32,6 +33,8 @@ from daemon.repository import Casebook
 log = structlog.get_logger()
 
 BATCH = 500
+TOLD_AT_ONCE = 100
+"""So many incidents of one batch are told side by side."""
 RETRY_SECONDS = 1.0
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
@@ -187,7 +190,7 @@ class Intake:
             starts_at=now,
         )
         concern = _Concern(None, labels, {alert.identity: alert}, fired=True)
-        await self._tell(incident_key("", labels), concern)
+        await self._tell_all({incident_key("", labels): concern})
 
     async def _digest(
         self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
@@ -216,8 +219,8 @@ class Intake:
             said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
             with self._tracer.span("inbox", said, delivery=delivery.identity):
                 await self._sort(delivery, kept, concerns)
-        for key, concern in concerns.items():
-            await self._tell(key, concern)
+            await asyncio.sleep(0)  # many small ones hold nobody up either
+        await self._tell_all(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
             if delivery.truncated_alerts:
@@ -248,16 +251,31 @@ class Intake:
             return [(rule, rule.group(alert.labels)) for rule in found]
         return [(None, {**delivery.group_labels, "alertname": alert.name})]
 
-    async def _tell(self, key: str, concern: _Concern) -> None:
+    async def _tell_all(self, concerns: Mapping[str, _Concern]) -> None:
+        """Tell the incidents side by side, so that they share the commits of the store.
+
+        A failure of one takes nothing from those beside it.
+        """
+        known = await self._book.journal.find_open(list(concerns))
+        left = iter(concerns.items())
+        while some := list(islice(left, TOLD_AT_ONCE)):
+            telling = (self._tell(key, concern, known.get(key)) for key, concern in some)
+            ended = await asyncio.gather(*telling, return_exceptions=True)
+            failures = [failure for failure in ended if failure is not None]
+            # A defect comes first: its delivery is singled out, and then all are tried again.
+            for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
+                raise failure
+
+    async def _tell(self, key: str, concern: _Concern, incident: str | None) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
         while True:
-            incident = await self._book.journal.find_open(key)
             if incident is None:
                 if not concern.fired:
                     return
                 try:
                     await self._open(key, concern)
-                except KeyTaken:
+                except KeyTaken as taken:
+                    incident = taken.incident
                     continue
                 self._observer.alerts("taken", len(concern.alerts))
                 return
@@ -266,6 +284,7 @@ class Intake:
                 self._observer.alerts("taken", new)
                 self._observer.alerts("repeated", len(concern.alerts) - new)
                 return
+            incident = (await self._book.journal.find_open([key])).get(key)
 
     async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
         """Tell an open incident; returns it, and how many of the alerts were news."""
@@ -307,8 +326,7 @@ class Intake:
         async def tell(alerts: Sequence[Alert]) -> None:
             concerns: dict[str, _Concern] = {}
             await self._sort(whole, alerts, concerns)
-            for key, concern in concerns.items():
-                await self._tell(key, concern)
+            await self._tell_all(concerns)
 
         await complete(self._source, delivery, tell)
 

@@ -65,6 +65,7 @@ class Auditor:
         """Look at all open incidents once. Raises Temporary if the store cannot be read."""
         suspected: dict[str, str] = {}
         for head in await self._book.journal.open_heads():
+            await asyncio.sleep(0)  # hundreds are looked at, and others wait for the loop
             bind_contextvars(incident=head.incident)
             try:
                 incident = await self._book.load(head.incident)

@@ -153,16 +153,16 @@ class TestJournal:
         assert results.count(None) == 1
         assert {loser.incident for loser in losers} == {winner}
         assert len(losers) == 7
-        assert await journal.find_open("k") == winner
+        assert await journal.find_open(["k", "other"]) == {"k": winner}
         assert [h.incident for h in await journal.heads(9)] == [winner]
 
     async def test_closing_frees_the_key_and_a_review_keeps_it_free(self, journal: Journal) -> None:
         await journal.open("inc-1", "k", [note()], OPEN)
         await journal.append("inc-1", 1, [note(at=NOW + MINUTE)], CLOSED)
-        assert await journal.find_open("k") is None
+        assert await journal.find_open(["k"]) == {}
         await journal.open("inc-2", "k", [note(at=NOW + HOUR)], OPEN)
         await journal.append("inc-1", 2, [note("review", NOW + 2 * HOUR)], OPEN)
-        assert await journal.find_open("k") == "inc-2"
+        assert await journal.find_open(["k"]) == {"k": "inc-2"}
         old = (await journal.heads(9))[1]
         assert (old.incident, old.seq, old.closed_at) == ("inc-1", 3, NOW + MINUTE)
 

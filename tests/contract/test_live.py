@@ -145,3 +145,14 @@ async def test_a_page_that_goes_before_it_is_answered_is_no_crash(
     with capture_logs() as logs:
         await rig.client.get("/live?since=0", headers=ADA)
     assert [x for x in logs if x["log_level"] != "debug"] == []
+
+
+async def test_many_changes_one_after_the_other_are_told_as_one(rig: Rig) -> None:
+    home = await listening(rig, "/")
+    rig.book.all_changed()
+    first = (await told(home)).partition("data: ")[2]
+    for _ in range(3):
+        rig.book.all_changed()
+        for _ in range(20):
+            await asyncio.sleep(0)  # time enough to tell it, if it were told at once
+    assert int((await told(home)).partition("data: ")[2]) == int(first) + 3

@@ -1,23 +1,36 @@
-"""How the journal grows: an incident's start, and each append, inside one transaction."""
+"""How the journal grows: incidents that start, and appends, many in one transaction.
+
+Many are done by as few statements as one: what a statement costs is mostly its way to the
+database, and in a storm that way is what everybody waits for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from daemon.adapters.store import locks as claims
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.sqlite import insert, portions
 from daemon.core.changes.suspects import Mark
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, chain, encode, refused
-from daemon.core.ports.journal import Claim, Conflict, HeadState, KeyTaken
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, KeyTaken
 from daemon.core.recovery.guardrails import service_of
 
 Marks = Mapping[tuple[str, str], Mark]
 """(subject, item) → what a measurement said of it."""
+
+
+class Opening(NamedTuple):
+    """The arguments of `open`, on their way into the transaction."""
+
+    incident: str
+    key: str
+    drafts: Sequence[Draft]
+    state: HeadState
 
 
 class Append(NamedTuple):
@@ -32,87 +45,138 @@ class Append(NamedTuple):
     marks: Marks
 
 
-def find_open(key: str, connection: Connection) -> str | None:
-    """The id of the open incident with that key."""
-    found: str | None = connection.scalar(
-        select(heads.c.incident).where(heads.c.key == key, head_is_open)
-    )
+def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """The ids of the open incidents with these keys, by key."""
+    found: dict[str, str] = {}
+    for some in portions(keys):
+        query = select(heads.c.key, heads.c.incident).where(heads.c.key.in_(some), head_is_open)
+        found.update((row.key, row.incident) for row in connection.execute(query))
     return found
 
 
-def start(
-    incident: str,
-    key: str,
-    drafts: Sequence[Draft],
-    state: HeadState,
-    connection: Connection,
-) -> None:
-    """Insert the head and the first entries. Raises KeyTaken."""
+def start(connection: Connection, openings: Sequence[Opening]) -> list[KeyTaken | None]:
+    """Insert the heads and the first entries; KeyTaken for those whose key has an open incident."""
     # Not "look, then insert": the unique index decides, across replicas too.
-    added = connection.execute(
+    added = (
         insert(heads)
-        .values(
-            incident=incident,
-            key=key,
-            seq=len(drafts),
-            **state.model_dump(exclude={"closed"}),
-            opened_at=drafts[0].at,
-            closed_at=drafts[-1].at if state.closed else None,
-            service=service_of(key),
-            **_named(drafts[0]),
-        )
         .on_conflict_do_nothing(index_elements=[heads.c.key], index_where=head_is_open)
+        .returning(heads.c.incident)
     )
-    if added.rowcount == 0:
-        raise KeyTaken(find_open(key, connection) or "")
-    _add_entries(connection, incident, 0, "", drafts)
+    begun = set(connection.scalars(added, [_head(opening) for opening in openings]))
+    rows = []
+    for opening in openings:
+        if opening.incident in begun:
+            rows += _rows(opening.incident, 0, "", opening.drafts)
+    if rows:
+        connection.execute(events.insert(), rows)
+    taken = [opening.key for opening in openings if opening.incident not in begun]
+    holders = find_open(connection, taken)
+    return [
+        None if opening.incident in begun else KeyTaken(holders[opening.key])
+        for opening in openings
+    ]
+
+
+def _head(opening: Opening) -> dict[str, Any]:
+    first, state = opening.drafts[0], opening.state
+    return {
+        "incident": opening.incident,
+        "key": opening.key,
+        "seq": len(opening.drafts),
+        **state.model_dump(exclude={"closed"}),
+        "opened_at": first.at,
+        "closed_at": opening.drafts[-1].at if state.closed else None,
+        "service": service_of(opening.key),
+        **_named(first),
+    }
 
 
 def _named(first: Draft) -> dict[str, str]:
     """The rule and the team that the incident is looked for by."""
     opened = first.event
     if not isinstance(opened, IncidentOpened):
-        return {}
+        return {"rule": "", "team": ""}
     return {"rule": opened.rule, "team": opened.team}
 
 
-def append(asked: Append, connection: Connection) -> None:
-    """Carry out one append. Raises Conflict or ClaimRefused, and then nothing is written."""
-    head = (
-        connection.execute(
-            select(heads.c.seq, heads.c.closed_at)
-            .where(heads.c.incident == asked.incident)
-            .with_for_update()
+def append(
+    connection: Connection, appends: Sequence[Append]
+) -> list[Conflict | ClaimRefused | None]:
+    """Carry out the appends; Conflict or ClaimRefused for each of which nothing is written."""
+    ends = _ends(connection, {asked.incident for asked in appends})
+    rows: list[dict[str, Any]] = []
+    moved: list[dict[str, Any]] = []
+    answers: list[Conflict | ClaimRefused | None] = []
+    for asked in appends:
+        end = ends.get(asked.incident)
+        if end is None or end.seq != asked.expected:
+            there = "does not exist" if end is None else f"is at entry {end.seq}"
+            text = f"incident {asked.incident} {there}, not at entry {asked.expected}"
+            answers.append(Conflict(text))
+            continue
+        try:
+            _change_rights(asked, connection)
+        except ClaimRefused as refusal:
+            answers.append(refusal)
+            continue
+        added = _rows(asked.incident, asked.expected, end.digest, asked.drafts)
+        closed_at = end.closed_at
+        if added and asked.state.closed and closed_at is None:
+            closed_at = asked.drafts[-1].at
+        digest = added[-1]["digest"] if added else end.digest
+        end = ends[asked.incident] = _End(asked.expected + len(added), closed_at, digest)
+        rows += added
+        moved.append(
+            {
+                "moved": asked.incident,
+                "seq": end.seq,
+                "closed_at": closed_at,
+                **asked.state.model_dump(exclude={"closed"}),
+            }
         )
-    ).one_or_none()
-    if head is None or head.seq != asked.expected:
-        there = "does not exist" if head is None else f"is at entry {head.seq}"
-        raise Conflict(f"incident {asked.incident} {there}, not at entry {asked.expected}")
-    closed_at = head.closed_at
-    if asked.drafts:
-        now = asked.drafts[-1].at
-        _change_rights(asked, now, connection)
-        if asked.state.closed and closed_at is None:
-            closed_at = now
-        previous = connection.scalar(
-            select(events.c.digest).where(
-                events.c.incident == asked.incident, events.c.seq == asked.expected
-            )
-        )
-        _add_entries(connection, asked.incident, asked.expected, previous or "", asked.drafts)
-    connection.execute(
-        update(heads)
-        .where(heads.c.incident == asked.incident)
-        .values(
-            seq=asked.expected + len(asked.drafts),
-            closed_at=closed_at,
-            **asked.state.model_dump(exclude={"closed"}),
-        )
+        answers.append(None)
+    if rows:
+        connection.execute(events.insert(), rows)
+    if moved:
+        connection.execute(update(heads).where(heads.c.incident == bindparam("moved")), moved)
+    return answers
+
+
+class _End(NamedTuple):
+    """Where an incident's journal ends."""
+
+    seq: int
+    closed_at: datetime | None
+    digest: str
+
+
+def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]:
+    last = (events.c.incident == heads.c.incident) & (events.c.seq == heads.c.seq)
+    query = (
+        select(heads.c.incident, heads.c.seq, heads.c.closed_at, events.c.digest)
+        .outerjoin_from(heads, events, last)
+        .where(heads.c.incident.in_(incidents))
+        .with_for_update(of=heads)
     )
+    return {
+        row.incident: _End(row.seq, row.closed_at, row.digest or "")
+        for row in connection.execute(query)
+    }
 
 
-def _change_rights(asked: Append, now: datetime, connection: Connection) -> None:
-    """Locks and marks. The release goes first: who gives back and takes in one append may."""
+def _change_rights(asked: Append, connection: Connection) -> None:
+    """Locks and marks. The release goes first: who gives back and takes in one append may.
+
+    Raises ClaimRefused, and then nothing has changed.
+    """
+    if not (asked.release or asked.claim or asked.marks):
+        return
+    now = asked.drafts[-1].at
+    with connection.begin_nested():
+        _change(asked, now, connection)
+
+
+def _change(asked: Append, now: datetime, connection: Connection) -> None:
     if asked.release:
         acted = not any(refused(draft.event) for draft in asked.drafts)
         claims.give_back(connection, asked.incident, now, acted=acted)
@@ -134,13 +198,10 @@ def _change_rights(asked: Append, now: datetime, connection: Connection) -> None
         )
 
 
-def _add_entries(
-    connection: Connection,
-    incident: str,
-    after: int,
-    previous: str,
-    drafts: Sequence[Draft],
-) -> None:
+def _rows(
+    incident: str, after: int, previous: str, drafts: Sequence[Draft]
+) -> list[dict[str, Any]]:
+    """The entries as they are stored, each with the digest that holds the one before it."""
     rows = []
     for seq, draft in enumerate(drafts, start=after + 1):
         at, kind, body = stamp(draft.at), draft.event.kind, encode(draft.event)
@@ -157,4 +218,4 @@ def _add_entries(
                 "digest": previous,
             }
         )
-    connection.execute(events.insert(), rows)
+    return rows

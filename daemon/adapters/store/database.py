@@ -1,4 +1,4 @@
-"""Transactions: one writer at a time, readers beside it, each carried to its end.
+"""Transactions: one writer, which commits many at once, and readers beside it.
 
 A transaction is plain synchronous code in a thread: one leap out of the event loop and back for
 all of it, where an asynchronous driver leaps with every statement.
@@ -10,7 +10,7 @@ the transaction is awaited to its end first, and the cancellation is passed on a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,19 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store import sqlite
+from daemon.adapters.store.turns import Unit
+from daemon.adapters.store.writer import Outcome, Writer
+from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Work = Callable[[Connection], T]
-"""What is done inside a transaction; whatever it raises rolls everything back."""
+"""What is done inside a transaction; whatever it raises takes back all that it did. It must be
+repeatable: the transaction may be undone for another's fault, and is then done anew."""
+WorkOnMany = Callable[[Connection, list[Item]], Sequence[T | Exception]]
+"""The same for many items at once. It returns the result of each, or an exception for one that
+it has written nothing of; what it raises concerns all of them."""
 Kind = Literal["read", "write"]
 Listener = Callable[[Kind, float, bool], None]
 """Hears of every transaction: its kind, the seconds from the call to its end, and whether the
@@ -36,17 +44,20 @@ async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
 
     For work that ends by itself soon: a transaction waits no longer than SQLite's busy timeout.
     """
-    task = asyncio.create_task(work, name=name)
+    return await _settled(asyncio.create_task(work, name=name))
+
+
+async def _settled(future: asyncio.Future[T]) -> T:
     interrupted: asyncio.CancelledError | None = None
-    while not task.done():
+    while not future.done():
         try:
-            await asyncio.wait([task])
+            await asyncio.wait([future])
         except asyncio.CancelledError as error:
             interrupted = error
     if interrupted is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # marks it as seen; the caller is gone and cannot be told
+        return future.result()
+    if not future.cancelled():
+        future.exception()  # marks it as seen; the caller is gone and cannot be told
     raise interrupted
 
 
@@ -56,50 +67,81 @@ class Database:
     def __init__(self, path: Path, *, readonly: bool) -> None:
         self.path = path
         self._reader = sqlite.reading_engine(path)
-        self._writer = None if readonly else sqlite.writing_engine(path)
         self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._writer = None if readonly else sqlite.writing_engine(path)
+        self._writing = None if self._writer is None else Writer(self._writer, self._ended)
         self._closed = False
         self.listeners: list[Listener] = []
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
-        reading = self._transaction("read", self._reading, self._reader, work)
-        return await to_its_end(reading, "store-read")
+        return await to_its_end(self._read(work), "store-read")
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], urgency: Urgency = Urgency.NORMAL) -> T:
         """Run `work` in a write transaction; when this returns, it is on disk."""
-        return await to_its_end(self.write_here(work), "store-write")
 
-    async def write_here(self, work: Work[T]) -> T:
-        """Like `write`, for a task that nobody cancels: it saves the shielding."""
-        if self._writer is None:
+        def one(connection: Connection, _: list[None]) -> Sequence[T]:
+            return (work(connection),)
+
+        return await _settled(self.submit(one, None, urgency))
+
+    async def write_together(
+        self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency = Urgency.NORMAL
+    ) -> T:
+        """Like `write`, for one item; those that wait for the same `work` are done at once."""
+        return await _settled(self.submit(work, item, urgency))
+
+    def submit(self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency) -> asyncio.Future[T]:
+        """Like `write_together`. The future is settled whether anybody waits for it or not."""
+        if self._writing is None:
             raise Permanent(f"{self.path} was opened for reading only")
-        return await self._transaction("write", self._writing, self._writer, work)
+        self._must_be_open()
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[T] = loop.create_future()
+        self._writing.add(Unit(work, item, urgency, told, loop.time()))
+        return told
 
     async def close(self) -> None:
         """Close every connection, after what is under way."""
         self._closed = True
-        for threads, engine in ((self._reading, self._reader), (self._writing, self._writer)):
-            await asyncio.to_thread(threads.shutdown)
-            if engine is not None:
-                engine.dispose()
+        await asyncio.to_thread(self._reading.shutdown)
+        self._reader.dispose()
+        if self._writing is not None:
+            await asyncio.to_thread(self._writing.close)
 
-    async def _transaction(
-        self, kind: Kind, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]
-    ) -> T:
-        if self._closed:
-            raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
+    async def _read(self, work: Work[T]) -> T:
+        self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
         try:
-            return await loop.run_in_executor(threads, partial(_transact, engine, work))
+            return await loop.run_in_executor(self._reading, partial(_transact, self._reader, work))
         except SQLAlchemyError as error:
             done = False
             raise sqlite.translated(error, self.path) from error
         finally:
-            for listener in self.listeners:
-                listener(kind, loop.time() - began, done)
+            self._listen("read", began, done)
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
+
+    def _ended(self, outcome: Outcome) -> None:
+        """Tell the listeners, and whoever waits for it."""
+        unit, result, error = outcome
+        fault: Exception | None = None
+        if isinstance(error, SQLAlchemyError):
+            fault = sqlite.translated(error, self.path)
+            fault.__cause__ = error
+        self._listen("write", unit.came, fault is None)
+        if error is None:
+            unit.told.set_result(result)
+        else:
+            unit.told.set_exception(fault or error)
+
+    def _listen(self, kind: Kind, began: float, done: bool) -> None:
+        took = asyncio.get_running_loop().time() - began
+        for listener in self.listeners:
+            listener(kind, took, done)
 
 
 def _transact(engine: Engine, work: Work[T]) -> T:

@@ -1,12 +1,9 @@
-"""The durable queue between the webhook and the incidents: `daemon.core.ports.inbox.Inbox`.
-
-A disk can sync only so often a second, so whatever arrives during one commit shares the next.
-"""
+"""The durable queue between the webhook and the incidents: `daemon.core.ports.inbox.Inbox`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -15,7 +12,8 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
-from daemon.adapters.store.sqlite import insert
+from daemon.adapters.store.sqlite import insert, portions
+from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Temporary
 
 REMEMBER = timedelta(minutes=30)
@@ -23,19 +21,13 @@ REMEMBER = timedelta(minutes=30)
 MAX_PENDING = 10_000
 """How many unprocessed deliveries are held before the webhook is told to come again."""
 
-_AT_ONCE = 1000  # values in one IN (…): databases bound the parameters of a statement
-
-_CROWD = 3
-_GATHER_SECONDS = 0.004
-
 
 class _Put(NamedTuple):
-    """A delivery on its way to the disk; `stored` is told whether it was new."""
+    """A delivery on its way to the disk."""
 
     identity: str
     body: bytes
     at: datetime
-    stored: asyncio.Future[bool]
 
 
 class SqlInbox:
@@ -48,28 +40,22 @@ class SqlInbox:
         self._max_pending = max_pending
         self._remember = remember
         self._unprocessed = 0
-        self._queue: list[_Put] = []
-        self._committing = 0
-        self._wake = asyncio.Event()
-        self._writer: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._coming = 0
+        self._takes = False
 
     async def start(self) -> None:
-        """Count what an earlier run left behind, and begin to write."""
+        """Count what an earlier run left behind, and begin to take."""
         count = select(func.count()).select_from(inbox).where(delivery_waits)
 
         def work(connection: Connection) -> int:
             return (connection.execute(count)).scalar_one()
 
         self._unprocessed = await self._database.read(work)
-        self._writer = asyncio.create_task(self._write(), name="inbox-writer")
+        self._takes = True
 
-    async def stop(self) -> None:
-        """Take no more, write all that waits, and end."""
-        self._stopping = True
-        self._wake.set()
-        if self._writer is not None:
-            await self._writer
+    def stop(self) -> None:
+        """Take no more; what is on its way is written before the database closes."""
+        self._takes = False
 
     async def put(self, identity: str, body: bytes, at: datetime) -> bool:
         """Store a delivery; returns once it is on disk. False if this content is stored already.
@@ -80,18 +66,20 @@ class SqlInbox:
         Raises Temporary when the store fails, is not open for writing, or holds too much that
         is unprocessed.
         """
-        if self._writer is None or self._stopping:
+        if not self._takes:
             raise Temporary(f"the inbox in {self._database.path} takes nothing now")
-        waiting = self._unprocessed + self._committing + len(self._queue)
+        waiting = self._unprocessed + self._coming
         if waiting >= self._max_pending:
             raise Temporary(
                 f"the inbox holds {waiting} deliveries that nobody has processed yet; "
                 "send this one again later"
             )
-        put = _Put(identity, body, at, asyncio.get_running_loop().create_future())
-        self._queue.append(put)
-        self._wake.set()
-        return await put.stored
+        put = _Put(identity, body, at)
+        stored = self._database.submit(self._store, put, Urgency.HIGH)
+        self._coming += 1
+        stored.add_done_callback(self._count)
+        # It is written and counted even if its caller goes.
+        return await asyncio.shield(stored)
 
     async def pending(self, limit: int) -> list[tuple[str, bytes]]:
         """(identity, body) of unprocessed deliveries, oldest first."""
@@ -125,7 +113,7 @@ class SqlInbox:
 
         def work(connection: Connection) -> dict[str, datetime]:
             known: dict[str, datetime] = {}
-            for some in _portions(alerts):
+            for some in portions(alerts):
                 query = select(alert_ends).where(alert_ends.c.alert.in_(some))
                 for row in connection.execute(query):
                     known[row.alert] = row.ends_at
@@ -144,39 +132,24 @@ class SqlInbox:
 
         await self._database.write(work)
 
-    async def _write(self) -> None:
-        while self._queue or not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                batch, self._queue = self._queue, []
-                await self._commit(batch)
-                if len(batch) >= _CROWD:
-                    # Many are sending: a moment's gathering makes one commit serve more of them.
-                    await asyncio.sleep(_GATHER_SECONDS)
-
-    async def _commit(self, batch: Sequence[_Put]) -> None:
-        """Store the batch and answer each put; whatever goes wrong, nobody is left waiting."""
+    def _store(self, connection: Connection, puts: list[_Put]) -> list[bool]:
+        """Store what is new of them; for each whether it was. Runs in the writer's thread."""
         rows: dict[str, dict[str, object]] = {}
-        for put in batch:  # the first of two identical ones is stored
+        for put in puts:  # the first of two identical ones is stored
             row = {"received_at": put.at, "body": put.body, "processed": False}
             rows.setdefault(put.identity, {"identity": put.identity, **row})
-        self._committing = len(batch)
-        try:
-            before = min(put.at for put in batch) - self._remember
-            new = await self._database.write_here(partial(_add, list(rows.values()), before))
-        except Exception as error:
-            for put in batch:
-                if not put.stored.done():
-                    put.stored.set_exception(Temporary(str(error)))
-            return
-        finally:
-            self._committing = 0
-        self._unprocessed += len(new)
-        for put in batch:
-            if not put.stored.done():  # its caller may have gone
-                put.stored.set_result(put.identity in new)
+        before = min(put.at for put in puts) - self._remember
+        new = _add(list(rows.values()), before, connection)
+        answers = []
+        for put in puts:
+            answers.append(put.identity in new)
             new.discard(put.identity)
+        return answers
+
+    def _count(self, stored: asyncio.Future[bool]) -> None:
+        self._coming -= 1
+        if stored.exception() is None:
+            self._unprocessed += stored.result()
 
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         done = await self._database.write(partial(_finish, identities, ended))
@@ -206,7 +179,7 @@ def _finish(
 ) -> int:
     """Mark as processed, keep the later end of each alert; returns how many were waiting."""
     count = 0
-    for some in _portions(identities):
+    for some in portions(identities):
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
         count += (connection.execute(done.values(processed=True))).rowcount
     if ended:
@@ -220,8 +193,3 @@ def _finish(
             [{"alert": alert, "ends_at": at} for alert, at in ended.items()],
         )
     return count
-
-
-def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]

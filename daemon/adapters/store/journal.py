@@ -6,7 +6,7 @@ store never reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from daemon.core.changes.suspects import REPORTED, Change, Mark
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
 from daemon.core.ports.journal import Claim, Head, HeadState
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope
 from daemon.core.values.outcome import Permanent
 
@@ -42,7 +43,8 @@ class SqlJournal:
         """
         if not drafts:
             raise ValueError("an incident begins with at least one entry")
-        await self.database.write(partial(appending.start, incident, key, drafts, state))
+        opening = appending.Opening(incident, key, drafts, state)
+        await self.database.write_together(appending.start, opening, Urgency.HIGH)
 
     async def append(
         self,
@@ -54,6 +56,7 @@ class SqlJournal:
         claim: Claim | None = None,
         release: bool = False,
         marks: appending.Marks | None = None,
+        urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         """Append after `expected`, durably, all or nothing. Raises Conflict or ClaimRefused.
 
@@ -64,7 +67,7 @@ class SqlJournal:
         if not drafts and (claim or release or marks or state.closed):
             raise ValueError("this append needs an entry, for it takes its time from there")
         asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
-        await self.database.write(partial(appending.append, asked))
+        await self.database.write_together(appending.append, asked, urgency)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that one, in order. Permanent if one is not of this version's
@@ -121,9 +124,9 @@ class SqlJournal:
         """The alerts that there was news of from then on, once for each incident."""
         return await self.database.read(partial(searching.heard, since))
 
-    async def find_open(self, key: str) -> str | None:
-        """The id of the open incident with that key."""
-        return await self.database.read(partial(appending.find_open, key))
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
+        """The ids of the open incidents with these keys, by key."""
+        return await self.database.read(lambda c: appending.find_open(c, list(keys)))
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime

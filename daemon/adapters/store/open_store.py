@@ -75,7 +75,7 @@ async def open_store(
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:
-    await inbox.stop()
+    inbox.stop()
     await database.close()
 
 

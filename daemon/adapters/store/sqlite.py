@@ -6,6 +6,7 @@ The other modules of the store are plain SQL; PostgreSQL needs a sibling of this
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,13 +18,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from daemon.core.values.outcome import Permanent, Temporary
 
-__all__ = ["BUSY_SECONDS", "READERS", "insert", "reading_engine", "translated", "writing_engine"]
+__all__ = [
+    "BUSY_SECONDS",
+    "READERS",
+    "insert",
+    "portions",
+    "reading_engine",
+    "translated",
+    "writing_engine",
+]
 
 BUSY_SECONDS = 5
 """How long a write waits for another process (a backup, a shell) that holds the file."""
 
 READERS = 4
 """Reads at the same time."""
+_VALUES = 1000  # in one IN (…): databases bound the parameters of a statement
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FAULTS = {
     sqlite3.SQLITE_BUSY: f"is held by another program for more than {BUSY_SECONDS} s; "
@@ -55,6 +65,12 @@ def reading_engine(path: Path) -> Engine:
         query={"mode": "ro", "uri": "true"},
     )
     return _engine(url, {"query_only": "ON"}, "BEGIN", pool_size=READERS)
+
+
+def portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values in portions of which each fits into one statement."""
+    for start in range(0, len(values), _VALUES):
+        yield values[start : start + _VALUES]
 
 
 def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from daemon.core.changes.suspects import Change, Mark
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Hindrance, Limits, Scope
 from daemon.core.values.units import Frozen, Moment
 
@@ -117,6 +118,7 @@ class Journal(Protocol):
         claim: Claim | None = None,
         release: bool = False,
         marks: Mapping[tuple[str, str], Mark] | None = None,
+        urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         """Append after sequence number `expected`, durably, all or nothing. Without drafts only
         the head changes.
@@ -140,8 +142,8 @@ class Journal(Protocol):
     async def heard(self, since: datetime) -> list[Heard]:
         """The alerts that there was news of from then on, once for each incident."""
 
-    async def find_open(self, key: str) -> str | None:
-        """The id of the open incident with that key."""
+    async def find_open(self, keys: Collection[str]) -> dict[str, str]:
+        """The ids of the open incidents with these keys, by key."""
 
     async def guard(
         self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime

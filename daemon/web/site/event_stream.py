@@ -29,6 +29,8 @@ MOST_OF_ONE = 50
 MOST_REMEMBERED = 2000
 """Of so many incidents the newest change is known; of older ones a page is asked for again."""
 _VERSION = re.compile(r"[0-9]{1,18}")
+LULL = 0.5
+"""Seconds after a change before a page is told of the next: in a storm many are told as one."""
 PING = 15
 """Seconds between signs of life, which proxies need to keep the connection."""
 
@@ -132,3 +134,4 @@ class Live:
                 if new != seen:
                     seen = new
                     await stream.send(str(seen), event="changed")
+                    await asyncio.sleep(LULL)

@@ -1,0 +1,62 @@
+"""Who is written next, when more waits than one commit takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.core.ports.urgency import Urgency
+
+MOST = 128
+"""So many units of work share one commit, and the urgent wait no longer than for those."""
+PATIENCE = 4
+"""So often a unit is passed over before it counts as one class more urgent."""
+
+Work = Callable[[Connection, list[Any]], Sequence[Any]]
+"""Does all items that wait for the same work at once; returns the result of each."""
+
+
+@dataclass(eq=False)
+class Unit:
+    """One item of work that somebody waits for; `came` is the loop's time of that.
+
+    Units of an equal `work` that share a commit are done together, by one call.
+    """
+
+    work: Work
+    item: Any
+    urgency: Urgency
+    told: asyncio.Future[Any]
+    came: float
+    passed_over: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Its class, or a more urgent one after waiting: thus a flood of the urgent delays the
+        others and cannot starve them."""
+        return max(Urgency.HIGH, self.urgency - self.passed_over // PATIENCE)
+
+
+class Turns:
+    """The units that wait, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Unit] = []
+
+    def add(self, unit: Unit) -> None:
+        """Let it wait for its turn."""
+        self._waiting.append(unit)
+
+    def take(self) -> list[Unit]:
+        """The units of the next commit: the most urgent, of those the first that came."""
+        # Sorting is stable: among equals the order of coming stays.
+        ordered = sorted(self._waiting, key=lambda unit: unit.rank)
+        chosen, left = ordered[:MOST], set(ordered[MOST:])
+        self._waiting = [unit for unit in self._waiting if unit in left]
+        for unit in self._waiting:
+            unit.passed_over += 1
+        return chosen

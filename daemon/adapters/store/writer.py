@@ -1,0 +1,162 @@
+"""The one writer: whatever waits together is committed together.
+
+A disk can sync only so often a second, so what arrives during one commit shares the next. Each
+unit of work has a savepoint in it: a conflict or a refused claim takes back that one alone.
+Nobody is told before the commit is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.adapters.store.turns import Turns, Unit, Work
+
+CROWD = 3
+GATHER_SECONDS = 0.004
+"""After a commit that served a crowd, the next begins no sooner than that after it, so that it
+serves a crowd as well: on a fast disk commits would be many and small otherwise."""
+AT_ONCE = 4
+"""So many are told of their results before the event loop serves others again."""
+
+
+class Outcome(NamedTuple):
+    """What became of a unit: its result, or the error in its place."""
+
+    unit: Unit
+    result: Any
+    error: Exception | None = None
+
+
+Job = tuple[Work, list[Unit]]
+
+
+class _Undone(Exception):
+    """All of a transaction is undone, and not only the part that failed."""
+
+
+class Writer:
+    """Commits units of work in one thread. `ended` is told, on the loop, what
+    became of each."""
+
+    def __init__(self, engine: Engine, ended: Callable[[Outcome], None]) -> None:
+        self._engine = engine
+        self._ended = ended
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._turns = Turns()
+        self._lock = threading.Lock()
+        self._busy = False
+
+    def add(self, unit: Unit) -> None:
+        """Do it as soon as it is its turn, and settle its future with the outcome."""
+        with self._lock:
+            self._turns.add(unit)
+            if self._busy:
+                return
+            self._busy = True
+        # Not at once: whatever else the loop has to do now may bring more for the same commit.
+        asyncio.get_running_loop().call_soon(self._thread.submit, self._work_off)
+
+    def close(self) -> None:
+        """Do what waits, and end. Blocks until then; to be called from beside the loop."""
+        self._thread.shutdown()
+        self._engine.dispose()
+
+    def _work_off(self) -> None:
+        while True:
+            with self._lock:
+                units = self._turns.take()
+                self._busy = bool(units)
+            if not units:
+                return
+            began = time.monotonic()
+            outcomes = self._commit(units)
+            units[0].told.get_loop().call_soon_threadsafe(self._tell, outcomes)
+            if len(units) >= CROWD:
+                time.sleep(max(0.0, began + GATHER_SECONDS - time.monotonic()))
+
+    def _commit(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Whatever goes wrong, nobody is left waiting."""
+        jobs: dict[Work, list[Unit]] = {}
+        for unit in units:
+            jobs.setdefault(unit.work, []).append(unit)
+        try:
+            return self._carry_out(list(jobs.items()))
+        except Exception as error:
+            return [Outcome(unit, None, error) for unit in units]
+
+    def _carry_out(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Raises what kept a transaction from beginning; that was nobody's fault."""
+        alone = [(work, [unit]) for work, units in jobs for unit in units]
+        if len(alone) > 1:
+            try:
+                return _together(self._engine, jobs)
+            except _Undone:
+                # A disk that has no room for one of them may have some for another.
+                pass
+        return [outcome for job in alone for outcome in _alone(self._engine, job)]
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes[:AT_ONCE]:
+            self._ended(outcome)
+        if len(outcomes) > AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._tell, outcomes[AT_ONCE:])
+
+
+def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
+    """All in one transaction. Raises _Undone if that cannot be."""
+    outcomes: list[Outcome] = []
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        try:
+            for job in jobs:
+                outcomes += _within_savepoint(connection, job)
+            transaction.commit()
+        except (SQLAlchemyError, _Undone) as error:
+            transaction.rollback()
+            raise _Undone from error
+    return outcomes
+
+
+def _within_savepoint(connection: Connection, job: Job) -> list[Outcome]:
+    work, units = job
+    try:
+        with connection.begin_nested():
+            return _results(connection, job)
+    except Exception as error:
+        # SQLite answers some faults by taking back the whole transaction, and would then commit
+        # each further statement by itself.
+        if not getattr(connection.connection.dbapi_connection, "in_transaction", False):
+            raise _Undone from error
+        if len(units) > 1:  # one of them is at fault, and the others are not
+            alone = ((work, [unit]) for unit in units)
+            return [outcome for one in alone for outcome in _within_savepoint(connection, one)]
+        return _failed(job, error)
+
+
+def _alone(engine: Engine, job: Job) -> list[Outcome]:
+    try:
+        with engine.begin() as connection:
+            return _results(connection, job)
+    except Exception as error:
+        return _failed(job, error)
+
+
+def _results(connection: Connection, job: Job) -> list[Outcome]:
+    work, units = job
+    results = work(connection, [unit.item for unit in units])
+    return [
+        Outcome(unit, None, result) if isinstance(result, Exception) else Outcome(unit, result)
+        for unit, result in zip(units, results, strict=True)
+    ]
+
+
+def _failed(job: Job, error: Exception) -> list[Outcome]:
+    return [Outcome(unit, None, error) for unit in job[1]]

@@ -1,0 +1,46 @@
+"""The world of a daemon under load, in a process of its own: a Prometheus in which every service
+fails, and a pager.
+
+Usage: python outside.py SERVICES. It prints the addresses of both, and serves until it is ended.
+`GET /pages` of the pager tells when each incident was paged for first, in Unix seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from aiohttp import web
+
+from tests.acceptance.prometheus_double import PrometheusDouble, Trouble
+
+ANSWERS_AFTER = 0.005
+
+
+async def _serve(services: int) -> None:
+    failing = Trouble(time.time() - 30)
+    troubles = {f"s{n}": failing for n in range(services)}
+    prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles)
+    paged: dict[str, float] = {}
+
+    async def page(request: web.Request) -> web.Response:
+        paged.setdefault((await request.json())["incident"], time.time())
+        return web.Response()
+
+    async def pages(_: web.Request) -> web.Response:
+        return web.json_response(sorted(paged.values()))
+
+    application = web.Application()
+    application.add_routes([web.post("/page", page), web.get("/pages", pages)])
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with prometheus.serving():
+        pager = "http://{}:{}".format(*runner.addresses[0])
+        print(prometheus.url, pager, flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))

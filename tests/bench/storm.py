@@ -1,0 +1,142 @@
+"""One storm on one build of the daemon: so many groups begin to fire at once, on a disk of a known
+slowness. Posts them, and watches from outside until everybody is called."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import quantiles
+
+import aiohttp
+
+from tests.acceptance.deliveries import alert, encoded
+from tests.acceptance.running import ROSTER, SETTINGS, TREE, Daemon, lay_out
+
+HERE = Path(__file__).parent
+CLIENTS = 32
+LOOK_EVERY = 0.25
+PROBE_EVERY = 0.02
+LONGEST = 120.0
+"""So many seconds are waited for the last page."""
+
+
+@dataclass
+class Storm:
+    """What was seen; all times in seconds after the first POST."""
+
+    build: str
+    groups: int
+    sync_ms: float
+    accepted: float = 0.0
+    opened: list[float] = field(default_factory=list)
+    paged: list[float] = field(default_factory=list)
+    probes: list[float] = field(default_factory=list)
+    rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    commits: int = 0
+    entries: int = 0
+
+    @property
+    def done(self) -> float | None:
+        """When the last incident was open and paged for; None if that was not seen."""
+        if min(len(self.opened), len(self.paged)) < self.groups:
+            return None
+        return max(self.opened[-1], self.paged[-1])
+
+    @property
+    def p99_ms(self) -> float:
+        """The 99th percentile of the answers of /-/healthy."""
+        return quantiles(self.probes, n=100)[98] * 1000
+
+
+async def storm(folder: Path, tree: Path, build: str, groups: int, sync_ms: float) -> Storm:
+    """Let a storm come over the daemon whose code is in `tree`, working in `folder`."""
+    seen = Storm(build, groups, sync_ms)
+    commits = folder / "commits"
+    program = (str(HERE / "slow_daemon.py"), str(sync_ms), str(commits))
+    async with _outside(groups) as (prometheus, pager), aiohttp.ClientSession() as http:
+        settings = SETTINGS.replace("http://127.0.0.1:9", prometheus)
+        roster = ROSTER.replace("console: true", "webhook: env:STORM_PAGER")
+        lay_out(folder, settings=settings, more={"rules/roster.yaml": roster})
+        daemon = Daemon(folder, program)
+        try:
+            daemon.start({"PYTHONPATH": str(tree), "STORM_PAGER": f"{pager}/page"})
+            await _watch(seen, http, daemon, pager)
+            seen.rss_mb, seen.cpu_s = _used(daemon)
+            daemon.stop()
+        finally:
+            daemon.drop()
+    seen.commits = int(commits.read_text())
+    seen.entries = len(daemon.journal.entries())
+    return seen
+
+
+@asynccontextmanager
+async def _outside(groups: int) -> AsyncIterator[tuple[str, str]]:
+    """The addresses of Prometheus and of the pager."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(HERE / "outside.py"), str(groups)),
+        env={**os.environ, "PYTHONPATH": str(TREE)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        prometheus, pager = (await process.stdout.readline()).decode().split()
+        yield prometheus, pager
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _watch(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon, pager: str) -> None:
+    began = time.time()
+    bodies = iter([encoded(alert(f"s{n}", started=n)) for n in range(seen.groups)])
+    probing = asyncio.create_task(_probe(seen, http, daemon))
+    await asyncio.gather(*(_post(http, daemon, bodies) for _ in range(CLIENTS)))
+    seen.accepted = time.time() - began
+    while seen.done is None and time.time() - began < LONGEST:
+        await asyncio.sleep(LOOK_EVERY)
+        async with http.get(f"{pager}/pages") as answer:
+            seen.paged = [at - began for at in await answer.json()]
+        if len(seen.paged) < seen.groups and time.time() - began < LONGEST:
+            continue  # each is paged for after it was opened, and reading the journal costs time
+        entries = await asyncio.to_thread(daemon.journal.entries, "IncidentOpened")
+        seen.opened = sorted(datetime.fromisoformat(e.at).timestamp() - began for e in entries)
+    probing.cancel()
+
+
+async def _post(http: aiohttp.ClientSession, daemon: Daemon, bodies: Iterator[bytes]) -> None:
+    for body in bodies:
+        async with http.post(f"{daemon.url}/api/v1/alerts", data=body) as answer:
+            assert answer.status == 200, await answer.text()
+
+
+async def _probe(seen: Storm, http: aiohttp.ClientSession, daemon: Daemon) -> None:
+    while True:
+        begin = time.perf_counter()
+        async with http.get(f"{daemon.url}/-/healthy") as answer:
+            await answer.read()
+        seen.probes.append(time.perf_counter() - begin)
+        await asyncio.sleep(PROBE_EVERY)
+
+
+def _used(daemon: Daemon) -> tuple[float, float]:
+    """The most memory that the daemon had, in MB, and the seconds of processor it has used."""
+    assert daemon.process is not None
+    process = Path(f"/proc/{daemon.process.pid}")
+    status = (process / "status").read_text().splitlines()
+    peak = next(line for line in status if line.startswith("VmHWM")).split()[1]
+    user, system = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(peak) / 1024, (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def share_of(times: Sequence[float], within: float) -> int:
+    """How many of them came within so many seconds."""
+    return sum(at <= within for at in times)

@@ -1,0 +1,79 @@
+"""Many incidents at the same moment: everybody is called, and Prometheus is not stormed too."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.core.measurement.samples import Answer
+from daemon.measuring.turns import AT_ONCE, REPEATED, Turns
+from tests.fakes import Service
+from tests.stories.stage import Stage, alert
+
+MANY = 40
+
+
+@dataclass
+class BusyService(Service):
+    """Knows for how many services it was asked at the same time, at most."""
+
+    under_way: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+
+    async def instant(self, query: str, at: datetime) -> Answer:
+        with_answer = super().instant(query, at)
+        return await self._counted(query, with_answer)
+
+    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+        return await self._counted(query, super().series(query, start, end, step))
+
+    async def _counted(self, query: str, answering: object) -> Answer:
+        service = re.findall(r'service="(\w+)"', query)[0]
+        self.under_way[service] += 1
+        self.most = max(self.most, len(self.under_way))
+        try:
+            return await answering  # type: ignore[misc,no-any-return]
+        finally:
+            self.under_way -= Counter((service,))
+
+
+async def test_everybody_is_called_at_once_and_measured_in_turn(stage: Stage) -> None:
+    stage.service = prometheus = BusyService(errors=stage.service.errors)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=f"s{n}") for n in range(MANY)))
+        await daemon.at(180.1)
+        incidents = await stage.incidents()
+        assert len(incidents) == MANY
+        assert all(page.delivered_at for i in incidents for page in i.pages.values())
+        assert sum(i.problem is not None for i in incidents) <= AT_ONCE
+        await daemon.at(190)
+        assert all(i.confirmed for i in await stage.incidents())
+    assert prometheus.most == AT_ONCE
+
+
+async def test_what_nobody_has_measured_goes_before_what_was_measured() -> None:
+    turns, order = Turns(), list[str]()
+    let_go = asyncio.Event()
+
+    async def measure(name: str, *, repeated: bool) -> None:
+        async with turns.turn(repeated=repeated):
+            order.append(name)
+            await let_go.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(measure("again", repeated=True))
+        await asyncio.sleep(1)
+        assert order == ["again"] * REPEATED  # the rest of the turns is kept for the others
+        for number in range(10):
+            group.create_task(measure(f"first {number}", repeated=False))
+        await asyncio.sleep(1)
+        assert len(order) == AT_ONCE
+        let_go.set()
+    firsts = order.index("first 9")
+    assert order[:firsts].count("again") < 10  # not behind all that repeat
+    assert order.count("again") == 10
