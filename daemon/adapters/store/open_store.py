@@ -55,7 +55,7 @@ async def open_store(
         if readonly:
             _must_exist(path)
         else:
-            stack.enter_context(held(path))
+            path = stack.enter_context(held(path))
         database = Database(path, readonly=readonly)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
