@@ -122,7 +122,13 @@ class App:
         self._workshop = workshop_for(settings, environ)
         self._actions = catalogue(self._workshop)
         self._book = Casebook(store.journal, now)
-        self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
+        self._keys = store.keys
+        self._links = SignedLinks(
+            lambda: store.keys.current,
+            settings.external_url.rstrip("/"),
+            now,
+            settings.auth.key_grace,
+        )
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._started_at = now()
@@ -184,6 +190,8 @@ class App:
 
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
+        signing = self._keys.current.signing
+        log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._standing.roster)
         await self._veterans.begin()
         async with asyncio.TaskGroup() as group:
@@ -235,6 +243,7 @@ class App:
             roster=lambda: self._standing.roster,
             hooks=lambda: self._hooks,
             links=self._links,
+            keys=self._keys,
             metrics=self._telemetry.scrape,
             veterans=self._veterans.of,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,

@@ -86,10 +86,17 @@ class OidcSettings(Frozen):
 class AuthSettings(Frozen):
     """`webhook_token`: what Alertmanager must send as bearer token or basic password.
 
-    `session`: how long a login lasts. `proxy` and `oidc`: other ways to say who one is.
+    `session`: how long a login lasts. `key_grace`: how long the documents open that a key has
+    linked to before it was rotated. `proxy` and `oidc`: other ways to say who one is.
     """
 
     webhook_token: Reference | None = None
     session: Duration = Field(default=parse_duration("12h"), ge=timedelta(minutes=1))
+    key_grace: Duration = Field(default=parse_duration("90d"), ge=timedelta(days=1))
     proxy: ProxySettings | None = None
     oidc: OidcSettings | None = None
+
+    @property
+    def longest(self) -> timedelta:
+        """What lives longest of what keys sign; the links in pages live for a day."""
+        return max(self.session, self.key_grace)

@@ -3,10 +3,10 @@ whatever name it came to it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +21,7 @@ from daemon.adapters.store.file_modes import found_open, tighten
 from daemon.adapters.store.process_lock import held
 from daemon.core.values.outcome import Permanent
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
 IN_USE = "in use by another daemon"
 
@@ -41,6 +42,24 @@ def path(tmp_path: Path) -> Path:
 def modes(folder: Path) -> dict[str, str]:
     """The files in a folder with their modes, in octal."""
     return {each.name: f"{stat.S_IMODE(each.stat().st_mode):o}" for each in folder.iterdir()}
+
+
+def give(path: Path, mode: int) -> None:
+    """Let the file have that mode, whoever it belongs to."""
+    path.touch()
+    path.chmod(mode)
+
+
+async def runs(code: str, path: Path) -> str:
+    """What another process prints that runs this code on the database."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, str(path)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()
 
 
 def locked(path: Path) -> str:
@@ -82,8 +101,7 @@ class TestModes:
         copy, log = path.with_name("stopgap.db.bak"), path.with_name("stopgap.db-wal")
         elsewhere = path.with_name("notes.txt")
         for each in (path, copy, log, elsewhere):
-            each.touch()
-            each.chmod(0o644)
+            give(each, 0o644)
         with structlog.testing.capture_logs() as logs:
             async with open_store(path):
                 assert set(modes(path.parent).items()) - {("notes.txt", "644")} == {
@@ -96,7 +114,7 @@ class TestModes:
                         "stopgap.db.lock",
                     )
                 }
-        assert elsewhere.stat().st_mode & 0o777 == 0o644
+        assert modes(path.parent)["notes.txt"] == "644"
         [told] = logs
         assert told["event"] == "others could read the store; its files are private now"
         assert told["files"] == [
@@ -111,7 +129,7 @@ class TestModes:
     ) -> None:
         async with open_store(path):
             pass
-        path.chmod(0o640)
+        give(path, 0o640)
 
         def refused(*_: object, **__: object) -> None:
             raise PermissionError(1, "Operation not permitted")
@@ -129,14 +147,14 @@ class TestModes:
     async def test_a_folder_in_which_others_may_write_is_told_and_left_alone(
         self, path: Path
     ) -> None:
-        path.parent.chmod(0o777)
+        give(path.parent, 0o777)
         with structlog.testing.capture_logs() as logs:
             async with open_store(path):
                 pass
         [told] = logs
         assert told["event"] == "others can write in the folder of the store"
         assert told["mend"] == f"chmod go-w {path.parent}"
-        assert path.parent.stat().st_mode & 0o777 == 0o777
+        assert modes(path.parent.parent)[path.parent.name] == "777"
 
     def test_links_to_other_files_are_left_alone(self, path: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
@@ -150,9 +168,9 @@ class TestModes:
     async def test_tools_that_only_read_change_no_mode(self, path: Path) -> None:
         async with open_store(path):
             pass
-        path.chmod(0o644)
+        give(path, 0o644)
         async with open_store(path, readonly=True):
-            assert path.stat().st_mode & 0o777 == 0o644
+            assert modes(path.parent)["stopgap.db"] == "644"
 
 
 class TestOneDaemon:
@@ -218,20 +236,9 @@ class TestOneDaemon:
             await store.inbox.put("a", b"{}", NOW)
             other = path.with_name("other.db")
             os.link(path, other)
-            refusing = subprocess.run(
-                [sys.executable, "-c", REFUSED, str(other)],
-                capture_output=True,
-                text=True,
-                check=True,
-                cwd=Path(__file__).parents[2],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
-            assert IN_USE in refusing.stdout
+            assert IN_USE in await runs(REFUSED, other)
             # As long as the daemon is connected, nobody can have the file for themselves alone.
-            alone = subprocess.run(
-                [sys.executable, "-c", ALONE, str(path)], capture_output=True, text=True, check=True
-            )
-            assert alone.stdout == "database is locked\n"
+            assert await runs(ALONE, path) == "database is locked\n"
             assert await store.inbox.put("b", b"{}", NOW) is True
         with closing(sqlite3.connect(path)) as shell:
             assert shell.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

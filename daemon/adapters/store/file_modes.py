@@ -25,13 +25,20 @@ log = structlog.get_logger()
 
 def private_file(path: Path) -> int:
     """Open for reading and writing, made if it is not there; returns the descriptor, which no
-    child inherits. Raises Permanent with the mend."""
+    child inherits. Raises Permanent with the mend.
+
+    What root makes by a command belongs to the folder's owner, or the daemon could not open it.
+    """
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE)
+        owner, made = path.parent.stat(), os.fstat(handle)
+        if made.st_uid == 0 != owner.st_uid and made.st_size == 0:
+            os.fchown(handle, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise Permanent(
             f"cannot open {path}: {error.strerror}; let this user read and write it, and its folder"
         ) from error
+    return handle
 
 
 def make_folder(folder: Path) -> None:

@@ -40,10 +40,17 @@ _TAKEN = {errno.EAGAIN, errno.EACCES}
 _MEND = "stop that one, or give this one a database of its own"
 
 
+class InUse(Permanent):
+    """Another daemon has the database; the text says which."""
+
+
 @contextmanager
 def held(path: Path) -> Iterator[Path]:
-    """Hold the database for as long as this lasts; made, empty, if it is not there. Yields its
-    real path, by which it is to be opened. Raises Permanent naming who holds it."""
+    """Hold the database for as long as this lasts; made, empty, if it is not there.
+
+    Yields its real path, by which it is to be opened. Raises InUse naming who holds it, Permanent
+    if it cannot be opened or locked.
+    """
     path = Path(os.path.realpath(path))
     make_folder(path.parent)
     lock = private_file(path.with_name(f"{path.name}.lock"))
@@ -65,7 +72,7 @@ def _lock_by_name(handle: int, path: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-        raise Permanent(f"{path} is in use by another daemon, process {holder}; {_MEND}") from None
+        raise InUse(f"{path} is in use by another daemon, process {holder}; {_MEND}") from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
@@ -77,7 +84,7 @@ def _lock_itself(handle: int, path: Path) -> None:
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)
     except OSError as error:
         if error.errno in _TAKEN:
-            raise Permanent(
+            raise InUse(
                 f"{path} is in use by another daemon, which has it by another name: a hard link, "
                 f"a mount, or the name it had before it was moved (`lsof {path}` names its "
                 f"process); {_MEND}"
