@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -79,10 +80,14 @@ __all__ = [
 
 log = structlog.get_logger()
 
+PRIVATE = 0o077
+"""The umask: what the daemon writes is its own. The commands that it runs get the one before."""
+
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises Mistakes or Permanent if it cannot start."""
     configure_logging(settings)
+    umask = os.umask(PRIVATE)
     _calm_garbage_collector()
     stop = asyncio.Event()
     reload = asyncio.Event()
@@ -98,7 +103,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
         ) as store,
         aiohttp.ClientSession() as session,
         tracer_for(settings, version("stopgap")) as tracer,
-        App(settings, environ, store, session, tracer) as app,
+        App(settings, environ, store, session, tracer, umask) as app,
     ):
         await app.run(stop, reload)
 
@@ -113,13 +118,14 @@ class App:
         store: Store,
         session: aiohttp.ClientSession,
         tracer: Tracer,
+        umask: int,
     ) -> None:
         self._settings = settings
         self._tracer = tracer
         self._version = version("stopgap")
         self._environ = environ
         self._session = session
-        self._workshop = workshop_for(settings, environ)
+        self._workshop = workshop_for(settings, environ, umask)
         self._actions = catalogue(self._workshop)
         self._book = Casebook(store.journal, now)
         self._keys = store.keys

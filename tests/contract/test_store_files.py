@@ -20,6 +20,7 @@ from daemon.adapters.store import open_store
 from daemon.adapters.store.file_modes import found_open, tighten
 from daemon.adapters.store.process_lock import held
 from daemon.core.values.outcome import Permanent
+from daemon.reporting.reviews import Reviews, _write
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
@@ -42,6 +43,10 @@ def path(tmp_path: Path) -> Path:
 def modes(folder: Path) -> dict[str, str]:
     """The files in a folder with their modes, in octal."""
     return {each.name: f"{stat.S_IMODE(each.stat().st_mode):o}" for each in folder.iterdir()}
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 def give(path: Path, mode: int) -> None:
@@ -171,6 +176,20 @@ class TestModes:
         give(path, 0o644)
         async with open_store(path, readonly=True):
             assert modes(path.parent)["stopgap.db"] == "644"
+
+
+def test_reviews_are_private_and_so_is_a_folder_that_is_made_for_them(tmp_path: Path) -> None:
+    reviews = Reviews(tmp_path / "reviews")
+    _write(reviews.path("inc-1"), "what happened")
+    assert (modes(tmp_path), modes(reviews.folder)) == ({"reviews": "700"}, {"inc-1.md": "600"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_what_root_makes_belongs_to_the_daemons_user(path: Path) -> None:
+    os.chown(path.parent, 4711, 4711)
+    async with open_store(path) as store:
+        await store.inbox.put("a", b"{}", NOW)
+        assert {each.stat().st_uid for each in files(path.parent)} == {4711}
 
 
 class TestOneDaemon:
