@@ -164,9 +164,9 @@ async def test_what_others_can_read_or_change_is_told(examine: Examines, home: P
         pass
     roster = home / "rules/roster.yaml"
     roster.write_text(ROSTER.replace("token:", f"password: '{CHEAP.hash('hunter4')}'\n    token:"))
-    home.chmod(0o777)
-    for name, mode in {"stopgap.db": 0o644, "stopgap.yaml": 0o666, roster.name: 0o644}.items():
-        (roster if name == roster.name else home / name).chmod(mode)
+    os.chmod(home, 0o777)
+    for path, mode in (("stopgap.db", 0o644), ("stopgap.yaml", 0o666), (roster, 0o644)):
+        os.chmod(home / path, mode)
     found = await examine()
     told = found.said("others on this machine can read stopgap.db (0644)")
     assert (told.state, told.check) == ("wrong", "files")
@@ -178,7 +178,6 @@ async def test_what_others_can_read_or_change_is_told(examine: Examines, home: P
     assert found.said(f"can read {roster}").state == "warning"
     os.link(home / "stopgap.db", home / "second.db")
     assert (await examine()).said("more than one name").check == "files"
-    home.chmod(0o755)
 
 
 async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(
