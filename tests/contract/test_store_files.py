@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import structlog
 
 from daemon.adapters.store import open_store
 from daemon.adapters.store.file_modes import found_open, tighten
-from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.process_lock import held, held_itself
 from daemon.core.values.outcome import Permanent
 from daemon.reporting.reviews import Reviews, _write
 
@@ -67,10 +67,17 @@ async def runs(code: str, path: Path) -> str:
     return out.decode()
 
 
+@contextmanager
+def had(path: Path) -> Iterator[None]:
+    """A daemon has the database of that name."""
+    with held(path) as real, held_itself(real):
+        yield
+
+
 def locked(path: Path) -> str:
     """Why a second daemon may not have the database of that name; empty if it may."""
     try:
-        with held(path):
+        with had(path):
             return ""
     except Permanent as error:
         return str(error)
@@ -196,23 +203,23 @@ class TestOneDaemon:
     """What a second daemon is told by a name of the database that the first does not have."""
 
     def test_by_the_same_name(self, path: Path) -> None:
-        with held(path):
+        with had(path):
             assert f"{IN_USE}, process {os.getpid()};" in locked(path)
         assert locked(path) == ""
 
     def test_by_a_symbolic_link_to_the_file(self, path: Path) -> None:
         link = path.with_name("link.db")
         link.symlink_to(path.name)
-        with held(path):
+        with had(path):
             assert f"{IN_USE}, process {os.getpid()};" in locked(link)
-        with held(link):
+        with had(link):
             assert f"{IN_USE}, process {os.getpid()};" in locked(path)
         assert not link.with_name("link.db.lock").exists()
 
     def test_by_a_link_to_its_folder_and_by_another_way_to_it(self, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         (tmp_path / "alias").symlink_to("real")
-        with held(tmp_path / "real" / "stopgap.db"):
+        with had(tmp_path / "real" / "stopgap.db"):
             assert IN_USE in locked(tmp_path / "alias" / "stopgap.db")
             assert IN_USE in locked(tmp_path / "alias" / ".." / "real" / "stopgap.db")
             assert IN_USE in locked(Path(os.path.relpath(tmp_path / "real" / "stopgap.db")))
@@ -222,7 +229,7 @@ class TestOneDaemon:
         other.parent.mkdir()
         path.touch()
         os.link(path, other)
-        with held(path):
+        with had(path):
             told = locked(other)
             assert f"{other} is in use by another daemon, which has it by another name" in told
             assert f"`lsof {other}` names its process" in told
@@ -230,21 +237,21 @@ class TestOneDaemon:
 
     def test_by_its_new_name_after_it_was_moved(self, path: Path) -> None:
         moved = path.with_name("moved.db")
-        with held(path):
+        with had(path):
             path.rename(moved)
             assert "which has it by another name" in locked(moved)
             assert f"process {os.getpid()};" in locked(path)  # and no new one at the old place
         assert locked(moved) == ""
 
     def test_by_its_own_name_after_somebody_removed_the_lock_file(self, path: Path) -> None:
-        with held(path):
+        with had(path):
             path.with_name("stopgap.db.lock").unlink()
             assert IN_USE in locked(path)
 
     def test_after_somebody_put_another_file_in_its_place_that_is_another_database(
         self, path: Path
     ) -> None:
-        with held(path):
+        with had(path):
             path.rename(path.with_name("gone.db"))
             path.with_name("stopgap.db.lock").unlink()
             assert locked(path) == ""
@@ -278,9 +285,9 @@ class TestOneDaemon:
 REFUSED = """
 import sys
 from pathlib import Path
-from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.process_lock import held, held_itself
 try:
-    with held(Path(sys.argv[1])):
+    with held(Path(sys.argv[1])) as real, held_itself(real):
         pass
 except Exception as error:
     print(error)

@@ -6,6 +6,7 @@ can answer a page in anybody's name. SQLite gives its side files the mode of the
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from contextlib import suppress
@@ -66,7 +67,7 @@ def make_folder(folder: Path) -> None:
 def found_open(path: Path) -> list[Path]:
     """The files of the store in `path` that others can read or change: the database, what SQLite
     keeps beside it, the lock, and copies of it in the same folder (`stopgap.db.bak`)."""
-    beside = sorted(path.parent.glob(f"{_literal(path.name)}[-.]*"))
+    beside = sorted(path.parent.glob(f"{glob.escape(path.name)}[-.]*"))
     return [each for each in (path, *beside) if _mode(each) & _OTHERS]
 
 
@@ -130,8 +131,3 @@ def _mode(path: Path) -> int:
     except OSError:
         return 0
     return stat.S_IMODE(found.st_mode) if stat.S_ISREG(found.st_mode) else 0
-
-
-def _literal(name: str) -> str:
-    """A name as a pattern that nothing else fits."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

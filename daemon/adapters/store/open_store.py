@@ -16,7 +16,7 @@ from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
-from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.core.values.outcome import Permanent
@@ -56,6 +56,7 @@ async def open_store(
             _must_exist(path)
         else:
             path = stack.enter_context(held(path))
+            stack.enter_context(held_itself(path))
         database = Database(path, readonly=readonly)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")

@@ -46,10 +46,11 @@ class InUse(Permanent):
 
 @contextmanager
 def held(path: Path) -> Iterator[Path]:
-    """Hold the database for as long as this lasts; made, empty, if it is not there.
+    """Hold the place of a database for as long as this lasts, whether one is there or not; its
+    folder is made, and its files are closed to others.
 
-    Yields its real path, by which it is to be opened. Raises InUse naming who holds it, Permanent
-    if it cannot be opened or locked.
+    Yields its real path, by which it is to be opened; `held_itself` is the other half. Raises
+    InUse naming who holds it, Permanent if that is not possible.
     """
     path = Path(os.path.realpath(path))
     make_folder(path.parent)
@@ -57,14 +58,24 @@ def held(path: Path) -> Iterator[Path]:
     try:
         _lock_by_name(lock, path)
         tighten(path)
-        database = private_file(path)
-        try:
-            _lock_itself(database, path)
-            yield path
-        finally:
-            os.close(database)
+        yield path
     finally:
         os.close(lock)
+
+
+@contextmanager
+def held_itself(path: Path) -> Iterator[None]:
+    """Hold the database file whose place is held; made, empty, if it is not there.
+
+    Enter it before SQLite opens the file, and leave it after SQLite has closed it. Raises InUse
+    if a daemon has the file by another name, Permanent if it cannot be opened or locked.
+    """
+    database = private_file(path)
+    try:
+        _lock_itself(database, path)
+        yield
+    finally:
+        os.close(database)
 
 
 def _lock_by_name(handle: int, path: Path) -> None:
