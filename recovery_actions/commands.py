@@ -123,8 +123,8 @@ class Ran:
     output: str = ""
 
 
-async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path) -> Ran:
-    """Run a command in the folder `base` until it ends or the timeout has passed.
+async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: int = -1) -> Ran:
+    """Run a command in the folder `base` until it ends or the timeout has passed; -1: our umask.
 
     At the timeout the whole process group gets SIGTERM, and SIGKILL after GRACE. Cancelling this
     coroutine lets the command go on; it is reaped when it ends. Raises nothing else.
@@ -138,7 +138,7 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path) -> Ran:
         return _not_started(argv, error)
     with spool:
         try:
-            process = _start(argv, base, spool)
+            process = _start(argv, base, spool, umask)
         except OSError as error:
             return _not_started(argv, error)
         ended = _reap(process)
@@ -148,7 +148,9 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path) -> Ran:
         return _timed_out(argv, timeout, _tail(spool), stopped)
 
 
-def _start(argv: Sequence[str], base: Path, spool: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], base: Path, spool: IO[bytes], umask: int
+) -> subprocess.Popen[bytes]:
     # asyncio's own subprocess is no use here: its transport kills the child when it is dropped,
     # which is just what must not happen to a restart when the daemon shuts down.
     program = _program(argv[0], base)
@@ -165,6 +167,7 @@ def _start(argv: Sequence[str], base: Path, spool: IO[bytes]) -> subprocess.Pope
         stdout=spool,
         stderr=spool,
         start_new_session=True,
+        umask=umask,
     )
 
 

@@ -134,7 +134,9 @@ class HelmRollback:
         argv = self._argv(params, intent["revision"])
         await context.progress(f"{shown(argv)} has been started")
         # Helm's timeout is for each of its steps, so it may well need more than one of them.
-        ran = await run_argv(argv, 2 * params.timeout + EVERY, self._workshop.base)
+        ran = await run_argv(
+            argv, 2 * params.timeout + EVERY, self._workshop.base, self._workshop.umask
+        )
         return await self._judged(params, intent, ran)
 
     async def check(

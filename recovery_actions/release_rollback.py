@@ -50,6 +50,7 @@ class ReleaseRollback:
     def __init__(self, workshop: Workshop) -> None:
         self._allow = workshop.commands
         self._base = workshop.base
+        self._umask = workshop.umask
 
     def allowed(self, params: ReleaseRollbackParams) -> str | None:
         """Why the settings do not allow the restart command, or None if they do."""
@@ -152,7 +153,7 @@ class ReleaseRollback:
         context: ActionContext,
     ) -> Outcome:
         before, after = intent["from"], intent["to"]
-        ran = await run_argv(params.restart, params.restart_timeout, self._base)
+        ran = await run_argv(params.restart, params.restart_timeout, self._base, self._umask)
         live = await asyncio.to_thread(releases.live)
         facts = {"from": before, "to": after, "live": live, "output": ran.output}
         if live != after:

@@ -45,6 +45,7 @@ class RunCommand:
     def __init__(self, workshop: Workshop) -> None:
         self._allow = workshop.commands
         self._base = workshop.base
+        self._umask = workshop.umask
 
     def allowed(self, params: RunCommandParams) -> str | None:
         """Why the settings do not allow this command, or None if they do."""
@@ -71,7 +72,7 @@ class RunCommand:
         """
         if obstacle := self.allowed(params):
             return Outcome(result="refused", reason="command_not_allowed", detail=obstacle)
-        ran = await run_argv(params.argv, params.timeout, self._base)
+        ran = await run_argv(params.argv, params.timeout, self._base, self._umask)
         return Outcome(
             result="done" if ran.reason == "succeeded" else "failed",
             reason=ran.reason,

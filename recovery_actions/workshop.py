@@ -46,7 +46,8 @@ class Workshop:
     """`base` is the folder of stopgap.yaml, against which relative paths are resolved.
 
     `commands` and `hosts` are what the settings allow; `options` maps an action's name to its
-    part of `actions:`. `secret` reads `env:NAME` or `file:PATH` and raises Permanent without
+    part of `actions:`. `umask` is that of the commands; -1 is our own, which keeps what we write
+    to ourselves. `secret` reads `env:NAME` or `file:PATH` and raises Permanent without
     telling the content; call it as late as possible, and keep what it gives out of every text.
     """
 
@@ -56,6 +57,7 @@ class Workshop:
     cluster: Cluster = Cluster()
     argocd: ArgoCD = ArgoCD()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    umask: int = -1
     secret: Callable[[str], str] = _no_secrets
     _session: aiohttp.ClientSession | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)

@@ -1,11 +1,13 @@
-"""`daemon.core.people.access.Credentials` in memory."""
+"""`daemon.core.people.access.Credentials` and `signing_keys.Keys` in memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from daemon.core.people.access import ApiToken, Session
+from daemon.core.people.signing_keys import SigningKey, SigningKeys
 from daemon.core.values.outcome import Temporary
 
 
@@ -72,3 +74,26 @@ class MemoryCredentials:
     def _may_fail(self, *, writes: bool = False) -> None:
         if self.failing or (self.full and writes):
             raise Temporary("the disk of the store is full")
+
+
+def keys_of(secret: str, **more: Any) -> SigningKeys:
+    """The one key of a store."""
+    return SigningKeys(keys=(SigningKey(id="0123abcd", secret=secret, **more),))
+
+
+class MemoryKeys:
+    """Keys that are rotated one by one; `failing`: the store does not answer."""
+
+    def __init__(self) -> None:
+        self.current = keys_of("a key of the store")
+        self.failing = False
+
+    async def rotate(
+        self, by: str, now: datetime, *, revoke: bool, longest: timedelta
+    ) -> SigningKeys:
+        if self.failing:
+            raise Temporary("the store cannot be written")
+        number = len(self.current.keys)
+        new = SigningKey(id=f"{number:08x}", secret=f"key {number}", made_at=now, made_by=by)
+        self.current = self.current.rotated(new, revoke=revoke, longest=longest)
+        return self.current

@@ -117,7 +117,7 @@ class Feeds:
 
     def _keep(self, name: str, feed: FeedText) -> None:
         """Write the copy, atomically and durably. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Private by its mode 0600: a calendar tells where people are.
         handle, beside = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")
         try:

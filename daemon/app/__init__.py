@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -82,10 +83,14 @@ __all__ = [
 
 log = structlog.get_logger()
 
+PRIVATE = 0o077
+"""The umask: what the daemon writes is its own. The commands that it runs get the one before."""
+
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises Mistakes or Permanent if it cannot start."""
     configure_logging(settings)
+    umask = os.umask(PRIVATE)
     _calm_garbage_collector()
     stop = asyncio.Event()
     reload = asyncio.Event()
@@ -101,7 +106,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
         ) as store,
         aiohttp.ClientSession() as session,
         tracer_for(settings, version("stopgap")) as tracer,
-        App(settings, environ, store, session, tracer) as app,
+        App(settings, environ, store, session, tracer, umask) as app,
     ):
         await app.run(stop, reload)
 
@@ -116,6 +121,7 @@ class App:
         store: Store,
         session: aiohttp.ClientSession,
         tracer: Tracer,
+        umask: int,
     ) -> None:
         self._settings = settings
         self._tracer = tracer
@@ -123,10 +129,16 @@ class App:
         self._environ = environ
         self._session = session
         self._certificate = certificate_for(settings)
-        self._workshop = workshop_for(settings, environ)
+        self._workshop = workshop_for(settings, environ, umask)
         self._actions = catalogue(self._workshop)
         self._book = Casebook(store.journal, now, store.debts)
-        self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
+        self._keys = store.keys
+        self._links = SignedLinks(
+            lambda: store.keys.current,
+            settings.external_url.rstrip("/"),
+            now,
+            settings.auth.key_grace,
+        )
         self._reach = Reach(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._started_at = now()
@@ -188,6 +200,8 @@ class App:
 
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
+        signing = self._keys.current.signing
+        log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._standing.roster)
         await self._veterans.begin()
         async with asyncio.TaskGroup() as group:
@@ -239,6 +253,7 @@ class App:
             roster=lambda: self._standing.roster,
             hooks=lambda: self._hooks,
             links=self._links,
+            keys=self._keys,
             metrics=self._telemetry.scrape,
             veterans=self._veterans.of,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,

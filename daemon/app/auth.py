@@ -81,7 +81,9 @@ def authenticator_for(
         credentials=store.credentials,
         roster=roster,
         doorkeeper=doorkeeper,
-        browser=Browser(store.key, settings.external_url),
+        browser=Browser(
+            lambda: store.keys.current.secrets(now(), settings.auth.session), settings.external_url
+        ),
         passwords=Passwords(PasswordHasher()),
         clock=now,
         provider=provider,

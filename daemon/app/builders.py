@@ -67,8 +67,8 @@ def actions_for(settings: Settings) -> dict[str, Action]:
     return catalogue(workshop_for(settings, {}))
 
 
-def workshop_for(settings: Settings, environ: Mapping[str, str]) -> Workshop:
-    """What actions are built with."""
+def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1) -> Workshop:
+    """What actions are built with; `umask` is what their commands get."""
     kubernetes, argocd = settings.kubernetes, settings.argocd
     kubeconfig = kubernetes.kubeconfig
     return Workshop(
@@ -82,6 +82,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str]) -> Workshop:
         ),
         argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
         options=settings.actions,
+        umask=umask,
         secret=lambda reference: secret(reference, environ, settings.base),
     )
 

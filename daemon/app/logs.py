@@ -27,7 +27,8 @@ _SECRETS = (
     (re.compile(r"(://)[^/\s:@]*:[^/\s@]+(?=@)"), r"\1" + HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic|geniekey)(\s+)[\w.~+/=-]{12,}"), r"\1\2" + HIDDEN),
     (re.compile(r"(?i)((?:token|secret|password|api[_-]?key)=)[^&\s\"']+"), r"\1" + HIDDEN),
-    (re.compile(r"(/[ad]/)Wy[\w-]+\.[\w.-]+"), r"\1" + HIDDEN),  # Wy: a JSON list in Base64
+    # The id of a key, or, from before keys had ids, Wy: a JSON list in Base64.
+    (re.compile(r"(/[ad]/)(?:[0-9a-f]{8}\.|Wy[\w-]+\.)[\w.-]+"), r"\1" + HIDDEN),
 )
 
 

@@ -57,6 +57,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Access": {
         "me": ("access", "who you are to the daemon"),
         "token": ("access", "your API tokens: create, list, revoke"),
+        "keys": ("keys", "the keys that sign links: list, rotate, revoke"),
         "password": ("access", "the hash of a password for the roster"),
     },
     "Run": {

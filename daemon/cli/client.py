@@ -91,6 +91,13 @@ def has_settings(config: Path | None) -> bool:
     return config is not None or DEFAULT_CONFIG.exists()
 
 
+def own_url(settings: Settings) -> str:
+    """Where the daemon of these settings answers on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - not to bind
+    scheme = "https" if settings.tls.on else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
 def incident_path(incident: str, *parts: str) -> str:
     """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere."""
     return "/".join(["/api/v1/incidents", *(quote(part, safe="") for part in (incident, *parts))])

@@ -86,12 +86,19 @@ class OidcSettings(Frozen):
 class AuthSettings(Frozen):
     """`webhook_token`: what Alertmanager must send as bearer token or basic password.
 
-    `webhook_certificates`: names in a client's certificate that do as well. `session`: how long
-    a login lasts. `proxy` and `oidc`: other ways to say who one is.
+    `webhook_certificates`: names in a client's certificate that do as well.
+    `session`: how long a login lasts. `key_grace`: how long the documents open that a key has
+    linked to before it was rotated. `proxy` and `oidc`: other ways to say who one is.
     """
 
     webhook_token: Reference | None = None
     webhook_certificates: tuple[str, ...] = ()
     session: Duration = Field(default=parse_duration("12h"), ge=timedelta(minutes=1))
+    key_grace: Duration = Field(default=parse_duration("90d"), ge=timedelta(days=1))
     proxy: ProxySettings | None = None
     oidc: OidcSettings | None = None
+
+    @property
+    def longest(self) -> timedelta:
+        """What lives longest of what keys sign; the links in pages live for a day."""
+        return max(self.session, self.key_grace)

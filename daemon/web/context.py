@@ -13,6 +13,7 @@ from daemon.core.incident.responders import PERSON
 from daemon.core.incident.state import Incident
 from daemon.core.people.access import Access, Scope
 from daemon.core.people.roster import Roster
+from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Freeze, is_scope
@@ -72,6 +73,7 @@ class House:
     roster: Callable[[], Roster]
     hooks: Callable[[], Hooks]
     links: SignedLinks
+    keys: Keys
     metrics: Callable[[], Awaitable[bytes]]
     veterans: Callable[[str], Sequence[str]]
     whisper: Callable[[str, str], Awaitable[None]]

@@ -39,7 +39,7 @@ from daemon.web.auth.passwords import Passwords
 from daemon.web.auth.secrets import Doorkeeper
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
-from tests.credentials import MemoryCredentials
+from tests.credentials import MemoryCredentials, MemoryKeys
 from tests.fakes import START, FakeAction, FakePeer, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
@@ -118,7 +118,10 @@ class Rig:
             {"checkout-success-rate": "checkout.yaml"},
         )
         self.hooks = SECRETS
-        self.links = SignedLinks("a key of the store", url, lambda: self.now)
+        self.keys = MemoryKeys()
+        self.links = SignedLinks(
+            lambda: self.keys.current, url, lambda: self.now, AuthSettings().key_grace
+        )
         self.passwords: dict[str, str] = {}
         self.webhook: str | None = "hook-token"
         self.credentials = MemoryCredentials()
@@ -127,7 +130,9 @@ class Rig:
             credentials=self.credentials,
             roster=lambda: self.roster,
             doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords, certificates),
-            browser=Browser("a key of the store", url),
+            browser=Browser(
+                lambda: self.keys.current.secrets(self.now, AuthSettings().session), url
+            ),
             passwords=Passwords(CHEAP),
             clock=lambda: self.now,
             provider=provider,
@@ -153,6 +158,7 @@ class Rig:
             roster=lambda: self.roster,
             hooks=lambda: self.hooks,
             links=self.links,
+            keys=self.keys,
             metrics=self._metrics,
             reload=self._reload,
             veterans=lambda _: ["bo"],

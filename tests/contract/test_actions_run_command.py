@@ -226,6 +226,23 @@ async def test_secrets_of_the_daemon_are_not_inherited(
     assert "STOPGAP" not in ran.output
 
 
+async def test_what_a_command_writes_is_readable_as_it_was_before_ours_became_private(
+    tmp_path: Path,
+) -> None:
+    write = script(tmp_path / "write", f"umask; touch {tmp_path}/served.conf")
+    ours = os.umask(0o077)
+    try:
+        action = catalogue(Workshop(tmp_path, [[write]], umask=0o022))["run_command"]
+        outcome = await action.run(action.Params(argv=[write]), {}, context())
+        assert (outcome.result, (tmp_path / "served.conf").stat().st_mode & 0o777) == (
+            "done",
+            0o644,
+        )
+        assert (await run_argv([write], LONG, tmp_path)).output.strip() == "0077"
+    finally:
+        os.umask(ours)
+
+
 async def test_standard_input_is_empty(tmp_path: Path) -> None:
     assert (await run_argv(["cat"], LONG, tmp_path)).reason == "succeeded"
 

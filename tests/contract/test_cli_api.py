@@ -25,7 +25,7 @@ from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view
-from tests.credentials import MemoryCredentials
+from tests.credentials import MemoryCredentials, MemoryKeys
 from tests.fakes import START, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
@@ -78,7 +78,7 @@ async def unasked(*_: object) -> NoReturn:
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
     book = Casebook(MemoryJournal(), lambda: START)
     rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
-    inbox = MemoryInbox()
+    inbox, keys = MemoryInbox(), MemoryKeys()
     intake = Intake(inbox, book, lambda: rules, None, timedelta(hours=1))
     house = House(
         intake=intake,
@@ -89,14 +89,15 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
             credentials=MemoryCredentials(),
             roster=lambda: ROSTER,
             doorkeeper=lambda: Doorkeeper({"ada": "ada-token", "bo": "bo-token"}, None),
-            browser=Browser("a key of the store", "http://stopgap"),
+            browser=Browser(lambda: ["a key of the store"], "http://stopgap"),
             passwords=Passwords(CHEAP),
             clock=book.clock,
         ),
         ready=lambda: True,
         roster=lambda: ROSTER,
         hooks=Hooks,
-        links=SignedLinks("a secret of some length for tests", "http://stopgap", book.clock),
+        links=SignedLinks(lambda: keys.current, "http://stopgap", book.clock, timedelta(days=90)),
+        keys=keys,
         metrics=unasked,
         reload=unasked,
         veterans=lambda _: (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
+from daemon.adapters.store import open_store
 from daemon.cli.doctor import CHECKS, tell
 from daemon.cli.doctor import context as patient
 from daemon.onboarding.findings import Finding
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.rig import CHEAP
 from tests.contract.test_cli_double import Ended
 from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
@@ -153,6 +156,28 @@ async def test_a_store_that_is_none_is_told(examine: Examines, home: Path) -> No
     (home / "stopgap.db").write_text("no database, for it is a text")
     [*_, told] = (await examine()).of("store")
     assert told.state == "wrong"
+
+
+async def test_what_others_can_read_or_change_is_told(examine: Examines, home: Path) -> None:
+    assert (await examine()).of("files")[0].state == "ok"
+    async with open_store(home / "stopgap.db"):
+        pass
+    roster = home / "rules/roster.yaml"
+    roster.write_text(ROSTER.replace("token:", f"password: '{CHEAP.hash('hunter4')}'\n    token:"))
+    os.chmod(home, 0o777)
+    for path, mode in (("stopgap.db", 0o644), ("stopgap.yaml", 0o666), (roster, 0o644)):
+        os.chmod(home / path, mode)
+    found = await examine()
+    told = found.said("others on this machine can read stopgap.db (0644)")
+    assert (told.state, told.check) == ("wrong", "files")
+    assert told.mend == (
+        f"chmod 600 {home}/stopgap.db, as their owner or root; then: stopgap keys rotate --revoke"
+    )
+    assert found.said(f"others can write in {home}").mend == f"chmod go-w {home}"
+    assert found.said("can change").mend == f"chmod o-w {home}/stopgap.yaml"
+    assert found.said(f"can read {roster}").state == "warning"
+    os.link(home / "stopgap.db", home / "second.db")
+    assert (await examine()).said("more than one name").check == "files"
 
 
 async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(

@@ -323,6 +323,6 @@ class TestSqlite:
                 pass
 
     async def test_a_missing_folder_names_the_mend(self, tmp_path: Path) -> None:
-        with pytest.raises(Permanent, match=r"cannot open .*; create its folder"):
-            async with open_store(tmp_path / "nowhere" / "stopgap.db"):
+        with pytest.raises(Permanent, match=r"there is no folder .*; correct `store`"):
+            async with open_store(tmp_path / "nowhere" / "at-all" / "stopgap.db"):
                 pass

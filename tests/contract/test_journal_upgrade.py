@@ -125,7 +125,8 @@ async def test_what_was_in_it_is_in_it(path: Path) -> None:
     for _ in range(2):  # the second time it is of today already
         async with open_store(path) as store:
             journal = store.journal
-            assert store.key == "signs the links"
+            [key] = store.keys.current.keys
+            assert (key.secret, key.nameless) == ("signs the links", True)
             assert await audit(journal) == []
             (entry,) = await journal.read("inc-1")
             assert (entry.event, entry.by, entry.at) == (Noted(text="hello"), "anna", NOW)

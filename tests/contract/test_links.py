@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from daemon.core.incident import events as e
 from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import ADA, BO, MAX_BODY, URL, Rig, rigged
 from tests.contract.visitor import give_access
+from tests.credentials import keys_of
 
 ACK = 'value="ack"'
 
@@ -199,13 +201,16 @@ async def test_a_replicas_clock_that_is_ahead_harms_no_link(rig: Rig) -> None:
 async def test_forged_and_garbled_links_are_403_and_are_not_repeated(rig: Rig) -> None:
     link = await rig.calls()
     token = link.removeprefix("/a/")
-    forger = SignedLinks("another key", URL, lambda: rig.now)
+    forged = keys_of("another key")  # with the id of ours
+    forger = SignedLinks(lambda: forged, URL, lambda: rig.now, timedelta(days=90))
     document = urlsplit(rig.links.document(rig.id)).path.removeprefix("/d/")
     for wrong in (
         urlsplit(forger.for_page(rig.id, "r0.t0.ada")).path.removeprefix("/a/"),
         # Not the last character: of that one, two bits are padding and sign nothing.
         token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1],
         token.partition(".")[0],
+        token.partition(".")[2],
+        f"deadbeef.{token.partition('.')[2]}",
         document,
         "x",
         "%00",

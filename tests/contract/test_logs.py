@@ -190,6 +190,8 @@ class TestTheLastDefence:
             "Authorization: Bearer hunter2hunter2",
             "GET /x?a=1&token=hunter2&b=2",
             "see http://stopgap/a/WyJodW50ZXIyIl0.aBc4.hunter2-x_y",
+            "see http://stopgap/d/3f9a1c07.WyJodW50ZXIyIl0.hunter2-x_y",
+            "see http://stopgap/a/3f9a1c07..eJyLVsrJTFayhunter2.aBc4.hunter2-x_y",
         ],
     )
     def test_secrets_in_texts_are_hidden_at_any_depth(self, text: str) -> None:

@@ -6,10 +6,12 @@ from daemon.adapters.store.hash_chain_audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.open_store import Store, open_store
+from daemon.adapters.store.process_lock import InUse
 from daemon.adapters.store.schema import SCHEMA
 
 __all__ = [
     "SCHEMA",
+    "InUse",
     "SqlCredentials",
     "SqlInbox",
     "SqlJournal",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
-from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
+from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.core.values.outcome import Permanent
 
 
@@ -30,8 +30,8 @@ class Store:
     journal: SqlJournal
     inbox: SqlInbox
     credentials: SqlCredentials
-    key: str
-    """Signs the links in pages; made with the store, the same for all who share it."""
+    keys: SqlKeys
+    """Sign the links in pages; the first is made with the store."""
     listeners: list[Listener]
     """Hear of every transaction."""
     debts: DebtsFile | None = None
@@ -58,20 +58,21 @@ async def open_store(
         if readonly:
             _must_exist(path)
         else:
-            stack.enter_context(held(path))
+            path = stack.enter_context(held(path))
+            stack.enter_context(held_itself(path))
         database = Database(path, readonly=readonly)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
-        key = ""
+        keys = SqlKeys(database)
         if readonly:
             await database.read(partial(_must_be_of_today, path))
         else:
             await database.write(partial(_prepare, path))
-            key = await database.write(_key)
+            await keys.begin()
             await inbox.start()
         credentials = SqlCredentials(database)
         debts = None if readonly else DebtsFile(path.with_name(f"{path.name}.owed"))
-        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners, debts)
+        yield Store(SqlJournal(database), inbox, credentials, keys, database.listeners, debts)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:
@@ -114,12 +115,3 @@ def _version(path: Path, connection: Connection) -> int:
             "install that version or a later one, or name another file"
         )
     return int(found)
-
-
-def _key(connection: Connection) -> str:
-    """The key of this store, made when it is asked for first."""
-    found = connection.scalar(select(meta.c.value).where(meta.c.name == "key"))
-    if found is None:
-        found = secrets.token_urlsafe(32)
-        connection.execute(meta.insert().values(name="key", value=found))
-    return str(found)

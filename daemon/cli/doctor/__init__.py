@@ -23,6 +23,7 @@ from daemon.cli.doctor import local as here
 from daemon.cli.doctor import monitoring, people
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Patient, examine
+from daemon.cli.doctor.files import check_files
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
 from daemon.core.values.outcome import Permanent
@@ -35,6 +36,7 @@ CHECKS: Mapping[str, Check] = {
     "secrets": here.check_secrets,
     "store": here.check_store,
     "tls": check_certificate,
+    "files": check_files,
     "daemon": here.check_address,
     "prometheus": monitoring.check_prometheus,
     "queries": monitoring.check_queries,
@@ -79,7 +81,7 @@ def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) ->
         raise click.Abort
     # Standard output is for the findings, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    found = asyncio.run(_examined(settings, person))
+    found = asyncio.run(_examined(settings, person, config))
     if not has_settings(config):
         text = "there is no stopgap.yaml here, so the defaults were looked at"
         found = [
@@ -97,7 +99,9 @@ def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) ->
         sys.exit(1)
 
 
-async def _examined(settings: Settings, person: str | None) -> Sequence[Finding]:
+async def _examined(
+    settings: Settings, person: str | None, config: Path | None
+) -> Sequence[Finding]:
     """Raises Failure."""
     environ = environment()
     workshop = app.workshop_for(settings, environ)
@@ -105,7 +109,7 @@ async def _examined(settings: Settings, person: str | None) -> Sequence[Finding]
         try:
             actions = catalogue(workshop)
             ruleset = app.ruleset_for(settings, actions)
-            patient = Patient(settings, environ, ruleset, workshop, actions, session)
+            patient = Patient(settings, environ, ruleset, workshop, actions, session, config)
             if person is not None:
                 return await people.send_test_page(patient, person)
             return await examine(patient, CHECKS)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -24,7 +25,8 @@ DEADLINE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Patient:
-    """A Stopgap as its folder describes it; nothing of it runs."""
+    """A Stopgap as its folder describes it; nothing of it runs. `config`: the settings file, if
+    one was named."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -32,6 +34,7 @@ class Patient:
     workshop: Workshop
     actions: Mapping[str, Action]
     session: aiohttp.ClientSession
+    config: Path | None = None
 
     @property
     def rules(self) -> list[Rule]:

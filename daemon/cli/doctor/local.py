@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from daemon import app
 from daemon.adapters.store import open_store, verify_chain
+from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Patient
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent
@@ -120,8 +121,7 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
 async def check_address(patient: Patient) -> AsyncIterator[Finding]:
     """Whether the address is free, or has a ready daemon of this version."""
     settings = patient.settings
-    scheme = "https" if settings.tls.on else "http"
-    url = f"{scheme}://{_reachable(settings.host)}:{settings.port}"
+    url = own_url(settings)
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         # It is asked by an address that its certificate need not have; another check looks at that.
@@ -159,11 +159,6 @@ def _free(host: str, port: int) -> Finding:
             text = f"cannot listen on {host}:{port}: {error.strerror}"
             return wrong("daemon", text, "`listen` in stopgap.yaml takes another address")
     return good("daemon", f"none runs; {host}:{port} is free")
-
-
-def _reachable(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to bind
-    return f"[{host}]" if ":" in host else host
 
 
 def _references(given: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ ROOMS = {
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",
+    "keys": "The keys that sign links and logins.",
     "webhooks": "What other systems tell.",
     "hooks": "What pagers and chats tell.",
     "document": "This description.",

@@ -6,6 +6,7 @@ from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
 from daemon.web.api.incidents import IncidentReads
+from daemon.web.api.keys import KeyRoom
 from daemon.web.api.operation import Operation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import People
@@ -14,7 +15,18 @@ from daemon.web.api.system import Looking
 from daemon.web.api.updates import Words
 from daemon.web.context import House
 
-ROOMS = (IncidentReads, People, Steering, Words, Automation, Looking, OwnAccess, Webhooks, Inbound)
+ROOMS = (
+    IncidentReads,
+    People,
+    Steering,
+    Words,
+    Automation,
+    Looking,
+    OwnAccess,
+    KeyRoom,
+    Webhooks,
+    Inbound,
+)
 """In the order in which the document has them. A room of the API goes here."""
 
 

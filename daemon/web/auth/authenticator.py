@@ -96,7 +96,7 @@ class Authenticator:
             await self.credentials.end_session(hash_of(before))
         start, now = secrets.token_urlsafe(32), self.clock()
         credential = self._credential(login.person, login.proof) or ""
-        value = f"{start}.{self.browser.bound(start, credential)}"
+        value = f"{start}.{self.browser.bound(start, credential)[0]}"
         session = Session(
             id=hash_of(value),
             person=login.person,
@@ -160,11 +160,13 @@ class Authenticator:
         access = None if session is None else self._access(session)
         if session is None or access is None or not self._still_proven(value, session):
             return None
+        csrf, *before = self.browser.csrf("session", session.id)
         return Identity(
             session.person,
             access,
             "session",
-            csrf=self.browser.csrf("session", session.id),
+            csrf=csrf,
+            csrf_before=before,
             session=session.id,
             guest=session.guest,
         )
@@ -180,7 +182,9 @@ class Authenticator:
         """Whether what began a session is in force: a changed password ends what it began."""
         start, _, bound = value.rpartition(".")
         credential = self._credential(session.person, session.proof)
-        return credential is not None and same_secret(bound, self.browser.bound(start, credential))
+        if credential is None:
+            return False
+        return any(same_secret(bound, ours) for ours in self.browser.bound(start, credential))
 
     def _access(self, session: Session) -> Access | None:
         """What the session's person may do today; None if they may not come in any more."""
@@ -208,5 +212,6 @@ class Authenticator:
                 f"the proxy says you are {who}, whom the roster does not know: set "
                 "`people.NAME.known_as.oidc` to it",
             )
-        csrf = self.browser.csrf("proxy", name)
-        return Identity(name, roster.people[name].access, "proxy", csrf=csrf)
+        csrf, *before = self.browser.csrf("proxy", name)
+        access = roster.people[name].access
+        return Identity(name, access, "proxy", csrf=csrf, csrf_before=before)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from itsdangerous import BadData, URLSafeSerializer
 
-from daemon.config.settings import same_secret
 from daemon.web.auth.identity import Identity
 from daemon.web.body import form
 from daemon.web.errors import Problem
@@ -27,16 +26,14 @@ _LONGEST = 4096
 
 
 class Browser:
-    """Makes and checks cookies and CSRF tokens. `key` is the store's; by `link` people reach us."""
+    """Makes and checks cookies and CSRF tokens. By `link` people reach us.
 
-    def __init__(self, key: str, link: str) -> None:
-        self._key = key.encode()
+    `secrets` are those of the store's keys that verify now, the oldest first; the last one signs.
+    """
+
+    def __init__(self, secrets: Callable[[], Sequence[str]], link: str) -> None:
+        self._secrets = secrets
         self._link = link.rstrip("/")
-        self._signer = URLSafeSerializer(
-            key,
-            salt="stopgap/login",
-            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
-        )
         self._home = urlsplit(link).netloc.lower()
         self._secure = link.startswith("https://")
 
@@ -73,25 +70,38 @@ class Browser:
 
     def sign(self, values: Sequence[str], now: datetime) -> str:
         """Values for a cookie that nobody else can make."""
-        return self._signer.dumps([now.timestamp(), *values])
+        return self._signer().dumps([now.timestamp(), *values])
 
     def signed(self, value: str, age: timedelta, now: datetime) -> list[str] | None:
         """The values of such a cookie; None if it is not ours, or older than that."""
         try:
-            at, *values = self._signer.loads(value)
+            at, *values = self._signer().loads(value)
         except BadData:
             return None
         return values if timedelta(0) <= now - datetime.fromtimestamp(at, UTC) <= age else None
 
-    def csrf(self, kind: str, subject: str) -> str:
-        """The token of a session, or of whoever a proxy vouches for."""
-        message = f"stopgap/csrf/{kind}/{subject}".encode()
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+    def csrf(self, kind: str, subject: str) -> Sequence[str]:
+        """The tokens of a session, or of whoever a proxy vouches for: the one to give out, and
+        after it those of keys from before, which open pages still have."""
+        return self._digests(f"stopgap/csrf/{kind}/{subject}")
 
-    def bound(self, value: str, credential: str) -> str:
-        """What binds a session's cookie to the credential that began it."""
-        message = f"stopgap/session/{value}/{credential}".encode()
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+    def bound(self, value: str, credential: str) -> Sequence[str]:
+        """What binds a session's cookie to the credential that began it: by the key that signs,
+        and after it by those from before."""
+        return self._digests(f"stopgap/session/{value}/{credential}")
+
+    def _digests(self, message: str) -> Sequence[str]:
+        return [
+            hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+            for secret in reversed(self._secrets())
+        ]
+
+    def _signer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(
+            self._secrets(),
+            salt="stopgap/login",
+            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+        )
 
     def check_site(self, request: web.Request) -> None:
         """Raises Problem 403 if another site made the browser send this."""
@@ -114,7 +124,7 @@ class Browser:
         header = request.headers.get(CSRF_HEADER)
         if header is None:
             await checked_form(request, who)
-        elif not same_secret(header, who.csrf):
+        elif not who.gave(header):
             raise _not_ours()
 
 
@@ -122,7 +132,7 @@ async def checked_form(request: web.Request, who: Identity) -> dict[str, list[st
     """The fields of a form that one of our own pages sent, each with all its values. With a token
     in a header no browser does it by itself. Raises Problem 400, 403, 413."""
     fields = await form(request)
-    if who.csrf and not same_secret(fields.get(CSRF_FIELD, [""])[0], who.csrf):
+    if who.csrf and not who.gave(fields.get(CSRF_FIELD, [""])[0]):
         raise _not_ours()
     return fields
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from daemon.config.settings import same_secret
 from daemon.core.people.access import (
     BY_ACCESS,
     LEVELS,
@@ -27,7 +28,8 @@ class Identity:
     """Somebody who was recognised.
 
     `csrf` is what each form of a browser's session must send back; empty where the browser does
-    not prove by itself who it is. `scopes` and `token` (its name) are those of a scoped API
+    not prove by itself who it is; `csrf_before` are those that pages from before the keys were
+    rotated still have. `scopes` and `token` (its name) are those of a scoped API
     token; None and empty without one. `session` is the id of a session. A `guest` was let in by
     the identity provider and is nobody of the roster.
     """
@@ -40,6 +42,11 @@ class Identity:
     token: str = ""
     session: str = ""
     guest: bool = False
+    csrf_before: Sequence[str] = field(default=(), repr=False)
+
+    def gave(self, csrf: str) -> bool:
+        """Whether that is what a form of theirs sends back."""
+        return any(same_secret(csrf, ours) for ours in (self.csrf, *self.csrf_before))
 
     def may(self, needs: Access) -> bool:
         """Whether their access, and the token's scopes, are at least that."""

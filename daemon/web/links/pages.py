@@ -6,6 +6,7 @@ A GET changes nothing, for mail programs open links by themselves; only a POST d
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,19 +25,24 @@ from daemon.web.context import House, raw_body
 from daemon.web.errors import Problem
 from daemon.web.links import answers as offers
 from daemon.web.links.review_html import document_html
-from daemon.web.links.signed_links import BadLink
+from daemon.web.links.signed_links import BadLink, Why
 from daemon.web.site.layout import HEADERS as SITE_HEADERS
 
 log = structlog.get_logger()
 
 PREFIXES = ("/a/", "/d/")
 HEADERS = {**SITE_HEADERS, "Referrer-Policy": "no-referrer"}
-GONE = {
-    True: "This link is older than a day, so it is not valid any more. Use a newer page, or the "
-    "command line: `stopgap incidents` lists what is open.",
-    False: "This link is not valid. Was it copied in full? Otherwise use the command line: "
-    "`stopgap incidents` lists what is open.",
+_NEWER = "Use a newer page, or the command line: `stopgap incidents` lists what is open."
+GONE: Mapping[Why, tuple[int, str]] = {
+    "old": (410, f"This link is older than a day, so it is not valid any more. {_NEWER}"),
+    "void": (410, f"The keys were rotated since, so this link is not valid any more. {_NEWER}"),
+    "unknown": (
+        403,
+        "This link is not valid. Was it copied in full? Otherwise use the command line: "
+        "`stopgap incidents` lists what is open.",
+    ),
 }
+"""The status and the text for a link that is not taken."""
 
 
 class Pages:
@@ -149,7 +155,7 @@ async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
     except BadLink as error:
-        response = _trouble(request, 410 if error.expired else 403, GONE[error.expired])
+        response = _trouble(request, *GONE[error.why])
     except (UnknownIncident, offers.NoSuchPage):
         response = _trouble(request, 404, "The daemon does not know this page or its incident.")
     except Temporary as error:

@@ -2,6 +2,9 @@
 
 A page's link stands for its person for a day, and serves once; a document's link has no end and
 changes nothing. Each kind has its own salt, so that neither passes for the other.
+
+A link names the key that signed it: `/a/3f9a1c07.<what is signed>`. Those from before keys had
+names are tried with the key of that time.
 """
 
 from __future__ import annotations
@@ -9,21 +12,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from itsdangerous import BadData, TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
+
+from daemon.core.people.signing_keys import KEY_ID, SigningKeys
 
 VALID = timedelta(hours=24)
 """How long the link in a page lives."""
 _SIGNING = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
-class BadLink(Exception):
-    """The token is not one of ours, or too old (`expired`). Nothing of it is in the text."""
+Why = Literal["unknown", "old", "void"]
 
-    def __init__(self, *, expired: bool) -> None:
-        super().__init__("the link is too old" if expired else "the link is not one of ours")
-        self.expired = expired
+
+class BadLink(Exception):
+    """Why a token is not taken: not one of ours, too old, or its key has been rotated out.
+    Nothing of it is in the text."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(f"the link is {why}")
+        self.why: Why = why
 
 
 class _Signer(TimestampSigner):
@@ -41,40 +50,74 @@ class _Signer(TimestampSigner):
 class SignedLinks:
     """`daemon.core.ports.notification.Links`.
 
-    `link` is how people reach the daemon, without a final slash.
+    `keys` as they stand; `link` is how people reach the daemon, without a final slash. Documents
+    open by a rotated key for `grace`.
     """
 
-    def __init__(self, secret: str, link: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        keys: Callable[[], SigningKeys],
+        link: str,
+        clock: Callable[[], datetime],
+        grace: timedelta,
+    ) -> None:
         self.root = link
+        self._keys = keys
         self._clock = clock
-        self._pages = URLSafeTimedSerializer(
-            secret, salt="stopgap/page", signer=_Signer, signer_kwargs={**_SIGNING, "clock": clock}
-        )
-        self._documents = URLSafeSerializer(secret, salt="stopgap/document", signer_kwargs=_SIGNING)
+        self._grace = grace
 
     def for_page(self, incident: str, page: str) -> str:
         """Where the page's person, and nobody else, answers it with one tap."""
-        return f"{self.root}/a/{self._pages.dumps([incident, page])}"
+        key = self._keys().signing
+        return f"{self.root}/a/{key.id}.{self._pages(key.secret).dumps([incident, page])}"
 
     def document(self, incident: str) -> str:
-        """The incident's standard document, to read; the same link every time."""
-        return f"{self.root}/d/{self._documents.dumps([incident])}"
+        """The incident's standard document, to read; the same link until the keys are rotated."""
+        key = self._keys().signing
+        return f"{self.root}/d/{key.id}.{_documents(key.secret).dumps([incident])}"
 
     def read_page(self, token: str) -> tuple[str, str]:
         """The incident and the page of a token. Raises BadLink."""
+        secret, signed = self._opened(token, VALID, "old")
         try:
             # Its age is judged here: a token from a replica whose clock is ahead is not expired.
-            (incident, page), signed_at = self._pages.loads(token, return_timestamp=True)
+            (incident, page), signed_at = self._pages(secret).loads(signed, return_timestamp=True)
         except (BadData, ValueError, TypeError):
-            raise BadLink(expired=False) from None
+            raise BadLink("unknown") from None
         if self._clock() - signed_at > VALID:
-            raise BadLink(expired=True)
+            raise BadLink("old")
         return incident, page
 
     def read_document(self, token: str) -> str:
         """The incident of a token. Raises BadLink."""
+        secret, signed = self._opened(token, self._grace, "void")
         try:
-            (incident,) = self._documents.loads(token)
+            (incident,) = _documents(secret).loads(signed)
         except (BadData, ValueError, TypeError):
-            raise BadLink(expired=False) from None
+            raise BadLink("unknown") from None
         return str(incident)
+
+    def _opened(self, token: str, lifetime: timedelta, over: Why) -> tuple[str, str]:
+        """What must have signed a token of that lifetime, and what is signed. Raises BadLink, for
+        `over` if its key does not verify any more."""
+        named, _, signed = token.partition(".")
+        if KEY_ID.fullmatch(named):
+            key = self._keys().named(named)
+        else:
+            signed = token
+            key = next((key for key in self._keys().keys if key.nameless), None)
+        if key is None:
+            raise BadLink("unknown")
+        if not key.verifies(self._clock(), lifetime):
+            raise BadLink("void" if key.revoked else over)
+        return key.secret, signed
+
+    def _pages(self, secret: str) -> URLSafeTimedSerializer:
+        options = {**_SIGNING, "clock": self._clock}
+        return URLSafeTimedSerializer(
+            secret, salt="stopgap/page", signer=_Signer, signer_kwargs=options
+        )
+
+
+def _documents(secret: str) -> URLSafeSerializer:
+    return URLSafeSerializer(secret, salt="stopgap/document", signer_kwargs=_SIGNING)

@@ -1,0 +1,175 @@
+"""The keys that sign links and logins: listed and rotated, by the daemon or in its store.
+
+A store in this folder's settings that no daemon has is worked on directly, which needs the rights
+to its file and no token. One that a daemon has is that daemon's to change, so that it signs with
+the new key at once. An address that was given is meant: then the daemon there is asked alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+from click.core import ParameterSource
+
+from daemon import app
+from daemon.adapters.store import InUse, Store, open_store
+from daemon.cli.client import (
+    Failure,
+    call,
+    config_option,
+    json_option,
+    own_url,
+    part_of,
+    remote_options,
+    settings_from,
+)
+from daemon.cli.terminal import columns, escape, stamp, terminal
+from daemon.core.people.signing_keys import SigningKeys
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
+from daemon.web.api.keys import KEYS, key_list
+
+Ask = Callable[[str], Any]
+"""Asks the daemon at an address."""
+Work = Callable[[Store], Awaitable[SigningKeys]]
+"""Does the same on a store."""
+
+
+@click.group()
+def keys() -> None:
+    """List and rotate the keys that sign the links in pages, and logins.
+
+    Example: stopgap keys rotate --revoke
+    """
+
+
+@keys.command("list")
+@config_option
+@json_option
+@remote_options
+@click.pass_context
+def list_(
+    context: click.Context, config: Path | None, as_json: bool, url: str, token_file: Path | None
+) -> None:
+    """List the keys: who made them and when, which one signs; never what it signs with.
+
+    Beside the daemon's store this needs no token, elsewhere the access `admin`.
+
+    Example: stopgap keys list
+    """
+
+    async def read(store: Store) -> SigningKeys:
+        return await store.keys.read()
+
+    def ask(url: str) -> Any:
+        return call("GET", url, token_file, KEYS)
+
+    found, where = _found(context, config, url, ask, read, readonly=True)
+    if as_json:
+        click.echo(json.dumps({"keys": found}))
+        return
+    table = columns("id", "it", "made", "by", "rotated", "by", title=f"Keys of {escape(where)}")
+    for key in found:
+        cells = (key["id"], key["standing"], *_when(key, "made"), *_when(key, "retired"))
+        table.add_row(*cells)
+    terminal().print(table)
+
+
+@keys.command()
+@click.option(
+    "--revoke",
+    is_flag=True,
+    help="If somebody else may have the key: all links that are out are void at once, and all "
+    "logins end.",
+)
+@config_option
+@json_option
+@remote_options
+@click.pass_context
+def rotate(
+    context: click.Context,
+    revoke: bool,
+    config: Path | None,
+    as_json: bool,
+    url: str,
+    token_file: Path | None,
+) -> None:
+    """Sign links with a new key from now on; a running daemon takes it at once.
+
+    The key before verifies what it has signed for as long as that lives: a day the links in
+    pages, `auth.key_grace` those to documents. It needs the access `admin`; if the daemon does
+    not run, the rights to its store.
+
+    \b
+    Example: stopgap keys rotate
+    Example: stopgap keys rotate --revoke
+    """
+
+    async def work(store: Store) -> SigningKeys:
+        longest = settings_from(config).auth.longest
+        return await store.keys.rotate(_user(), app.now(), revoke=revoke, longest=longest)
+
+    def ask(url: str) -> Any:
+        return call("POST", url, token_file, f"{KEYS}/rotate", {"revoke": revoke})
+
+    found, where = _found(context, config, url, ask, work, readonly=False)
+    if as_json:
+        click.echo(json.dumps({"keys": found}))
+        return
+    before = "are void" if revoke else "are valid as long as they would have been"
+    click.echo(printable(f"key {found[0]['id']} signs from now on: {where}"))
+    click.echo(f"the links that are out {before}{', and all logins have ended' * revoke}")
+
+
+def _found(
+    context: click.Context,
+    config: Path | None,
+    url: str,
+    ask: Ask,
+    work: Work,
+    *,
+    readonly: bool,
+) -> tuple[Any, str]:
+    """The keys after it, and whose they are. Raises Failure."""
+    if context.get_parameter_source("url") is ParameterSource.DEFAULT:
+        settings = settings_from(config)
+        path = app.store_path(settings)
+        if os.access(path, os.R_OK | os.W_OK):
+            try:
+                after = asyncio.run(_worked(path, work, readonly=readonly))
+            except InUse:
+                url = own_url(settings) if settings.port else url  # 0: it took a free one
+            except (Permanent, Temporary) as error:
+                raise Failure(str(error)) from None
+            else:
+                view = key_list(after, app.now(), settings.auth.longest)
+                return view.model_dump(mode="json")["keys"], f"the store {path}"
+    return part_of(ask(url), "keys", url), f"the daemon at {url}"
+
+
+async def _worked(path: Path, work: Work, *, readonly: bool) -> SigningKeys:
+    # Standard output is for the answer, which may be JSON.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    async with open_store(path, readonly=readonly) as store:
+        return await work(store)
+
+
+def _when(key: dict[str, Any], what: str) -> tuple[str, str]:
+    return stamp(key[f"{what}_at"]), escape(key[f"{what}_by"])
+
+
+def _user() -> str:
+    """Who sits at this shell."""
+    try:
+        return f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:  # a container whose users have no names
+        return f"shell:{os.getuid()}"
