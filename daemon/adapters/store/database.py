@@ -20,6 +20,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store import sqlite
+from daemon.adapters.store.files import Files
+from daemon.core.ports.store import StoreFailure
 from daemon.core.values.outcome import Permanent, Temporary
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ Kind = Literal["read", "write"]
 Listener = Callable[[Kind, float, bool], None]
 """Hears of every transaction: its kind, the seconds from the call to its end, and whether the
 database did it."""
+FailureListener = Callable[[Kind, StoreFailure], None]
+"""Hears of every transaction that failed for the store's own sake."""
 
 
 async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
@@ -55,12 +59,14 @@ class Database:
 
     def __init__(self, path: Path, *, readonly: bool) -> None:
         self.path = path
+        self.files = Files(path)
         self._reader = sqlite.reading_engine(path)
         self._writer = None if readonly else sqlite.writing_engine(path)
         self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._closed = False
         self.listeners: list[Listener] = []
+        self.failures: list[FailureListener] = []
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
@@ -92,16 +98,29 @@ class Database:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
+        transaction = partial(_transact, self.files, engine, work)
         try:
-            return await loop.run_in_executor(threads, partial(_transact, engine, work))
+            return await loop.run_in_executor(threads, transaction)
         except SQLAlchemyError as error:
             done = False
-            raise sqlite.translated(error, self.path) from error
+            raise self._heard(kind, sqlite.translated(error, self.path)) from error
+        except StoreFailure as failure:
+            done = False
+            raise self._heard(kind, failure) from None
         finally:
             for listener in self.listeners:
                 listener(kind, loop.time() - began, done)
 
+    def _heard(self, kind: Kind, error: Exception) -> Exception:
+        if isinstance(error, StoreFailure):
+            for listener in self.failures:
+                listener(kind, error)
+        return error
 
-def _transact(engine: Engine, work: Work[T]) -> T:
+
+def _transact(files: Files, engine: Engine, work: Work[T]) -> T:
+    files.check()
     with engine.begin() as connection:
-        return work(connection)
+        done = work(connection)
+    files.check()  # what is in a file that nobody will find again is not stored
+    return done

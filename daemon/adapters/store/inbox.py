@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
@@ -30,11 +31,13 @@ _GATHER_SECONDS = 0.004
 
 
 class _Put(NamedTuple):
-    """A delivery on its way to the disk; `stored` is told whether it was new."""
+    """A delivery on its way to the disk, since that time of the loop; `stored` is told whether it
+    was new."""
 
     identity: str
     body: bytes
     at: datetime
+    since: float
     stored: asyncio.Future[bool]
 
 
@@ -48,20 +51,25 @@ class SqlInbox:
         self._max_pending = max_pending
         self._remember = remember
         self._unprocessed = 0
+        # Since when, by the loop, each unprocessed one has waited; from before the start, since it.
+        self._waiting: dict[str, float] = {}
         self._queue: list[_Put] = []
         self._committing = 0
+        self._committing_since = 0.0
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def start(self) -> None:
-        """Count what an earlier run left behind, and begin to write."""
-        count = select(func.count()).select_from(inbox).where(delivery_waits)
+        """See what an earlier run left behind, and begin to write."""
+        left = select(inbox.c.identity).where(delivery_waits).order_by(inbox.c.arrival)
 
-        def work(connection: Connection) -> int:
-            return (connection.execute(count)).scalar_one()
+        def work(connection: Connection) -> Sequence[str]:
+            return connection.execute(left).scalars().all()
 
-        self._unprocessed = await self._database.read(work)
+        found = await self._database.read(work)
+        self._unprocessed = len(found)
+        self._waiting = dict.fromkeys(found, asyncio.get_running_loop().time())
         self._writer = asyncio.create_task(self._write(), name="inbox-writer")
 
     async def stop(self) -> None:
@@ -88,7 +96,8 @@ class SqlInbox:
                 f"the inbox holds {waiting} deliveries that nobody has processed yet; "
                 "send this one again later"
             )
-        put = _Put(identity, body, at, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        put = _Put(identity, body, at, loop.time(), loop.create_future())
         self._queue.append(put)
         self._wake.set()
         return await put.stored
@@ -106,6 +115,14 @@ class SqlInbox:
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
         return self._unprocessed
+
+    def waited(self) -> float:
+        """For how many seconds of this run the oldest delivery waits, to be stored or to be
+        processed. It asks no table, so that it is known whatever is damaged."""
+        began = [*islice(self._waiting.values(), 1), *(put.since for put in self._queue[:1])]
+        if self._committing:
+            began.append(self._committing_since)
+        return asyncio.get_running_loop().time() - min(began) if began else 0.0
 
     async def oldest(self) -> datetime | None:
         """When the oldest of them came."""
@@ -162,6 +179,7 @@ class SqlInbox:
             row = {"received_at": put.at, "body": put.body, "processed": False}
             rows.setdefault(put.identity, {"identity": put.identity, **row})
         self._committing = len(batch)
+        self._committing_since = batch[0].since
         try:
             before = min(put.at for put in batch) - self._remember
             new = await self._database.write_here(partial(_add, list(rows.values()), before))
@@ -173,6 +191,7 @@ class SqlInbox:
         finally:
             self._committing = 0
         self._unprocessed += len(new)
+        self._waiting.update((put.identity, put.since) for put in batch if put.identity in new)
         for put in batch:
             if not put.stored.done():  # its caller may have gone
                 put.stored.set_result(put.identity in new)
@@ -181,6 +200,8 @@ class SqlInbox:
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         done = await self._database.write(partial(_finish, identities, ended))
         self._unprocessed -= done
+        for identity in identities:
+            self._waiting.pop(identity, None)
 
 
 def _add(rows: list[dict[str, object]], before: datetime, connection: Connection) -> set[str]:

@@ -12,14 +12,20 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
+from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import Database, Listener, to_its_end
+from daemon.adapters.store.files import begin_anew, mark_made, must_not_be_missing
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.process_lock import held
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.core.values.outcome import Permanent
+
+CHECKED_AT_START = 256 << 20
+"""Bytes up to which a database is read through at the start: a fifth of a second, or a few on a
+slow disk. Beyond that only `stopgap store check` does it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Store:
     """Signs the links in pages; made with the store, the same for all who share it."""
     listeners: list[Listener]
     """Hear of every transaction."""
+    condition: Condition
+    """What is wrong with it."""
 
 
 @asynccontextmanager
@@ -40,6 +48,7 @@ async def open_store(
     path: Path,
     *,
     readonly: bool = False,
+    new: bool = False,
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
 ) -> AsyncIterator[Store]:
@@ -47,16 +56,24 @@ async def open_store(
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
     works beside a running daemon; the command line reads that way. Without it, tables of an
-    earlier schema are brought up first. Leave it only after every task that uses it has ended.
+    earlier schema are brought up first. `new` begins a store where an earlier one is missing;
+    without it one that was there and is missing is not replaced by an empty one. Leave it only
+    after every task that uses it has ended.
+
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
-    or (readonly) not there or of an earlier schema; Temporary if the disk fails.
+    missing, or (readonly) not there or of an earlier schema; Temporary if the disk fails. Damage
+    that leaves it usable is a fault of its `condition`: what is whole goes on.
     """
     async with AsyncExitStack() as stack:
         if readonly:
             _must_exist(path)
         else:
             stack.enter_context(held(path))
+            if new:
+                begin_anew(path)
+            must_not_be_missing(path)
         database = Database(path, readonly=readonly)
+        condition = Condition(database)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         key = ""
@@ -64,15 +81,24 @@ async def open_store(
             await database.read(partial(_must_be_of_today, path))
         else:
             await database.write(partial(_prepare, path))
+            mark_made(path)
+            database.files.remember()
+            if _small(path):
+                await condition.recheck()
             key = await database.write(_key)
             await inbox.start()
         credentials = SqlCredentials(database)
-        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners)
+        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners, condition)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:
     await inbox.stop()
     await database.close()
+
+
+def _small(path: Path) -> bool:
+    """Whether reading through all of it holds up no start."""
+    return path.stat().st_size <= CHECKED_AT_START
 
 
 def _must_exist(path: Path) -> None:
@@ -85,6 +111,7 @@ def _prepare(path: Path, connection: Connection) -> None:
     if inspect(connection).get_table_names():
         upgrade(connection, _version(path, connection))
         return
+    must_not_be_missing(path, is_empty=True)
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
 
