@@ -55,6 +55,7 @@ class Condition:
 
     async def recheck(self) -> None:
         """Read through all of it, and remember what is damaged."""
+        await self._database.forget_pages()
         found = await self._database.read(sqlite.quick_check)
         self._unreadable.clear()
         if found:

@@ -83,6 +83,13 @@ class Database:
             raise Permanent(f"{self.path} was opened for reading only")
         return await self._transaction("write", self._writing, self._writer, work)
 
+    async def forget_pages(self) -> None:
+        """Let what follows read the disk again. A page that was read damaged stays so in the
+        memory of its connection, even after the disk has been mended."""
+        if self._writer is not None:
+            await self.write(lambda c: c.exec_driver_sql("PRAGMA shrink_memory"))
+        await asyncio.to_thread(self._reader.dispose)  # those in use end with their transaction
+
     async def close(self) -> None:
         """Close every connection, after what is under way."""
         self._closed = True

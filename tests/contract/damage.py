@@ -1,0 +1,25 @@
+"""Harm done to a store's files, as disks and people do it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+PAGE = 4096
+
+
+def settled(path: Path) -> None:
+    """Bring all that is in the log into the database itself, where it can be damaged."""
+    with closing(sqlite3.connect(path)) as shell:
+        busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy
+
+
+def damage(path: Path, needle: bytes) -> None:
+    """Overwrite the page that holds this text; `settled` it must be."""
+    found = path.read_bytes().find(needle)
+    assert found > PAGE, "the text is in no page of the database"
+    with path.open("r+b") as file:
+        file.seek(found - found % PAGE)
+        file.write(b"\xa5" * PAGE)
