@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,16 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.intake.intake import Intake
 from daemon.repository import Casebook
 from daemon.watching.store_health import RECHECK_SECONDS, StoreWatch, judge
-from tests.contract.damage import damage, settled
+from tests.contract.damage import (
+    beside,
+    copy_of,
+    damage,
+    delete,
+    holds_something,
+    move,
+    put_back,
+    settled,
+)
 from tests.contract.test_inbox import NOW
 from tests.contract.test_journal import CLOSED, note, opened, seq
 from tests.contract.test_journal_sqlite import with_page_limit
@@ -47,10 +56,8 @@ class Daemon:
 
     async def looks(self) -> StoreTrouble | None:
         """The watch looks once; what it thinks of the store then."""
-        try:
+        with suppress(Temporary, Permanent):
             await self.watch.look()
-        except (Temporary, Permanent):
-            pass
         return self.watch.trouble()
 
     async def kind(self) -> str:
@@ -130,14 +137,13 @@ class TestDamaged:
         async with running(path) as daemon:
             await daemon.store.journal.open("broken", "k", [note("needle" * 2000)], CLOSED)
             settled(path)
-            whole = path.read_bytes()
+            whole = copy_of(path)
             damage(path, b"needle" * 100)
             with pytest.raises(StoreDamaged):
                 await daemon.store.journal.read("broken")
             await asyncio.sleep(RECHECK_SECONDS)
             assert await daemon.kind() == "damaged"
-            with path.open("r+b") as file:
-                file.write(whole)
+            put_back(path, whole)
             assert await daemon.kind() == "damaged"
             await asyncio.sleep(RECHECK_SECONDS)
             assert await daemon.kind() == ""
@@ -188,14 +194,15 @@ class TestMoved:
     async def test_no_alert_is_accepted_into_a_file_that_was_moved(self, path: Path) -> None:
         async with running(path) as daemon:
             assert await daemon.takes("before") is True
-            away = path.rename(path.with_name("elsewhere.db"))
+            away = path.with_name("elsewhere.db")
+            move(path, away)
             with pytest.raises(Temporary, match="is not there any more"):
                 await daemon.takes("meanwhile")
             with pytest.raises(StoreDown):
                 await daemon.store.inbox.pending(9)
             assert await daemon.kind() == "gone"
-            assert not path.exists()
-            away.rename(path)
+            assert not holds_something(path)
+            move(away, path)
             assert await daemon.kind() == ""
             assert await daemon.takes("meanwhile") is True
             assert len(await daemon.store.inbox.pending(9)) == 2
@@ -225,7 +232,7 @@ class TestMoved:
     ) -> None:
         async with running(path) as daemon:
             await opened(daemon.store.journal, "inc-1")
-            path.with_name(path.name + suffix).unlink()
+            delete(beside(path, suffix))
             with pytest.raises(Temporary, match="stop the daemon with SIGTERM"):
                 await daemon.takes("shop")
             assert await daemon.kind() == "gone"
@@ -305,14 +312,12 @@ class TestMissing:
     ) -> None:
         async with running(path) as daemon:
             await opened(daemon.store.journal, "inc-1")
-        path.unlink()
-        if how == "emptied":
-            path.touch()
+        delete(path, leave=how == "emptied")
         with pytest.raises(StoreDown, match="stopgap run --new-store") as caught:
             async with open_store(path):
                 pass
         assert caught.value.fault == "gone"
-        assert not path.exists() or not path.stat().st_size
+        assert not holds_something(path)
         async with open_store(path, new=True) as store:
             assert await store.journal.heads(9) == []
         async with open_store(path):
@@ -321,10 +326,10 @@ class TestMissing:
     async def test_a_store_of_before_the_marker_is_marked(self, path: Path) -> None:
         async with running(path):
             pass
-        path.with_name("stopgap.db.made").unlink()
+        delete(beside(path, ".made"))
         async with running(path):
             pass
-        path.unlink()
+        delete(path)
         with pytest.raises(StoreDown):
             async with open_store(path):
                 pass
@@ -339,10 +344,10 @@ class TestMissing:
             assert await seq(daemon.store.journal, "inc-1") == 1
 
     async def test_what_is_left_of_a_missing_store_is_set_aside(self, path: Path) -> None:
-        path.parent.mkdir()
-        path.with_name("stopgap.db-wal").write_bytes(b"the last transactions")
-        path.with_name("stopgap.db.made").touch()
+        async with running(path):
+            pass
+        delete(path)
+        beside(path, "-wal").write_bytes(b"the last transactions")
         async with open_store(path, new=True):
             pass
-        left = path.with_name("stopgap.db.old-1-wal")
-        assert left.read_bytes() == b"the last transactions"
+        assert copy_of(beside(path, ".old-1-wal")) == b"the last transactions"

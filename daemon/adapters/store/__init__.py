@@ -5,6 +5,7 @@ from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.hash_chain_audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.maintenance import backup, check, restore
 from daemon.adapters.store.open_store import Store, open_store
 from daemon.adapters.store.schema import SCHEMA
 
@@ -15,6 +16,9 @@ __all__ = [
     "SqlJournal",
     "Store",
     "audit",
+    "backup",
+    "check",
     "open_store",
+    "restore",
     "verify_chain",
 ]

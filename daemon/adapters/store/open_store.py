@@ -66,7 +66,7 @@ async def open_store(
     """
     async with AsyncExitStack() as stack:
         if readonly:
-            _must_exist(path)
+            must_exist(path)
         else:
             stack.enter_context(held(path))
             if new:
@@ -101,7 +101,8 @@ def _small(path: Path) -> bool:
     return path.stat().st_size <= CHECKED_AT_START
 
 
-def _must_exist(path: Path) -> None:
+def must_exist(path: Path) -> None:
+    """Raises Permanent if there is no such file."""
     if not path.is_file():
         raise Permanent(f"there is no journal at {path}; start the daemon, or name its file")
 
@@ -109,16 +110,21 @@ def _must_exist(path: Path) -> None:
 def _prepare(path: Path, connection: Connection) -> None:
     """Make the tables in an empty file; bring those of any other up to today's."""
     if inspect(connection).get_table_names():
-        upgrade(connection, _version(path, connection))
+        bring_up(path, connection)
         return
     must_not_be_missing(path, is_empty=True)
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
 
 
+def bring_up(path: Path, connection: Connection) -> None:
+    """Bring our tables up to today's. Raises Permanent unless they are ours, and not newer."""
+    upgrade(connection, version_of(path, connection))
+
+
 def _must_be_of_today(path: Path, connection: Connection) -> None:
     """Raises Permanent unless these are our tables as they are today, for reading changes none."""
-    found = _version(path, connection)
+    found = version_of(path, connection)
     if found < SCHEMA:
         raise Permanent(
             f"{path} was written by an older stopgap (schema {found}, this one reads {SCHEMA}); "
@@ -126,7 +132,7 @@ def _must_be_of_today(path: Path, connection: Connection) -> None:
         )
 
 
-def _version(path: Path, connection: Connection) -> int:
+def version_of(path: Path, connection: Connection) -> int:
     """The schema of these tables. Raises Permanent unless they are ours, and one that we know."""
     if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")

@@ -23,6 +23,7 @@ __all__ = [
     "BUSY_SECONDS",
     "READERS",
     "damaged",
+    "explained",
     "insert",
     "integrity_check",
     "quick_check",
@@ -83,7 +84,11 @@ def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
     """The failure as the stages know it, in a sentence that names the file and the mend."""
     if isinstance(error, PoolTimeout):
         return Temporary(f"{path}: no connection became free; too much is being read at once")
-    cause = error.orig if isinstance(error, DBAPIError) else None
+    return explained(error.orig if isinstance(error, DBAPIError) else error, path)
+
+
+def explained(cause: BaseException | None, path: Path) -> Temporary | Permanent:
+    """Likewise, of what sqlite3 raises."""
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
     if code == sqlite3.SQLITE_FULL:
         text = f"the disk of {path} is full; free some space: nothing was acknowledged ({cause})"
@@ -94,7 +99,7 @@ def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
         return Temporary(text) if fault is None else StoreDown(fault, text)
     if code in _BROKEN:
         return StoreDamaged("damaged", damaged(path, str(cause)))
-    return Permanent(f"{path}: the database refused a statement: {cause or error}")
+    return Permanent(f"{path}: the database refused a statement: {cause}")
 
 
 def damaged(path: Path, finding: str) -> str:
