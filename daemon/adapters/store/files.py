@@ -67,19 +67,18 @@ def begin_anew(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename the files of a database that nobody has open; returns its new name, None if there
-    was nothing. Together they stay a database that can be opened. Raises OSError."""
+    """Rename the files of a database that nobody has open; returns its new name, None if it was
+    not there. Together they stay a database that can be opened. Raises OSError."""
     number = 1
     while any(companion(path, f".old-{number}{suffix}").exists() for suffix in ("", *COMPANIONS)):
         number += 1
     aside = companion(path, f".old-{number}")
-    moved = False
+    there = path.exists()
     # The database goes first: without its log it must not be found here, if this is interrupted.
     for suffix in ("", *COMPANIONS):
         if companion(path, suffix).exists():
             companion(path, suffix).rename(companion(aside, suffix))
-            moved = True
-    return aside if moved else None
+    return aside if there else None
 
 
 class Files:
