@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from daemon.adapters.store.database import to_its_end
 from daemon.core.ports.emergency import Told
 from daemon.core.values.outcome import Temporary
 
@@ -32,7 +33,9 @@ class EmergencyFile:
 
     async def save(self, told: tuple[Told, ...]) -> None:
         """Replace it. Raises Temporary."""
-        await asyncio.to_thread(self._write, _TOLD.dump_json(told))
+        # To its end: whoever ends the daemon over this looks next at what was saved.
+        writing = asyncio.to_thread(self._write, _TOLD.dump_json(told))
+        await to_its_end(writing, "emergency-save")
 
     def _load(self) -> tuple[Told, ...]:
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from daemon import app
 from daemon.adapters import store as files
 from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
 from daemon.core.values.outcome import Permanent, Temporary
@@ -40,7 +40,7 @@ def check(file: Path | None, config: Path | None, as_json: bool) -> None:
     Example: stopgap store check
     Example: stopgap store check /backups/stopgap-20261129T031500Z.db
     """
-    path = file or app.store_path(settings_from(config))
+    path = file or _path(config)
     found = _done(files.check(path))
     tell(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
@@ -61,8 +61,8 @@ def backup(target: Path, config: Path | None, as_json: bool) -> None:
     Example: stopgap store backup /backups/
     """
     if target.is_dir():
-        target /= f"stopgap-{app.now():%Y%m%dT%H%M%SZ}.db"
-    _done(files.backup(app.store_path(settings_from(config)), target))
+        target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    _done(files.backup(_path(config), target))
     tell(as_json, {"backup": str(target)}, f"{target} is written, and whole")
 
 
@@ -78,7 +78,7 @@ def restore(file: Path, config: Path | None, as_json: bool) -> None:
 
     Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
     """
-    path = app.store_path(settings_from(config))
+    path = _path(config)
     aside = _done(files.restore(path, file))
     lines = [f"{path} is restored from {file}"]
     if aside is not None:
@@ -86,6 +86,12 @@ def restore(file: Path, config: Path | None, as_json: bool) -> None:
     lines.append("start the daemon; Alertmanager sends again what still fires")
     answer = {"store": str(path), "restored_from": str(file), "kept": str(aside or "")}
     tell(as_json, answer, *lines)
+
+
+def _path(config: Path | None) -> Path:
+    # Not from daemon.app, which takes seconds to load: who restores is in a hurry.
+    settings = settings_from(config)
+    return settings.base / settings.store
 
 
 def _done(work: Coroutine[Any, Any, T]) -> T:
