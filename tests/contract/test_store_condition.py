@@ -17,8 +17,9 @@ import pytest
 
 from daemon.adapters.store import Store, open_store
 from daemon.core.alertmanager import NotADelivery
+from daemon.core.incident.events import Draft, IncidentOpened
 from daemon.core.ports.store import StoreDamaged, StoreDown, StoreTrouble
-from daemon.core.rules.rule import RuleBook
+from daemon.core.rules.rule import RuleBook, incident_key, load
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.intake.intake import Intake
 from daemon.repository import Casebook
@@ -33,12 +34,13 @@ from tests.contract.damage import (
     put_back,
     settled,
 )
-from tests.contract.test_inbox import NOW
+from tests.contract.test_inbox import NOW, OPEN
 from tests.contract.test_journal import CLOSED, note, opened, seq
 from tests.contract.test_journal_sqlite import with_page_limit
-from tests.stories.stage import alert, body
+from tests.stories.stage import RULE, alert, body
 
 MINUTE = timedelta(minutes=1)
+NAME = "checkout-success-rate"
 
 
 @pytest.fixture
@@ -78,9 +80,8 @@ async def running(path: Path) -> AsyncIterator[Daemon]:
     async with open_store(path) as store:
         watch = StoreWatch(store.condition, store.inbox, MINUTE)
         book = Casebook(store.journal, lambda: NOW)
-        intake = Intake(
-            store.inbox, book, lambda: RuleBook(()), None, MINUTE, store_trouble=watch.why_not
-        )
+        rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
+        intake = Intake(store.inbox, book, lambda: rules, None, MINUTE, store_trouble=watch.why_not)
         yield Daemon(store, watch, intake)
 
 
@@ -119,6 +120,28 @@ class TestDamaged:
             assert await seq(journal, "whole") == 1
             await journal.append("other", 1, [note("it goes on")], CLOSED)
             assert await seq(journal, "other") == 2
+            assert await daemon.kind() == "damaged"
+
+    async def test_an_incident_that_cannot_be_read_holds_up_no_other_and_its_alert_is_not_lost(
+        self, path: Path
+    ) -> None:
+        async with running(path) as daemon:
+            journal, key = daemon.store.journal, incident_key(NAME, {"service": "broken"})
+            opening = IncidentOpened(key=key, rule=NAME, group_labels={}, title="", team="")
+            await journal.open(
+                "broken", key, [Draft(at=NOW, event=opening), note("needle" * 2000)], OPEN
+            )
+            await daemon.takes("broken")
+            await daemon.takes("whole")
+            settled(path)
+            damage(path, b"needle" * 100)
+            async with asyncio.TaskGroup() as group:
+                with pytest.raises(StoreDamaged):
+                    await daemon.intake._work(group)
+                await daemon.intake._single_out(group)
+            assert daemon.store.inbox.backlog() == 0
+            titles = [head.title.partition(" ")[0] for head in await journal.open_heads()]
+            assert sorted(titles) == ["CheckoutSuccessRateLow", "UnreadableDelivery", "checkout"]
             assert await daemon.kind() == "damaged"
 
     async def test_a_daemon_starts_on_what_is_whole_and_says_that_not_all_is(
