@@ -7,6 +7,7 @@ people are called without it (`daemon.notifying.emergency`).
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -65,15 +66,17 @@ class StoreWatch:
         self._max_age = max_age
         self._observer = observer
         self._held_since: float | None = None
+        self._faulty_at = -math.inf
         self._rechecked = 0.0
         self._last: StoreTrouble | None = None
 
     def trouble(self) -> StoreTrouble | None:
         """What is the matter at this moment; None if all is well. Asks nothing of the store."""
-        held = 0.0
-        if self._held_since is not None:
-            held = asyncio.get_running_loop().time() - self._held_since
-        return judge(self._condition.faults, held, self._inbox.waited(), self._max_age)
+        now = asyncio.get_running_loop().time()
+        held = 0.0 if self._held_since is None else now - self._held_since
+        # What piled up while something else was the matter has until then to be worked off.
+        waited = min(self._inbox.waited(), now - self._faulty_at)
+        return judge(self._condition.faults, held, waited, self._max_age)
 
     def why_not(self) -> str:
         """Why nothing may be entrusted to the store; empty if it may."""
@@ -100,6 +103,8 @@ class StoreWatch:
         now = asyncio.get_running_loop().time()
         await self._condition.look()
         faults = self._condition.faults
+        if faults:
+            self._faulty_at = now
         if "held" not in faults:
             self._held_since = None
         elif self._held_since is None:

@@ -296,6 +296,21 @@ class TestStuck:
             assert daemon.store.inbox.waited() == 0
 
     @pytest.mark.looptime
+    async def test_what_piled_up_while_the_disk_was_full_has_its_time_after_that(
+        self, path: Path
+    ) -> None:
+        async with running(path) as daemon:
+            await daemon.takes("first")
+            daemon.store.condition.note("write", StoreDown("full", "free some space"))
+            assert daemon.watch.trouble() is not None
+            await asyncio.sleep(600)
+            assert await daemon.kind() == ""
+            await asyncio.sleep(59)
+            assert await daemon.kind() == ""
+            await asyncio.sleep(2)
+            assert await daemon.kind() == "stuck"
+
+    @pytest.mark.looptime
     async def test_what_an_earlier_run_left_waits_from_the_start_on(self, path: Path) -> None:
         async with running(path) as daemon:
             await daemon.takes("first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -49,6 +50,10 @@ def beside_it(target: Path) -> list[str]:
 
 def private(target: Path) -> bool:
     return not target.stat().st_mode & 0o077
+
+
+def owner(path: Path) -> tuple[int, int]:
+    return path.stat().st_uid, path.stat().st_gid
 
 
 class TestCheck:
@@ -138,6 +143,16 @@ class TestRestore:
         async with open_store(path) as store:
             await opened(store.journal, "inc-3")
         assert await restore(path, target) == beside(path, ".old-2")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    async def test_what_root_restores_belongs_to_the_daemons_user(
+        self, path: Path, target: Path
+    ) -> None:
+        await fill(path, "inc-1")
+        await backup(path, target)
+        os.chown(path, 12345, 12346)
+        await restore(path, target)
+        assert owner(path) == (12345, 12346)
 
     async def test_not_while_a_daemon_runs(self, path: Path, target: Path) -> None:
         await fill(path, "inc-1")

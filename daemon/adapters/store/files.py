@@ -30,7 +30,8 @@ def marker(path: Path) -> Path:
 def mark_made(path: Path) -> None:
     """Leave the marker. Raises Permanent if that is not possible."""
     try:
-        marker(path).touch()
+        if not marker(path).exists():  # it may be another user's, who restored the store
+            marker(path).touch()
     except OSError as error:
         raise Permanent(
             f"cannot make {marker(path)}: {error.strerror}; let this user write in that folder"

@@ -66,6 +66,7 @@ async def restore(path: Path, source: Path) -> Path | None:
             await database.write(partial(bring_up, source))
         await _must_be_whole(part, source)
         try:
+            _belong(part, path)
             aside = set_aside(path)
         except OSError as error:
             raise Temporary(f"cannot rename {path}: {error.strerror}") from error
@@ -158,6 +159,13 @@ def _put_in_place(part: Path, target: Path) -> None:
         _synced(target.parent)
     except OSError as error:
         raise Temporary(f"cannot write {target}: {error.strerror}") from error
+
+
+def _belong(part: Path, path: Path) -> None:
+    """Give it to whom the store belongs: root restores it, and the daemon's user opens it."""
+    if os.geteuid() == 0:
+        owner = (path if path.exists() else path.parent).stat()
+        os.chown(part, owner.st_uid, owner.st_gid)
 
 
 def _synced(path: Path) -> None:
