@@ -12,8 +12,10 @@ The journey of one alert, and the room of each part of it:
     measuring   the rule's queries          →  a Problem with its numbers, a Reading after a step,
                                                the curve of a chart
     recovering  one step of the plan: intent → preflight → run → outcome
-    notifying   the queued pages            →  delivered, or failed over; and a watchdog over it
+    notifying   the queued pages            →  delivered, or failed over; and a watchdog over it;
+                emergency: calls about the store itself, which need no store
     watching    what was deployed when      →  suspects                (core.changes.suspects)
+                store_health: may anything be entrusted to the store
     reporting   the closed incident         →  its review; what the whole daemon does
     telemetry   all of it in numbers        →  /metrics                (instrumentation: the hooks)
     repository  the only way to change an incident: read, work out events, append, or again

@@ -30,7 +30,7 @@ Dropped = Literal["idle", "header", "stalled", "room", "refused", "handshake", "
 """Why a connection was closed; `daemon.web.serving.connections` says each in words."""
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
-Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat"]
+Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat", "store", "emergency"]
 Asked = Literal["instant", "range"]
 Trouble = Literal["", "timeout", "unreachable", "rejected"]
 
@@ -65,6 +65,9 @@ class Observer:
 
     def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
         """The dead man's switch was told, or was not."""
+
+    def emergency_call(self, outcome: Literal["delivered", "failed"]) -> None:
+        """Somebody was called about the store by one of their ways, or that way failed."""
 
     def reloaded(self, at: float, ok: bool) -> None:
         """The rules were read again, at that Unix time, and taken or not."""

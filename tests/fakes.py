@@ -273,6 +273,7 @@ class MemoryInbox:
         self.done: set[str] = set()
         self.ends: dict[str, datetime] = {}
         self.came: dict[str, datetime] = {}
+        self.seconds_waited = 0.0
 
     async def put(self, identity: str, body: bytes, at: datetime) -> bool:
         if identity in self.waiting or identity in self.done:
@@ -286,6 +287,9 @@ class MemoryInbox:
 
     def backlog(self) -> int:
         return len(self.waiting)
+
+    def waited(self) -> float:
+        return self.seconds_waited
 
     async def oldest(self) -> datetime | None:
         return min((self.came[identity] for identity in self.waiting), default=None)

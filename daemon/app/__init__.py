@@ -40,6 +40,7 @@ from daemon.app.builders import (
     watch_for,
     workshop_for,
 )
+from daemon.app.emergency import call_before_the_end, emergency_for
 from daemon.app.logs import configure_logging
 from daemon.app.notifiers import Reach
 from daemon.app.reload import Reloader
@@ -61,6 +62,7 @@ from daemon.repository import Casebook
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
+from daemon.watching.store_health import StoreWatch
 from daemon.web.application import House
 from daemon.web.auth.secrets import Doorkeeper
 from daemon.web.auth.webhook_secrets import Hooks
@@ -87,10 +89,24 @@ PRIVATE = 0o077
 """The umask: what the daemon writes is its own. The commands that it runs get the one before."""
 
 
-async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Run the daemon until SIGTERM or SIGINT. Raises Mistakes or Permanent if it cannot start."""
+async def serve(settings: Settings, environ: Mapping[str, str], *, new_store: bool = False) -> None:
+    """Run the daemon until SIGTERM or SIGINT. `new_store` begins anew where the store is missing.
+
+    Raises Mistakes or Permanent if it cannot start, Temporary if its disk fails; people are called
+    first if the store is the reason.
+    """
     configure_logging(settings)
     umask = os.umask(PRIVATE)
+    try:
+        await _serve(settings, environ, umask, new_store=new_store)
+    except BaseException as error:
+        await call_before_the_end(settings, environ, error)
+        raise
+
+
+async def _serve(
+    settings: Settings, environ: Mapping[str, str], umask: int, *, new_store: bool
+) -> None:
     _calm_garbage_collector()
     stop = asyncio.Event()
     reload = asyncio.Event()
@@ -101,6 +117,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     async with (
         open_store(
             store_path(settings),
+            new=new_store,
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
         ) as store,
@@ -157,12 +174,17 @@ class App:
                 store,
                 self._version,
                 lambda: self._standing,
-                ready=lambda: self._ready,
+                ready=self._takes_alerts,
                 tasks=lambda: self._conductor.tasks,
+                store_trouble=lambda: self._health.trouble(),
             ),
         )
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
+        self._health = StoreWatch(
+            store.condition, store.inbox, settings.inbox.max_age, self._observer
+        )
+        self._emergency = emergency_for(settings, lambda: self._standing, self._observer)
         self._reloader = Reloader(self._read, self._take, now, self._observer, settings.base)
         self._prometheus = prometheus_for(settings, environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, tracer)
@@ -179,6 +201,7 @@ class App:
             settings.inbox.remember,
             self._observer,
             tracer,
+            self._health.why_not,
         )
         self._overview = self._look_over(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
@@ -226,6 +249,8 @@ class App:
             "intake": self._intake.run(),
             "watcher": self._watcher.run(),
             "auditor": self._auditor.run(),
+            "store": self._health.run(),
+            "emergency": self._emergency.run(self._health.trouble),
             "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
             "reloads": self._reloader.run(reload),
         }
@@ -234,9 +259,17 @@ class App:
             url = self._secret(chosen.url)
             heartbeat = Heartbeat(self._session, url, DEADLINE_SECONDS)
             parts["heartbeat"] = beat(
-                self._book, self._auditor, heartbeat.send, chosen.every, self._observer
+                self._book,
+                self._auditor,
+                heartbeat.send,
+                chosen.every,
+                self._observer,
+                self._health.why_not,
             )
         return parts
+
+    def _takes_alerts(self) -> bool:
+        return self._ready and not self._health.trouble()
 
     async def _cover(self, alarm: bytes) -> None:
         """An alert of our own goes the way of all alerts."""
@@ -260,6 +293,7 @@ class App:
             overview=self._overview,
             reload=self._reloader.reload,
             observer=self._observer,
+            store_trouble=self._health.why_not,
             actions=self._actions,
             freezes=lambda: self._standing.freezes,
             approvals=lambda: self._standing.approvals,
@@ -297,7 +331,7 @@ class App:
             roster=lambda: self._standing.roster,
             rules=lambda: self._standing.rules,
             approvals=lambda: self._standing.approvals,
-            ready=lambda: self._ready,
+            ready=self._takes_alerts,
             loading=lambda: self._reloader.last,
             version=self._version,
             started_at=self._started_at,
@@ -305,6 +339,7 @@ class App:
             actions=len(self._actions),
             peers={"prometheus": self._prometheus, "alertmanager": self._alertmanager},
             calendars=lambda: self._calendars.reports(self._standing.roster),
+            store_trouble=self._health.why_not,
         )
 
     def _means(self) -> Means:

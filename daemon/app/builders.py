@@ -24,6 +24,7 @@ from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import Watch
 from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.values.outcome import Permanent
 from daemon.notifying.notifier import DEADLINE_SECONDS
@@ -126,6 +127,7 @@ def sources_for(
     standing: Callable[[], Standing],
     ready: Callable[[], bool],
     tasks: Callable[[], tuple[int, int]],
+    store_trouble: Callable[[], StoreTrouble | None],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -144,6 +146,7 @@ def sources_for(
         backlog=store.inbox.backlog,
         oldest=store.inbox.oldest,
         freezes=freezes,
+        store_trouble=store_trouble,
     )
 
 

@@ -64,6 +64,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "run": ("server", "run the daemon"),
         "reload": ("server", "let it read the rules again"),
         "doctor": ("doctor", "look at the whole chain, and say what to mend"),
+        "store": ("store", "check, back up and restore what is kept"),
         "audit": ("server", "prove that the journal was not edited"),
         "completion": ("completion", "the script for your shell"),
     },

@@ -198,6 +198,8 @@ def _system(found: View, url: str) -> Iterator[tuple[str, str]]:
     store = found["store"]
     name = escape(f"{store['kind']} {store['name']}, schema {store['schema_version']}")
     yield "store", name
+    if store.get("trouble"):
+        yield "", f"[bold red]{escape(store['trouble'])}[/bold red]"
     yield "inbox", f"{found['inbox']} deliveries wait"
     yield "incidents", f"{found['open_incidents']} open"
     for queue in ("pages", "updates"):

@@ -27,14 +27,19 @@ from daemon.core.values.yaml_document import Mistakes
 
 @click.command()
 @config_option
-def run(config: Path | None) -> None:
+@click.option(
+    "--new-store",
+    is_flag=True,
+    help="Begin with an empty store where an earlier one is missing: every incident is forgotten.",
+)
+def run(config: Path | None, new_store: bool) -> None:
     """Run the daemon. SIGTERM stops it in order; SIGHUP reads the rules again.
 
     Example: stopgap run --config /etc/stopgap/stopgap.yaml
     """
     settings = settings_from(config)
     try:
-        asyncio.run(app.serve(settings, environment()))
+        asyncio.run(app.serve(settings, environment(), new_store=new_store))
     except Mistakes as error:
         raise Failure(
             f"the rules are wrong, so nothing was started; `stopgap check` shows this\n{error}"

@@ -45,11 +45,13 @@ class AlertmanagerSettings(Frozen):
 
 
 class InboxSettings(Frozen):
-    """Bounds of the intake. `remember`: how long the same content counts as a duplicate."""
+    """Bounds of the intake. `remember`: how long the same content counts as a duplicate.
+    `max_age`: with an older unprocessed delivery nothing more is taken, and people are called."""
 
     max_pending: int = Field(default=10_000, ge=1)
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     remember: Duration = parse_duration("30m")
+    max_age: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
 
 
 class BudgetSettings(Frozen):

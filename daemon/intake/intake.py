@@ -22,6 +22,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import KeyTaken
+from daemon.core.ports.store import StoreDamaged
 from daemon.core.rules.rule import Rule, RuleBook, incident_key
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
@@ -75,12 +76,14 @@ class Intake:
         remember: timedelta,
         observer: Observer = QUIET,
         tracer: Tracer = UNTRACED,
+        store_trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._inbox = inbox
         self._book = book
         self._rules = rules
         self._source = source
         self._remember = remember
+        self._store_trouble = store_trouble
         self._observer = observer
         self._tracer = tracer
         self._reader = Reader()
@@ -111,6 +114,9 @@ class Intake:
         return delivery, new
 
     async def _put(self, arrival: _Arrival, body: bytes) -> bool:
+        trouble = self._store_trouble()
+        if trouble:
+            raise Temporary(trouble)
         identity = arrival.delivery.identity
         # Before the put: as soon as it is on disk, it may be worked off.
         mine = self._parsed.setdefault(identity, arrival) is arrival
@@ -137,6 +143,10 @@ class Intake:
                 except Temporary as error:
                     log.error("the inbox cannot be worked off; trying again", error=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                except StoreDamaged as error:
+                    log.error("a part of the store is damaged; going on one by one", why=str(error))
+                    await self._single_out(completions)
                     continue
                 except Exception:
                     log.exception("working off the inbox crashed; going on one by one")
@@ -174,6 +184,9 @@ class Intake:
                     log.exception("a delivery cannot be worked off")
                     await self._tell_unreadable(identity, error)
                     await self._inbox.processed([identity], {})
+        except (Temporary, StoreDamaged) as error:
+            log.error("the inbox cannot be worked off; trying again", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
         except Exception:
             log.exception("the inbox cannot be worked off; trying again")
             await asyncio.sleep(RETRY_SECONDS)

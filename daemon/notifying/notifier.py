@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Failure:
+class Failure:
     """Why something could not be sent, and whether it may work later."""
 
     text: str
@@ -68,7 +68,7 @@ async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: L
         return
     for position, (method, pager) in enumerate(left):
         call = _page(await book.load(incident), page, links, book)
-        sent = await _attempt(pager.page(call), incident, method)
+        sent = await attempt(pager.page(call), incident, method)
         if isinstance(sent, str):
             await book.report(incident, e.PageDelivered(page=page, method=method, proof=sent))
             return
@@ -87,11 +87,11 @@ async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> No
     """Tell a pager that keeps state that somebody came, or that it is over."""
     pager: object = dict(ways.get(order.person, ())).get(order.method)
     key = _dedup_key(incident, order.alert)
-    told: str | _Failure
+    told: str | Failure
     if isinstance(pager, KeepsState):
-        told = await _attempt(pager.settle(key, order.state), incident, order.method)
+        told = await attempt(pager.settle(key, order.state), incident, order.method)
     else:
-        told = _Failure("the roster has no such way to them any more", temporary=False)
+        told = Failure("the roster has no such way to them any more", temporary=False)
     failures = (await book.load(incident)).settling.get((order.person, order.method, order.alert))
     tried = failures.failures + 1 if failures else 1
     event: e.Event
@@ -129,15 +129,15 @@ async def publish(
         return
     message = _message(current, order, links, book, roster)
     channel = channels.get(order.channel)
-    done: Receipt | _Failure
+    done: Receipt | Failure
     if channel is None:
-        done = _Failure("the roster has no such channel any more", temporary=False)
+        done = Failure("the roster has no such channel any more", temporary=False)
     elif has.version == 0:
-        done = await _attempt(channel.post(message), incident, order.channel)
+        done = await attempt(channel.post(message), incident, order.channel)
     elif isinstance(channel, Edits):
-        done = await _attempt(channel.edit(has.reference, message), incident, order.channel)
+        done = await attempt(channel.edit(has.reference, message), incident, order.channel)
     else:
-        done = _Failure("what was sent here cannot be changed", temporary=False)
+        done = Failure("what was sent here cannot be changed", temporary=False)
     event: e.Event
     if isinstance(done, Receipt):
         event = e.UpdatePublished(
@@ -159,18 +159,18 @@ async def publish(
     await book.report(incident, event)
 
 
-async def _attempt(sending: Awaitable[T], incident: str, method: str) -> T | _Failure:
+async def attempt(sending: Awaitable[T], incident: str, method: str) -> T | Failure:
     """Send, within the deadline. Whatever a library raises becomes a failure with its words."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await sending
     except Permanent as error:
-        return _Failure(str(error), temporary=False)
+        return Failure(str(error), temporary=False)
     except (Temporary, TimeoutError) as error:
-        return _Failure(str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True)
+        return Failure(str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True)
     except Exception as error:
         log.exception("sending crashed", incident=incident, method=method)
-        return _Failure(f"crashed: {type(error).__name__}", temporary=True)
+        return Failure(f"crashed: {type(error).__name__}", temporary=True)
 
 
 def _dedup_key(incident: str, alert: str) -> str:

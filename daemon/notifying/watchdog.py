@@ -54,7 +54,7 @@ class Auditor:
         while True:
             try:
                 await self.look()
-            except Temporary as error:
+            except (Temporary, Permanent) as error:
                 log.error("the auditor cannot read the store", error=str(error))
             except Exception:
                 log.exception("the auditor crashed; looking again")

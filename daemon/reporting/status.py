@@ -29,11 +29,13 @@ PEER_SECONDS = 2.0
 
 
 class StoreReport(Frozen):
-    """Where the journal is kept. `name` is the file's or database's, without its folder."""
+    """Where the journal is kept. `name` is the file's or database's, without its folder.
+    `trouble`: why nothing may be entrusted to it; empty if it may."""
 
     kind: Literal["sqlite", "postgresql"]
     name: str
     schema_version: int
+    trouble: str = ""
 
 
 class PeerReport(Frozen):
@@ -112,6 +114,7 @@ class Overview:
     actions: int = 0
     peers: Mapping[str, Peer | None] = field(default_factory=dict)
     calendars: Callable[[], Sequence[CalendarReport]] = tuple
+    store_trouble: Callable[[], str] = lambda: ""
 
     async def rule_reports(self) -> list[RuleReport]:
         """The rules in force, by name. Raises Temporary."""
@@ -155,7 +158,7 @@ class Overview:
             started_at=self.started_at,
             uptime_seconds=round((now - self.started_at).total_seconds()),
             ready=self.ready(),
-            store=self.store,
+            store=self.store.model_copy(update={"trouble": self.store_trouble()}),
             inbox=self.inbox.backlog(),
             open_incidents=len(heads),
             pages=_pages(incidents),

@@ -93,6 +93,12 @@ class Flow(Observer):
             "outcome",
             known=("sent", "withheld", "failed"),
         )
+        self._emergencies = make.counter(
+            "stopgap_emergency_calls",
+            "Calls about the store itself, which need no store.",
+            "outcome",
+            known=("delivered", "failed"),
+        )
         self._reloads = make.counter(
             "stopgap_config_reloads",
             "Readings of the rules while running.",
@@ -153,6 +159,10 @@ class Flow(Observer):
     def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
         """The dead man's switch was told, or was not."""
         self._beats.labels(outcome).inc()
+
+    def emergency_call(self, outcome: Literal["delivered", "failed"]) -> None:
+        """Somebody was called about the store."""
+        self._emergencies.labels(outcome).inc()
 
     def reloaded(self, at: float, ok: bool) -> None:
         """The rules were read again."""

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from daemon.core.incident.state import Incident
 from daemon.core.people.audiences import SeverityName
 from daemon.core.people.roster import Roster
+from daemon.core.ports.store import Fault, StoreTrouble
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.response.escalation import pending
 from daemon.core.rules.rule import Mode, Rule
@@ -33,6 +34,7 @@ class Sources:
     backlog: Callable[[], int]
     oldest: Callable[[], Awaitable[datetime | None]]
     freezes: Callable[[], Awaitable[Sequence[Freeze]]]
+    store_trouble: Callable[[], StoreTrouble | None] = lambda: None
 
 
 class Gauges:
@@ -47,6 +49,9 @@ class Gauges:
         build = gauge("stopgap_build_info", "The version that runs; always 1.", "version")
         build.labels(sources.version).set(1)
         self._ready = gauge("stopgap_ready", "Whether it takes alerts and conducts incidents.")
+        self._trouble = gauge(
+            "stopgap_store_trouble", "Whether that is the matter with the store.", "kind"
+        )
         self._rules = gauge("stopgap_rules", "Rules in force.", "mode")
         self._pending = gauge("stopgap_inbox_pending", "Deliveries not worked off yet.")
         self._oldest = gauge(
@@ -78,6 +83,9 @@ class Gauges:
         """Set everything anew."""
         now = self._sources.clock()
         self._ready.set(self._sources.ready())
+        trouble = self._sources.store_trouble()
+        for kind in (*get_args(Fault), "stuck"):
+            self._trouble.labels(kind).set(trouble is not None and trouble.kind == kind)
         modes = Counter(rule.mode for rule in self._sources.rules().values())
         for mode in get_args(Mode):
             self._rules.labels(mode).set(modes[mode])

@@ -22,15 +22,16 @@ async def beat(
     send: Callable[[], Awaitable[None]],
     every: timedelta,
     observer: Observer = QUIET,
+    store_trouble: Callable[[], str] = lambda: "",
 ) -> None:
-    """Send, again and again, while the store answers and the auditor finds no fault.
+    """Send, again and again, while the store is well and answers, and the auditor finds no fault.
 
     What is silent is noticed at the other end: that is the point of it.
     """
     began = book.clock()
     while True:
         try:
-            why_not = await trouble(book, auditor, began)
+            why_not = store_trouble() or await trouble(book, auditor, began)
             if why_not:
                 log.error("no heartbeat is sent", why=why_not)
                 observer.heartbeat("withheld")

@@ -62,7 +62,7 @@ class House:
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
     names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever
     tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the journal
-    knows.
+    knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     """
 
     intake: Intake
@@ -84,6 +84,7 @@ class House:
     approvals: Callable[[], Approvals] = Approvals
     trace: Trace | None = None
     observer: Observer = QUIET
+    store_trouble: Callable[[], str] = lambda: ""
 
     async def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises Problem 401, and 403 if a browser's change is not from our pages."""

@@ -32,11 +32,18 @@ class Health:
         return web.Response(body=await self._house.metrics(), headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
-        """The process answers."""
+        """The process answers. It is 200 with a store in trouble too, and says so: a restart,
+        which is what a liveness probe does, mends no disk."""
+        trouble = self._house.store_trouble()
+        if trouble:
+            return web.Response(text=f"Stopgap runs, but takes no alerts: {trouble}\n")
         return web.Response(text="Stopgap is healthy.\n")
 
     async def ready(self, _: web.Request) -> web.Response:
         """It takes alerts."""
+        trouble = self._house.store_trouble()
+        if trouble:
+            raise Problem(503, "Not ready", trouble)
         if not self._house.ready():
             raise Problem(503, "Not ready", "starting up or shutting down")
         return web.Response(text="Stopgap is ready.\n")

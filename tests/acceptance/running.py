@@ -81,9 +81,10 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         limit: Callable[[], None] | None = None,
         program: Sequence[str] | None = None,
+        more: Sequence[str] = (),
     ) -> Daemon:
-        """Start it, and wait until it listens."""
-        self.spawn(env, limit, program)
+        """Start it, and wait until it listens. `more` are further options of `run`."""
+        self.spawn(env, limit, program, more)
         wait_until("the daemon to listen", self._listens, READY_WITHIN)
         return self
 
@@ -92,12 +93,13 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         limit: Callable[[], None] | None = None,
         program: Sequence[str] | None = None,
+        more: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing. `limit` is called in the child before it runs."""
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *(program or self.program), "run", "-c", "stopgap.yaml"],
+                [sys.executable, *(program or self.program), "run", "-c", "stopgap.yaml", *more],
                 cwd=self.folder,
                 env={**environment(), **(env or {})},
                 stdin=subprocess.DEVNULL,

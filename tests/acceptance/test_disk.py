@@ -54,6 +54,12 @@ async def test_a_full_disk_is_503_and_passes(
         fill()
     refused = await _until_refused(http, daemon)
     assert "full" in refused["detail"]
+    await until("somebody to be called", lambda: _calls(daemon))
+    for again in range(20):
+        assert (await _post(http, daemon, f"still-refused-{again}"))[0] == 503
+    async with http.get(f"{daemon.url}/-/ready") as answer:
+        assert answer.status == 503
+    assert _calls(daemon) == ["the disk of Stopgap's store is full"]
     ballast.unlink()
     await _goes_on(http, daemon)
 
@@ -71,6 +77,11 @@ async def test_a_file_that_may_not_grow_is_503_and_passes(
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, unlimited)
     await _goes_on(http, daemon)
+
+
+def _calls(daemon: Daemon) -> list[str]:
+    """The titles of the calls about the store."""
+    return [page["title"] for page in daemon.logged("PAGE") if page["incident"] == "store"]
 
 
 async def _post(http: aiohttp.ClientSession, daemon: Daemon, instance: str) -> tuple[int, Any]:

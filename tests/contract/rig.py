@@ -138,7 +138,15 @@ class Rig:
             provider=provider,
         )
         self.inbox = MemoryInbox()
-        self.intake = Intake(self.inbox, self.book, lambda: self.rules, None, timedelta(hours=1))
+        self.store_trouble = ""
+        self.intake = Intake(
+            self.inbox,
+            self.book,
+            lambda: self.rules,
+            None,
+            timedelta(hours=1),
+            store_trouble=lambda: self.store_trouble,
+        )
         self.client: TestClient[Any, Any]
         self.id = ""
         self.approvals = Approvals()
@@ -164,6 +172,7 @@ class Rig:
             veterans=lambda _: ["bo"],
             whisper=self._whisper,
             overview=self.overview(),
+            store_trouble=lambda: self.store_trouble,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )
 
@@ -178,6 +187,7 @@ class Rig:
             loading=lambda: self.loading,
             peers=self.peers,
             actions=2,
+            store_trouble=lambda: self.store_trouble,
         )
 
     async def _metrics(self) -> bytes:

@@ -18,6 +18,7 @@ from daemon.adapters.store import open_store
 from daemon.cli.doctor import CHECKS, tell
 from daemon.cli.doctor import context as patient
 from daemon.onboarding.findings import Finding
+from tests.contract.damage import damage, delete
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.rig import CHEAP
@@ -26,6 +27,7 @@ from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
 from tests.doubles.argocd import TOKEN, ArgoCD
 from tests.doubles.serving import Double
+from tests.fakes import START
 
 ROSTER = """
 people:
@@ -178,6 +180,22 @@ async def test_what_others_can_read_or_change_is_told(examine: Examines, home: P
     assert found.said(f"can read {roster}").state == "warning"
     os.link(home / "stopgap.db", home / "second.db")
     assert (await examine()).said("more than one name").check == "files"
+
+
+async def test_a_damaged_page_of_the_store_is_told(examine: Examines, home: Path) -> None:
+    async with open_store(home / "stopgap.db") as store:
+        await store.inbox.put("one", b"needle" * 600, START)
+    damage(home / "stopgap.db", b"needle" * 100)
+    told = (await examine()).said("is damaged or no SQLite database")
+    assert (told.state, "stopgap store check" in told.mend) == ("wrong", True)
+
+
+async def test_a_store_that_is_missing_is_told(examine: Examines, home: Path) -> None:
+    async with open_store(home / "stopgap.db"):
+        pass
+    delete(home / "stopgap.db")
+    told = (await examine()).said("is not there, and there was one")
+    assert told.state == "wrong"
 
 
 async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(

@@ -101,6 +101,7 @@ class Beating:
         self.watchman = Watchman()
         self.heard: list[float] = []
         self.failure: Exception | None = None
+        self.store_trouble = ""
 
     async def send(self) -> None:
         if self.failure is not None:
@@ -125,7 +126,9 @@ async def beating() -> AsyncIterator[Beating]:
     """The heart beats once a minute inside."""
     found = Beating()
     send: Callable[[], Awaitable[None]] = found.send
-    task = asyncio.create_task(beat(found.book, cast("Auditor", found.watchman), send, MINUTE))
+    auditor = cast("Auditor", found.watchman)
+    beating = beat(found.book, auditor, send, MINUTE, store_trouble=lambda: found.store_trouble)
+    task = asyncio.create_task(beating)
     try:
         yield found
         assert not task.done(), task.exception()
@@ -147,6 +150,16 @@ class TestBeating:
             await heart.until(250)
             heart.journal.failing = False
             assert await heart.until(310) == [0, 60, 300]
+
+    async def test_silence_while_the_store_is_in_trouble_though_it_answers(self) -> None:
+        async with beating() as heart:
+            await heart.until(70)
+            heart.store_trouble = "a page of the inbox is damaged"
+            with structlog.testing.capture_logs() as logged:
+                await heart.until(190)
+            assert {entry["why"] for entry in logged} == {heart.store_trouble}
+            heart.store_trouble = ""
+            assert await heart.until(250) == [0, 60, 240]
 
     async def test_silence_while_nobody_is_called_for_an_incident(self) -> None:
         async with beating() as heart:

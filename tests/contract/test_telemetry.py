@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
+from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.response.milestones import ITEMS
 from daemon.core.rules.rule import Rule
@@ -33,6 +34,7 @@ class Counting:
         self.freezes: list[Freeze] = []
         self.rules: dict[str, Rule] = {}
         self.store_fails = False
+        self.store_trouble: StoreTrouble | None = None
         self.telemetry = Telemetry(
             self.book,
             Sources(
@@ -45,6 +47,7 @@ class Counting:
                 backlog=lambda: 4,
                 oldest=self._oldest,
                 freezes=self._freezes,
+                store_trouble=lambda: self.store_trouble,
             ),
         )
 
@@ -158,6 +161,22 @@ async def test_pages_are_counted_by_the_kind_of_way_whatever_its_number(
     assert await counting.value(name, method="grafana_oncall", outcome="failed") == 1
     assert await counting.value(name, method="none", outcome="failed") == 1
     assert await counting.value(name, method="webhook", outcome="failed") == 0
+
+
+async def test_the_trouble_of_the_store_is_there_from_the_start_and_by_its_kind(
+    counting: Counting,
+) -> None:
+    name = "stopgap_store_trouble"
+    assert (await counting.text()).count(f"\n{name}{{") == 7
+    counting.store_trouble = StoreTrouble(kind="full", text="free some space")
+    assert await counting.value(name, kind="full") == 1
+    assert await counting.value(name, kind="damaged") == 0
+    counting.store_trouble = None
+    assert await counting.value(name, kind="full") == 0
+    counting.telemetry.flow.emergency_call("delivered")
+    calls = "stopgap_emergency_calls_total"
+    assert await counting.value(calls, outcome="delivered") == 1
+    assert f'{calls}{{outcome="failed"}} 0.0' in await counting.text()
 
 
 async def test_updates_late_items_and_defects(counting: Counting) -> None:

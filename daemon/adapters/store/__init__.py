@@ -2,14 +2,17 @@
 sessions and API tokens of people."""
 
 from daemon.adapters.store.credentials import SqlCredentials
+from daemon.adapters.store.files import must_not_be_missing
 from daemon.adapters.store.hash_chain_audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
-from daemon.adapters.store.open_store import Store, open_store
+from daemon.adapters.store.maintenance import backup, check, restore
+from daemon.adapters.store.open_store import CHECKED_AT_START, Store, open_store
 from daemon.adapters.store.process_lock import InUse
 from daemon.adapters.store.schema import SCHEMA
 
 __all__ = [
+    "CHECKED_AT_START",
     "SCHEMA",
     "InUse",
     "SqlCredentials",
@@ -17,6 +20,10 @@ __all__ = [
     "SqlJournal",
     "Store",
     "audit",
+    "backup",
+    "check",
+    "must_not_be_missing",
     "open_store",
+    "restore",
     "verify_chain",
 ]

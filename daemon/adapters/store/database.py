@@ -20,8 +20,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store import sqlite
+from daemon.adapters.store.files import Files
 from daemon.adapters.store.turns import Unit
 from daemon.adapters.store.writer import Outcome, Writer
+from daemon.core.ports.store import StoreFailure
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -37,6 +39,8 @@ Kind = Literal["read", "write"]
 Listener = Callable[[Kind, float, bool], None]
 """Hears of every transaction: its kind, the seconds from the call to its end, and whether the
 database did it."""
+FailureListener = Callable[[Kind, StoreFailure], None]
+"""Hears of every transaction that failed for the store's own sake."""
 
 
 async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
@@ -66,12 +70,16 @@ class Database:
 
     def __init__(self, path: Path, *, readonly: bool) -> None:
         self.path = path
+        self.files = Files(path)
         self._reader = sqlite.reading_engine(path)
         self._reading = ThreadPoolExecutor(sqlite.READERS, thread_name_prefix="store-read")
         self._writer = None if readonly else sqlite.writing_engine(path)
-        self._writing = None if self._writer is None else Writer(self._writer, self._ended)
+        self._writing = (
+            None if self._writer is None else Writer(self._writer, self.files.check, self._ended)
+        )
         self._closed = False
         self.listeners: list[Listener] = []
+        self.failures: list[FailureListener] = []
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
@@ -101,6 +109,13 @@ class Database:
         self._writing.add(Unit(work, item, urgency, told, loop.time()))
         return told
 
+    async def forget_pages(self) -> None:
+        """Let what follows read the disk again. A page that was read damaged stays so in the
+        memory of its connection, even after the disk has been mended."""
+        if self._writer is not None:
+            await self.write(lambda c: c.exec_driver_sql("PRAGMA shrink_memory"))
+        await asyncio.to_thread(self._reader.dispose)  # those in use end with their transaction
+
     async def close(self) -> None:
         """Close every connection, after what is under way."""
         self._closed = True
@@ -113,11 +128,15 @@ class Database:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
+        transaction = partial(_transact, self.files, self._reader, work)
         try:
-            return await loop.run_in_executor(self._reading, partial(_transact, self._reader, work))
+            return await loop.run_in_executor(self._reading, transaction)
         except SQLAlchemyError as error:
             done = False
-            raise sqlite.translated(error, self.path) from error
+            raise self._heard("read", sqlite.translated(error, self.path)) from error
+        except StoreFailure as failure:
+            done = False
+            raise self._heard("read", failure) from None
         finally:
             self._listen("read", began, done)
 
@@ -128,22 +147,32 @@ class Database:
     def _ended(self, outcome: Outcome) -> None:
         """Tell the listeners, and whoever waits for it."""
         unit, result, error = outcome
-        fault: Exception | None = None
+        fault = error
         if isinstance(error, SQLAlchemyError):
             fault = sqlite.translated(error, self.path)
             fault.__cause__ = error
-        self._listen("write", unit.came, fault is None)
-        if error is None:
+        done = not isinstance(error, SQLAlchemyError | StoreFailure)
+        self._listen("write", unit.came, done)
+        if fault is None:
             unit.told.set_result(result)
         else:
-            unit.told.set_exception(fault or error)
+            unit.told.set_exception(self._heard("write", fault))
 
     def _listen(self, kind: Kind, began: float, done: bool) -> None:
         took = asyncio.get_running_loop().time() - began
         for listener in self.listeners:
             listener(kind, took, done)
 
+    def _heard(self, kind: Kind, error: Exception) -> Exception:
+        if isinstance(error, StoreFailure):
+            for listener in self.failures:
+                listener(kind, error)
+        return error
 
-def _transact(engine: Engine, work: Work[T]) -> T:
+
+def _transact(files: Files, engine: Engine, work: Work[T]) -> T:
+    files.check()
     with engine.begin() as connection:
-        return work(connection)
+        done = work(connection)
+    files.check()  # what is in a file that nobody will find again is not stored
+    return done

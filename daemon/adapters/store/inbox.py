@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from daemon.adapters.store.database import Database, to_its_end
 from daemon.adapters.store.schema import alert_ends, delivery_waits, inbox
@@ -39,18 +39,22 @@ class SqlInbox:
         self._database = database
         self._max_pending = max_pending
         self._remember = remember
+        # Since when, by the loop, each one waits; from before the start, since it.
+        self._waiting: dict[str, float] = {}
         self._unprocessed = 0
         self._coming = 0
         self._takes = False
 
     async def start(self) -> None:
-        """Count what an earlier run left behind, and begin to take."""
-        count = select(func.count()).select_from(inbox).where(delivery_waits)
+        """See what an earlier run left behind, and begin to take."""
+        left = select(inbox.c.identity).where(delivery_waits).order_by(inbox.c.arrival)
 
-        def work(connection: Connection) -> int:
-            return (connection.execute(count)).scalar_one()
+        def work(connection: Connection) -> Sequence[str]:
+            return connection.execute(left).scalars().all()
 
-        self._unprocessed = await self._database.read(work)
+        found = await self._database.read(work)
+        self._unprocessed = len(found)
+        self._waiting = dict.fromkeys(found, asyncio.get_running_loop().time())
         self._takes = True
 
     def stop(self) -> None:
@@ -77,7 +81,9 @@ class SqlInbox:
         put = _Put(identity, body, at)
         stored = self._database.submit(self._store, put, Urgency.HIGH)
         self._coming += 1
-        stored.add_done_callback(self._count)
+        first = identity not in self._waiting
+        self._waiting.setdefault(identity, asyncio.get_running_loop().time())
+        stored.add_done_callback(partial(self._count, identity, first))
         # It is written and counted even if its caller goes.
         return await asyncio.shield(stored)
 
@@ -94,6 +100,12 @@ class SqlInbox:
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
         return self._unprocessed
+
+    def waited(self) -> float:
+        """For how many seconds of this run the oldest delivery waits, to be stored or to be
+        processed. It asks no table, so that it is known whatever is damaged."""
+        oldest = next(iter(self._waiting.values()), None)
+        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest
 
     async def oldest(self) -> datetime | None:
         """When the oldest of them came."""
@@ -146,14 +158,18 @@ class SqlInbox:
             new.discard(put.identity)
         return answers
 
-    def _count(self, stored: asyncio.Future[bool]) -> None:
+    def _count(self, identity: str, first: bool, stored: asyncio.Future[bool]) -> None:
         self._coming -= 1
-        if stored.exception() is None:
-            self._unprocessed += stored.result()
+        new = stored.exception() is None and stored.result()
+        self._unprocessed += new
+        if first and not new:
+            self._waiting.pop(identity, None)
 
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
         done = await self._database.write(partial(_finish, identities, ended))
         self._unprocessed -= done
+        for identity in identities:
+            self._waiting.pop(identity, None)
 
 
 def _add(rows: list[dict[str, object]], before: datetime, connection: Connection) -> set[str]:

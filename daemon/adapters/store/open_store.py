@@ -11,9 +11,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
+from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.debts import DebtsFile
+from daemon.adapters.store.files import begin_anew, companion, mark_made, must_not_be_missing
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
@@ -21,6 +23,10 @@ from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.core.values.outcome import Permanent
+
+CHECKED_AT_START = 256 << 20
+"""Bytes up to which a database is read through at the start: a fifth of a second, or a few on a
+slow disk. Beyond that only `stopgap store check` does it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,9 @@ class Store:
     """Sign the links in pages; the first is made with the store."""
     listeners: list[Listener]
     """Hear of every transaction."""
-    debts: DebtsFile | None = None
+    condition: Condition
+    """What is wrong with it."""
+    debts: DebtsFile | None
     """Keeps what the journal could not take; None in a store that is only read."""
 
 
@@ -43,6 +51,7 @@ async def open_store(
     path: Path,
     *,
     readonly: bool = False,
+    new: bool = False,
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
 ) -> AsyncIterator[Store]:
@@ -50,17 +59,25 @@ async def open_store(
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
     works beside a running daemon; the command line reads that way. Without it, tables of an
-    earlier schema are brought up first. Leave it only after every task that uses it has ended.
+    earlier schema are brought up first. `new` begins a store where an earlier one is missing;
+    without it one that was there and is missing is not replaced by an empty one. Leave it only
+    after every task that uses it has ended.
+
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
-    or (readonly) not there or of an earlier schema; Temporary if the disk fails.
+    missing, or (readonly) not there or of an earlier schema; Temporary if the disk fails. Damage
+    that leaves it usable is a fault of its `condition`: what is whole goes on.
     """
     async with AsyncExitStack() as stack:
         if readonly:
-            _must_exist(path)
+            must_exist(path)
         else:
             path = stack.enter_context(held(path))
+            if new:
+                begin_anew(path)
+            must_not_be_missing(path)
             stack.enter_context(held_itself(path))
         database = Database(path, readonly=readonly)
+        condition = Condition(database)
         inbox = SqlInbox(database, max_pending, remember)
         stack.push_async_callback(to_its_end, _close(inbox, database), "store-close")
         keys = SqlKeys(database)
@@ -68,11 +85,21 @@ async def open_store(
             await database.read(partial(_must_be_of_today, path))
         else:
             await database.write(partial(_prepare, path))
+            mark_made(path)
+            database.files.remember()
+            if _small(path):
+                await condition.recheck()
             await keys.begin()
             await inbox.start()
-        credentials = SqlCredentials(database)
-        debts = None if readonly else DebtsFile(path.with_name(f"{path.name}.owed"))
-        yield Store(SqlJournal(database), inbox, credentials, keys, database.listeners, debts)
+        yield Store(
+            journal=SqlJournal(database),
+            inbox=inbox,
+            credentials=SqlCredentials(database),
+            keys=keys,
+            listeners=database.listeners,
+            condition=condition,
+            debts=None if readonly else DebtsFile(companion(path, ".owed")),
+        )
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:
@@ -80,7 +107,13 @@ async def _close(inbox: SqlInbox, database: Database) -> None:
     await database.close()
 
 
-def _must_exist(path: Path) -> None:
+def _small(path: Path) -> bool:
+    """Whether reading through all of it holds up no start."""
+    return path.stat().st_size <= CHECKED_AT_START
+
+
+def must_exist(path: Path) -> None:
+    """Raises Permanent if there is no such file."""
     if not path.is_file():
         raise Permanent(f"there is no journal at {path}; start the daemon, or name its file")
 
@@ -88,15 +121,21 @@ def _must_exist(path: Path) -> None:
 def _prepare(path: Path, connection: Connection) -> None:
     """Make the tables in an empty file; bring those of any other up to today's."""
     if inspect(connection).get_table_names():
-        upgrade(connection, _version(path, connection))
+        bring_up(path, connection)
         return
+    must_not_be_missing(path, is_empty=True)
     metadata.create_all(connection)
     connection.execute(meta.insert().values(name="schema", value=str(SCHEMA)))
 
 
+def bring_up(path: Path, connection: Connection) -> None:
+    """Bring our tables up to today's. Raises Permanent unless they are ours, and not newer."""
+    upgrade(connection, version_of(path, connection))
+
+
 def _must_be_of_today(path: Path, connection: Connection) -> None:
     """Raises Permanent unless these are our tables as they are today, for reading changes none."""
-    found = _version(path, connection)
+    found = version_of(path, connection)
     if found < SCHEMA:
         raise Permanent(
             f"{path} was written by an older stopgap (schema {found}, this one reads {SCHEMA}); "
@@ -104,7 +143,7 @@ def _must_be_of_today(path: Path, connection: Connection) -> None:
         )
 
 
-def _version(path: Path, connection: Connection) -> int:
+def version_of(path: Path, connection: Connection) -> int:
     """The schema of these tables. Raises Permanent unless they are ours, and one that we know."""
     if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")

@@ -6,23 +6,28 @@ The other modules of the store are plain SQL; PostgreSQL needs a sibling of this
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from daemon.core.ports.store import Fault, StoreDamaged, StoreDown
 from daemon.core.values.outcome import Permanent, Temporary
 
 __all__ = [
     "BUSY_SECONDS",
     "READERS",
+    "damaged",
+    "explained",
     "insert",
+    "integrity_check",
     "portions",
+    "quick_check",
     "reading_engine",
     "translated",
     "writing_engine",
@@ -45,6 +50,16 @@ _FAULTS = {
     sqlite3.SQLITE_IOERR: "met an I/O error; look at its disk and the kernel's log",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; look at its rights and the number of open files",
 }
+
+
+_OF_THE_STORE: Mapping[int, Fault] = {
+    sqlite3.SQLITE_BUSY: "held",
+    sqlite3.SQLITE_READONLY: "unwritable",
+    sqlite3.SQLITE_IOERR: "failing",
+    sqlite3.SQLITE_CANTOPEN: "unwritable",
+}
+"""Those that say something of the store as a whole, and not of one moment."""
+_MOST_FINDINGS = 10
 
 
 def writing_engine(path: Path) -> Engine:
@@ -77,20 +92,46 @@ def translated(error: SQLAlchemyError, path: Path) -> Temporary | Permanent:
     """The failure as the stages know it, in a sentence that names the file and the mend."""
     if isinstance(error, PoolTimeout):
         return Temporary(f"{path}: no connection became free; too much is being read at once")
-    cause = error.orig if isinstance(error, DBAPIError) else None
+    return explained(error.orig if isinstance(error, DBAPIError) else error, path)
+
+
+def explained(cause: BaseException | None, path: Path) -> Temporary | Permanent:
+    """Likewise, of what sqlite3 raises."""
     code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
     if code == sqlite3.SQLITE_FULL:
-        return Temporary(
-            f"the disk of {path} is full; free some space: nothing was acknowledged ({cause})"
-        )
+        text = f"the disk of {path} is full; free some space: nothing was acknowledged ({cause})"
+        return StoreDown("full", text)
     if code in _FAULTS:
-        return Temporary(f"{path} {_FAULTS[code]}: nothing was acknowledged ({cause})")
+        text = f"{path} {_FAULTS[code]}: nothing was acknowledged ({cause})"
+        fault = _OF_THE_STORE.get(code)
+        return Temporary(text) if fault is None else StoreDown(fault, text)
     if code in _BROKEN:
-        return Permanent(
-            f"{path} is damaged or no SQLite database ({cause}); "
-            "move it away and restore it from a backup"
-        )
-    return Permanent(f"{path}: the database refused a statement: {cause or error}")
+        return StoreDamaged("damaged", damaged(path, str(cause)))
+    return Permanent(f"{path}: the database refused a statement: {cause}")
+
+
+def damaged(path: Path, finding: str) -> str:
+    """What to do about a damaged database, in a sentence."""
+    return (
+        f"{path} is damaged or no SQLite database ({finding}); `stopgap store check` looks through "
+        "it; stop the daemon and `stopgap store restore` a backup"
+    )
+
+
+def quick_check(connection: Connection) -> list[str]:
+    """What is wrong with the pages and rows of the database; empty if it is sound. It reads all of
+    it, but does not compare indexes with their tables."""
+    return _findings(connection, "quick_check")
+
+
+def integrity_check(connection: Connection) -> list[str]:
+    """Likewise, indexes and all."""
+    return _findings(connection, "integrity_check")
+
+
+def _findings(connection: Connection, pragma: str) -> list[str]:
+    said = connection.exec_driver_sql(f"PRAGMA {pragma}({_MOST_FINDINGS})").scalars().all()
+    return [] if said == ["ok"] else [line for text in said for line in str(text).splitlines()]
 
 
 def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> Engine:

@@ -43,11 +43,14 @@ class _Undone(Exception):
 
 
 class Writer:
-    """Commits units of work in one thread. `ended` is told, on the loop, what
-    became of each."""
+    """Commits units of work in one thread. `check` raises if the database is not to be used;
+    `ended` is told, on the loop, what became of each unit."""
 
-    def __init__(self, engine: Engine, ended: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, engine: Engine, check: Callable[[], None], ended: Callable[[Outcome], None]
+    ) -> None:
         self._engine = engine
+        self._check = check
         self._ended = ended
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._turns = Turns()
@@ -88,9 +91,12 @@ class Writer:
         for unit in units:
             jobs.setdefault(unit.work, []).append(unit)
         try:
-            return self._carry_out(list(jobs.items()))
+            self._check()
+            outcomes = self._carry_out(list(jobs.items()))
+            self._check()  # what is in a file that nobody will find again is not stored
         except Exception as error:
             return [Outcome(unit, None, error) for unit in units]
+        return outcomes
 
     def _carry_out(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Raises what kept a transaction from beginning; that was nobody's fault."""

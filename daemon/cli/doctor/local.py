@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,11 +18,11 @@ import aiohttp
 from pydantic import BaseModel
 
 from daemon import app
-from daemon.adapters.store import open_store, verify_chain
+from daemon.adapters.store import CHECKED_AT_START, must_not_be_missing, open_store, verify_chain
 from daemon.cli.client import own_url
-from daemon.cli.doctor.context import Patient
+from daemon.cli.doctor.context import Patient, parted
 from daemon.core.people.contact_methods import Reference
-from daemon.core.values.outcome import Permanent
+from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.alertmanager_config import LOOPBACK
 from daemon.onboarding.findings import Finding, good, judge_disk, warning, wrong
 
@@ -101,10 +102,20 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
         text = f"{path} cannot be written by this user"
         yield wrong("store", text, "run this as the daemon's user, or change the owner")
     yield judge_disk(shutil.disk_usage(folder).free)
+    try:
+        must_not_be_missing(path)
+    except Temporary as error:
+        yield wrong("store", *parted(error))
+        return
     if not path.exists():
         yield good("store", f"{path} will be made at the first start")
         return
     async with open_store(path, readonly=True) as store:
+        small = path.stat().st_size <= CHECKED_AT_START
+        if small:
+            await store.condition.recheck()
+        for text in store.condition.faults.values():
+            yield wrong("store", *parted(Temporary(text)))
         heads = await store.journal.heads(1)
         breaks: list[str] = []
         async for incident, seq, rows in store.journal.stored():
@@ -115,7 +126,8 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
         mend = "somebody edited the journal, or the disk is failing; `stopgap audit verify`"
         yield wrong("store", line, mend)
     if not breaks:
-        yield good("store", f"{path}: its newest incident is whole; open: {count}")
+        how = "" if small else "; it is too large to look through here: `stopgap store check`"
+        yield good("store", f"{path}: its newest incident is whole; open: {count}{how}")
 
 
 async def check_address(patient: Patient) -> AsyncIterator[Finding]:
@@ -139,6 +151,8 @@ async def check_address(patient: Patient) -> AsyncIterator[Finding]:
         return
     if status == 503 and "starting up or shutting down" in text:
         yield warning("daemon", f"the one at {url} is not ready", "look at its log")
+    elif status == 503 and _detail(text):
+        yield wrong("daemon", f"the one at {url} takes no alerts", _detail(text))
     elif status != 200 or "Stopgap" not in text:
         mend = "`listen` in stopgap.yaml takes another address"
         yield wrong("daemon", f"something else answers at {url}", mend)
@@ -147,6 +161,15 @@ async def check_address(patient: Patient) -> AsyncIterator[Finding]:
         yield warning("daemon", text, "restart it")
     else:
         yield good("daemon", f"it runs at {url} and is ready")
+
+
+def _detail(problem: str) -> str:
+    """What a problem document of ours says; empty if it is none."""
+    try:
+        found = json.loads(problem)
+        return str(found["detail"]) if found["title"] == "Not ready" else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _free(host: str, port: int) -> Finding:

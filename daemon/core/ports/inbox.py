@@ -22,6 +22,10 @@ class Inbox(Protocol):
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
 
+    def waited(self) -> float:
+        """For how many seconds the oldest delivery has waited in this run, to be stored or to be
+        processed; known without asking the store."""
+
     async def oldest(self) -> datetime | None:
         """When the oldest of them came."""
 

@@ -1,0 +1,78 @@
+"""Builds the calls that need no store: beside the running daemon, and for one that cannot start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import structlog
+
+from daemon.adapters.emergency_file import EmergencyFile
+from daemon.app.active_config import standing_for
+from daemon.app.builders import actions_for, calendars_for, now, ruleset_for, store_path
+from daemon.app.notifiers import Reach
+from daemon.conduct.executor import Standing
+from daemon.config.settings import Settings, secret
+from daemon.core.ports.store import StoreFailure, StoreTrouble
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
+from daemon.instrumentation import QUIET, Observer
+from daemon.notifying.emergency import EmergencyCalls
+
+log = structlog.get_logger()
+
+
+def emergency_for(
+    settings: Settings, standing: Callable[[], Standing], observer: Observer = QUIET
+) -> EmergencyCalls:
+    """The emergency calls about the store of these settings."""
+    path = store_path(settings)
+    return EmergencyCalls(
+        lambda: standing().roster,
+        lambda: standing().ways,
+        EmergencyFile(path.with_name(f"{path.name}.emergency")),
+        now,
+        settings.external_url.rstrip("/"),
+        observer,
+    )
+
+
+async def call_before_the_end(
+    settings: Settings, environ: Mapping[str, str], error: BaseException
+) -> None:
+    """If it is the store that ends the daemon, call people about it: nobody else does."""
+    failure = _store_failure(error)
+    if failure is None or failure.fault == "held":  # a backup, say; the next start finds it free
+        return
+    async with aiohttp.ClientSession() as session:
+        try:
+            standing = _standing(settings, environ, session)
+        except (Permanent, Mistakes) as mistake:
+            log.error("nobody can be called about the store", why=str(mistake))
+            return
+        calls = emergency_for(settings, lambda: standing)
+        await calls.recall()
+        await calls.look(StoreTrouble(kind=failure.fault, text=str(failure)))
+
+
+def _standing(
+    settings: Settings, environ: Mapping[str, str], session: aiohttp.ClientSession
+) -> Standing:
+    """The roster and its ways. Raises Mistakes or Permanent."""
+
+    async def nobody_to_tell(_: bytes) -> None:
+        return None
+
+    ruleset = ruleset_for(settings, actions_for(settings))
+    calendars = calendars_for(settings, environ, session, nobody_to_tell)
+    if ruleset.roster is not None:
+        calendars.recall(ruleset.roster)
+    reach = Reach(settings, session, lambda name: secret(name, environ, settings.base))
+    return standing_for(ruleset, settings.rules_dir, calendars, reach)
+
+
+def _store_failure(error: BaseException) -> StoreFailure | None:
+    """The failure of the store in it, if there is one."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_store_failure, error.exceptions)), None)
+    return error if isinstance(error, StoreFailure) else None

@@ -1,0 +1,101 @@
+"""`store`: is the store whole, a backup of it, and the way back from one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from daemon.adapters import store as files
+from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.core.values.outcome import Permanent, Temporary
+
+T = TypeVar("T")
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def store() -> None:
+    """Look after the file in which everything is kept.
+
+    Example: stopgap store backup /backups/
+    """
+
+
+@store.command()
+@click.argument("file", type=FILE, required=False)
+@config_option
+@json_option
+def check(file: Path | None, config: Path | None, as_json: bool) -> None:
+    """Read all of the store, or of a backup FILE; 1 if anything is damaged or was edited.
+
+    Every page, row and index is looked at, and the hash chain of every incident. It works beside
+    a running daemon.
+
+    \b
+    Example: stopgap store check
+    Example: stopgap store check /backups/stopgap-20261129T031500Z.db
+    """
+    path = file or _path(config)
+    found = _done(files.check(path))
+    tell(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
+    if found:
+        raise Failure(f"{path} is not whole; README.md, “When the store is damaged”, tells the way")
+    if not as_json:
+        click.echo(f"{path} is whole")
+
+
+@store.command()
+@click.argument("target", type=FILE)
+@config_option
+@json_option
+def backup(target: Path, config: Path | None, as_json: bool) -> None:
+    """Copy the store to TARGET, a new file or a folder, and check the copy.
+
+    It works beside a running daemon, which goes on meanwhile. Put it into cron.
+
+    Example: stopgap store backup /backups/
+    """
+    if target.is_dir():
+        target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    _done(files.backup(_path(config), target))
+    tell(as_json, {"backup": str(target)}, f"{target} is written, and whole")
+
+
+@store.command()
+@click.argument("file", type=FILE)
+@config_option
+@json_option
+def restore(file: Path, config: Path | None, as_json: bool) -> None:
+    """Put the backup FILE in the place of the store; the daemon must be stopped.
+
+    The backup is checked first. What is there now is kept under another name, and nothing is
+    overwritten.
+
+    Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
+    """
+    path = _path(config)
+    aside = _done(files.restore(path, file))
+    lines = [f"{path} is restored from {file}"]
+    if aside is not None:
+        lines.append(f"what was there is {aside} now")
+    lines.append("start the daemon; Alertmanager sends again what still fires")
+    answer = {"store": str(path), "restored_from": str(file), "kept": str(aside or "")}
+    tell(as_json, answer, *lines)
+
+
+def _path(config: Path | None) -> Path:
+    # Not from daemon.app, which takes seconds to load: who restores is in a hurry.
+    settings = settings_from(config)
+    return settings.base / settings.store
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except (Permanent, Temporary) as error:
+        raise Failure(str(error)) from None

@@ -1,0 +1,203 @@
+"""Calls people when the store itself is in trouble, without it: nothing here touches the store.
+
+There is no incident, no escalation and no acknowledgement then, for all of these live in the
+store. So everybody of the default policy who is on call is called at once, by the first of their
+ways that works; again while it lasts, but not every few seconds nor after each restart; and told
+once when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.core.people.roster import Roster
+from daemon.core.ports.emergency import CallMemory, Told
+from daemon.core.ports.notification import KeepsState, Page, Pager
+from daemon.core.ports.store import StoreTrouble, TroubleKind
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import QUIET, Observer
+from daemon.notifying.notifier import Failure, Ways, attempt
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+AGAIN = timedelta(minutes=15)
+"""How often somebody is called about the same trouble while it lasts."""
+RETRY = timedelta(minutes=1)
+"""How soon after none of their ways has worked."""
+CALM = timedelta(minutes=1)
+"""How long all must have been well to be called over: a nearly full disk comes and goes."""
+INCIDENT = "store"
+"""What a page names in place of an incident; there is none."""
+
+_TITLES: Mapping[TroubleKind, str] = {
+    "gone": "Stopgap's store is gone",
+    "damaged": "Stopgap's store is damaged",
+    "failing": "the disk of Stopgap's store fails",
+    "full": "the disk of Stopgap's store is full",
+    "unwritable": "Stopgap's store cannot be written",
+    "held": "Stopgap's store is held by another program",
+    "stuck": "Stopgap does not work off its inbox",
+}
+_MEANWHILE = (
+    "New alerts are refused until this is mended; Alertmanager sends them again then. Until then "
+    "nobody is called for them: watch Alertmanager yourself. No acknowledgement is needed."
+)
+_OVER = "Alerts are taken again, and Alertmanager sends what was refused. Nothing is left to do."
+
+
+class EmergencyCalls:
+    """The calls about one store. `link` is the address of the daemon's pages."""
+
+    def __init__(
+        self,
+        roster: Callable[[], Roster],
+        ways: Callable[[], Ways],
+        memory: CallMemory,
+        clock: Callable[[], datetime],
+        link: str,
+        observer: Observer = QUIET,
+    ) -> None:
+        self._roster = roster
+        self._ways = ways
+        self._memory = memory
+        self._clock = clock
+        self._link = link
+        self._observer = observer
+        self._told: dict[tuple[TroubleKind, str], Told] = {}
+        self._failed_at: dict[str, datetime] = {}
+        self._well_since: datetime | None = None
+        self._forgetful = False
+
+    async def run(self, trouble: Callable[[], StoreTrouble | None]) -> None:
+        """Look again and again, until cancelled."""
+        await self.recall()
+        while True:
+            try:
+                await self.look(trouble())
+            except Exception:
+                log.exception("calling about the store crashed; trying again")
+                self._observer.crashed("emergency")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def recall(self) -> None:
+        """Remember whom an earlier run told of what."""
+        try:
+            remembered = await self._memory.load()
+        except (Temporary, Permanent) as error:
+            log.warning("who was told of the store's trouble is not known", error=str(error))
+            return
+        self._told = {(told.kind, told.person): told for told in remembered}
+
+    async def look(self, trouble: StoreTrouble | None) -> None:
+        """Call whoever is due to hear of this trouble, or that it is over."""
+        now = self._clock()
+        if trouble is not None:
+            self._well_since = None
+            await self._call(trouble, now)
+            return
+        self._well_since = self._well_since or now
+        if self._told and now - self._well_since >= CALM:
+            await self._call_off(now)
+
+    async def _call(self, trouble: StoreTrouble, now: datetime) -> None:
+        due = [
+            person
+            for person in self._roster().everybody_responsible("", now)
+            if not _recent(self._failed_at.get(person), now, RETRY)
+            and not _recent(self._told_at(trouble.kind, person), now, AGAIN)
+        ]
+        if not due:
+            return
+        log.error("calling people about the store", people=due, kind=trouble.kind)
+        title, text = _TITLES[trouble.kind], f"{trouble.text}. {_MEANWHILE}"
+        methods = await asyncio.gather(
+            *(self._reach(self._page(trouble.kind, person, title, text, now)) for person in due)
+        )
+        for person, method in zip(due, methods, strict=True):
+            if method:
+                told = Told(kind=trouble.kind, person=person, method=method, at=now)
+                self._told[trouble.kind, person] = told
+            else:
+                self._failed_at[person] = now
+        if not any(kind == trouble.kind for kind, _ in self._told):
+            log.critical(
+                "NOBODY can be told of the store's trouble: no way to anybody works; call the "
+                "people on call by phone",
+                people=due,
+                why=trouble.text,
+            )
+        await self._remember()
+
+    async def _call_off(self, now: datetime) -> None:
+        """Say once that it is over, to each who was told, by the way that they were told."""
+        told, self._told = list(self._told.values()), {}
+        self._failed_at.clear()
+        log.warning("telling people that the store is well", people=[t.person for t in told])
+        await asyncio.gather(*(self._tell_over(one, now) for one in told))
+        await self._remember()
+
+    async def _tell_over(self, told: Told, now: datetime) -> None:
+        pager: object = dict(self._ways().get(told.person, ())).get(told.method)
+        page = self._page(told.kind, told.person, f"over: {_TITLES[told.kind]}", _OVER, now)
+        if isinstance(pager, KeepsState):
+            done = await attempt(pager.settle(page.dedup_key, "resolved"), INCIDENT, told.method)
+        elif pager is not None:
+            done = await self._send(page, told.method, pager)  # type: ignore[arg-type]
+        else:
+            return  # the roster has no such way to them any more
+        if isinstance(done, Failure):
+            log.warning("could not say that it is over", person=told.person, why=done.text)
+
+    async def _reach(self, page: Page) -> str:
+        """Call somebody by the first of their ways that works; returns its name, empty if none
+        does."""
+        ways: Sequence[tuple[str, Pager]] = self._ways().get(page.person, ())
+        for method, pager in ways:
+            sent = await self._send(page, method, pager)
+            if not isinstance(sent, Failure):
+                self._observer.emergency_call("delivered")
+                return method
+            log.warning("page failed", person=page.person, method=method, why=sent.text)
+            self._observer.emergency_call("failed")
+        return ""
+
+    async def _send(self, page: Page, method: str, pager: Pager) -> str | Failure:
+        return await attempt(pager.page(page), INCIDENT, method)
+
+    def _page(self, kind: TroubleKind, person: str, title: str, text: str, now: datetime) -> Page:
+        return Page(
+            incident=INCIDENT,
+            page=f"{INCIDENT}-{kind}",
+            person=person,
+            title=title,
+            text=text,
+            severity="sev1",
+            link=self._link,
+            at=now,
+            # With the address: another Stopgap may page the same people.
+            dedup_key=f"{INCIDENT}-{kind} {self._link}",
+        )
+
+    def _told_at(self, kind: TroubleKind, person: str) -> datetime | None:
+        told = self._told.get((kind, person))
+        return told.at if told else None
+
+    async def _remember(self) -> None:
+        try:
+            await self._memory.save(tuple(self._told.values()))
+        except (Temporary, Permanent) as error:
+            if not self._forgetful:
+                log.warning("a restart will call again about the store", error=str(error))
+            self._forgetful = True
+        else:
+            self._forgetful = False
+
+
+def _recent(at: datetime | None, now: datetime, within: timedelta) -> bool:
+    """Whether that was not long ago; a clock that was set back does not silence anything."""
+    return at is not None and abs(now - at) < within

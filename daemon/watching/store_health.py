@@ -1,0 +1,128 @@
+"""Whether anything may be entrusted to the store: looked at every second, asked for at any time.
+
+While it may not, alerts are refused (Alertmanager sends them again), no heartbeat is sent, and
+people are called without it (`daemon.notifying.emergency`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+
+from daemon.core.ports.inbox import Inbox
+from daemon.core.ports.store import Fault, StoreCondition, StoreTrouble
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import format_duration
+from daemon.instrumentation import QUIET, Observer
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+RECHECK_SECONDS = 60.0
+"""How often a damaged store is read through again: an I/O error may have been the cable's."""
+_WORST_FIRST: tuple[Fault, ...] = ("gone", "damaged", "failing", "full", "unwritable", "held")
+_PROBED: frozenset[Fault] = frozenset({"failing", "full", "unwritable", "held"})
+_READ_THROUGH: frozenset[Fault] = frozenset({"damaged", "failing"})
+
+
+def judge(
+    faults: Mapping[Fault, str], held: float, waited: float, max_age: timedelta
+) -> StoreTrouble | None:
+    """What is the matter with the store; None if all is well. Pure.
+
+    `held`: for how many seconds another program has kept it locked, which a backup does for a
+    moment. `waited`: for how many seconds the inbox's oldest delivery has.
+    """
+    bound = max_age.total_seconds()
+    for fault in _WORST_FIRST:
+        if fault in faults and (fault != "held" or held > bound):
+            return StoreTrouble(kind=fault, text=faults[fault])
+    if waited <= bound:
+        return None
+    text = (
+        f"the inbox is not worked off: its oldest delivery has waited for more than "
+        f"{format_duration(max_age)} (`inbox.max_age`); the log says why; restart the daemon if "
+        "the reason is gone and it does not go on"
+    )
+    return StoreTrouble(kind="stuck", text=text)
+
+
+class StoreWatch:
+    """Watches one store."""
+
+    def __init__(
+        self,
+        condition: StoreCondition,
+        inbox: Inbox,
+        max_age: timedelta,
+        observer: Observer = QUIET,
+    ) -> None:
+        self._condition = condition
+        self._inbox = inbox
+        self._max_age = max_age
+        self._observer = observer
+        self._held_since: float | None = None
+        self._faulty_at = -math.inf
+        self._rechecked = 0.0
+        self._last: StoreTrouble | None = None
+
+    def trouble(self) -> StoreTrouble | None:
+        """What is the matter at this moment; None if all is well. Asks nothing of the store."""
+        now = asyncio.get_running_loop().time()
+        held = 0.0 if self._held_since is None else now - self._held_since
+        # What piled up while something else was the matter has until then to be worked off.
+        waited = min(self._inbox.waited(), now - self._faulty_at)
+        return judge(self._condition.faults, held, waited, self._max_age)
+
+    def why_not(self) -> str:
+        """Why nothing may be entrusted to the store; empty if it may."""
+        trouble = self.trouble()
+        return trouble.text if trouble else ""
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        self._rechecked = asyncio.get_running_loop().time()
+        while True:
+            try:
+                await self.look()
+            except (Temporary, Permanent):
+                pass  # it is among the faults now
+            except Exception:
+                log.exception("looking after the store crashed; looking again")
+                self._observer.crashed("store")
+            self._tell()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Find out what is wrong, and whether what was still is. Raises Temporary or Permanent
+        if the store still fails."""
+        now = asyncio.get_running_loop().time()
+        await self._condition.look()
+        faults = self._condition.faults
+        if faults:
+            self._faulty_at = now
+        if "held" not in faults:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        if "gone" in faults:
+            return  # what was opened must not be touched
+        if faults.keys() & _READ_THROUGH and now - self._rechecked >= RECHECK_SECONDS:
+            self._rechecked = now
+            await self._condition.recheck()
+        if faults.keys() & _PROBED:
+            await self._condition.probe()
+
+    def _tell(self) -> None:
+        trouble, before = self.trouble(), self._last
+        self._last = trouble
+        if trouble is None and before is not None:
+            log.warning("the store is well again; alerts are taken", was=before.kind)
+        elif trouble is not None and (before is None or before.kind != trouble.kind):
+            log.error(
+                "the store is in trouble; alerts are refused", kind=trouble.kind, why=trouble.text
+            )
