@@ -28,6 +28,7 @@ from daemon.app.builders import (
     actions_for,
     alertmanager_for,
     calendars_for,
+    keyring_for,
     limits_for,
     now,
     oncall,
@@ -68,6 +69,7 @@ from recovery_actions import catalogue
 __all__ = [
     "WATCHES",
     "actions_for",
+    "keyring_for",
     "now",
     "oncall",
     "prometheus_for",
@@ -95,6 +97,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
             store_path(settings),
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
+            keyring=keyring_for(settings, environ),
         ) as store,
         aiohttp.ClientSession() as session,
         tracer_for(settings, version("stopgap")) as tracer,

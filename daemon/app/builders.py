@@ -24,6 +24,7 @@ from daemon.core.ports.changes import Watch
 from daemon.core.ports.metrics import Metrics
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import SHORTEST_KEY, UNKEYED, Keyring, Seal
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.telemetry import Sources
 from daemon.watching.calendar_feeds import Calendars
@@ -188,3 +189,20 @@ def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus
     chosen = settings.prometheus
     token = secret(chosen.bearer_token, environ, settings.base) if chosen.bearer_token else None
     return Prometheus(chosen.url, chosen.timeout.total_seconds(), chosen.concurrency, token)
+
+
+def keyring_for(settings: Settings, environ: Mapping[str, str]) -> Keyring:
+    """What seals the journal and checks it. Raises Permanent if a key cannot be read."""
+
+    def seal(reference: str) -> Seal:
+        key = secret(reference, environ, settings.base)
+        if len(key) < SHORTEST_KEY:
+            raise Permanent(
+                f"the audit key in {reference} has fewer than {SHORTEST_KEY} characters and could "
+                "be guessed; `openssl rand -hex 32` makes a good one"
+            )
+        return Seal(key)
+
+    chosen = settings.audit
+    current = UNKEYED if chosen.key is None else seal(chosen.key)
+    return Keyring(current, map(seal, chosen.former_keys))

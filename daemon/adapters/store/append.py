@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
 from daemon.adapters.store import locks as claims
+from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
 from daemon.adapters.store.sqlite import insert
 from daemon.core.changes.suspects import Mark
-from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, chain, encode, refused
+from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, refused
 from daemon.core.ports.journal import Claim, Conflict, HeadState, KeyTaken
 from daemon.core.recovery.guardrails import service_of
 
@@ -41,6 +42,7 @@ def find_open(key: str, connection: Connection) -> str | None:
 
 
 def start(
+    ledger: Ledger,
     incident: str,
     key: str,
     drafts: Sequence[Draft],
@@ -65,7 +67,7 @@ def start(
     )
     if added.rowcount == 0:
         raise KeyTaken(find_open(key, connection) or "")
-    _add_entries(connection, incident, 0, "", drafts)
+    ledger.write(connection, _add_entries(ledger, connection, incident, 0, "", drafts))
 
 
 def _named(first: Draft) -> dict[str, str]:
@@ -76,7 +78,7 @@ def _named(first: Draft) -> dict[str, str]:
     return {"rule": opened.rule, "team": opened.team}
 
 
-def append(asked: Append, connection: Connection) -> None:
+def append(ledger: Ledger, asked: Append, connection: Connection) -> None:
     """Carry out one append. Raises Conflict or ClaimRefused, and then nothing is written."""
     head = (
         connection.execute(
@@ -91,7 +93,7 @@ def append(asked: Append, connection: Connection) -> None:
     closed_at = head.closed_at
     if asked.drafts:
         now = asked.drafts[-1].at
-        _change_rights(asked, now, connection)
+        lines = list(_change_rights(asked, now, connection))
         if asked.state.closed and closed_at is None:
             closed_at = now
         previous = connection.scalar(
@@ -99,7 +101,12 @@ def append(asked: Append, connection: Connection) -> None:
                 events.c.incident == asked.incident, events.c.seq == asked.expected
             )
         )
-        _add_entries(connection, asked.incident, asked.expected, previous or "", asked.drafts)
+        lines.append(
+            _add_entries(
+                ledger, connection, asked.incident, asked.expected, previous or "", asked.drafts
+            )
+        )
+        ledger.write(connection, *lines)
     connection.execute(
         update(heads)
         .where(heads.c.incident == asked.incident)
@@ -111,13 +118,21 @@ def append(asked: Append, connection: Connection) -> None:
     )
 
 
-def _change_rights(asked: Append, now: datetime, connection: Connection) -> None:
-    """Locks and marks. The release goes first: who gives back and takes in one append may."""
+def _change_rights(asked: Append, now: datetime, connection: Connection) -> Iterator[Line]:
+    """Locks and marks. The release goes first: who gives back and takes in one append may.
+
+    What the ledger must say of them; the entries follow it there.
+    """
+    at = stamp(now)
     if asked.release:
         acted = not any(refused(draft.event) for draft in asked.drafts)
-        claims.give_back(connection, asked.incident, now, acted=acted)
+        if claims.give_back(connection, asked.incident, now, acted=acted):
+            yield Line("released", at, asked.incident, body=packed({"acted": acted}))
     if asked.claim is not None:
         claims.take(connection, asked.incident, asked.claim, now)
+        target, scope = asked.claim.target, asked.claim.scope
+        body = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
+        yield Line("claimed", at, asked.incident, asked.claim.step, packed(body))
     if asked.marks:
         added = insert(marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
@@ -132,19 +147,23 @@ def _change_rights(asked: Append, now: datetime, connection: Connection) -> None
                 for (s, i), m in asked.marks.items()
             ],
         )
+        said = [[s, i, m] for (s, i), m in asked.marks.items()]
+        yield Line("marked", at, asked.incident, body=packed(said))
 
 
 def _add_entries(
+    ledger: Ledger,
     connection: Connection,
     incident: str,
     after: int,
     previous: str,
     drafts: Sequence[Draft],
-) -> None:
-    rows = []
+) -> Line:
+    """Insert the entries; what the ledger must say of them."""
+    rows, at = [], ""
     for seq, draft in enumerate(drafts, start=after + 1):
         at, kind, body = stamp(draft.at), draft.event.kind, encode(draft.event)
-        previous = chain(previous, incident, seq, at, draft.by, kind, FORMAT, body)
+        previous = ledger.seal.digest(previous, incident, seq, at, draft.by, kind, FORMAT, body)
         rows.append(
             {
                 "incident": incident,
@@ -158,3 +177,4 @@ def _add_entries(
             }
         )
     connection.execute(events.insert(), rows)
+    return Line("entries", at, incident, after + len(rows), previous)

@@ -16,10 +16,12 @@ from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.process_lock import held
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import Keyring
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,19 @@ async def open_store(
     readonly: bool = False,
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
+    keyring: Keyring | None = None,
 ) -> AsyncIterator[Store]:
     """The store in the SQLite file `path`, made if it is not there yet.
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
     works beside a running daemon; the command line reads that way. Without it, tables of an
-    earlier schema are brought up first. Leave it only after every task that uses it has ended.
+    earlier schema are brought up first. `keyring` seals and checks the journal. Leave it only
+    after every task that uses it has ended.
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
-    or (readonly) not there or of an earlier schema; Temporary if the disk fails.
+    kept with an audit key that the keyring lacks, or (readonly) not there or of an earlier
+    schema; Temporary if the disk fails.
     """
+    ledger = Ledger(keyring or Keyring())
     async with AsyncExitStack() as stack:
         if readonly:
             _must_exist(path)
@@ -64,10 +70,11 @@ async def open_store(
             await database.read(partial(_must_be_of_today, path))
         else:
             await database.write(partial(_prepare, path))
+            await database.write(partial(ledger.take_key, path))
             key = await database.write(_key)
             await inbox.start()
         credentials = SqlCredentials(database)
-        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners)
+        yield Store(SqlJournal(database, ledger), inbox, credentials, key, database.listeners)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:

@@ -17,7 +17,7 @@ import aiohttp
 from pydantic import BaseModel
 
 from daemon import app
-from daemon.adapters.store import open_store, verify_chain
+from daemon.adapters.store import audit_incident, open_store
 from daemon.cli.doctor.context import Patient
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent
@@ -103,16 +103,13 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
     if not path.exists():
         yield good("store", f"{path} will be made at the first start")
         return
-    async with open_store(path, readonly=True) as store:
+    keyring = app.keyring_for(patient.settings, patient.environ)
+    async with open_store(path, readonly=True, keyring=keyring) as store:
         heads = await store.journal.heads(1)
-        breaks: list[str] = []
-        async for incident, seq, rows in store.journal.stored():
-            if heads and incident == heads[0].incident:
-                breaks = verify_chain(incident, seq, rows)
+        breaks = await audit_incident(store.journal, heads[0].incident) if heads else []
         count = len(await store.journal.open_heads())
-    for line in breaks:
-        mend = "somebody edited the journal, or the disk is failing; `stopgap audit verify`"
-        yield wrong("store", line, mend)
+    for found in breaks:
+        yield wrong("store", str(found), f"`stopgap audit verify`; {found.mend}")
     if not breaks:
         yield good("store", f"{path}: its newest incident is whole; open: {count}")
 
