@@ -51,9 +51,7 @@ async def fill(path: Path, incidents: int, keyring: Keyring) -> None:
     assert ends
 
 
-def _entries(
-    night: list[Any], name: str, keyring: Keyring, rows: list[Any]
-) -> Iterator[str]:
+def _entries(night: list[Any], name: str, keyring: Keyring, rows: list[Any]) -> Iterator[str]:
     digest = ""
     for row in night:
         columns = _renamed(row, name)[:-1]

@@ -1,30 +1,35 @@
 """Does the store still say what was written? The work behind `stopgap audit verify`.
 
-All of it is read in one snapshot, so what a running daemon adds meanwhile is no false alarm.
+The incidents are looked at side by side, each portion in a snapshot of its own. Then all that
+looked wrong, or differs from the ledger, is looked at once more in one snapshot together with
+the ledger's newest rows: what a running daemon adds meanwhile is no false alarm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from daemon.adapters.store.auditing.findings import Break, unknown_key
-from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD, Auditor
+from daemon.adapters.store.auditing.incidents import Auditor
+from daemon.adapters.store.auditing.portions import (
+    ENTRIES,
+    HEADS,
+    Portion,
+    bounds,
+    look_at_all,
+    raw,
+)
 from daemon.adapters.store.auditing.replay import ROWS, Archived, End, Replay
 from daemon.adapters.store.auditing.tables import check_tables
 from daemon.adapters.store.journal import SqlJournal
 from daemon.core.values.anchor import Anchor
-from daemon.core.values.seal import Keyring
 
 __all__ = ["Archived", "Audit", "Break", "audit", "audit_incident"]
-
-_ENTRIES = f"SELECT {COLUMNS} FROM events"  # noqa: S608 - our own columns
-_HEADS = f"SELECT {', '.join(HEAD)} FROM heads"  # noqa: S608
 
 _END = """SELECT seq, body, number FROM ledger WHERE incident = ? AND kind = 'entries'
     ORDER BY number DESC LIMIT 1"""
@@ -41,7 +46,13 @@ class Audit(NamedTuple):
 
 async def audit(journal: SqlJournal, anchors: Sequence[Anchor] = ()) -> Audit:
     """Look at everything. Raises Temporary or Permanent if the store cannot be read."""
-    return await journal.database.read(partial(_look, journal.ledger.keyring, anchors))
+    database, keyring = journal.database, journal.ledger.keyring
+    replay = Replay(keyring, anchors)
+    shares = await database.read(bounds)
+    looking = asyncio.to_thread(lambda: list(look_at_all(database.path, keyring, shares)))
+    replaying = database.read(partial(_follow, replay))
+    portions, _ = await asyncio.gather(looking, replaying)
+    return await database.read(partial(_judge, replay, portions))
 
 
 async def audit_incident(journal: SqlJournal, incident: str) -> list[Break]:
@@ -49,32 +60,49 @@ async def audit_incident(journal: SqlJournal, incident: str) -> list[Break]:
 
     def work(connection: Connection) -> list[Break]:
         auditor = Auditor(journal.ledger.keyring)
-        rows = _raw(connection, f"{_ENTRIES} WHERE incident = ? ORDER BY seq", incident)
-        head = next(_raw(connection, f"{_HEADS} WHERE incident = ?", incident), None)
-        end = next(_raw(connection, _END, incident), None)
-        breaks = auditor.check(incident, list(rows), head, None if end is None else End(*end))
+        end = next(raw(connection, _END, incident), None)
+        breaks = _again(connection, auditor, incident, None if end is None else End(*end))
         return [*breaks, *map(unknown_key, sorted(auditor.unknown))]
 
     return await journal.database.read(work)
 
 
-def _look(keyring: Keyring, anchors: Sequence[Anchor], connection: Connection) -> Audit:
-    replay = Replay(keyring, anchors).run(_raw(connection, ROWS))
-    heads = {row[0]: row for row in _raw(connection, _HEADS)}
-    ends, auditor = dict(replay.ends), Auditor(keyring)
-    breaks, incidents, entries = list(replay.breaks), 0, 0
-    ordered = _raw(connection, f"{_ENTRIES} ORDER BY incident, seq")
-    for incident, group in groupby(ordered, itemgetter(0)):
-        rows = list(group)
-        incidents, entries = incidents + 1, entries + len(rows)
-        breaks += auditor.check(incident, rows, heads.pop(incident, None), ends.pop(incident, None))
-    for incident in sorted(heads.keys() | ends.keys()):
-        breaks += auditor.check(incident, [], heads.get(incident), ends.get(incident))
-    breaks += check_tables(connection, replay, auditor.starts)
+def _follow(replay: Replay, connection: Connection) -> None:
+    replay.run(raw(connection, ROWS, replay.number))
+
+
+def _judge(replay: Replay, portions: Iterable[Portion], connection: Connection) -> Audit:
+    """The verdict, from one snapshot that is newer than all that was seen so far."""
+    _follow(replay, connection)
+    replay.finish()
+    breaks = list(replay.breaks)
+    auditor = Auditor(replay.keyring)
+    incidents = entries = 0
+    unseen, suspects = set(replay.ends), set()
+    for portion in portions:
+        incidents, entries = incidents + len(portion.ends), entries + portion.entries
+        unseen -= portion.ends.keys()
+        suspects |= set(portion.suspects) | set(_otherwise(portion, replay))
+        auditor.starts += portion.starts
+        auditor.unknown |= portion.unknown
+    for incident in sorted(suspects | unseen):
+        breaks += _again(connection, auditor, incident, replay.ends.get(incident))
+    breaks += check_tables(connection, replay, set(auditor.starts))
     breaks += [unknown_key(key) for key in sorted(auditor.unknown - replay.unknown)]
     return Audit(breaks, incidents, entries, replay.archived)
 
 
-def _raw(connection: Connection, query: str, *values: Any) -> Iterator[Sequence[Any]]:
-    """The rows as the database has them, one by one; the digests are over just that."""
-    yield from connection.exec_driver_sql(query, values)
+def _otherwise(portion: Portion, replay: Replay) -> Iterator[str]:
+    """The incidents that do not end as the ledger says."""
+    for incident, seen in portion.ends.items():
+        end = replay.ends.get(incident)
+        if end is None or (end.seq, end.digest) != seen:
+            yield incident
+
+
+def _again(
+    connection: Connection, auditor: Auditor, incident: str, end: End | None
+) -> Iterator[Break]:
+    rows = list(raw(connection, f"{ENTRIES} WHERE incident = ? ORDER BY seq", incident))
+    head = next(raw(connection, f"{HEADS} WHERE incident = ?", incident), None)
+    yield from auditor.check(incident, rows, head, end)

@@ -12,7 +12,8 @@ from daemon.adapters.store.auditing.findings import EVIDENCE, Break, unknown_key
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.seal import Keyring, key_of
 
-ROWS = "SELECT number, kind, at, incident, seq, body, digest FROM ledger ORDER BY number"
+ROWS = "SELECT number, kind, at, incident, seq, body, digest FROM ledger "
+ROWS += "WHERE number > ? ORDER BY number"
 _RESTART = "if `audit.key` was set only now, restart the daemon and look again; else "
 
 
@@ -44,15 +45,16 @@ class Replay:
         self.marks: dict[tuple[str, str], dict[str, Any]] = {}
         self.actions: list[dict[str, Any]] = []
         self._running: dict[str, list[dict[str, Any]]] = {}
-        self._keyring = keyring
+        self.keyring = keyring
         self._anchors: dict[int, list[Anchor]] = {}
         for anchor in anchors:
             self._anchors.setdefault(anchor.number, []).append(anchor)
-        self._number, self._digest, self._key, self._keyed_from = 0, "", "", 0
+        self.number, self._digest, self._key, self._keyed_from = 0, "", "", 0
+        self._seal = keyring.find(self._key)
         self.unknown: set[str] = set()
 
-    def run(self, rows: Iterable[Sequence[Any]]) -> Replay:
-        """Go through all rows, in the order of their numbers."""
+    def run(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Go through more rows, in the order of their numbers."""
         for row in rows:
             number, kind, at, incident, seq, body, digest = row
             self._chained(number, kind, body, digest, row[:6])
@@ -63,24 +65,26 @@ class Replay:
                     self._apply(kind, at, incident, seq, json.loads(body))
                 except (ValueError, TypeError, KeyError):
                     self._broken(f"row {number} is not what was written")
-            self._number, self._digest = number, digest
+            self.number, self._digest = number, digest
             if self._anchors and number in self._anchors:
                 self._compare(self._anchors.pop(number), at, digest)
-        self._finish()
-        return self
 
     def _chained(
         self, number: int, kind: str, body: str, digest: str, columns: Sequence[Any]
     ) -> None:
+        sealed = self._seal is not None and self._seal.digest(self._digest, *columns)
+        if digest == sealed and number == self.number + 1 and kind != "key":
+            return  # as nearly all are
         key, expected = key_of(digest), self._key
         if kind == "key":
             expected, self._key, self._keyed_from = body or self._key, body, number
+            self._seal = self.keyring.find(body)
         if key != expected:
             how, since = _named(key), f"{_named(expected)} is in use since row {self._keyed_from}"
             self._broken(f"row {number} is made with {how}, though {since}: it was replaced")
-        seal = self._keyring.find(key)
-        if number != self._number + 1:
-            first, last = self._number + 1, number - 1
+        seal = self.keyring.find(key)
+        if number != self.number + 1:
+            first, last = self.number + 1, number - 1
             gone = f"row {first}" if first == last else f"rows {first}…{last}"
             self._broken(f"{gone} missing before row {number}")
         elif seal is None:
@@ -123,15 +127,16 @@ class Replay:
                     "rewritten up to there, or the anchor is of another store"
                 )
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """There are no more rows."""
         for number in sorted(self._anchors):
             at = self._anchors[number][0].at
             self._broken(
-                f"it ends with row {self._number}, but your anchor of {at:%Y-%m-%d %H:%M:%S} UTC "
+                f"it ends with row {self.number}, but your anchor of {at:%Y-%m-%d %H:%M:%S} UTC "
                 f"has row {number}: the newest part of the journal is gone"
             )
-        current = self._keyring.current.id
-        if self._number and current and self._key != current:
+        current = self.keyring.current.id
+        if self.number and current and self._key != current:
             text = f"no row is made with the key of `audit.key` ({current})"
             self.breaks.append(Break("ledger", text, f"{_RESTART}{EVIDENCE}"))
 
