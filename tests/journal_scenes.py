@@ -13,6 +13,7 @@ from daemon.core.values.outcome import Outcome
 from daemon.repository import Casebook
 from tests.core.build import (
     ACKNOWLEDGED,
+    HOUR,
     MINUTE,
     delivered,
     healthy,
@@ -21,12 +22,14 @@ from tests.core.build import (
     page_queued,
 )
 
+__all__ = ["BEGIN", "HOUR", "MINUTE", "Night", "nights"]
+
 BEGIN = datetime.fromisoformat("2026-03-01T14:00:00+00:00")
 LIMITS = Limits(
     cooldown=timedelta(0),
     flap=timedelta(0),
     budgets={},
-    budget_window=timedelta(hours=1),
+    budget_window=HOUR,
     storm=10**6,
     storm_window=MINUTE,
 )
@@ -100,4 +103,4 @@ class Night:
 async def nights(journal: Journal, services: Sequence[str], at: datetime = BEGIN) -> None:
     """One whole night for each service, an hour apart: inc-1, inc-2, …"""
     for number, service in enumerate(services, start=1):
-        await Night(journal, f"inc-{number}", service, at + number * timedelta(hours=1)).whole()
+        await Night(journal, f"inc-{number}", service, at + number * HOUR).whole()

@@ -63,7 +63,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "run": ("server", "run the daemon"),
         "reload": ("server", "let it read the rules again"),
         "doctor": ("doctor", "look at the whole chain, and say what to mend"),
-        "audit": ("server", "prove that the journal was not edited"),
+        "audit": ("audit", "prove that the journal was not edited"),
         "completion": ("completion", "the script for your shell"),
     },
 }

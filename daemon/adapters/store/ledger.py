@@ -48,8 +48,7 @@ def packed(body: Any) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
-_LAST = select(ledger.c.number, ledger.c.at, ledger.c.digest).order_by(ledger.c.number.desc())
-_LAST = _LAST.limit(1)
+_LAST = select(ledger).order_by(ledger.c.number.desc()).limit(1)
 
 
 class Ledger:
@@ -74,7 +73,7 @@ class Ledger:
         last = connection.execute(_LAST).one_or_none()
         if last is None:
             return  # the first row tells
-        known = key_of(last.digest)
+        known = _key_after(last)
         if self.keyring.find(known) is None:
             raise Permanent(
                 f"the journal in {path} is kept with the audit key {known}, which is not set: "
@@ -85,7 +84,7 @@ class Ledger:
     def _add(self, connection: Connection, last: Any, lines: tuple[Line, ...]) -> None:
         number, digest = (0, "") if last is None else (last.number, last.digest)
         sealed = [(line, self.seal) for line in lines]
-        known = key_of(digest)
+        known = "" if last is None else _key_after(last)
         if known != self.seal.id:
             at = lines[0].at if lines else last.at
             sealed.insert(0, (Line("key", at, body=self.seal.id), self._handing_over(known)))
@@ -109,3 +108,8 @@ def anchor(connection: Connection) -> Anchor | None:
     if last is None:
         return None
     return Anchor(number=last.number, at=datetime.fromisoformat(last.at), digest=last.digest)
+
+
+def _key_after(row: Any) -> str:
+    """The key that was in use when that row had been written."""
+    return str(row.body) if row.kind == "key" else key_of(row.digest)
