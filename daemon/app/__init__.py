@@ -124,6 +124,7 @@ class App:
         self._session = session
         self._workshop = workshop_for(settings, environ)
         self._actions = catalogue(self._workshop)
+        self._journal = store.journal
         self._book = Casebook(store.journal, now)
         self._links = SignedLinks(store.key, settings.external_url.rstrip("/"), now)
         self._reach = Reach(settings, session, self._secret)
@@ -218,9 +219,11 @@ class App:
         if chosen.url is not None:
             url = self._secret(chosen.url)
             heartbeat = Heartbeat(self._session, url, DEADLINE_SECONDS)
-            parts["heartbeat"] = beat(
-                self._book, self._auditor, heartbeat.send, chosen.every, self._observer
-            )
+
+            async def send() -> None:
+                await heartbeat.send(await self._journal.anchor())
+
+            parts["heartbeat"] = beat(self._book, self._auditor, send, chosen.every, self._observer)
         return parts
 
     async def _cover(self, alarm: bytes) -> None:
