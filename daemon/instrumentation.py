@@ -18,7 +18,7 @@ Taken = Literal["stored", "duplicate", "refused", "invalid"]
 """What became of a delivery; `refused` is answered 503, `invalid` 400."""
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
-Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat"]
+Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat", "retention"]
 Asked = Literal["instant", "range"]
 Trouble = Literal["", "timeout", "unreachable", "rejected"]
 

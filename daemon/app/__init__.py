@@ -20,7 +20,7 @@ from aiohttp import web
 
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
-from daemon.adapters.store import SCHEMA, Store, open_store
+from daemon.adapters.store import SCHEMA, FileArchive, Store, open_store
 from daemon.app.active_config import standing_for
 from daemon.app.auth import authenticator_for, doorkeeper_for, hooks_for
 from daemon.app.builders import (
@@ -60,6 +60,7 @@ from daemon.repository import Casebook
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
+from daemon.watching.retention import retain
 from daemon.web.application import House, web_application
 from daemon.web.auth.secrets import Doorkeeper
 from daemon.web.auth.webhook_secrets import Hooks
@@ -215,6 +216,10 @@ class App:
             "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
             "reloads": self._reloader.run(reload),
         }
+        kept = self._settings.retention
+        if kept.keep is not None:
+            archive = FileArchive(self._journal, self._settings.base / kept.archive)
+            parts["retention"] = retain(archive, kept.keep, now, self._observer)
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             url = self._secret(chosen.url)

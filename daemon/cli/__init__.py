@@ -64,6 +64,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "reload": ("server", "let it read the rules again"),
         "doctor": ("doctor", "look at the whole chain, and say what to mend"),
         "audit": ("audit", "prove that the journal was not edited"),
+        "archive": ("archive", "the incidents that were moved out of the journal"),
         "completion": ("completion", "the script for your shell"),
     },
 }

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from daemon import app
-from daemon.adapters.store import Store, open_store
 from daemon.adapters.store import audit as audited
+from daemon.adapters.store import check_archive
 from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
-from daemon.config.settings import Settings, environment
+from daemon.cli.stored import reading
+from daemon.config.settings import environment
 from daemon.core.values.anchor import Anchor, anchors
-from daemon.core.values.outcome import Permanent, Temporary
 
 T = TypeVar("T")
 
@@ -34,8 +32,15 @@ def audit() -> None:
     multiple=True,
     help="An anchor that you kept, or a file of them: the journal must still hold that point.",
 )
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Check the files of archived incidents in this folder, too.",
+)
 @json_option
-def verify(config: Path | None, given: tuple[str, ...], as_json: bool) -> None:
+def verify(
+    config: Path | None, given: tuple[str, ...], archive: Path | None, as_json: bool
+) -> None:
     """Check the whole journal; 1 if anything was edited or removed.
 
     Entries, heads, freezes, locks and marks against the chain over all of it, beside a running
@@ -43,23 +48,30 @@ def verify(config: Path | None, given: tuple[str, ...], as_json: bool) -> None:
 
     \b
     Example: stopgap audit verify
-    Example: stopgap audit verify --anchor /mnt/worm/anchors.txt
+    Example: stopgap audit verify --anchor /mnt/worm/anchors.txt --archive archive/
     """
     kept = [anchor for text in given for anchor in _anchors(text)]
     settings = settings_from(config)
-    found = _reading(settings, lambda store: audited(store.journal, kept))
+    found = reading(settings, lambda store: audited(store.journal, kept))
+    if archive is not None:
+        keyring = app.keyring_for(settings, environment())
+        found.breaks.extend(check_archive(archive, found.archived, keyring))
     told = [f"{one}\n  → {one.mend}" for one in found.breaks]
     breaks = [one._asdict() for one in found.breaks]
     whole = not found.breaks
     counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(kept)}
+    counts["archived"] = len(found.archived)
     tell(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
     if not whole:
         raise Failure(f"{len(breaks)} breaks in the journal")
     if not as_json:
-        against = f", and it holds {len(kept)} of {len(kept)} anchors" if kept else ""
-        click.echo(
-            f"the journal is whole: {found.incidents} incidents, {found.entries} entries{against}"
-        )
+        text = f"{found.incidents} incidents, {found.entries} entries"
+        if found.archived:
+            looked = "their files are whole" if archive else "`--archive DIR` checks their files"
+            text += f"; {len(found.archived)} more are archived: {looked}"
+        if kept:
+            text += f"; all {len(kept)} anchors hold" if len(kept) > 1 else "; the anchor holds"
+        click.echo(f"the journal is whole: {text}")
 
 
 @audit.command()
@@ -73,7 +85,7 @@ def anchor(config: Path | None, as_json: bool) -> None:
 
     Example: stopgap audit anchor >> /mnt/worm/anchors.txt
     """
-    point = _reading(settings_from(config), lambda store: store.journal.anchor())
+    point = reading(settings_from(config), lambda store: store.journal.anchor())
     if point is None:
         raise Failure("nothing has happened yet, so there is nothing to anchor")
     tell(as_json, {**point.model_dump(mode="json"), "line": str(point)}, str(point))
@@ -88,17 +100,3 @@ def _anchors(text: str) -> list[Anchor]:
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or error
         raise click.UsageError(f"--anchor {text}: {what}") from None
-
-
-def _reading(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:
-    """What the store answers, beside a running daemon. Raises Failure."""
-
-    async def work() -> T:
-        keyring = app.keyring_for(settings, environment())
-        async with open_store(app.store_path(settings), readonly=True, keyring=keyring) as store:
-            return await ask(store)
-
-    try:
-        return asyncio.run(work())
-    except (Permanent, Temporary) as error:
-        raise Failure(str(error)) from None

@@ -1,7 +1,9 @@
 """The durable store in one SQLite file: the journal of incidents, the inbox of deliveries, the
 sessions and API tokens of people."""
 
-from daemon.adapters.store.auditing import Break, audit, audit_incident
+from daemon.adapters.store.archive import FileArchive, archived
+from daemon.adapters.store.archive_files import check_archive, read_archived
+from daemon.adapters.store.auditing import Archived, Break, audit, audit_incident
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
@@ -10,12 +12,17 @@ from daemon.adapters.store.schema import SCHEMA
 
 __all__ = [
     "SCHEMA",
+    "Archived",
     "Break",
+    "FileArchive",
     "SqlCredentials",
     "SqlInbox",
     "SqlJournal",
     "Store",
+    "archived",
     "audit",
     "audit_incident",
+    "check_archive",
     "open_store",
+    "read_archived",
 ]

@@ -82,7 +82,7 @@ class SqlJournal:
         def work(connection: Connection) -> Sequence[Any]:
             return (connection.execute(query)).all()
 
-        return [_entry(row) for row in await self.database.read(work)]
+        return [entry_of(row) for row in await self.database.read(work)]
 
     async def anchor(self) -> Anchor | None:
         """The point that the journal has come to; None if nothing has happened yet."""
@@ -173,7 +173,9 @@ class SqlJournal:
         return await self.database.read(work)
 
 
-def _entry(row: Any) -> Entry:
+def entry_of(row: Any) -> Entry:
+    """A row of the table `events` as an entry. Raises Permanent if it is not of this version's
+    vocabulary."""
     try:
         event = decode(row.body)
     except ValueError as error:

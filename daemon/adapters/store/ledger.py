@@ -9,6 +9,7 @@ rows here are what the audit rebuilds their tables from.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -27,7 +28,9 @@ Kind = Literal[
     "marked",  # what a measurement said of items: [[subject, item, mark], …]
     "frozen",  # a freeze, as the body has it
     "thawed",  # the freeze of a scope was lifted
-    "archived",  # an incident's `seq` entries were moved to a file; the body names it
+    "archived",  # an incident's `seq` entries were moved to a file; the body names it, and the
+    # rows that told of them, which are:
+    "blank",  # emptied but for the digest, which the next row is chained to
     "key",  # from here on digests are made with the key that the body names
     "begun",  # all before it was there already when the ledger was begun
 ]
@@ -46,6 +49,17 @@ class Line(NamedTuple):
 def packed(body: Any) -> str:
     """A body as it is stored: compact JSON with sorted keys."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """Numbers as [[first, last], …] in their order, neighbours together."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number <= found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
 
 
 _LAST = select(ledger).order_by(ledger.c.number.desc()).limit(1)

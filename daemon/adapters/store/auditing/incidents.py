@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,6 +50,11 @@ TELLING = frozenset(
     )
 )
 """The kinds that a head is made of; to read the others too would take most of the time."""
+TELLING_OF_CLOSED = frozenset(
+    kind.__name__
+    for kind in (e.IncidentOpened, e.ProblemDefined, e.RecoveryMeasured, e.IncidentClosed)
+)
+"""Those that the head of a closed incident is made of: its title and its severity."""
 
 Row = Sequence[Any]
 """COLUMNS, as they are stored."""
@@ -69,14 +75,18 @@ class Auditor:
     ) -> list[Break]:
         """What is wrong with it. `rows` in the order of seq; `head` has the columns HEAD, and is
         None without a head row, as `end` is if the ledger does not know the incident."""
-        found = list(self._chain(rows))
-        if not found and rows and end and rows[-1][1] == end.seq and rows[-1][7] != end.digest:
-            found.append(f"its entries were rewritten: the ledger's row {end.number} has others")
-        found += _lengths(rows, head, end)
+        found = [*self.check_entries(rows, end), *_lengths(rows, head, end)]
         breaks = [Break(incident, text) for text in found]
         if head is not None and not breaks:
             breaks += self._rebuilt(incident, rows, head)
         return breaks
+
+    def check_entries(self, rows: Sequence[Row], end: End | None) -> list[str]:
+        """What is wrong with the entries, as far as there are any."""
+        found = list(self._chain(rows))
+        if not found and rows and end and rows[-1][1] == end.seq and rows[-1][7] != end.digest:
+            found.append(f"its entries were rewritten: the ledger's row {end.number} has others")
+        return found
 
     def _chain(self, rows: Sequence[Row]) -> Iterator[str]:
         """Each entry is checked against the digest that the one before it has stored, so one
@@ -102,9 +112,13 @@ class Auditor:
         if not rows or rows[0][4] != e.IncidentOpened.__name__:
             return
         folded: Incident | None = None
-        closed_at = None
+        closed_at = next((row[2] for row in rows if row[4] == e.IncidentClosed.__name__), None)
+        telling = TELLING if closed_at is None else TELLING_OF_CLOSED
         for _, seq, at, by, kind, _, body, _ in rows:
-            if kind not in TELLING:
+            if kind == e.StepStarted.__name__:
+                started = json.loads(body)
+                self.starts.append((incident, started["step"], at, started["target"]))
+            if kind not in telling:
                 continue
             try:
                 event, moment = e.decode(body), datetime.fromisoformat(at)
@@ -116,10 +130,6 @@ class Auditor:
                 folded = Incident(incident, moment, event, seq)  # type: ignore[arg-type]
             else:
                 folded = apply(folded, moment, event, by)
-            if isinstance(event, e.IncidentClosed):
-                closed_at = closed_at or at
-            elif isinstance(event, e.StepStarted):
-                self.starts.append((incident, event.step, at, event.target))
         assert folded is not None  # noqa: S101 - the first row is an opening
         for name, value in _differences(folded, rows[0][2], closed_at, head):
             text = f"the head says {name} {head[HEAD.index(name)]!r}, the journal {value!r}"

@@ -4,7 +4,7 @@ store after all of it?"""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -32,6 +32,12 @@ class Archived(NamedTuple):
     entries: int
     digest: str
     file: str
+    number: int
+
+    @classmethod
+    def of(cls, number: int, incident: str, seq: int, body: Mapping[str, Any]) -> Archived:
+        """As the ledger's row has it."""
+        return cls(incident, seq, body["digest"], body["file"], number)
 
 
 class Replay:
@@ -52,29 +58,65 @@ class Replay:
         self.number, self._digest, self._key, self._keyed_from = 0, "", "", 0
         self._seal = keyring.find(self._key)
         self.unknown: set[str] = set()
+        self._blanks: list[list[int]] = []
+        self._emptied: list[list[int]] = []
 
     def run(self, rows: Iterable[Sequence[Any]]) -> None:
         """Go through more rows, in the order of their numbers."""
         for row in rows:
-            number, kind, at, incident, seq, body, digest = row
-            self._chained(number, kind, body, digest, row[:6])
+            number, kind, _, incident, seq, body, digest = row
+            if kind != "entries" or number in self._anchors or not self._fits(number, row):
+                self._look_at(row)
+            else:  # as nearly all are
+                self.number, self._digest = number, digest
             if kind == "entries":
                 self.ends[incident] = End(seq, body, number)
-            elif kind not in {"key", "begun"}:
-                try:
-                    self._apply(kind, at, incident, seq, json.loads(body))
-                except (ValueError, TypeError, KeyError):
-                    self._broken(f"row {number} is not what was written")
-            self.number, self._digest = number, digest
-            if self._anchors and number in self._anchors:
-                self._compare(self._anchors.pop(number), at, digest)
+
+    def _fits(self, number: int, row: Sequence[Any]) -> bool:
+        seal = self._seal
+        right = seal is not None and row[6] == seal.digest(self._digest, *row[:6])
+        return right and number == self.number + 1
+
+    def _look_at(self, row: Sequence[Any]) -> None:
+        number, kind, at, incident, seq, body, digest = row
+        if kind == "blank" and number == self.number + 1:
+            self._blanked(number)
+        else:
+            self._chained(number, kind, body, digest, row[:6])
+        if kind not in {"entries", "blank", "key", "begun"}:
+            try:
+                self._apply(number, kind, at, incident, seq, json.loads(body))
+            except (ValueError, TypeError, KeyError):
+                self._broken(f"row {number} is not what was written")
+        self.number, self._digest = number, digest
+        if number in self._anchors:
+            self._compare(self._anchors.pop(number), at, digest)
+
+    def finish(self) -> None:
+        """There are no more rows."""
+        for number in sorted(self._anchors):
+            at = self._anchors[number][0].at
+            self._broken(
+                f"it ends with row {self.number}, but your anchor of {at:%Y-%m-%d %H:%M:%S} UTC "
+                f"has row {number}: the newest part of the journal is gone"
+            )
+        current = self.keyring.current.id
+        if self.number and current and self._key != current:
+            text = f"no row is made with the key of `audit.key` ({current})"
+            self.breaks.append(Break("ledger", text, f"{_RESTART}{EVIDENCE}"))
+        for first, last in outside(self._blanks, self._emptied):
+            which = f"row {first} is" if first == last else f"rows {first}…{last} are"
+            self._broken(f"{which} empty, and no archived incident was there")
+
+    def _blanked(self, number: int) -> None:
+        if self._blanks and self._blanks[-1][1] == number - 1:
+            self._blanks[-1][1] = number
+        else:
+            self._blanks.append([number, number])
 
     def _chained(
         self, number: int, kind: str, body: str, digest: str, columns: Sequence[Any]
     ) -> None:
-        sealed = self._seal is not None and self._seal.digest(self._digest, *columns)
-        if digest == sealed and number == self.number + 1 and kind != "key":
-            return  # as nearly all are
         key, expected = key_of(digest), self._key
         if kind == "key":
             expected, self._key, self._keyed_from = body or self._key, body, number
@@ -94,7 +136,7 @@ class Replay:
         elif digest != seal.digest(self._digest, *columns):
             self._broken(f"row {number} is not what was written")
 
-    def _apply(self, kind: str, at: str, incident: str, seq: int, body: Any) -> None:
+    def _apply(self, number: int, kind: str, at: str, incident: str, seq: int, body: Any) -> None:
         match kind:
             case "claimed":
                 action = {"incident": incident, "step": seq, "started_at": at, "finished_at": None}
@@ -117,28 +159,17 @@ class Replay:
                 self.freezes[(body["scope"],)] |= {"thawed_by": body["by"], "thawed_at": at}
             case "archived":
                 self.ends.pop(incident, None)
-                self.archived.append(Archived(incident, seq, body["digest"], body["file"]))
+                self._emptied += body["rows"]
+                self.archived.append(Archived.of(number, incident, seq, body))
 
     def _compare(self, anchors: Sequence[Anchor], at: str, digest: str) -> None:
         for anchor in anchors:
-            if (anchor.digest, anchor.at) != (digest, datetime.fromisoformat(at)):
+            moved = at and anchor.at != datetime.fromisoformat(at)
+            if anchor.digest != digest or moved:
                 self._broken(
                     f"row {anchor.number} is another one than your anchor has: the journal was "
                     "rewritten up to there, or the anchor is of another store"
                 )
-
-    def finish(self) -> None:
-        """There are no more rows."""
-        for number in sorted(self._anchors):
-            at = self._anchors[number][0].at
-            self._broken(
-                f"it ends with row {self.number}, but your anchor of {at:%Y-%m-%d %H:%M:%S} UTC "
-                f"has row {number}: the newest part of the journal is gone"
-            )
-        current = self.keyring.current.id
-        if self.number and current and self._key != current:
-            text = f"no row is made with the key of `audit.key` ({current})"
-            self.breaks.append(Break("ledger", text, f"{_RESTART}{EVIDENCE}"))
 
     def _broken(self, text: str) -> None:
         self.breaks.append(Break("ledger", text))
@@ -146,3 +177,21 @@ class Replay:
 
 def _named(key: str) -> str:
     return f"the audit key {key}" if key else "no key"
+
+
+def outside(found: Iterable[list[int]], allowed: Iterable[list[int]]) -> list[list[int]]:
+    """The parts of the ranges `found` that are in none of `allowed`; `found` is in order."""
+    left, permits = [], sorted(allowed)
+    at = 0
+    for first, last in found:
+        while at < len(permits) and permits[at][1] < first:
+            at += 1
+        here = at
+        while first <= last and here < len(permits) and permits[here][0] <= last:
+            if permits[here][0] > first:
+                left.append([first, permits[here][0] - 1])
+            first = max(first, permits[here][1] + 1)
+            here += 1
+        if first <= last:
+            left.append([first, last])
+    return left
