@@ -22,7 +22,7 @@ check: ## Format, lint, types, import contracts, the rules in rules/.
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/stopgap check rules/
 
-bench: ## Timing: durable intake, and the way from POST to action.
+bench: ## Timing: durable intake, the way from POST to action, the audit.
 	@deploy/setup.sh
 	@$(BIN)/python -m pytest -m bench -s tests/bench
 
