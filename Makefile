@@ -22,7 +22,7 @@ check: ## Format, lint, types, import contracts, the rules in rules/.
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/stopgap check rules/
 
-bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk.
+bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, the audit.
        ## BASE=revision lets the storm come over that build too, and compares.
 	@deploy/setup.sh
 	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench

@@ -30,7 +30,9 @@ Dropped = Literal["idle", "header", "stalled", "room", "refused", "handshake", "
 """Why a connection was closed; `daemon.web.serving.connections` says each in words."""
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
-Part = Literal["conductor", "effect", "intake", "auditor", "heartbeat", "store", "emergency"]
+Part = Literal[
+    "conductor", "effect", "intake", "auditor", "heartbeat", "store", "emergency", "retention"
+]
 Asked = Literal["instant", "range"]
 Trouble = Literal["", "timeout", "unreachable", "rejected"]
 

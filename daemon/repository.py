@@ -320,14 +320,7 @@ def _at_seq(incident: Incident, seq: int) -> Incident:
 
 def _head(incident: Incident, wake_at: datetime | None) -> HeadState:
     """The head row. After an append a decision is due at once, so `wake_at` is then now."""
-    closed = incident.closed is not None
-    return HeadState(
-        phase=incident.phase,
-        title=incident.title[:500],
-        severity=incident.severity,
-        wake_at=None if closed else wake_at,
-        closed=closed,
-    )
+    return HeadState.of(incident, wake_at)
 
 
 def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], Mark]:

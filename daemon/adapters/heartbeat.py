@@ -1,10 +1,14 @@
-"""Sends the heartbeat: one GET, whose URL is a secret."""
+"""Sends the heartbeat: one GET, whose URL is a secret, with the journal's anchor as a header."""
 
 from __future__ import annotations
 
 import aiohttp
 
+from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent, Temporary
+
+ANCHOR = "X-Stopgap-Anchor"
+"""Whoever keeps what the heartbeats say can show later that the journal was cut off."""
 
 
 class Heartbeat:
@@ -15,10 +19,12 @@ class Heartbeat:
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
-    async def send(self) -> None:
+    async def send(self, anchor: Anchor | None = None) -> None:
         """Raises Temporary or Permanent, which never name the URL."""
+        headers = {} if anchor is None else {ANCHOR: str(anchor)}
+        asked = self._session.get(self._url, timeout=self._timeout, headers=headers)
         try:
-            async with self._session.get(self._url, timeout=self._timeout) as answer:
+            async with asked as answer:
                 if not 200 <= answer.status < 300:
                     raise Temporary(f"the heartbeat's receiver answered {answer.status}")
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):

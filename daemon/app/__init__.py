@@ -20,7 +20,7 @@ import structlog
 
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
-from daemon.adapters.store import SCHEMA, Store, open_store
+from daemon.adapters.store import SCHEMA, FileArchive, Store, open_store
 from daemon.app.active_config import standing_for
 from daemon.app.auth import authenticator_for, doorkeeper_for, hooks_for
 from daemon.app.builders import (
@@ -48,6 +48,7 @@ from daemon.app.server import certificate_for, serving
 from daemon.app.tracing import tracer_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import Means, Standing
+from daemon.config.audit_keys import keyring_for
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings, secret
 from daemon.core.ports.changes import Watch
@@ -62,6 +63,7 @@ from daemon.repository import Casebook
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
+from daemon.watching.retention import retain
 from daemon.watching.store_health import StoreWatch
 from daemon.web.application import House
 from daemon.web.auth.secrets import Doorkeeper
@@ -120,6 +122,7 @@ async def _serve(
             new=new_store,
             max_pending=settings.inbox.max_pending,
             remember=settings.inbox.remember,
+            keyring=keyring_for(settings, environ),
         ) as store,
         aiohttp.ClientSession() as session,
         tracer_for(settings, version("stopgap")) as tracer,
@@ -148,6 +151,7 @@ class App:
         self._certificate = certificate_for(settings)
         self._workshop = workshop_for(settings, environ, umask)
         self._actions = catalogue(self._workshop)
+        self._journal = store.journal
         self._book = Casebook(store.journal, now, store.debts)
         self._keys = store.keys
         self._links = SignedLinks(
@@ -254,14 +258,22 @@ class App:
             "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
             "reloads": self._reloader.run(reload),
         }
+        kept = self._settings.retention
+        if kept.keep is not None:
+            archive = FileArchive(self._journal, self._settings.base / kept.archive)
+            parts["retention"] = retain(archive, kept.keep, now, self._observer)
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             url = self._secret(chosen.url)
             heartbeat = Heartbeat(self._session, url, DEADLINE_SECONDS)
+
+            async def send() -> None:
+                await heartbeat.send(await self._journal.anchor())
+
             parts["heartbeat"] = beat(
                 self._book,
                 self._auditor,
-                heartbeat.send,
+                send,
                 chosen.every,
                 self._observer,
                 self._health.why_not,

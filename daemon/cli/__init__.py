@@ -65,7 +65,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "reload": ("server", "let it read the rules again"),
         "doctor": ("doctor", "look at the whole chain, and say what to mend"),
         "store": ("store", "check, back up and restore what is kept"),
-        "audit": ("server", "prove that the journal was not edited"),
+        "audit": ("audit", "prove that the journal was not edited"),
+        "archive": ("archive", "the incidents that were moved out of the journal"),
         "completion": ("completion", "the script for your shell"),
     },
 }

@@ -1,4 +1,4 @@
-"""`run` and `audit`: the daemon itself, and the truth of its journal."""
+"""`run` and `reload`: the daemon itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 
 from daemon import app
-from daemon.adapters.store import audit as audited
-from daemon.adapters.store import open_store
 from daemon.cli.client import (
     Failure,
     call,
@@ -65,36 +63,6 @@ def reload(url: str, token_file: Path | None, as_json: bool) -> None:
     """
     done = call("POST", url, token_file, "/-/reload")
     tell(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
-
-
-@click.group()
-def audit() -> None:
-    """Look into the journal's integrity."""
-
-
-@audit.command()
-@config_option
-@json_option
-def verify(config: Path | None, as_json: bool) -> None:
-    """Check the hash chain of every incident; 1 if anything was edited or removed.
-
-    Example: stopgap audit verify
-    """
-    settings = settings_from(config)
-
-    async def look() -> list[str]:
-        async with open_store(app.store_path(settings), readonly=True) as store:
-            return await audited(store.journal)
-
-    try:
-        breaks = asyncio.run(look())
-    except (Permanent, Temporary) as error:
-        raise Failure(str(error)) from None
-    tell(as_json, {"whole": not breaks, "breaks": breaks}, *breaks)
-    if breaks:
-        raise Failure(f"{len(breaks)} breaks in the journal")
-    if not as_json:
-        click.echo("the journal is whole")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -12,7 +12,10 @@ import click
 
 from daemon.adapters import store as files
 from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.config.audit_keys import keyring_for
+from daemon.config.settings import environment
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.seal import Keyring
 
 T = TypeVar("T")
 FILE = click.Path(path_type=Path)
@@ -41,7 +44,7 @@ def check(file: Path | None, config: Path | None, as_json: bool) -> None:
     Example: stopgap store check /backups/stopgap-20261129T031500Z.db
     """
     path = file or _path(config)
-    found = _done(files.check(path))
+    found = _done(files.check(path, _keyring(config)))
     tell(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
         raise Failure(f"{path} is not whole; README.md, “When the store is damaged”, tells the way")
@@ -62,7 +65,7 @@ def backup(target: Path, config: Path | None, as_json: bool) -> None:
     """
     if target.is_dir():
         target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
-    _done(files.backup(_path(config), target))
+    _done(files.backup(_path(config), target, _keyring(config)))
     tell(as_json, {"backup": str(target)}, f"{target} is written, and whole")
 
 
@@ -79,7 +82,7 @@ def restore(file: Path, config: Path | None, as_json: bool) -> None:
     Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
     """
     path = _path(config)
-    aside = _done(files.restore(path, file))
+    aside = _done(files.restore(path, file, _keyring(config)))
     lines = [f"{path} is restored from {file}"]
     if aside is not None:
         lines.append(f"what was there is {aside} now")
@@ -92,6 +95,13 @@ def _path(config: Path | None) -> Path:
     # Not from daemon.app, which takes seconds to load: who restores is in a hurry.
     settings = settings_from(config)
     return settings.base / settings.store
+
+
+def _keyring(config: Path | None) -> Keyring:
+    try:
+        return keyring_for(settings_from(config), environment())
+    except Permanent as error:
+        raise Failure(str(error)) from None
 
 
 def _done(work: Coroutine[Any, Any, T]) -> T:

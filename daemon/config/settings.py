@@ -167,6 +167,21 @@ class HeartbeatSettings(Frozen):
     every: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
 
 
+class AuditSettings(Frozen):
+    """`key`: seals the journal, so that nobody without it can rewrite it unseen. `former_keys`
+    check what was sealed before the key was changed or given up."""
+
+    key: Reference | None = None
+    former_keys: tuple[Reference, ...] = ()
+
+
+class RetentionSettings(Frozen):
+    """Closed incidents older than `keep` are moved to files in `archive`; without it all stay."""
+
+    keep: Duration | None = Field(default=None, ge=timedelta(days=30))
+    archive: Path = Path("archive")
+
+
 class TracingSettings(Frozen):
     """Where spans are sent by OTLP over HTTP; without an endpoint there are none. `sample`: the
     share of incidents and of deliveries that are traced."""
@@ -209,6 +224,8 @@ class Settings(Frozen):
     slack: SlackSettings = SlackSettings()
     smtp: SmtpSettings = SmtpSettings()
     heartbeat: HeartbeatSettings = HeartbeatSettings()
+    audit: AuditSettings = AuditSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")

@@ -14,7 +14,9 @@ import structlog
 from aiohttp import web
 
 from daemon.adapters.heartbeat import Heartbeat
+from daemon.core.values.anchor import Anchor, anchors
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.seal import UNKEYED
 from daemon.notifying.watchdog import EVERY, Auditor
 from daemon.repository import Casebook
 from daemon.watching.heartbeat import beat, trouble
@@ -55,6 +57,14 @@ class TestSending:
         receiver.mood = mood
         await Heartbeat(session, f"{receiver.url}/{SECRET}", 5).send()
         assert [asked["path"] for asked in receiver.asked] == [f"/{SECRET}"]
+
+    async def test_it_carries_the_journals_anchor(
+        self, session: aiohttp.ClientSession, receiver: Receiver
+    ) -> None:
+        anchor = Anchor(number=48213, at=START, digest=UNKEYED.digest("", 1))
+        await Heartbeat(session, receiver.url, 5).send(anchor)
+        sent = receiver.asked[0]["headers"]["X-Stopgap-Anchor"]
+        assert anchors(sent) == [anchor]
 
     @pytest.mark.parametrize("mood", [500, 503, 404, 401, "hang"])
     async def test_anything_else_may_pass(

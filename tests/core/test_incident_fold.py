@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from daemon.adapters.store.auditing.incidents import TELLING, TELLING_OF_CLOSED
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply, fold
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Reading
+from daemon.core.ports.journal import HeadState
 from daemon.core.response.commands import acknowledge
 from tests.core.build import (
     ACKNOWLEDGED,
@@ -277,3 +279,16 @@ def test_a_step_taken_back_before_it_acted_waits_without_its_old_intent(reason: 
 
 def test_responders_stay_the_same_after_the_commander() -> None:
     assert make_incident(*ACKNOWLEDGED).acknowledged_at == NOW
+
+
+@settings(max_examples=50)
+@given(courses)
+def test_a_head_is_made_of_the_telling_kinds_alone(course: list[tuple[Any, Any, str]]) -> None:
+    """The audit reads no others."""
+    journal = entries((NOW, opening()), *KNOWN, *((at, event) for at, event, _ in course))
+    telling = [entry for entry in journal if entry.event.kind in TELLING]
+    whole = HeadState.of(fold(journal), None)
+    assert HeadState.of(fold(telling), None) == whole
+    if whole.closed:
+        telling = [entry for entry in journal if entry.event.kind in TELLING_OF_CLOSED]
+        assert HeadState.of(fold(telling), None) == whole

@@ -1,9 +1,11 @@
 """The durable store in one SQLite file: the journal of incidents, the inbox of deliveries, the
 sessions and API tokens of people."""
 
+from daemon.adapters.store.archive import FileArchive, archived
+from daemon.adapters.store.archive_files import check_archive, read_archived
+from daemon.adapters.store.auditing import Archived, Break, audit, audit_incident
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.files import must_not_be_missing
-from daemon.adapters.store.hash_chain_audit import audit, verify_chain
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.maintenance import backup, check, restore
@@ -14,16 +16,22 @@ from daemon.adapters.store.schema import SCHEMA
 __all__ = [
     "CHECKED_AT_START",
     "SCHEMA",
+    "Archived",
+    "Break",
+    "FileArchive",
     "InUse",
     "SqlCredentials",
     "SqlInbox",
     "SqlJournal",
     "Store",
+    "archived",
     "audit",
+    "audit_incident",
     "backup",
     "check",
+    "check_archive",
     "must_not_be_missing",
     "open_store",
+    "read_archived",
     "restore",
-    "verify_chain",
 ]

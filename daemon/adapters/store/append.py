@@ -6,17 +6,18 @@ database, and in a storm that way is what everybody waits for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from daemon.adapters.store import locks as claims
+from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
 from daemon.adapters.store.sqlite import insert, portions
 from daemon.core.changes.suspects import Mark
-from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, chain, encode, refused
+from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, refused
 from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, KeyTaken
 from daemon.core.recovery.guardrails import service_of
 
@@ -54,7 +55,9 @@ def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def start(connection: Connection, openings: Sequence[Opening]) -> list[KeyTaken | None]:
+def start(
+    ledger: Ledger, connection: Connection, openings: Sequence[Opening]
+) -> list[KeyTaken | None]:
     """Insert the heads and the first entries; KeyTaken for those whose key has an open incident."""
     # Not "look, then insert": the unique index decides, across replicas too.
     added = (
@@ -63,12 +66,15 @@ def start(connection: Connection, openings: Sequence[Opening]) -> list[KeyTaken 
         .returning(heads.c.incident)
     )
     begun = set(connection.scalars(added, [_head(opening) for opening in openings]))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    lines = []
     for opening in openings:
         if opening.incident in begun:
-            rows += _rows(opening.incident, 0, "", opening.drafts)
+            rows += _rows(ledger, opening.incident, 0, "", opening.drafts)
+            lines.append(_grown(rows[-1]))
     if rows:
         connection.execute(events.insert(), rows)
+    ledger.write(connection, *lines)
     taken = [opening.key for opening in openings if opening.incident not in begun]
     holders = find_open(connection, taken)
     return [
@@ -100,12 +106,13 @@ def _named(first: Draft) -> dict[str, str]:
 
 
 def append(
-    connection: Connection, appends: Sequence[Append]
+    ledger: Ledger, connection: Connection, appends: Sequence[Append]
 ) -> list[Conflict | ClaimRefused | None]:
     """Carry out the appends; Conflict or ClaimRefused for each of which nothing is written."""
     ends = _ends(connection, {asked.incident for asked in appends})
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
+    lines: list[Line] = []
     answers: list[Conflict | ClaimRefused | None] = []
     for asked in appends:
         end = ends.get(asked.incident)
@@ -115,11 +122,12 @@ def append(
             answers.append(Conflict(text))
             continue
         try:
-            _change_rights(asked, connection)
+            lines += _change_rights(asked, connection)
         except ClaimRefused as refusal:
             answers.append(refusal)
             continue
-        added = _rows(asked.incident, asked.expected, end.digest, asked.drafts)
+        added = _rows(ledger, asked.incident, asked.expected, end.digest, asked.drafts)
+        lines += [_grown(added[-1])] if added else []
         closed_at = end.closed_at
         if added and asked.state.closed and closed_at is None:
             closed_at = asked.drafts[-1].at
@@ -139,6 +147,7 @@ def append(
         connection.execute(events.insert(), rows)
     if moved:
         connection.execute(update(heads).where(heads.c.incident == bindparam("moved")), moved)
+    ledger.write(connection, *lines)
     return answers
 
 
@@ -164,24 +173,29 @@ def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]
     }
 
 
-def _change_rights(asked: Append, connection: Connection) -> None:
-    """Locks and marks. The release goes first: who gives back and takes in one append may.
+def _change_rights(asked: Append, connection: Connection) -> list[Line]:
+    """Locks and marks; what the ledger must say of them. The release goes first: who gives back
+    and takes in one append may.
 
     Raises ClaimRefused, and then nothing has changed.
     """
     if not (asked.release or asked.claim or asked.marks):
-        return
-    now = asked.drafts[-1].at
+        return []
     with connection.begin_nested():
-        _change(asked, now, connection)
+        return list(_change(asked, asked.drafts[-1].at, connection))
 
 
-def _change(asked: Append, now: datetime, connection: Connection) -> None:
+def _change(asked: Append, now: datetime, connection: Connection) -> Iterator[Line]:
+    at = stamp(now)
     if asked.release:
         acted = not any(refused(draft.event) for draft in asked.drafts)
-        claims.give_back(connection, asked.incident, now, acted=acted)
+        if claims.give_back(connection, asked.incident, now, acted=acted):
+            yield Line("released", at, asked.incident, body=packed({"acted": acted}))
     if asked.claim is not None:
         claims.take(connection, asked.incident, asked.claim, now)
+        target, scope = asked.claim.target, asked.claim.scope
+        body = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
+        yield Line("claimed", at, asked.incident, asked.claim.step, packed(body))
     if asked.marks:
         added = insert(marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
@@ -196,16 +210,23 @@ def _change(asked: Append, now: datetime, connection: Connection) -> None:
                 for (s, i), m in asked.marks.items()
             ],
         )
+        said = [[s, i, m] for (s, i), m in asked.marks.items()]
+        yield Line("marked", at, asked.incident, body=packed(said))
+
+
+def _grown(last: Mapping[str, Any]) -> Line:
+    """What the ledger says of entries of which this is the last."""
+    return Line("entries", last["at"], last["incident"], last["seq"], last["digest"])
 
 
 def _rows(
-    incident: str, after: int, previous: str, drafts: Sequence[Draft]
+    ledger: Ledger, incident: str, after: int, previous: str, drafts: Sequence[Draft]
 ) -> list[dict[str, Any]]:
     """The entries as they are stored, each with the digest that holds the one before it."""
     rows = []
     for seq, draft in enumerate(drafts, start=after + 1):
         at, kind, body = stamp(draft.at), draft.event.kind, encode(draft.event)
-        previous = chain(previous, incident, seq, at, draft.by, kind, FORMAT, body)
+        previous = ledger.seal.digest(previous, incident, seq, at, draft.by, kind, FORMAT, body)
         rows.append(
             {
                 "incident": incident,

@@ -6,33 +6,38 @@ store never reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, select
 
 from daemon.adapters.store import append as appending
+from daemon.adapters.store import freezes as freezing
 from daemon.adapters.store import locks as claims
 from daemon.adapters.store import queries as searching
 from daemon.adapters.store.database import Database
-from daemon.adapters.store.schema import changes, events, freezes, head_is_open, heads, marks
+from daemon.adapters.store.ledger import Ledger, anchor
+from daemon.adapters.store.schema import changes, events, head_is_open, heads, marks
 from daemon.adapters.store.sqlite import insert
 from daemon.core.changes.suspects import REPORTED, Change, Mark
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
-from daemon.core.ports.journal import Claim, Head, HeadState
+from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope
+from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import Keyring
 
 
 class SqlJournal:
     """The incidents of one store."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ledger: Ledger | None = None) -> None:
         self.database = database
+        self.ledger = ledger or Ledger(Keyring())
 
     async def open(
         self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
@@ -44,7 +49,7 @@ class SqlJournal:
         if not drafts:
             raise ValueError("an incident begins with at least one entry")
         opening = appending.Opening(incident, key, drafts, state)
-        await self.database.write_together(appending.start, opening, Urgency.HIGH)
+        await self.database.write_together(self._start, opening, Urgency.HIGH)
 
     async def append(
         self,
@@ -67,7 +72,7 @@ class SqlJournal:
         if not drafts and (claim or release or marks or state.closed):
             raise ValueError("this append needs an entry, for it takes its time from there")
         asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
-        await self.database.write_together(appending.append, asked, urgency)
+        await self.database.write_together(self._append, asked, urgency)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that one, in order. Permanent if one is not of this version's
@@ -77,34 +82,13 @@ class SqlJournal:
 
         def work(connection: Connection) -> list[Entry]:
             # Decoded here, in the reader's thread: ten thousand alerts would hold up the loop.
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
         return await self.database.read(work)
 
-    async def stored(self) -> AsyncIterator[tuple[str, int | None, list[Any]]]:
-        """Each incident with its head's seq and its rows as stored, for the audit.
-
-        The head's seq is None where the head row is missing.
-        """
-
-        def survey(connection: Connection) -> dict[str, int | None]:
-            known: dict[str, int | None] = dict.fromkeys(
-                (connection.execute(select(events.c.incident).distinct())).scalars()
-            )
-            for row in connection.execute(select(heads.c.incident, heads.c.seq)):
-                known[row.incident] = row.seq
-            return known
-
-        def one(incident: str, connection: Connection) -> tuple[int | None, list[Any]]:
-            seq = connection.scalar(select(heads.c.seq).where(heads.c.incident == incident))
-            query = select(events).where(events.c.incident == incident).order_by(events.c.seq)
-            return seq, list(connection.execute(query))
-
-        # Incident by incident, so that a large journal need not fit into memory; each head is
-        # read again with its rows, since a daemon may be appending meanwhile.
-        for incident in sorted(await self.database.read(survey)):
-            seq, rows = await self.database.read(partial(one, incident))
-            yield incident, seq, rows
+    async def anchor(self) -> Anchor | None:
+        """The point that the journal has come to; None if nothing has happened yet."""
+        return await self.database.read(anchor)
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
@@ -138,28 +122,15 @@ class SqlJournal:
 
     async def freeze(self, freeze: Freeze) -> None:
         """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
-        row = {**dict(freeze), "thawed_by": None, "thawed_at": None}
-        added = insert(freezes).values(row)
-        changed = {name: added.excluded[name] for name in row if name != "scope"}
-        await self.database.write(
-            lambda connection: connection.execute(
-                added.on_conflict_do_update(index_elements=[freezes.c.scope], set_=changed)
-            )
-        )
+        await self.database.write(partial(freezing.freeze, self.ledger, freeze))
 
     async def thaw(self, scope: str, by: str, at: datetime) -> bool:
         """Lift a freeze; False if there was none, or it was over already."""
-        thawed = (
-            update(freezes)
-            .where(freezes.c.scope == scope, claims.stands(at))
-            .values(thawed_by=by, thawed_at=at)
-        )
-        result = await self.database.write(lambda connection: connection.execute(thawed))
-        return result.rowcount == 1
+        return await self.database.write(partial(freezing.thaw, self.ledger, scope, by, at))
 
     async def freezes(self, now: datetime) -> list[Freeze]:
         """The freezes in force, of all scopes, the newest first."""
-        return await self.database.read(partial(claims.freezes_in_force, now))
+        return await self.database.read(partial(freezing.in_force, now))
 
     async def saw_change(self, change: Change) -> None:
         """Remember a change; the same (subject, item, at) twice is one.
@@ -189,6 +160,16 @@ class SqlJournal:
 
         return await self.database.read(work)
 
+    def _start(
+        self, connection: Connection, openings: Sequence[appending.Opening]
+    ) -> list[KeyTaken | None]:
+        return appending.start(self.ledger, connection, openings)
+
+    def _append(
+        self, connection: Connection, appends: Sequence[appending.Append]
+    ) -> list[Conflict | ClaimRefused | None]:
+        return appending.append(self.ledger, connection, appends)
+
     async def _changes(self, query: Select[Any]) -> list[Change]:
         ordered = query.order_by(changes.c.at, changes.c.subject, changes.c.item)
 
@@ -204,7 +185,9 @@ class SqlJournal:
         return await self.database.read(work)
 
 
-def _entry(row: Any) -> Entry:
+def entry_of(row: Any) -> Entry:
+    """A row of the table `events` as an entry. Raises Permanent if it is not of this version's
+    vocabulary."""
     try:
         event = decode(row.body)
     except ValueError as error:

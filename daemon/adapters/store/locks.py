@@ -13,11 +13,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, update
 
-from daemon.adapters.store.schema import action_runs, actions, freezes, heads
+from daemon.adapters.store.freezes import in_force
+from daemon.adapters.store.schema import action_runs, actions, heads
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.recovery.guardrails import (
     GLOBAL,
-    Freeze,
     Guard,
     Level,
     Limits,
@@ -35,25 +35,6 @@ _NAMED: Mapping[Level, ColumnElement[str]] = {
 """What an action's row is called at each level, as `Scope.name` calls it."""
 
 
-def stands(now: datetime) -> ColumnElement[bool]:
-    """The condition of a freeze that is neither thawed nor over.
-
-    When it began is not asked: a decision made just before a freeze and carried out just after
-    it must be stopped too.
-    """
-    return freezes.c.thawed_at.is_(None) & (freezes.c.until.is_(None) | (freezes.c.until > now))
-
-
-def freezes_in_force(now: datetime, connection: Connection) -> list[Freeze]:
-    """The freezes that stand, of all scopes, the newest first."""
-    query = (
-        select(*(freezes.c[name] for name in Freeze.model_fields))
-        .where(stands(now))
-        .order_by(freezes.c.at.desc(), freezes.c.scope)
-    )
-    return [Freeze(**row) for row in connection.execute(query).mappings()]
-
-
 def guard(
     connection: Connection,
     target: str,
@@ -63,7 +44,7 @@ def guard(
     now: datetime,
 ) -> Guard:
     """What stands in the way of an action of that incident on `target`."""
-    frozen = (f for f in freezes_in_force(now, connection) if f.scope in scope.freezes)
+    frozen = (f for f in in_force(now, connection) if f.scope in scope.freezes)
     last, finished = _last_finished(connection, target, incident)
     return Guard(
         freeze=next(frozen, None),
@@ -96,14 +77,15 @@ def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> 
     )
 
 
-def give_back(connection: Connection, incident: str, now: datetime, *, acted: bool) -> None:
-    """End the action that the incident runs; nothing happens if it runs none.
+def give_back(connection: Connection, incident: str, now: datetime, *, acted: bool) -> bool:
+    """End the action that the incident runs; False, and nothing happens, if it runs none.
 
     What was refused before it changed anything took no time: it cools nothing down, though it
     counts in the budgets.
     """
     ended = update(actions).where(actions.c.incident == incident, action_runs)
-    connection.execute(ended.values(finished_at=now if acted else actions.c.started_at))
+    finished = now if acted else actions.c.started_at
+    return connection.execute(ended.values(finished_at=finished)).rowcount > 0
 
 
 def _holder(connection: Connection, target: str) -> str:

@@ -12,19 +12,24 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from daemon.adapters.store.auditing import audit
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.files import COMPANIONS, companion, mark_made, set_aside
-from daemon.adapters.store.hash_chain_audit import audit
 from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.open_store import bring_up, must_exist, version_of
-from daemon.adapters.store.process_lock import held
+from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA
 from daemon.adapters.store.sqlite import explained, integrity_check
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.seal import Keyring
+
+NO_KEYS = Keyring()
+"""For a journal whose digests are not keyed."""
 
 
-async def check(path: Path) -> list[str]:
+async def check(path: Path, keyring: Keyring = NO_KEYS) -> list[str]:
     """What is wrong with the database, one sentence each: every page, row and index is read, and
     every incident's chain followed. Empty if it is whole. It works beside a running daemon.
 
@@ -32,10 +37,10 @@ async def check(path: Path) -> list[str]:
     """
     must_exist(path)
     async with _opened(path, readonly=True) as database:
-        return await _findings(database, path)
+        return await _findings(database, path, keyring)
 
 
-async def backup(path: Path, target: Path) -> None:
+async def backup(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> None:
     """Copy the store to a new file, as it is at one moment, and check the copy.
 
     It works beside a running daemon, which goes on writing. Raises Permanent if there is a target
@@ -46,11 +51,11 @@ async def backup(path: Path, target: Path) -> None:
     _must_be_free(target)
     with _beside(target) as part:
         await asyncio.to_thread(_copy, path, part)
-        await _must_be_whole(part, path)
+        await _must_be_whole(part, path, keyring)
         _put_in_place(part, target)
 
 
-async def restore(path: Path, source: Path) -> Path | None:
+async def restore(path: Path, source: Path, keyring: Keyring = NO_KEYS) -> Path | None:
     """Put the backup `source` in the place of the store; returns the new name of what was there.
 
     The copy is checked before anything is touched, and brought up to this version. Raises
@@ -59,12 +64,12 @@ async def restore(path: Path, source: Path) -> Path | None:
     """
     must_exist(source)
     _must_be_another(source, path)
-    with held(path), _beside(path) as part:
+    with held(path) as path, _nobody_by_another_name(path), _beside(path) as part:
         await asyncio.to_thread(_copy, source, part)
-        await _must_be_whole(part, source)
+        await _must_be_whole(part, source, keyring)
         async with _opened(part, readonly=False) as database:
             await database.write(partial(bring_up, source))
-        await _must_be_whole(part, source)
+        await _must_be_whole(part, source, keyring)
         try:
             _belong(part, path)
             aside = set_aside(path)
@@ -73,6 +78,16 @@ async def restore(path: Path, source: Path) -> Path | None:
         _put_in_place(part, path)
         mark_made(path)
         return aside
+
+
+@contextmanager
+def _nobody_by_another_name(path: Path) -> Iterator[None]:
+    """Hold the file that is to be replaced, if there is one."""
+    if not path.exists():
+        yield
+        return
+    with held_itself(path):
+        yield
 
 
 def _must_be_free(target: Path) -> None:
@@ -85,9 +100,9 @@ def _must_be_another(source: Path, path: Path) -> None:
         raise Permanent(f"{source} is the store itself; name a backup of it")
 
 
-async def _must_be_whole(copy: Path, original: Path) -> None:
+async def _must_be_whole(copy: Path, original: Path, keyring: Keyring) -> None:
     async with _opened(copy, readonly=True) as database:
-        found = await _findings(database, original)
+        found = await _findings(database, original, keyring)
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         raise Permanent(
@@ -96,13 +111,14 @@ async def _must_be_whole(copy: Path, original: Path) -> None:
         )
 
 
-async def _findings(database: Database, path: Path) -> list[str]:
+async def _findings(database: Database, path: Path, keyring: Keyring) -> list[str]:
     """What is wrong with it. The chains are followed in tables of today's schema alone."""
     try:
         found = await database.read(integrity_check)
         if found or await database.read(partial(version_of, path)) < SCHEMA:
             return found
-        return await audit(SqlJournal(database))
+        audited = await audit(SqlJournal(database, Ledger(keyring)))
+        return [str(found) for found in audited.breaks]
     except StoreDamaged as error:
         return [str(error)]
 

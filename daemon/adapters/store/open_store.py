@@ -18,11 +18,13 @@ from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.files import begin_anew, companion, mark_made, must_not_be_missing
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
+from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.seal import Keyring
 
 CHECKED_AT_START = 256 << 20
 """Bytes up to which a database is read through at the start: a fifth of a second, or a few on a
@@ -54,19 +56,22 @@ async def open_store(
     new: bool = False,
     max_pending: int = MAX_PENDING,
     remember: timedelta = REMEMBER,
+    keyring: Keyring | None = None,
 ) -> AsyncIterator[Store]:
     """The store in the SQLite file `path`, made if it is not there yet.
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
     works beside a running daemon; the command line reads that way. Without it, tables of an
-    earlier schema are brought up first. `new` begins a store where an earlier one is missing;
+    earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins a store where an earlier one is missing;
     without it one that was there and is missing is not replaced by an empty one. Leave it only
     after every task that uses it has ended.
 
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
-    missing, or (readonly) not there or of an earlier schema; Temporary if the disk fails. Damage
+    missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
+    earlier schema; Temporary if the disk fails. Damage
     that leaves it usable is a fault of its `condition`: what is whole goes on.
     """
+    ledger = Ledger(keyring or Keyring())
     async with AsyncExitStack() as stack:
         if readonly:
             must_exist(path)
@@ -89,10 +94,11 @@ async def open_store(
             database.files.remember()
             if _small(path):
                 await condition.recheck()
+            await database.write(partial(ledger.take_key, path))
             await keys.begin()
             await inbox.start()
         yield Store(
-            journal=SqlJournal(database),
+            journal=SqlJournal(database, ledger),
             inbox=inbox,
             credentials=SqlCredentials(database),
             keys=keys,

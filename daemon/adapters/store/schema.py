@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -173,6 +173,20 @@ marks = Table(
     Column("mark", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("incident", Text, nullable=False),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    # What the journal as a whole went through, in one chain over all incidents.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Plain text all of it, as in `events`: the digest is over what is stored.
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("digest", Text, nullable=False),
 )
 
 inbox = Table(

@@ -18,9 +18,15 @@ import aiohttp
 from pydantic import BaseModel
 
 from daemon import app
-from daemon.adapters.store import CHECKED_AT_START, must_not_be_missing, open_store, verify_chain
+from daemon.adapters.store import (
+    CHECKED_AT_START,
+    audit_incident,
+    must_not_be_missing,
+    open_store,
+)
 from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Patient, parted
+from daemon.config.audit_keys import keyring_for
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.alertmanager_config import LOOPBACK
@@ -110,21 +116,18 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
     if not path.exists():
         yield good("store", f"{path} will be made at the first start")
         return
-    async with open_store(path, readonly=True) as store:
+    keyring = keyring_for(patient.settings, patient.environ)
+    async with open_store(path, readonly=True, keyring=keyring) as store:
         small = path.stat().st_size <= CHECKED_AT_START
         if small:
             await store.condition.recheck()
         for text in store.condition.faults.values():
             yield wrong("store", *parted(Temporary(text)))
         heads = await store.journal.heads(1)
-        breaks: list[str] = []
-        async for incident, seq, rows in store.journal.stored():
-            if heads and incident == heads[0].incident:
-                breaks = verify_chain(incident, seq, rows)
+        breaks = await audit_incident(store.journal, heads[0].incident) if heads else []
         count = len(await store.journal.open_heads())
-    for line in breaks:
-        mend = "somebody edited the journal, or the disk is failing; `stopgap audit verify`"
-        yield wrong("store", line, mend)
+    for found in breaks:
+        yield wrong("store", str(found), f"`stopgap audit verify`; {found.mend}")
     if not breaks:
         how = "" if small else "; it is too large to look through here: `stopgap store check`"
         yield good("store", f"{path}: its newest incident is whole; open: {count}{how}")

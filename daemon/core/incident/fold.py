@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from daemon.core.incident import events as e
@@ -12,6 +11,7 @@ from daemon.core.incident.responders import PERSON, CrewEvent, apply_crew, sign_
 from daemon.core.incident.state import RECENT, Health, Incident, PageState, Settling
 from daemon.core.incident.updates import apply_word
 from daemon.core.measurement.problem import UNMEASURED, Reading, Severity
+from daemon.core.values.replace import replace
 
 METRICS = "metrics"
 """The source of what the rule's sentiment queries say."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import TAKEN_BACK, StepState
 from daemon.core.rules.rule import StepSpec
+from daemon.core.values.replace import replace
 
 StepEvent = (
     e.ApprovalRequested

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from daemon.core.changes.suspects import Change, Mark
 from daemon.core.incident.events import Draft, Entry
+from daemon.core.incident.state import Incident
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import Freeze, Guard, Hindrance, Limits, Scope
@@ -55,6 +56,18 @@ class HeadState(Frozen):
     severity: str
     wake_at: Moment | None
     closed: bool
+
+    @classmethod
+    def of(cls, incident: Incident, wake_at: datetime | None) -> HeadState:
+        """The head of an incident as it stands; a closed one wakes no more."""
+        closed = incident.closed is not None
+        return cls(
+            phase=incident.phase,
+            title=incident.title[:500],
+            severity=incident.severity,
+            wake_at=None if closed else wake_at,
+            closed=closed,
+        )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ journal that was edited shows it (`stopgap audit verify`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Annotated
 
@@ -85,6 +84,7 @@ from daemon.core.incident.events.updates import (
     UpdateReleased,
     UpdatesSnoozed,
 )
+from daemon.core.values.seal import UNKEYED
 from daemon.core.values.units import Frozen, Moment
 
 __all__ = [
@@ -225,6 +225,10 @@ Event = Annotated[
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
+chain = UNKEYED.digest
+"""The digest of an entry where no key is set (`Seal.digest`): over the digest before it and the
+columns incident, seq, at, by, kind, format, body, in this order, as stored."""
+
 DAEMON = "stopgap"
 """The actor of everything that no person did."""
 
@@ -261,11 +265,3 @@ def encode(event: Event) -> str:
 def decode(text: str) -> Event:
     """Read what `encode` wrote. Raises ValueError if it is not of this vocabulary."""
     return _EVENT.validate_json(text)
-
-
-def chain(previous: str, *columns: str | int) -> str:
-    """The digest of an entry: hex SHA-256 over the digest before it and the stored columns.
-
-    The columns are incident, seq, at, by, kind, format, body: in this order, as stored.
-    """
-    return hashlib.sha256(json.dumps([previous, *columns]).encode()).hexdigest()

@@ -1,0 +1,176 @@
+"""Is one incident as it was written: its entries, its head, and what it says of its steps?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from daemon.adapters.store.auditing.findings import DERIVED, Break
+from daemon.adapters.store.auditing.replay import End
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply
+from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import HeadState
+from daemon.core.recovery.guardrails import service_of
+from daemon.core.values.seal import Keyring, key_of
+
+COLUMNS = 'incident, seq, at, "by", kind, format, body, digest'
+HEAD = (
+    "incident",
+    "key",
+    "seq",
+    "phase",
+    "title",
+    "severity",
+    "opened_at",
+    "closed_at",
+    "rule",
+    "team",
+    "service",
+)
+TELLING = frozenset(
+    kind.__name__
+    for kind in (
+        e.IncidentOpened,
+        e.ProblemDefined,
+        e.RecoveryMeasured,
+        e.Recovered,
+        e.Relapsed,
+        e.DiagnosisOpened,
+        e.IncidentClosed,
+        e.StepApproved,
+        e.StepVetoed,
+        e.StepSkipped,
+        e.StepStarted,
+        e.StepFinished,
+        e.StepVerified,
+    )
+)
+"""The kinds that a head is made of; to read the others too would take most of the time."""
+TELLING_OF_CLOSED = frozenset(
+    kind.__name__
+    for kind in (e.IncidentOpened, e.ProblemDefined, e.RecoveryMeasured, e.IncidentClosed)
+)
+"""Those that the head of a closed incident is made of: its title and its severity."""
+
+Row = Sequence[Any]
+"""COLUMNS, as they are stored."""
+
+
+@dataclass
+class Auditor:
+    """Checks one incident after another; `starts` and `unknown` gather what concerns all."""
+
+    keyring: Keyring
+    starts: list[tuple[str, int, str, str]] = field(default_factory=list)
+    """(incident, step, started_at, target) of each step that the entries say was started."""
+    unknown: set[str] = field(default_factory=set)
+    """Keys that digests were made with and that are not known here."""
+
+    def check(
+        self, incident: str, rows: Sequence[Row], head: Row | None, end: End | None
+    ) -> list[Break]:
+        """What is wrong with it. `rows` in the order of seq; `head` has the columns HEAD, and is
+        None without a head row, as `end` is if the ledger does not know the incident."""
+        found = [*self.check_entries(rows, end), *_lengths(rows, head, end)]
+        breaks = [Break(incident, text) for text in found]
+        if head is not None and not breaks:
+            breaks += self._rebuilt(incident, rows, head)
+        return breaks
+
+    def check_entries(self, rows: Sequence[Row], end: End | None) -> list[str]:
+        """What is wrong with the entries, as far as there are any."""
+        found = list(self._chain(rows))
+        if not found and rows and end and rows[-1][1] == end.seq and rows[-1][7] != end.digest:
+            found.append(f"its entries were rewritten: the ledger's row {end.number} has others")
+        return found
+
+    def _chain(self, rows: Sequence[Row]) -> Iterator[str]:
+        """Each entry is checked against the digest that the one before it has stored, so one
+        edit is one break and not a break in all that follows."""
+        last, previous = 0, ""
+        for row in rows:
+            seq, digest = row[1], row[7]
+            if seq != last + 1:
+                first, before = last + 1, seq - 1
+                gone = f"entry {first}" if first == before else f"entries {first}…{before}"
+                yield f"{gone} missing before entry {seq}"
+            else:
+                key = key_of(digest)
+                seal = self.keyring.find(key)
+                if seal is None:
+                    self.unknown.add(key)
+                elif digest != seal.digest(previous, *row[:7]):
+                    yield f"entry {seq} is not what was written"
+            last, previous = seq, digest
+
+    def _rebuilt(self, incident: str, rows: Sequence[Row], head: Row) -> Iterator[Break]:
+        """The head as the entries make it, against the one that is stored."""
+        if not rows or rows[0][4] != e.IncidentOpened.__name__:
+            return
+        folded: Incident | None = None
+        closed_at = next((row[2] for row in rows if row[4] == e.IncidentClosed.__name__), None)
+        telling = TELLING if closed_at is None else TELLING_OF_CLOSED
+        for _, seq, at, by, kind, _, body, _ in rows:
+            if kind == e.StepStarted.__name__:
+                started = json.loads(body)
+                self.starts.append((incident, started["step"], at, started["target"]))
+            if kind not in telling:
+                continue
+            try:
+                event, moment = e.decode(body), datetime.fromisoformat(at)
+            except ValueError:
+                text = f"entry {seq} ({kind}) is of another version, so its head cannot be checked"
+                yield Break(incident, text, "look again with the newest stopgap")
+                return
+            if folded is None:
+                folded = Incident(incident, moment, event, seq)  # type: ignore[arg-type]
+            else:
+                folded = apply(folded, moment, event, by)
+        assert folded is not None  # noqa: S101 - the first row is an opening
+        for name, value in _differences(folded, rows[0][2], closed_at, head):
+            text = f"the head says {name} {head[HEAD.index(name)]!r}, the journal {value!r}"
+            yield Break(incident, text, DERIVED)
+
+
+def _lengths(rows: Sequence[Row], head: Row | None, end: End | None) -> Iterator[str]:
+    """Whether entries, head and ledger speak of the same number of entries."""
+    last = rows[-1][1] if rows else 0
+    if head is None and not rows:
+        if end is not None:
+            yield f"all of it is missing: the ledger has {end.seq} entries (row {end.number})"
+        return
+    if head is None:
+        yield f"the head row is missing; the journal holds {last} entries"
+    elif head[2] != last:
+        yield f"the head says {head[2]} entries, the journal ends with entry {last}"
+    if end is None:
+        yield "the ledger does not know it: it was put there by something else than the daemon"
+    elif end.seq != last and (head is None or head[2] != end.seq):
+        yield (
+            f"the ledger says {end.seq} entries (row {end.number}), the journal ends with "
+            f"entry {last}"
+        )
+
+
+def _differences(
+    folded: Incident, opened_at: str, closed_at: str | None, head: Row
+) -> Iterator[tuple[str, Any]]:
+    """The columns of the head that are not what they should be, with what they should be."""
+    opened, state = folded.opened, HeadState.of(folded, None)
+    expected = {
+        "key": opened.key,
+        "phase": state.phase,
+        "title": state.title,
+        "severity": state.severity,
+        "opened_at": opened_at,
+        "closed_at": closed_at,
+        "rule": opened.rule,
+        "team": opened.team,
+        "service": service_of(opened.key),
+    }
+    stored = dict(zip(HEAD, head, strict=True))
+    yield from ((name, value) for name, value in expected.items() if stored[name] != value)

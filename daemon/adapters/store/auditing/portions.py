@@ -1,0 +1,110 @@
+"""The incidents of a store, a portion at a time: each can be looked at by its own process.
+
+Digests and folding keep a core busy, and there are more cores than one. Each portion is read in
+a snapshot of its own, so what it finds is a suspicion; what is wrong is said by a second look.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import groupby
+from multiprocessing import get_context
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD, Auditor
+from daemon.adapters.store.auditing.replay import End
+from daemon.adapters.store.sqlite import reading_engine
+from daemon.core.values.outcome import Temporary
+from daemon.core.values.seal import Keyring
+
+ENTRIES = f"SELECT {COLUMNS} FROM events"  # noqa: S608 - our own columns
+HEADS = f"SELECT {', '.join(HEAD)} FROM heads"  # noqa: S608
+
+SIZE = 2500
+"""Incidents in a portion: enough to be worth a process, few enough to share them out evenly."""
+_AT_ONCE = 1000
+
+Bounds = tuple[str, str | None]
+"""The first incident, and the one before which the portion ends; None for the last portion."""
+
+
+class Portion(NamedTuple):
+    """What was seen of some incidents."""
+
+    ends: dict[str, tuple[int, str]]
+    """The number and the digest of each one's last entry."""
+    suspects: list[str]
+    starts: list[tuple[str, int, str, str]]
+    """As `Auditor.starts` has them."""
+    unknown: set[str]
+    """As `Auditor.unknown`."""
+    entries: int
+
+
+def raw(connection: Connection, query: str, *values: Any) -> Iterator[Sequence[Any]]:
+    """The rows as the database has them, one by one; the digests are over just that."""
+    cursor = connection.connection.cursor()
+    cursor.execute(query, values)
+    while some := cursor.fetchmany(_AT_ONCE):
+        yield from some
+
+
+def bounds(connection: Connection) -> list[Bounds]:
+    """How the incidents are shared out; whatever there is belongs to one portion."""
+    known = [row[0] for row in raw(connection, "SELECT incident FROM heads ORDER BY incident")]
+    firsts = ["", *known[SIZE::SIZE]]
+    return list(zip(firsts, [*firsts[1:], None], strict=True))
+
+
+def look(path: Path, keyring: Keyring, bounds: Bounds) -> Portion:
+    """Look at one portion. Raises SQLAlchemyError or sqlite3.Error if it cannot be read."""
+    engine = reading_engine(path)
+    try:
+        with engine.begin() as connection:
+            return _look(connection, keyring, *bounds)
+    finally:
+        engine.dispose()
+
+
+def _look(connection: Connection, keyring: Keyring, first: str, before: str | None) -> Portion:
+    within, values = "WHERE incident >= ?", [first]
+    if before is not None:
+        within, values = f"{within} AND incident < ?", [first, before]
+    heads = {row[0]: row for row in raw(connection, f"{HEADS} {within}", *values)}
+    auditor, ends, suspects, entries = Auditor(keyring), {}, [], 0
+    ordered = raw(connection, f"{ENTRIES} {within} ORDER BY incident, seq", *values)
+    for incident, group in groupby(ordered, itemgetter(0)):
+        rows = list(group)
+        entries += len(rows)
+        seq, digest = ends[incident] = rows[-1][1], rows[-1][7]
+        # Whether the ledger agrees is asked later, by `ends`.
+        if auditor.check(incident, rows, heads.pop(incident, None), End(seq, digest, 0)):
+            suspects.append(incident)
+    return Portion(ends, [*suspects, *heads], auditor.starts, auditor.unknown, entries)
+
+
+def look_at_all(path: Path, keyring: Keyring, shares: Sequence[Bounds]) -> Iterator[Portion]:
+    """Look at all of them, side by side where there is more than one. Raises Temporary if a
+    process is ended from outside."""
+    one = partial(look, path, keyring)
+    if len(shares) == 1:
+        yield one(shares[0])
+        return
+    # Not forked: there are threads here, and they hold locks.
+    workers = min(len(os.sched_getaffinity(0)), len(shares))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from pool.map(one, shares)
+        except BrokenProcessPool as error:
+            raise Temporary(
+                "a process of the audit was ended from outside, for lack of memory perhaps: "
+                "nothing is known yet; look again"
+            ) from error

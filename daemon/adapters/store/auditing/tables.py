@@ -1,0 +1,62 @@
+"""Freezes, actions and marks: are they what the ledger makes of them?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.adapters.store.auditing.findings import DERIVED, EVIDENCE, Break
+from daemon.adapters.store.auditing.replay import Replay
+
+_Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
+"""Primary key → columns by name."""
+
+_ACTION = ("incident", "step", "target", "started_at")
+
+
+def check_tables(
+    connection: Connection, replay: Replay, starts: Iterable[tuple[str, int, str, str]]
+) -> Iterator[Break]:
+    """Every row that is not as it should be, is missing, or should not be there. `starts`: the
+    steps that the entries say were started (`incidents.Auditor`)."""
+    yield from _compared("freeze", replay.freezes, _keyed(_read(connection, "freezes"), ("scope",)))
+    marks = _keyed(_read(connection, "marks"), ("subject", "item"))
+    yield from _compared("mark", replay.marks, marks)
+    claimed = _keyed(replay.actions, _ACTION)
+    yield from _compared("action", claimed, _keyed(_read(connection, "actions"), _ACTION))
+    for incident, step, at, target in starts:
+        if (incident, step, target, at) not in claimed:
+            text = f"step {step} was started on {target}, but the ledger has no lock for it"
+            yield Break(incident, text, EVIDENCE)
+
+
+def _read(connection: Connection, table: str) -> list[dict[str, Any]]:
+    rows = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 - one of ours
+    return [dict(row) for row in rows.mappings()]
+
+
+def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
+    """The rows by their key; a second one of the same key is told apart by its count."""
+    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        name, count = tuple(row[column] for column in key), 1
+        while (name if count == 1 else (*name, f"#{count}")) in found:
+            count += 1
+        found[name if count == 1 else (*name, f"#{count}")] = row
+    return found
+
+
+def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
+    for name in sorted(expected.keys() | stored.keys()):
+        where = f"{kind} {' '.join(map(str, name))}"
+        if name not in stored:
+            yield Break(where, "the row is missing", DERIVED)
+        elif name not in expected:
+            yield Break(where, "the row was put there by something else than the daemon", DERIVED)
+        else:
+            for column, value in expected[name].items():
+                if stored[name][column] != value:
+                    said = f"{column} is {stored[name][column]!r}, but {value!r} was written"
+                    yield Break(where, said, DERIVED)

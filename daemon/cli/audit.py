@@ -1,0 +1,102 @@
+"""`audit`: prove that the journal says what was written, and keep a point of it elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from daemon.adapters.store import audit as audited
+from daemon.adapters.store import check_archive
+from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.cli.stored import reading
+from daemon.config.audit_keys import keyring_for
+from daemon.config.settings import environment
+from daemon.core.values.anchor import Anchor, anchors
+
+T = TypeVar("T")
+
+
+@click.group()
+def audit() -> None:
+    """Look into the journal's integrity."""
+
+
+@audit.command()
+@config_option
+@click.option(
+    "--anchor",
+    "given",
+    metavar="FILE|TEXT",
+    multiple=True,
+    help="An anchor that you kept, or a file of them: the journal must still hold that point.",
+)
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Check the files of archived incidents in this folder, too.",
+)
+@json_option
+def verify(
+    config: Path | None, given: tuple[str, ...], archive: Path | None, as_json: bool
+) -> None:
+    """Check the whole journal; 1 if anything was edited or removed.
+
+    Entries, heads, freezes, locks and marks against the chain over all of it, beside a running
+    daemon. That the newest part is gone shows only against an anchor.
+
+    \b
+    Example: stopgap audit verify
+    Example: stopgap audit verify --anchor /mnt/worm/anchors.txt --archive archive/
+    """
+    kept = [anchor for text in given for anchor in _anchors(text)]
+    settings = settings_from(config)
+    found = reading(settings, lambda store: audited(store.journal, kept))
+    if archive is not None:
+        keyring = keyring_for(settings, environment())
+        found.breaks.extend(check_archive(archive, found.archived, keyring))
+    told = [f"{one}\n  → {one.mend}" for one in found.breaks]
+    breaks = [one._asdict() for one in found.breaks]
+    whole = not found.breaks
+    counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(kept)}
+    counts["archived"] = len(found.archived)
+    tell(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
+    if not whole:
+        raise Failure(f"{len(breaks)} breaks in the journal")
+    if not as_json:
+        text = f"{found.incidents} incidents, {found.entries} entries"
+        if found.archived:
+            looked = "their files are whole" if archive else "`--archive DIR` checks their files"
+            text += f"; {len(found.archived)} more are archived: {looked}"
+        if kept:
+            text += f"; all {len(kept)} anchors hold" if len(kept) > 1 else "; the anchor holds"
+        click.echo(f"the journal is whole: {text}")
+
+
+@audit.command()
+@config_option
+@json_option
+def anchor(config: Path | None, as_json: bool) -> None:
+    """Print the point that the journal has come to, in one line to keep elsewhere.
+
+    Mail it, commit it, write it to a disk that only takes more: whoever has the line can show
+    with `audit verify --anchor` that nothing before it was changed or taken away.
+
+    Example: stopgap audit anchor >> /mnt/worm/anchors.txt
+    """
+    point = reading(settings_from(config), lambda store: store.journal.anchor())
+    if point is None:
+        raise Failure("nothing has happened yet, so there is nothing to anchor")
+    tell(as_json, {**point.model_dump(mode="json"), "line": str(point)}, str(point))
+
+
+def _anchors(text: str) -> list[Anchor]:
+    """The anchors in a file of that name, or in the text itself. Raises UsageError."""
+    path = Path(text)
+    try:
+        named = len(text) < 4096 and path.is_file()
+        return anchors(path.read_text(encoding="utf-8") if named else text)
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or error
+        raise click.UsageError(f"--anchor {text}: {what}") from None
