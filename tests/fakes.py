@@ -232,6 +232,7 @@ def _fits(row: Head, search: Search) -> bool:
     place, here = search.after, (row.opened_at, row.incident)
     return (
         search.status in {"", "open" if row.closed_at is None else "closed"}
+        and search.key in {"", row.key}
         and search.severity in {"", row.severity}
         and search.rule in {None, row.rule}
         and search.team in {"", row.team}

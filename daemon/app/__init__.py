@@ -18,6 +18,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from daemon.adapters.alertmanager import Alertmanagers
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, Store, open_store
@@ -26,12 +27,14 @@ from daemon.app.auth import authenticator_for, doorkeeper_for, hooks_for
 from daemon.app.builders import (
     WATCHES,
     actions_for,
-    alertmanager_for,
+    alertmanagers_for,
     calendars_for,
     limits_for,
+    named,
     now,
     oncall,
     prometheus_for,
+    reconciler_for,
     ruleset_for,
     sources_for,
     store_path,
@@ -154,15 +157,24 @@ class App:
         self._watcher = Watcher(
             self._book, lambda: list(self._standing.rules.rules.values()), self._watch
         )
-        self._alertmanager = alertmanager_for(settings, session)
+        self._alertmanagers = alertmanagers_for(settings, session)
         self._intake = Intake(
             store.inbox,
             self._book,
             lambda: self._standing.rules,
-            self._alertmanager,
+            Alertmanagers(self._alertmanagers) if self._alertmanagers else None,
             settings.inbox.remember,
             self._observer,
             tracer,
+        )
+        self._reconciler = reconciler_for(
+            settings,
+            self._alertmanagers,
+            store,
+            self._intake,
+            self._book,
+            lambda: self._standing,
+            self._observer,
         )
         self._overview = self._look_over(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
@@ -211,6 +223,8 @@ class App:
             "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
             "reloads": self._reloader.run(reload),
         }
+        if self._reconciler is not None:
+            parts["reconciler"] = self._reconciler.run()
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             url = self._secret(chosen.url)
@@ -296,7 +310,7 @@ class App:
             started_at=self._started_at,
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
-            peers={"prometheus": self._prometheus, "alertmanager": self._alertmanager},
+            peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
             calendars=lambda: self._calendars.reports(self._standing.roster),
         )
 

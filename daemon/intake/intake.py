@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +16,15 @@ from typing import NamedTuple
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, overtaken, parse_delivery
+from daemon.core.alertmanager import (
+    Alert,
+    Delivery,
+    Labels,
+    fresh,
+    milliseconds,
+    overtaken,
+    parse_delivery,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.inbox import Inbox
@@ -79,6 +87,8 @@ class Intake:
         self._remember = remember
         self._observer = observer
         self._tracer = tracer
+        self.listeners: list[Callable[[Delivery], None]] = []
+        """Hear of every delivery that is worked off."""
         self._arrived = asyncio.Event()
         # What was received by this process and not worked off yet, to spare parsing it again.
         self._parsed: dict[str, _Arrival] = {}
@@ -202,7 +212,8 @@ class Intake:
         for delivery in deliveries:
             kept = fresh(delivery.alerts, ended)
             for alert in kept:
-                if alert.status == "resolved":
+                # What was only missed in a list has no end that could make a firing stale.
+                if alert.status == "resolved" and not delivery.reconciled:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end = min(alert.ends_at, now)
                     ended[alert.identity] = max(ended.get(alert.identity, end), end)
@@ -218,6 +229,8 @@ class Intake:
             await self._tell(key, concern)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
+            for listener in self.listeners:
+                listener(delivery)
             if delivery.truncated_alerts:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
@@ -230,7 +243,7 @@ class Intake:
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
     ) -> None:
         for alert in alerts:
-            for rule, labels in self._matching(delivery, alert):
+            for rule, labels in matching(self._rules(), delivery.group_labels, alert):
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
                 concern.deliveries[delivery.identity] = None
@@ -238,13 +251,6 @@ class Intake:
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
                 concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
-
-    def _matching(self, delivery: Delivery, alert: Alert) -> list[tuple[Rule | None, Labels]]:
-        """The rules of an alert, each with its group; or no rule, and the default group."""
-        found = self._rules().find(alert.labels)
-        if found:
-            return [(rule, rule.group(alert.labels)) for rule in found]
-        return [(None, {**delivery.group_labels, "alertname": alert.name})]
 
     async def _tell(self, key: str, concern: _Concern) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
@@ -319,11 +325,22 @@ class Intake:
             self._forget_at = now + FORGET_EVERY
 
 
+def matching(
+    rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
+) -> list[tuple[Rule | None, Labels]]:
+    """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
+    found = rules.find(alert.labels)
+    if found:
+        return [(rule, rule.group(alert.labels)) for rule in found]
+    return [(None, {**group_labels, "alertname": alert.name})]
+
+
 def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
     """The alerts that say something new; a repeated notification says nothing."""
 
     def says(alert: Alert) -> object:
-        return (alert.status, alert.starts_at, alert.ends_at)
+        # Of the same moment Alertmanager's webhook and its API tell more or fewer digits.
+        return (alert.status, milliseconds(alert.starts_at), milliseconds(alert.ends_at))
 
     def is_new(alert: Alert) -> bool:
         known = incident.alerts.get(alert.identity)

@@ -17,6 +17,7 @@ from daemon.adapters.store.database import Database, Listener, to_its_end
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.migrations import upgrade
+from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.process_lock import held
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.core.values.outcome import Permanent
@@ -29,6 +30,7 @@ class Store:
     journal: SqlJournal
     inbox: SqlInbox
     credentials: SqlCredentials
+    notes: SqlNotes
     key: str
     """Signs the links in pages; made with the store, the same for all who share it."""
     listeners: list[Listener]
@@ -66,8 +68,8 @@ async def open_store(
             await database.write(partial(_prepare, path))
             key = await database.write(_key)
             await inbox.start()
-        credentials = SqlCredentials(database)
-        yield Store(SqlJournal(database), inbox, credentials, key, database.listeners)
+        credentials, notes = SqlCredentials(database), SqlNotes(database)
+        yield Store(SqlJournal(database), inbox, credentials, notes, key, database.listeners)
 
 
 async def _close(inbox: SqlInbox, database: Database) -> None:

@@ -43,6 +43,8 @@ def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) 
     match event:
         case e.AlertsReceived():
             return _alerts(incident, at, event)
+        case e.AlertsSuppressed():
+            return replace(incident, suppressed=event.suppressed)
         case e.ProblemDefined() | e.RecoveryMeasured():
             return _measured(incident, at, event)
         case (

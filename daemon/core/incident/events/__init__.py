@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from daemon.core.incident.events.lifecycle import (
     AlertsReceived,
+    AlertsSuppressed,
     DeadlineMissed,
     DiagnosisOpened,
     IncidentClosed,
@@ -28,6 +29,7 @@ from daemon.core.incident.events.lifecycle import (
     Relapsed,
     ReviewWritten,
     SentimentHeard,
+    Suppression,
 )
 from daemon.core.incident.events.pages import (
     Asks,
@@ -89,6 +91,7 @@ __all__ = [
     "DAEMON",
     "FORMAT",
     "AlertsReceived",
+    "AlertsSuppressed",
     "AnswerKind",
     "ApprovalRequested",
     "Asks",
@@ -141,6 +144,7 @@ __all__ = [
     "StepStarted",
     "StepVerified",
     "StepVetoed",
+    "Suppression",
     "TeamAnswered",
     "TeamEngaged",
     "UpdateAssigned",
@@ -162,6 +166,7 @@ FORMAT = 1
 Event = Annotated[
     IncidentOpened
     | AlertsReceived
+    | AlertsSuppressed
     | ProblemDefined
     | RecoveryMeasured
     | Recovered

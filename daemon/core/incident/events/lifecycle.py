@@ -7,7 +7,7 @@ from typing import Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.measurement.problem import Problem, Reading
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, Moment
 
 
 class IncidentOpened(Frozen):
@@ -27,6 +27,27 @@ class AlertsReceived(Frozen):
     kind: Literal["AlertsReceived"] = "AlertsReceived"
     alerts: tuple[Alert, ...]
     incomplete: bool = False
+
+
+class Suppression(Frozen):
+    """Why Alertmanager tells nothing of some alerts (their identities) although they fire.
+
+    `by` is who silenced them, which alert inhibits them or which time interval mutes them; `by`,
+    `until` and `reason` are empty where that is not known.
+    """
+
+    how: Literal["silenced", "inhibited", "muted"]
+    alerts: tuple[str, ...] = ()
+    until: Moment | None = None
+    by: str = ""
+    reason: str = ""
+
+
+class AlertsSuppressed(Frozen):
+    """All that keeps Alertmanager from telling of the alerts, from now on; empty: nothing."""
+
+    kind: Literal["AlertsSuppressed"] = "AlertsSuppressed"
+    suppressed: tuple[Suppression, ...]
 
 
 class ProblemDefined(Frozen):
