@@ -51,7 +51,7 @@ def test_an_event_is_stored_without_loss(kind: type[Any]) -> None:
 
 
 def test_the_vocabulary_is_told_apart_by_its_kind() -> None:
-    assert len(KINDS) == len({kind.__name__ for kind in KINDS}) == 55
+    assert len(KINDS) == len({kind.__name__ for kind in KINDS}) == 56
     for kind in KINDS:
         assert kind.model_fields["kind"].default == kind.__name__
 
@@ -266,6 +266,15 @@ def test_an_alert_that_fires_again_after_all_were_over_is_counted() -> None:
     assert make_incident(ALERTS, over).refired == 0
     assert make_incident(ALERTS, over, ALERTS).refired == 1
     assert make_incident(ALERTS, over, ALERTS, over, over, ALERTS).refired == 2
+
+
+def test_an_alert_that_fires_again_while_the_metrics_never_recovered_is_the_same_trouble() -> None:
+    over = e.AlertsReceived(alerts=(make_alert("resolved"),))
+    recovered = e.Recovered(step=0, text="")
+    assert make_incident(ALERTS, confirmed(), over, ALERTS).refired == 0
+    assert make_incident(ALERTS, confirmed(), recovered, over, ALERTS).refired == 1
+    relapsed = (recovered, e.Relapsed(text=""))
+    assert make_incident(ALERTS, confirmed(), *relapsed, over, ALERTS).refired == 0
 
 
 @pytest.mark.parametrize("reason", ["paused", "frozen", "stale_intent"])
