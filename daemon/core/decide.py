@@ -109,7 +109,9 @@ def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
     recovered is called for when the relapse watch measures it."""
     if not incident.refired or incident.all_resolved:
         return ()
-    if incident.recovered_at is not None:
+    if incident.confirmed is not None:
+        if incident.recovered_at is None:
+            return ()
         at, state = incident.evidence or (incident.recovered_at, "unreadable")
         refired_at = incident.alerts_changed_at or incident.recovered_at
         if at < refired_at or state != "unreadable":

@@ -36,7 +36,8 @@ def firing(
         "fingerprint": f"fp-{labels.get('service', 'x')}",
         "labels": {"alertname": "Fails", **labels},
         "receivers": [{"name": "stopgap"}],
-        "status": {"state": "suppressed" if any(map(any, by.values())) else "active", **by} | status,
+        "status": {"state": "suppressed" if any(map(any, by.values())) else "active", **by}
+        | status,
     }
 
 
