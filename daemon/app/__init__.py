@@ -71,6 +71,7 @@ from recovery_actions import catalogue
 __all__ = [
     "WATCHES",
     "actions_for",
+    "alertmanagers_for",
     "now",
     "oncall",
     "prometheus_for",

@@ -50,6 +50,7 @@ class FakeAlertmanager(Double):
         self.silences: dict[str, dict[str, Any]] = {}
         self.age = timedelta(hours=1)
         self.config = CONFIG
+        self.cluster = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -63,7 +64,7 @@ class FakeAlertmanager(Double):
         began = (datetime.now(UTC) - self.age).isoformat(timespec="milliseconds")
         return web.json_response(
             {
-                "cluster": {"status": "disabled"},
+                "cluster": {"status": "ready", "peers": [{}] * self.cluster},
                 "config": {"original": self.config},
                 "uptime": began.replace("+00:00", "Z"),
                 "versionInfo": {"version": "0.25.0"},
