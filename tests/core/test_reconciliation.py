@@ -73,7 +73,9 @@ def test_an_incident_knows_what_fires_there_or_a_later_firing_of_it() -> None:
     assert knows(incident, ALERT)
     assert knows(incident, later(by=-MINUTE)), "a peer that lags behind"
     assert not knows(incident, later())
-    assert not knows(apply(incident, NOW, e.AlertsReceived(alerts=(make_alert("resolved"),))), ALERT)
+    assert not knows(
+        apply(incident, NOW, e.AlertsReceived(alerts=(make_alert("resolved"),))), ALERT
+    )
     assert not knows(incident, make_alert(service="other"))
 
 
