@@ -28,7 +28,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
-from daemon.core.reconciliation import Listing, Look, Silence
+from daemon.core.reconciliation.listing import Listing, Look, Silence
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen

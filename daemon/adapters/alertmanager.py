@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from yarl import URL
 
 from daemon.core.alertmanager import Alert, quoted_receiver
-from daemon.core.reconciliation import Listing, Look, Silence, timed_receivers
+from daemon.core.reconciliation.listing import Listing, Look, Silence, timed_receivers
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 

@@ -12,7 +12,7 @@ import structlog
 
 from daemon.core.alertmanager import Delivery
 from daemon.core.ports.notes import Notes
-from daemon.core.reconciliation import Listing, firing_of
+from daemon.core.reconciliation.listing import Listing, firing_of
 
 log = structlog.get_logger()
 

@@ -14,13 +14,16 @@ from functools import partial
 
 import structlog
 
-from daemon.core import reconciliation as core
 from daemon.core.alertmanager import fresh
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.search import Search
+from daemon.core.reconciliation import judgement
+from daemon.core.reconciliation.deliveries import ended, taken_in
+from daemon.core.reconciliation.listing import Firing, Listing, Look, Silence, firing_of, merged
+from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
@@ -64,12 +67,12 @@ class Reconciler:
         self._rules = rules
         self._pace = pace
         self._observer = observer
-        self._memory = core.Memory()
+        self._memory = judgement.Memory()
         self._silent: set[str] = set()
         self._timed: frozenset[str] = frozenset()
-        self._taken: dict[core.Firing, datetime] = {}
+        self._taken: dict[Firing, datetime] = {}
         # (incident key, firing): the newest incident of that key has it, and is over.
-        self._over: set[tuple[str, core.Firing]] = set()
+        self._over: set[tuple[str, Firing]] = set()
 
     async def run(self) -> None:
         """Look at once, and then again and again, until cancelled."""
@@ -93,18 +96,18 @@ class Reconciler:
             return
         await self._receivers.learn(one for look in looks for one in look.listed)
         ours = self._receivers.ours
-        listed = [one for one in core.merged(looks) if one.receiver in ours]
+        listed = [one for one in merged(looks) if one.receiver in ours]
         heads = await self._book.journal.open_heads()
         incidents = {head.key: await self._book.load(head.incident) for head in heads}
         now, before = self._book.clock(), self._memory
-        self._memory = core.remembering(before, looks, incidents.values(), now)
+        self._memory = judgement.remembering(before, looks, incidents.values(), now)
         await self._take_in(await self._lost(listed, incidents, before, now, looks), now)
         await self._end(incidents.values(), looks, now)
         await self._tell_suppressed(incidents.values(), listed)
 
     # ── the peers ────────────────────────────────────────────────────────────────────────────
 
-    async def _ask(self) -> list[core.Look]:
+    async def _ask(self) -> list[Look]:
         names = self._receivers.candidates
         answers = await asyncio.gather(
             *(self._ask_one(peer, names) for peer in self._peers.values())
@@ -113,7 +116,7 @@ class Reconciler:
         self._observer.alertmanagers(len(looks), len(self._peers) - len(looks))
         return looks
 
-    async def _ask_one(self, peer: AlertsApi, names: Collection[str]) -> core.Look | None:
+    async def _ask_one(self, peer: AlertsApi, names: Collection[str]) -> Look | None:
         try:
             look = await peer.look(names)
         except (Temporary, Permanent) as error:
@@ -131,12 +134,12 @@ class Reconciler:
 
     async def _lost(
         self,
-        listed: Sequence[core.Listing],
+        listed: Sequence[Listing],
         incidents: Mapping[str, Incident],
-        before: core.Memory,
+        before: judgement.Memory,
         now: datetime,
-        looks: Sequence[core.Look],
-    ) -> list[core.Listing]:
+        looks: Sequence[Look],
+    ) -> list[Listing]:
         """The active alerts that no incident knows and Alertmanager will not tell of soon."""
         patience, timed = self._pace.every, frozenset[str]().union(*(look.timed for look in looks))
         self._tell_timed(timed & set(self._receivers.ours))
@@ -145,7 +148,7 @@ class Reconciler:
             for one in listed
             if one.state == "active"
             and one.receiver not in timed
-            and core.settled_down(one, before, now, patience)
+            and judgement.settled_down(one, before, now, patience)
         ]
         firings = {one.firing for one in active}
         self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + AGAIN}
@@ -156,7 +159,7 @@ class Reconciler:
         ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
         return [one for one in unknown if fresh([one.alert], ends)]
 
-    async def _unknown(self, listing: core.Listing, incidents: Mapping[str, Incident]) -> bool:
+    async def _unknown(self, listing: Listing, incidents: Mapping[str, Incident]) -> bool:
         """Whether an incident that it belongs to, the newest of its key, has not heard of it."""
         if listing.firing in self._taken:
             return False
@@ -168,14 +171,14 @@ class Reconciler:
             if incident is None:
                 newest = await self._book.journal.heads(1, Search(key=key))
                 incident = await self._book.load(newest[0].incident) if newest else None
-            if incident is None or not core.knows(incident, listing.alert):
+            if incident is None or not judgement.knows(incident, listing.alert):
                 return True
             if incident.closed is not None:
                 self._over.add((key, listing.firing))
         return False
 
-    async def _take_in(self, lost: Sequence[core.Listing], now: datetime) -> None:
-        for body in core.taken_in(lost, now):
+    async def _take_in(self, lost: Sequence[Listing], now: datetime) -> None:
+        for body in taken_in(lost, now):
             await self._intake.receive(body)
         if lost:
             self._observer.reconciled("taken", len(lost))
@@ -196,9 +199,9 @@ class Reconciler:
     # ── what is over ─────────────────────────────────────────────────────────────────────────
 
     async def _end(
-        self, incidents: Collection[Incident], looks: Sequence[core.Look], now: datetime
+        self, incidents: Collection[Incident], looks: Sequence[Look], now: datetime
     ) -> None:
-        absent = core.missing(self._memory, incidents, now)
+        absent = judgement.missing(self._memory, incidents, now)
         if absent:
             # It may have been routed elsewhere, and that is no end.
             asked = (self._peers[look.peer].present() for look in looks)
@@ -208,8 +211,8 @@ class Reconciler:
                 self._memory = replace(self._memory, missed={})
                 return
             absent = [one for one in absent if one.alert.identity not in present]
-        after, over = core.tally(self._memory, absent, looks, self._pace.settle, now)
-        for body in core.ended(over, now):
+        after, over = judgement.tally(self._memory, absent, looks, self._pace.settle, now)
+        for body in ended(over, now):
             await self._intake.receive(body)
         self._memory = after
         if over:
@@ -217,12 +220,12 @@ class Reconciler:
             names = sorted({one.alert.name for one in over})
             log.info("alerts that Alertmanager lists no more have ended", alerts=names[:10])
         for one in over:
-            self._taken.pop(core.firing_of(one.alert), None)
+            self._taken.pop(firing_of(one.alert), None)
 
     # ── what is suppressed ───────────────────────────────────────────────────────────────────
 
     async def _tell_suppressed(
-        self, incidents: Collection[Incident], listed: Sequence[core.Listing]
+        self, incidents: Collection[Incident], listed: Sequence[Listing]
     ) -> None:
         # Active in one group is active, whatever mutes another.
         by_alert = {
@@ -236,11 +239,11 @@ class Reconciler:
             return  # the next look may know more
         known = {name: silence for name, silence in silences.items() if silence is not None}
         for incident in incidents:
-            found = core.suppressions(incident, by_alert, known)
+            found = suppressions(incident, by_alert, known)
             if found != incident.suppressed:
                 await self._book.record(incident.id, partial(_told, found))
 
-    async def _silence(self, identity: str) -> core.Silence | None:
+    async def _silence(self, identity: str) -> Silence | None:
         """The silence, by the first peer that has it; None if none tells of it. Raises
         Temporary."""
         away: Temporary | None = None

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from daemon.adapters.alertmanager import Alertmanager, Alertmanagers
-from daemon.core.reconciliation import Silence
+from daemon.core.reconciliation.listing import Silence
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.alertmanager import FakeAlertmanager, firing
 

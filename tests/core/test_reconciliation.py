@@ -11,24 +11,19 @@ from daemon.core.alertmanager import Alert, milliseconds, parse_delivery, quoted
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply
 from daemon.core.incident.state import Incident
-from daemon.core.reconciliation import (
-    Listing,
-    Look,
+from daemon.core.reconciliation.deliveries import ended, taken_in
+from daemon.core.reconciliation.judgement import (
     Memory,
     Over,
     Seen,
-    Silence,
-    ended,
     knows,
-    merged,
     missing,
     remembering,
     settled_down,
-    suppressions,
-    taken_in,
     tally,
-    timed_receivers,
 )
+from daemon.core.reconciliation.listing import Listing, Look, Silence, merged, timed_receivers
+from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.reporting.timeline import describe
 from tests.core.build import ALERTS, MINUTE, NOW, SECOND, ago, make_alert, make_incident
 

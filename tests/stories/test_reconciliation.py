@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.alertmanager import Alert
 from daemon.core.incident.state import Incident
-from daemon.core.reconciliation import Listing, Silence
+from daemon.core.reconciliation.listing import Listing, Silence
 from daemon.core.response import commands as deeds
 from daemon.core.values.outcome import Temporary
 from tests.fakes import START, FakeAlertmanager

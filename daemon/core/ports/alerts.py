@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from daemon.core.reconciliation import Look, Silence
+from daemon.core.reconciliation.listing import Look, Silence
 
 
 class AlertsApi(Protocol):
