@@ -6,6 +6,7 @@ The journey of one alert, and the room of each part of it:
                 people                      →  web.api (JSON), web.site (pages), web.links (signed
                                                links): look, and steer
     intake      the inbox                   →  one open incident per (rule, group labels)
+                reconcile: what Alertmanager lists and did not tell → the inbox
     conduct     one incident at a time: fold the journal, `core.decide`, start the effects;
                 executor: one effect of a decision
     measuring   the rule's queries          →  a Problem with its numbers, a Reading after a step,

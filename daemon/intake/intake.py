@@ -57,13 +57,16 @@ class _Arrival(NamedTuple):
 
 @dataclass
 class _Concern:
-    """What one batch of deliveries says to one incident; `deliveries` are their identities."""
+    """What one batch of deliveries says to one incident; `deliveries` are their identities.
+
+    `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
+    """
 
     rule: Rule | None
     labels: Labels
     alerts: dict[str, Alert] = field(default_factory=dict)
     fired: bool = False
-    incomplete: bool = False
+    incomplete: bool | None = None
     deliveries: dict[str, None] = field(default_factory=dict)
 
 
@@ -250,7 +253,8 @@ class Intake:
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
-                concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
+                if not delivery.reconciled:
+                    concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
 
     async def _tell(self, key: str, concern: _Concern) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
@@ -295,7 +299,7 @@ class Intake:
             team=concern.rule.team if concern.rule else "",
         )
         alerts = e.AlertsReceived(
-            alerts=tuple(concern.alerts.values()), incomplete=concern.incomplete
+            alerts=tuple(concern.alerts.values()), incomplete=bool(concern.incomplete)
         )
         identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
             secrets.choice(_ID_LETTERS) for _ in range(6)
@@ -349,6 +353,7 @@ def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]
     if incident.closed is not None:
         return ()
     new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
-    if not new and concern.incomplete == incident.incomplete:
+    incomplete = incident.incomplete if concern.incomplete is None else concern.incomplete
+    if not new and incomplete == incident.incomplete:
         return ()
-    return (e.AlertsReceived(alerts=new, incomplete=concern.incomplete),)
+    return (e.AlertsReceived(alerts=new, incomplete=incomplete),)

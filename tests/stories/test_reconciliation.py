@@ -312,6 +312,22 @@ async def test_what_a_person_closed_while_it_fires_is_not_opened_again_by_a_list
         assert len(await unruled.incidents()) == 2
 
 
+async def test_what_was_cut_short_stays_so_though_an_alert_of_it_was_seen_to_end(
+    stage: Stage, peer: FakeAlertmanager
+) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        peer.listed = [listing()]
+        await daemon.receives(alert(), truncated=3)
+        await daemon.at(220)
+        peer.listed = []
+        await daemon.at(300)
+        incident = await daemon.incident()
+        assert {known.status for known in incident.alerts.values()} == {"resolved"}
+        assert incident.incomplete
+        assert not incident.all_resolved
+
+
 async def test_what_is_known_to_have_ended_is_not_taken_in_from_a_peer_that_missed_it(
     stage: Stage, peer: FakeAlertmanager
 ) -> None:
