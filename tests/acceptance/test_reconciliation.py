@@ -132,14 +132,17 @@ def _alert(service: str, to: str, started: str) -> dict[str, Any]:
 @contextmanager
 def pair(folder: Path, settle: str) -> Iterator[Pair]:
     """Each has to know the other's address: so the daemon is started twice on the same port."""
-    daemon = Daemon(lay_out(folder)).start()
-    listen = daemon.url.removeprefix("http://")
-    daemon.stop()
-    config = CONFIG.replace("STOPGAP", daemon.url)
-    with killable_alertmanager(folder / "alertmanager", config) as server:
-        more = RECONCILE.format(url=server.url, settle=settle)
-        lay_out(folder, settings=SETTINGS.replace("127.0.0.1:0", listen) + more)
-        yield daemon.start(), server
+    daemon = Daemon(lay_out(folder))
+    try:
+        daemon.start()
+        listen = daemon.url.removeprefix("http://")
+        daemon.stop()
+        config = CONFIG.replace("STOPGAP", daemon.url)
+        with killable_alertmanager(folder / "alertmanager", config) as server:
+            more = RECONCILE.format(url=server.url, settle=settle)
+            lay_out(folder, settings=SETTINGS.replace("127.0.0.1:0", listen) + more)
+            yield daemon.start(), server
+    finally:
         daemon.drop()
 
 

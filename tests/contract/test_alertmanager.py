@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from daemon.adapters.alertmanager import Alertmanager, Alertmanagers
+from daemon.app.builders import named
 from daemon.core.reconciliation.listing import Silence
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.alertmanager import FakeAlertmanager, firing
@@ -120,3 +121,11 @@ async def test_what_was_cut_short_is_completed_by_the_first_peer_that_answers(
         assert found.identity == "fp-shop"
     with pytest.raises(Temporary):
         await Alertmanagers([away, away]).alerts({}, "stopgap")
+
+
+def test_each_peer_has_a_name_on_the_system_page(http: aiohttp.ClientSession) -> None:
+    one, two = (Alertmanager(http, f"http://ada:hunter2@{name}:9093", 2) for name in "ab")
+    assert named([]) == {"alertmanager": None}
+    assert named([one]) == {"alertmanager": one}
+    names = {"alertmanager http://a:9093": one, "alertmanager http://b:9093": two}
+    assert named([one, two]) == names
