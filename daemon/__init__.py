@@ -7,6 +7,7 @@ The journey of one alert, and the room of each part of it:
                                                links): look, and steer; all by the front door,
                                                web.serving: bounds, deadlines, TLS
     intake      the inbox                   →  one open incident per (rule, group labels)
+                reconcile: what Alertmanager lists and did not tell → the inbox
     conduct     one incident at a time: fold the journal, `core.decide`, start the effects;
                 executor: one effect of a decision
     measuring   the rule's queries          →  a Problem with its numbers, a Reading after a step,

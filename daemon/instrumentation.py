@@ -31,8 +31,18 @@ Dropped = Literal["idle", "header", "stalled", "room", "refused", "handshake", "
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
 Part = Literal[
-    "conductor", "effect", "intake", "auditor", "heartbeat", "store", "emergency", "retention"
+    "conductor",
+    "effect",
+    "intake",
+    "auditor",
+    "heartbeat",
+    "store",
+    "emergency",
+    "retention",
+    "reconciler",
 ]
+Reconciled = Literal["taken", "ended"]
+"""What Alertmanager did not tell of: an alert that fires, or one that is over."""
 Asked = Literal["instant", "range"]
 Trouble = Literal["", "timeout", "unreachable", "rejected"]
 
@@ -48,6 +58,12 @@ class Observer:
 
     def alerts(self, outcome: Sorted, count: int) -> None:
         """So many alerts were worked off."""
+
+    def reconciled(self, outcome: Reconciled, count: int) -> None:
+        """So many alerts were noticed by what Alertmanager lists."""
+
+    def alertmanagers(self, answering: int, silent: int) -> None:
+        """So many peers answered what they list, or did not."""
 
     def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
         """Prometheus was asked; `trouble` is empty if it answered."""

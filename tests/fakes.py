@@ -30,6 +30,7 @@ from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadS
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
 from daemon.core.ports.urgency import Urgency
+from daemon.core.reconciliation.listing import Listing, Look, Silence
 from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
@@ -254,6 +255,7 @@ def _fits(row: Head, search: Search) -> bool:
     place, here = search.after, (row.opened_at, row.incident)
     return (
         search.status in {"", "open" if row.closed_at is None else "closed"}
+        and search.key in {"", row.key}
         and search.severity in {"", row.severity}
         and search.rule in {None, row.rule}
         and search.team in {"", row.team}
@@ -496,6 +498,55 @@ class FakePeer:
         if self.away is not None:
             raise self.away
         return self.tells
+
+
+class MemoryNotes:
+    """`daemon.core.ports.notes.Notes` in memory."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, tuple[str, ...]] = {}
+
+    async def read(self, name: str) -> tuple[str, ...]:
+        return self.words.get(name, ())
+
+    async def write(self, name: str, words: Sequence[str]) -> None:
+        self.words[name] = tuple(words)
+
+
+class FakeAlertmanager:
+    """`daemon.core.ports.alerts.AlertsApi`: a peer that lists what a test puts there.
+
+    `elsewhere`: identities of alerts that it lists for other receivers alone.
+    """
+
+    def __init__(self, name: str = "http://alertmanager") -> None:
+        self.name = name
+        self.age = timedelta(hours=1)
+        self.listed: list[Listing] = []
+        self.elsewhere: set[str] = set()
+        self.timed: frozenset[str] = frozenset()
+        self.silences: dict[str, Silence] = {}
+        self.away: Exception | None = None
+        self.looks = 0
+
+    async def look(self, receivers: Collection[str]) -> Look:
+        if self.away is not None:
+            raise self.away
+        self.looks += 1
+        found = tuple(one for one in self.listed if one.receiver in receivers)
+        return Look(self.name, self.age, found, self.timed)
+
+    async def present(self) -> Collection[str]:
+        if self.away is not None:
+            raise self.away
+        return {one.alert.identity for one in self.listed} | self.elsewhere
+
+    async def silence(self, identity: str) -> Silence:
+        if self.away is not None:
+            raise self.away
+        if identity not in self.silences:
+            raise Permanent("Alertmanager answered 404")
+        return self.silences[identity]
 
 
 class FakeAction:

@@ -1,21 +1,30 @@
-"""Alertmanager's own API, to complete a notification that it cut short."""
+"""Alertmanager's own API: what it lists, and to complete a notification that it cut short."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
-from pydantic import ValidationError
+import yaml
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from yarl import URL
 
-from daemon.core.alertmanager import Alert
+from daemon.core.alertmanager import Alert, quoted_receiver
+from daemon.core.reconciliation.listing import Listing, Look, Silence, timed_receivers
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import printable
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Alertmanager:
-    """Implements `daemon.intake.truncated.AlertSource` over `/api/v2/alerts`, and
-    `core.ports.metrics.Peer`.
+    """One peer. Implements `daemon.core.ports.alerts.AlertsApi` and `core.ports.metrics.Peer`.
 
     `timeout` in seconds.
     """
@@ -26,46 +35,105 @@ class Alertmanager:
         self._shown = URL(self._url).with_user(None)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
+    @property
+    def name(self) -> str:
+        """Its address for people, without credentials."""
+        return str(self._shown)
+
     async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
         """The alerts of a group that fire now and go to that receiver. Raises Temporary or
         Permanent. `receiver` as a webhook names it: quoted as a regular expression already.
         """
         filters = [("filter", f"{name}={_quoted(value)}") for name, value in group_labels.items()]
         states = [("active", "true"), ("silenced", "false"), ("inhibited", "false")]
-        params = [*filters, *states, ("receiver", receiver)]
+        found, _ = await self._get("alerts", [*filters, *states, ("receiver", receiver)])
+        with self._its_format():
+            return [_alert(item) for item in found]
+
+    async def look(self, receivers: Collection[str]) -> Look:
+        """What it lists in the groups of these receivers, and how long it has been running."""
+        status, told_at = await self._get("status")
+        with self._its_format():
+            age = told_at - _MOMENT.validate_python(status["uptime"])
+            config = str(status["config"]["original"])
+        if not receivers:
+            return Look(self.name, age)
+        names = "|".join(quoted_receiver(name) for name in sorted(receivers))
+        groups, _ = await self._get("alerts/groups", [("receiver", names)])
+        with self._its_format():
+            listed = tuple(_listings(groups))
+            shows_muted = all("mutedBy" in a["status"] for group in groups for a in group["alerts"])
+        return Look(self.name, age, listed, frozenset() if shows_muted else _timed(config))
+
+    async def present(self) -> Collection[str]:
+        """The identities of all alerts that it lists, whatever their receivers."""
+        found, _ = await self._get("alerts")
+        with self._its_format():
+            return {_alert(item).identity for item in found}
+
+    async def silence(self, identity: str) -> Silence:
+        """A silence as it stands."""
+        told, _ = await self._get(f"silence/{identity}")
+        with self._its_format():
+            until = _MOMENT.validate_python(told["endsAt"])
+            return Silence(until, printable(told["createdBy"]), printable(told["comment"]))
+
+    async def version(self) -> str:
+        """Which version it runs. Raises Temporary or Permanent."""
+        status, _ = await self._get("status")
+        with self._its_format():
+            return str(status["versionInfo"]["version"])
+
+    async def _get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> tuple[Any, datetime]:
+        """The JSON at a path, and when it was answered by the server's own clock.
+
+        Without a clock of its own (a proxy took it away) it answers long ago: it is then never
+        taken for one that has been running for a while.
+        """
         try:
             async with self._session.get(
-                f"{self._url}/api/v2/alerts", params=params, timeout=self._timeout
+                f"{self._url}/api/v2/{path}", params=params, timeout=self._timeout
             ) as answer:
                 if answer.status >= 500:
                     raise Temporary(f"Alertmanager answered {answer.status}")
                 if answer.status != 200:
                     raise Permanent(f"Alertmanager answered {answer.status}")
-                return [_alert(item) for item in await answer.json()]
+                with self._its_format():
+                    return await answer.json(), _date(answer.headers.get("Date", ""))
+        except aiohttp.ContentTypeError:
+            text = f"the answer of {self._shown} is not JSON; is that an Alertmanager?"
+            raise Permanent(text) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _away(self._shown, error) from None
-        except (ValidationError, ValueError, KeyError, TypeError):
-            raise Permanent(f"the answer of {self._shown} is not Alertmanager's format") from None
+            why = type(error).__name__
+            text = f"Alertmanager at {self._shown} cannot be reached ({why})"
+            raise Temporary(text) from None
 
-    async def version(self) -> str:
-        """Which version it runs. Raises Temporary or Permanent."""
+    @contextmanager
+    def _its_format(self) -> Iterator[None]:
         try:
-            async with self._session.get(
-                f"{self._url}/api/v2/status", timeout=self._timeout
-            ) as answer:
-                if answer.status != 200:
-                    raise Temporary(f"Alertmanager answered {answer.status}")
-                return str((await answer.json())["versionInfo"]["version"])
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _away(self._shown, error) from None
-        except (ValueError, KeyError, TypeError):
-            raise Permanent(f"the answer of {self._shown} is not Alertmanager's format") from None
+            yield
+        except (ValidationError, ValueError, KeyError, TypeError, AttributeError):
+            text = f"the answer of {self._shown} is not Alertmanager's format"
+            raise Permanent(text) from None
 
 
-def _away(shown: URL, error: Exception) -> Temporary | Permanent:
-    if isinstance(error, aiohttp.ContentTypeError):
-        return Permanent(f"the answer of {shown} is not JSON; is that an Alertmanager?")
-    return Temporary(f"Alertmanager at {shown} cannot be reached ({type(error).__name__})")
+class Alertmanagers:
+    """Implements `daemon.intake.truncated.AlertSource` over the peers of a cluster: the first
+    that answers is asked, for each has the alerts."""
+
+    def __init__(self, peers: Sequence[Alertmanager]) -> None:
+        self._peers = peers
+
+    async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
+        """The alerts of a group that fire now and go to that receiver. Raises what the last of
+        the peers raised."""
+        *others, last = self._peers
+        for peer in others:
+            try:
+                return await peer.alerts(group_labels, receiver)
+            except (Temporary, Permanent):
+                continue
+        return await last.alerts(group_labels, receiver)
 
 
 def _quoted(value: str) -> str:
@@ -84,3 +152,34 @@ def _alert(item: Mapping[str, Any]) -> Alert:
         generator_url=item.get("generatorURL", ""),
         fingerprint=item["fingerprint"],
     )
+
+
+def _listings(groups: Sequence[Mapping[str, Any]]) -> Iterator[Listing]:
+    for group in groups:
+        for item in group["alerts"]:
+            status = item["status"]
+            yield Listing(
+                _alert(item),
+                group["receiver"]["name"],
+                dict(group["labels"]),
+                status["state"],
+                tuple(status["silencedBy"]),
+                tuple(status["inhibitedBy"]),
+                tuple(status.get("mutedBy") or ()),
+            )
+
+
+@lru_cache(maxsize=8)
+def _timed(config: str) -> frozenset[str]:
+    """The receivers of routes with time intervals; read once for each configuration."""
+    try:
+        return timed_receivers(yaml.load(config, yaml.CSafeLoader))
+    except yaml.YAMLError:
+        return frozenset()
+
+
+def _date(header: str) -> datetime:
+    try:
+        return parsedate_to_datetime(header)
+    except ValueError:
+        return _LONG_AGO

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from daemon.adapters.alertmanager import Alertmanagers
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, FileArchive, Store, open_store
@@ -26,13 +27,15 @@ from daemon.app.auth import authenticator_for, doorkeeper_for, hooks_for
 from daemon.app.builders import (
     WATCHES,
     actions_for,
-    alertmanager_for,
+    alertmanagers_for,
     calendars_for,
     limits_for,
+    named,
     now,
     oncall,
     prometheus_for,
     prometheus_trust,
+    reconciler_for,
     ruleset_for,
     sources_for,
     store_path,
@@ -74,6 +77,7 @@ from recovery_actions import catalogue
 __all__ = [
     "WATCHES",
     "actions_for",
+    "alertmanagers_for",
     "now",
     "oncall",
     "prometheus_for",
@@ -196,16 +200,25 @@ class App:
         self._watcher = Watcher(
             self._book, lambda: list(self._standing.rules.rules.values()), self._watch
         )
-        self._alertmanager = alertmanager_for(settings, session)
+        self._alertmanagers = alertmanagers_for(settings, session)
         self._intake = Intake(
             store.inbox,
             self._book,
             lambda: self._standing.rules,
-            self._alertmanager,
+            Alertmanagers(self._alertmanagers) if self._alertmanagers else None,
             settings.inbox.remember,
             self._observer,
             tracer,
             self._health.why_not,
+        )
+        self._reconciler = reconciler_for(
+            settings,
+            self._alertmanagers,
+            store,
+            self._intake,
+            self._book,
+            lambda: self._standing,
+            self._observer,
         )
         self._overview = self._look_over(store)
         self._conductor = Conductor(self._book, lambda: self._standing, self._means())
@@ -262,6 +275,8 @@ class App:
         if kept.keep is not None:
             archive = FileArchive(self._journal, self._settings.base / kept.archive)
             parts["retention"] = retain(archive, kept.keep, now, self._observer)
+        if self._reconciler is not None:
+            parts["reconciler"] = self._reconciler.run()
         chosen = self._settings.heartbeat
         if chosen.url is not None:
             url = self._secret(chosen.url)
@@ -349,7 +364,7 @@ class App:
             started_at=self._started_at,
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
-            peers={"prometheus": self._prometheus, "alertmanager": self._alertmanager},
+            peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
             calendars=lambda: self._calendars.reports(self._standing.roster),
             store_trouble=self._health.why_not,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,16 @@ from daemon.config.settings import Settings, secret
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import Watch
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.values.outcome import Permanent
+from daemon.instrumentation import Observer
+from daemon.intake.intake import Intake
+from daemon.intake.receivers import Receivers
+from daemon.intake.reconcile import Pace, Reconciler
 from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.repository import Casebook
 from daemon.telemetry import Sources
 from daemon.watching.calendar_feeds import Calendars
 from recovery_actions import catalogue
@@ -113,12 +118,44 @@ def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     return read_ruleset([settings.rules_dir], actions, WATCHES)
 
 
-def alertmanager_for(settings: Settings, session: aiohttp.ClientSession) -> Alertmanager | None:
-    """Alertmanager's own API; None if the settings name none."""
-    chosen = settings.alertmanager
-    if chosen.url is None:
+def alertmanagers_for(settings: Settings, session: aiohttp.ClientSession) -> list[Alertmanager]:
+    """Alertmanager's own API, of each peer; none if the settings name none."""
+    timeout = settings.alertmanager.timeout.total_seconds()
+    return [Alertmanager(session, url, timeout) for url in settings.alertmanager.peers]
+
+
+def named(peers: Sequence[Alertmanager]) -> Mapping[str, Peer | None]:
+    """The peers by what the system page calls them; none is a name too, for what is missing."""
+    if len(peers) <= 1:
+        return {"alertmanager": next(iter(peers), None)}
+    return {f"alertmanager {peer.name}": peer for peer in peers}
+
+
+def reconciler_for(
+    settings: Settings,
+    peers: Sequence[Alertmanager],
+    store: Store,
+    intake: Intake,
+    book: Casebook,
+    standing: Callable[[], Standing],
+    observer: Observer,
+) -> Reconciler | None:
+    """Compares what Alertmanager lists with the incidents; None if its API is not known."""
+    if not peers:
         return None
-    return Alertmanager(session, chosen.url, chosen.timeout.total_seconds())
+    chosen = settings.alertmanager
+    receivers = Receivers(chosen.receiver, store.notes)
+    intake.listeners.append(receivers.heard)
+    return Reconciler(
+        peers,
+        receivers,
+        intake,
+        store.inbox,
+        book,
+        lambda: standing().rules,
+        Pace(chosen.reconcile, chosen.settle),
+        observer,
+    )
 
 
 def sources_for(

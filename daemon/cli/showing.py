@@ -78,6 +78,8 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
             yield name, incident[key]
+    if incident.get("suppressed"):
+        yield "alerts", incident["suppressed"]
     if "roles" in incident:
         for role, name in ROLES.items():
             yield name, _role(incident, role)

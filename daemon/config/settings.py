@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,10 +38,24 @@ class PrometheusSettings(Frozen):
 
 
 class AlertmanagerSettings(Frozen):
-    """Where truncated notifications are completed from; without a URL they stay incomplete."""
+    """What it lists is compared with the incidents, every `reconcile`. `urls`: all peers of a
+    cluster. `receiver`: ours, as Alertmanager's configuration names it; None learns it.
+
+    `settle`: so long after its start a peer's silence about an alert counts for nothing.
+    """
 
     url: str | None = Field(default=None, pattern="^https?://")
+    urls: tuple[Annotated[str, Field(pattern="^https?://")], ...] = ()
     timeout: Duration = parse_duration("10s")
+    reconcile: Duration = Field(default=parse_duration("30s"), ge=timedelta(seconds=1))
+    receiver: str | None = Field(default=None, min_length=1)
+    settle: Duration = parse_duration("10m")
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The addresses of all peers, each once; none if its API is not to be asked."""
+        every = (self.url, *self.urls) if self.url else self.urls
+        return tuple(dict.fromkeys(url.rstrip("/") for url in every))
 
 
 class InboxSettings(Frozen):

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -25,8 +26,13 @@ from daemon.core.values.units import Whole
 Labels = dict[str, str]
 MAX_LABEL_BYTES = 16 * 1024
 _TIMES = struct.Struct("<dd")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
+RECONCILED = "stopgap/reconciliation/"
+"""The group key of a delivery of our own begins so, if it says what Alertmanager lists."""
+_RECEIVER_ESCAPE = re.compile(r"\\(.)")
+_RECEIVER_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -84,6 +90,16 @@ class Delivery(_Wire):
     common_labels: Labels = Field(default_factory=dict, alias="commonLabels")
     common_annotations: Labels = Field(default_factory=dict, alias="commonAnnotations")
     alerts: tuple[Alert, ...]
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether nobody sent it: it is what Alertmanager was seen to list."""
+        return self.group_key.startswith(RECONCILED)
+
+    @property
+    def receiver_name(self) -> str:
+        """The receiver as it is configured; in a webhook it is quoted as a regular expression."""
+        return _RECEIVER_ESCAPE.sub(r"\1", self.receiver)
 
     @cached_property
     def identity(self) -> str:
@@ -161,6 +177,17 @@ def overtaken(alert: Alert, known: Alert | None) -> bool:
         and known.status == "firing"
         and alert.ends_at <= known.starts_at
     )
+
+
+def milliseconds(moment: datetime) -> int:
+    """Unix milliseconds, cut off as Alertmanager's API cuts the nanoseconds of its webhooks: by
+    them the two can be compared."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def quoted_receiver(name: str) -> str:
+    """A receiver's name as a webhook has it, and as the API's filter wants it."""
+    return _RECEIVER_SPECIAL.sub(r"\\\g<0>", name)
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

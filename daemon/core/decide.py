@@ -128,9 +128,18 @@ def _listening(incident: Incident, rule: Rule | None) -> datetime | None:
 
 
 def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
-    """It was over for Alertmanager and fires again: whoever commands must hear of it."""
-    if not incident.refired:
+    """It was over for Alertmanager and fires again: whoever commands must hear of it, unless the
+    metrics tell. A confirmed problem that never recovered is the same trouble, and one that had
+    recovered is called for when the relapse watch measures it."""
+    if not incident.refired or incident.all_resolved:
         return ()
+    if incident.confirmed is not None:
+        if incident.recovered_at is None:
+            return ()
+        at, state = incident.evidence or (incident.recovered_at, "unreadable")
+        refired_at = incident.alerts_changed_at or incident.recovered_at
+        if at < refired_at or state != "unreadable":
+            return ()
     text = f"fires again after it was resolved · {facts(incident)}"
     return summons(incident, incident.commander, f"refired-{incident.refired}", text)
 

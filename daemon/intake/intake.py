@@ -17,7 +17,7 @@ from typing import NamedTuple
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, overtaken
+from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, milliseconds, overtaken
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.inbox import Inbox
@@ -54,13 +54,16 @@ class _Arrival(NamedTuple):
 
 @dataclass
 class _Concern:
-    """What one batch of deliveries says to one incident; `deliveries` are their identities."""
+    """What one batch of deliveries says to one incident; `deliveries` are their identities.
+
+    `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
+    """
 
     rule: Rule | None
     labels: Labels
     alerts: dict[str, Alert] = field(default_factory=dict)
     fired: bool = False
-    incomplete: bool = False
+    incomplete: bool | None = None
     deliveries: dict[str, None] = field(default_factory=dict)
 
 
@@ -87,6 +90,8 @@ class Intake:
         self._observer = observer
         self._tracer = tracer
         self._reader = Reader()
+        self.listeners: list[Callable[[Delivery], None]] = []
+        """Hear of every delivery that is worked off."""
         self._arrived = asyncio.Event()
         # What was received by this process and not worked off yet, to spare parsing it again.
         self._parsed: dict[str, _Arrival] = {}
@@ -220,7 +225,8 @@ class Intake:
         for delivery in deliveries:
             kept = fresh(delivery.alerts, ended)
             for alert in kept:
-                if alert.status == "resolved":
+                # What was only missed in a list has no end that could make a firing stale.
+                if alert.status == "resolved" and not delivery.reconciled:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end = min(alert.ends_at, now)
                     ended[alert.identity] = max(ended.get(alert.identity, end), end)
@@ -236,6 +242,8 @@ class Intake:
         await self._tell_all(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
+            for listener in self.listeners:
+                listener(delivery)
             if delivery.truncated_alerts:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
@@ -248,21 +256,15 @@ class Intake:
         self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
     ) -> None:
         async for alert in in_turns(alerts):
-            for rule, labels in self._matching(delivery, alert):
+            for rule, labels in matching(self._rules(), delivery.group_labels, alert):
                 key = incident_key(rule.rule if rule else "", labels)
                 concern = concerns.setdefault(key, _Concern(rule, labels))
                 concern.deliveries[delivery.identity] = None
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
-                concern.incomplete = concern.incomplete or delivery.truncated_alerts > 0
-
-    def _matching(self, delivery: Delivery, alert: Alert) -> list[tuple[Rule | None, Labels]]:
-        """The rules of an alert, each with its group; or no rule, and the default group."""
-        found = self._rules().find(alert.labels)
-        if found:
-            return [(rule, rule.group(alert.labels)) for rule in found]
-        return [(None, {**delivery.group_labels, "alertname": alert.name})]
+                if not delivery.reconciled:
+                    concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
 
     async def _tell_all(self, concerns: Mapping[str, _Concern]) -> None:
         """Tell the incidents side by side, so that they share the commits of the store.
@@ -322,7 +324,7 @@ class Intake:
             title=title,
             team=concern.rule.team if concern.rule else "",
         )
-        received = e.received(concern.alerts.values(), incomplete=concern.incomplete)
+        received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
         identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
             secrets.choice(_ID_LETTERS) for _ in range(6)
         )
@@ -350,11 +352,22 @@ class Intake:
             self._forget_at = now + FORGET_EVERY
 
 
+def matching(
+    rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
+) -> list[tuple[Rule | None, Labels]]:
+    """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
+    found = rules.find(alert.labels)
+    if found:
+        return [(rule, rule.group(alert.labels)) for rule in found]
+    return [(None, {**group_labels, "alertname": alert.name})]
+
+
 def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
     """The alerts that say something new; a repeated notification says nothing."""
 
     def says(alert: Alert) -> object:
-        return (alert.status, alert.starts_at, alert.ends_at)
+        # Of the same moment Alertmanager's webhook and its API tell more or fewer digits.
+        return (alert.status, milliseconds(alert.starts_at), milliseconds(alert.ends_at))
 
     def is_new(alert: Alert) -> bool:
         known = incident.alerts.get(alert.identity)
@@ -363,6 +376,7 @@ def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]
     if incident.closed is not None:
         return ()
     new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
-    if not new and concern.incomplete == incident.incomplete:
+    incomplete = incident.incomplete if concern.incomplete is None else concern.incomplete
+    if not new and incomplete == incident.incomplete:
         return ()
-    return e.received(new, incomplete=concern.incomplete)
+    return e.received(new, incomplete=incomplete)

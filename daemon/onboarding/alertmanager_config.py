@@ -56,11 +56,7 @@ def judge_routing(config: Any, ours: Ours) -> list[Finding]:
     if not isinstance(config, dict) or not isinstance(config.get("route"), dict):
         return [wrong(WHERE, "its configuration cannot be read", "is that an Alertmanager?")]
     receivers = _receivers(config)
-    reached = {name: hook for name, hook in receivers.items() if _leads_to(hook, ours)}
-    hidden = {name: hook for name, hook in receivers.items() if hook.get("url") == HIDDEN}
-    guessed = not reached and bool(hidden)
-    if guessed:
-        reached = {n: h for n, h in hidden.items() if "stopgap" in n.casefold()} or hidden
+    reached, guessed = _reached(receivers, ours)
     if not reached:
         return [_nobody_leads_here(receivers, ours)]
     found = []
@@ -80,6 +76,23 @@ def judge_routing(config: Any, ours: Ours) -> list[Finding]:
         ways = ", ".join(_shown(name, hook) for name, hook in reached.items())
         found.append(good(WHERE, f"its alerts reach us by {ways}"))
     return found
+
+
+def receivers_to(config: Any, ours: Ours) -> list[str]:
+    """The names of the receivers that lead to us, or may, if it hides where they lead."""
+    return list(_reached(_receivers(config), ours)[0]) if isinstance(config, dict) else []
+
+
+def _reached(
+    receivers: Mapping[str, Mapping[str, Any]], ours: Ours
+) -> tuple[dict[str, Mapping[str, Any]], bool]:
+    """The webhooks that lead to us; and whether that is a guess."""
+    reached = {name: hook for name, hook in receivers.items() if _leads_to(hook, ours)}
+    hidden = {name: hook for name, hook in receivers.items() if hook.get("url") == HIDDEN}
+    if reached or not hidden:
+        return reached, False
+    named = {name: hook for name, hook in hidden.items() if "stopgap" in name.casefold()}
+    return named or hidden, True
 
 
 def _receivers(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

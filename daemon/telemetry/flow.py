@@ -6,7 +6,16 @@ from typing import Literal, get_args
 
 from prometheus_client import Gauge
 
-from daemon.instrumentation import Asked, Dropped, Observer, Part, Sorted, Taken, Trouble
+from daemon.instrumentation import (
+    Asked,
+    Dropped,
+    Observer,
+    Part,
+    Reconciled,
+    Sorted,
+    Taken,
+    Trouble,
+)
 from daemon.telemetry.instruments import OTHER, Instruments
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -41,6 +50,19 @@ class Flow(Observer):
             "Alerts worked off, by what became of them.",
             "outcome",
             known=get_args(Sorted),
+        )
+
+        self._reconciled = make.counter(
+            "stopgap_reconciled_alerts",
+            "Alerts that Alertmanager did not tell of and that its list showed: taken in, or over.",
+            "outcome",
+            known=get_args(Reconciled),
+        )
+        self._alertmanagers = Gauge(
+            "stopgap_alertmanagers",
+            "Peers of Alertmanager, by whether they answered last what they list.",
+            ["state"],
+            registry=make.registry,
         )
 
     def _servers(self, make: Instruments) -> None:
@@ -128,6 +150,15 @@ class Flow(Observer):
     def alerts(self, outcome: Sorted, count: int) -> None:
         """So many alerts were worked off."""
         self._alerts.labels(outcome).inc(count)
+
+    def reconciled(self, outcome: Reconciled, count: int) -> None:
+        """So many alerts were noticed by what Alertmanager lists."""
+        self._reconciled.labels(outcome).inc(count)
+
+    def alertmanagers(self, answering: int, silent: int) -> None:
+        """So many peers answered, or did not."""
+        self._alertmanagers.labels("answering").set(answering)
+        self._alertmanagers.labels("silent").set(silent)
 
     def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
         """Prometheus was asked."""

@@ -28,28 +28,54 @@ def _sandbox_module(name: str) -> ModuleType:
 processes = _sandbox_module("processes")
 
 
+class Alertmanager:
+    """A real Alertmanager that can be killed and started again, at the same address."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        (port,) = processes.free_ports(1)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "alertmanager.yml").write_text(config)
+        self.url = f"http://127.0.0.1:{port}"
+        self._processes = processes.Processes(folder)
+        self._argv = [
+            processes.program("ALERTMANAGER_BIN", "prometheus-alertmanager", "alertmanager"),
+            "--config.file=alertmanager.yml",
+            "--storage.path=data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ]
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        self._processes.start("alertmanager", self._argv, {})
+        ready = f"{self.url}/-/ready"
+        wait_until("Alertmanager to be ready", lambda: _answers(ready, self._processes), 20)
+
+    def kill(self) -> None:
+        """Kill it as a crash would."""
+        self._processes.kill("alertmanager")
+
+    def stop(self) -> None:
+        """Stop it for good."""
+        self._processes.stop()
+
+
+@contextmanager
+def killable_alertmanager(folder: Path, config: str) -> Iterator[Alertmanager]:
+    """A real Alertmanager with that configuration."""
+    server = Alertmanager(folder, config)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
 @contextmanager
 def alertmanager(folder: Path, config: str) -> Iterator[str]:
     """A real Alertmanager with that configuration; its address."""
-    (port,) = processes.free_ports(1)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "alertmanager.yml").write_text(config)
-    running = processes.Processes(folder)
-    program = processes.program("ALERTMANAGER_BIN", "prometheus-alertmanager", "alertmanager")
-    argv = [
-        program,
-        "--config.file=alertmanager.yml",
-        "--storage.path=data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    url = f"http://127.0.0.1:{port}"
-    try:
-        running.start("alertmanager", argv, {})
-        wait_until("Alertmanager to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
-        yield url
-    finally:
-        running.stop()
+    with killable_alertmanager(folder, config) as server:
+        yield server.url
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tests.contract.rig import CHEAP
 from tests.contract.test_cli_double import Ended
 from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
+from tests.doubles.alertmanager import FakeAlertmanager, firing
 from tests.doubles.argocd import TOKEN, ArgoCD
 from tests.doubles.serving import Double
 from tests.fakes import START
@@ -68,6 +69,18 @@ listen: 127.0.0.1:0
 prometheus: {url: "http://127.0.0.1:9", timeout: 1s}
 kubernetes: {kubeconfig: kubeconfig, timeout: 2s}
 commands: {allow: [[./mend, it]]}
+"""
+
+
+OUR_ROUTE = """
+receivers:
+  - name: default
+  - name: stopgap
+    webhook_configs: [{url: "http://127.0.0.1:9393/api/v1/alerts"}]
+route:
+    receiver: default
+    routes:
+      - receiver: stopgap
 """
 
 
@@ -238,6 +251,37 @@ async def test_what_would_refuse_a_step_is_told_beforehand(examine: Examines, ho
         assert found.said("step 4 (argocd_rollback) would be refused (auto_sync)").mend
         assert "the preflight of 2 steps finds no fault" in found.of("actions")[0].text
         assert argo.rollbacks == []
+
+
+async def test_what_alertmanager_lists_can_be_compared_or_it_is_told_why_not(
+    examine: Examines, home: Path
+) -> None:
+    lost = "an outage soon after a silence is not told"
+    assert lost in (await examine()).said("its address is not known").text
+
+    def set_(text: str) -> None:
+        (home / "stopgap.yaml").write_text(f"{SETTINGS}alertmanager: {{{text}}}\n")
+
+    async with FakeAlertmanager().serving() as one, FakeAlertmanager().serving() as two:
+        one.config = two.config = OUR_ROUTE
+        one.groups = two.groups = [("stopgap", {}, [firing({"service": "shop"})])]
+        set_(f"url: '{one.url}'")
+        found = await examine()
+        told = found.said("it lists 1 alert for stopgap, which is compared")
+        assert (told.state, "each 30s" in told.text) == ("ok", True)
+        two.cluster = one.cluster = 3
+        set_(f"urls: ['{one.url}', '{two.url}']")
+        found = await examine()
+        assert found.said("a cluster of 3 peers, and the settings name 2").state == "warning"
+        two.mood, one.cluster = 503, 2
+        found = await examine()
+        assert found.said("1 of 2 peers answer").state == "ok"
+        assert found.said("answers 503").state == "wrong"
+        set_(f"url: '{one.url}', receiver: pager")
+        assert "it has default, stopgap" in (await examine()).said("no receiver pager").mend
+        one.config += "        mute_time_intervals: [nights]\n"
+        set_(f"url: '{one.url}', receiver: stopgap")
+        assert (await examine()).said("have time intervals").state == "warning"
 
 
 async def test_a_test_page_goes_out_by_each_way(

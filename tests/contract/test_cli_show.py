@@ -49,6 +49,12 @@ def everything() -> dict[str, Any]:
     )
 
 
+async def test_show_tells_what_silences_the_alerts(daemon: Double) -> None:
+    daemon.incident = view(suppressed=f"silenced by ada: {EVIL}")
+    lines = [" ".join(line.split()) for line in (await daemon.runs("show", ID)).out.splitlines()]
+    assert any(line.startswith("alerts silenced by ada:") for line in lines)
+
+
 async def test_show_tells_who_is_asked_what_and_what_is_due(daemon: Double) -> None:
     daemon.incident = everything()
     daemon.timeline = [

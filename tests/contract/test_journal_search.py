@@ -89,6 +89,7 @@ async def four(journal: Journal) -> Journal:
         ({"status": "open"}, "dba"),
         ({"status": "closed"}, "c"),
         ({"severity": "sev2"}, "a"),
+        ({"key": incident_key("errors", {"service": "cart", "n": "c"})}, "c"),
         ({"rule": "errors"}, "ca"),
         ({"rule": ""}, "b"),
         ({"team": "edge"}, "c"),

@@ -113,3 +113,23 @@ def test_a_provider_needs_the_scope_that_makes_it_one(tmp_path: Path) -> None:
         load_settings(written(tmp_path, text), {})
     assert "auth.oidc.scopes: `openid` is missing" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "peers"),
+    [
+        ("{}", ()),
+        ("{url: 'http://a:9093/'}", ("http://a:9093",)),
+        ("{urls: ['http://a:9093', 'http://b:9093']}", ("http://a:9093", "http://b:9093")),
+        ("{url: 'http://a', urls: ['http://b', 'http://a/']}", ("http://a", "http://b")),
+    ],
+)
+def test_one_alertmanager_or_all_peers_of_a_cluster(
+    tmp_path: Path, given: str, peers: tuple[str, ...]
+) -> None:
+    file = tmp_path / "stopgap.yaml"
+    file.write_text(f"alertmanager: {given}\n")
+    assert load_settings(file, {}).alertmanager.peers == peers
+    file.write_text("alertmanager: {urls: ['ftp://a']}\n")
+    with pytest.raises(Mistakes):
+        load_settings(file, {})

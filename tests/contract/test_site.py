@@ -62,6 +62,16 @@ async def measured(rig: Rig, **more: Any) -> None:
     await rig.happens(confirmed(**more))
 
 
+async def test_what_silences_its_alerts_is_shown_while_it_is_open(rig: Rig) -> None:
+    silence = e.Suppression(how="silenced", by="bo", reason="<a move>")
+    await rig.happens(e.AlertsSuppressed(suppressed=(silence,)))
+    assert "silenced by bo: &lt;a move&gt;" in await seen(rig, f"/incidents/{rig.id}")
+    _, told = await rig.asks("GET", rig.path, ADA)
+    assert told["incident"]["suppressed"] == "silenced by bo: <a move>"
+    await rig.happens(e.AlertsSuppressed(suppressed=()))
+    assert "<dt>Alerts</dt>" not in await seen(rig, f"/incidents/{rig.id}")
+
+
 async def content(rig: Rig, step: int) -> str:
     """What an approval of the step would be bound to, as the page says it."""
     page = await seen(rig, f"/incidents/{rig.id}")

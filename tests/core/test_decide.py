@@ -55,6 +55,7 @@ RULE = make_rule()
 OPENED = ago(0.5)
 CAME = (page_queued("r0.t0.cy", "cy"), delivered("r0.t0.cy"), *ACKNOWLEDGED)
 """A call reached somebody, and somebody came."""
+BACK = e.Recovered(step=0, text="back")
 
 
 def around(
@@ -127,6 +128,31 @@ def test_the_commander_hears_that_it_fires_again() -> None:
     assert (call.page, call.person) == ("refired-1.ada", "ada")
     assert call.text.startswith("fires again after it was resolved")
     assert decided(resolved(), ALERTS, call).record == ()
+
+
+def test_nobody_hears_of_a_refire_that_the_metrics_show_unbroken() -> None:
+    """A restart of Prometheus ends every alert and fires it anew."""
+    assert decided(confirmed(), resolved(), ALERTS).record == ()
+
+
+def test_a_refire_during_the_relapse_watch_is_measured_at_once_and_called_by_that() -> None:
+    before = ((ago(5), confirmed()), (ago(4), BACK), read(healthy(ago(3))))
+    fires = (*before, (ago(2.9), resolved()), (ago(1), ALERTS))
+    looked = decided(*fires, now=ago(1))
+    assert looked.record == ()
+    assert ReadRecovery(0) in looked.effects
+    well = decided(*fires, read(healthy(ago(0.9))), now=ago(0.8))
+    assert well.record == ()
+    back = decided(*fires, read(impaired(ago(0.9))), read(impaired(ago(0.4))), now=ago(0.3))
+    assert kinds(back)[0] == "Relapsed"
+    assert ("relapse-1", "ada") in {(p.reason, p.person) for p in back.record[1:]}
+
+
+def test_a_refire_that_cannot_be_measured_is_called() -> None:
+    before = ((ago(5), confirmed()), (ago(4), BACK), read(healthy(ago(3))))
+    fires = (*before, (ago(2.9), resolved()), (ago(1), ALERTS))
+    (call,) = decided(*fires, read(unreadable(ago(0.9))), now=ago(0.8)).record
+    assert (call.page, call.person) == ("refired-1.ada", "ada")
 
 
 def test_pages_wait_for_no_running_step() -> None:

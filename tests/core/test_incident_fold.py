@@ -270,6 +270,15 @@ def test_an_alert_that_fires_again_after_all_were_over_is_counted() -> None:
     assert make_incident(ALERTS, over, ALERTS, over, over, ALERTS).refired == 2
 
 
+def test_an_alert_that_fires_again_while_the_metrics_never_recovered_is_the_same_trouble() -> None:
+    over = e.AlertsReceived(alerts=(make_alert("resolved"),))
+    recovered = e.Recovered(step=0, text="")
+    assert make_incident(ALERTS, confirmed(), over, ALERTS).refired == 0
+    assert make_incident(ALERTS, confirmed(), recovered, over, ALERTS).refired == 1
+    relapsed = (recovered, e.Relapsed(text=""))
+    assert make_incident(ALERTS, confirmed(), *relapsed, over, ALERTS).refired == 0
+
+
 @pytest.mark.parametrize("reason", ["paused", "frozen", "stale_intent"])
 def test_a_step_taken_back_before_it_acted_waits_without_its_old_intent(reason: str) -> None:
     prepared = e.StepPrepared(step=1, summary="x", intent={"to": "v1"})

@@ -60,6 +60,14 @@ suspicions = st.builds(
     change=st.none()
     | st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts),
 )
+suppressions = st.builds(
+    e.Suppression,
+    how=st.sampled_from(["silenced", "inhibited", "muted"]),
+    alerts=st.lists(texts, max_size=2).map(tuple),
+    until=st.none() | moments,
+    by=texts,
+    reason=texts,
+)
 params = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
@@ -74,6 +82,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "step": st.integers(1, 3),
     "params": st.dictionaries(texts, params, max_size=2),
     "intent": labels,
+    "suppressed": st.lists(suppressions, max_size=2).map(tuple),
     "outcome": st.builds(
         Outcome,
         result=st.sampled_from(["done", "refused", "failed", "unknown"]),

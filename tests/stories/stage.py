@@ -27,6 +27,8 @@ from daemon.core.values.outcome import Temporary
 from daemon.core.values.yaml_document import one_document
 from daemon.instrumentation import UNTRACED, Tracer
 from daemon.intake.intake import Intake
+from daemon.intake.receivers import Receivers
+from daemon.intake.reconcile import Pace, Reconciler
 from daemon.notifying.watchdog import Auditor
 from daemon.reporting.reviews import Reviews
 from daemon.repository import Casebook
@@ -35,9 +37,11 @@ from tests.fakes import (
     START,
     Board,
     FakeAction,
+    FakeAlertmanager,
     MemoryDebts,
     MemoryInbox,
     MemoryJournal,
+    MemoryNotes,
     Phone,
     PlainLinks,
     Service,
@@ -137,6 +141,9 @@ class Stage:
     limits: Limits = LIMITS
     windows: FreezeWindows = field(default_factory=FreezeWindows)
     tracer: Tracer = UNTRACED
+    alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
+    receiver: str | None = None
+    notes: MemoryNotes = field(default_factory=MemoryNotes)
     book_rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -213,9 +220,22 @@ class Stage:
         conductor = Conductor(book, lambda: standing, means)
         daemon = Daemon(self, book, intake, telemetry, conductor)
         auditor = Auditor(book, lambda: standing.roster, lambda: standing.ways, PlainLinks())
-        tasks = [
-            asyncio.create_task(part) for part in (intake.run(), conductor.run(), auditor.run())
-        ]
+        receivers = Receivers(self.receiver, self.notes)
+        intake.listeners.append(receivers.heard)
+        reconciler = Reconciler(
+            self.alertmanagers,
+            receivers,
+            intake,
+            self.inbox,
+            book,
+            lambda: standing.rules,
+            Pace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
+            observer,
+        )
+        parts = [intake.run(), conductor.run(), auditor.run()]
+        if self.alertmanagers:
+            parts.append(reconciler.run())
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield daemon
             for task in tasks:

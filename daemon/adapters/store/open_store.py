@@ -20,6 +20,7 @@ from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.migrations import upgrade
+from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
@@ -38,6 +39,7 @@ class Store:
     journal: SqlJournal
     inbox: SqlInbox
     credentials: SqlCredentials
+    notes: SqlNotes
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
     listeners: list[Listener]
@@ -62,9 +64,9 @@ async def open_store(
 
     One daemon at a time: a second one is refused. `readonly` takes no lock, changes nothing and
     works beside a running daemon; the command line reads that way. Without it, tables of an
-    earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins a store where an earlier one is missing;
-    without it one that was there and is missing is not replaced by an empty one. Leave it only
-    after every task that uses it has ended.
+    earlier schema are brought up first. `keyring` seals and checks the journal. `new` begins
+    a store where an earlier one is missing; without it one that was there and is missing is not
+    replaced by an empty one. Leave it only after every task that uses it has ended.
 
     Raises Permanent, with the mend, if the file is somebody else's, of a newer schema, damaged,
     missing, kept with an audit key that the keyring lacks, or (readonly) not there or of an
@@ -101,6 +103,7 @@ async def open_store(
             journal=SqlJournal(database, ledger),
             inbox=inbox,
             credentials=SqlCredentials(database),
+            notes=SqlNotes(database),
             keys=keys,
             listeners=database.listeners,
             condition=condition,

@@ -27,7 +27,7 @@ def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
         yield head_is_open if search.status == "open" else heads.c.closed_at.is_not(None)
     if search.rule is not None:
         yield heads.c.rule == search.rule
-    for name in ("severity", "team", "service"):
+    for name in ("key", "severity", "team", "service"):
         if getattr(search, name):
             yield heads.c[name] == getattr(search, name)
     if search.text:

@@ -18,9 +18,9 @@ from rich.table import Table
 from daemon import app
 from daemon.cli.client import Failure, config_option, has_settings, json_option, settings_from
 from daemon.cli.completion import complete_person
+from daemon.cli.doctor import alertmanager, monitoring, people
 from daemon.cli.doctor import dependencies as world
 from daemon.cli.doctor import local as here
-from daemon.cli.doctor import monitoring, people
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Patient, examine
 from daemon.cli.doctor.files import check_files
@@ -40,7 +40,7 @@ CHECKS: Mapping[str, Check] = {
     "daemon": here.check_address,
     "prometheus": monitoring.check_prometheus,
     "queries": monitoring.check_queries,
-    "alertmanager": monitoring.check_alertmanager,
+    "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
     "actions": world.check_actions,
     "kubernetes": world.check_kubernetes,

@@ -1,4 +1,4 @@
-"""Checks of Prometheus, of what the rules ask it, and of Alertmanager's way to us."""
+"""Checks of Prometheus, and of what the rules ask it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
-
-import yaml
 
 from daemon import app
 from daemon.adapters.prometheus import Prometheus
@@ -19,7 +16,6 @@ from daemon.core.rules.query_templates import selectors
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import parse_duration, printable
-from daemon.onboarding.alertmanager_config import Ours, judge_routing
 from daemon.onboarding.findings import (
     Finding,
     for_anybody,
@@ -29,7 +25,6 @@ from daemon.onboarding.findings import (
     judge_targets,
     judge_windows,
     main_queries,
-    warning,
     wrong,
 )
 
@@ -82,34 +77,6 @@ async def check_queries(patient: Patient) -> AsyncIterator[Finding]:
         yield good("rules", f"the queries of {well} of {len(reports)} return something now")
 
 
-async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
-    """Whether it answers, and its alerts reach us as they should."""
-    settings = patient.settings
-    if settings.alertmanager.url is None:
-        text = "its address is not known, so its way to us cannot be looked at"
-        mend = "set `alertmanager.url`; notifications that were cut short are completed from there"
-        yield warning("alertmanager", text, mend)
-        return
-    base = settings.alertmanager.url.rstrip("/")
-    seconds = settings.alertmanager.timeout.total_seconds()
-    try:
-        mend = "put who signs its certificate among the authorities of this machine"
-        told = (await fetch(patient.session, f"{base}/api/v2/status", seconds, mend=mend)).data
-        config = yaml.safe_load(told["config"]["original"])
-        version = printable(str(told["versionInfo"]["version"]))
-    except (Temporary, Permanent) as error:
-        text, mend = parted(error)
-        yield wrong("alertmanager", text, mend or "set `alertmanager.url`; is it running?")
-        return
-    except (KeyError, TypeError, yaml.YAMLError):
-        text = f"{shown(base)} answers otherwise than an Alertmanager"
-        yield wrong("alertmanager", text, "correct `alertmanager.url`")
-        return
-    yield good("alertmanager", f"{shown(base)} answers, version {version}")
-    for finding in judge_routing(config, _ours(patient)):
-        yield finding
-
-
 async def _answers(
     metrics: Prometheus, rule: Rule, intervals: Mapping[str, timedelta], patient: Patient
 ) -> list[Finding]:
@@ -160,20 +127,6 @@ async def _count(metrics: Prometheus, query: str) -> int:
         return int(one_number(await metrics.instant(query, app.now())) or 0)
     except (Unmeasurable, TimeoutError):
         raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
-
-
-def _ours(patient: Patient) -> Ours:
-    settings = patient.settings
-    external = urlsplit(settings.external_url)
-    port = external.port or {"https": 443}.get(external.scheme, 80)
-    own = f"{settings.host}:{settings.port}"
-    return Ours(
-        addresses=tuple(dict.fromkeys((own, f"{external.hostname}:{port}"))),
-        token=settings.auth.webhook_token is not None,
-        remember=settings.inbox.remember,
-        tls=own if settings.tls.on else "",
-        certificates=bool(settings.auth.webhook_certificates),
-    )
 
 
 def _apart(theirs: datetime, before: datetime, after: datetime) -> timedelta:

@@ -45,6 +45,8 @@ def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) 
     match event:
         case e.AlertsReceived():
             return _alerts(incident, at, event)
+        case e.AlertsSuppressed():
+            return replace(incident, suppressed=event.suppressed)
         case e.ProblemDefined() | e.RecoveryMeasured():
             return _measured(incident, at, event)
         case (
@@ -110,12 +112,14 @@ def _staffed(incident: Incident, at: datetime, event: CrewEvent) -> Incident:
 
 def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incident:
     again = incident.all_resolved and any(a.status == "firing" for a in event.alerts)
+    # A restart of Prometheus ends every alert and fires it anew; the metrics know better.
+    unbroken = incident.confirmed is not None and incident.recovered_at is None
     return replace(
         incident,
         alerts={**incident.alerts, **{a.identity: a for a in event.alerts}},
         alerts_changed_at=at,
         incomplete=event.incomplete,
-        refired=incident.refired + (1 if again and incident.alerts else 0),
+        refired=incident.refired + (1 if again and not unbroken else 0),
     )
 
 

@@ -132,6 +132,7 @@ class Incident:
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     alerts_changed_at: datetime | None = None
     incomplete: bool = False
+    suppressed: tuple[e.Suppression, ...] = ()
     problem: Problem | None = None
     confirmed: Problem | None = None
     confirmed_at: datetime | None = None

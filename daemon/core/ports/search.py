@@ -18,11 +18,13 @@ class Place(Frozen):
 class Search(Frozen):
     """Which incidents are wanted; what is empty or None does not matter.
 
-    `rule` "" asks for those that no rule matched. `text` is looked for in title, id, rule, team
-    and service, whatever its capitals. Opened in [since, until). `after`: only older ones.
+    `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
+    in title, id, rule, team and service, whatever its capitals. Opened in [since, until).
+    `after`: only older ones.
     """
 
     status: Literal["", "open", "closed"] = ""
+    key: str = ""
     severity: Severity = ""
     rule: str | None = None
     team: str = ""

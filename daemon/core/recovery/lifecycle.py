@@ -185,7 +185,11 @@ def _watch(incident: Incident, rule: Rule, around: Surroundings, now: datetime) 
     if at >= ends and state == "healthy" and held:
         text = "held through the relapse watch"
         return Decision(record=(e.IncidentClosed(reason="recovered", text=text),))
-    again = at + recovery.pace(rule, recovered_at, now)
+    fired_at = incident.alerts_changed_at or recovered_at
+    if incident.all_resolved or fired_at < recovered_at:
+        again = at + recovery.pace(rule, recovered_at, now)
+    else:  # an alert says that it is back: look at once, and often
+        again = at if at < fired_at else at + recovery.pace(rule, fired_at, now)
     if at < ends < again:
         again = ends
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from daemon.core.incident import events as e
 from daemon.core.measurement.problem import Reading
 from daemon.core.response.roles import TITLES
-from daemon.core.values.units import clock_time, percent
+from daemon.core.values.units import clock_time, percent, printable
 
 
 def describe(event: e.Event) -> str:
@@ -15,7 +16,7 @@ def describe(event: e.Event) -> str:
     match event:
         case e.IncidentOpened():
             return f"incident opened: {event.title}" + ("" if event.rule else " (no rule matches)")
-        case e.AlertsReceived():
+        case e.AlertsReceived() | e.AlertsSuppressed():
             return _alerts(event)
         case e.ProblemDefined():
             text = f"{event.problem.verdict}: {event.problem.text}"
@@ -84,6 +85,23 @@ def describe(event: e.Event) -> str:
 def for_people(event: e.Event) -> bool:
     """Whether people read of it; claims are for whoever looks into the journal itself."""
     return not isinstance(event, e.EffectClaimed)
+
+
+def suppression(suppressed: Sequence[e.Suppression]) -> str:
+    """Why Alertmanager tells nothing of some alerts, for a sentence."""
+    return "; ".join(_suppressed(one) for one in suppressed)
+
+
+def _suppressed(one: e.Suppression) -> str:
+    if one.how == "silenced":
+        until = f" until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""
+        text = f"silenced{until}{f' by {one.by}' if one.by else ''}"
+        text += f": {one.reason}" if one.reason else ""
+    elif one.how == "inhibited":
+        text = f"inhibited by {one.by or 'another alert'}"
+    else:
+        text = f"muted by the time interval {one.by}"
+    return printable(f"{text} ({len(one.alerts)} alerts)" if len(one.alerts) > 1 else text)
 
 
 def _describe_call(
@@ -240,7 +258,11 @@ def _describe_step(
             return f"{step} verified: {event.verdict}: {event.text}"
 
 
-def _alerts(event: e.AlertsReceived) -> str:
+def _alerts(event: e.AlertsReceived | e.AlertsSuppressed) -> str:
+    if isinstance(event, e.AlertsSuppressed):
+        if not event.suppressed:
+            return "Alertmanager tells of all its alerts again"
+        return f"Alertmanager keeps it to itself: {suppression(event.suppressed)}"
     firing = sum(1 for alert in event.alerts if alert.status == "firing")
     text = f"{firing} firing, {len(event.alerts) - firing} resolved"
     names = ", ".join(sorted({alert.name for alert in event.alerts})[:5])

@@ -14,7 +14,7 @@ from daemon.core.ports.journal import Head
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.review import durations
-from daemon.core.reporting.timeline import describe
+from daemon.core.reporting.timeline import describe, suppression
 from daemon.core.response import milestones as minutes
 from daemon.core.response import roles
 from daemon.core.response.role_requests import suggestions
@@ -98,6 +98,7 @@ def incident_view(
             AlertView(name=a.name, status=a.status, labels=a.labels)
             for a in incident.alerts.values()
         ),
+        suppressed=suppression(incident.suppressed),
         steps=tuple(_step(incident, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),

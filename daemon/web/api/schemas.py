@@ -158,8 +158,8 @@ class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
-    daemon does now, and `coming` what it will do next by itself. `durations` are measured from
-    the opening.
+    daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
+    tells nothing of its alerts, if it is so. `durations` are measured from the opening.
     """
 
     id: str
@@ -193,6 +193,7 @@ class IncidentView(Frozen):
     suspect: str
     suspicion: Suspicion | None
     alerts: tuple[AlertView, ...]
+    suppressed: str
     steps: tuple[StepView, ...]
     durations: dict[str, str]
     defects: int

@@ -17,6 +17,7 @@ from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
 from daemon.core.reporting.story import GROUPS, story
+from daemon.core.reporting.timeline import suppression
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
 from daemon.core.response.roles import TITLES, NotPossible
@@ -141,6 +142,7 @@ class IncidentPage:
             "in_words": described(sketch(incident, rule.problem, entries, now)) if rule else "",
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
+            "suppressed": suppression(incident.suppressed),
             "asked": glance.asked(incident),
             "stoppable": glance.stoppable(incident),
             "plan": glance.plan_lines(incident, rule, entries, self._house.approvals(), now),

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from daemon.core.incident.events.lifecycle import (
     AlertsReceived,
+    AlertsSuppressed,
     DeadlineMissed,
     DiagnosisOpened,
     EffectClaimed,
@@ -28,6 +29,7 @@ from daemon.core.incident.events.lifecycle import (
     Relapsed,
     ReviewWritten,
     SentimentHeard,
+    Suppression,
     received,
 )
 from daemon.core.incident.events.pages import (
@@ -91,6 +93,7 @@ __all__ = [
     "DAEMON",
     "FORMAT",
     "AlertsReceived",
+    "AlertsSuppressed",
     "AnswerKind",
     "ApprovalRequested",
     "Asks",
@@ -144,6 +147,7 @@ __all__ = [
     "StepStarted",
     "StepVerified",
     "StepVetoed",
+    "Suppression",
     "TeamAnswered",
     "TeamEngaged",
     "UpdateAssigned",
@@ -166,6 +170,7 @@ FORMAT = 1
 Event = Annotated[
     IncidentOpened
     | AlertsReceived
+    | AlertsSuppressed
     | ProblemDefined
     | RecoveryMeasured
     | Recovered

@@ -8,7 +8,7 @@ from typing import Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.measurement.problem import Problem, Reading
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, Moment
 
 
 class IncidentOpened(Frozen):
@@ -44,6 +44,27 @@ def received(alerts: Iterable[Alert], *, incomplete: bool) -> tuple[AlertsReceiv
         AlertsReceived(alerts=tuple(ordered[start : start + ALERTS_AT_ONCE]), incomplete=incomplete)
         for start in range(0, len(ordered) or 1, ALERTS_AT_ONCE)
     )
+
+
+class Suppression(Frozen):
+    """Why Alertmanager tells nothing of some alerts (their identities) although they fire.
+
+    `by` is who silenced them, which alert inhibits them or which time interval mutes them; `by`,
+    `until` and `reason` are empty where that is not known.
+    """
+
+    how: Literal["silenced", "inhibited", "muted"]
+    alerts: tuple[str, ...] = ()
+    until: Moment | None = None
+    by: str = ""
+    reason: str = ""
+
+
+class AlertsSuppressed(Frozen):
+    """All that keeps Alertmanager from telling of the alerts, from now on; empty: nothing."""
+
+    kind: Literal["AlertsSuppressed"] = "AlertsSuppressed"
+    suppressed: tuple[Suppression, ...]
 
 
 class ProblemDefined(Frozen):

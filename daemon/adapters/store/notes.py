@@ -1,0 +1,42 @@
+"""A few facts that belong to no incident, in the table of the store's own facts:
+`daemon.core.ports.notes.Notes`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from daemon.adapters.store.database import Database
+from daemon.adapters.store.schema import meta
+from daemon.adapters.store.sqlite import insert
+
+
+class SqlNotes:
+    """The notes of one store. Raises Temporary or Permanent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, name: str) -> tuple[str, ...]:
+        """What was written last under that name."""
+        query = select(meta.c.value).where(meta.c.name == _row(name))
+
+        def work(connection: Connection) -> str | None:
+            return connection.scalar(query)
+
+        found = await self._database.read(work)
+        return tuple(json.loads(found)) if found is not None else ()
+
+    async def write(self, name: str, words: Sequence[str]) -> None:
+        """Keep these words in place of those before."""
+        put = insert(meta).values(name=_row(name), value=json.dumps(list(words)))
+        put = put.on_conflict_do_update(
+            index_elements=[meta.c.name], set_={"value": put.excluded.value}
+        )
+        await self._database.write(lambda connection: connection.execute(put))
+
+
+def _row(name: str) -> str:
+    return f"note:{name}"

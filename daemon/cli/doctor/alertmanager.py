@@ -1,0 +1,136 @@
+"""Checks of Alertmanager: its way to us, and what its API lets us see beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from daemon import app
+from daemon.cli.doctor.context import Patient, parted
+from daemon.cli.http import fetch, shown
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.units import format_duration, printable
+from daemon.onboarding.alertmanager_config import Ours, judge_routing, receivers_to
+from daemon.onboarding.findings import Finding, good, warning, wrong
+
+CHECK = "alertmanager"
+AUTHORITY = "put who signs its certificate among the authorities of this machine"
+
+
+@dataclass(frozen=True)
+class _Peer:
+    """What one peer tells of itself. `cluster`: how many peers it knows, itself included."""
+
+    config: Any
+    cluster: int
+
+
+async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
+    """Whether it answers, its alerts reach us as they should, and we can look at what it lists."""
+    urls = patient.settings.alertmanager.peers
+    if not urls:
+        text = (
+            "its address is not known: an outage soon after a silence is not told for a whole "
+            "repeat_interval and pages nobody, an alert that ends under a silence stays open here, "
+            "and its way to us cannot be looked at"
+        )
+        mend = "set `alertmanager.url`, or `alertmanager.urls` with every peer of a cluster"
+        yield warning(CHECK, text, mend)
+        return
+    found: list[_Peer] = []
+    for url in urls:
+        peer, finding = await _ask(patient, url)
+        yield finding
+        if peer is not None:
+            found.append(peer)
+    if not found:
+        return
+    for finding in _peers(found, urls):
+        yield finding
+    ours = _ours(patient)
+    told = dict.fromkeys(one for peer in found for one in judge_routing(peer.config, ours))
+    for finding in told:
+        yield finding
+    if isinstance(found[0].config, dict):
+        yield await _listed(patient, found[0].config, ours)
+
+
+async def _ask(patient: Patient, url: str) -> tuple[_Peer | None, Finding]:
+    seconds = patient.settings.alertmanager.timeout.total_seconds()
+    try:
+        told = (await fetch(patient.session, f"{url}/api/v2/status", seconds, mend=AUTHORITY)).data
+        config = yaml.safe_load(told["config"]["original"])
+        version = printable(str(told["versionInfo"]["version"]))
+        cluster = len(told["cluster"].get("peers") or ())
+    except (Temporary, Permanent) as error:
+        text, mend = parted(error)
+        return None, wrong(CHECK, text, mend or "correct `alertmanager.url`; is it running?")
+    except (KeyError, TypeError, AttributeError, yaml.YAMLError):
+        text = f"{shown(url)} answers otherwise than an Alertmanager"
+        return None, wrong(CHECK, text, "correct `alertmanager.url`")
+    return _Peer(config, cluster), good(CHECK, f"{shown(url)} answers, version {version}")
+
+
+def _peers(found: Sequence[_Peer], urls: Sequence[str]) -> list[Finding]:
+    """Whether we know every peer of the cluster."""
+    cluster = max(peer.cluster for peer in found)
+    if cluster > len(urls):
+        text = f"it is a cluster of {cluster} peers, and the settings name {len(urls)}"
+        mend = "name all in `alertmanager.urls`: one alone may not have heard of every alert"
+        return [warning(CHECK, text, mend)]
+    return [good(CHECK, f"{len(found)} of {len(urls)} peers answer")] if len(urls) > 1 else []
+
+
+async def _listed(patient: Patient, config: Mapping[str, Any], ours: Ours) -> Finding:
+    """Whether what it lists for our receiver can be compared with the incidents."""
+    chosen = patient.settings.alertmanager
+    known = [str(one.get("name")) for one in config.get("receivers") or ()]
+    names = [chosen.receiver] if chosen.receiver else receivers_to(config, ours)
+    if chosen.receiver and chosen.receiver not in known:
+        text = f"it has no receiver {printable(chosen.receiver)}, so nothing is compared"
+        mend = f"correct `alertmanager.receiver`; it has {', '.join(map(printable, known))}"
+        return wrong(CHECK, text, mend)
+    if not names:
+        text = "which receiver is ours will be learned from the first notification"
+        return warning(CHECK, text, "or set `alertmanager.receiver`")
+    peers = app.alertmanagers_for(patient.settings, patient.session)
+    for peer in peers:
+        try:
+            look = await peer.look(names)
+        except (Temporary, Permanent) as error:
+            text, mend = parted(error)
+            continue
+        who = ", ".join(map(printable, names))
+        if look.timed & set(names):
+            text = f"the routes to {who} have time intervals, and this version does not show what "
+            text += "they mute: an outage after a silence is not taken in"
+            return warning(CHECK, text, "use Alertmanager 0.28 or newer")
+        count = len({one.alert.identity for one in look.listed})
+        every = format_duration(chosen.reconcile)
+        text = (
+            f"it lists {_count(count)} for {who}, which is compared with the incidents each {every}"
+        )
+        return good(CHECK, text)
+    return wrong(CHECK, text, mend or "look why `/api/v2/alerts/groups` is not answered")
+
+
+def _count(alerts: int) -> str:
+    return "1 alert" if alerts == 1 else f"{alerts} alerts"
+
+
+def _ours(patient: Patient) -> Ours:
+    settings = patient.settings
+    external = urlsplit(settings.external_url)
+    port = external.port or {"https": 443}.get(external.scheme, 80)
+    own = f"{settings.host}:{settings.port}"
+    return Ours(
+        addresses=tuple(dict.fromkeys((own, f"{external.hostname}:{port}"))),
+        token=settings.auth.webhook_token is not None,
+        remember=settings.inbox.remember,
+        tls=own if settings.tls.on else "",
+        certificates=bool(settings.auth.webhook_certificates),
+    )

@@ -1,0 +1,267 @@
+"""Compares what Alertmanager lists with the incidents, again and again.
+
+What it does not tell of is taken in as a delivery of its own kind, through the inbox as all are;
+so it is sorted, dropped if stale, and paged as if it had been told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from daemon.core.alertmanager import fresh
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.ports.alerts import AlertsApi
+from daemon.core.ports.inbox import Inbox
+from daemon.core.ports.search import Search
+from daemon.core.reconciliation import judgement
+from daemon.core.reconciliation.deliveries import ended, taken_in
+from daemon.core.reconciliation.listing import Firing, Listing, Look, Silence, firing_of, merged
+from daemon.core.reconciliation.suppressions import suppressions
+from daemon.core.rules.rule import RuleBook, incident_key
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.instrumentation import QUIET, Observer
+from daemon.intake.intake import Intake, matching
+from daemon.intake.receivers import Receivers
+from daemon.repository import Casebook
+
+log = structlog.get_logger()
+
+AGAIN = timedelta(minutes=30)
+"""After so long an alert that was taken in and still is in no incident is taken in again."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often to look, and how long a peer must have been running for its silence to count."""
+
+    every: timedelta
+    settle: timedelta
+
+
+class Reconciler:
+    """Looks at all peers of one Alertmanager; one that is away is told of once."""
+
+    def __init__(
+        self,
+        peers: Sequence[AlertsApi],
+        receivers: Receivers,
+        intake: Intake,
+        inbox: Inbox,
+        book: Casebook,
+        rules: Callable[[], RuleBook],
+        pace: Pace,
+        observer: Observer = QUIET,
+    ) -> None:
+        self._peers = {peer.name: peer for peer in peers}
+        self._receivers = receivers
+        self._intake = intake
+        self._inbox = inbox
+        self._book = book
+        self._rules = rules
+        self._pace = pace
+        self._observer = observer
+        self._memory = judgement.Memory()
+        self._silent: set[str] = set()
+        self._timed: frozenset[str] = frozenset()
+        self._taken: dict[Firing, datetime] = {}
+        # (incident key, firing): the newest incident of that key has it, and is over.
+        self._over: set[tuple[str, Firing]] = set()
+
+    async def run(self) -> None:
+        """Look at once, and then again and again, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Temporary as error:
+                text = "what Alertmanager lists cannot be compared now; looking again"
+                log.warning(text, error=str(error))
+            except Exception:
+                log.exception("comparing with what Alertmanager lists crashed; looking again")
+                self._observer.crashed("reconciler")
+            await asyncio.sleep(self._pace.every.total_seconds())
+
+    async def look(self) -> None:
+        """Look once. Raises Temporary if the store does not answer."""
+        await self._receivers.recall()
+        looks = await self._ask()
+        if not looks:
+            self._memory = replace(self._memory, missed={})
+            return
+        await self._receivers.learn(one for look in looks for one in look.listed)
+        ours = self._receivers.ours
+        listed = [one for one in merged(looks) if one.receiver in ours]
+        heads = await self._book.journal.open_heads()
+        incidents = {head.key: await self._book.load(head.incident) for head in heads}
+        now, before = self._book.clock(), self._memory
+        self._memory = judgement.remembering(before, looks, incidents.values(), now)
+        await self._take_in(await self._lost(listed, incidents, before, now, looks), now)
+        await self._end(incidents.values(), looks, now)
+        await self._tell_suppressed(incidents.values(), listed)
+
+    # ── the peers ────────────────────────────────────────────────────────────────────────────
+
+    async def _ask(self) -> list[Look]:
+        names = self._receivers.candidates
+        answers = await asyncio.gather(
+            *(self._ask_one(peer, names) for peer in self._peers.values())
+        )
+        looks = [look for look in answers if look is not None]
+        self._observer.alertmanagers(len(looks), len(self._peers) - len(looks))
+        return looks
+
+    async def _ask_one(self, peer: AlertsApi, names: Collection[str]) -> Look | None:
+        try:
+            look = await peer.look(names)
+        except (Temporary, Permanent) as error:
+            if peer.name not in self._silent:
+                text = "an Alertmanager does not answer; what it keeps to itself is not noticed"
+                log.warning(text, alertmanager=peer.name, error=str(error))
+            self._silent.add(peer.name)
+            return None
+        if peer.name in self._silent:
+            log.info("the Alertmanager answers again", alertmanager=peer.name)
+            self._silent.remove(peer.name)
+        return look
+
+    # ── what was lost ────────────────────────────────────────────────────────────────────────
+
+    async def _lost(
+        self,
+        listed: Sequence[Listing],
+        incidents: Mapping[str, Incident],
+        before: judgement.Memory,
+        now: datetime,
+        looks: Sequence[Look],
+    ) -> list[Listing]:
+        """The active alerts that no incident knows and Alertmanager will not tell of soon."""
+        patience, timed = self._pace.every, frozenset[str]().union(*(look.timed for look in looks))
+        self._tell_timed(timed & set(self._receivers.ours))
+        active = [
+            one
+            for one in listed
+            if one.state == "active"
+            and one.receiver not in timed
+            and judgement.settled_down(one, before, now, patience)
+        ]
+        firings = {one.firing for one in active}
+        self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + AGAIN}
+        self._over = {known for known in self._over if known[1] in firings}
+        unknown = [one for one in active if await self._unknown(one, incidents)]
+        if not unknown:
+            return []
+        ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
+        return [one for one in unknown if fresh([one.alert], ends)]
+
+    async def _unknown(self, listing: Listing, incidents: Mapping[str, Incident]) -> bool:
+        """Whether an incident that it belongs to, the newest of its key, has not heard of it."""
+        if listing.firing in self._taken:
+            return False
+        for rule, labels in matching(self._rules(), listing.group_labels, listing.alert):
+            key = incident_key(rule.rule if rule else "", labels)
+            if (key, listing.firing) in self._over:
+                continue
+            incident = incidents.get(key)
+            if incident is None:
+                newest = await self._book.journal.heads(1, Search(key=key))
+                incident = await self._book.load(newest[0].incident) if newest else None
+            if incident is None or not judgement.knows(incident, listing.alert):
+                return True
+            if incident.closed is not None:
+                self._over.add((key, listing.firing))
+        return False
+
+    async def _take_in(self, lost: Sequence[Listing], now: datetime) -> None:
+        for body in taken_in(lost, now):
+            await self._intake.receive(body)
+        if lost:
+            self._observer.reconciled("taken", len(lost))
+            names = sorted({one.alert.name for one in lost})
+            text = "alerts that Alertmanager lists and did not tell of are taken in"
+            log.warning(text, count=len(lost), alerts=names[:10])
+        self._taken |= {one.firing: now for one in lost}
+
+    def _tell_timed(self, timed: frozenset[str]) -> None:
+        if timed - self._timed:
+            text = (
+                "routes with time intervals: this Alertmanager does not show what they mute, so "
+                "nothing that it does not tell of is taken in for these receivers"
+            )
+            log.warning(text, receivers=sorted(timed), mend="Alertmanager 0.28 or newer shows it")
+        self._timed = timed
+
+    # ── what is over ─────────────────────────────────────────────────────────────────────────
+
+    async def _end(
+        self, incidents: Collection[Incident], looks: Sequence[Look], now: datetime
+    ) -> None:
+        absent = judgement.missing(self._memory, incidents, now)
+        if absent:
+            # It may have been routed elsewhere, and that is no end.
+            asked = (self._peers[look.peer].present() for look in looks)
+            try:
+                present = frozenset[str]().union(*await asyncio.gather(*asked))
+            except (Temporary, Permanent):
+                self._memory = replace(self._memory, missed={})
+                return
+            absent = [one for one in absent if one.alert.identity not in present]
+        after, over = judgement.tally(self._memory, absent, looks, self._pace.settle, now)
+        for body in ended(over, now):
+            await self._intake.receive(body)
+        self._memory = after
+        if over:
+            self._observer.reconciled("ended", len(over))
+            names = sorted({one.alert.name for one in over})
+            log.info("alerts that Alertmanager lists no more have ended", alerts=names[:10])
+        for one in over:
+            self._taken.pop(firing_of(one.alert), None)
+
+    # ── what is suppressed ───────────────────────────────────────────────────────────────────
+
+    async def _tell_suppressed(
+        self, incidents: Collection[Incident], listed: Sequence[Listing]
+    ) -> None:
+        # Active in one group is active, whatever mutes another.
+        by_alert = {
+            one.alert.identity: one for one in sorted(listed, key=lambda one: one.state == "active")
+        }
+        ours = {name for incident in incidents for name in incident.alerts}
+        wanted = {s for name in ours & by_alert.keys() for s in by_alert[name].silences}
+        try:
+            silences = {name: await self._silence(name) for name in sorted(wanted)}
+        except Temporary:
+            return  # the next look may know more
+        known = {name: silence for name, silence in silences.items() if silence is not None}
+        for incident in incidents:
+            found = suppressions(incident, by_alert, known)
+            if found != incident.suppressed:
+                await self._book.record(incident.id, partial(_told, found))
+
+    async def _silence(self, identity: str) -> Silence | None:
+        """The silence, by the first peer that has it; None if none tells of it. Raises
+        Temporary."""
+        away: Temporary | None = None
+        for peer in self._peers.values():
+            try:
+                return await peer.silence(identity)
+            except Temporary as error:
+                away = error
+            except Permanent:
+                continue
+        if away is not None:
+            raise away
+        return None
+
+
+def _told(
+    suppressed: tuple[e.Suppression, ...], incident: Incident
+) -> tuple[e.AlertsSuppressed, ...]:
+    if incident.closed is not None or incident.suppressed == suppressed:
+        return ()
+    return (e.AlertsSuppressed(suppressed=suppressed),)

@@ -1,0 +1,90 @@
+"""A stand-in for Alertmanager's API: what it lists, as version 0.25 answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from tests.doubles.serving import Double
+
+CONFIG = """
+route: {receiver: default, routes: [{receiver: stopgap, matchers: ['team="shop"']}]}
+receivers: [{name: default}, {name: stopgap}]
+"""
+
+
+def firing(
+    labels: Mapping[str, str],
+    starts: str = "2026-11-23T14:02:00.123Z",
+    *,
+    silenced: str = "",
+    inhibited: str = "",
+    **status: Any,
+) -> dict[str, Any]:
+    """An alert as it is listed."""
+    by = {"silencedBy": [silenced] if silenced else [], "inhibitedBy": [inhibited]}
+    by["inhibitedBy"] = [inhibited] if inhibited else []
+    return {
+        "annotations": {"summary": "it fails"},
+        "startsAt": starts,
+        "endsAt": "2026-11-23T14:06:00.000Z",
+        "updatedAt": "2026-11-23T14:02:00.000Z",
+        "fingerprint": f"fp-{labels.get('service', 'x')}",
+        "labels": {"alertname": "Fails", **labels},
+        "receivers": [{"name": "stopgap"}],
+        "status": {"state": "suppressed" if any(map(any, by.values())) else "active", **by}
+        | status,
+    }
+
+
+class FakeAlertmanager(Double):
+    """Lists `groups`: (receiver, group labels, alerts); started `age` ago."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: list[tuple[str, dict[str, str], list[dict[str, Any]]]] = []
+        self.silences: dict[str, dict[str, Any]] = {}
+        self.age = timedelta(hours=1)
+        self.config = CONFIG
+        self.cluster = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/v2/status", self._status),
+            web.get("/api/v2/alerts", self._alerts),
+            web.get("/api/v2/alerts/groups", self._groups),
+            web.get("/api/v2/silence/{id}", self._silence),
+        ]
+
+    async def _status(self, _: web.Request) -> web.Response:
+        began = (datetime.now(UTC) - self.age).isoformat(timespec="milliseconds")
+        return web.json_response(
+            {
+                "cluster": {"status": "ready", "peers": [{}] * self.cluster},
+                "config": {"original": self.config},
+                "uptime": began.replace("+00:00", "Z"),
+                "versionInfo": {"version": "0.25.0"},
+            }
+        )
+
+    async def _alerts(self, _: web.Request) -> web.Response:
+        alerts = {a["fingerprint"]: a for _, _, some in self.groups for a in some}
+        return web.json_response(list(alerts.values()))
+
+    async def _groups(self, request: web.Request) -> web.Response:
+        wanted = re.compile(request.query["receiver"])
+        return web.json_response(
+            [
+                {"receiver": {"name": receiver}, "labels": labels, "alerts": alerts}
+                for receiver, labels, alerts in self.groups
+                if wanted.fullmatch(receiver)
+            ]
+        )
+
+    async def _silence(self, request: web.Request) -> web.Response:
+        found = self.silences.get(request.match_info["id"])
+        return web.json_response(found) if found else web.Response(status=404)
