@@ -126,17 +126,17 @@ class Database:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
 
     def _ended(self, outcome: Outcome) -> None:
-        """Tell the listeners, and whoever waits for it."""
+        """Tell whoever waits for it, and the listeners."""
         unit, result, error = outcome
         fault: Exception | None = None
         if isinstance(error, SQLAlchemyError):
             fault = sqlite.translated(error, self.path)
             fault.__cause__ = error
-        self._listen("write", unit.came, fault is None)
         if error is None:
             unit.told.set_result(result)
         else:
             unit.told.set_exception(fault or error)
+        self._listen("write", unit.came, fault is None)
 
     def _listen(self, kind: Kind, began: float, done: bool) -> None:
         took = asyncio.get_running_loop().time() - began
