@@ -1,6 +1,6 @@
 """A storm: 500 groups begin to fire at the same moment, on disks of three speeds.
 
-`make bench BASE=v1.2.0` lets the same storm come over the build of that revision too, and compares.
+`make bench BASE=REVISION` lets the same storm come over that build too, and compares.
 """
 
 from __future__ import annotations

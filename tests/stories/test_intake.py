@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from daemon.core.values.outcome import Temporary
+from tests.fakes import MemoryJournal
 from tests.stories.stage import Stage, alert
 
 
@@ -158,3 +162,29 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(stage: Stage) -> Non
         await daemon.at(250)
         assert (await daemon.incident()).phase != "closed"
         assert stage.phones["ada"].pages
+
+
+class HalfDeaf(MemoryJournal):
+    """Does not open an incident of the service `broken` for now."""
+
+    async def open(self, incident: str, key: str, *rest: Any) -> None:
+        if self.failing_for and self.failing_for in key:
+            raise Temporary("the disk is slow")
+        await super().open(incident, key, *rest)
+
+    failing_for = "broken"
+
+
+async def test_what_cannot_be_opened_holds_up_no_other_of_its_batch(stage: Stage) -> None:
+    stage.journal = journal = HalfDeaf()
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=name) for name in ("a", "broken", "c")))
+        await daemon.at(185)
+        assert sorted(i.group_labels["service"] for i in await stage.incidents()) == ["a", "c"]
+        journal.failing_for = ""
+        await daemon.at(190)
+        found = await stage.incidents()
+        assert sorted(i.group_labels["service"] for i in found) == ["a", "broken", "c"]
+        assert [len(i.alerts) for i in found] == [1, 1, 1]
+    assert stage.inbox.backlog() == 0

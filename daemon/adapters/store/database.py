@@ -145,18 +145,17 @@ class Database:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
 
     def _ended(self, outcome: Outcome) -> None:
-        """Tell the listeners, and whoever waits for it."""
+        """Tell whoever waits for it, and the listeners."""
         unit, result, error = outcome
         fault = error
         if isinstance(error, SQLAlchemyError):
             fault = sqlite.translated(error, self.path)
             fault.__cause__ = error
-        done = not isinstance(error, SQLAlchemyError | StoreFailure)
-        self._listen("write", unit.came, done)
         if fault is None:
             unit.told.set_result(result)
         else:
             unit.told.set_exception(self._heard("write", fault))
+        self._listen("write", unit.came, not isinstance(error, SQLAlchemyError | StoreFailure))
 
     def _listen(self, kind: Kind, began: float, done: bool) -> None:
         took = asyncio.get_running_loop().time() - began

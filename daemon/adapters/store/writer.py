@@ -1,8 +1,8 @@
 """The one writer: whatever waits together is committed together.
 
-A disk can sync only so often a second, so what arrives during one commit shares the next. Each
-unit of work has a savepoint in it: a conflict or a refused claim takes back that one alone.
-Nobody is told before the commit is on disk.
+A disk can sync only so often a second, so what arrives during one commit shares the next. There
+each work has a savepoint of its own: what one raises takes back that one alone. Nobody is told
+before the commit is on disk.
 """
 
 from __future__ import annotations
@@ -110,10 +110,11 @@ class Writer:
         return [outcome for job in alone for outcome in _alone(self._engine, job)]
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        loop = asyncio.get_running_loop()
         for outcome in outcomes[:AT_ONCE]:
-            self._ended(outcome)
+            loop.call_soon(self._ended, outcome)  # apart, so that no defect keeps others waiting
         if len(outcomes) > AT_ONCE:
-            asyncio.get_running_loop().call_soon(self._tell, outcomes[AT_ONCE:])
+            loop.call_soon(self._tell, outcomes[AT_ONCE:])
 
 
 def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:

@@ -137,7 +137,8 @@ class Journal(Protocol):
         the head changes.
 
         `claim` takes a target's lock, `release` gives back the one this incident holds, `marks`
-        maps (subject, item) to what a measurement said of it. Raises Conflict or ClaimRefused.
+        maps (subject, item) to what a measurement said of it. `urgency` tells what goes first
+        while much waits to be written. Raises Conflict or ClaimRefused.
         """
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
