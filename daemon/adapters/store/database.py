@@ -70,18 +70,25 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot."""
-        reading = self._transaction("read", self._reading, self._reader, work)
+        transaction = partial(_transact, self.files, self._reader, work)
+        reading = self._transaction("read", self._reading, transaction)
         return await to_its_end(reading, "store-read")
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a write transaction; when this returns, it is on disk."""
-        return await to_its_end(self.write_here(work), "store-write")
+        return await to_its_end(self._write(work), "store-write")
 
-    async def write_here(self, work: Work[T]) -> T:
-        """Like `write`, for a task that nobody cancels: it saves the shielding."""
+    async def write_to_acknowledge(self, work: Work[T]) -> T:
+        """Like `write`, for what somebody is told to be safe: when this returns, it is in a file
+        that is still where the next start looks for it. For a task that nobody cancels."""
+        return await self._write(work, acknowledged=True)
+
+    async def _write(self, work: Work[T], *, acknowledged: bool = False) -> T:
         if self._writer is None:
             raise Permanent(f"{self.path} was opened for reading only")
-        return await self._transaction("write", self._writing, self._writer, work)
+        run = _acknowledged if acknowledged else _transact
+        transaction = partial(run, self.files, self._writer, work)
+        return await self._transaction("write", self._writing, transaction)
 
     async def forget_pages(self) -> None:
         """Let what follows read the disk again. A page that was read damaged stays so in the
@@ -99,13 +106,12 @@ class Database:
                 engine.dispose()
 
     async def _transaction(
-        self, kind: Kind, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]
+        self, kind: Kind, threads: ThreadPoolExecutor, transaction: Callable[[], T]
     ) -> T:
         if self._closed:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
-        transaction = partial(_transact, self.files, engine, work)
         try:
             return await loop.run_in_executor(threads, transaction)
         except SQLAlchemyError as error:
@@ -128,6 +134,10 @@ class Database:
 def _transact(files: Files, engine: Engine, work: Work[T]) -> T:
     files.check()
     with engine.begin() as connection:
-        done = work(connection)
-    files.check()  # what is in a file that nobody will find again is not stored
+        return work(connection)
+
+
+def _acknowledged(files: Files, engine: Engine, work: Work[T]) -> T:
+    done = _transact(files, engine, work)
+    files.check()  # what is in a file that nobody will find again is not safe
     return done

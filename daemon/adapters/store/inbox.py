@@ -50,7 +50,6 @@ class SqlInbox:
         self._database = database
         self._max_pending = max_pending
         self._remember = remember
-        self._unprocessed = 0
         # Since when, by the loop, each unprocessed one has waited; from before the start, since it.
         self._waiting: dict[str, float] = {}
         self._queue: list[_Put] = []
@@ -68,7 +67,6 @@ class SqlInbox:
             return connection.execute(left).scalars().all()
 
         found = await self._database.read(work)
-        self._unprocessed = len(found)
         self._waiting = dict.fromkeys(found, asyncio.get_running_loop().time())
         self._writer = asyncio.create_task(self._write(), name="inbox-writer")
 
@@ -90,7 +88,7 @@ class SqlInbox:
         """
         if self._writer is None or self._stopping:
             raise Temporary(f"the inbox in {self._database.path} takes nothing now")
-        waiting = self._unprocessed + self._committing + len(self._queue)
+        waiting = len(self._waiting) + self._committing + len(self._queue)
         if waiting >= self._max_pending:
             raise Temporary(
                 f"the inbox holds {waiting} deliveries that nobody has processed yet; "
@@ -114,7 +112,7 @@ class SqlInbox:
 
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
-        return self._unprocessed
+        return len(self._waiting)
 
     def waited(self) -> float:
         """For how many seconds of this run the oldest delivery waits, to be stored or to be
@@ -182,7 +180,9 @@ class SqlInbox:
         self._committing_since = batch[0].since
         try:
             before = min(put.at for put in batch) - self._remember
-            new = await self._database.write_here(partial(_add, list(rows.values()), before))
+            new = await self._database.write_to_acknowledge(
+                partial(_add, list(rows.values()), before)
+            )
         except Exception as error:
             for put in batch:
                 if not put.stored.done():
@@ -190,7 +190,6 @@ class SqlInbox:
             return
         finally:
             self._committing = 0
-        self._unprocessed += len(new)
         self._waiting.update((put.identity, put.since) for put in batch if put.identity in new)
         for put in batch:
             if not put.stored.done():  # its caller may have gone
@@ -198,8 +197,7 @@ class SqlInbox:
             new.discard(put.identity)
 
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
-        done = await self._database.write(partial(_finish, identities, ended))
-        self._unprocessed -= done
+        await self._database.write(partial(_finish, identities, ended))
         for identity in identities:
             self._waiting.pop(identity, None)
 
@@ -224,12 +222,11 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
 
 def _finish(
     identities: Sequence[str], ended: Mapping[str, datetime], connection: Connection
-) -> int:
-    """Mark as processed, keep the later end of each alert; returns how many were waiting."""
-    count = 0
+) -> None:
+    """Mark as processed, keep the later end of each alert."""
     for some in _portions(identities):
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
-        count += (connection.execute(done.values(processed=True))).rowcount
+        connection.execute(done.values(processed=True))
     if ended:
         end = insert(alert_ends)
         connection.execute(
@@ -240,7 +237,6 @@ def _finish(
             ),
             [{"alert": alert, "ends_at": at} for alert, at in ended.items()],
         )
-    return count
 
 
 def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
