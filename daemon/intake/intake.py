@@ -128,6 +128,9 @@ class Intake:
         new = False
         try:
             new = await self._inbox.put(identity, body, self._book.clock())
+        except Temporary:
+            self._arrived.set()  # it may be stored all the same, and then nobody else says so
+            raise
         finally:
             if mine and not new:
                 self._parsed.pop(identity, None)

@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import inbox as inbox_module
 from daemon.core.alertmanager import NotADelivery
 from daemon.core.incident.events import Draft, IncidentOpened
 from daemon.core.ports.store import StoreDamaged, StoreDown, StoreTrouble
@@ -230,11 +232,31 @@ class TestMoved:
             assert await daemon.takes("meanwhile") is True
             assert len(await daemon.store.inbox.pending(9)) == 2
 
-    async def test_it_is_noticed_between_the_write_and_the_answer(self, path: Path) -> None:
+    async def test_it_is_noticed_between_the_write_and_the_answer(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was written then is worked off when the file is back, though it was refused."""
+        away = path.with_name("elsewhere.db")
+
+        def store_then_move(*given: Any) -> set[str]:
+            done = add(*given)
+            move(path, away)
+            return done
+
+        add = inbox_module._add
         async with running(path) as daemon:
-            database = daemon.store.journal.database
-            with pytest.raises(StoreDown):
-                await database.write(lambda _: path.rename(path.with_name("elsewhere.db")))
+            monkeypatch.setattr(inbox_module, "_add", store_then_move)
+            with pytest.raises(Temporary, match="is not there any more"):
+                await daemon.takes("shop")
+            monkeypatch.undo()
+            assert daemon.intake._arrived.is_set()
+            move(away, path)
+            assert await daemon.kind() == ""
+            async with asyncio.TaskGroup() as group:
+                assert await daemon.intake._work(group) is True
+            assert daemon.store.inbox.backlog() == 0
+            assert [head.rule for head in await daemon.store.journal.open_heads()] == [NAME]
+            assert await daemon.takes("shop") is False
 
     async def test_it_is_noticed_without_any_transaction(self, path: Path) -> None:
         async with running(path) as daemon:
@@ -329,7 +351,7 @@ class TestStuck:
                 await held.wait()
                 return set()
 
-            daemon.store.journal.database.write_here = never  # type: ignore[assignment, method-assign]
+            daemon.store.journal.database.write_to_acknowledge = never  # type: ignore[assignment, method-assign]
             put = asyncio.create_task(daemon.store.inbox.put("a", b"a", NOW))
             await asyncio.sleep(61)
             assert await daemon.kind() == "stuck"

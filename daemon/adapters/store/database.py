@@ -99,14 +99,20 @@ class Database:
         """Like `write`, for one item; those that wait for the same `work` are done at once."""
         return await _settled(self.submit(work, item, urgency))
 
-    def submit(self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency) -> asyncio.Future[T]:
-        """Like `write_together`. The future is settled whether anybody waits for it or not."""
+    def submit(
+        self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency, *, safe: bool = False
+    ) -> asyncio.Future[T]:
+        """Like `write_together`. The future is settled whether anybody waits for it or not.
+
+        `safe`: somebody outside is told that it is stored, so the file must still be where the
+        next start looks for it.
+        """
         if self._writing is None:
             raise Permanent(f"{self.path} was opened for reading only")
         self._must_be_open()
         loop = asyncio.get_running_loop()
         told: asyncio.Future[T] = loop.create_future()
-        self._writing.add(Unit(work, item, urgency, told, loop.time()))
+        self._writing.add(Unit(work, item, urgency, told, loop.time(), safe))
         return told
 
     async def forget_pages(self) -> None:

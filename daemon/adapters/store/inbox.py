@@ -41,8 +41,6 @@ class SqlInbox:
         self._remember = remember
         # Since when, by the loop, each one waits; from before the start, since it.
         self._waiting: dict[str, float] = {}
-        self._unprocessed = 0
-        self._coming = 0
         self._takes = False
 
     async def start(self) -> None:
@@ -53,7 +51,6 @@ class SqlInbox:
             return connection.execute(left).scalars().all()
 
         found = await self._database.read(work)
-        self._unprocessed = len(found)
         self._waiting = dict.fromkeys(found, asyncio.get_running_loop().time())
         self._takes = True
 
@@ -72,15 +69,14 @@ class SqlInbox:
         """
         if not self._takes:
             raise Temporary(f"the inbox in {self._database.path} takes nothing now")
-        waiting = self._unprocessed + self._coming
+        waiting = len(self._waiting)
         if waiting >= self._max_pending:
             raise Temporary(
                 f"the inbox holds {waiting} deliveries that nobody has processed yet; "
                 "send this one again later"
             )
         put = _Put(identity, body, at)
-        stored = self._database.submit(self._store, put, Urgency.HIGH)
-        self._coming += 1
+        stored = self._database.submit(self._store, put, Urgency.HIGH, safe=True)
         first = identity not in self._waiting
         self._waiting.setdefault(identity, asyncio.get_running_loop().time())
         stored.add_done_callback(partial(self._count, identity, first))
@@ -99,7 +95,7 @@ class SqlInbox:
 
     def backlog(self) -> int:
         """How many deliveries are unprocessed."""
-        return self._unprocessed
+        return len(self._waiting)
 
     def waited(self) -> float:
         """For how many seconds of this run the oldest delivery waits, to be stored or to be
@@ -159,15 +155,12 @@ class SqlInbox:
         return answers
 
     def _count(self, identity: str, first: bool, stored: asyncio.Future[bool]) -> None:
-        self._coming -= 1
         new = stored.exception() is None and stored.result()
-        self._unprocessed += new
         if first and not new:
             self._waiting.pop(identity, None)
 
     async def _processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
-        done = await self._database.write(partial(_finish, identities, ended))
-        self._unprocessed -= done
+        await self._database.write(partial(_finish, identities, ended))
         for identity in identities:
             self._waiting.pop(identity, None)
 
@@ -192,12 +185,11 @@ def _add(rows: list[dict[str, object]], before: datetime, connection: Connection
 
 def _finish(
     identities: Sequence[str], ended: Mapping[str, datetime], connection: Connection
-) -> int:
-    """Mark as processed, keep the later end of each alert; returns how many were waiting."""
-    count = 0
+) -> None:
+    """Mark as processed, keep the later end of each alert."""
     for some in portions(identities):
         done = update(inbox).where(inbox.c.identity.in_(some), delivery_waits)
-        count += (connection.execute(done.values(processed=True))).rowcount
+        connection.execute(done.values(processed=True))
     if ended:
         end = insert(alert_ends)
         connection.execute(
@@ -208,4 +200,3 @@ def _finish(
             ),
             [{"alert": alert, "ends_at": at} for alert, at in ended.items()],
         )
-    return count

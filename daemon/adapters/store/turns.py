@@ -22,7 +22,8 @@ Work = Callable[[Connection, list[Any]], Sequence[Any]]
 
 @dataclass(eq=False)
 class Unit:
-    """One item of work that somebody waits for; `came` is the loop's time of that.
+    """One item of work that somebody waits for; `came` is the loop's time of that, `safe` says
+    that somebody outside is told that it is in the store.
 
     Units of an equal `work` that share a commit are done together, by one call.
     """
@@ -32,6 +33,7 @@ class Unit:
     urgency: Urgency
     told: asyncio.Future[Any]
     came: float
+    safe: bool = False
     passed_over: int = 0
 
     @property

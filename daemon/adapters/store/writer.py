@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.adapters.store.turns import Turns, Unit, Work
+from daemon.core.ports.store import StoreFailure
 
 CROWD = 3
 GATHER_SECONDS = 0.004
@@ -93,9 +94,16 @@ class Writer:
         try:
             self._check()
             outcomes = self._carry_out(list(jobs.items()))
-            self._check()  # what is in a file that nobody will find again is not stored
         except Exception as error:
             return [Outcome(unit, None, error) for unit in units]
+        return self._kept(outcomes) if any(unit.safe for unit in units) else outcomes
+
+    def _kept(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """What is in a file that nobody will find again is not safe."""
+        try:
+            self._check()
+        except StoreFailure as lost:
+            return [Outcome(x.unit, None, x.error or lost) if x.unit.safe else x for x in outcomes]
         return outcomes
 
     def _carry_out(self, jobs: Sequence[Job]) -> list[Outcome]:
