@@ -219,8 +219,8 @@ async def test_a_helm_that_hangs_is_stopped_and_can_be_tried_again(
     helm.set(hangs=True)
     run_argv = helm_rollback.run_argv
 
-    async def impatient(argv: Any, timeout: timedelta, base: Path) -> Ran:
-        task = asyncio.create_task(run_argv(argv, timedelta(seconds=1), base))
+    async def impatient(argv: Any, timeout: timedelta, base: Path, umask: int) -> Ran:
+        task = asyncio.create_task(run_argv(argv, timedelta(seconds=1), base, umask))
         await until(lambda: len(helm.entries()) == 3)
         return await task
 
