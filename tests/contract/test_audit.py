@@ -289,6 +289,13 @@ async def test_the_newest_part_cut_off_cleanly_is_found_by_an_anchor(path: Path)
     )
 
 
+async def test_text_that_is_none_is_said_and_not_fallen_over(path: Path) -> None:
+    """As a failing disk leaves it, or somebody who wants no audit."""
+    shell(path, "UPDATE events SET body = CAST(x'ff' AS TEXT) WHERE incident = 'inc-1'")
+    with pytest.raises(Permanent, match="refused a statement: Could not decode to UTF-8"):
+        await found(path)
+
+
 class TestKeys:
     """HMAC with a key that is not in the store."""
 

@@ -91,20 +91,21 @@ class Auditor:
     def _chain(self, rows: Sequence[Row]) -> Iterator[str]:
         """Each entry is checked against the digest that the one before it has stored, so one
         edit is one break and not a break in all that follows."""
-        last, previous = 0, ""
+        last, previous, seal = 0, "", self.keyring.current
         for row in rows:
             seq, digest = row[1], row[7]
             if seq != last + 1:
                 first, before = last + 1, seq - 1
                 gone = f"entry {first}" if first == before else f"entries {first}…{before}"
                 yield f"{gone} missing before entry {seq}"
-            else:
+            elif digest != seal.digest(previous, *row[:7]):  # nearly all are of the same key
                 key = key_of(digest)
-                seal = self.keyring.find(key)
-                if seal is None:
+                other = self.keyring.find(key)
+                if other is None:
                     self.unknown.add(key)
-                elif digest != seal.digest(previous, *row[:7]):
+                elif digest != other.digest(previous, *row[:7]):
                     yield f"entry {seq} is not what was written"
+                seal = other or seal
             last, previous = seq, digest
 
     def _rebuilt(self, incident: str, rows: Sequence[Row], head: Row) -> Iterator[Break]:
@@ -115,14 +116,14 @@ class Auditor:
         closed_at = next((row[2] for row in rows if row[4] == e.IncidentClosed.__name__), None)
         telling = TELLING if closed_at is None else TELLING_OF_CLOSED
         for _, seq, at, by, kind, _, body, _ in rows:
-            if kind == e.StepStarted.__name__:
-                started = json.loads(body)
-                self.starts.append((incident, started["step"], at, started["target"]))
-            if kind not in telling:
-                continue
             try:
+                if kind == e.StepStarted.__name__:
+                    started = json.loads(body)
+                    self.starts.append((incident, started["step"], at, started["target"]))
+                if kind not in telling:
+                    continue
                 event, moment = e.decode(body), datetime.fromisoformat(at)
-            except ValueError:
+            except (ValueError, KeyError):
                 text = f"entry {seq} ({kind}) is of another version, so its head cannot be checked"
                 yield Break(incident, text, "look again with the newest stopgap")
                 return

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD, Auditor
 from daemon.adapters.store.auditing.replay import End
-from daemon.adapters.store.sqlite import reading_engine
+from daemon.adapters.store.sqlite import reading_engine, translated
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.seal import Keyring
 
@@ -50,11 +51,15 @@ class Portion(NamedTuple):
 
 
 def raw(connection: Connection, query: str, *values: Any) -> Iterator[Sequence[Any]]:
-    """The rows as the database has them, one by one; the digests are over just that."""
+    """The rows as the database has them, one by one; the digests are over just that. Raises
+    DBAPIError, for a damaged file say."""
     cursor = connection.connection.cursor()
-    cursor.execute(query, values)
-    while some := cursor.fetchmany(_AT_ONCE):
-        yield from some
+    try:
+        cursor.execute(query, values)
+        while some := cursor.fetchmany(_AT_ONCE):
+            yield from some
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(query, values, error) from error
 
 
 def bounds(connection: Connection) -> list[Bounds]:
@@ -65,11 +70,13 @@ def bounds(connection: Connection) -> list[Bounds]:
 
 
 def look(path: Path, keyring: Keyring, bounds: Bounds) -> Portion:
-    """Look at one portion. Raises SQLAlchemyError or sqlite3.Error if it cannot be read."""
+    """Look at one portion. Raises Temporary or Permanent if it cannot be read."""
     engine = reading_engine(path)
     try:
         with engine.begin() as connection:
             return _look(connection, keyring, *bounds)
+    except SQLAlchemyError as error:
+        raise translated(error, path) from None  # its cause could not leave the process
     finally:
         engine.dispose()
 
