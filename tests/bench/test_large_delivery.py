@@ -37,9 +37,10 @@ async def test_ten_thousand_alerts_hold_nobody_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = 'listen: 127.0.0.1:0\nprometheus: {url: "http://127.0.0.1:9"}\n'
-    daemon = Daemon(lay_out(tmp_path, settings=settings)).start()
+    daemon = Daemon(lay_out(tmp_path, settings=settings))
     longest, sent = 0.0, body()
     try:
+        daemon.start()
         async with aiohttp.ClientSession() as http:
 
             async def looks_in() -> None:
@@ -58,6 +59,7 @@ async def test_ten_thousand_alerts_hold_nobody_up(
             await until("its incident", lambda: daemon.journal.entries("AlertsReceived"))
             handled = time.perf_counter() - began
             looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
     finally:
         daemon.stop()
         daemon.drop()
