@@ -157,7 +157,8 @@ def test_what_is_listed_again_is_not_missed_any_more() -> None:
 def test_what_is_taken_in_reads_as_a_delivery_of_its_group() -> None:
     other = Listing(make_alert(service="b"), "web.hook", {"service": 'b"'})
     first, second = (parse_delivery(body) for body in taken_in([listing(), other], NOW))
-    assert (first.group_labels, first.alerts, first.status) == (GROUP, (ALERT,), "firing")
+    named = ALERT.model_copy(update={"fingerprint": NAME})
+    assert (first.group_labels, first.alerts, first.status) == (GROUP, (named,), "firing")
     assert (second.receiver, second.receiver_name) == (r"web\.hook", "web.hook")
     assert first.reconciled
     (again,) = (parse_delivery(body) for body in taken_in([listing()], NOW + MINUTE))

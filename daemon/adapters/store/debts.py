@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.adapters.store.file_modes import private_file
 from daemon.core.ports.journal import Owed
 from daemon.core.values.outcome import Temporary
 
@@ -28,11 +29,12 @@ class DebtsFile:
     """One line: the digest of what follows, then its JSON; the rest of the file is blank."""
 
     def __init__(self, path: Path) -> None:
-        """Make the file, or read what an earlier run has left in it. Raises Temporary."""
+        """Make the file, or read what an earlier run has left in it. Raises Permanent if it
+        cannot be opened, Temporary if it cannot be written."""
         self._path = path
         self._kept: list[Owed] = []
+        handle = private_file(path)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 text = os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
                 missing = ROOM - len(text)
