@@ -34,7 +34,8 @@ def check_tables(
 
 def _read(connection: Connection, table: str) -> list[dict[str, Any]]:
     rows = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 - one of ours
-    return [dict(row) for row in rows.mappings()]
+    columns = tuple(rows.keys())
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
@@ -49,7 +50,9 @@ def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
 
 
 def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
-    for name in sorted(expected.keys() | stored.keys()):
+    other = [name for name in stored if name not in expected]
+    differ = [name for name, row in expected.items() if not _same(row, stored.get(name))]
+    for name in sorted([*other, *differ]):
         where = f"{kind} {' '.join(map(str, name))}"
         if name not in stored:
             yield Break(where, "the row is missing", DERIVED)
@@ -60,3 +63,7 @@ def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
                 if stored[name][column] != value:
                     said = f"{column} is {stored[name][column]!r}, but {value!r} was written"
                     yield Break(where, said, DERIVED)
+
+
+def _same(row: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+    return stored is not None and all(stored[column] == row[column] for column in row)
