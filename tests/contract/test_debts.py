@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +61,31 @@ async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -
     content = path.read_bytes()
     path.write_bytes(content[:cut] + b" " * (ROOM - cut))
     assert DebtsFile(path).kept() == []
+
+
+async def test_of_two_writes_the_later_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    debts = DebtsFile(path)
+    threads: list[asyncio.Event] = []
+
+    async def thread(write: Callable[[bytes], None], line: bytes) -> None:
+        """A thread that begins its work only when it is let."""
+        threads.append(asyncio.Event())
+        await threads[-1].wait()
+        write(line)
+
+    monkeypatch.setattr(asyncio, "to_thread", thread)
+    older = asyncio.create_task(debts.keep([owed("inc-1")]))
+    newer = asyncio.create_task(debts.keep([owed("inc-2")]))
+    while not (older.done() and newer.done()):
+        for let in reversed(threads):
+            let.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert list(DebtsFile(path).kept()) == [owed("inc-2")]
 
 
 async def test_only_its_owner_reads_it(tmp_path: Path) -> None:

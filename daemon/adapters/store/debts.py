@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.adapters.store.database import to_its_end
 from daemon.core.ports.journal import Owed
 from daemon.core.values.outcome import Temporary
 
@@ -31,6 +32,7 @@ class DebtsFile:
         """Make the file, or read what an earlier run has left in it. Raises Temporary."""
         self._path = path
         self._kept: list[Owed] = []
+        self._turn = asyncio.Lock()
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -53,8 +55,13 @@ class DebtsFile:
         """Replace what is kept, durably. Raises Temporary."""
         body = json.dumps([item.model_dump(mode="json") for item in owed])
         line = f"{hashlib.sha256(body.encode()).hexdigest()} {body}\n".encode()
+        # To its end and one after the other: an older write must not come after a newer one.
+        await to_its_end(self._replace(line), "debts-keep")
+
+    async def _replace(self, line: bytes) -> None:
         try:
-            await asyncio.to_thread(self._write, line)
+            async with self._turn:
+                await asyncio.to_thread(self._write, line)
         except OSError as error:
             raise _failed(self._path, error) from error
 
