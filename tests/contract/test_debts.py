@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ import pytest
 from daemon.adapters.store.debts import ROOM, DebtsFile
 from daemon.core.incident.events import Draft, PageDelivered
 from daemon.core.ports.journal import Owed
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -61,6 +63,15 @@ async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -
     content = path.read_bytes()
     path.write_bytes(content[:cut] + b" " * (ROOM - cut))
     assert DebtsFile(path).kept() == []
+
+
+def test_what_another_version_kept_is_not_forgotten_but_said(tmp_path: Path) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    event = {"kind": "OfTomorrow"}
+    body = json.dumps([{"incident": "inc-1", "drafts": [{"at": NOW.isoformat(), "event": event}]}])
+    path.write_text(f"{hashlib.sha256(body.encode()).hexdigest()} {body}\n")
+    with pytest.raises(Permanent, match="run that version once"):
+        DebtsFile(path)
 
 
 async def test_of_two_writes_the_later_one_stays(

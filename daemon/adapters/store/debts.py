@@ -16,7 +16,7 @@ import structlog
 
 from daemon.adapters.store.database import to_its_end
 from daemon.core.ports.journal import Owed
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 log = structlog.get_logger()
 
@@ -29,7 +29,8 @@ class DebtsFile:
     """One line: the digest of what follows, then its JSON; the rest of the file is blank."""
 
     def __init__(self, path: Path) -> None:
-        """Make the file, or read what an earlier run has left in it. Raises Temporary."""
+        """Make the file, or read what an earlier run has left in it. Raises Temporary, or
+        Permanent if that is of another version."""
         self._path = path
         self._kept: list[Owed] = []
         self._turn = asyncio.Lock()
@@ -84,8 +85,18 @@ def _read(path: Path, text: str) -> list[Owed]:
             "what was owed to the journal cannot be read; calls may be repeated", file=str(path)
         )
         return []
-    return [Owed.model_validate(item) for item in json.loads(body)]
+    try:
+        return [Owed.model_validate(item) for item in json.loads(body)]
+    except ValueError as error:
+        raise Permanent(
+            f"{path} was written by another version of stopgap, and keeps what was done while the "
+            "store could not be written: run that version once, or move the file away; then calls "
+            "may be repeated"
+        ) from error
 
 
 def _failed(path: Path, error: OSError) -> Temporary:
-    return Temporary(f"{path} cannot be written ({error.strerror}); it keeps what the store cannot")
+    return Temporary(
+        f"{path} cannot be written ({error.strerror}); it keeps what is done while the store "
+        "cannot be: let this user read and write it"
+    )
