@@ -44,10 +44,10 @@ class Night:
         self.incident, self.service = incident, service
         self.target = f"release:{service}"
 
-    async def add(self, *events: e.Event, by: str = e.DAEMON, **rights: object) -> None:
+    async def add(self, *events: e.Event, by: str = e.DAEMON, release: bool = False) -> None:
         """One append, a minute after the one before."""
         self._now += MINUTE
-        await self._book.record(self.incident, lambda _: events, by=by, **rights)  # type: ignore[arg-type]
+        await self._book.record(self.incident, lambda _: events, by=by, release=release)
 
     async def open(self) -> None:
         """An alert came, and somebody is called."""
@@ -76,7 +76,9 @@ class Night:
             authority="pre-approved by ada until 2026-12-23",
         )
         scope = Scope(rule="checkout", team="shop", service=self.service, domain="eu")
-        await self.add(started, claim=Claim(self.target, 1, scope, LIMITS))
+        self._now += MINUTE
+        incident = await self._book.load(self.incident)
+        await self._book.claim(incident, (started,), Claim(self.target, 1, scope, LIMITS))
         intent = {"from": "v2", "to": "v1"}
         await self.add(e.StepPrepared(step=1, summary="v2 → v1", intent=intent))
 
