@@ -49,7 +49,7 @@ def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
 
 
 def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
-    for name in sorted(expected.keys() | stored.keys()):
+    for name in sorted(expected.keys() | stored.keys(), key=repr):  # of any type, once edited
         where = f"{kind} {' '.join(map(str, name))}"
         if name not in stored:
             yield Break(where, "the row is missing", DERIVED)
