@@ -17,6 +17,9 @@ from daemon.web.errors import Problem
 from daemon.web.serving.connections import CONNECTION
 
 FORM = "application/x-www-form-urlencoded"
+FORM_BYTES = 128 * 1024
+"""The longest text that people write, and more; reading megabytes of it would hold up everybody,
+and a login is read before anybody knows whose it is."""
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _BROKEN = "the body broke off, or is not packed as `Content-Encoding` says; send it again"
 
@@ -64,8 +67,10 @@ async def form(request: web.Request) -> dict[str, list[str]]:
     """The fields of a form as browsers send it; none of anything else. Raises Problem 400, 413."""
     if request.content_type != FORM:
         return {}
+    sent = await raw_body(request)
+    if len(sent) > FORM_BYTES:
+        raise Problem(413, "Too large", f"a form of more than {FORM_BYTES} bytes is not read")
     try:
-        sent = (await raw_body(request)).decode()
-        return parse_qs(sent, keep_blank_values=True, max_num_fields=100)
+        return parse_qs(sent.decode(), keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise Problem(400, "Bad form", "this form is not readable; open its page again") from None
