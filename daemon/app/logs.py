@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
+from aiohttp.client_exceptions import ClientConnectionResetError
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor
 
@@ -71,7 +72,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 class NoHttp(logging.Filter):
     """Of a request that is no HTTP only the kind of the mistake is told, once a minute. Its text
-    repeats what was sent, a token with a wrong character perhaps; the sender has it as answer."""
+    repeats what was sent, a token with a wrong character perhaps; the sender has it as answer.
+    Whoever has gone before they were answered is no defect, and not told of."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,6 +82,8 @@ class NoHttp(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged; it may be changed."""
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, ClientConnectionResetError):
+            return False
         if not isinstance(error, HttpProcessingError):
             return True
         kind = type(error).__name__

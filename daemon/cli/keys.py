@@ -33,8 +33,11 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.terminal import columns, escape, stamp, terminal
+from daemon.config.audit_keys import keyring_for
+from daemon.config.settings import Settings, environment
 from daemon.core.people.signing_keys import SigningKeys
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.seal import Keyring
 from daemon.core.values.units import printable
 from daemon.web.api.keys import KEYS, key_list
 
@@ -145,7 +148,7 @@ def _found(
         path = app.store_path(settings)
         if os.access(path, os.R_OK | os.W_OK):
             try:
-                after = asyncio.run(_worked(path, work, readonly=readonly))
+                after = asyncio.run(_worked(settings, work, readonly=readonly))
             except InUse:
                 url = own_url(settings) if settings.port else url  # 0: it took a free one
             except (Permanent, Temporary) as error:
@@ -156,11 +159,19 @@ def _found(
     return part_of(ask(url), "keys", url), f"the daemon at {url}"
 
 
-async def _worked(path: Path, work: Work, *, readonly: bool) -> SigningKeys:
+async def _worked(settings: Settings, work: Work, *, readonly: bool) -> SigningKeys:
     # Standard output is for the answer, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    async with open_store(path, readonly=readonly) as store:
+    path = app.store_path(settings)
+    async with open_store(path, readonly=readonly, keyring=_keyring(settings)) as store:
         return await work(store)
+
+
+def _keyring(settings: Settings) -> Keyring:
+    try:
+        return keyring_for(settings, environment())
+    except Permanent:
+        return Keyring()  # a daemon that has the store has the key; else opening tells which lacks
 
 
 def _when(key: dict[str, Any], what: str) -> tuple[str, str]:

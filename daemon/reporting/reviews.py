@@ -16,7 +16,7 @@ from daemon.core.incident.events import Event, IncidentClosed, ReviewWritten
 from daemon.core.incident.state import Incident
 from daemon.core.reporting.review import markdown
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.repository import Casebook
+from daemon.repository import Casebook, UnknownIncident
 
 log = structlog.get_logger()
 
@@ -89,6 +89,8 @@ async def unfinished(book: Casebook) -> list[str]:
             continue
         try:
             incident = await book.load(head.incident)
+        except UnknownIncident:
+            continue  # it has moved to the archive meanwhile
         except (Permanent, ValueError) as error:
             # An entry that this version cannot read; `stopgap audit verify` tells more.
             log.error("a closed incident is unreadable", incident=head.incident, error=str(error))

@@ -138,7 +138,7 @@ class Overview:
             if not head.rule:
                 continue
             entries = await journal.read(head.incident)
-            found = observed(entries)
+            found = observed(entries) if entries else []  # or it has been archived meanwhile
             if found:
                 changes = [c for d in found for c in await journal.changes(d.target)]
                 decisions += observed(entries, changes)

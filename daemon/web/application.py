@@ -46,7 +46,11 @@ def web_application(
     ]
     if connections is not None:
         middlewares.insert(0, noticing(connections))
-    application = web.Application(client_max_size=max_body, middlewares=middlewares)
+    application = web.Application(
+        client_max_size=max_body,
+        middlewares=middlewares,
+        handler_args={"auto_decompress": False},  # see `body`
+    )
     aiohttp_jinja2.setup(
         application,
         loader=jinja2.PackageLoader("daemon.web"),

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -22,9 +24,17 @@ from daemon.adapters.store import (
     open_store,
     read_archived,
 )
+from daemon.adapters.store.journal import SqlJournal
+from daemon.core.people.roster import Roster
+from daemon.core.ports.journal import Head
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
+from daemon.reporting.reviews import unfinished
+from daemon.repository import Casebook
 from daemon.watching import retention
+from tests.contract.rig import overview_of
+from tests.fakes import MemoryInbox
 from tests.journal_scenes import BEGIN, HOUR, Night, nights
 
 LATER = BEGIN + timedelta(days=500)
@@ -256,6 +266,38 @@ async def test_anchors_of_an_archived_part_still_hold(path: Path, folder: Path) 
         assert (await audit(store.journal, [anchor])).breaks == []
         other = anchor.model_copy(update={"digest": "0" * 64})
         assert len((await audit(store.journal, [other])).breaks) == 1
+
+
+class Lagging:
+    """A journal whose lists are read just before an incident in them is archived."""
+
+    def __init__(self, journal: SqlJournal, archive: FileArchive) -> None:
+        self._journal = journal
+        self._archive = archive
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    async def heads(self, *asked: Any) -> Sequence[Head]:
+        found = await self._journal.heads(*asked)
+        for incident in await self._archive.due(BEFORE, 9):
+            await self._archive.put_away(incident, LATER)
+        return found
+
+
+async def test_who_has_just_read_a_list_misses_what_is_archived_and_goes_on(
+    path: Path, folder: Path
+) -> None:
+    async with open_store(path) as store:
+        await nights(store.journal, ["shop"])
+        await Night(store.journal, "inc-2", "cart", BEGIN + 9 * HOUR).open()
+        journal = Lagging(store.journal, FileArchive(store.journal, folder))
+        book = Casebook(journal, lambda: LATER)  # type: ignore[arg-type]
+        assert await unfinished(book) == []
+        await Night(store.journal, "inc-3", "web", BEGIN + 10 * HOUR).whole()
+        overview = overview_of(book, MemoryInbox(), Roster.model_construct(), RuleBook)
+        assert await overview.observed(None) == []
+        assert [each.incident for each in await archived(store.journal)] == ["inc-1", "inc-3"]
 
 
 class Shelf:

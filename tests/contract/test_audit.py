@@ -458,3 +458,25 @@ class TestBesideADaemon:
             report = await audit(store.journal)
         assert [one.where for one in report.breaks] == ["inc-1", "inc-3"]
         assert (report.incidents, report.entries) == (3, 39)
+
+
+TYPES = {
+    "events": ("incident", "seq", "at", "by", "kind", "format", "body", "digest"),
+    "heads": ("incident", "key", "seq", "phase", "severity", "opened_at", "closed_at"),
+    "actions": ("incident", "step", "target", "started_at"),
+    "freezes": ("scope", "at", "until"),
+    "marks": ("subject", "item", "at"),
+    "ledger": ("at", "kind", "incident", "seq", "body", "digest"),
+}
+
+
+@pytest.mark.parametrize("value", ["x'ff00'", "'{}'"])
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table, columns in TYPES.items() for column in columns]
+)
+async def test_a_value_of_another_type_is_found_and_ends_no_audit(
+    keyed: Path, table: str, column: str, value: str
+) -> None:
+    last = f"WHERE rowid = (SELECT max(rowid) FROM {table})"
+    shell(keyed, f'UPDATE {table} SET "{column}" = {value} {last}')
+    assert await found(keyed, Keyring(NEW))

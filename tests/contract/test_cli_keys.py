@@ -19,8 +19,12 @@ from daemon.adapters.store import open_store
 from daemon.cli import stopgap
 from daemon.cli.client import Failure
 from daemon.core.people.signing_keys import SigningKeys
+from daemon.core.values.seal import Keyring, Seal
 from tests.contract.rig import Rig, rigged
 from tests.contract.visitor import give_access
+from tests.journal_scenes import nights
+
+VALID = "the links that are out are valid as long as they would have been"
 
 
 @dataclass
@@ -70,8 +74,7 @@ async def test_without_a_daemon_the_store_is_rotated_and_no_token_is_needed(shel
     ended = await shell("keys", "rotate", STOPGAP_TOKEN="")
     now = await shell.kept()
     assert ended.stdout == (
-        f"key {now.signing.id} signs from now on: the store {shell.path}\n"
-        "the links that are out are valid as long as they would have been\n"
+        f"key {now.signing.id} signs from now on: the store {shell.path}\n{VALID}\n"
     )
     assert now.keys[0].secret == first.secret
     assert now.signing.made_by == f"shell:{pwd.getpwuid(os.getuid()).pw_name}"
@@ -101,6 +104,21 @@ async def test_a_daemon_that_has_the_store_but_does_not_answer_is_told_and_nothi
         ended = await shell("keys", "rotate", fails=True)
     assert "no answer from the daemon at http://127.0.0.1:1 " in str(ended.exception)
     assert len((await shell.kept()).keys) == 1
+
+
+async def test_a_journal_that_is_kept_with_a_key_is_no_hindrance(shell: Shell) -> None:
+    key, settings = "an audit key, long enough", shell.folder / "stopgap.yaml"
+    sealed = Keyring(Seal(key))
+    async with open_store(shell.path, keyring=sealed) as store:
+        await nights(store.journal, ["shop"])
+    settings.write_text(f"{settings.read_text()}audit: {{key: env:AUDIT_KEY}}\n")
+    ended = await shell("keys", "rotate", AUDIT_KEY=key)
+    assert ended.stdout.endswith(f"from now on: the store {shell.path}\n{VALID}\n")
+    ended = await shell("keys", "rotate", fails=True)
+    assert "is kept with the audit key" in str(ended.exception)
+    async with open_store(shell.path, keyring=sealed):
+        ended = await shell("keys", "rotate")  # the daemon has the key; a shell needs none
+    assert "from now on: the daemon at" in ended.stdout
 
 
 async def test_an_address_that_is_given_is_meant(shell: Shell) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.rig import ADA, HOOK, Rig, rigged
+from tests.contract.rig import ADA, HOOK, MAX_BODY, Rig, rigged
+from tests.stories.stage import alert, body
 
 
 @pytest.fixture
@@ -58,3 +61,37 @@ async def test_a_body_that_is_not_packed_as_it_says_is_400(rig: Rig, path: str) 
     )
     assert answer.status == 400
     assert "not packed as `Content-Encoding` says" in await answer.text()
+
+
+WHOLE = gzip.compress(body(alert()))
+
+
+@pytest.mark.parametrize(
+    ("packing", "sent", "status"),
+    [
+        ("gzip", WHOLE, 200),
+        ("GZIP", WHOLE, 200),
+        ("deflate", zlib.compress(body(alert())), 200),
+        ("identity", body(alert()), 200),
+        ("gzip", WHOLE[:-9], 400),
+        ("gzip", WHOLE + WHOLE, 400),
+        ("br", WHOLE, 400),
+        ("gzip", gzip.compress(b" " * (MAX_BODY + 1)), 413),
+    ],
+)
+async def test_a_packed_body_is_unpacked_as_far_as_a_body_may_be_large(
+    rig: Rig, packing: str, sent: bytes, status: int
+) -> None:
+    packed = {**HOOK, "Content-Encoding": packing}
+    answer = await rig.client.post("/api/v1/alerts", headers=packed, data=sent)
+    assert answer.status == status, await answer.text()
+
+
+async def test_what_a_stranger_sends_is_not_unpacked(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    packed = {"Authorization": "Bearer wrong", "Content-Encoding": "gzip"}
+    answer = await rig.client.post("/api/v1/alerts", headers=packed, data=b"this is plain")
+    assert answer.status == 401
+    assert (await rig.client.get("/-/healthy")).status == 200  # what was left is done with
+    assert "incorrect header check" not in caplog.text

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.core.people.access import Session, hash_of
+from daemon.web import body
 from daemon.web.auth.csrf import local_path
 from tests.contract.rig import ADA, CHEAP, TOKENS, Rig, rigged
 from tests.contract.visitor import (
@@ -298,6 +299,16 @@ async def test_an_address_that_tries_many_names_gets_slower(rig: Rig) -> None:
     assert (await Visitor(rig).logs_in("ada")).status == 303
 
 
+async def test_who_does_not_wait_is_told_of_once_a_minute(rig: Rig) -> None:
+    for number in range(20):
+        await Visitor(rig).logs_in(f"x{number}", "guess")
+    with capture_logs() as logs:
+        for _ in range(5):
+            assert (await Visitor(rig).logs_in("ada")).status == 429
+    refused = "login refused, too many failures"
+    assert [each["count"] for each in logs if each["event"] == refused] == [1]
+
+
 async def test_guesses_at_the_same_moment_count_too(rig: Rig) -> None:
     seen = await asyncio.gather(*(Visitor(rig).logs_in("ada", f"g{n}") for n in range(10)))
     assert sorted(each.status for each in seen) == [401] * 5 + [429] * 5
@@ -352,3 +363,13 @@ async def test_a_form_that_is_none_is_refused_in_words(rig: Rig, ada: Visitor) -
         seen = await ada.asks("POST", "/login", form, sent)
         assert (seen.status, "not readable" in seen.page) == (400, True)
     assert (await ada.asks("POST", "/login", form, b"x" * 100_000)).status == 413
+
+
+async def test_a_form_of_megabytes_is_not_read(
+    ada: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "FORM_BYTES", 1000)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    sent = b"name=ada&secret=" + b"%41" * 400
+    assert (await ada.asks("POST", "/login", form, sent)).status == 413
+    assert (await ada.asks("POST", "/login", form, sent[:1000])).status == 401

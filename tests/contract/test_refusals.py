@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.client_exceptions import ClientConnectionResetError
 from aiohttp.http_exceptions import BadStatusLine
 from structlog.testing import capture_logs
 
@@ -209,3 +210,10 @@ def test_what_is_no_http_is_said_once_a_minute_and_without_what_was_sent() -> No
         ("WARNING", f"{first} (3 since it was last said)", None),
     ]
     assert only.filter(logging.LogRecord("aiohttp.server", 40, "", 0, "a defect", (), None))
+
+
+def test_who_has_gone_before_the_answer_leaves_no_traceback() -> None:
+    error = ClientConnectionResetError("Cannot write to closing transport")
+    told = (type(error), error, None)
+    record = logging.LogRecord("aiohttp.server", 40, "", 0, "Error handling request", (), told)
+    assert not NoHttp().filter(record)

@@ -58,5 +58,5 @@ class Keyring:
 
 def key_of(digest: str) -> str:
     """The identifier of the key that a digest was made with; empty for SHA-256."""
-    kind, _, rest = digest.partition(":")
+    kind, _, rest = str(digest).partition(":")  # in an edited file it may be of any type
     return rest.partition(":")[0] if kind == _KEYED else ""

@@ -7,7 +7,7 @@ else guesses at has to wait too, for its password alone: with the token one gets
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,6 +16,7 @@ from daemon.web.auth.authenticator import Authenticator, Login
 from daemon.web.auth.passwords import Busy
 from daemon.web.auth.throttle import Throttle
 from daemon.web.errors import Problem
+from daemon.web.seldom import Seldom
 
 log = structlog.get_logger()
 
@@ -36,11 +37,12 @@ class Proving:
         self._authenticator = authenticator
         self._names = Throttle(FREE_OF_NAME, FIRST, MOST)
         self._addresses = Throttle(FREE_OF_ADDRESS, FIRST, MOST)
+        self._seldom = Seldom()
 
     async def prove(self, name: str, secret: str, address: str) -> Login:
         """Who this is. Raises Problem 401; 429 with Retry-After, of a name or an address."""
         now, block, short = self._authenticator.clock(), block_of(address), name[:100]
-        self._must_not_wait(self._addresses.wait(block, now), name, address)
+        self._must_not_wait(self._addresses.wait(block, now), name, address, now)
         self._addresses.begin(block, now)
         owner = self._authenticator.doorkeeper().person_of(secret.strip())
         if owner is not None and owner in self._authenticator.roster().people:
@@ -48,7 +50,7 @@ class Proving:
                 raise self._wrong(name, address)
             self._addresses.forgive(block)
             return Login(owner, "token")
-        self._must_not_wait(self._names.wait(short, now), name, address)
+        self._must_not_wait(self._names.wait(short, now), name, address, now)
         self._names.begin(short, now)
         if not await self._password_fits(name, secret):
             raise self._wrong(name, address)
@@ -65,19 +67,21 @@ class Proving:
         except Busy:
             raise _wait(2, "Too many people log in at this moment") from None
 
-    def _must_not_wait(self, wait: timedelta, name: str, address: str) -> None:
+    def _must_not_wait(self, wait: timedelta, name: str, address: str, now: datetime) -> None:
         if wait > timedelta(0):
-            self._log("login refused, too many failures", name, address)
+            count = self._seldom.due(block_of(address), now.timestamp())
+            if count > 0:  # of those who do not wait, one line a minute
+                self._log("login refused, too many failures", name, address, count=count)
             raise _wait(math.ceil(wait.total_seconds()), "That was wrong too often")
 
     def _wrong(self, name: str, address: str) -> Problem:
         self._log("login failed", name, address)
         return Problem(401, "Not logged in", WRONG)
 
-    def _log(self, what: str, name: str, address: str) -> None:
+    def _log(self, what: str, name: str, address: str, **more: int) -> None:
         # A name that the roster does not have may be a password in the wrong field.
         known = name in self._authenticator.roster().people
-        log.warning(what, person=name if known else "not in the roster", address=address)
+        log.warning(what, person=name if known else "not in the roster", address=address, **more)
 
 
 def _wait(seconds: int, why: str) -> Problem:

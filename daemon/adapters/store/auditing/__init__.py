@@ -85,7 +85,7 @@ def _judge(replay: Replay, portions: Iterable[Portion], connection: Connection) 
         suspects |= set(portion.suspects) | set(_otherwise(portion, replay))
         auditor.starts += portion.starts
         auditor.unknown |= portion.unknown
-    for incident in sorted(suspects | unseen):
+    for incident in sorted(suspects | unseen, key=repr):  # of any type, once edited
         breaks += _again(connection, auditor, incident, replay.ends.get(incident))
     breaks += check_tables(connection, replay, set(auditor.starts))
     breaks += [unknown_key(key) for key in sorted(auditor.unknown - replay.unknown)]

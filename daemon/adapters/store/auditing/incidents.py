@@ -94,6 +94,9 @@ class Auditor:
         last, previous, seal = 0, "", self.keyring.current
         for row in rows:
             seq, digest = row[1], row[7]
+            if not isinstance(seq, int):
+                yield f"an entry has {seq!r} for its number"
+                continue
             if seq != last + 1:
                 first, before = last + 1, seq - 1
                 gone = f"entry {first}" if first == before else f"entries {first}…{before}"

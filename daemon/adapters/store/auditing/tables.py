@@ -52,7 +52,7 @@ def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
 def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
     other = [name for name in stored if name not in expected]
     differ = [name for name, row in expected.items() if not _same(row, stored.get(name))]
-    for name in sorted([*other, *differ]):
+    for name in sorted([*other, *differ], key=repr):  # of any type, once edited
         where = f"{kind} {' '.join(map(str, name))}"
         if name not in stored:
             yield Break(where, "the row is missing", DERIVED)
