@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from daemon.core.alertmanager import fresh
+from daemon.core.alertmanager import NotADelivery, fresh, usable
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
@@ -73,6 +73,7 @@ class Reconciler:
         self._taken: dict[Firing, datetime] = {}
         # (incident key, firing): the newest incident of that key has it, and is over.
         self._over: set[tuple[str, Firing]] = set()
+        self._refused: frozenset[Firing] = frozenset()
 
     async def run(self) -> None:
         """Look at once, and then again and again, until cancelled."""
@@ -154,6 +155,7 @@ class Reconciler:
         self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + AGAIN}
         self._over = {known for known in self._over if known[1] in firings}
         unknown = [one for one in active if await self._unknown(one, incidents)]
+        unknown = self._accepted(unknown)
         if not unknown:
             return []
         ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
@@ -176,6 +178,20 @@ class Reconciler:
             if incident.closed is not None:
                 self._over.add((key, listing.firing))
         return False
+
+    def _accepted(self, unknown: Sequence[Listing]) -> list[Listing]:
+        """Those that a webhook could bring; the others would be refused with all beside them."""
+        refused: dict[Firing, str] = {}
+        for one in unknown:
+            try:
+                usable(one.alert)
+            except NotADelivery as error:
+                refused[one.firing] = str(error)
+        for firing in refused.keys() - self._refused:
+            text = "an alert that Alertmanager lists is refused; it pages nobody"
+            log.warning(text, error=refused[firing])
+        self._refused = frozenset(refused)
+        return [one for one in unknown if one.firing not in refused]
 
     async def _take_in(self, lost: Sequence[Listing], now: datetime) -> None:
         for body in taken_in(lost, now):
