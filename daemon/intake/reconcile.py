@@ -29,7 +29,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake, matching
 from daemon.intake.receivers import Receivers
-from daemon.repository import Casebook
+from daemon.repository import Casebook, UnknownIncident
 
 log = structlog.get_logger()
 
@@ -98,13 +98,26 @@ class Reconciler:
         await self._receivers.learn(one for look in looks for one in look.listed)
         ours = self._receivers.ours
         listed = [one for one in merged(looks) if one.receiver in ours]
-        heads = await self._book.journal.open_heads()
-        incidents = {head.key: await self._book.load(head.incident) for head in heads}
+        incidents = await self._open_incidents()
         now, before = self._book.clock(), self._memory
         self._memory = judgement.remembering(before, looks, incidents.values(), now)
         await self._take_in(await self._lost(listed, incidents, before, now, looks), now)
         await self._end(incidents.values(), looks, now)
         await self._tell_suppressed(incidents.values(), listed)
+
+    async def _open_incidents(self) -> dict[str, Incident]:
+        """The open incidents by their key, as far as they can be read."""
+        heads = await self._book.journal.open_heads()
+        read = {head.key: await self._read(head.incident) for head in heads}
+        return {key: incident for key, incident in read.items() if incident is not None}
+
+    async def _read(self, identity: str) -> Incident | None:
+        try:
+            return await self._book.load(identity)
+        except (Permanent, ValueError, UnknownIncident) as error:
+            text = "an incident is unreadable; it is compared with nothing"
+            log.error(text, incident=identity, error=str(error))
+            return None
 
     # ── the peers ────────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +185,9 @@ class Reconciler:
             incident = incidents.get(key)
             if incident is None:
                 newest = await self._book.journal.heads(1, Search(key=key))
-                incident = await self._book.load(newest[0].incident) if newest else None
+                incident = await self._read(newest[0].incident) if newest else None
+                if newest and incident is None:
+                    continue
             if incident is None or not judgement.knows(incident, listing.alert):
                 return True
             if incident.closed is not None:

@@ -253,6 +253,23 @@ async def test_an_alert_that_is_refused_blinds_nobody_for_the_others(
         assert (await daemon.incident()).all_resolved
 
 
+async def test_an_incident_that_cannot_be_read_blinds_nobody_for_the_others(
+    stage: Stage, peer: FakeAlertmanager
+) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        peer.listed = [listing()]
+        await daemon.receives(alert())
+        await daemon.at(220)
+        (lost,) = stage.journal.entries
+    stage.journal.entries[lost].clear()  # its head is left, as after a rescue of a damaged store
+    peer.listed = [listing(), listing(service="basket")]
+    async with stage.daemon() as daemon:
+        await daemon.at(300)
+        (other,) = stage.journal.entries.keys() - {lost}
+        assert (await daemon.book.load(other)).group_labels == {"service": "basket"}
+
+
 @pytest.mark.parametrize("state", ["suppressed", "unprocessed"])
 async def test_what_is_kept_quiet_on_purpose_opens_nothing(
     stage: Stage, peer: FakeAlertmanager, state: Any
