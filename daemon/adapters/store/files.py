@@ -44,8 +44,8 @@ def must_not_be_missing(path: Path, *, is_empty: bool = False) -> None:
         raise StoreDown(
             "gone",
             f"the store {path} is {'empty' if path.exists() else 'not there'}, and there was one "
-            f"({marker(path)} says so): mount its disk or put it back, or `stopgap store restore` "
-            "a backup; `stopgap run --new-store` begins anew and forgets every incident",
+            f"({marker(path)} says so); mount its disk or put it back, or `stopgap store restore` "
+            "a backup. Only `stopgap run --new-store` begins anew, and forgets every incident",
         )
 
 
