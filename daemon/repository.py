@@ -84,7 +84,7 @@ class Casebook:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
         return self._remember(self._with_owed(fold(entries)))
 
-    def moved_on(self, incident: Incident) -> bool:
+    def _moved_on(self, incident: Incident) -> bool:
         """Whether it is no longer as it was read then; what was decided on that is void."""
         known = self._known.get(incident.id)
         return known is not incident and (known is not None or incident.closed is None)
@@ -138,7 +138,7 @@ class Casebook:
         Raises Stale, ClaimRefused, Temporary.
         """
         async with self._lock(incident.id):
-            if self.moved_on(incident):
+            if self._moved_on(incident):
                 raise Stale
             try:
                 return await self._append(incident, events, claim=lock, ring=False)
