@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from daemon.core.changes.suspects import Mark
-from daemon.core.incident.events import DAEMON, Draft, Event, StepVerified
+from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
 from daemon.core.incident.fold import apply, fold
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
@@ -264,7 +264,11 @@ class Casebook:
                 incident = apply(incident, draft.at, draft.event, draft.by)
                 kept.append(draft)
         if drafts is None:
-            self._owed[incident.id] = owed.model_copy(update={"drafts": tuple(kept)})
+            # A lock that was given back with what is known by now may be another step's today.
+            release = owed.release and any(isinstance(x.event, StepFinished) for x in kept)
+            self._owed[incident.id] = Owed(
+                incident=incident.id, drafts=tuple(kept), release=release
+            )
         return incident
 
     async def _paid(self, incident: str) -> None:
