@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from daemon.core.changes.suspects import Mark
-from daemon.core.incident.events import DAEMON, Draft, Event, StepVerified
+from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
 from daemon.core.incident.fold import apply, fold
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
@@ -84,7 +84,7 @@ class Casebook:
             return self._known[incident]  # read and perhaps changed meanwhile: ours is older
         return self._remember(self._with_owed(fold(entries)))
 
-    def moved_on(self, incident: Incident) -> bool:
+    def _moved_on(self, incident: Incident) -> bool:
         """Whether it is no longer as it was read then; what was decided on that is void."""
         known = self._known.get(incident.id)
         return known is not incident and (known is not None or incident.closed is None)
@@ -138,7 +138,7 @@ class Casebook:
         Raises Stale, ClaimRefused, Temporary.
         """
         async with self._lock(incident.id):
-            if self.moved_on(incident):
+            if self._moved_on(incident):
                 raise Stale
             try:
                 return await self._append(incident, events, claim=lock, ring=False)
@@ -264,7 +264,11 @@ class Casebook:
                 incident = apply(incident, draft.at, draft.event, draft.by)
                 kept.append(draft)
         if drafts is None:
-            self._owed[incident.id] = owed.model_copy(update={"drafts": tuple(kept)})
+            # A lock that was given back with what is known by now may be another step's today.
+            release = owed.release and any(isinstance(x.event, StepFinished) for x in kept)
+            self._owed[incident.id] = Owed(
+                incident=incident.id, drafts=tuple(kept), release=release
+            )
         return incident
 
     async def _paid(self, incident: str) -> None:

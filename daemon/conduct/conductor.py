@@ -8,7 +8,7 @@ anew from the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import ClaimRefused
+from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
@@ -131,10 +132,12 @@ class Conductor:
         bell.clear()
         try:
             await self._book.pay(incident)
+            standing = self._standing()
+            views = await self._outlook(await self._book.load(incident), standing)
+            # What was told meanwhile counts, too: a steady stream of news must not make each
+            # decision stale before it is made. The store asks again before a step may start.
             current = await self._book.load(incident)
-            turn = await self._decide(current)
-            if self._book.moved_on(current):
-                return False
+            turn = self._decide(current, standing, views)
             current = await self._act(current, turn, flight, effects)
             wake_at = turn.wake_at(flight)
             if current.closed is not None and wake_at is None and not flight.tasks:
@@ -158,21 +161,19 @@ class Conductor:
         await self._sleep(bell, wake_at)
         return False
 
-    async def _decide(self, current: Incident) -> _Turn:
+    async def _outlook(self, incident: Incident, standing: Standing) -> dict[int, Outlook]:
+        """What stands in the way of the steps that may be started now."""
+        rule = standing.rules.rules.get(incident.rule)
+        if rule is None or incident.phase not in MAY_START:
+            return {}
+        return await outlook(self._book, rule, incident, self._executor.gear)
+
+    def _decide(self, current: Incident, standing: Standing, views: Mapping[int, Outlook]) -> _Turn:
         """What to write down and to do in these surroundings."""
-        standing = self._standing()
         rule = standing.rules.rules.get(current.rule)
-        around = await self._surroundings(current, rule, standing)
+        around = Surroundings(standing.roster, standing.approvals, self._means.limits, views)
         facts, decision = settle(current, rule, around, self._book.clock())
         return _Turn(rule, facts, decision)
-
-    async def _surroundings(
-        self, incident: Incident, rule: Rule | None, standing: Standing
-    ) -> Surroundings:
-        views = {}
-        if rule is not None and incident.phase in MAY_START:
-            views = await outlook(self._book, rule, incident, self._executor.gear)
-        return Surroundings(standing.roster, standing.approvals, self._means.limits, views)
 
     async def _act(
         self, incident: Incident, turn: _Turn, flight: _Flight, effects: asyncio.TaskGroup

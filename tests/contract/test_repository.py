@@ -15,7 +15,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
 from daemon.core.ports.journal import Claim, ClaimRefused, Journal, Owed
 from daemon.core.recovery.guardrails import Scope
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Outcome, Temporary
 from daemon.repository import Casebook, Stale, UnknownIncident
 from tests.fakes import MemoryDebts, MemoryJournal
 from tests.stories.stage import LIMITS
@@ -208,6 +208,28 @@ async def test_an_answer_that_was_lost_after_the_commit_is_not_written_twice(
     journal.loses_the_answer = False
     await owing.pay("inc-1")
     assert (await kinds(book)).count("PageDelivered") == 1
+    assert debts.owed == []
+
+
+async def test_an_old_debt_does_not_give_back_the_lock_of_the_next_step(
+    book: Casebook, debts: MemoryDebts
+) -> None:
+    """It was paid, but the side file could not be told so before the daemon died."""
+    scope = Scope(rule="r", team="payments", domain="", service="shop")
+    failed = Outcome(result="failed", reason="action_failed", detail="no")
+    finished = e.StepFinished(step=1, outcome=failed)
+    for step in (1, 2):
+        lock = Claim(target="shop", step=step, scope=scope, limits=LIMITS)
+        started = e.StepStarted(step=step, action="a", target="shop", params={}, authority="ada")
+        await book.claim(await book.load("inc-1"), [started], lock)
+        if step == 1:
+            await book.report("inc-1", finished, release=True)
+    paid = Owed(incident="inc-1", drafts=(e.Draft(at=NOW, event=finished),), release=True)
+    debts.owed = [paid]
+    heir = Casebook(book.journal, lambda: NOW, debts)
+    await heir.record("inc-1", lambda _: [e.Noted(text="I am here")])
+    guard = await heir.journal.guard("shop", "inc-2", scope, LIMITS, NOW)
+    assert guard.locked_by == "inc-1"
     assert debts.owed == []
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from daemon.core.incident.events import Entry
@@ -172,6 +172,7 @@ def test_nothing_is_done_twice_and_nothing_is_forgotten(part: int) -> None:
     @settings(max_examples=ORDERS // PARTS)
     @given(seed=st.integers(min_value=0, max_value=2**32))
     def holds(seed: int) -> None:
+        note(f"the order {seed * PARTS + part}")
         _holds(seed * PARTS + part)
 
     holds()

@@ -7,8 +7,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from daemon.core.measurement.samples import Answer
+from daemon.core.recovery.guardrails import Guard
 from daemon.measuring.turns import AT_ONCE, REPEATED, Turns
 from tests.fakes import Service
 from tests.stories.stage import Stage, alert
@@ -77,3 +79,25 @@ async def test_what_nobody_has_measured_goes_before_what_was_measured() -> None:
     firsts = order.index("first 9")
     assert order[:firsts].count("again") < 10  # not behind all that repeat
     assert order.count("again") == 10
+
+
+async def test_a_steady_stream_of_news_keeps_nobody_from_conducting(stage: Stage) -> None:
+    """The store is slow to read, and more alerts come before it has answered."""
+    look = stage.journal.guard
+
+    async def slow(*asked: Any) -> Guard:
+        await asyncio.sleep(2)
+        return await look(*asked)
+
+    stage.journal.guard = slow  # type: ignore[method-assign]
+    async with stage.daemon() as daemon:
+        stage.service.fails(0.10, 60)
+        for second in range(180, 600):
+            await daemon.at(second)
+            news = alert(started=second)
+            news["labels"]["instance"] = news["fingerprint"] = f"i{second}"
+            await daemon.receives(news)
+        incident = await daemon.incident()
+    assert not incident.defects
+    assert stage.actions["rollback"].runs
+    assert [page.incident for page in stage.phones["bo"].pages] == [incident.id]
