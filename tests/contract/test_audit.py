@@ -472,3 +472,18 @@ async def test_a_value_of_another_type_is_found_and_ends_no_audit(
     last = f"WHERE rowid = (SELECT max(rowid) FROM {table})"
     shell(keyed, f'UPDATE {table} SET "{column}" = {value} {last}')
     assert await found(keyed, Keyring(NEW))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE actions RENAME COLUMN domain TO realm",
+        'ALTER TABLE freezes RENAME COLUMN "by" TO who',
+        "DROP TABLE marks",
+        "UPDATE meta SET value = 'x' WHERE name = 'schema'",
+    ],
+)
+async def test_tables_that_are_not_ours_any_more_are_told(path: Path, script: str) -> None:
+    shell(path, script)
+    with pytest.raises(Permanent):
+        await found(path)
