@@ -80,6 +80,8 @@ class Casebook:
         entries = await self.journal.read(incident)
         if not entries:
             raise UnknownIncident(f"there is no incident {incident}")
+        if incident in self._known:
+            return self._known[incident]  # read and perhaps changed meanwhile: ours is older
         return self._remember(self._with_owed(fold(entries)))
 
     def moved_on(self, incident: Incident) -> bool:
@@ -96,7 +98,8 @@ class Casebook:
             opened = apply(opened, draft.at, draft.event)
         opened = _at_seq(opened, len(drafts))
         await self.journal.open(incident, key, drafts, _head(opened, self.clock()))
-        self._remember(opened)
+        if incident not in self._known:  # else somebody has found it, and perhaps changed it
+            self._remember(opened)
         self._tell(None, opened, events)
         self.opened.put_nowait(incident)
         return opened

@@ -77,8 +77,8 @@ class Night:
         )
         scope = Scope(rule="checkout", team="shop", service=self.service, domain="eu")
         self._now += MINUTE
-        incident = await self._book.load(self.incident)
-        await self._book.claim(incident, (started,), Claim(self.target, 1, scope, LIMITS))
+        lock = Claim(self.target, 1, scope, LIMITS)
+        await self._book.claim(await self._book.load(self.incident), [started], lock)
         intent = {"from": "v2", "to": "v1"}
         await self.add(e.StepPrepared(step=1, summary="v2 → v1", intent=intent))
 

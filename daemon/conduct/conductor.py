@@ -29,7 +29,7 @@ from daemon.instrumentation import Said
 from daemon.recovering import steps as recover
 from daemon.recovering.step_context import outlook
 from daemon.reporting import reviews as learn
-from daemon.repository import Casebook, Stale
+from daemon.repository import Casebook, Stale, UnknownIncident
 
 log = structlog.get_logger()
 
@@ -145,6 +145,9 @@ class Conductor:
                 await self._book.note_wake(current, wake_at)
         except Stale:
             return False
+        except UnknownIncident:
+            log.error("an incident that something was owed to is not in the store")
+            return True
         except Temporary as error:
             log.error("the store fails; trying again", error=str(error))
             wake_at = self._book.clock() + RETRY

@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from daemon.core.alertmanager import fresh
+from daemon.core.alertmanager import NotADelivery, fresh, usable
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
@@ -29,7 +29,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake, matching
 from daemon.intake.receivers import Receivers
-from daemon.repository import Casebook
+from daemon.repository import Casebook, UnknownIncident
 
 log = structlog.get_logger()
 
@@ -73,6 +73,7 @@ class Reconciler:
         self._taken: dict[Firing, datetime] = {}
         # (incident key, firing): the newest incident of that key has it, and is over.
         self._over: set[tuple[str, Firing]] = set()
+        self._refused: frozenset[Firing] = frozenset()
 
     async def run(self) -> None:
         """Look at once, and then again and again, until cancelled."""
@@ -97,13 +98,26 @@ class Reconciler:
         await self._receivers.learn(one for look in looks for one in look.listed)
         ours = self._receivers.ours
         listed = [one for one in merged(looks) if one.receiver in ours]
-        heads = await self._book.journal.open_heads()
-        incidents = {head.key: await self._book.load(head.incident) for head in heads}
+        incidents = await self._open_incidents()
         now, before = self._book.clock(), self._memory
         self._memory = judgement.remembering(before, looks, incidents.values(), now)
         await self._take_in(await self._lost(listed, incidents, before, now, looks), now)
         await self._end(incidents.values(), looks, now)
         await self._tell_suppressed(incidents.values(), listed)
+
+    async def _open_incidents(self) -> dict[str, Incident]:
+        """The open incidents by their key, as far as they can be read."""
+        heads = await self._book.journal.open_heads()
+        read = {head.key: await self._read(head.incident) for head in heads}
+        return {key: incident for key, incident in read.items() if incident is not None}
+
+    async def _read(self, identity: str) -> Incident | None:
+        try:
+            return await self._book.load(identity)
+        except (Permanent, ValueError, UnknownIncident) as error:
+            text = "an incident is unreadable; it is compared with nothing"
+            log.error(text, incident=identity, error=str(error))
+            return None
 
     # ── the peers ────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +168,7 @@ class Reconciler:
         self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + AGAIN}
         self._over = {known for known in self._over if known[1] in firings}
         unknown = [one for one in active if await self._unknown(one, incidents)]
+        unknown = self._accepted(unknown)
         if not unknown:
             return []
         ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
@@ -170,12 +185,28 @@ class Reconciler:
             incident = incidents.get(key)
             if incident is None:
                 newest = await self._book.journal.heads(1, Search(key=key))
-                incident = await self._book.load(newest[0].incident) if newest else None
+                incident = await self._read(newest[0].incident) if newest else None
+                if newest and incident is None:
+                    continue
             if incident is None or not judgement.knows(incident, listing.alert):
                 return True
             if incident.closed is not None:
                 self._over.add((key, listing.firing))
         return False
+
+    def _accepted(self, unknown: Sequence[Listing]) -> list[Listing]:
+        """Those that a webhook could bring; the others would be refused with all beside them."""
+        refused: dict[Firing, str] = {}
+        for one in unknown:
+            try:
+                usable(one.alert)
+            except NotADelivery as error:
+                refused[one.firing] = str(error)
+        for firing in refused.keys() - self._refused:
+            text = "an alert that Alertmanager lists is refused; it pages nobody"
+            log.warning(text, error=refused[firing])
+        self._refused = frozenset(refused)
+        return [one for one in unknown if one.firing not in refused]
 
     async def _take_in(self, lost: Sequence[Listing], now: datetime) -> None:
         for body in taken_in(lost, now):

@@ -18,7 +18,7 @@ from daemon.core.response.escalation import UNATTENDED, facts, summons, unattend
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying import notifier as communicate
-from daemon.repository import Casebook, Stale
+from daemon.repository import Casebook, Stale, UnknownIncident
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class Auditor:
                 if why:
                     suspected[incident.id] = why
                 await self._deliver_stuck(incident)
-            except (Permanent, ValueError) as error:
+            except (Permanent, ValueError, UnknownIncident) as error:
                 log.error("an incident is unreadable", error=str(error))
         unbind_contextvars("incident")
         self._suspected = suspected

@@ -17,7 +17,7 @@ from daemon.core.incident.state import TAKEN_BACK, Incident
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
-from daemon.core.values.outcome import Outcome
+from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
 from daemon.recovering.attempt import Attempt, Ended, unknown
 from daemon.recovering.step_context import Gear, aim
@@ -64,6 +64,13 @@ async def run_step(
         outcome = Outcome(result="unknown", reason="deadline_exceeded", detail=text)
     except Ended as ended:
         outcome = ended.outcome
+    except (Temporary, Permanent):
+        raise  # the store's; it is carried on when that is well
+    except Exception as error:
+        # It would crash again, and again, and hold its target for ever.
+        log.exception("a step crashed", step=order.step)
+        text = f"{type(error).__name__}: {error}; look at {state.target} by hand"
+        outcome = unknown("step_crashed", text)
     await _finish(book, incident, order.step, outcome)
 
 

@@ -64,6 +64,7 @@ class Flow(Observer):
             ["state"],
             registry=make.registry,
         )
+        self.alertmanagers(0, 0)
 
     def _servers(self, make: Instruments) -> None:
         self._queries = make.histogram(

@@ -157,6 +157,14 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "an entry edited": (EDIT, ["inc-1: entry 10 is not what was written"]),
+    "an entry that is no text": (
+        "UPDATE events SET body = x'00ff' WHERE incident = 'inc-1' AND seq = 4",
+        ["inc-1: entry 4 is not what was written"],
+    ),
+    "a ledger row that is no text": (
+        "UPDATE ledger SET at = x'00ff' WHERE number = 4",
+        ["ledger: row 4 is not what was written"],
+    ),
     **{
         f"head's {column} edited": (
             f"UPDATE heads SET {column} = '{value}' WHERE incident = '{incident}'",

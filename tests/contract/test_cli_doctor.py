@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Awaitable, Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,14 @@ async def test_a_store_that_is_missing_is_told(examine: Examines, home: Path) ->
     delete(home / "stopgap.db")
     told = (await examine()).said("is not there, and there was one")
     assert told.state == "wrong"
+    assert told.mend.startswith("mount its disk or put it back"), "forgetting is no mend"
+
+
+async def test_a_roster_as_init_writes_it_holds_no_secret(examine: Examines, home: Path) -> None:
+    template = (files("daemon.cli") / "templates/roster.yaml").read_text(encoding="utf-8")
+    (home / "rules/roster.yaml").write_text(template)
+    (home / "rules/roster.yaml").chmod(0o644)
+    assert (await examine()).of("files")[0].state == "ok"
 
 
 async def test_rights_in_a_cluster_are_tried_and_nothing_is_changed(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import hashlib
+import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pytest
 from daemon.adapters.store.debts import ROOM, DebtsFile
 from daemon.core.incident.events import Draft, PageDelivered
 from daemon.core.ports.journal import Owed
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -59,6 +63,40 @@ async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -
     content = path.read_bytes()
     path.write_bytes(content[:cut] + b" " * (ROOM - cut))
     assert DebtsFile(path).kept() == []
+
+
+def test_what_another_version_kept_is_not_forgotten_but_said(tmp_path: Path) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    event = {"kind": "OfTomorrow"}
+    body = json.dumps([{"incident": "inc-1", "drafts": [{"at": NOW.isoformat(), "event": event}]}])
+    path.write_text(f"{hashlib.sha256(body.encode()).hexdigest()} {body}\n")
+    with pytest.raises(Permanent, match="run that version once"):
+        DebtsFile(path)
+
+
+async def test_of_two_writes_the_later_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stopgap.db.owed"
+    debts = DebtsFile(path)
+    threads: list[asyncio.Event] = []
+
+    async def thread(write: Callable[[bytes], None], line: bytes) -> None:
+        """A thread that begins its work only when it is let."""
+        threads.append(asyncio.Event())
+        await threads[-1].wait()
+        write(line)
+
+    monkeypatch.setattr(asyncio, "to_thread", thread)
+    older = asyncio.create_task(debts.keep([owed("inc-1")]))
+    newer = asyncio.create_task(debts.keep([owed("inc-2")]))
+    while not (older.done() and newer.done()):
+        for let in reversed(threads):
+            let.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert list(DebtsFile(path).kept()) == [owed("inc-2")]
 
 
 async def test_only_its_owner_reads_it(tmp_path: Path) -> None:

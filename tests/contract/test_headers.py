@@ -78,6 +78,7 @@ WHOLE = gzip.compress(body(alert()))
         ("br", WHOLE, 400),
         ("gzip", gzip.compress(b" " * (MAX_BODY + 1)), 413),
     ],
+    ids=["gzip", "capitals", "deflate", "identity", "cut off", "twice", "unknown", "too large"],
 )
 async def test_a_packed_body_is_unpacked_as_far_as_a_body_may_be_large(
     rig: Rig, packing: str, sent: bytes, status: int

@@ -35,8 +35,8 @@ async def test_what_was_written_last_is_read(notes: Notes) -> None:
 async def test_they_outlive_the_process_and_no_fact_of_the_store_is_one(tmp_path: Path) -> None:
     async with open_store(tmp_path / "stopgap.db") as store:
         await store.notes.write("key", ["not the key"])
-        key = store.key
+        key = store.keys.current
     async with open_store(tmp_path / "stopgap.db") as store:
         assert await store.notes.read("key") == ("not the key",)
         assert await store.notes.read("schema") == ()
-        assert store.key == key
+        assert store.keys.current == key

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,55 @@ async def test_who_is_cancelled_has_still_written_what_happened(book: Casebook) 
     with pytest.raises(asyncio.CancelledError):
         await reporting
     assert (await kinds(book)).count("PageDelivered") == 1
+
+
+class SlowReader:
+    """A journal of which a read is long on its way."""
+
+    def __init__(self, inner: Journal) -> None:
+        self.inner = inner
+        self.has_read, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.slow = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    async def read(self, incident: str, after: int = 0) -> list[e.Entry]:
+        slow, self.slow = self.slow, False
+        entries = await self.inner.read(incident, after)
+        if slow:
+            self.has_read.set()
+            await self.may_answer.wait()
+        return entries
+
+
+async def test_a_read_that_comes_late_takes_no_outcome_away(journal: Journal) -> None:
+    """Whoever looked first, a page in the browser say, saw nothing of the page that went out."""
+    await Casebook(journal, lambda: NOW).open("inc-1", "k", [OPENED])
+    reader = SlowReader(journal)
+    book = Casebook(reader, lambda: NOW)  # type: ignore[arg-type]
+    looking = asyncio.create_task(book.load("inc-1"))
+    await reader.has_read.wait()
+    await book.claim(await book.load("inc-1"), [PAGE, CLAIM])
+    reader.may_answer.set()
+    assert PAGE.page in (await looking).pages
+    await book.report("inc-1", DELIVERED)
+    assert (await kinds(book))[-1] == "PageDelivered"
+
+
+async def test_an_incident_that_is_found_while_it_opens_keeps_what_was_told_it(
+    journal: Journal,
+) -> None:
+    book = Casebook(journal, lambda: NOW)
+    inner = journal.open
+
+    async def found(*args: Any) -> None:
+        await inner(*args)
+        await book.record("inc-1", lambda _: [PAGE])
+
+    journal.open = found  # type: ignore[method-assign]
+    await book.open("inc-1", "k", [OPENED])
+    assert PAGE.page in (await book.load("inc-1")).pages
 
 
 class Broken:

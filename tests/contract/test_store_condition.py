@@ -345,17 +345,12 @@ class TestStuck:
     @pytest.mark.looptime
     async def test_what_cannot_even_be_stored_counts_too(self, path: Path) -> None:
         async with running(path) as daemon:
-            held = asyncio.Event()
-
-            async def never(work: object) -> set[str]:
-                await held.wait()
-                return set()
-
-            daemon.store.journal.database.write_to_acknowledge = never  # type: ignore[assignment, method-assign]
+            held: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            daemon.store.journal.database.submit = lambda *_, **__: held  # type: ignore[assignment, method-assign]
             put = asyncio.create_task(daemon.store.inbox.put("a", b"a", NOW))
             await asyncio.sleep(61)
             assert await daemon.kind() == "stuck"
-            held.set()
+            held.set_result(False)
             assert await put is False
             assert daemon.watch.trouble() is None
 

@@ -92,6 +92,8 @@ class TestModes:
                 "stopgap.db-wal": "600",
                 "stopgap.db-shm": "600",
                 "stopgap.db.lock": "600",
+                "stopgap.db.made": "600",
+                "stopgap.db.owed": "600",
             }
 
     async def test_a_folder_that_is_made_for_it_is_private(self, tmp_path: Path) -> None:
@@ -124,6 +126,8 @@ class TestModes:
                         "stopgap.db-shm",
                         "stopgap.db.bak",
                         "stopgap.db.lock",
+                        "stopgap.db.made",
+                        "stopgap.db.owed",
                     )
                 }
         assert modes(path.parent)["notes.txt"] == "644"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from daemon.adapters.store.auditing.incidents import TELLING, TELLING_OF_CLOSED
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply, fold
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident, PageState, Settling, StepState
 from daemon.core.measurement.problem import Reading
 from daemon.core.ports.journal import HeadState
 from daemon.core.response.commands import acknowledge
@@ -53,7 +54,7 @@ def test_an_event_is_stored_without_loss(kind: type[Any]) -> None:
 
 
 def test_the_vocabulary_is_told_apart_by_its_kind() -> None:
-    assert len(KINDS) == len({kind.__name__ for kind in KINDS}) == 56
+    assert len(KINDS) == len({kind.__name__ for kind in KINDS}) == 57
     for kind in KINDS:
         assert kind.model_fields["kind"].default == kind.__name__
 
@@ -301,3 +302,11 @@ def test_a_head_is_made_of_the_telling_kinds_alone(course: list[tuple[Any, Any, 
     if whole.closed:
         telling = [entry for entry in journal if entry.event.kind in TELLING_OF_CLOSED]
         assert HeadState.of(fold(telling), None) == whole
+
+
+@pytest.mark.parametrize("kind", [Incident, StepState, PageState, Settling])
+def test_what_is_copied_field_by_field_has_nothing_else(kind: type) -> None:
+    found = [name for name, value in vars(kind).items() if isinstance(value, cached_property)]
+    assert found == []
+    assert not hasattr(kind, "__post_init__")
+    assert not hasattr(kind, "__slots__")

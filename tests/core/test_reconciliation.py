@@ -24,7 +24,7 @@ from daemon.core.reconciliation.judgement import (
 )
 from daemon.core.reconciliation.listing import Listing, Look, Silence, merged, timed_receivers
 from daemon.core.reconciliation.suppressions import suppressions
-from daemon.core.reporting.timeline import describe
+from daemon.core.reporting.timeline import describe, suppression
 from tests.core.build import ALERTS, MINUTE, NOW, SECOND, ago, make_alert, make_incident
 
 GROUP = {"alertname": "CheckoutFails"}
@@ -157,7 +157,8 @@ def test_what_is_listed_again_is_not_missed_any_more() -> None:
 def test_what_is_taken_in_reads_as_a_delivery_of_its_group() -> None:
     other = Listing(make_alert(service="b"), "web.hook", {"service": 'b"'})
     first, second = (parse_delivery(body) for body in taken_in([listing(), other], NOW))
-    assert (first.group_labels, first.alerts, first.status) == (GROUP, (ALERT,), "firing")
+    named = ALERT.model_copy(update={"fingerprint": NAME})
+    assert (first.group_labels, first.alerts, first.status) == (GROUP, (named,), "firing")
     assert (second.receiver, second.receiver_name) == (r"web\.hook", "web.hook")
     assert first.reconciled
     (again,) = (parse_delivery(body) for body in taken_in([listing()], NOW + MINUTE))
@@ -196,6 +197,15 @@ def test_what_suppresses_an_alert_is_told_in_words() -> None:
     assert "inhibited by another alert" in text
     assert "muted by the time interval nights" in text
     assert describe(e.AlertsSuppressed(suppressed=())).endswith("tells of all its alerts again")
+
+
+def test_silences_with_long_comments_leave_room_for_what_matters() -> None:
+    one = e.Suppression(how="silenced", alerts=(NAME,), by="ada", reason="moved " * 500)
+    text = suppression((one,) * 40)
+    assert text.count("silenced by ada: moved moved") == 5
+    assert text.endswith("…; and 35 more")
+    assert len(text) < 1300
+    assert suppression((one.model_copy(update={"reason": "x" * 200}),)).endswith("xxx")
 
 
 def test_what_is_not_listed_stays_as_it_was_said_last() -> None:

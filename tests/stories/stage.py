@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ def body(*alerts: dict[str, Any], truncated: int = 0) -> bytes:
     ).encode()
 
 
+@lru_cache
+def _roster(text: str) -> Roster:
+    return one_document(text, "roster.yaml").read(Roster)
+
+
+@lru_cache
+def _rules(text: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule, _ in load(text, "checkout.yaml"))
+
+
 @dataclass
 class Stage:
     """Everything of one story. What the journal and inbox hold outlives a `restart`."""
@@ -148,10 +159,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.actions = {name: FakeAction(name) for name in ("rollback", "flag_off")}
-        self.roster = one_document(self.roster_text, "roster.yaml").read(Roster)
+        self.roster = _roster(self.roster_text)
         self.phones = {name: Phone() for name in self.roster.people}
         self.boards = {name: Board() for name in self.roster.channels}
-        self.rules: list[Rule] = [rule for rule, _ in load(self.rule_text, "checkout.yaml")]
+        self.rules: list[Rule] = list(_rules(self.rule_text))
         self.deployed("v2", at=50)
 
     def deployed(self, item: str, at: float, subject: str = "shop") -> None:

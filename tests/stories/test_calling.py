@@ -131,6 +131,20 @@ async def test_the_auditor_delivers_what_a_stuck_conductor_does_not(stage: Stage
     assert calls(stage, "ada") == ["r0.t0.ada"]
 
 
+async def test_an_incident_that_cannot_be_read_blinds_the_auditor_for_no_other(
+    stage: Stage,
+) -> None:
+    async with stage.daemon() as daemon:
+        await opens(daemon)
+        await daemon.at(182)
+        lost = (await daemon.incident()).id
+        stage.journal.entries[lost].clear()
+        daemon.book.forget(lost)
+        auditor = Auditor(daemon.book, lambda: stage.roster, dict, PlainLinks())
+        await auditor.look()
+        assert auditor.looked_at == daemon.book.clock()
+
+
 async def test_a_jump_calls_a_tier_at_once_and_wakes_it_even_under_command(stage: Stage) -> None:
     async with stage.daemon() as daemon:
         await opens(daemon)

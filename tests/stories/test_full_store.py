@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from daemon.core.incident.events import Event, ProblemDefined
+from daemon.core.incident.events import Draft, Event, PageDelivered, ProblemDefined
 from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import Owed
 from daemon.core.ports.notification import Page
-from tests.fakes import Phone
+from tests.fakes import START, Phone
 from tests.stories.stage import Stage, alert, healed_by
 
 FULL = 180.0
@@ -115,3 +116,13 @@ async def test_what_cannot_be_claimed_does_not_begin(stage: Stage) -> None:
         stage.journal.full = False
         await daemon.at(180 + FULL + 30)
     assert len(stage.actions["rollback"].runs) == 1
+
+
+async def test_what_is_owed_to_another_store_is_let_go(stage: Stage) -> None:
+    """A new store was begun, and the side file of the one before it still lies there."""
+    delivered = PageDelivered(page="r0.t0.ada", method="phone-1", proof="rang")
+    stage.debts.owed = [Owed(incident="gone", drafts=(Draft(at=START, event=delivered),))]
+    async with stage.daemon() as daemon:
+        await daemon.at(60)
+        assert daemon.conductor.tasks == (0, 0)
+    assert not stage.debts.owed

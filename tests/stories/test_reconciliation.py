@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.alertmanager import Alert
+from daemon.core.alertmanager import MAX_LABEL_BYTES, Alert
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.listing import Listing, Silence
 from daemon.core.response import commands as deeds
@@ -236,6 +236,38 @@ async def test_what_is_told_in_time_is_not_taken_in(stage: Stage, peer: FakeAler
         await daemon.receives(alert(started=178))
         await daemon.at(400)
         assert (await daemon.kinds()).count("AlertsReceived") == 1
+
+
+async def test_an_alert_that_is_refused_blinds_nobody_for_the_others(
+    stage: Stage, peer: FakeAlertmanager
+) -> None:
+    good = listing(-600)
+    labels = {**good.alert.labels, "query": "x" * (MAX_LABEL_BYTES + 1)}
+    too_long = good.alert.model_copy(update={"labels": labels, "fingerprint": "fp-long"})
+    peer.listed = [good, replace(good, alert=too_long)]
+    async with stage.daemon() as daemon:
+        await daemon.at(60)
+        assert (await daemon.incident()).alerts.keys() == {"fp-shop"}
+        peer.listed = [replace(good, alert=too_long)]
+        await daemon.at(160)
+        assert (await daemon.incident()).all_resolved
+
+
+async def test_an_incident_that_cannot_be_read_blinds_nobody_for_the_others(
+    stage: Stage, peer: FakeAlertmanager
+) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        peer.listed = [listing()]
+        await daemon.receives(alert())
+        await daemon.at(220)
+        (lost,) = stage.journal.entries
+    stage.journal.entries[lost].clear()  # its head is left, as after a rescue of a damaged store
+    peer.listed = [listing(), listing(service="basket")]
+    async with stage.daemon() as daemon:
+        await daemon.at(300)
+        (other,) = stage.journal.entries.keys() - {lost}
+        assert (await daemon.book.load(other)).group_labels == {"service": "basket"}
 
 
 @pytest.mark.parametrize("state", ["suppressed", "unprocessed"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.units import Frozen
 from tests.stories.stage import Stage, alert, healed_by
 
 STAGES = {
@@ -181,3 +182,30 @@ async def test_the_timer_is_in_the_store(stage: Stage) -> None:
         head = stage.journal.rows[incident.id]
     assert head.wake_at is not None
     assert head.wake_at > daemon.book.clock()
+
+
+async def test_a_step_that_the_next_version_cannot_carry_on_ends_and_frees_its_target(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Params(Frozen):
+        """What the action of the next version takes."""
+
+        other: int
+
+    async with stage.daemon() as daemon:
+        stage.service.fails(0.10, 60)
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(183)
+    rollback = stage.actions["rollback"]
+    monkeypatch.setattr(rollback, "Params", Params)
+    async with stage.daemon() as daemon:
+        await daemon.at(1200)
+        incident = await daemon.incident()
+        kinds = await daemon.kinds()
+    outcome = incident.steps[1].outcome
+    assert outcome is not None
+    assert (outcome.result, outcome.reason) == ("unknown", "step_crashed")
+    assert "look at shop by hand" in outcome.detail
+    assert kinds.count("EffectClaimed") < 20
+    assert all(run.finished is not None for run in stage.journal.runs)

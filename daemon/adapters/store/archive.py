@@ -23,6 +23,7 @@ from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Line, packed, ranges
 from daemon.adapters.store.schema import action_runs, actions, events, heads, ledger, stamp
 from daemon.core.incident.events import ReviewWritten
+from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
 
 _reviewed = exists().where(
@@ -64,7 +65,9 @@ class FileArchive:
             raise Permanent(f"{incident} is not archived: {what}; `stopgap audit verify`")
         name = f"{closed_at:%Y-%m}/{incident}.jsonl.gz"
         await asyncio.to_thread(archive_files.write, self._folder, name, rows)
-        await self._journal.database.write(partial(self._take_out, incident, lines, name, at))
+        await self._journal.database.write(
+            partial(self._take_out, incident, lines, name, at), Urgency.LOW
+        )
         return name
 
     def _take_out(

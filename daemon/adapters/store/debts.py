@@ -14,8 +14,10 @@ from pathlib import Path
 
 import structlog
 
+from daemon.adapters.store.database import to_its_end
+from daemon.adapters.store.file_modes import private_file
 from daemon.core.ports.journal import Owed
-from daemon.core.values.outcome import Temporary
+from daemon.core.values.outcome import Permanent, Temporary
 
 log = structlog.get_logger()
 
@@ -28,11 +30,13 @@ class DebtsFile:
     """One line: the digest of what follows, then its JSON; the rest of the file is blank."""
 
     def __init__(self, path: Path) -> None:
-        """Make the file, or read what an earlier run has left in it. Raises Temporary."""
+        """Make the file, or read what an earlier run has left in it. Raises Permanent if it
+        cannot be opened or is of another version, Temporary if it cannot be written."""
         self._path = path
         self._kept: list[Owed] = []
+        self._turn = asyncio.Lock()
+        handle = private_file(path)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 text = os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
                 missing = ROOM - len(text)
@@ -53,8 +57,13 @@ class DebtsFile:
         """Replace what is kept, durably. Raises Temporary."""
         body = json.dumps([item.model_dump(mode="json") for item in owed])
         line = f"{hashlib.sha256(body.encode()).hexdigest()} {body}\n".encode()
+        # To its end and one after the other: an older write must not come after a newer one.
+        await to_its_end(self._replace(line), "debts-keep")
+
+    async def _replace(self, line: bytes) -> None:
         try:
-            await asyncio.to_thread(self._write, line)
+            async with self._turn:
+                await asyncio.to_thread(self._write, line)
         except OSError as error:
             raise _failed(self._path, error) from error
 
@@ -77,8 +86,18 @@ def _read(path: Path, text: str) -> list[Owed]:
             "what was owed to the journal cannot be read; calls may be repeated", file=str(path)
         )
         return []
-    return [Owed.model_validate(item) for item in json.loads(body)]
+    try:
+        return [Owed.model_validate(item) for item in json.loads(body)]
+    except ValueError as error:
+        raise Permanent(
+            f"{path} was written by another version of stopgap, and keeps what was done while the "
+            "store could not be written: run that version once, or move the file away; then calls "
+            "may be repeated"
+        ) from error
 
 
 def _failed(path: Path, error: OSError) -> Temporary:
-    return Temporary(f"{path} cannot be written ({error.strerror}); it keeps what the store cannot")
+    return Temporary(
+        f"{path} cannot be written ({error.strerror}); it keeps what is done while the store "
+        "cannot be: let this user read and write it"
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from daemon.adapters.store.file_modes import private_file
 from daemon.core.ports.store import StoreDown
 from daemon.core.values.outcome import Permanent
 
@@ -29,13 +30,8 @@ def marker(path: Path) -> Path:
 
 def mark_made(path: Path) -> None:
     """Leave the marker. Raises Permanent if that is not possible."""
-    try:
-        if not marker(path).exists():  # it may be another user's, who restored the store
-            marker(path).touch()
-    except OSError as error:
-        raise Permanent(
-            f"cannot make {marker(path)}: {error.strerror}; let this user write in that folder"
-        ) from error
+    if not marker(path).exists():  # it may be another user's, who restored the store
+        os.close(private_file(marker(path)))
 
 
 def must_not_be_missing(path: Path, *, is_empty: bool = False) -> None:
@@ -48,8 +44,8 @@ def must_not_be_missing(path: Path, *, is_empty: bool = False) -> None:
         raise StoreDown(
             "gone",
             f"the store {path} is {'empty' if path.exists() else 'not there'}, and there was one "
-            f"({marker(path)} says so): mount its disk or put it back, or `stopgap store restore` "
-            "a backup; `stopgap run --new-store` begins anew and forgets every incident",
+            f"({marker(path)} says so); mount its disk or put it back, or `stopgap store restore` "
+            "a backup. Only `stopgap run --new-store` begins anew, and forgets every incident",
         )
 
 

@@ -15,7 +15,7 @@ from daemon.cli.doctor.context import Patient
 from daemon.config.rules_folder import APPROVALS, ROSTER
 from daemon.onboarding.findings import Finding, good, warning, wrong
 
-_SECRET = re.compile(r"\$argon2id\$|://[^/\s:@]*:[^/\s@]+@")
+_SECRET = re.compile(r"\$argon2id\$v=|://[^/\s:@]*:[^/\s@]+@")
 """The hash of a password, or credentials in an address; other secrets are named, not written."""
 
 

@@ -10,6 +10,11 @@ from daemon.core.measurement.problem import Reading
 from daemon.core.response.roles import TITLES
 from daemon.core.values.units import clock_time, percent, printable
 
+SILENCES = 5
+COMMENT = 200
+"""So many silences of an incident are told of, and so many characters of what is said of each: the
+buttons below them have to stay in sight."""
+
 
 def describe(event: e.Event) -> str:
     """One event as one line for people."""
@@ -89,19 +94,25 @@ def for_people(event: e.Event) -> bool:
 
 def suppression(suppressed: Sequence[e.Suppression]) -> str:
     """Why Alertmanager tells nothing of some alerts, for a sentence."""
-    return "; ".join(_suppressed(one) for one in suppressed)
+    told = [_suppressed(one) for one in suppressed[:SILENCES]]
+    more = len(suppressed) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def _suppressed(one: e.Suppression) -> str:
     if one.how == "silenced":
         until = f" until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""
         text = f"silenced{until}{f' by {one.by}' if one.by else ''}"
-        text += f": {one.reason}" if one.reason else ""
+        text += f": {_short(one.reason)}" if one.reason else ""
     elif one.how == "inhibited":
         text = f"inhibited by {one.by or 'another alert'}"
     else:
         text = f"muted by the time interval {one.by}"
     return printable(f"{text} ({len(one.alerts)} alerts)" if len(one.alerts) > 1 else text)
+
+
+def _short(comment: str) -> str:
+    return comment if len(comment) <= COMMENT else f"{comment[: COMMENT - 1]}…"
 
 
 def _describe_call(

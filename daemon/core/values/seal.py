@@ -7,10 +7,12 @@ written before still verifies.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable
-from json.encoder import encode_basestring_ascii as _text
+from hashlib import sha256 as _sha256
+from json.encoder import encode_basestring_ascii as quoted
+
+__all__ = ["SHORTEST_KEY", "UNKEYED", "Keyring", "Seal", "key_of", "quoted"]
 
 _KEYED = "hmac-sha256"
 SHORTEST_KEY = 16
@@ -29,11 +31,14 @@ class Seal:
 
     def digest(self, previous: str, *columns: str | int) -> str:
         """The digest of a row: over the digest before it and the columns as stored."""
-        parts = [_text(c) if c.__class__ is str else str(c) for c in (previous, *columns)]
-        text = f"[{', '.join(parts)}]".encode()  # what json.dumps makes, in a third of its time
+        parts = [quoted(c) if c.__class__ is str else str(c) for c in (previous, *columns)]
+        return self.of(f"[{', '.join(parts)}]")  # what json.dumps makes, in a third of its time
+
+    def of(self, text: str) -> str:
+        """The digest of a JSON array that is text already: for who makes millions of them."""
         if self._key is None:
-            return hashlib.sha256(text).hexdigest()
-        return self._prefix + hmac.digest(self._key, text, "sha256").hex()
+            return _sha256(text.encode()).hexdigest()
+        return self._prefix + hmac.digest(self._key, text.encode(), "sha256").hex()
 
 
 UNKEYED = Seal()

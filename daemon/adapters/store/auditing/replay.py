@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from daemon.adapters.store.auditing.findings import EVIDENCE, Break, unknown_key
 from daemon.core.values.anchor import Anchor
-from daemon.core.values.seal import Keyring, key_of
+from daemon.core.values.seal import Keyring, Seal, key_of, quoted
 
 ROWS = "SELECT number, kind, at, incident, seq, body, digest FROM ledger "
 ROWS += "WHERE number > ? ORDER BY number"
@@ -75,8 +75,7 @@ class Replay:
                 self.ends[incident] = End(seq, body, number)
 
     def _fits(self, number: int, row: Sequence[Any]) -> bool:
-        seal = self._seal
-        right = seal is not None and row[6] == seal.digest(self._digest, *row[:6])
+        right = self._seal is not None and row[6] == _digest(self._seal, self._digest, row)
         return right and number == self.number + 1
 
     def _look_at(self, row: Sequence[Any]) -> None:
@@ -84,7 +83,7 @@ class Replay:
         if kind == "blank" and number == self.number + 1:
             self._blanked(number)
         else:
-            self._chained(number, kind, body, digest, row[:6])
+            self._chained(number, kind, body, digest, row)
         if kind not in {"entries", "blank", "key", "begun"}:
             try:
                 self._apply(number, kind, at, incident, seq, json.loads(body))
@@ -116,9 +115,7 @@ class Replay:
         else:
             self._blanks.append([number, number])
 
-    def _chained(
-        self, number: int, kind: str, body: str, digest: str, columns: Sequence[Any]
-    ) -> None:
+    def _chained(self, number: int, kind: str, body: str, digest: str, row: Sequence[Any]) -> None:
         key, expected = key_of(digest), self._key
         if kind == "key":
             expected, self._key, self._keyed_from = body or self._key, body, number
@@ -136,7 +133,7 @@ class Replay:
             if key not in self.unknown:
                 self.unknown.add(key)
                 self.breaks.append(unknown_key(key))
-        elif digest != seal.digest(self._digest, *columns):
+        elif digest != _digest(seal, self._digest, row):
             self._broken(f"row {number} is not what was written")
 
     def _apply(self, number: int, kind: str, at: str, incident: str, seq: int, body: Any) -> None:
@@ -176,6 +173,16 @@ class Replay:
 
     def _broken(self, text: str) -> None:
         self.breaks.append(Break("ledger", text))
+
+
+def _digest(seal: Seal, previous: str, row: Sequence[Any]) -> str:
+    """As `Seal.digest`, written out for these columns: this is most of the work."""
+    number, kind, at, incident, seq, body, _ = row
+    try:
+        what = f"{number}, {quoted(kind)}, {quoted(at)}, {quoted(incident)}, {seq}"
+        return seal.of(f"[{quoted(previous)}, {what}, {quoted(body)}]")
+    except TypeError:
+        return ""  # not even text: that was not written by a daemon
 
 
 def _named(key: str) -> str:

@@ -35,9 +35,10 @@ def check_tables(
 
 def _read(connection: Connection, table: Table) -> list[dict[str, Any]]:
     # With the table's name, for without it SQLite takes a name that it does not know for a text.
-    names = ", ".join(f'{table.name}."{name}"' for name in table.columns.keys())  # noqa: SIM118
+    columns = [column.name for column in table.columns]
+    names = ", ".join(f'{table.name}."{name}"' for name in columns)
     rows = connection.exec_driver_sql(f"SELECT {names} FROM {table.name}")  # noqa: S608 - ours
-    return [dict(row) for row in rows.mappings()]
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
@@ -52,7 +53,9 @@ def _keyed(rows: Iterable[Mapping[str, Any]], key: tuple[str, ...]) -> _Named:
 
 
 def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
-    for name in sorted(expected.keys() | stored.keys(), key=repr):  # of any type, once edited
+    other = [name for name in stored if name not in expected]
+    differ = [name for name, row in expected.items() if not _same(row, stored.get(name))]
+    for name in sorted([*other, *differ], key=repr):  # of any type, once edited
         where = f"{kind} {' '.join(map(str, name))}"
         if name not in stored:
             yield Break(where, "the row is missing", DERIVED)
@@ -63,3 +66,7 @@ def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
                 if stored[name][column] != value:
                     said = f"{column} is {stored[name][column]!r}, but {value!r} was written"
                     yield Break(where, said, DERIVED)
+
+
+def _same(row: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+    return stored is not None and all(stored[column] == row[column] for column in row)
