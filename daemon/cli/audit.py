@@ -60,7 +60,8 @@ def verify(
     breaks = [one._asdict() for one in found.breaks]
     whole = not found.breaks
     counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(kept)}
-    counts["archived"] = len(found.archived)
+    counts |= {"archived": len(found.archived), "rows": found.rows}
+    counts["vouched_from"] = found.vouched_from
     tell(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
     if not whole:
         raise Failure(f"{len(breaks)} breaks in the journal")
@@ -71,6 +72,8 @@ def verify(
             text += f"; {len(found.archived)} more are archived: {looked}"
         if kept:
             text += f"; all {len(kept)} anchors hold" if len(kept) > 1 else "; the anchor holds"
+        if found.vouched_from:
+            text += f"; the key vouches for it since row {found.vouched_from} of {found.rows}"
         click.echo(f"the journal is whole: {text}")
 
 

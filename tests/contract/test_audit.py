@@ -480,3 +480,43 @@ async def test_a_value_of_another_type_is_found_and_ends_no_audit(
     last = f"WHERE rowid = (SELECT max(rowid) FROM {table})"
     shell(keyed, f'UPDATE {table} SET "{column}" = {value} {last}')
     assert await found(keyed, Keyring(NEW))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE actions RENAME COLUMN domain TO realm",
+        'ALTER TABLE freezes RENAME COLUMN "by" TO who',
+        "DROP TABLE marks",
+        "UPDATE meta SET value = 'x' WHERE name = 'schema'",
+    ],
+)
+async def test_tables_that_are_not_ours_any_more_are_told(path: Path, script: str) -> None:
+    shell(path, script)
+    with pytest.raises(Permanent):
+        await found(path)
+
+
+async def vouched(path: Path) -> tuple[bool, int, int]:
+    async with open_store(path, readonly=True, keyring=Keyring(NEW)) as store:
+        seen = await audit(store.journal)
+        return not seen.breaks, seen.vouched_from, seen.rows
+
+
+async def test_a_store_made_to_look_old_shows_by_the_row_from_which_the_key_vouches(
+    keyed: Path,
+) -> None:
+    """Without its ledger it is one of an earlier version, which had no keys: a start takes it as
+    it stands."""
+    whole, first, rows = await vouched(keyed)
+    assert (whole, first) == (True, 1)
+    assert rows > 1
+    shell(keyed, f"{EDIT} DROP TABLE ledger; UPDATE meta SET value = '4' WHERE name = 'schema'")
+    rewrite(keyed, UNKEYED, ledger=False)
+    async with open_store(keyed, keyring=Keyring(NEW)):
+        pass  # as the daemon does
+    whole, first, rows = await vouched(keyed)
+    assert (whole, first) == (True, rows)  # for nothing of before
+    async with open_store(keyed, keyring=Keyring(former=[NEW])):
+        pass  # the key is given up
+    assert (await vouched(keyed))[1] == 0

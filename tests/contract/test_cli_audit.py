@@ -54,7 +54,7 @@ def test_a_whole_journal(home: Path) -> None:
     assert done.exit_code == 0
     assert done.output == (
         "the journal is whole: 1 incidents, 15 entries; 1 more are archived: "
-        "`--archive DIR` checks their files\n"
+        "`--archive DIR` checks their files; the key vouches for it since row 1 of 32\n"
     )
     told = json.loads(run("audit", "verify", "--json", "--archive", "old").output)
     assert told == {
@@ -64,6 +64,8 @@ def test_a_whole_journal(home: Path) -> None:
         "entries": 15,
         "anchors": 0,
         "archived": 1,
+        "rows": 32,
+        "vouched_from": 1,
     }
 
 

@@ -157,7 +157,7 @@ def version_of(path: Path, connection: Connection) -> int:
     if not inspect(connection).has_table(meta.name):
         raise Permanent(f"{path} is a database, but not a journal of stopgap; name another file")
     found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema"))
-    if found is None or int(found) > SCHEMA:
+    if found is None or not found.isdigit() or int(found) > SCHEMA:
         raise Permanent(
             f"{path} was written by a newer stopgap (schema {found}, this one knows {SCHEMA}); "
             "install that version or a later one, or name another file"

@@ -42,6 +42,10 @@ class Audit(NamedTuple):
     incidents: int
     entries: int
     archived: list[Archived]
+    rows: int
+    """Of the ledger."""
+    vouched_from: int
+    """The row of the ledger from which on some key was always in use; 0 if none is."""
 
 
 async def audit(journal: SqlJournal, anchors: Sequence[Anchor] = ()) -> Audit:
@@ -89,7 +93,8 @@ def _judge(replay: Replay, portions: Iterable[Portion], connection: Connection) 
         breaks += _again(connection, auditor, incident, replay.ends.get(incident))
     breaks += check_tables(connection, replay, set(auditor.starts))
     breaks += [unknown_key(key) for key in sorted(auditor.unknown - replay.unknown)]
-    return Audit(breaks, incidents, entries, replay.archived)
+    rows, vouched_from = replay.number, replay.vouched_from
+    return Audit(breaks, incidents, entries, replay.archived, rows, vouched_from)
 
 
 def _otherwise(portion: Portion, replay: Replay) -> Iterator[str]:

@@ -57,6 +57,8 @@ class Replay:
             self._anchors.setdefault(anchor.number, []).append(anchor)
         self.number, self._digest, self._key, self._keyed_from = 0, "", "", 0
         self._seal = keyring.find(self._key)
+        self.vouched_from = 0
+        """From this row on some key was always in use; 0 if none is."""
         self.unknown: set[str] = set()
         self._blanks: list[list[int]] = []
         self._emptied: list[list[int]] = []
@@ -118,6 +120,7 @@ class Replay:
         if kind == "key":
             expected, self._key, self._keyed_from = body or self._key, body, number
             self._seal = self.keyring.find(body)
+            self.vouched_from = (self.vouched_from or number) if body else 0
         if key != expected:
             how, since = _named(key), f"{_named(expected)} is in use since row {self._keyed_from}"
             self._broken(f"row {number} is made with {how}, though {since}: it was replaced")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from daemon.adapters.store.auditing.findings import DERIVED, EVIDENCE, Break
 from daemon.adapters.store.auditing.replay import Replay
+from daemon.adapters.store.schema import actions, freezes, marks
 
 _Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Primary key → columns by name."""
@@ -21,20 +22,22 @@ def check_tables(
 ) -> Iterator[Break]:
     """Every row that is not as it should be, is missing, or should not be there. `starts`: the
     steps that the entries say were started (`incidents.Auditor`)."""
-    yield from _compared("freeze", replay.freezes, _keyed(_read(connection, "freezes"), ("scope",)))
-    marks = _keyed(_read(connection, "marks"), ("subject", "item"))
-    yield from _compared("mark", replay.marks, marks)
+    yield from _compared("freeze", replay.freezes, _keyed(_read(connection, freezes), ("scope",)))
+    found = _keyed(_read(connection, marks), ("subject", "item"))
+    yield from _compared("mark", replay.marks, found)
     claimed = _keyed(replay.actions, _ACTION)
-    yield from _compared("action", claimed, _keyed(_read(connection, "actions"), _ACTION))
+    yield from _compared("action", claimed, _keyed(_read(connection, actions), _ACTION))
     for incident, step, at, target in starts:
         if (incident, step, target, at) not in claimed:
             text = f"step {step} was started on {target}, but the ledger has no lock for it"
             yield Break(incident, text, EVIDENCE)
 
 
-def _read(connection: Connection, table: str) -> list[dict[str, Any]]:
-    rows = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 - one of ours
-    columns = tuple(rows.keys())
+def _read(connection: Connection, table: Table) -> list[dict[str, Any]]:
+    # With the table's name, for without it SQLite takes a name that it does not know for a text.
+    columns = [column.name for column in table.columns]
+    names = ", ".join(f'{table.name}."{name}"' for name in columns)
+    rows = connection.exec_driver_sql(f"SELECT {names} FROM {table.name}")  # noqa: S608 - ours
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
