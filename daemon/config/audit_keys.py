@@ -13,7 +13,10 @@ def keyring_for(settings: Settings, environ: Mapping[str, str]) -> Keyring:
     """What seals the journal and checks it. Raises Permanent if a key cannot be read."""
 
     def seal(reference: str) -> Seal:
-        key = secret(reference, environ, settings.base)
+        try:
+            key = secret(reference, environ, settings.base)
+        except Permanent as error:
+            raise Permanent(f"a key of `audit`: {error}") from None
         if len(key) < SHORTEST_KEY:
             raise Permanent(
                 f"the audit key in {reference} has fewer than {SHORTEST_KEY} characters and could "

@@ -14,13 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from daemon.config.auth import AuthSettings
 from daemon.config.serving import ConnectionSettings, TlsSettings, TrustSettings
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent
-from daemon.core.values.units import Duration, Frozen, Share, parse_duration
+from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
 from daemon.core.values.yaml_document import Document, one_document
 
 PREFIX = "STOPGAP_"
@@ -192,8 +192,15 @@ class AuditSettings(Frozen):
 class RetentionSettings(Frozen):
     """Closed incidents older than `keep` are moved to files in `archive`; without it all stay."""
 
-    keep: Duration | None = Field(default=None, ge=timedelta(days=30))
+    keep: Duration | None = None
     archive: Path = Path("archive")
+
+    @field_validator("keep")
+    @classmethod
+    def _long_enough(cls, keep: timedelta | None) -> timedelta | None:
+        if keep is not None and keep < timedelta(days=30):
+            raise ValueError(f"has to be at least 30d; it is {format_duration(keep)}")
+        return keep
 
 
 class TracingSettings(Frozen):

@@ -233,6 +233,9 @@ class Reconciler:
         self, incidents: Collection[Incident], looks: Sequence[Look], now: datetime
     ) -> None:
         absent = judgement.missing(self._memory, incidents, now)
+        if len(looks) < len(self._peers):
+            # Of what was suppressed before our start nobody knows which peer listed it.
+            absent = [one for one in absent if one.alert.identity in self._memory.seen]
         if absent:
             # It may have been routed elsewhere, and that is no end.
             asked = (self._peers[look.peer].present() for look in looks)

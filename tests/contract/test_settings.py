@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, load_settings, secret
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -85,6 +86,33 @@ def test_a_secret_written_into_the_file_is_refused_without_repeating_it(tmp_path
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Permanent, match="No such file"):
         load_settings(tmp_path / "stopgap.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "retention: {keep: 5d}",
+            "retention.keep: has to be at least 30d; it is 5d",
+        ),
+        (
+            "inbox: {max_age: 1ms}",
+            "inbox.max_age: input should be greater than or equal to 1 second; it is 1ms",
+        ),
+    ],
+)
+def test_a_bound_of_a_duration_is_told_as_people_write_it(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(Mistakes) as caught:
+        load_settings(written(tmp_path, text), {})
+    assert told in str(caught.value)
+
+
+def test_a_key_of_the_audit_that_cannot_be_read_is_told_with_its_place(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, "audit: {key: 'file:missing'}"), {})
+    with pytest.raises(Permanent, match="`audit`: cannot read the secret in missing"):
+        keyring_for(settings, {})
 
 
 def test_a_mail_password_never_goes_out_in_plain_text(tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ async def test_an_end_is_heard_though_we_were_restarted_meanwhile(
         assert (await daemon.incident()).all_resolved
 
 
+async def test_after_our_restart_a_peer_that_is_away_may_be_the_one_that_lists_it(
+    stage: Stage, peer: FakeAlertmanager
+) -> None:
+    stage.alertmanagers.append(FakeAlertmanager("http://other"))
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        peer.listed = [listing(**SILENCED)]
+        await daemon.receives(alert())
+        await daemon.at(220)
+    peer.away = Temporary("it cannot be reached")
+    async with stage.daemon() as daemon:
+        await daemon.at(600)
+        assert not (await daemon.incident()).all_resolved
+        peer.away, peer.listed = None, []
+        await daemon.at(700)
+        assert (await daemon.incident()).all_resolved
+
+
 async def test_what_no_alertmanager_ever_listed_is_not_ended(
     stage: Stage, peer: FakeAlertmanager
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, format_duration
 
 Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -168,7 +169,8 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    got = repr(problem.get("input"))
+    given = problem.get("input")
+    got = format_duration(given) if isinstance(given, timedelta) else repr(given)
     return f"{message[0].lower()}{message[1:]}; it is {got[:80]}"
 
 
