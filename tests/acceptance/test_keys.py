@@ -40,9 +40,8 @@ async def test_a_store_is_nobody_elses_and_one_daemons_by_whatever_name(
     async with http.post(f"{first.url}/api/v1/alerts", data=encoded(alert())) as answer:
         assert answer.status == 200
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert modes(state) == dict.fromkeys(
-        ("stopgap.db", "stopgap.db-wal", "stopgap.db-shm", "stopgap.db.lock"), 0o600
-    )
+    beside = ("", "-wal", "-shm", ".lock", ".made", ".owed", ".emergency")
+    assert modes(state) == {f"stopgap.db{suffix}": 0o600 for suffix in beside}
     second_home.mkdir()
     (second_home / "link.db").symlink_to(state / "stopgap.db")
     second = make_daemon(lay_out(second_home, settings=SETTINGS + "store: link.db\n"))

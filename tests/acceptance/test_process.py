@@ -69,7 +69,7 @@ async def test_a_port_in_use_is_said_and_nothing_is_started(
         settings = SETTINGS.replace("127.0.0.1:0", address)
         said = await _refuses(make_daemon(lay_out(tmp_path, settings=settings)))
     assert f"cannot listen on {address}: " in said
-    assert "address already in use" in said
+    assert "Address already in use" in said
     assert "`listen` in stopgap.yaml" in said
 
 
