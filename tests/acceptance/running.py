@@ -143,9 +143,10 @@ class Daemon:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the daemon ended with {self.process.returncode}: {self.said()}")
-        for line in self.logged("listening"):
+        listening = self.logged("listening")  # read once: it may be written at this moment
+        for line in listening:
             self.url = "http://{}:{}".format(*line["address"])
-        return bool(self.logged("listening"))
+        return bool(listening)
 
 
 def run_command(folder: Path, *arguments: str) -> str:
