@@ -96,8 +96,8 @@ class Casebook:
         opened = Incident(incident, first.at, first.event, 1)  # type: ignore[arg-type]
         for draft in drafts[1:]:
             opened = apply(opened, draft.at, draft.event)
-        opened = _at_seq(opened, len(drafts))
-        await self.journal.open(incident, key, drafts, _head(opened, self.clock()))
+        opened = replace(opened, seq=len(drafts))
+        await self.journal.open(incident, key, drafts, HeadState.of(opened, self.clock()))
         if incident not in self._known:  # else somebody has found it, and perhaps changed it
             self._remember(opened)
         self._tell(None, opened, events)
@@ -218,14 +218,14 @@ class Casebook:
         if not drafts:
             await self._paid(before.id)  # all of it was known already
             return before
-        after = _at_seq(after, before.seq + len(drafts))
+        after = replace(after, seq=before.seq + len(drafts))
         told = [draft.event for draft in drafts]
         try:
             await self.journal.append(
                 before.id,
                 before.seq,
                 drafts,
-                _head(after, now),
+                HeadState.of(after, now),
                 claim=claim,
                 release=release or (owed is not None and owed.release),
                 marks=_marks(before, told),
@@ -287,7 +287,7 @@ class Casebook:
         """Store when the incident must be looked at next: the timer that a restart finds."""
         try:
             await self.journal.append(
-                incident.id, incident.seq, [], _head(incident, wake_at), urgency=Urgency.LOW
+                incident.id, incident.seq, [], HeadState.of(incident, wake_at), urgency=Urgency.LOW
             )
         except Conflict:
             return  # it has moved on, and is being decided anew
@@ -319,15 +319,6 @@ class Casebook:
         else:
             self._known.pop(incident.id, None)
         return incident
-
-
-def _at_seq(incident: Incident, seq: int) -> Incident:
-    return replace(incident, seq=seq)
-
-
-def _head(incident: Incident, wake_at: datetime | None) -> HeadState:
-    """The head row. After an append a decision is due at once, so `wake_at` is then now."""
-    return HeadState.of(incident, wake_at)
 
 
 def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], Mark]:
