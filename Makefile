@@ -15,11 +15,12 @@ test: ## Everything that CI runs.
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile
 
-check: ## Format, lint, types, import contracts, the rules in rules/.
+check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/.
 	@deploy/setup.sh
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo | tail -8
+	@$(BIN)/python deploy/names.py
 	@$(BIN)/stopgap check rules/
 
 bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, the audit.

@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 Value = str | int | float | bool
-Said = dict[str, Value]
+SpanAttributes = dict[str, Value]
 """What a span says of itself, under OpenTelemetry's attribute names where there are some."""
 
-Taken = Literal[
+DeliveryOutcome = Literal[
     "stored",
     "duplicate",
     "refused",
@@ -30,7 +30,7 @@ Dropped = Literal["idle", "header", "stalled", "room", "refused", "handshake", "
 """Why a connection was closed; `daemon.web.serving.connections` says each in words."""
 Sorted = Literal["taken", "repeated", "stale"]
 """What became of an alert; `repeated` says nothing new, `stale` is older than its known end."""
-Part = Literal[
+DaemonPart = Literal[
     "conductor",
     "effect",
     "intake",
@@ -43,14 +43,14 @@ Part = Literal[
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""
-Asked = Literal["instant", "range"]
+QueryKind = Literal["instant", "range"]
 Trouble = Literal["", "timeout", "unreachable", "rejected"]
 
 
 class Observer:
     """Hears what no journal tells. This one forgets it. All times are in seconds."""
 
-    def delivery(self, outcome: Taken, took: float) -> None:
+    def delivery(self, outcome: DeliveryOutcome, took: float) -> None:
         """A webhook's body came, and `took` so long until it could be answered."""
 
     def handled(self, took: float) -> None:
@@ -65,7 +65,7 @@ class Observer:
     def alertmanagers(self, answering: int, silent: int) -> None:
         """So many peers answered what they list, or did not."""
 
-    def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
+    def query(self, kind: QueryKind, took: float, trouble: Trouble) -> None:
         """Prometheus was asked; `trouble` is empty if it answered."""
 
     def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
@@ -78,7 +78,7 @@ class Observer:
     def dropped(self, why: Dropped) -> None:
         """A connection was closed, or not taken."""
 
-    def crashed(self, part: Part) -> None:
+    def crashed(self, part: DaemonPart) -> None:
         """A defect was met, and lived through."""
 
     def heartbeat(self, outcome: Literal["sent", "withheld", "failed"]) -> None:
@@ -94,15 +94,20 @@ class Observer:
 class Tracer(Protocol):
     """Spans on the way from a webhook to an action. A span's name is its stage's."""
 
-    def webhook(self, delivery: str) -> AbstractContextManager[Said]:
+    def webhook(self, delivery: str) -> AbstractContextManager[SpanAttributes]:
         """The span of one webhook; `stopgap.outcome` is said in it before it ends."""
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: Said) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], said: SpanAttributes) -> None:
         """The incident has begun: the root of its trace, linked with these webhooks."""
 
     def span(
-        self, name: str, said: Said | None = None, *, delivery: str = "", incident: str = ""
-    ) -> AbstractContextManager[Said]:
+        self,
+        name: str,
+        said: SpanAttributes | None = None,
+        *,
+        delivery: str = "",
+        incident: str = "",
+    ) -> AbstractContextManager[SpanAttributes]:
         """A span inside the one under way; without one, in the trace of what it is about.
 
         An exception marks it as failed, by its type and without its text."""
@@ -111,16 +116,21 @@ class Tracer(Protocol):
 class Untraced:
     """The Tracer that keeps nothing."""
 
-    def webhook(self, delivery: str) -> AbstractContextManager[Said]:
+    def webhook(self, delivery: str) -> AbstractContextManager[SpanAttributes]:
         """Nothing is kept."""
         return nullcontext({})
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: Said) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], said: SpanAttributes) -> None:
         """Nothing is kept."""
 
     def span(
-        self, name: str, said: Said | None = None, *, delivery: str = "", incident: str = ""
-    ) -> AbstractContextManager[Said]:
+        self,
+        name: str,
+        said: SpanAttributes | None = None,
+        *,
+        delivery: str = "",
+        incident: str = "",
+    ) -> AbstractContextManager[SpanAttributes]:
         """Nothing is kept."""
         return nullcontext({} if said is None else said)
 

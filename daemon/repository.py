@@ -13,19 +13,19 @@ from datetime import datetime
 
 import structlog
 
-from daemon.core.changes.suspects import Mark
+from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.events import DAEMON, Draft, Event, StepFinished, StepVerified
-from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.outcomes import is_news
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import Claim, Conflict, Debts, HeadState, Journal, Owed
+from daemon.core.ports.journal import Claim, Debts, HeadState, Journal, Owed, SequenceConflict
 from daemon.core.ports.urgency import Urgency, urgency_of
 from daemon.core.values.outcome import Permanent, Temporary
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-Change = Callable[[Incident], Sequence[Event]]
-Listener = Callable[[Incident | None, Incident, Sequence[Event]], None]
+DecideEvents = Callable[[Incident], Sequence[Event]]
+IncidentListener = Callable[[Incident | None, Incident, Sequence[Event]], None]
 """Hears of every append: the incident before (None: it opens), after, and what was appended."""
 Clock = Callable[[], datetime]
 
@@ -38,7 +38,7 @@ class Stale(Exception):
     """The incident has moved on since this was decided: nothing was appended, decide anew."""
 
 
-class Casebook:
+class IncidentRepository:
     """Reads and appends incidents; wakes whoever waits for one.
 
     Incidents that were read stay in memory as long as they are open; the journal's sequence
@@ -61,7 +61,7 @@ class Casebook:
         self._bells: dict[str, asyncio.Event] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self.opened: asyncio.Queue[str] = asyncio.Queue()
-        self.listeners: list[Listener] = []
+        self.listeners: list[IncidentListener] = []
         self.onlookers: list[Callable[[], None]] = []
 
     @property
@@ -95,7 +95,7 @@ class Casebook:
         first = drafts[0]
         opened = Incident(incident, first.at, first.event, 1)  # type: ignore[arg-type]
         for draft in drafts[1:]:
-            opened = apply(opened, draft.at, draft.event)
+            opened = apply_event(opened, draft.at, draft.event)
         opened = replace(opened, seq=len(drafts))
         await self.journal.open(incident, key, drafts, HeadState.of(opened, self.clock()))
         if incident not in self._known:  # else somebody has found it, and perhaps changed it
@@ -107,7 +107,7 @@ class Casebook:
     async def record(
         self,
         incident: str,
-        change: Change,
+        change: DecideEvents,
         *,
         by: str = DAEMON,
         release: bool = False,
@@ -125,7 +125,7 @@ class Casebook:
                     return before
                 try:
                     return await self._append(before, events, by, release=release)
-                except Conflict:
+                except SequenceConflict:
                     continue
 
     async def claim(
@@ -142,7 +142,7 @@ class Casebook:
                 raise Stale
             try:
                 return await self._append(incident, events, claim=lock, ring=False)
-            except Conflict:
+            except SequenceConflict:
                 raise Stale from None
 
     async def report(self, incident: str, *events: Event, release: bool = False) -> Incident:
@@ -167,7 +167,7 @@ class Casebook:
             return await self.record(incident, news, release=release)
         except (Temporary, Permanent) as error:
             kinds = ", ".join(event.kind for event in events)
-            log.error(
+            _log.error(
                 "the store takes no outcome; it is kept until it can", of=kinds, why=str(error)
             )
         now = self.clock()
@@ -192,10 +192,10 @@ class Casebook:
             while incident in self._owed:
                 try:
                     await self._append(await self.load(incident), ())
-                except Conflict:
+                except SequenceConflict:
                     continue
                 except UnknownIncident:
-                    log.error("owed to an incident that is gone", kept=str(self._owed[incident]))
+                    _log.error("owed to an incident that is gone", kept=str(self._owed[incident]))
                     await self._paid(incident)
 
     async def _append(
@@ -213,7 +213,7 @@ class Casebook:
         now, owed = self.clock(), self._owed.get(before.id)
         after = before
         for event in events:
-            after = apply(after, now, event, by)
+            after = apply_event(after, now, event, by)
         drafts = [*(owed.drafts if owed else ()), *(Draft(at=now, by=by, event=x) for x in events)]
         if not drafts:
             await self._paid(before.id)  # all of it was known already
@@ -231,7 +231,7 @@ class Casebook:
                 marks=_marks(before, told),
                 urgency=urgency_of(before, told, by),
             )
-        except Conflict:
+        except SequenceConflict:
             self._known.pop(before.id, None)
             raise
         self._remember(after)
@@ -261,7 +261,7 @@ class Casebook:
         kept: list[Draft] = []
         for draft in owed.drafts if drafts is None else drafts:
             if is_news(incident, draft.event):
-                incident = apply(incident, draft.at, draft.event, draft.by)
+                incident = apply_event(incident, draft.at, draft.event, draft.by)
                 kept.append(draft)
         if drafts is None:
             # A lock that was given back with what is known by now may be another step's today.
@@ -281,7 +281,7 @@ class Casebook:
         try:
             await self._debts.keep(list(self._owed.values()))
         except Temporary as error:
-            log.error("what is owed to the journal is in memory alone", error=str(error))
+            _log.error("what is owed to the journal is in memory alone", error=str(error))
 
     async def note_wake(self, incident: Incident, wake_at: datetime | None) -> None:
         """Store when the incident must be looked at next: the timer that a restart finds."""
@@ -289,7 +289,7 @@ class Casebook:
             await self.journal.append(
                 incident.id, incident.seq, [], HeadState.of(incident, wake_at), urgency=Urgency.LOW
             )
-        except Conflict:
+        except SequenceConflict:
             return  # it has moved on, and is being decided anew
 
     def ring_all(self) -> None:
@@ -321,9 +321,9 @@ class Casebook:
         return incident
 
 
-def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], Mark]:
+def _marks(incident: Incident, events: Sequence[Event]) -> Mapping[tuple[str, str], HealthMark]:
     """What a verdict says of the items that its step switched between."""
-    marks: dict[tuple[str, str], Mark] = {}
+    marks: dict[tuple[str, str], HealthMark] = {}
     for event in events:
         if not isinstance(event, StepVerified):
             continue

@@ -22,14 +22,14 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Duration, Frozen, format_duration, printable
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource
-from recovery_actions.kubernetes.objects import moment, number, part, several, word
-from recovery_actions.waiting import Patience, Pause
+from recovery_actions.kubernetes.objects import number, parse_moment, part, several, word
+from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
 GROUP = "argoproj.io/v1alpha1"
-EVERY = timedelta(seconds=2)
+_EVERY = timedelta(seconds=2)
 """Between two looks at the canary's end."""
 
 
@@ -154,7 +154,7 @@ class ArgoRolloutsAbort:
                 await context.progress(f"the canary {intent['from']} is aborted")
         except (Missing, Forbidden) as error:
             return _refused(_unreadable(error))
-        except Conflict:
+        except VersionConflict:
             text = f"{params.words} changed just then, so it was left alone"
             return _refused(Refused("changed_meanwhile", text))
         return await self._follow(params, intent, context)
@@ -182,7 +182,7 @@ class ArgoRolloutsAbort:
     async def _follow(
         self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
     ) -> Outcome:
-        patience = Patience(params.timeout, EVERY, self._pause)
+        patience = Countdown(params.timeout, _EVERY, self._pause)
         told = trouble = ""
         while True:
             try:
@@ -214,7 +214,7 @@ class ArgoRolloutsAbort:
         """When the canary came, if the Rollout tells."""
         seen = _canary(raw)
         starts = [
-            moment(one.get("lastTransitionTime"))
+            parse_moment(one.get("lastTransitionTime"))
             for one in several(part(raw, "status"), "conditions")
             if one.get("type") == "Completed" and one.get("status") == "False"
         ]

@@ -22,7 +22,7 @@ from daemon.core.values.units import Frozen
 from recovery_actions.argocd_state import Application, application, sentence, short
 from recovery_actions.workshop import Workshop
 
-MOST = 8 << 20
+_MOST = 8 << 20
 """Bytes of an answer beyond which it is not read; an application's status can be large."""
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -55,7 +55,7 @@ class Unwilling(Permanent):
         self.text = text
 
 
-class Unanswered(Temporary):
+class RequestUncertain(Temporary):
     """The request went out, and nobody knows what became of it."""
 
 
@@ -166,7 +166,7 @@ def _translated() -> Iterator[None]:
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Temporary(f"Argo CD cannot be reached ({type(error).__name__})") from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unanswered(f"Argo CD did not answer ({type(error).__name__})") from None
+        raise RequestUncertain(f"Argo CD did not answer ({type(error).__name__})") from None
     except ValueError:  # aiohttp's InvalidURL, too
         raise Permanent("argocd.url or argocd.token in stopgap.yaml cannot be used") from None
 
@@ -175,7 +175,7 @@ async def _all_of(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > MOST:
+        if len(body) > _MOST:
             raise Permanent("Argo CD answered with more than is ever read")
     return bytes(body)
 

@@ -15,9 +15,9 @@ from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo, ArgoCDPlace
 from recovery_actions.argocd_state import Application, Deployment, short
-from recovery_actions.waiting import Patience, Pause
+from recovery_actions.waiting import Countdown, Pause
 
-EVERY = timedelta(seconds=2)
+SYNC_EVERY = timedelta(seconds=2)
 """Between two looks at an operation that goes on."""
 _BROKEN = frozenset({"Failed", "Error"})
 _LIVE = "live"
@@ -61,7 +61,7 @@ def moved(place: ArgoCDPlace, seen: Application, intent: Intent) -> Refused | No
     return Refused("changed_meanwhile", text)
 
 
-async def follow(
+async def follow_sync(
     argo: Argo,
     place: ArgoCDPlace,
     intent: Intent,
@@ -70,7 +70,7 @@ async def follow(
     pause: Pause,
 ) -> Outcome:
     """Wait until it is live and healthy, or clear that it will not be."""
-    patience = Patience(limit, EVERY, pause)
+    patience = Countdown(limit, SYNC_EVERY, pause)
     told = trouble = ""
     fresh = False
     while True:

@@ -19,10 +19,23 @@ from pydantic import BaseModel, Field
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Result, Temporary
 from daemon.core.values.units import Duration, format_duration
-from recovery_actions.argocd import Argo, ArgoCDPlace, Unanswered, Unwilling, why_not_configured
-from recovery_actions.argocd_follow import EVERY, displaced, follow, landed, moved, under_way
+from recovery_actions.argocd import (
+    Argo,
+    ArgoCDPlace,
+    RequestUncertain,
+    Unwilling,
+    why_not_configured,
+)
+from recovery_actions.argocd_follow import (
+    SYNC_EVERY,
+    displaced,
+    follow_sync,
+    landed,
+    moved,
+    under_way,
+)
 from recovery_actions.argocd_state import Application, Deployment, short
-from recovery_actions.waiting import Patience, Pause
+from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
 DRY_RUN = timedelta(minutes=1)
@@ -112,7 +125,9 @@ class ArgoCDRollback:
         except Unwilling as error:
             refused = _why(params, error)
             return Outcome(result="refused", reason=refused.reason, detail=refused.text)
-        return await follow(argo, params, intent, context.progress, params.timeout, self._pause)
+        return await follow_sync(
+            argo, params, intent, context.progress, params.timeout, self._pause
+        )
 
     async def check(
         self, params: ArgoCDRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -154,7 +169,7 @@ class ArgoCDRollback:
     ) -> Refused | None:
         """Whether Argo CD could do it: the revision exists still, and its manifests are valid."""
         seen = await argo.rollback(chosen.id, prune=params.prune, dry=True)
-        patience = Patience(DRY_RUN, EVERY, self._pause)
+        patience = Countdown(DRY_RUN, SYNC_EVERY, self._pause)
         while seen.operation.running:
             if not await patience.lasts():
                 limit = format_duration(DRY_RUN)
@@ -180,7 +195,7 @@ class ArgoCDRollback:
             except Temporary:
                 text = f"it was ordered, but nobody knows whether Argo CD took it: {error}"
                 return Outcome(result="unknown", reason="lost_sight", detail=text)
-            late = isinstance(error, Unanswered)
+            late = isinstance(error, RequestUncertain)
             text = f"Argo CD has not taken the order{' so far' if late else ''}: {error}"
             result: Result = "unknown" if late else "failed"
             return Outcome(result=result, reason="not_accepted", detail=text)

@@ -25,7 +25,7 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Operation:
+class SyncOperation:
     """The operation that goes on, or the last one."""
 
     running: bool = False
@@ -41,7 +41,7 @@ class Application:
     """An application as we see it. `history` is oldest first; its last entry is live."""
 
     history: tuple[Deployment, ...]
-    operation: Operation
+    operation: SyncOperation
     auto_sync: bool
     health: str
     sync: str
@@ -113,7 +113,7 @@ def _deployment(entry: Any) -> Deployment | None:
     return Deployment(number, item, at) if at is not None and item else None
 
 
-def _operation(raw: Mapping[str, Any], status: Mapping[str, Any]) -> Operation:
+def _operation(raw: Mapping[str, Any], status: Mapping[str, Any]) -> SyncOperation:
     state = _part(status, "operationState")
     ordered = _part(raw, "operation")
     # What is ordered may not have been begun; the state is that of the operation before then.
@@ -121,7 +121,7 @@ def _operation(raw: Mapping[str, Any], status: Mapping[str, Any]) -> Operation:
     sync = _part(ordered or _part(state, "operation"), "sync")
     result = {} if fresh else _part(state, "syncResult")
     phase = "Running" if fresh else str(state.get("phase") or "")
-    return Operation(
+    return SyncOperation(
         running=bool(ordered) or phase in _RUNNING,
         phase=phase,
         message="" if fresh else sentence(state.get("message")),

@@ -46,7 +46,7 @@ _SHOWN_CHARACTERS = 200
 # ── parameters ───────────────────────────────────────────────────────────────────────────────
 
 
-def plain(text: str) -> str:
+def without_controls(text: str) -> str:
     """Give back a text that holds no control characters. Raises ValueError if it does."""
     for character in text:
         if ord(character) < 0x20 or ord(character) == 0x7F or "\ud800" <= character <= "\udfff":
@@ -60,7 +60,7 @@ def _argv(argv: list[str]) -> list[str]:
     return argv
 
 
-PlainText = Annotated[str, AfterValidator(plain)]
+PlainText = Annotated[str, AfterValidator(without_controls)]
 Argv = Annotated[list[PlainText], AfterValidator(_argv)]
 """A program and its arguments, one element each; elements are never split, joined or expanded."""
 
@@ -79,7 +79,7 @@ def why_not_allowed(argv: Sequence[str], allow: Sequence[Sequence[str]]) -> str 
         return None
     line = json.dumps(list(argv), ensure_ascii=False)
     return (
-        f"{shown(argv)} is not in the list of allowed commands; "
+        f"{shown_command(argv)} is not in the list of allowed commands; "
         f"to allow it, add this line to stopgap.yaml under `commands: allow:`  - {line}"
     )
 
@@ -98,7 +98,7 @@ def why_not_runnable(argv: Sequence[str], base: Path) -> str | None:
     if _program(argv[0], base) is not None:
         return None
     where = f"(seen from {base.absolute()})" if "/" in argv[0] else "in PATH"
-    return f"{shown(argv)} cannot run: there is no executable {_short(argv[0])} {where}"
+    return f"{shown_command(argv)} cannot run: there is no executable {_short(argv[0])} {where}"
 
 
 def _program(program: str, base: Path) -> str | None:
@@ -106,7 +106,7 @@ def _program(program: str, base: Path) -> str | None:
     return shutil.which(str(base.absolute() / program) if "/" in program else program)
 
 
-def shown(argv: Sequence[str]) -> str:
+def shown_command(argv: Sequence[str]) -> str:
     """A command for a sentence: quoted as one would type it, cut short, in backticks."""
     return f"`{_short(shlex.join(argv))}`"
 
@@ -234,21 +234,21 @@ def _tail(spool: IO[bytes]) -> bytes:
 
 def _not_started(argv: Sequence[str], error: OSError) -> Ran:
     why = error.strerror or str(error)
-    return Ran("not_started", f"{shown(argv)} could not be started: {why}")
+    return Ran("not_started", f"{shown_command(argv)} could not be started: {why}")
 
 
 def _exited(argv: Sequence[str], status: int, tail: bytes) -> Ran:
     output = tail.decode(errors="replace")
     if status == 0:
-        return Ran("succeeded", f"{shown(argv)} succeeded", output)
+        return Ran("succeeded", f"{shown_command(argv)} succeeded", output)
     how = f"ended with exit status {status}" if status > 0 else f"was ended by signal {-status}"
-    return Ran("exit_status", f"{shown(argv)} {how}; {_last_lines(output)}", output)
+    return Ran("exit_status", f"{shown_command(argv)} {how}; {_last_lines(output)}", output)
 
 
 def _timed_out(argv: Sequence[str], timeout: timedelta, tail: bytes, stopped: bool) -> Ran:
     output = tail.decode(errors="replace")
     fate = "was stopped" if stopped else "runs on as another user, so it could not be stopped"
-    text = f"{shown(argv)} took more than {format_duration(timeout)} and {fate}"
+    text = f"{shown_command(argv)} took more than {format_duration(timeout)} and {fate}"
     return Ran("timeout", f"{text}; {_last_lines(output)}", output)
 
 

@@ -22,11 +22,11 @@ from pydantic import AfterValidator
 from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, printable
-from recovery_actions.commands import PlainText, shown
+from recovery_actions.commands import PlainText, shown_command
 from recovery_actions.kubernetes.names import Namespace, ObjectName
 from recovery_actions.workshop import Workshop
 
-LOOK_SECONDS = 30.0
+_LOOK_SECONDS = 30.0
 """How long Helm may take to tell the history."""
 _LARGEST = 4 << 20
 _MAX = "256"
@@ -64,12 +64,12 @@ class NoSuchRelease(Permanent):
     """There is no such release."""
 
 
-class Forbidden(Permanent):
+class HelmForbidden(Permanent):
     """The cluster does not let us."""
 
 
 @dataclass(frozen=True)
-class Revision:
+class HelmRevision:
     """One revision of a release; `item` is the revision that it copies, or itself."""
 
     number: int
@@ -103,7 +103,7 @@ def cluster_flags(workshop: Workshop) -> list[str]:
     return flags + (["--kube-context", cluster.context] if cluster.context else [])
 
 
-async def history(place: HelmPlace, workshop: Workshop) -> list[Revision]:
+async def release_history(place: HelmPlace, workshop: Workshop) -> list[HelmRevision]:
     """All revisions that are kept, oldest first; never empty. Raises Temporary, NoSuchRelease,
     Forbidden or Permanent."""
     argv = [place.helm, "history", place.release, "--namespace", place.namespace]
@@ -115,13 +115,13 @@ async def history(place: HelmPlace, workshop: Workshop) -> list[Revision]:
         entries = json.loads(said)
         found = revisions(entries)
     except (ValueError, TypeError, RecursionError) as error:
-        raise Permanent(f"{shown(argv)} answered with no JSON that can be read") from error
+        raise Permanent(f"{shown_command(argv)} answered with no JSON that can be read") from error
     if not found:
         raise NoSuchRelease(f"Helm knows no revision of {place.release} in {place.namespace}")
     return found
 
 
-def revisions(entries: Sequence[Mapping[str, Any]]) -> list[Revision]:
+def revisions(entries: Sequence[Mapping[str, Any]]) -> list[HelmRevision]:
     """Read what `helm history --output json` writes. Raises TypeError or ValueError."""
     items: dict[int, str] = {}
     found = []
@@ -130,7 +130,7 @@ def revisions(entries: Sequence[Mapping[str, Any]]) -> list[Revision]:
         copy = _COPY.fullmatch(description)
         items[number] = items.get(int(copy[1]), copy[1]) if copy else str(number)
         found.append(
-            Revision(
+            HelmRevision(
                 number=number,
                 item=items[number],
                 at=_moment(entry.get("updated")),
@@ -142,7 +142,7 @@ def revisions(entries: Sequence[Mapping[str, Any]]) -> list[Revision]:
     return found
 
 
-def changes(subject: str, found: Sequence[Revision]) -> list[Change]:
+def changes(subject: str, found: Sequence[HelmRevision]) -> list[Change]:
     """What became live when, oldest first. A failed upgrade has changed the cluster, too."""
     seen: list[Change] = []
     for one in found:
@@ -169,12 +169,12 @@ def _moment(text: Any) -> datetime | None:
 
 
 def _trouble(argv: Sequence[str], place: HelmPlace, complaint: str) -> Exception:
-    text = f"{shown(argv)} failed: {complaint or 'it wrote nothing'}"
+    text = f"{shown_command(argv)} failed: {complaint or 'it wrote nothing'}"
     if "release: not found" in complaint:
         where = f"{place.release} in the namespace {place.namespace}"
         return NoSuchRelease(f"Helm knows no release {where}")
     if "forbidden" in complaint:
-        return Forbidden(f"{text}; Helm keeps its releases in Secrets, which it must read")
+        return HelmForbidden(f"{text}; Helm keeps its releases in Secrets, which it must read")
     return Temporary(text)
 
 
@@ -193,15 +193,15 @@ async def _read(argv: Sequence[str], base: Path) -> tuple[int, bytes, str]:
             start_new_session=True,
         )
     except OSError as error:
-        raise Permanent(f"{shown(argv)} could not be started: {error.strerror}") from error
+        raise Permanent(f"{shown_command(argv)} could not be started: {error.strerror}") from error
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(_LOOK_SECONDS):
             said, complaint = await asyncio.gather(
                 _bounded(process.stdout), _bounded(process.stderr)
             )
             status = await process.wait()
     except TimeoutError as error:
-        raise Temporary(f"{shown(argv)} took more than {LOOK_SECONDS:g} s") from error
+        raise Temporary(f"{shown_command(argv)} took more than {_LOOK_SECONDS:g} s") from error
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

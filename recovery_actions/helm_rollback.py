@@ -18,20 +18,26 @@ from pydantic import BaseModel, Field
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import Duration
-from recovery_actions.commands import Ran, run_argv, shown, why_not_allowed, why_not_runnable
+from recovery_actions.commands import (
+    Ran,
+    run_argv,
+    shown_command,
+    why_not_allowed,
+    why_not_runnable,
+)
 from recovery_actions.helm import (
-    Forbidden,
+    HelmForbidden,
     HelmPlace,
+    HelmRevision,
     NoSuchRelease,
-    Revision,
     changes,
     cluster_flags,
-    history,
+    release_history,
 )
-from recovery_actions.waiting import Patience, Pause
+from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
-EVERY = timedelta(seconds=3)
+_EVERY = timedelta(seconds=3)
 """Between two looks at a rollback that an earlier run has left behind."""
 _GONE = frozenset({"uninstalled", "uninstalling"})
 _FAILURES = ('Rollback "', 'Release "')
@@ -72,7 +78,7 @@ class HelmRollback:
         """The newest revisions, as Helm tells them; nothing if we may not run it."""
         if self._obstacle(params):
             return {}
-        newest = (await history(params, self._workshop))[-5:]
+        newest = (await release_history(params, self._workshop))[-5:]
         return {
             f"revision {one.number}": f"{one.status}, {one.chart}: {one.description}"
             for one in reversed(newest)
@@ -87,8 +93,8 @@ class HelmRollback:
         if refused := self._obstacle(params):
             return refused
         try:
-            found = await history(params, self._workshop)
-        except (NoSuchRelease, Forbidden) as error:
+            found = await release_history(params, self._workshop)
+        except (NoSuchRelease, HelmForbidden) as error:
             return _unreadable(error)
         if refused := _unfit(params, found):
             return refused
@@ -98,7 +104,8 @@ class HelmRollback:
         live = found[-1]
         argv = self._argv(params, str(chosen.number))
         return Ready(
-            f"roll {params.release} back from {live.words} to {chosen.words} by {shown(argv)}",
+            f"roll {params.release} back from {live.words} to {chosen.words} "
+            f"by {shown_command(argv)}",
             {
                 "from": live.item,
                 "to": chosen.item,
@@ -117,7 +124,7 @@ class HelmRollback:
             return _refused(refused)
         try:
             found = await self._ended(params, intent, context)
-        except (NoSuchRelease, Forbidden) as error:
+        except (NoSuchRelease, HelmForbidden) as error:
             return _refused(_unreadable(error))
         landed = _landed(found, intent)
         if landed == "done":
@@ -132,10 +139,10 @@ class HelmRollback:
             text = f"Helm no longer keeps revision {intent['revision']} of {params.release}"
             return _refused(Refused("no_healthy_item", text))
         argv = self._argv(params, intent["revision"])
-        await context.progress(f"{shown(argv)} has been started")
+        await context.progress(f"{shown_command(argv)} has been started")
         # Helm's timeout is for each of its steps, so it may well need more than one of them.
         ran = await run_argv(
-            argv, 2 * params.timeout + EVERY, self._workshop.base, self._workshop.umask
+            argv, 2 * params.timeout + _EVERY, self._workshop.base, self._workshop.umask
         )
         return await self._judged(params, intent, ran)
 
@@ -145,7 +152,7 @@ class HelmRollback:
         """By Helm's history: `half_done` while a rollback to that revision is pending there, or
         has failed there.
         """
-        return _landed(await history(params, self._workshop), intent)
+        return _landed(await release_history(params, self._workshop), intent)
 
     def _argv(self, params: HelmRollbackParams, revision: str) -> list[str]:
         seconds = f"{round(params.timeout.total_seconds())}s"
@@ -161,15 +168,15 @@ class HelmRollback:
 
     async def _ended(
         self, params: HelmRollbackParams, intent: Mapping[str, str], context: ActionContext
-    ) -> list[Revision]:
+    ) -> list[HelmRevision]:
         """The history, once a rollback that an earlier run of ours began is no longer pending.
 
         Helm may have outlived us, or died with the machine. When its time is over, it is dead.
         """
-        patience = Patience(params.timeout, EVERY, self._pause)
+        patience = Countdown(params.timeout, _EVERY, self._pause)
         told = False
         while True:
-            found = await history(params, self._workshop)
+            found = await release_history(params, self._workshop)
             waiting = found[-1].pending and _landed(found, intent) == "half_done"
             if not waiting or not await patience.lasts():
                 return found
@@ -190,8 +197,8 @@ class HelmRollback:
                 text += f" --namespace {params.namespace}"
             return Outcome(result="failed", reason=reason, detail=text, facts=facts)
         try:
-            found = await history(params, self._workshop)
-        except (Temporary, NoSuchRelease, Forbidden):
+            found = await release_history(params, self._workshop)
+        except (Temporary, NoSuchRelease, HelmForbidden):
             return Outcome(result="done", reason="rolled_back", detail=ran.text, facts=facts)
         if _landed(found, intent) != "done":
             refused = _changed(params, found, intent)
@@ -205,7 +212,7 @@ class HelmRollback:
 # ── what a history means ─────────────────────────────────────────────────────────────────────
 
 
-def _landed(found: Sequence[Revision], intent: Mapping[str, str]) -> Landed:
+def _landed(found: Sequence[HelmRevision], intent: Mapping[str, str]) -> Landed:
     since = [one for one in found if one.number > int(intent["last"])]
     if not since:
         return "not_done" if str(found[-1].number) == intent["last"] else "unknown"
@@ -214,14 +221,14 @@ def _landed(found: Sequence[Revision], intent: Mapping[str, str]) -> Landed:
     return "done" if since[-1].status == "deployed" else "half_done"
 
 
-def _ours(one: Revision, revision: str) -> bool:
+def _ours(one: HelmRevision, revision: str) -> bool:
     """Whether it is what we have Helm do; whoever rolled back to the same has done it for us."""
     if one.status == "failed":
         return one.description.startswith(_FAILURES)
     return one.description == f"Rollback to {revision}"
 
 
-def _unfit(params: HelmRollbackParams, found: Sequence[Revision]) -> Refused | None:
+def _unfit(params: HelmRollbackParams, found: Sequence[HelmRevision]) -> Refused | None:
     """What stands in the way whichever revision we go back to."""
     newest = found[-1]
     if newest.pending:
@@ -240,8 +247,8 @@ def _unfit(params: HelmRollbackParams, found: Sequence[Revision]) -> Refused | N
 
 
 async def _chosen(
-    params: HelmRollbackParams, found: Sequence[Revision], context: ActionContext
-) -> Revision | Refused:
+    params: HelmRollbackParams, found: Sequence[HelmRevision], context: ActionContext
+) -> HelmRevision | Refused:
     """The revision to go back to."""
     live = found[-1]
     if context.expected not in {"", live.item, str(live.number)}:
@@ -265,7 +272,7 @@ async def _chosen(
 
 
 def _changed(
-    params: HelmRollbackParams, found: Sequence[Revision], intent: Mapping[str, str]
+    params: HelmRollbackParams, found: Sequence[HelmRevision], intent: Mapping[str, str]
 ) -> Refused:
     text = (
         f"revision {intent['last']} of {params.release} was live when this was decided, and "
@@ -275,8 +282,8 @@ def _changed(
     return Refused("changed_meanwhile", text)
 
 
-def _unreadable(error: NoSuchRelease | Forbidden) -> Refused:
-    reason = "forbidden" if isinstance(error, Forbidden) else "no_such_release"
+def _unreadable(error: NoSuchRelease | HelmForbidden) -> Refused:
+    reason = "forbidden" if isinstance(error, HelmForbidden) else "no_such_release"
     return Refused(reason, str(error))
 
 

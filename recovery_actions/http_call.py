@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.addresses import origin, sendable, why_not_reachable, without_query
-from recovery_actions.http_exchange import Answer, Lost, NotSent, exchange, pointed, quoted
+from recovery_actions.http_exchange import HttpAnswer, Lost, NotSent, exchange, pointed, quoted
 from recovery_actions.http_params import HttpCallParams
 from recovery_actions.workshop import Workshop
 
@@ -121,7 +121,9 @@ class HttpCall:
             found[name] = value
         return found
 
-    async def _send(self, params: HttpCallParams, secrets: Mapping[str, str], token: str) -> Answer:
+    async def _send(
+        self, params: HttpCallParams, secrets: Mapping[str, str], token: str
+    ) -> HttpAnswer:
         body, kind = params.content
         headers = {"Content-Type": kind} if body is not None else {}
         given = {name.lower() for name in (*params.headers, *secrets)}
@@ -176,7 +178,7 @@ def _request(params: HttpCallParams) -> str:
     return f"{params.method} {without_query(params.url)}"
 
 
-def _judged(params: HttpCallParams, answer: Answer, secrets: Mapping[str, str]) -> Outcome:
+def _judged(params: HttpCallParams, answer: HttpAnswer, secrets: Mapping[str, str]) -> Outcome:
     status, request = answer.status, _request(params)
     facts = {"status": str(status)}
     words = quoted(answer.words, secrets.values())

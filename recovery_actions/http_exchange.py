@@ -15,7 +15,7 @@ from yarl import URL
 
 from daemon.core.values.units import printable
 
-LARGEST = 1 << 20
+_LARGEST = 1 << 20
 """Bytes of an answer that are read; the rest is left."""
 _WORDS = 200
 _SHORTEST = 4
@@ -35,7 +35,7 @@ class Lost(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """The status and the beginning of the body."""
 
     status: int
@@ -54,7 +54,7 @@ async def exchange(
     headers: Mapping[str, str],
     body: bytes | None,
     timeout: timedelta,
-) -> Answer:
+) -> HttpAnswer:
     """Send a request exactly as it is written. Raises NotSent or Lost."""
     limit = timeout.total_seconds()
     try:
@@ -66,7 +66,7 @@ async def exchange(
             timeout=aiohttp.ClientTimeout(total=limit, sock_connect=limit * 0.8),
             allow_redirects=False,
         ) as answer:
-            return Answer(answer.status, await _beginning(answer))
+            return HttpAnswer(answer.status, await _beginning(answer))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise NotSent(f"the server cannot be reached ({_why(error)})") from None
     except TimeoutError:
@@ -89,11 +89,11 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
     try:
         async for chunk in answer.content.iter_any():
             body += chunk
-            if len(body) > LARGEST:
+            if len(body) > _LARGEST:
                 break
     except (aiohttp.ClientError, TimeoutError):
         pass  # the status has been said, and counts without the rest
-    return bytes(body[:LARGEST])
+    return bytes(body[:_LARGEST])
 
 
 def pointed(document: Any, pointer: str) -> tuple[bool, Any]:

@@ -46,8 +46,8 @@ def _finite(value: Any) -> Any:
 
 
 Pointer = Annotated[PlainText, AfterValidator(_pointer)]
-Status = Annotated[int, AfterValidator(_status)]
-Json = Annotated[JsonValue, AfterValidator(_finite)]
+_StatusCode = Annotated[int, AfterValidator(_status)]
+_Json = Annotated[JsonValue, AfterValidator(_finite)]
 
 
 class HttpCheck(Frozen):
@@ -57,7 +57,7 @@ class HttpCheck(Frozen):
     """
 
     url: UrlText
-    expect_json: dict[Pointer, Json] = Field(min_length=1, max_length=20)
+    expect_json: dict[Pointer, _Json] = Field(min_length=1, max_length=20)
 
 
 class HttpCallParams(Frozen):
@@ -76,9 +76,9 @@ class HttpCallParams(Frozen):
     secret_headers: dict[HeaderName, Reference] = Field(
         default_factory=dict, max_length=_MOST_HEADERS
     )
-    json_body: Json = Field(default=None, alias="json")
+    json_body: _Json = Field(default=None, alias="json")
     body: Annotated[str, AfterValidator(_encodable)] | None = None
-    expect: tuple[Status, ...] = ()
+    expect: tuple[_StatusCode, ...] = ()
     timeout: Duration = Field(
         default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(minutes=1)
     )

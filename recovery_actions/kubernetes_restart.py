@@ -18,16 +18,16 @@ from pydantic import BaseModel
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
-from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import Workload, WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import known_live, read_state
-from recovery_actions.kubernetes.rollout import overdue, rollout_status
-from recovery_actions.kubernetes.showing import show
-from recovery_actions.kubernetes.waiting import HoldTime, Pace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
+from recovery_actions.kubernetes.showing import show_object
+from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
 from recovery_actions.workshop import Workshop
 
 
@@ -44,9 +44,9 @@ class KubernetesRestart:
     name = "kubernetes_restart"
     Params: type[BaseModel] = KubernetesRestartParams
 
-    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
         self._client = workshop.shared(ClusterClient)
-        self._pace = pace or Pace()
+        self._pace = pace or PollPace()
 
     def allowed(self, params: KubernetesRestartParams) -> str | None:
         """Always None: what is allowed here, the cluster's own access rules say."""
@@ -75,7 +75,7 @@ class KubernetesRestart:
             return Refused("no_such_workload", f"{error}; look at the name and the namespace")
         except Forbidden as error:
             return Refused("forbidden", str(error))
-        except Conflict as error:
+        except VersionConflict as error:
             return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
         except Permanent as error:
             return Refused("dry_run_failed", f"a dry run of the restart failed: {error}")
@@ -86,7 +86,7 @@ class KubernetesRestart:
                 "uid": objects.uid_of(raw),
                 "template": objects.digest(template),
                 "image": objects.images(template),
-                "late": overdue(raw),
+                "late": progress_overdue(raw),
             },
         )
 
@@ -98,7 +98,7 @@ class KubernetesRestart:
         `unknown` with `unreachable` or `rollout_unknown`.
         """
         workload = params.workload
-        applied = await apply(
+        applied = await apply_patch(
             self._client,
             workload,
             lambda: self._look(workload, intent, context),
@@ -141,7 +141,7 @@ class KubernetesRestart:
         self, params: KubernetesRestartParams, context: ActionContext
     ) -> Mapping[str, str]:
         """The live revision, the counters, the conditions and the pods."""
-        return await show(self._client, params.workload)
+        return await show_object(self._client, params.workload)
 
     async def _look(
         self, workload: Workload, intent: Mapping[str, str], context: ActionContext
@@ -152,7 +152,7 @@ class KubernetesRestart:
             return Found(intent.get("late", ""))
         if not _as_before(raw, intent):
             return _changed(workload, raw, intent["image"])
-        return _obstacle(workload, raw) or Found(overdue(raw), _patch(raw, context))
+        return _obstacle(workload, raw) or Found(progress_overdue(raw), _patch(raw, context))
 
 
 async def expected_live(

@@ -27,23 +27,23 @@ from pydantic import BaseModel, Field
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
-from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import (
-    Revision,
-    State,
-    history,
+    WorkloadRevision,
+    WorkloadState,
     known_live,
     read_state,
+    workload_history,
 )
-from recovery_actions.kubernetes.rollout import overdue, rollout_status
-from recovery_actions.kubernetes.showing import show
-from recovery_actions.kubernetes.waiting import HoldTime, Pace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
+from recovery_actions.kubernetes.showing import show_object
+from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
 from recovery_actions.workshop import Workshop
 
 _TRIES = 5
@@ -67,9 +67,9 @@ class KubernetesRollback:
     name = "kubernetes_rollback"
     Params: type[BaseModel] = KubernetesRollbackParams
 
-    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
         self._client = workshop.shared(ClusterClient)
-        self._pace = pace or Pace()
+        self._pace = pace or PollPace()
 
     def allowed(self, params: KubernetesRollbackParams) -> str | None:
         """Always None: what is allowed here, the cluster's own access rules say."""
@@ -107,7 +107,7 @@ class KubernetesRollback:
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
         `unknown` with `unreachable` or `rollout_unknown`.
         """
-        applied = await apply(
+        applied = await apply_patch(
             self._client,
             params.workload,
             lambda: self._look(params, intent, context),
@@ -151,10 +151,14 @@ class KubernetesRollback:
         self, params: KubernetesRollbackParams, context: ActionContext
     ) -> Mapping[str, str]:
         """The live revision, the counters, the conditions and the pods."""
-        return await show(self._client, params.workload)
+        return await show_object(self._client, params.workload)
 
     async def _tried(
-        self, context: ActionContext, state: State, live: Revision, to: Revision
+        self,
+        context: ActionContext,
+        state: WorkloadState,
+        live: WorkloadRevision,
+        to: WorkloadRevision,
     ) -> Ready | Refused:
         """The dry run: admission, quotas and rights speak before anything changes."""
         for _ in range(_TRIES):
@@ -163,7 +167,7 @@ class KubernetesRollback:
                 would_be = await self._client.patch(
                     state.workload.resource, patch.kind, patch.body, dry_run=True
                 )
-            except Conflict:
+            except VersionConflict:
                 state = await read_state(self._client, state.workload)
                 if (now := state.live) is None or now.item != live.item:
                     return Refused("changed_meanwhile", _changed(state, live.item))
@@ -179,7 +183,7 @@ class KubernetesRollback:
                 "to_revision": str(to.number),
                 "uid": objects.uid_of(state.raw),
                 "template": objects.digest(objects.template_of(would_be)),
-                "late": overdue(state.raw),
+                "late": progress_overdue(state.raw),
             }
             text = f"roll {state.workload.words} back from {live.words} to {to.words}"
             if guards.of_helm(state.raw):
@@ -204,10 +208,10 @@ class KubernetesRollback:
             return _revision_missing(state, intent["to"])
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
-        return Found(overdue(state.raw), _patch(state, intent["from"], to, context))
+        return Found(progress_overdue(state.raw), _patch(state, intent["from"], to, context))
 
 
-def _obstacle(state: State) -> Refused | None:
+def _obstacle(state: WorkloadState) -> Refused | None:
     """What stands in the way whichever revision we go back to."""
     return (
         guards.taken_away(state.workload, state.raw)
@@ -217,8 +221,11 @@ def _obstacle(state: State) -> Refused | None:
 
 
 async def _destination(
-    params: KubernetesRollbackParams, context: ActionContext, state: State, live: Revision
-) -> Revision | Refused:
+    params: KubernetesRollbackParams,
+    context: ActionContext,
+    state: WorkloadState,
+    live: WorkloadRevision,
+) -> WorkloadRevision | Refused:
     """The revision to go back to, or why there is none."""
     if context.expected not in {"", live.item}:
         return Refused("changed_meanwhile", _changed(state, context.expected))
@@ -232,7 +239,7 @@ async def _destination(
         to = state.numbered(params.to_revision)
         wanted = f"revision {params.to_revision}"
     else:
-        candidate = await context.choose(live.item, history(state))
+        candidate = await context.choose(live.item, workload_history(state))
         if candidate.reason == "no_healthy_item":
             return Refused("no_healthy_item", candidate.text)
         to, wanted = state.find(candidate.item), candidate.item
@@ -243,10 +250,12 @@ async def _destination(
     return guards.declared_migration(state, live, to) or to
 
 
-def _patch(state: State, before: str, to: Revision, context: ActionContext) -> Patch:
+def _patch(
+    state: WorkloadState, before: str, to: WorkloadRevision, context: ActionContext
+) -> Patch:
     incident = f" in incident {context.incident}" if context.incident else ""
     notes = {
-        patches.INCIDENT: context.incident,
+        patches.INCIDENT_ANNOTATION: context.incident,
         patches.STEP: context.token,
         patches.ROLLED_BACK_FROM: before,
         patches.ROLLED_BACK_TO: to.item,
@@ -264,7 +273,7 @@ def _is_ours(raw: Raw, intent: Mapping[str, str], token: str) -> bool:
     )
 
 
-def _as_before(state: State, intent: Mapping[str, str]) -> bool:
+def _as_before(state: WorkloadState, intent: Mapping[str, str]) -> bool:
     """Whether it stands as preflight saw it; an item that was away and came back has not."""
     live = state.live
     return (
@@ -274,7 +283,7 @@ def _as_before(state: State, intent: Mapping[str, str]) -> bool:
     )
 
 
-def _changed(state: State, before: str) -> str:
+def _changed(state: WorkloadState, before: str) -> str:
     live = state.live
     now = (
         live.words if live else f"{objects.images(objects.template_of(state.raw))}, just deployed,"
@@ -287,7 +296,7 @@ def _changed(state: State, before: str) -> str:
     )
 
 
-def _revision_missing(state: State, wanted: str) -> Refused:
+def _revision_missing(state: WorkloadState, wanted: str) -> Refused:
     kept = ", ".join(f"{one.number} ({one.item})" for one in state.revisions[-10:])
     return Refused(
         "revision_missing",

@@ -19,20 +19,20 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
-from recovery_actions.kubernetes.applying import Found, apply
+from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
-    TITLES,
+    KIND_NAMES,
     Resource,
     ScalableParams,
     Workload,
 )
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.rollout import overdue, wanted_replicas
-from recovery_actions.kubernetes.showing import show
-from recovery_actions.kubernetes.waiting import Pace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.rollout import progress_overdue, wanted_replicas
+from recovery_actions.kubernetes.showing import show_object
+from recovery_actions.kubernetes.waiting import PollPace, Rollout, RolloutLimit
 from recovery_actions.kubernetes_restart import expected_live
 from recovery_actions.workshop import Workshop
 
@@ -100,9 +100,9 @@ class KubernetesScale:
     name = "kubernetes_scale"
     Params: type[BaseModel] = KubernetesScaleParams
 
-    def __init__(self, workshop: Workshop, pace: Pace | None = None) -> None:
+    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
         self._client = workshop.shared(ClusterClient)
-        self._pace = pace or Pace()
+        self._pace = pace or PollPace()
 
     def allowed(self, params: KubernetesScaleParams) -> str | None:
         """Always None: what is allowed here, the cluster's own access rules say."""
@@ -136,7 +136,7 @@ class KubernetesScale:
             return Refused("no_such_workload", f"{error}; look at the name and the namespace")
         except Forbidden as error:
             return Refused("forbidden", str(error))
-        except Conflict as error:
+        except VersionConflict as error:
             return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
         except Permanent as error:
             return Refused("dry_run_failed", f"a dry run of the scaling failed: {error}")
@@ -156,7 +156,7 @@ class KubernetesScale:
         `rollout_unknown`.
         """
         workload = params.workload
-        applied = await apply(
+        applied = await apply_patch(
             self._client, workload, lambda: self._look(params, intent), self._pace, "scaled"
         )
         if isinstance(applied, Outcome):
@@ -193,7 +193,7 @@ class KubernetesScale:
         self, params: KubernetesScaleParams, context: ActionContext
     ) -> Mapping[str, str]:
         """The live revision, the counters, the conditions and the pods."""
-        return await show(self._client, params.workload)
+        return await show_object(self._client, params.workload)
 
     async def _autoscaled(self, workload: Workload) -> Refused | str:
         """`autoscaled`, or a word for the summary if that cannot be seen."""
@@ -204,7 +204,7 @@ class KubernetesScale:
             return "; whether an autoscaler would take this back, we may not see"
         for one in found:
             aim = objects.part(one, "spec", "scaleTargetRef")
-            if (aim.get("kind"), aim.get("name")) == (TITLES[workload.kind], workload.name):
+            if (aim.get("kind"), aim.get("name")) == (KIND_NAMES[workload.kind], workload.name):
                 name = objects.name_of(one)
                 return Refused(
                     "autoscaled",
@@ -221,12 +221,12 @@ class KubernetesScale:
         workload = params.workload
         raw = await self._client.get(workload.resource)
         if _is_ours(raw, intent):
-            return Found(overdue(raw))
+            return Found(progress_overdue(raw))
         if not _as_before(raw, intent):
             return _changed(workload, raw, intent)
         before, after = int(intent["replicas_before"]), int(intent["replicas"])
         return guards.taken_away(workload, raw) or Found(
-            overdue(raw), patches.scale_patch(raw, before, after)
+            progress_overdue(raw), patches.scale_patch(raw, before, after)
         )
 
 

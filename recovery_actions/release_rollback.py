@@ -26,7 +26,13 @@ from pydantic import BaseModel, Field
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen
-from recovery_actions.commands import Argv, run_argv, shown, why_not_allowed, why_not_runnable
+from recovery_actions.commands import (
+    Argv,
+    run_argv,
+    shown_command,
+    why_not_allowed,
+    why_not_runnable,
+)
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
 from recovery_actions.workshop import Workshop
 
@@ -84,7 +90,8 @@ class ReleaseRollback:
         if not await asyncio.to_thread(releases.has, candidate.item):
             return _release_missing(releases, candidate.item)
         return Ready(
-            f"switch current from {live} to {candidate.item} and run {shown(params.restart)}",
+            f"switch current from {live} to {candidate.item} "
+            f"and run {shown_command(params.restart)}",
             {"from": live, "to": candidate.item},
         )
 
@@ -157,7 +164,10 @@ class ReleaseRollback:
         live = await asyncio.to_thread(releases.live)
         facts = {"from": before, "to": after, "live": live, "output": ran.output}
         if live != after:
-            text = f"while {shown(params.restart)} ran, somebody switched current to {live or '?'}"
+            text = (
+                f"while {shown_command(params.restart)} ran, "
+                f"somebody switched current to {live or '?'}"
+            )
             return Outcome(result="unknown", reason="changed_meanwhile", detail=text, facts=facts)
         if ran.reason != "succeeded":
             reason = "restart_timeout" if ran.reason == "timeout" else "restart_failed"

@@ -21,7 +21,7 @@ from pydantic import AfterValidator
 from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import Frozen
-from recovery_actions.commands import plain
+from recovery_actions.commands import without_controls
 from recovery_actions.workshop import Workshop
 
 LOCK_FILE = ".stopgap.lock"
@@ -29,14 +29,14 @@ STATE_FILE = ".stopgap-rollback.json"
 _NEW_LINK = ".stopgap-current"
 _NEW_STATE = ".stopgap-rollback.json.new"
 
-Phase = Literal["linked", "restarted"]
+_Phase = Literal["linked", "restarted"]
 """How far a rollback is. `linked` is written before the switch: the link says whether it came."""
 
 
 def _directory(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty; name the folder that holds `releases` and `current`")
-    if ".." in plain(text).split("/"):
+    if ".." in without_controls(text).split("/"):
         raise ValueError("it holds `..`; write the path without")
     return text
 
@@ -113,7 +113,7 @@ class ReleaseDirectory:
         self._sync()
         return True
 
-    def write_phase(self, token: str, before: str, after: str, phase: Phase) -> None:
+    def write_phase(self, token: str, before: str, after: str, phase: _Phase) -> None:
         """Remember how far the rollback of that token is, atomically and durably."""
         state = {"token": token, "from": before, "to": after, "phase": phase}
         new = self.path / _NEW_STATE
@@ -124,7 +124,7 @@ class ReleaseDirectory:
         os.replace(new, self.path / STATE_FILE)
         self._sync()
 
-    def phase(self, token: str) -> Phase | None:
+    def phase(self, token: str) -> _Phase | None:
         """How far the rollback of that token is; None if it has left no trace."""
         try:
             state = json.loads((self.path / STATE_FILE).read_text())

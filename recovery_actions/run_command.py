@@ -21,7 +21,7 @@ from recovery_actions.commands import (
     Argv,
     PlainText,
     run_argv,
-    shown,
+    shown_command,
     why_not_allowed,
     why_not_runnable,
 )
@@ -61,7 +61,7 @@ class RunCommand:
             return Refused("command_not_allowed", obstacle)
         if obstacle := why_not_runnable(params.argv, self._base):
             return Refused("program_missing", obstacle)
-        return Ready(f"run {shown(params.argv)}", {"command": shlex.join(params.argv)})
+        return Ready(f"run {shown_command(params.argv)}", {"command": shlex.join(params.argv)})
 
     async def run(
         self, params: RunCommandParams, intent: Mapping[str, str], context: ActionContext

@@ -10,7 +10,7 @@ Pause = Callable[[float], Awaitable[None]]
 """Waits so many seconds: `asyncio.sleep`, but in tests."""
 
 
-class Patience:
+class Countdown:
     """Counts down `timeout`, one look `every` so often."""
 
     def __init__(self, timeout: timedelta, every: timedelta, pause: Pause) -> None:

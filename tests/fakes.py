@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
-from daemon.core.changes.suspects import Change, Mark
+from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import (
     FORMAT,
     AlertsReceived,
@@ -22,16 +22,24 @@ from daemon.core.incident.events import (
     IncidentOpened,
     chain,
     encode,
-    refused,
+    step_refused,
 )
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken, Owed
+from daemon.core.ports.journal import (
+    Claim,
+    ClaimRefused,
+    Head,
+    HeadState,
+    KeyTaken,
+    Owed,
+    SequenceConflict,
+)
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
-from daemon.core.reconciliation.listing import Listing, Look, Silence
-from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope, hindered, service_of
+from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits, hindered, service_of
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 
@@ -44,7 +52,7 @@ START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 class _Run:
     incident: str
     target: str
-    scope: Scope
+    scope: ActionScope
     started: datetime
     finished: datetime | None = None
 
@@ -58,7 +66,7 @@ class MemoryJournal:
         self.runs: list[_Run] = []
         self.stops: dict[str, Freeze] = {}
         self.seen: dict[tuple[str, str, datetime], Change] = {}
-        self.marked: dict[tuple[str, str], Mark] = {}
+        self.marked: dict[tuple[str, str], HealthMark] = {}
         self.failing = False
         self.full = False
         """It can be read, and takes nothing."""
@@ -93,7 +101,7 @@ class MemoryJournal:
         *,
         claim: Claim | None = None,
         release: bool = False,
-        marks: Mapping[tuple[str, str], Mark] | None = None,
+        marks: Mapping[tuple[str, str], HealthMark] | None = None,
         urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         self._may_fail()
@@ -101,12 +109,12 @@ class MemoryJournal:
             raise Temporary("the disk of the store is full")
         row = self.rows[incident]
         if row.seq != expected:
-            raise Conflict
+            raise SequenceConflict
         if claim is not None:
             await self._claim(incident, claim, drafts[-1].at)
         for run in self.runs if release else ():
             if run.incident == incident and run.finished is None:
-                acted = not any(refused(draft.event) for draft in drafts)
+                acted = not any(step_refused(draft.event) for draft in drafts)
                 run.finished = drafts[-1].at if acted else run.started
         self.marked.update(marks or {})
         journal = self.entries[incident]
@@ -136,18 +144,18 @@ class MemoryJournal:
         self._may_fail()
         return [row for row in self.rows.values() if row.closed_at is None]
 
-    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+    async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         newest = sorted(self.rows.values(), key=lambda r: (r.opened_at, r.incident), reverse=True)
         return [row for row in newest if _fits(row, search)][:limit]
 
-    async def openings(self) -> dict[str, Openings]:
+    async def openings(self) -> dict[str, RuleOpenings]:
         ruled = [row for row in self.rows.values() if row.rule]
         at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
-        return {rule: Openings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
+        return {rule: RuleOpenings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
 
-    async def heard(self, since: datetime) -> list[Heard]:
+    async def heard(self, since: datetime) -> list[AlertSighting]:
         newest = {
-            (alert.name, incident): Heard(
+            (alert.name, incident): AlertSighting(
                 alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at
             )
             for incident, entries in self.entries.items()
@@ -163,7 +171,7 @@ class MemoryJournal:
         return {r.key: r.incident for r in rows if r.key in keys and r.closed_at is None}
 
     async def guard(
-        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
+        self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime
     ) -> Guard:
         here = [r for r in self.runs if r.target == target]
         acted = [r for r in here if r.finished and r.finished > r.started]
@@ -202,10 +210,10 @@ class MemoryJournal:
     async def reported(self, since: datetime) -> list[Change]:
         return self._oldest_first(c for c in self.seen.values() if c.reported and c.at >= since)
 
-    async def marks(self, subject: str) -> dict[str, Mark]:
+    async def marks(self, subject: str) -> dict[str, HealthMark]:
         return {item: mark for (s, item), mark in self.marked.items() if s == subject}
 
-    def ran_before(self, target: str, at: datetime, scope: Scope, *, running: bool) -> None:
+    def ran_before(self, target: str, at: datetime, scope: ActionScope, *, running: bool) -> None:
         """Another incident acted on the target, and ended at once, or still runs."""
         ended = None if running else at + timedelta(seconds=5)
         self.runs.append(_Run("earlier", target, scope, at, ended))
@@ -250,7 +258,7 @@ def _named(opened: Event) -> dict[str, str]:
     return {"rule": opened.rule, "team": opened.team}
 
 
-def _fits(row: Head, search: Search) -> bool:
+def _fits(row: Head, search: IncidentSearch) -> bool:
     words = (row.title, row.incident, row.rule, row.team, row.service)
     place, here = search.after, (row.opened_at, row.incident)
     return (
@@ -337,44 +345,46 @@ class Service:
         """From `at` on, this share of requests fails."""
         self.errors.append((at, share))
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         await self._answering(query)
         now = (at - START).total_seconds()
         if self.failures_unscraped and ("bad" in query or "up{" in query):
             if query.startswith("count by (job)"):
-                return Answer(query, [Series({"job": "edge"}, [(at.timestamp(), 1.0)])])
+                return QueryAnswer(query, [Series({"job": "edge"}, [(at.timestamp(), 1.0)])])
             if query.startswith("max(up"):
-                return Answer(query, [Series({}, [(at.timestamp(), 0.0)])])
-            return Answer(query, [])
+                return QueryAnswer(query, [Series({}, [(at.timestamp(), 0.0)])])
+            return QueryAnswer(query, [])
         if "ALERTS" in query:
-            return Answer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
         if query.startswith("count(up"):
             count = self.targets_down if "== 0" in query else 10
-            return Answer(query, [Series({}, [(at.timestamp(), float(count))])])
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), float(count))])])
         if query.startswith("max(timestamp("):
             if self.stale:
-                return Answer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
-            return Answer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
+                return QueryAnswer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
         found = [
             Series(labels, [(at.timestamp(), self._count(query, now, errors))])
             for labels, errors in self._groups_of(query)
         ]
-        return self._spoil(Answer(query, found))
+        return self._spoil(QueryAnswer(query, found))
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         await self._answering(query)
         samples, at = [], start
         while at <= end + timedelta(milliseconds=1):
             samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
             at += step
-        return self._spoil(Answer(query, [Series({}, samples)]))
+        return self._spoil(QueryAnswer(query, [Series({}, samples)]))
 
-    def _spoil(self, answer: Answer) -> Answer:
+    def _spoil(self, answer: QueryAnswer) -> QueryAnswer:
         match self.spoiled:
             case "empty":
-                return Answer(answer.query, [])
+                return QueryAnswer(answer.query, [])
             case "several series":
-                return Answer(answer.query, [*answer.series, Series({"pod": "b"}, [])])
+                return QueryAnswer(answer.query, [*answer.series, Series({"pod": "b"}, [])])
             case "partial":
                 return replace(answer, warnings=("a store did not answer",))
             case "NaN" | "infinite" as odd:
@@ -382,7 +392,7 @@ class Service:
                 spoiled = [
                     Series(s.labels, [(at, value) for at, _ in s.samples]) for s in answer.series
                 ]
-                return Answer(answer.query, spoiled)
+                return QueryAnswer(answer.query, spoiled)
             case _:
                 return answer
 
@@ -529,12 +539,12 @@ class FakeAlertmanager:
         self.away: Exception | None = None
         self.looks = 0
 
-    async def look(self, receivers: Collection[str]) -> Look:
+    async def look(self, receivers: Collection[str]) -> PeerListing:
         if self.away is not None:
             raise self.away
         self.looks += 1
         found = tuple(one for one in self.listed if one.receiver in receivers)
-        return Look(self.name, self.age, found, self.timed)
+        return PeerListing(self.name, self.age, found, self.timed)
 
     async def present(self) -> Collection[str]:
         if self.away is not None:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from daemon.core.incident import events as e
 from daemon.core.ports.journal import Claim, Journal
-from daemon.core.recovery.guardrails import Limits, Scope
+from daemon.core.recovery.guardrails import ActionScope, Limits
 from daemon.core.rules.rule import incident_key
 from daemon.core.values.outcome import Outcome
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUR,
@@ -40,14 +40,14 @@ class Night:
 
     def __init__(self, journal: Journal, incident: str, service: str, at: datetime = BEGIN) -> None:
         self._now = at
-        self._book = Casebook(journal, lambda: self._now)
+        self._repository = IncidentRepository(journal, lambda: self._now)
         self.incident, self.service = incident, service
         self.target = f"release:{service}"
 
     async def add(self, *events: e.Event, by: str = e.DAEMON, release: bool = False) -> None:
         """One append, a minute after the one before."""
         self._now += MINUTE
-        await self._book.record(self.incident, lambda _: events, by=by, release=release)
+        await self._repository.record(self.incident, lambda _: events, by=by, release=release)
 
     async def open(self) -> None:
         """An alert came, and somebody is called."""
@@ -60,7 +60,7 @@ class Night:
             team="shop",
         )
         alerts = e.AlertsReceived(alerts=(make_alert(service=self.service),))
-        await self._book.open(self.incident, opened.key, [opened, alerts])
+        await self._repository.open(self.incident, opened.key, [opened, alerts])
         await self.add(page_queued())
         await self.add(delivered())
 
@@ -75,10 +75,10 @@ class Night:
             params={"directory": self.service},
             authority="pre-approved by ada until 2026-12-23",
         )
-        scope = Scope(rule="checkout", team="shop", service=self.service, domain="eu")
+        scope = ActionScope(rule="checkout", team="shop", service=self.service, domain="eu")
         self._now += MINUTE
         lock = Claim(self.target, 1, scope, LIMITS)
-        await self._book.claim(await self._book.load(self.incident), [started], lock)
+        await self._repository.claim(await self._repository.load(self.incident), [started], lock)
         intent = {"from": "v2", "to": "v1"}
         await self.add(e.StepPrepared(step=1, summary="v2 → v1", intent=intent))
 

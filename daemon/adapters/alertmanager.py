@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from yarl import URL
 
 from daemon.core.alertmanager import Alert, quoted_receiver
-from daemon.core.reconciliation.listing import Listing, Look, Silence, timed_receivers
+from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
@@ -50,20 +50,20 @@ class Alertmanager:
         with self._its_format():
             return [_alert(item) for item in found]
 
-    async def look(self, receivers: Collection[str]) -> Look:
+    async def look(self, receivers: Collection[str]) -> PeerListing:
         """What it lists in the groups of these receivers, and how long it has been running."""
         status, told_at = await self._get("status")
         with self._its_format():
             age = told_at - _MOMENT.validate_python(status["uptime"])
             config = str(status["config"]["original"])
         if not receivers:
-            return Look(self.name, age)
+            return PeerListing(self.name, age)
         names = "|".join(quoted_receiver(name) for name in sorted(receivers))
         groups, _ = await self._get("alerts/groups", [("receiver", names)])
         with self._its_format():
             listed = tuple(_listings(groups))
             shows_muted = all("mutedBy" in a["status"] for group in groups for a in group["alerts"])
-        return Look(self.name, age, listed, frozenset() if shows_muted else _timed(config))
+        return PeerListing(self.name, age, listed, frozenset() if shows_muted else _timed(config))
 
     async def present(self) -> Collection[str]:
         """The identities of all alerts that it lists, whatever their receivers."""

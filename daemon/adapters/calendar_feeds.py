@@ -24,7 +24,7 @@ from yarl import URL
 
 from daemon.core.values.outcome import Permanent, Temporary
 
-LARGEST = 5_000_000
+_LARGEST = 5_000_000
 """Bytes; more than any on-call calendar has."""
 MOST_REDIRECTS = 3
 
@@ -34,7 +34,7 @@ _WEBCAL = re.compile(r"^webcals?://", re.IGNORECASE)
 _BEGIN = re.compile(r"\s*BEGIN:VCALENDAR\s", re.IGNORECASE)
 _END = re.compile(r"END:VCALENDAR\s*\Z", re.IGNORECASE)
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Feeds:
         try:
             await asyncio.to_thread(self._keep, name, feed)
         except OSError as error:
-            log.warning("calendar not kept", name=name, error=error.strerror or str(error))
+            _log.warning("calendar not kept", name=name, error=error.strerror or str(error))
 
     def kept(self, name: str) -> FeedText | None:
         """The last good copy; None if there is none, or it is damaged."""
@@ -173,8 +173,8 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_chunked(65536):
         body += chunk
-        if len(body) > LARGEST:
-            raise Permanent(f"the calendar is too large: more than {LARGEST // 1_000_000} MB")
+        if len(body) > _LARGEST:
+            raise Permanent(f"the calendar is too large: more than {_LARGEST // 1_000_000} MB")
     return bytes(body)
 
 

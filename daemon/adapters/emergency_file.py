@@ -13,12 +13,12 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.adapters.store.database import to_its_end
-from daemon.core.ports.emergency import Told
+from daemon.core.ports.emergency import EmergencyNotice
 from daemon.core.values.outcome import Temporary
 
 BLOCK = 4096
 """The file's size is a multiple of so many bytes."""
-_TOLD = TypeAdapter(tuple[Told, ...])
+_TOLD = TypeAdapter(tuple[EmergencyNotice, ...])
 
 
 class EmergencyFile:
@@ -27,17 +27,17 @@ class EmergencyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def load(self) -> tuple[Told, ...]:
+    async def load(self) -> tuple[EmergencyNotice, ...]:
         """What was saved last. Raises Temporary."""
         return await asyncio.to_thread(self._load)
 
-    async def save(self, told: tuple[Told, ...]) -> None:
+    async def save(self, told: tuple[EmergencyNotice, ...]) -> None:
         """Replace it. Raises Temporary."""
         # To its end: whoever ends the daemon over this looks next at what was saved.
         writing = asyncio.to_thread(self._write, _TOLD.dump_json(told))
         await to_its_end(writing, "emergency-save")
 
-    def _load(self) -> tuple[Told, ...]:
+    def _load(self) -> tuple[EmergencyNotice, ...]:
         try:
             found = self._path.read_bytes()
         except FileNotFoundError:

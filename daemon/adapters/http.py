@@ -18,7 +18,7 @@ from daemon.core.values.units import printable
 SIGNATURE = "X-Stopgap-Signature"
 WORDS = 300
 """So many characters of a refusal are repeated to people."""
-READ = 16_384
+_READ = 16_384
 """Bytes of a refusal that are looked at."""
 TAKEN = range(200, 300)
 
@@ -117,7 +117,7 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > READ:
+        if len(body) > _READ:
             break
     return bytes(body)
 

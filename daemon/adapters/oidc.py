@@ -33,7 +33,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = timedelta(minutes=1)
 """How much the provider's clock may differ from ours."""
 TIMEOUT = timedelta(seconds=10)
-READ = 512 * 1024
+_READ = 512 * 1024
 """Bytes of an answer that are read; more are none."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
@@ -196,7 +196,7 @@ async def _limited(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > READ:
+        if len(body) > _READ:
             return b""
     return bytes(body)
 

@@ -23,7 +23,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from daemon.adapters.tls import Trust, distrust
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.values.outcome import Permanent, Temporary
 
 _NO_RETRY = Retry(total=0, redirect=0)
@@ -69,12 +69,14 @@ class Prometheus:
             self._session.headers["Authorization"] = f"Bearer {bearer_token}"
         self._client = _PooledConnect(self._url, self._session, timeout, concurrency)
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
         params = {"time": f"{at.timestamp():.3f}"}
         return await self._ask(query, lambda: self._client.custom_query(query, params=params))
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
         seconds = f"{step.total_seconds():.3f}"
         # The library rounds to whole seconds; its extra parameters have the last word.
@@ -107,7 +109,7 @@ class Prometheus:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    async def _ask(self, query: str, call: Callable[[], Any]) -> Answer:
+    async def _ask(self, query: str, call: Callable[[], Any]) -> QueryAnswer:
         """Raises Temporary, Permanent, TimeoutError."""
         loop = asyncio.get_running_loop()
         try:
@@ -120,7 +122,7 @@ class Prometheus:
         except PrometheusApiClientException as error:
             raise _refused(self._clean(str(error)), self._shown) from None
         try:
-            return Answer(query, _all_series(result), warnings)
+            return QueryAnswer(query, _all_series(result), warnings)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise _foreign(self._shown) from None
 

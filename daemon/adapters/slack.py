@@ -16,7 +16,7 @@ from yarl import URL
 from daemon.adapters.http import shortened
 from daemon.core.values.outcome import Permanent, Temporary
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 TEXT = 3000
 """Characters of a block; Slack refuses more."""
@@ -84,9 +84,9 @@ class Whisperer:
                 url, json=said, timeout=self._timeout, allow_redirects=False
             ) as answer:
                 if answer.status >= 300:
-                    log.warning("Slack did not take the answer to a tap", status=answer.status)
+                    _log.warning("Slack did not take the answer to a tap", status=answer.status)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            log.warning("Slack did not take the answer to a tap", error=type(error).__name__)
+            _log.warning("Slack did not take the answer to a tap", error=type(error).__name__)
 
 
 def escaped(text: str) -> str:
@@ -110,15 +110,15 @@ def bold(line: str) -> str:
 def section(head: str, text: str) -> dict[str, Any]:
     """A block: a head that is mrkdwn already, and text by others below it."""
     body = fitted(text, TEXT - len(head) - 1)
-    return {"type": "section", "text": words(f"{head}\n{body}".strip())}
+    return {"type": "section", "text": plain_words(f"{head}\n{body}".strip())}
 
 
-def words(text: str) -> dict[str, Any]:
+def plain_words(text: str) -> dict[str, Any]:
     """A text object of mrkdwn. `verbatim`: an address or @here in it stays plain text."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-async def send(client: AsyncWebClient, sending: Awaitable[Any]) -> str:
+async def send_to_slack(client: AsyncWebClient, sending: Awaitable[Any]) -> str:
     """Send, within the client's timeout; returns `channel:ts`, by which the message is found again.
 
     Temporary: rate limits, Slack's own failures, the network. Permanent: what Slack refuses.

@@ -29,8 +29,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-Said = dict[str, str | int | float | bool]
-INCIDENT = "stopgap.incident"
+_Attributes = dict[str, str | int | float | bool]
+_INCIDENT = "stopgap.incident"
 LAST_SECONDS = 2.0
 """How long the end of the daemon waits for the collector."""
 _chosen: ContextVar[SpanContext | None] = ContextVar("stopgap-span-ids", default=None)
@@ -82,10 +82,10 @@ class Tracing:
                 await done.wait()
 
     @contextmanager
-    def webhook(self, delivery: str) -> Iterator[Said]:
+    def webhook(self, delivery: str) -> Iterator[_Attributes]:
         """The first span of a delivery's trace. What was not stored as new never leads to an
         incident: it gets a trace with ids of no meaning."""
-        said: Said = {}
+        said: _Attributes = {}
         began = time.time_ns()
         failure: BaseException | None = None
         try:
@@ -101,18 +101,18 @@ class Tracing:
             _mark(span, failure)
             span.end()
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: Said) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], said: _Attributes) -> None:
         """The first span of an incident's trace; it has no length, for others come after it."""
         links = [Link(_first_of("delivery", delivery)) for delivery in deliveries]
         ids = _first_of("incident", incident)
-        self._first("incident", ids, {INCIDENT: incident, **said}, links=links).end()
+        self._first("incident", ids, {_INCIDENT: incident, **said}, links=links).end()
 
     @contextmanager
     def span(
-        self, name: str, said: Said | None = None, *, delivery: str = "", incident: str = ""
-    ) -> Iterator[Said]:
+        self, name: str, said: _Attributes | None = None, *, delivery: str = "", incident: str = ""
+    ) -> Iterator[_Attributes]:
         """A span; failed by an exception's type, for its text may hold anything."""
-        told: Said = {**(said or {}), **({INCIDENT: incident} if incident else {})}
+        told: _Attributes = {**(said or {}), **({_INCIDENT: incident} if incident else {})}
         span = self._tracer.start_span(name, self._context(delivery, incident))
         failure: BaseException | None = None
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
@@ -138,7 +138,7 @@ class Tracing:
         self,
         name: str,
         ids: SpanContext | None,
-        said: Said,
+        said: _Attributes,
         *,
         links: Sequence[Link] = (),
         kind: SpanKind = SpanKind.INTERNAL,

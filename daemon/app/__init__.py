@@ -28,11 +28,11 @@ from daemon.app.builders import (
     WATCHES,
     actions_for,
     alertmanagers_for,
+    build_oncall,
     calendars_for,
     limits_for,
     named,
     now,
-    oncall,
     prometheus_for,
     prometheus_trust,
     reconciler_for,
@@ -45,12 +45,12 @@ from daemon.app.builders import (
 )
 from daemon.app.emergency import call_before_the_end, emergency_for
 from daemon.app.logs import configure_logging
-from daemon.app.notifiers import Reach
+from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
 from daemon.app.tracing import tracer_for
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import Means, Standing
+from daemon.conduct.executor import ActiveConfig, Executors
 from daemon.config.audit_keys import keyring_for
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings, secret
@@ -59,17 +59,17 @@ from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
-from daemon.notifying.watchdog import Auditor
+from daemon.notifying.watchdog import Watchdog
 from daemon.reporting.reviews import Reviews, Veterans
-from daemon.reporting.status import Overview, StoreReport
-from daemon.repository import Casebook
+from daemon.reporting.status import StatusReport, StoreReport
+from daemon.repository import IncidentRepository
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
 from daemon.watching.retention import retain
 from daemon.watching.store_health import StoreWatch
-from daemon.web.application import House
-from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.application import WebContext
+from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from recovery_actions import catalogue
@@ -78,8 +78,8 @@ __all__ = [
     "WATCHES",
     "actions_for",
     "alertmanagers_for",
+    "build_oncall",
     "now",
-    "oncall",
     "prometheus_for",
     "prometheus_trust",
     "ruleset_for",
@@ -89,7 +89,7 @@ __all__ = [
     "workshop_for",
 ]
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 PRIVATE = 0o077
 """The umask: what the daemon writes is its own. The commands that it runs get the one before."""
@@ -156,7 +156,7 @@ class App:
         self._workshop = workshop_for(settings, environ, umask)
         self._actions = catalogue(self._workshop)
         self._journal = store.journal
-        self._book = Casebook(store.journal, now, store.debts)
+        self._repository = IncidentRepository(store.journal, now, store.debts)
         self._keys = store.keys
         self._links = SignedLinks(
             lambda: store.keys.current,
@@ -164,7 +164,7 @@ class App:
             now,
             settings.auth.key_grace,
         )
-        self._reach = Reach(settings, session, self._secret)
+        self._reach = NotifierBuilder(settings, session, self._secret)
         self._calendars = calendars_for(settings, environ, session, self._cover)
         self._started_at = now()
         self._standing, self._doorkeeper, self._hooks = self._load(self._read())
@@ -177,7 +177,7 @@ class App:
             lambda: self._doorkeeper,
         )
         self._telemetry = Telemetry(
-            self._book,
+            self._repository,
             sources_for(
                 store,
                 self._version,
@@ -196,14 +196,14 @@ class App:
         self._reloader = Reloader(self._read, self._take, now, self._observer, settings.base)
         self._prometheus = prometheus_for(settings, environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, tracer)
-        self._veterans = Veterans(self._book)
+        self._veterans = Veterans(self._repository)
         self._watcher = Watcher(
-            self._book, lambda: list(self._standing.rules.rules.values()), self._watch
+            self._repository, lambda: list(self._standing.rules.rules.values()), self._watch
         )
         self._alertmanagers = alertmanagers_for(settings, session)
         self._intake = Intake(
             store.inbox,
-            self._book,
+            self._repository,
             lambda: self._standing.rules,
             Alertmanagers(self._alertmanagers) if self._alertmanagers else None,
             settings.inbox.remember,
@@ -216,14 +216,14 @@ class App:
             self._alertmanagers,
             store,
             self._intake,
-            self._book,
+            self._repository,
             lambda: self._standing,
             self._observer,
         )
         self._overview = self._look_over(store)
-        self._conductor = Conductor(self._book, lambda: self._standing, self._means())
-        self._auditor = Auditor(
-            self._book,
+        self._conductor = Conductor(self._repository, lambda: self._standing, self._means())
+        self._auditor = Watchdog(
+            self._repository,
             lambda: self._standing.roster,
             lambda: self._standing.ways,
             self._links,
@@ -241,7 +241,7 @@ class App:
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Serve until `stop`; `reload` reads the rules again."""
         signing = self._keys.current.signing
-        log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
+        _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._standing.roster)
         await self._veterans.begin()
         async with asyncio.TaskGroup() as group:
@@ -253,11 +253,11 @@ class App:
                 self._ready = True
                 await stop.wait()
                 self._ready = False
-                log.info("stopping: the door is closed")
+                _log.info("stopping: the door is closed")
             await self._conductor.drain(self._settings.shutdown)
             for task in tasks:
                 task.cancel()
-        log.info("stopped")
+        _log.info("stopped")
 
     def _parts(self, reload: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs side by side as long as the daemon does."""
@@ -268,7 +268,9 @@ class App:
             "auditor": self._auditor.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
-            "calendars": self._calendars.run(lambda: self._standing.roster, self._book.ring_all),
+            "calendars": self._calendars.run(
+                lambda: self._standing.roster, self._repository.ring_all
+            ),
             "reloads": self._reloader.run(reload),
         }
         kept = self._settings.retention
@@ -286,7 +288,7 @@ class App:
                 await heartbeat.send(await self._journal.anchor())
 
             parts["heartbeat"] = beat(
-                self._book,
+                self._repository,
                 self._auditor,
                 send,
                 chosen.every,
@@ -304,9 +306,9 @@ class App:
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[None]:
-        house = House(
+        context = WebContext(
             intake=self._intake,
-            book=self._book,
+            repository=self._repository,
             rules=lambda: self._standing.rules,
             authenticator=self._authenticator,
             ready=lambda: self._ready,
@@ -328,7 +330,7 @@ class App:
                 self._metrics, incident, rule, entries, now()
             ),
         )
-        async with serving(self._settings, house, self._certificate):
+        async with serving(self._settings, context, self._certificate):
             yield
 
     def _read(self) -> Ruleset:
@@ -340,9 +342,9 @@ class App:
             self._certificate.look()
         self._standing, self._doorkeeper, self._hooks = self._load(ruleset)
         self._calendars.recall(self._standing.roster)
-        self._book.ring_all()
+        self._repository.ring_all()
 
-    def _load(self, ruleset: Ruleset) -> tuple[Standing, Doorkeeper, Hooks]:
+    def _load(self, ruleset: Ruleset) -> tuple[ActiveConfig, SecretCheck, Hooks]:
         settings = self._settings
         standing = standing_for(ruleset, settings.rules_dir, self._calendars, self._reach)
         doorkeeper = doorkeeper_for(settings, standing.roster, self._secret)
@@ -351,9 +353,9 @@ class App:
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
         return watch_for(kind, params, self._workshop, self._metrics)
 
-    def _look_over(self, store: Store) -> Overview:
-        return Overview(
-            book=self._book,
+    def _look_over(self, store: Store) -> StatusReport:
+        return StatusReport(
+            repository=self._repository,
             inbox=store.inbox,
             roster=lambda: self._standing.roster,
             rules=lambda: self._standing.rules,
@@ -369,9 +371,9 @@ class App:
             store_trouble=self._health.why_not,
         )
 
-    def _means(self) -> Means:
+    def _means(self) -> Executors:
         settings = self._settings
-        return Means(
+        return Executors(
             metrics=self._metrics,
             max_age=settings.prometheus.max_age,
             actions=self._actions,

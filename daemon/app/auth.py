@@ -17,21 +17,21 @@ from daemon.core.values.outcome import Permanent
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 
 Secret = Callable[[str], str]
 """Reads what a reference names. Raises Permanent."""
 
 
-def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> Doorkeeper:
+def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> SecretCheck:
     """The tokens and password hashes of the roster. Raises Permanent naming what is not there."""
     people = roster.people.items()
     webhook = settings.auth.webhook_token
     delivers = None if webhook is None else secret(webhook)
     tokens = {name: secret(person.token) for name, person in people if person.token is not None}
     _each_their_own(tokens, delivers)
-    return Doorkeeper(
+    return SecretCheck(
         tokens,
         delivers,
         {
@@ -64,7 +64,7 @@ def authenticator_for(
     session: aiohttp.ClientSession,
     secret: Secret,
     roster: Callable[[], Roster],
-    doorkeeper: Callable[[], Doorkeeper],
+    doorkeeper: Callable[[], SecretCheck],
 ) -> Authenticator:
     """The authenticator. Raises Permanent if the client secret of `auth.oidc` is not there."""
     oidc = settings.auth.oidc

@@ -16,7 +16,7 @@ from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store
 from daemon.adapters.tls import Trust
-from daemon.conduct.executor import Standing
+from daemon.conduct.executor import ActiveConfig
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
@@ -30,9 +30,9 @@ from daemon.core.values.outcome import Permanent
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
 from daemon.intake.receivers import Receivers
-from daemon.intake.reconcile import Pace, Reconciler
+from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.notifier import DEADLINE_SECONDS
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources
 from daemon.watching.calendar_feeds import Calendars
 from recovery_actions import catalogue
@@ -136,8 +136,8 @@ def reconciler_for(
     peers: Sequence[Alertmanager],
     store: Store,
     intake: Intake,
-    book: Casebook,
-    standing: Callable[[], Standing],
+    repository: IncidentRepository,
+    standing: Callable[[], ActiveConfig],
     observer: Observer,
 ) -> Reconciler | None:
     """Compares what Alertmanager lists with the incidents; None if its API is not known."""
@@ -151,9 +151,9 @@ def reconciler_for(
         receivers,
         intake,
         store.inbox,
-        book,
+        repository,
         lambda: standing().rules,
-        Pace(chosen.reconcile, chosen.settle),
+        ReconcilePace(chosen.reconcile, chosen.settle),
         observer,
     )
 
@@ -161,7 +161,7 @@ def reconciler_for(
 def sources_for(
     store: Store,
     version: str,
-    standing: Callable[[], Standing],
+    standing: Callable[[], ActiveConfig],
     ready: Callable[[], bool],
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
@@ -208,7 +208,7 @@ def calendars_for(
     )
 
 
-async def oncall(
+async def build_oncall(
     settings: Settings, environ: Mapping[str, str], at: datetime
 ) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Who is called at that moment, without a daemon; and the calendars that had trouble.

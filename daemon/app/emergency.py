@@ -10,8 +10,8 @@ import structlog
 from daemon.adapters.emergency_file import EmergencyFile
 from daemon.app.active_config import standing_for
 from daemon.app.builders import actions_for, calendars_for, now, ruleset_for, store_path
-from daemon.app.notifiers import Reach
-from daemon.conduct.executor import Standing
+from daemon.app.notifiers import NotifierBuilder
+from daemon.conduct.executor import ActiveConfig
 from daemon.config.settings import Settings, secret
 from daemon.core.ports.store import StoreFailure, StoreTrouble
 from daemon.core.values.outcome import Permanent
@@ -19,11 +19,11 @@ from daemon.core.values.yaml_document import Mistakes
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying.emergency import EmergencyCalls
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 def emergency_for(
-    settings: Settings, standing: Callable[[], Standing], observer: Observer = QUIET
+    settings: Settings, standing: Callable[[], ActiveConfig], observer: Observer = QUIET
 ) -> EmergencyCalls:
     """The emergency calls about the store of these settings."""
     path = store_path(settings)
@@ -48,7 +48,7 @@ async def call_before_the_end(
         try:
             standing = _standing(settings, environ, session)
         except (Permanent, Mistakes) as mistake:
-            log.error("nobody can be called about the store", why=str(mistake))
+            _log.error("nobody can be called about the store", why=str(mistake))
             return
         calls = emergency_for(settings, lambda: standing)
         await calls.recall()
@@ -57,7 +57,7 @@ async def call_before_the_end(
 
 def _standing(
     settings: Settings, environ: Mapping[str, str], session: aiohttp.ClientSession
-) -> Standing:
+) -> ActiveConfig:
     """The roster and its ways. Raises Mistakes or Permanent."""
 
     async def nobody_to_tell(_: bytes) -> None:
@@ -67,7 +67,7 @@ def _standing(
     calendars = calendars_for(settings, environ, session, nobody_to_tell)
     if ruleset.roster is not None:
         calendars.recall(ruleset.roster)
-    reach = Reach(settings, session, lambda name: secret(name, environ, settings.base))
+    reach = NotifierBuilder(settings, session, lambda name: secret(name, environ, settings.base))
     return standing_for(ruleset, settings.rules_dir, calendars, reach)
 
 

@@ -6,7 +6,7 @@ import resource
 
 import structlog
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 KEPT = 256
 """For the store, the log, queries, and what actions start."""
@@ -23,7 +23,7 @@ def connections_for(wanted: int) -> int:
             soft = most
         fit = room_in(soft, wanted)
         if fit < wanted:
-            log.warning(
+            _log.warning(
                 "fewer connections than `connections.max` fit into the limit of file handles",
                 limit=soft,
                 connections=fit,

@@ -20,16 +20,16 @@ from structlog.typing import EventDict, Processor
 from daemon.config.settings import Settings
 from daemon.web.seldom import Seldom
 
-HIDDEN = "…"
+HIDDEN_KEYS = "…"
 _SECRET_NAME = re.compile(
     r"(?i)(?:^|[_.-])(?:token|secret|password|passwd|authorization|cookie|credentials?|api[_-]?key)$"
 )
 _SECRETS = (
-    (re.compile(r"(://)[^/\s:@]*:[^/\s@]+(?=@)"), r"\1" + HIDDEN),
-    (re.compile(r"(?i)\b(bearer|basic|geniekey)(\s+)[\w.~+/=-]{12,}"), r"\1\2" + HIDDEN),
-    (re.compile(r"(?i)((?:token|secret|password|api[_-]?key)=)[^&\s\"']+"), r"\1" + HIDDEN),
+    (re.compile(r"(://)[^/\s:@]*:[^/\s@]+(?=@)"), r"\1" + HIDDEN_KEYS),
+    (re.compile(r"(?i)\b(bearer|basic|geniekey)(\s+)[\w.~+/=-]{12,}"), r"\1\2" + HIDDEN_KEYS),
+    (re.compile(r"(?i)((?:token|secret|password|api[_-]?key)=)[^&\s\"']+"), r"\1" + HIDDEN_KEYS),
     # The id of a key, or, from before keys had ids, Wy: a JSON list in Base64.
-    (re.compile(r"(/[ad]/)(?:[0-9a-f]{8}\.|Wy[\w-]+\.)[\w.-]+"), r"\1" + HIDDEN),
+    (re.compile(r"(/[ad]/)(?:[0-9a-f]{8}\.|Wy[\w-]+\.)[\w.-]+"), r"\1" + HIDDEN_KEYS),
 )
 
 
@@ -103,7 +103,7 @@ def redacted(_: Any, __: str, event: EventDict) -> EventDict:
 
 def _without_secrets(name: str, value: Any) -> Any:
     if _SECRET_NAME.search(name) and value:
-        return HIDDEN
+        return HIDDEN_KEYS
     if isinstance(value, str):
         for pattern, instead in _SECRETS:
             value = pattern.sub(instead, value)

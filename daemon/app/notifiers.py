@@ -30,7 +30,7 @@ from daemon.core.values.outcome import Permanent
 from daemon.notifying.notifier import DEADLINE_SECONDS, Channels, Ways
 
 
-class Reach:
+class NotifierBuilder:
     """Knows how to build each kind; `secret` reads what a reference names."""
 
     def __init__(

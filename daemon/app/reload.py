@@ -15,7 +15,7 @@ from daemon.core.values.yaml_document import Mistakes
 from daemon.instrumentation import Observer
 from daemon.reporting.status import Loading
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class Reloader:
@@ -49,7 +49,7 @@ class Reloader:
             try:
                 await self.reload("SIGHUP")
             except Exception:
-                log.exception("reloading crashed; the old rules stay in force")
+                _log.exception("reloading crashed; the old rules stay in force")
 
     async def reload(self, by: str) -> Loading:
         """Read everything again. What is broken changes nothing, and is in the answer."""
@@ -75,7 +75,7 @@ class Reloader:
         except Permanent as error:
             mistakes = [str(error)]
         else:
-            log.info("rules reloaded", by=by, rules=len(ruleset.rules))
+            _log.info("rules reloaded", by=by, rules=len(ruleset.rules))
         for mistake in mistakes:
-            log.error("the old rules stay in force: the new ones are broken", by=by, error=mistake)
+            _log.error("the old rules stay in force: the new ones are broken", by=by, error=mistake)
         return mistakes

@@ -12,12 +12,12 @@ from daemon.app.builders import now
 from daemon.app.handles import connections_for
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
-from daemon.web.application import House, web_application
+from daemon.web.application import WebContext, web_application
 from daemon.web.serving.connections import Connections
 from daemon.web.serving.listener import Listener
 from daemon.web.serving.tls import Certificate
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 SHUTDOWN_SECONDS = 5
 """How long what is being answered may take when the door closes."""
@@ -31,7 +31,7 @@ def certificate_for(settings: Settings) -> Certificate | None:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, house: House, certificate: Certificate | None
+    settings: Settings, context: WebContext, certificate: Certificate | None
 ) -> AsyncIterator[None]:
     """The door is open while inside. Raises Permanent if the address is not to be had."""
     chosen, proxy = settings.connections, settings.auth.proxy
@@ -41,9 +41,9 @@ async def serving(
         chosen.header.total_seconds(),
         chosen.body.total_seconds(),
         (lambda _: False) if proxy is None else proxy.trusts,
-        house.observer,
+        context.observer,
     )
-    application = web_application(house, settings.inbox.max_body_bytes, connections)
+    application = web_application(context, settings.inbox.max_body_bytes, connections)
     runner = web.AppRunner(
         application,
         access_log=None,
@@ -63,5 +63,5 @@ async def serving(
                 f"cannot listen on {settings.listen}: {error.strerror}; "
                 "is another daemon running? `listen` in stopgap.yaml takes another address"
             ) from None
-        log.info("listening", address=addresses[0], tls=certificate is not None)
+        _log.info("listening", address=addresses[0], tls=certificate is not None)
         yield

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.cli.client import Failure
+from daemon.cli.client import CommandFailure
 
 _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look": {
@@ -87,7 +87,7 @@ class _Commands(click.Group):
         if home is None:
             return None
         module = import_module(f"daemon.cli.{home}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -126,6 +126,6 @@ def main() -> None:
     """The entry point."""
     try:
         stopgap()
-    except Failure as failure:
+    except CommandFailure as failure:
         click.echo(f"stopgap: {failure}", err=True)
         sys.exit(1)

@@ -11,21 +11,29 @@ from urllib.parse import quote
 
 import click
 
-from daemon.cli.client import Failure, call, duration, json_option, part_of, remote_options, tell
+from daemon.cli.client import (
+    CommandFailure,
+    call,
+    duration,
+    json_option,
+    part_of,
+    print_answer,
+    remote_options,
+)
 from daemon.cli.terminal import columns, escape, terminal
 from daemon.core.people.access import SCOPES
 from daemon.core.values.units import printable
 
-TOKENS = "/api/v1/tokens"
-NEVER = "never"
+_TOKENS = "/api/v1/tokens"
+_NEVER = "never"
 SHORTEST = 8
 """Characters of a password."""
 
 
-@click.command()
+@click.command("me")
 @json_option
 @remote_options
-def me(as_json: bool, url: str, token_file: Path | None) -> None:
+def me_command(as_json: bool, url: str, token_file: Path | None) -> None:
     """Who the daemon says that you are, and what you may do.
 
     Example: stopgap me
@@ -40,15 +48,15 @@ def me(as_json: bool, url: str, token_file: Path | None) -> None:
         click.echo(printable(f"by the API token {found['token']}, for {scopes}"))
 
 
-@click.group()
-def token() -> None:
+@click.group("token")
+def token_command() -> None:
     """Make, list and revoke your API tokens, for programs that act in your name.
 
     Example: stopgap token create ci --scope changes
     """
 
 
-@token.command()
+@token_command.command("create")
 @click.argument("name")
 @click.option(
     "--scope",
@@ -63,12 +71,12 @@ def token() -> None:
     default="90d",
     show_default=True,
     metavar="DURATION|never",
-    callback=lambda c, o, given: given if given == NEVER else duration(c, o, given),
+    callback=lambda c, o, given: given if given == _NEVER else duration(c, o, given),
     help="After how long it is invalid.",
 )
 @json_option
 @remote_options
-def create(
+def token_create_command(
     name: str,
     scopes: tuple[str, ...],
     expires: str,
@@ -83,8 +91,8 @@ def create(
 
     Example: stopgap token create ci --scope changes --expires 90d
     """
-    body = {"name": name, "scopes": scopes, "expires": None if expires == NEVER else expires}
-    answer = call("POST", url, token_file, TOKENS, body)
+    body = {"name": name, "scopes": scopes, "expires": None if expires == _NEVER else expires}
+    answer = call("POST", url, token_file, _TOKENS, body)
     made, secret = part_of(answer, "token", url), part_of(answer, "secret", url)
     if as_json:
         click.echo(json.dumps(answer))
@@ -95,16 +103,16 @@ def create(
     click.echo(printable(text), err=True)
 
 
-@token.command("list")
+@token_command.command("list")
 @click.option("--all", "everybody", is_flag=True, help="Everybody's tokens, as an admin.")
 @json_option
 @remote_options
-def list_(everybody: bool, as_json: bool, url: str, token_file: Path | None) -> None:
+def token_list_command(everybody: bool, as_json: bool, url: str, token_file: Path | None) -> None:
     """List your API tokens; never what proves them.
 
     Example: stopgap token list
     """
-    path = f"{TOKENS}?everybody=true" if everybody else TOKENS
+    path = f"{_TOKENS}?everybody=true" if everybody else _TOKENS
     found = part_of(call("GET", url, token_file, path), "tokens", url)
     if as_json:
         click.echo(json.dumps({"tokens": found}))
@@ -118,22 +126,22 @@ def list_(everybody: bool, as_json: bool, url: str, token_file: Path | None) -> 
     terminal().print(table)
 
 
-@token.command()
+@token_command.command("revoke")
 @click.argument("token_id", metavar="ID")
 @json_option
 @remote_options
-def revoke(token_id: str, as_json: bool, url: str, token_file: Path | None) -> None:
+def token_revoke_command(token_id: str, as_json: bool, url: str, token_file: Path | None) -> None:
     """Make a token invalid at once and for ever; an admin may revoke anybody's.
 
     Example: stopgap token revoke 3f9a1c07
     """
-    done = call("DELETE", url, token_file, f"{TOKENS}/{quote(token_id, safe='')}")
-    tell(as_json, done, f"token {printable(token_id)} is revoked")
+    done = call("DELETE", url, token_file, f"{_TOKENS}/{quote(token_id, safe='')}")
+    print_answer(as_json, done, f"token {printable(token_id)} is revoked")
 
 
-@click.command()
+@click.command("password")
 @click.option("--stdin", is_flag=True, help="Read the password from the standard input.")
-def password(stdin: bool) -> None:
+def password_command(stdin: bool) -> None:
     """Make the hash of a password, for the login to the pages.
 
     The password is asked for twice and not shown. The hash alone goes into the roster; then
@@ -143,13 +151,15 @@ def password(stdin: bool) -> None:
     """
     given = _from_stdin() if stdin else click.prompt("Password", hide_input=True, err=True)
     if not stdin and given != click.prompt("Once more", hide_input=True, err=True):
-        raise Failure("the two passwords are not the same; nothing was made")
+        raise CommandFailure("the two passwords are not the same; nothing was made")
     from argon2 import PasswordHasher
 
-    from daemon.web.auth.passwords import LONGEST
+    from daemon.web.auth.passwords import LONGEST_PASSWORD
 
-    if not SHORTEST <= len(given) <= LONGEST:
-        raise Failure(f"a password has {SHORTEST} to {LONGEST} characters; take a few words")
+    if not SHORTEST <= len(given) <= LONGEST_PASSWORD:
+        raise CommandFailure(
+            f"a password has {SHORTEST} to {LONGEST_PASSWORD} characters; take a few words"
+        )
     made = PasswordHasher().hash(given)
     click.echo(made)
     click.echo(f"in roster.yaml, under people.NAME:\n    password: '{made}'", err=True)

@@ -7,36 +7,42 @@ from pathlib import Path
 import click
 
 from daemon.adapters.store import Archived, archived, check_archive, read_archived
-from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.cli.client import (
+    CommandFailure,
+    config_option,
+    json_option,
+    print_answer,
+    settings_from,
+)
 from daemon.cli.stored import reading
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
 from daemon.core.reporting.review import markdown
 
 
-@click.group()
-def archive() -> None:
+@click.group("archive")
+def archive_command() -> None:
     """Look at incidents that were archived (`retention` in stopgap.yaml)."""
 
 
-@archive.command("list")
+@archive_command.command("list")
 @config_option
 @json_option
-def list_(config: Path | None, as_json: bool) -> None:
+def archive_list_command(config: Path | None, as_json: bool) -> None:
     """List them, the longest archived first.
 
     Example: stopgap archive list
     """
     found = _archived(settings_from(config))
     lines = [f"{each.incident}  {each.entries:4} entries  {each.file}" for each in found]
-    tell(as_json, [each._asdict() for each in found], *lines or ["nothing is archived"])
+    print_answer(as_json, [each._asdict() for each in found], *lines or ["nothing is archived"])
 
 
-@archive.command()
+@archive_command.command("show")
 @click.argument("incident", metavar="ID")
 @config_option
 @json_option
-def show(incident: str, config: Path | None, as_json: bool) -> None:
+def archive_show_command(incident: str, config: Path | None, as_json: bool) -> None:
     """Show one of them as its review, from its file, which is checked first.
 
     Example: stopgap archive show 1124-0200-abcd
@@ -44,12 +50,12 @@ def show(incident: str, config: Path | None, as_json: bool) -> None:
     settings = settings_from(config)
     named = [each for each in _archived(settings) if each.incident == incident]
     if not named:
-        raise Failure(f"{incident} is not archived; `stopgap show` looks in the journal")
+        raise CommandFailure(f"{incident} is not archived; `stopgap show` looks in the journal")
     folder = settings.base / settings.retention.archive
     for broken in check_archive(folder, named[-1:], keyring_for(settings, environment())):
-        raise Failure(f"{broken}\n  → {broken.mend}")
+        raise CommandFailure(f"{broken}\n  → {broken.mend}")
     entries = read_archived(folder, named[-1])
-    tell(as_json, [entry.model_dump(mode="json") for entry in entries], markdown(entries))
+    print_answer(as_json, [entry.model_dump(mode="json") for entry in entries], markdown(entries))
 
 
 def _archived(settings: Settings) -> list[Archived]:

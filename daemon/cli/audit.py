@@ -7,23 +7,29 @@ from typing import TypeVar
 
 import click
 
-from daemon.adapters.store import audit as audited
+from daemon.adapters.store import audit_journal as audited
 from daemon.adapters.store import check_archive
-from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.cli.client import (
+    CommandFailure,
+    config_option,
+    json_option,
+    print_answer,
+    settings_from,
+)
 from daemon.cli.stored import reading
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import environment
 from daemon.core.values.anchor import Anchor, anchors
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-@click.group()
-def audit() -> None:
+@click.group("audit")
+def audit_command() -> None:
     """Look into the journal's integrity."""
 
 
-@audit.command()
+@audit_command.command("verify")
 @config_option
 @click.option(
     "--anchor",
@@ -38,7 +44,7 @@ def audit() -> None:
     help="Check the files of archived incidents in this folder, too.",
 )
 @json_option
-def verify(
+def audit_verify_command(
     config: Path | None, given: tuple[str, ...], archive: Path | None, as_json: bool
 ) -> None:
     """Check the whole journal; 1 if anything was edited or removed.
@@ -62,9 +68,9 @@ def verify(
     counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(kept)}
     counts |= {"archived": len(found.archived), "rows": found.rows}
     counts["vouched_from"] = found.vouched_from
-    tell(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
+    print_answer(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
     if not whole:
-        raise Failure(f"{len(breaks)} breaks in the journal")
+        raise CommandFailure(f"{len(breaks)} breaks in the journal")
     if not as_json:
         text = f"{found.incidents} incidents, {found.entries} entries"
         if found.archived:
@@ -77,10 +83,10 @@ def verify(
         click.echo(f"the journal is whole: {text}")
 
 
-@audit.command()
+@audit_command.command("anchor")
 @config_option
 @json_option
-def anchor(config: Path | None, as_json: bool) -> None:
+def audit_anchor_command(config: Path | None, as_json: bool) -> None:
     """Print the point that the journal has come to, in one line to keep elsewhere.
 
     Mail it, commit it, write it to a disk that only takes more: whoever has the line can show
@@ -90,8 +96,8 @@ def anchor(config: Path | None, as_json: bool) -> None:
     """
     point = reading(settings_from(config), lambda store: store.journal.anchor())
     if point is None:
-        raise Failure("nothing has happened yet, so there is nothing to anchor")
-    tell(as_json, {**point.model_dump(mode="json"), "line": str(point)}, str(point))
+        raise CommandFailure("nothing has happened yet, so there is nothing to anchor")
+    print_answer(as_json, {**point.model_dump(mode="json"), "line": str(point)}, str(point))
 
 
 def _anchors(text: str) -> list[Anchor]:

@@ -26,11 +26,11 @@ _LATER = {502, 503, 504}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Failure(Exception):
+class CommandFailure(Exception):
     """Something is wrong with what was asked about; the text says what, and the mend."""
 
 
-class Unanswered(Failure):
+class DaemonUnreachable(CommandFailure):
     """The daemon does not answer, or cannot at the moment."""
 
 
@@ -81,9 +81,9 @@ def settings_from(config: Path | None) -> Settings:
     try:
         return load_settings(path, environment())
     except Mistakes as error:
-        raise Failure(f"the settings are wrong\n{error}") from None
+        raise CommandFailure(f"the settings are wrong\n{error}") from None
     except Permanent as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
 
 
 def has_settings(config: Path | None) -> bool:
@@ -118,7 +118,7 @@ def act(
 def part_of(answer: Any, name: str, url: str) -> Any:
     """A part of the daemon's answer. Raises Failure if there is none: it was not the daemon."""
     if not isinstance(answer, dict) or name not in answer:
-        raise Failure(f"{url} answered without `{name}`; is that a Stopgap daemon?")
+        raise CommandFailure(f"{url} answered without `{name}`; is that a Stopgap daemon?")
     return answer[name]
 
 
@@ -144,7 +144,7 @@ def call(
             timeout=timeout,
         )
     except requests.RequestException as error:
-        raise Unanswered(
+        raise DaemonUnreachable(
             f"no answer from the daemon at {url} ({type(error).__name__}); "
             "is it running? Another address goes in --url or STOPGAP_URL"
         ) from None
@@ -153,16 +153,18 @@ def call(
         try:
             return answer.json() if is_json else answer.text
         except ValueError:
-            raise Failure(f"{url} answered what is no JSON; is that a Stopgap daemon?") from None
+            raise CommandFailure(
+                f"{url} answered what is no JSON; is that a Stopgap daemon?"
+            ) from None
     try:
         problem = answer.json()
         text = printable(f"{problem['title']}: {problem['detail']}")
     except (ValueError, KeyError, TypeError):
         text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
-    raise (Unanswered if answer.status_code in _LATER else Failure)(text)
+    raise (DaemonUnreachable if answer.status_code in _LATER else CommandFailure)(text)
 
 
-def tell(as_json: bool, answer: Any, *lines: str) -> None:
+def print_answer(as_json: bool, answer: Any, *lines: str) -> None:
     """Print what came of a deed: the daemon's answer for machines, or lines for people."""
     if as_json:
         click.echo(json.dumps(answer))
@@ -176,12 +178,14 @@ def _token(token_file: Path | None) -> str:
         try:
             return token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise Failure(f"cannot read the token in {token_file}") from None
+            raise CommandFailure(f"cannot read the token in {token_file}") from None
     token = os.environ.get("STOPGAP_TOKEN", "").strip()
     if token and not (token.isascii() and token.isprintable()):
-        raise Failure("the token in STOPGAP_TOKEN has characters that no token has; copy it anew")
+        raise CommandFailure(
+            "the token in STOPGAP_TOKEN has characters that no token has; copy it anew"
+        )
     if not token:
-        raise Failure(
+        raise CommandFailure(
             "who are you? Put your token into the variable STOPGAP_TOKEN, or give --token-file"
         )
     return token

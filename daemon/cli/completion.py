@@ -16,18 +16,18 @@ import click
 import yaml
 from click.shell_completion import CompletionItem, get_completion_class
 
-from daemon.cli.client import DEFAULT_CONFIG, DEFAULT_URL, F, Failure, call, incident_path
+from daemon.cli.client import DEFAULT_CONFIG, DEFAULT_URL, CommandFailure, F, call, incident_path
 
 TAB_SECONDS = 1.0
 _RULE = re.compile(r"^rule:\s*['\"]?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
 _VARIABLE = "_STOPGAP_COMPLETE"
 
-Offer = tuple[str, str]
+Completion = tuple[str, str]
 """What can be typed, and a few words about it."""
 Completes = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def completes(find: Callable[[click.Context], Iterable[Offer]]) -> Completes:
+def completes(find: Callable[[click.Context], Iterable[Completion]]) -> Completes:
     """A completion of what `find` finds; nothing if it fails."""
 
     def complete(
@@ -35,7 +35,15 @@ def completes(find: Callable[[click.Context], Iterable[Offer]]) -> Completes:
     ) -> list[CompletionItem]:
         try:
             found = dict(find(context))
-        except (Failure, OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        except (
+            CommandFailure,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            yaml.YAMLError,
+        ):
             return []
         return [
             CompletionItem(name, help=text or None)
@@ -52,7 +60,7 @@ def _ask(context: click.Context, path: str) -> Any:
     return call("GET", url or DEFAULT_URL, token, path, timeout=TAB_SECONDS)
 
 
-def _incidents(context: click.Context, query: str) -> Iterator[Offer]:
+def _incidents(context: click.Context, query: str) -> Iterator[Completion]:
     found = _ask(context, f"/api/v1/incidents?limit=50{query}")
     for row in found["incidents"]:
         if not query or row["status"] == "open":
@@ -63,12 +71,12 @@ def _incident(context: click.Context) -> Any:
     return _ask(context, incident_path(context.params["incident"]))["incident"]
 
 
-def _steps(context: click.Context) -> Iterator[Offer]:
+def _steps(context: click.Context) -> Iterator[Completion]:
     for step in _incident(context)["steps"]:
         yield str(step["step"]), f"{step['action']}: {step['status']}"
 
 
-def _updates(context: click.Context) -> Iterator[Offer]:
+def _updates(context: click.Context) -> Iterator[Completion]:
     incident = _incident(context)
     if context.params.get("action") in {"draft", "snooze"}:
         yield from ((u["audience"], "") for u in incident["updates"])
@@ -77,24 +85,24 @@ def _updates(context: click.Context) -> Iterator[Offer]:
         yield from ((u["update"], u["audience"]) for u in incident["updates"])
 
 
-def _requests(context: click.Context) -> Iterator[Offer]:
+def _requests(context: click.Context) -> Iterator[Completion]:
     yield from (("yes", ""), ("no", ""))
     for request in _incident(context)["requests"]:
         yield request["request"], f"{request['role']}: {request['asked']}"
 
 
-def _actions(context: click.Context) -> Iterator[Offer]:
+def _actions(context: click.Context) -> Iterator[Completion]:
     for row in _ask(context, "/api/v1/actions")["actions"]:
         yield row["action"], row["text"]
 
 
-def _takers(context: click.Context) -> Iterator[Offer]:
+def _takers(context: click.Context) -> Iterator[Completion]:
     yield from (("me", "you"), ("none", "step down"))
-    with suppress(Failure):
+    with suppress(CommandFailure):
         yield from _people(context)
 
 
-def _people(context: click.Context) -> Iterator[Offer]:
+def _people(context: click.Context) -> Iterator[Completion]:
     known = list(_names("people"))
     if not known:
         teams = _ask(context, "/api/v1/oncall")["teams"].values()
@@ -102,12 +110,12 @@ def _people(context: click.Context) -> Iterator[Offer]:
     yield from known
 
 
-def _teams(context: click.Context) -> Iterator[Offer]:
+def _teams(context: click.Context) -> Iterator[Completion]:
     known = list(_names("teams"))
     yield from known or ((team, "") for team in _ask(context, "/api/v1/oncall")["teams"])
 
 
-def _rules(context: click.Context) -> Iterator[Offer]:
+def _rules(context: click.Context) -> Iterator[Completion]:
     folder = _folder()
     if folder is not None:
         for file in sorted(folder.rglob("*.y*ml")):
@@ -127,7 +135,7 @@ def _folder() -> Path | None:
     return Path(settings.get("rules", "rules"))
 
 
-def _names(part: str) -> Iterator[Offer]:
+def _names(part: str) -> Iterator[Completion]:
     """The names of a part of the roster beside the settings that are here."""
     folder = _folder()
     roster = folder / "roster.yaml" if folder is not None else None
@@ -154,9 +162,9 @@ def incident_argument(command: F) -> F:
     return click.argument("incident", shell_complete=complete_open_incident)(command)
 
 
-@click.command()
+@click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+def completion_command(shell: str) -> None:
     """Print the script that lets your shell complete commands, incidents, people and rules.
 
     \b
@@ -173,5 +181,5 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     if kind is None:  # never: the choice is click's own
-        raise Failure(f"no completion for {shell}")
+        raise CommandFailure(f"no completion for {shell}")
     click.echo(kind(stopgap, {}, "stopgap", _VARIABLE).source())

@@ -9,10 +9,10 @@ import click
 
 from daemon.core.values.units import parse_duration
 
-FAR = timedelta(days=3660)
+_FAR = timedelta(days=3660)
 
 
-class Moment(click.ParamType[datetime]):
+class DatetimeParam(click.ParamType[datetime]):
     """A date, or a date and time; without an offset it is UTC. With `ago`, also 2h for two hours
     ago."""
 
@@ -28,7 +28,7 @@ class Moment(click.ParamType[datetime]):
         now = datetime.now(UTC)
         moment = self._read(str(value), now)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if abs(moment - now) > FAR:
+        if abs(moment - now) > _FAR:
             self.fail(f"{value!r} lies more than ten years from now")
         return moment.astimezone(UTC)
 
@@ -41,7 +41,7 @@ class Moment(click.ParamType[datetime]):
             )
         try:
             if self._ago:
-                return now - min(parse_duration(value), 2 * FAR)
+                return now - min(parse_duration(value), 2 * _FAR)
         except ValueError:
             pass
         raise click.BadParameter(f"{value!r} is no time; write it like {example}")

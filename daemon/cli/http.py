@@ -15,19 +15,19 @@ from daemon.adapters.tls import Trust, distrust
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
-LARGEST = 64 << 20
+_LARGEST = 64 << 20
 """Bytes; the rules of a large Prometheus are a few million."""
 
 
 @dataclass(frozen=True)
-class Reply:
+class DaemonReply:
     """The JSON, and the server's own clock (whole seconds) if it told it."""
 
     data: Any
     at: datetime | None
 
 
-def shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """The address for a sentence, without credentials in it."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
@@ -40,21 +40,21 @@ async def fetch(
     bearer: str | None = None,
     trust: Trust | None = None,
     mend: str = "see `prometheus.tls`",
-) -> Reply:
+) -> DaemonReply:
     """The JSON at an address. `timeout` in seconds. `mend`: what helps if TLS fails. Raises
     Temporary or Permanent."""
     tls = True if trust is None else trust.context()
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    limit, where = aiohttp.ClientTimeout(total=timeout), shown(url)
+    limit, where = aiohttp.ClientTimeout(total=timeout), shown_url(url)
     try:
         async with session.get(url, headers=headers, timeout=limit, ssl=tls) as answer:
             body = bytearray()
             async for part in answer.content.iter_any():
                 body += part
-                if len(body) > LARGEST:
-                    raise Permanent(f"{where} answers more than {LARGEST >> 20} MB")
+                if len(body) > _LARGEST:
+                    raise Permanent(f"{where} answers more than {_LARGEST >> 20} MB")
             if answer.ok:
-                return Reply(json.loads(body), _date(answer.headers.get("Date", "")))
+                return DaemonReply(json.loads(body), _date(answer.headers.get("Date", "")))
             status, reason = answer.status, printable(answer.reason or "")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = distrust(error)

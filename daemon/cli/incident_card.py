@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.phrases import (
-    ROLES,
+    ROLE_TITLES,
     View,
     asking,
     clock_line,
@@ -20,7 +20,7 @@ from daemon.cli.phrases import (
     moment,
     to_decide,
 )
-from daemon.cli.terminal import SEVERITY, age, columns
+from daemon.cli.terminal import SEVERITY_COLOURS, age, columns
 from daemon.core.values.units import printable
 
 NARROW = 100
@@ -125,7 +125,7 @@ class OpenIncidents:
         return parts
 
 
-class OneIncident:
+class IncidentCard:
     """One incident, its timeline cut to what the terminal can hold; the newest entries stay."""
 
     def __init__(self, board: Board, timeline: Sequence[View]) -> None:
@@ -220,7 +220,7 @@ def _details(incident: View) -> list[RenderableType]:
             )
         parts.append(table)
     parts += [Text(line, style="yellow") for line in to_decide(incident)]
-    roles = ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLES.items())
+    roles = ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLE_TITLES.items())
     parts.append(Text(roles))
     for request in incident.get("requests", ()):
         answer = how_to_answer(incident["id"], request)
@@ -235,7 +235,7 @@ def _details(incident: View) -> list[RenderableType]:
 
 def _severity(incident: View) -> Text:
     level = incident["severity"]
-    return Text(level or "sev?", style=SEVERITY.get(level, "dim"))
+    return Text(level or "sev?", style=SEVERITY_COLOURS.get(level, "dim"))
 
 
 def _commander(incident: View) -> Text:

@@ -6,40 +6,40 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.client import act, call, incident_path, json_option, remote_options, tell
+from daemon.cli.client import act, call, incident_path, json_option, print_answer, remote_options
 from daemon.cli.completion import complete_incident, incident_argument
-from daemon.cli.post_text import deed
+from daemon.cli.post_text import text_command
 from daemon.core.values.units import printable
 
 
-@click.command()
+@click.command("review")
 @click.argument("incident", shell_complete=complete_incident)
 @remote_options
 @json_option
-def review(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def review_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Print the incident's review, in Markdown.
 
     Example: stopgap review 1123-1403-x7qf > review.md
     """
     text = call("GET", url, token_file, incident_path(incident, "review"))
-    tell(as_json, {"incident": incident, "review": text}, text)
+    print_answer(as_json, {"incident": incident, "review": text}, text)
 
 
-@click.command()
+@click.command("ack")
 @incident_argument
 @remote_options
 @json_option
-def ack(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def ack_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Respond to an incident. The first responder becomes its Commander.
 
     Example: stopgap ack 1123-1403-x7qf
     """
     after = act("POST", url, token_file, incident_path(incident, "ack"))
     commander = f"you respond; the Commander is {printable(after['commander'])}"
-    tell(as_json, {"incident": after}, commander, printable(after["title"]))
+    print_answer(as_json, {"incident": after}, commander, printable(after["title"]))
 
 
-pause = deed(
+pause_command = text_command(
     "pause",
     "pause",
     "reason",
@@ -49,7 +49,7 @@ pause = deed(
     Example: stopgap pause 1123-1403-x7qf we are on it by hand
     """,
 )
-say = deed(
+say_command = text_command(
     "say",
     "notes",
     "text",
@@ -60,7 +60,7 @@ say = deed(
     """,
     required=True,
 )
-close = deed(
+close_command = text_command(
     "close",
     "close",
     "reason",
@@ -72,14 +72,14 @@ close = deed(
 )
 
 
-@click.command()
+@click.command("resume")
 @incident_argument
 @remote_options
 @json_option
-def resume(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def resume_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Let the automation of an incident go on.
 
     Example: stopgap resume 1123-1403-x7qf
     """
     after = act("POST", url, token_file, incident_path(incident, "resume"))
-    tell(as_json, {"incident": after}, "resumed")
+    print_answer(as_json, {"incident": after}, "resumed")

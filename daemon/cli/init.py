@@ -21,7 +21,7 @@ import click
 
 from daemon import app
 from daemon.adapters.tls import Trust
-from daemon.cli.client import DEFAULT_CONFIG, F, Failure, settings_from
+from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, F, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
 from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset
@@ -30,8 +30,8 @@ from daemon.config.settings import Settings
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
-from daemon.onboarding.recording_rules import Recordings
-from daemon.onboarding.rule_drafts import Proposal, propose
+from daemon.onboarding.recording_rules import RecordingRules
+from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
 
 TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"
@@ -64,7 +64,7 @@ class _Folder:
             self.kept.append(path)
             return False
         except OSError as error:
-            raise Failure(f"cannot write {path}: {error.strerror}") from None
+            raise CommandFailure(f"cannot write {path}: {error.strerror}") from None
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         self.written.append(path)
@@ -76,7 +76,7 @@ def _file_option(option: str, name: str, text: str) -> Callable[[F], F]:
     return click.option(option, name, type=kind, help=text)
 
 
-@click.command()
+@click.command("init")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option(
     "--from-prometheus",
@@ -92,7 +92,7 @@ def _file_option(option: str, name: str, text: str) -> Callable[[F], F]:
 @_file_option("--ca", "ca", "Who signs its certificate, if this machine does not know them: PEM.")
 @_file_option("--client-certificate", "certificate", "What we prove ourselves to it with: PEM.")
 @_file_option("--client-key", "key", "The key of --client-certificate.")
-def init(
+def init_command(
     directory: Path,
     prometheus: str | None,
     bearer_file: Path | None,
@@ -111,7 +111,7 @@ def init(
     Example: stopgap init --from-prometheus http://127.0.0.1:9090
     """
     alerts: list[Alerting] = []
-    recordings, labels = Recordings(()), None
+    recordings, labels = RecordingRules(()), None
     tls = _tls(ca, certificate, key)
     if prometheus is not None:
         trust = app.trust_for("prometheus.tls", tls, Path())
@@ -127,7 +127,7 @@ def init(
         token = directory / "secrets" / f"{person}.token"
         folder.write(token, secrets.token_urlsafe(32) + "\n", 0o600)
     team = TEAM if mine else _first_team(settings)
-    proposals: list[Proposal] = []
+    proposals: list[RuleDraft] = []
     if prometheus is not None:
         proposals = _propose(folder, settings, alerts, recordings, team, labels)
     elif not _has_rules(settings):
@@ -147,7 +147,7 @@ def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TrustSe
 
 def _asked(
     url: str, bearer_file: Path | None, trust: Trust | None
-) -> tuple[list[Alerting], Recordings, set[str] | None]:
+) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -161,16 +161,16 @@ def _asked(
         try:
             bearer = bearer_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise Failure(f"cannot read the token in {bearer_file}") from None
+            raise CommandFailure(f"cannot read the token in {bearer_file}") from None
     try:
         return asyncio.run(_read(url.rstrip("/"), bearer, trust))
     except (Temporary, Permanent) as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
 
 
 async def _read(
     base: str, bearer: str | None, trust: Trust | None
-) -> tuple[list[Alerting], Recordings, set[str] | None]:
+) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     async with aiohttp.ClientSession() as session:
         url = f"{base}/api/v1/rules"
         rules = await fetch(session, url, TIMEOUT_SECONDS, bearer, trust, TLS_MEND)
@@ -188,15 +188,15 @@ def _propose(
     folder: _Folder,
     settings: Settings,
     alerts: list[Alerting],
-    recordings: Recordings,
+    recordings: RecordingRules,
     team: str,
     labels: set[str] | None,
-) -> list[Proposal]:
+) -> list[RuleDraft]:
     known = _ruleset(settings)
-    book = RuleBook(rule for rule, _ in known.rules)
-    unknown = [a for a in alerts if not book.find({"alertname": a.name, **a.labels})]
-    proposals = propose(
-        unknown, recordings, team=team, labels=labels or None, taken=tuple(book.rules)
+    repository = RuleBook(rule for rule, _ in known.rules)
+    unknown = [a for a in alerts if not repository.find({"alertname": a.name, **a.labels})]
+    proposals = draft_rules(
+        unknown, recordings, team=team, labels=labels or None, taken=tuple(repository.rules)
     )
     return [p for p in proposals if folder.write(_rules(settings) / p.path, p.text)]
 
@@ -253,7 +253,7 @@ def _myself() -> str:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────
 
 
-def _tell(folder: _Folder, proposals: list[Proposal], alerts: int | None) -> None:
+def _tell(folder: _Folder, proposals: list[RuleDraft], alerts: int | None) -> None:
     console = terminal()
     proposed = {path for path in folder.written if path.suffix == ".yaml"}
     for path in folder.kept:
@@ -285,7 +285,7 @@ def _check(settings: Settings) -> None:
     if ruleset.mistakes:
         for mistake in ruleset.mistakes:
             click.echo(str(mistake), err=True)
-        raise Failure("mend these, then `stopgap check`")
+        raise CommandFailure("mend these, then `stopgap check`")
 
 
 def _next(directory: Path, person: str | None, settings: Settings) -> None:

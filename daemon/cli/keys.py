@@ -23,7 +23,7 @@ from click.core import ParameterSource
 from daemon import app
 from daemon.adapters.store import InUse, Store, open_store
 from daemon.cli.client import (
-    Failure,
+    CommandFailure,
     call,
     config_option,
     json_option,
@@ -32,7 +32,7 @@ from daemon.cli.client import (
     remote_options,
     settings_from,
 )
-from daemon.cli.terminal import columns, escape, stamp, terminal
+from daemon.cli.terminal import columns, escape, print_stamp, terminal
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
 from daemon.core.people.signing_keys import SigningKeys
@@ -41,26 +41,26 @@ from daemon.core.values.seal import Keyring
 from daemon.core.values.units import printable
 from daemon.web.api.keys import KEYS, key_list
 
-Ask = Callable[[str], Any]
+_Ask = Callable[[str], Any]
 """Asks the daemon at an address."""
-Work = Callable[[Store], Awaitable[SigningKeys]]
+_Work = Callable[[Store], Awaitable[SigningKeys]]
 """Does the same on a store."""
 
 
-@click.group()
-def keys() -> None:
+@click.group("keys")
+def keys_command() -> None:
     """List and rotate the keys that sign the links in pages, and logins.
 
     Example: stopgap keys rotate --revoke
     """
 
 
-@keys.command("list")
+@keys_command.command("list")
 @config_option
 @json_option
 @remote_options
 @click.pass_context
-def list_(
+def keys_list_command(
     context: click.Context, config: Path | None, as_json: bool, url: str, token_file: Path | None
 ) -> None:
     """List the keys: who made them and when, which one signs; never what it signs with.
@@ -87,7 +87,7 @@ def list_(
     terminal().print(table)
 
 
-@keys.command()
+@keys_command.command("rotate")
 @click.option(
     "--revoke",
     is_flag=True,
@@ -98,7 +98,7 @@ def list_(
 @json_option
 @remote_options
 @click.pass_context
-def rotate(
+def keys_rotate_command(
     context: click.Context,
     revoke: bool,
     config: Path | None,
@@ -137,8 +137,8 @@ def _found(
     context: click.Context,
     config: Path | None,
     url: str,
-    ask: Ask,
-    work: Work,
+    ask: _Ask,
+    work: _Work,
     *,
     readonly: bool,
 ) -> tuple[Any, str]:
@@ -152,14 +152,14 @@ def _found(
             except InUse:
                 url = own_url(settings) if settings.port else url  # 0: it took a free one
             except (Permanent, Temporary) as error:
-                raise Failure(str(error)) from None
+                raise CommandFailure(str(error)) from None
             else:
                 view = key_list(after, app.now(), settings.auth.longest)
                 return view.model_dump(mode="json")["keys"], f"the store {path}"
     return part_of(ask(url), "keys", url), f"the daemon at {url}"
 
 
-async def _worked(settings: Settings, work: Work, *, readonly: bool) -> SigningKeys:
+async def _worked(settings: Settings, work: _Work, *, readonly: bool) -> SigningKeys:
     # Standard output is for the answer, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     path = app.store_path(settings)
@@ -175,7 +175,7 @@ def _keyring(settings: Settings) -> Keyring:
 
 
 def _when(key: dict[str, Any], what: str) -> tuple[str, str]:
-    return stamp(key[f"{what}_at"]), escape(key[f"{what}_by"])
+    return print_stamp(key[f"{what}_at"]), escape(key[f"{what}_by"])
 
 
 def _user() -> str:

@@ -16,7 +16,7 @@ import structlog
 
 from daemon import app
 from daemon.cli.client import (
-    Failure,
+    CommandFailure,
     call,
     config_option,
     has_settings,
@@ -26,7 +26,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_team
-from daemon.cli.datetime_param import Moment
+from daemon.cli.datetime_param import DatetimeParam
 from daemon.cli.terminal import columns, escape, terminal
 from daemon.config.settings import environment
 from daemon.core.values.outcome import Permanent
@@ -35,14 +35,14 @@ from daemon.core.values.yaml_document import Mistakes
 SHOWN_GAPS = 5
 
 
-@click.command()
-@click.option("--at", type=Moment(), help="When.  [default: now]")
+@click.command("oncall")
+@click.option("--at", type=DatetimeParam(), help="When.  [default: now]")
 @click.option("--team", shell_complete=complete_team, help="Only this team.")
 @config_option
 @remote_options
 @json_option
 @click.pass_context
-def oncall(
+def oncall_command(
     context: click.Context,
     at: datetime | None,
     team: str | None,
@@ -68,7 +68,9 @@ def oncall(
         view = _local(config, at or datetime.now(UTC))
     if team is not None:
         if team not in view["teams"]:
-            raise Failure(f"no team {team!r}; there are {', '.join(view['teams']) or 'none'}")
+            raise CommandFailure(
+                f"no team {team!r}; there are {', '.join(view['teams']) or 'none'}"
+            )
         view["teams"] = {team: view["teams"][team]}
     if as_json:
         click.echo(json.dumps(view))
@@ -82,11 +84,11 @@ def _local(config: Path | None, at: datetime) -> Any:
     # Standard output is for the answer, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        view, troubles = asyncio.run(app.oncall(settings_from(config), environment(), at))
+        view, troubles = asyncio.run(app.build_oncall(settings_from(config), environment(), at))
     except Mistakes as error:
-        raise Failure(f"the rules are wrong; `stopgap check` shows this\n{error}") from None
+        raise CommandFailure(f"the rules are wrong; `stopgap check` shows this\n{error}") from None
     except Permanent as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
     for schedule, trouble in troubles.items():
         click.echo(f"stopgap: the calendar of {schedule}: {trouble}", err=True)
     return view

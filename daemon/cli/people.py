@@ -8,18 +8,18 @@ from typing import Any
 import click
 
 from daemon.cli.client import (
-    Failure,
+    CommandFailure,
     act,
     call,
     incident_path,
     json_option,
     part_of,
+    print_answer,
     remote_options,
-    tell,
 )
 from daemon.cli.completion import complete_request, complete_taker, complete_team, incident_argument
 from daemon.cli.phrases import (
-    ROLES,
+    ROLE_TITLES,
     View,
     asking,
     engaged_line,
@@ -28,21 +28,21 @@ from daemon.cli.phrases import (
     roles_in_short,
     title,
 )
-from daemon.cli.post_text import deed
+from daemon.cli.post_text import text_command
 from daemon.core.values.units import printable
 
 ME = "me"
 NONE = "none"
-_CHOICES = {role.replace("_", "-"): role for role in ROLES}
+_CHOICES = {role.replace("_", "-"): role for role in ROLE_TITLES}
 
 
-@click.command()
+@click.command("role")
 @incident_argument
 @click.argument("role", type=click.Choice(list(_CHOICES)))
 @click.argument("person", shell_complete=complete_taker)
 @remote_options
 @json_option
-def role(
+def role_command(
     incident: str, role: str, person: str, url: str, token_file: Path | None, as_json: bool
 ) -> None:
     """Take a role, ask somebody to take it, or step down.
@@ -56,14 +56,14 @@ def role(
     path = incident_path(incident, "roles", role)
     if person == NONE:
         after = act("DELETE", url, token_file, path)
-        tell(as_json, {"incident": after}, _stepped_down(after, wanted))
+        print_answer(as_json, {"incident": after}, _stepped_down(after, wanted))
         return
     body = None if person == ME else {"person": person}
     after = act("POST", url, token_file, path, body)
-    tell(as_json, {"incident": after}, *_wanted(after, wanted, person))
+    print_answer(as_json, {"incident": after}, *_wanted(after, wanted, person))
 
 
-@click.command()
+@click.command("answer")
 @incident_argument
 @click.argument(
     "words",
@@ -74,7 +74,7 @@ def role(
 )
 @remote_options
 @json_option
-def answer(
+def answer_command(
     incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
 ) -> None:
     """Say yes or no to what you are asked about a role.
@@ -93,23 +93,23 @@ def answer(
     path = incident_path(incident, "requests", request)
     after = act("POST", url, token_file, path, {"accept": word == "yes"})
     said = f"you said {word}. {roles_in_short(after)}"
-    tell(as_json, {"incident": after}, said, *map(asking, after["requests"]))
+    print_answer(as_json, {"incident": after}, said, *map(asking, after["requests"]))
 
 
-@click.command()
+@click.command("leave")
 @incident_argument
 @remote_options
 @json_option
-def leave(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def leave_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Be off an incident; your roles are vacant then.
 
     Example: stopgap leave 1123-1403-x7qf
     """
     after = act("POST", url, token_file, incident_path(incident, "leave"))
-    tell(as_json, {"incident": after}, f"you are off it; {_command(after)}")
+    print_answer(as_json, {"incident": after}, f"you are off it; {_command(after)}")
 
 
-no_plan = deed(
+no_plan_command = text_command(
     "no-plan",
     "no-plan",
     "reason",
@@ -120,7 +120,7 @@ no_plan = deed(
     """,
     required=True,
 )
-sentiment = deed(
+sentiment_command = text_command(
     "sentiment",
     "sentiment",
     "text",
@@ -133,7 +133,7 @@ sentiment = deed(
 )
 
 
-@click.command()
+@click.command("escalate")
 @incident_argument
 @click.option(
     "--tier",
@@ -143,23 +143,25 @@ sentiment = deed(
 )
 @remote_options
 @json_option
-def escalate(incident: str, tier: int, url: str, token_file: Path | None, as_json: bool) -> None:
+def escalate_command(
+    incident: str, tier: int, url: str, token_file: Path | None, as_json: bool
+) -> None:
     """Call a tier of the escalation policy now, whoever is there already.
 
     Example: stopgap escalate 1123-1403-x7qf --tier 2
     """
     after = act("POST", url, token_file, incident_path(incident, "escalate"), {"tier": tier})
     called = f"tier {tier} is called now; {_command(after, called=True)}"
-    tell(as_json, {"incident": after}, called)
+    print_answer(as_json, {"incident": after}, called)
 
 
-@click.command()
+@click.command("engage")
 @incident_argument
 @click.argument("team", shell_complete=complete_team)
 @click.argument("reason", nargs=-1)
 @remote_options
 @json_option
-def engage(
+def engage_command(
     incident: str,
     team: str,
     reason: tuple[str, ...],
@@ -174,7 +176,7 @@ def engage(
     body = {"team": team, "reason": " ".join(reason)}
     after = act("POST", url, token_file, incident_path(incident, "engage"), body)
     lines = (engaged_line(engaged) for engaged in after["engaged"] if engaged["team"] == team)
-    tell(as_json, {"incident": after}, *lines)
+    print_answer(as_json, {"incident": after}, *lines)
 
 
 def _wanted(after: View, wanted: str, person: str) -> list[str]:
@@ -210,9 +212,13 @@ def _only_request(incident: str, url: str, token_file: Path | None) -> str:
     found = part_of(call("GET", url, token_file, incident_path(incident)), "incident", url)
     requests: list[dict[str, Any]] = found["requests"]
     if not requests:
-        raise Failure(f"nothing is asked in {found['id']}; `stopgap show {found['id']}` has it all")
+        raise CommandFailure(
+            f"nothing is asked in {found['id']}; `stopgap show {found['id']}` has it all"
+        )
     if len(requests) > 1:
         listed = "\n".join(f"  {asking(r)}\n    {how_to_answer(found['id'], r)}" for r in requests)
-        raise Failure(f"{len(requests)} questions are open; which one do you answer?\n{listed}")
+        raise CommandFailure(
+            f"{len(requests)} questions are open; which one do you answer?\n{listed}"
+        )
     request: str = requests[0]["request"]
     return request

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daemon.core.response.roles import TITLES
+from daemon.core.response.roles import ROLE_NAMES
 from daemon.core.values.units import clock_time, printable
 
 View = Mapping[str, Any]
 """A part of what the API says of an incident."""
 
-ROLES: dict[str, str] = dict(TITLES.items())
+ROLE_TITLES: dict[str, str] = dict(ROLE_NAMES.items())
 """Every role with its title, in the order in which people read them."""
 _OFFICES = {
     "commander": "command",
@@ -25,7 +25,7 @@ SUGGESTED_AT_MOST = 3
 
 def title(role: str) -> str:
     """What a role is called."""
-    return ROLES.get(role) or printable(role)
+    return ROLE_TITLES.get(role) or printable(role)
 
 
 def moment(stamp: str) -> str:
@@ -58,7 +58,7 @@ def holder(incident: View, role: str) -> str:
 
 def roles_in_short(incident: View) -> str:
     """All the roles in one line."""
-    return ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLES.items())
+    return ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLE_TITLES.items())
 
 
 def suggested(incident: View, role: str) -> str:

@@ -17,8 +17,8 @@ from daemon.cli.client import (
     incident_path,
     json_option,
     part_of,
+    print_answer,
     remote_options,
-    tell,
 )
 from daemon.cli.completion import (
     complete_action,
@@ -33,14 +33,14 @@ from daemon.core.recovery.guardrails import GLOBAL
 _DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "vetoed"}
 
 
-@click.command()
+@click.command("step")
 @incident_argument
 @click.argument("number", type=click.IntRange(min=1), shell_complete=complete_step)
 @click.argument("word", type=click.Choice(list(_DONE)))
 @click.argument("reason", nargs=-1)
 @remote_options
 @json_option
-def step(
+def step_command(
     incident: str,
     number: int,
     word: str,
@@ -61,10 +61,10 @@ def step(
     body = {"reason": " ".join(reason)} if reason else None
     path = incident_path(incident, "steps", str(number), word)
     after = act("POST", url, token_file, path, body)
-    tell(as_json, {"incident": after}, f"step {number}: {_DONE[word]}")
+    print_answer(as_json, {"incident": after}, f"step {number}: {_DONE[word]}")
 
 
-@click.command()
+@click.command("propose")
 @incident_argument
 @click.argument("action", shell_complete=complete_action)
 @click.option("--with", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, as YAML.")
@@ -73,7 +73,7 @@ def step(
 @click.option("--start", "start_now", is_flag=True, help="Start it at once; you must be Commander.")
 @remote_options
 @json_option
-def propose(
+def propose_command(
     incident: str,
     action: str,
     params: tuple[str, ...],
@@ -99,16 +99,16 @@ def propose(
     if start_now:
         path = incident_path(incident, "steps", str(number), "start")
         after = act("POST", url, token_file, path)
-        tell(as_json, {"incident": after}, f"step {number}: started")
+        print_answer(as_json, {"incident": after}, f"step {number}: started")
         return
     waits = f"step {number} ({action}) waits for the Commander's approval"
-    tell(as_json, {"incident": after}, waits)
+    print_answer(as_json, {"incident": after}, waits)
 
 
-@click.command()
+@click.command("actions")
 @remote_options
 @json_option
-def actions(url: str, token_file: Path | None, as_json: bool) -> None:
+def actions_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """List the catalogue of recovery actions with their parameters.
 
     Example: stopgap actions
@@ -125,7 +125,7 @@ def actions(url: str, token_file: Path | None, as_json: bool) -> None:
     terminal().print(table)
 
 
-@click.command()
+@click.command("freeze")
 @click.argument("reason", nargs=-1, required=True)
 @click.option(
     "--for",
@@ -137,7 +137,7 @@ def actions(url: str, token_file: Path | None, as_json: bool) -> None:
 @click.option("--service", help="Only this service (the label `service` of the alerts).")
 @remote_options
 @json_option
-def freeze(
+def freeze_command(
     reason: tuple[str, ...],
     last: str | None,
     team: str | None,
@@ -156,15 +156,15 @@ def freeze(
     body = {"reason": " ".join(reason), "scope": scope, **({"for": last} if last else {})}
     done = call("PUT", url, token_file, "/api/v1/freeze", body)
     what = "" if scope == GLOBAL else f" for {scope.replace(':', ' ')}"
-    tell(as_json, done, f"frozen: no recovery action will start{what}")
+    print_answer(as_json, done, f"frozen: no recovery action will start{what}")
 
 
-@click.command()
+@click.command("thaw")
 @click.option("--team", shell_complete=complete_team, help="Lift the freeze of this team.")
 @click.option("--service", help="Lift the freeze of this service.")
 @remote_options
 @json_option
-def thaw(
+def thaw_command(
     team: str | None, service: str | None, url: str, token_file: Path | None, as_json: bool
 ) -> None:
     """Lift a freeze: the global one, or that of a team or a service.
@@ -175,13 +175,13 @@ def thaw(
     path = f"/api/v1/freeze?scope={quote(scope, safe='')}"
     done = call("DELETE", url, token_file, path)
     lifted = part_of(done, "thawed", url)
-    tell(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
+    print_answer(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
 
 
-@click.command()
+@click.command("freezes")
 @remote_options
 @json_option
-def freezes(url: str, token_file: Path | None, as_json: bool) -> None:
+def freezes_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """List the freezes in force, and those that the calendar has ahead.
 
     Example: stopgap freezes
@@ -198,11 +198,11 @@ def freezes(url: str, token_file: Path | None, as_json: bool) -> None:
     terminal().print(table if rows else "nothing is frozen, and nothing is going to be")
 
 
-@click.command()
+@click.command("observed")
 @click.argument("rule", required=False, shell_complete=complete_rule)
 @remote_options
 @json_option
-def observed(rule: str | None, url: str, token_file: Path | None, as_json: bool) -> None:
+def observed_command(rule: str | None, url: str, token_file: Path | None, as_json: bool) -> None:
     """Compare what rules in the mode `observe` would have done with what people then did.
 
     Example: stopgap observed checkout-success-rate

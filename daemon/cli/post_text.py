@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import act, incident_path, json_option, remote_options, tell
+from daemon.cli.client import act, incident_path, json_option, print_answer, remote_options
 from daemon.cli.completion import incident_argument
 
 
-def deed(
+def text_command(
     name: str, path: str, field: str, done: str, text: str, *, required: bool = False
 ) -> click.Command:
     """A command that posts one text about an incident."""
@@ -22,7 +22,7 @@ def deed(
     ) -> None:
         body = {field: " ".join(words)}
         after = act("POST", url, token_file, incident_path(incident, path), body)
-        tell(as_json, {"incident": after}, done)
+        print_answer(as_json, {"incident": after}, done)
 
     carry_out.__doc__ = text
     decorated: Callable[..., Any] = remote_options(json_option(carry_out))

@@ -13,9 +13,9 @@ import click
 
 from daemon.cli.client import call, json_option, part_of, remote_options
 from daemon.cli.completion import complete_rule, complete_team
-from daemon.cli.datetime_param import Moment
+from daemon.cli.datetime_param import DatetimeParam
 from daemon.cli.phrases import View
-from daemon.cli.terminal import NOTHING, columns, escape, severity, stamp, terminal
+from daemon.cli.terminal import DASH, columns, escape, print_stamp, severity, terminal
 from daemon.core.values.units import format_duration
 
 PAGE = 1000
@@ -24,7 +24,7 @@ _SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 _STANDING = {"valid": "green", "commander": "", "not_approved": "yellow"}
 
 
-@click.command()
+@click.command("incidents")
 @click.option("--open", "status", flag_value="open", help="Only those that are open.")
 @click.option("--closed", "status", flag_value="closed", help="Only those that are closed.")
 @click.option("--all", "status", flag_value="", default="", help="All of them, the default.")
@@ -33,12 +33,14 @@ _STANDING = {"valid": "green", "commander": "", "not_approved": "yellow"}
 @click.option("--team", shell_complete=complete_team, help="Of this team.")
 @click.option("--service", help="Of this service (the label `service`).")
 @click.option("--q", "text", metavar="TEXT", help="With this in title, id, rule, team or service.")
-@click.option("--since", type=Moment(ago=True), help="Opened since then, like 7d or 2026-12-24.")
-@click.option("--until", type=Moment(ago=True), help="Opened before that.")
+@click.option(
+    "--since", type=DatetimeParam(ago=True), help="Opened since then, like 7d or 2026-12-24."
+)
+@click.option("--until", type=DatetimeParam(ago=True), help="Opened before that.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @remote_options
 @json_option
-def incidents(
+def incidents_command(
     status: str,
     level: str | None,
     rule: str | None,
@@ -81,7 +83,7 @@ def incidents(
     for row in rows:
         level = severity(row["severity"])
         what = escape(row["title"])
-        table.add_row(row["id"], stamp(row["opened_at"]), level, escape(row["phase"]), what)
+        table.add_row(row["id"], print_stamp(row["opened_at"]), level, escape(row["phase"]), what)
     terminal().print(table)
     if cursor:
         terminal().print(f"… and more; --limit {limit * 5} shows them")
@@ -104,10 +106,10 @@ def _found(
             return rows, cursor
 
 
-@click.command()
+@click.command("rules")
 @remote_options
 @json_option
-def rules(url: str, token_file: Path | None, as_json: bool) -> None:
+def rules_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """List the rules in force: mode, steps with their approvals, what they have opened.
 
     `stopgap check` reads the files; this is what the running daemon goes by.
@@ -124,9 +126,9 @@ def rules(url: str, token_file: Path | None, as_json: bool) -> None:
         return
     table = columns("rule", "mode", "team", "steps", "incidents", "last (UTC)")
     for rule in listed:
-        steps = "\n".join(_steps(rule)) or NOTHING
+        steps = "\n".join(_steps(rule)) or DASH
         cells = (escape(rule["rule"]), escape(rule["mode"]), escape(rule["team"]), steps)
-        table.add_row(*cells, str(rule["incidents"]), stamp(rule["last_at"]))
+        table.add_row(*cells, str(rule["incidents"]), print_stamp(rule["last_at"]))
     terminal().print(table)
 
 
@@ -138,11 +140,11 @@ def _steps(rule: View) -> Iterator[str]:
         yield f"[{look}]{escape(text)}[/{look}]" if look else escape(text)
 
 
-@click.command()
+@click.command("coverage")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True)
 @remote_options
 @json_option
-def coverage(days: int, url: str, token_file: Path | None, as_json: bool) -> None:
+def coverage_command(days: int, url: str, token_file: Path | None, as_json: bool) -> None:
     """Show which alerts had a rule, which had none, and which rules had no alert.
 
     Example: stopgap coverage --days 7
@@ -158,14 +160,14 @@ def coverage(days: int, url: str, token_file: Path | None, as_json: bool) -> Non
     if unmatched:
         table = columns("alert", "incidents", "last (UTC)", title="no rule: nothing was measured")
         for row in unmatched:
-            table.add_row(escape(row["alert"]), str(row["incidents"]), stamp(row["last_at"]))
+            table.add_row(escape(row["alert"]), str(row["incidents"]), print_stamp(row["last_at"]))
         console.print(table)
     if matched:
         table = columns("alert", "rule", "incidents", "last (UTC)", title="with a rule")
         for row in matched:
             gone = "" if row["in_force"] else " (no longer in force)"
             rule = escape(f"{row['rule']}{gone}")
-            cells = (escape(row["alert"]), rule, str(row["incidents"]), stamp(row["last_at"]))
+            cells = (escape(row["alert"]), rule, str(row["incidents"]), print_stamp(row["last_at"]))
             table.add_row(*cells)
         console.print(table)
     silent = part_of(found, "silent", url)
@@ -173,10 +175,10 @@ def coverage(days: int, url: str, token_file: Path | None, as_json: bool) -> Non
         console.print(escape(f"rules without an alert: {', '.join(silent)}"))
 
 
-@click.command()
+@click.command("system")
 @remote_options
 @json_option
-def system(url: str, token_file: Path | None, as_json: bool) -> None:
+def system_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """Show how the daemon does: queues, store, rules, and the systems it depends on.
 
     Example: stopgap system
@@ -208,9 +210,9 @@ def _system(found: View, url: str) -> Iterator[tuple[str, str]]:
         text = f"{waiting} waiting, {failing} failing, {given} given up"
         yield queue, f"[red]{text}[/red]" if failing or given else text
     loading = found["loading"]
-    yield "rules", f"{found['rules']} in force, read {stamp(loading['at'])}"
+    yield "rules", f"{found['rules']} in force, read {print_stamp(loading['at'])}"
     if loading["failed_at"]:
-        broken = f"newer ones are broken since {stamp(loading['failed_at'])}: "
+        broken = f"newer ones are broken since {print_stamp(loading['failed_at'])}: "
         yield "", f"[bold red]{broken}{escape(loading['error'])}[/bold red]"
     for peer in found["peers"]:
         yield escape(peer["name"]), _peer(peer)

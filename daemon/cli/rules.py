@@ -12,7 +12,14 @@ from typing import Any
 import click
 
 from daemon import app
-from daemon.cli.client import Failure, config_option, has_settings, json_option, settings_from, tell
+from daemon.cli.client import (
+    CommandFailure,
+    config_option,
+    has_settings,
+    json_option,
+    print_answer,
+    settings_from,
+)
 from daemon.cli.completion import complete_person, complete_rule
 from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
 from daemon.config.settings import Settings
@@ -32,12 +39,14 @@ class _AnyCommand:
         self.Params = action.Params
 
 
-@click.command()
+@click.command("check")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @config_option
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a rule file, for editors.")
-def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool) -> None:
+def check_command(
+    paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool
+) -> None:
     """Check rule files, roster and approvals; lists every mistake with file and line.
 
     PATHS are files or folders; without any, the folder of the settings is checked.
@@ -57,14 +66,14 @@ def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: b
         if not has_settings(config):
             click.echo("note: no stopgap.yaml here, so commands were not held to an allow-list")
     if found:
-        raise Failure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
+        raise CommandFailure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
     if not as_json:
         count = len(ruleset.rules)
         click.echo(f"{count} rule{'' if count == 1 else 's'}, no mistake")
         _say_standing(ruleset, settings)
 
 
-@click.command()
+@click.command("approve")
 @click.argument("rule", shell_complete=complete_rule)
 @click.option("--step", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--by", shell_complete=complete_person, help="Who approves.  [default: you]")
@@ -73,7 +82,7 @@ def check(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: b
 )
 @config_option
 @json_option
-def approve(
+def approve_command(
     rule: str, step: int, by: str | None, days: int, config: Path | None, as_json: bool
 ) -> None:
     """Allow a rule's recovery step to run by itself, as it stands now.
@@ -88,14 +97,16 @@ def approve(
     try:
         rules, roster, _ = ruleset.sound()
     except Mistakes as error:
-        raise Failure(f"mend these first\n{error}") from None
+        raise CommandFailure(f"mend these first\n{error}") from None
     chosen = _chosen(ruleset, rules, rule)
     if step > len(chosen.recover):
-        raise Failure(f"{chosen.rule} has {len(chosen.recover)} recovery steps; no step {step}")
+        raise CommandFailure(
+            f"{chosen.rule} has {len(chosen.recover)} recovery steps; no step {step}"
+        )
     person = by or getpass.getuser()
     if person not in roster.people:
         known = ", ".join(sorted(roster.people))
-        raise Failure(f"{person!r} is not in the roster; give --by one of: {known}")
+        raise CommandFailure(f"{person!r} is not in the roster; give --by one of: {known}")
     now = app.now()
     approval = Approval(
         rule=chosen.rule,
@@ -111,7 +122,7 @@ def approve(
     lines = [f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}"]
     if chosen.step(step).approval == "commander":
         lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
-    tell(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
+    print_answer(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
 
 
 def rule_schema() -> dict[str, Any]:
@@ -127,7 +138,7 @@ def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settin
     try:
         actions: dict[str, Any] = dict(app.actions_for(settings))
     except Permanent as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
     if not has_settings(config):
         actions = {name: _AnyCommand(action) for name, action in actions.items()}
     return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
@@ -148,7 +159,7 @@ def _chosen(ruleset: Ruleset, rules: list[Rule], name: str) -> Rule:
         found = [r for r, d in ruleset.rules if Path(d.file).resolve() == wanted]
     if len(found) != 1:
         known = ", ".join(sorted(rule.rule for rule in rules))
-        raise Failure(f"which rule is {name!r}? Known: {known}")
+        raise CommandFailure(f"which rule is {name!r}? Known: {known}")
     return found[0]
 
 
@@ -158,4 +169,4 @@ def _write(path: Path, approvals: Approvals) -> None:
         beside.write_text(approvals.to_yaml(), encoding="utf-8")
         os.replace(beside, path)
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}") from None
+        raise CommandFailure(f"cannot write {path}: {error.strerror}") from None

@@ -9,28 +9,28 @@ import click
 
 from daemon import app
 from daemon.cli.client import (
-    Failure,
+    CommandFailure,
     call,
     config_option,
     json_option,
     part_of,
+    print_answer,
     remote_options,
     settings_from,
-    tell,
 )
 from daemon.config.settings import environment
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import Mistakes
 
 
-@click.command()
+@click.command("run")
 @config_option
 @click.option(
     "--new-store",
     is_flag=True,
     help="Begin with an empty store where an earlier one is missing: every incident is forgotten.",
 )
-def run(config: Path | None, new_store: bool) -> None:
+def run_command(config: Path | None, new_store: bool) -> None:
     """Run the daemon. SIGTERM stops it in order; SIGHUP reads the rules again.
 
     Example: stopgap run --config /etc/stopgap/stopgap.yaml
@@ -39,22 +39,22 @@ def run(config: Path | None, new_store: bool) -> None:
     try:
         asyncio.run(app.serve(settings, environment(), new_store=new_store))
     except Mistakes as error:
-        raise Failure(
+        raise CommandFailure(
             f"the rules are wrong, so nothing was started; `stopgap check` shows this\n{error}"
         ) from None
     except (Permanent, Temporary) as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
     except BaseExceptionGroup as group:
         expected = group.subgroup((Permanent, Temporary))
         if expected is None:
             raise
-        raise Failure(str(_first(expected))) from None
+        raise CommandFailure(str(_first(expected))) from None
 
 
-@click.command()
+@click.command("reload")
 @remote_options
 @json_option
-def reload(url: str, token_file: Path | None, as_json: bool) -> None:
+def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """Let the daemon read its rules again; it needs the access `admin`.
 
     Broken rules are refused with every mistake, and the old ones stay in force.
@@ -62,7 +62,7 @@ def reload(url: str, token_file: Path | None, as_json: bool) -> None:
     Example: stopgap reload
     """
     done = call("POST", url, token_file, "/-/reload")
-    tell(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
+    print_answer(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,7 +13,7 @@ from rich.table import Table
 from daemon.cli.client import call, incident_path, json_option, part_of, remote_options
 from daemon.cli.completion import complete_incident
 from daemon.cli.phrases import (
-    ROLES,
+    ROLE_TITLES,
     View,
     asking,
     clock_line,
@@ -27,11 +27,11 @@ from daemon.cli.phrases import (
 from daemon.cli.terminal import escape, terminal
 
 
-@click.command()
+@click.command("show")
 @click.argument("incident", shell_complete=complete_incident)
 @remote_options
 @json_option
-def show(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def show_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
     """Show one incident: who has which role, what is asked and due, and the timeline.
 
     Example: stopgap show 1123-1403-x7qf
@@ -81,10 +81,10 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("suppressed"):
         yield "alerts", incident["suppressed"]
     if "roles" in incident:
-        for role, name in ROLES.items():
+        for role, name in ROLE_TITLES.items():
             yield name, _role(incident, role)
     else:  # a daemon older than this command
-        yield ROLES["commander"], incident["commander"] or "nobody yet"
+        yield ROLE_TITLES["commander"], incident["commander"] or "nobody yet"
     yield "responders", ", ".join(incident["responders"]) or "nobody yet"
     yield "suspect", incident["suspect"] or "none"
     yield "review", incident["review"] or "not yet"

@@ -11,29 +11,35 @@ from typing import Any, TypeVar
 import click
 
 from daemon.adapters import store as files
-from daemon.cli.client import Failure, config_option, json_option, settings_from, tell
+from daemon.cli.client import (
+    CommandFailure,
+    config_option,
+    json_option,
+    print_answer,
+    settings_from,
+)
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import environment
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 FILE = click.Path(path_type=Path)
 
 
-@click.group()
-def store() -> None:
+@click.group("store")
+def store_command() -> None:
     """Look after the file in which everything is kept.
 
     Example: stopgap store backup /backups/
     """
 
 
-@store.command()
+@store_command.command("check")
 @click.argument("file", type=FILE, required=False)
 @config_option
 @json_option
-def check(file: Path | None, config: Path | None, as_json: bool) -> None:
+def store_check_command(file: Path | None, config: Path | None, as_json: bool) -> None:
     """Read all of the store, or of a backup FILE; 1 if anything is damaged or was edited.
 
     Every page, row and index is looked at, and the hash chain of every incident. It works beside
@@ -44,19 +50,21 @@ def check(file: Path | None, config: Path | None, as_json: bool) -> None:
     Example: stopgap store check /backups/stopgap-20261129T031500Z.db
     """
     path = file or _path(config)
-    found = _done(files.check(path, _keyring(config)))
-    tell(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
+    found = _done(files.check_store(path, _keyring(config)))
+    print_answer(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
-        raise Failure(f"{path} is not whole; README.md, “When the store is damaged”, tells the way")
+        raise CommandFailure(
+            f"{path} is not whole; README.md, “When the store is damaged”, tells the way"
+        )
     if not as_json:
         click.echo(f"{path} is whole")
 
 
-@store.command()
+@store_command.command("backup")
 @click.argument("target", type=FILE)
 @config_option
 @json_option
-def backup(target: Path, config: Path | None, as_json: bool) -> None:
+def store_backup_command(target: Path, config: Path | None, as_json: bool) -> None:
     """Copy the store to TARGET, a new file or a folder, and check the copy.
 
     It works beside a running daemon, which goes on meanwhile. Put it into cron.
@@ -65,15 +73,15 @@ def backup(target: Path, config: Path | None, as_json: bool) -> None:
     """
     if target.is_dir():
         target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
-    _done(files.backup(_path(config), target, _keyring(config)))
-    tell(as_json, {"backup": str(target)}, f"{target} is written, and whole")
+    _done(files.backup_store(_path(config), target, _keyring(config)))
+    print_answer(as_json, {"backup": str(target)}, f"{target} is written, and whole")
 
 
-@store.command()
+@store_command.command("restore")
 @click.argument("file", type=FILE)
 @config_option
 @json_option
-def restore(file: Path, config: Path | None, as_json: bool) -> None:
+def store_restore_command(file: Path, config: Path | None, as_json: bool) -> None:
     """Put the backup FILE in the place of the store; the daemon must be stopped.
 
     The backup is checked first. What is there now is kept under another name, and nothing is
@@ -82,13 +90,13 @@ def restore(file: Path, config: Path | None, as_json: bool) -> None:
     Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
     """
     path = _path(config)
-    aside = _done(files.restore(path, file, _keyring(config)))
+    aside = _done(files.restore_store(path, file, _keyring(config)))
     lines = [f"{path} is restored from {file}"]
     if aside is not None:
         lines.append(f"what was there is {aside} now")
     lines.append("start the daemon; Alertmanager sends again what still fires")
     answer = {"store": str(path), "restored_from": str(file), "kept": str(aside or "")}
-    tell(as_json, answer, *lines)
+    print_answer(as_json, answer, *lines)
 
 
 def _path(config: Path | None) -> Path:
@@ -101,11 +109,11 @@ def _keyring(config: Path | None) -> Keyring:
     try:
         return keyring_for(settings_from(config), environment())
     except Permanent as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None
 
 
-def _done(work: Coroutine[Any, Any, T]) -> T:
+def _done(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(work)
     except (Permanent, Temporary) as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None

@@ -8,18 +8,18 @@ from typing import TypeVar
 
 from daemon import app
 from daemon.adapters.store import Store, open_store
-from daemon.cli.client import Failure
+from daemon.cli.client import CommandFailure
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
 from daemon.core.values.outcome import Permanent, Temporary
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def reading(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:
+def reading(settings: Settings, ask: Callable[[Store], Awaitable[_T]]) -> _T:
     """What the store answers, beside a running daemon. Raises Failure."""
 
-    async def work() -> T:
+    async def work() -> _T:
         keyring = keyring_for(settings, environment())
         async with open_store(app.store_path(settings), readonly=True, keyring=keyring) as store:
             return await ask(store)
@@ -27,4 +27,4 @@ def reading(settings: Settings, ask: Callable[[Store], Awaitable[T]]) -> T:
     try:
         return asyncio.run(work())
     except (Permanent, Temporary) as error:
-        raise Failure(str(error)) from None
+        raise CommandFailure(str(error)) from None

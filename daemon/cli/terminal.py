@@ -12,9 +12,14 @@ from rich.table import Table
 
 from daemon.core.values.units import format_duration, printable
 
-SEVERITY: Mapping[str, str] = {"sev1": "bold red", "sev2": "red", "sev3": "yellow", "sev4": "cyan"}
+SEVERITY_COLOURS: Mapping[str, str] = {
+    "sev1": "bold red",
+    "sev2": "red",
+    "sev3": "yellow",
+    "sev4": "cyan",
+}
 """The colour of each severity; its name stands beside it, so nothing is told by colour alone."""
-NOTHING = "–"
+DASH = "–"
 
 
 def escape(text: str) -> str:
@@ -41,13 +46,13 @@ def columns(*names: str, title: str | None = None) -> Table:
 
 def severity(given: str) -> str:
     """A severity in its colour."""
-    look = SEVERITY.get(given)
-    return f"[{look}]{given}[/{look}]" if look else escape(given) or NOTHING
+    look = SEVERITY_COLOURS.get(given)
+    return f"[{look}]{given}[/{look}]" if look else escape(given) or DASH
 
 
-def stamp(moment: Any) -> str:
+def print_stamp(moment: Any) -> str:
     """A time of the API, for a table: 2026-12-24 18:00 (UTC)."""
-    return escape(str(moment)[:16].replace("T", " ")) if moment else NOTHING
+    return escape(str(moment)[:16].replace("T", " ")) if moment else DASH
 
 
 def age(moment: str, now: datetime) -> str:

@@ -13,15 +13,15 @@ from typing import Any
 import click
 
 from daemon.cli.client import (
-    Failure,
+    CommandFailure,
     act,
     call,
     duration,
     incident_path,
     json_option,
     part_of,
+    print_answer,
     remote_options,
-    tell,
 )
 from daemon.cli.completion import complete_update, incident_argument
 from daemon.cli.phrases import View, how_to_send, moment, paragraphs
@@ -86,7 +86,7 @@ def _send(order: _Order) -> None:
     else:
         body = {"text": order.text}
     after = order.act("POST", "updates", order.what, "send", body=body)
-    tell(
+    print_answer(
         order.as_json,
         {"incident": after},
         f"update {printable(order.what)} goes out now; "
@@ -99,7 +99,7 @@ def _edit(order: _Order) -> None:
         raise _usage("what should it say? stopgap update ID edit UPDATE TEXT")
     after = order.act("PUT", "updates", order.what, body={"text": order.text})
     changed = f"update {printable(order.what)} is changed; the channels that can are told"
-    tell(order.as_json, {"incident": after}, changed)
+    print_answer(order.as_json, {"incident": after}, changed)
 
 
 def _draft(order: _Order) -> None:
@@ -119,7 +119,7 @@ def _snooze(order: _Order) -> None:
         raise _usage("for how long? Give --for, like --for 15m")
     body = {"audience": order.what, "for": order.last, "reason": order.text or ""}
     after = order.act("POST", "snooze", body=body)
-    tell(
+    print_answer(
         order.as_json,
         {"incident": after},
         f"no update to {printable(order.what)} is due for {order.last}; "
@@ -136,7 +136,7 @@ _ACTIONS: dict[str, Callable[[_Order], None]] = {
 _WHAT = {"send": "UPDATE", "edit": "UPDATE", "draft": "AUDIENCE", "snooze": "AUDIENCE"}
 
 
-@click.command()
+@click.command("update")
 @incident_argument
 @click.argument("action", type=click.Choice(list(_ACTIONS)), required=False)
 @click.argument("what", required=False, metavar="[UPDATE|AUDIENCE]", shell_complete=complete_update)
@@ -144,7 +144,7 @@ _WHAT = {"send": "UPDATE", "edit": "UPDATE", "draft": "AUDIENCE", "snooze": "AUD
 @click.option("--for", "last", callback=duration, help="How long to snooze, like 15m.")
 @remote_options
 @json_option
-def update(
+def update_command(
     incident: str,
     action: str | None,
     what: str | None,
@@ -183,12 +183,14 @@ def _draft_to_send(order: _Order) -> View:
             continue
         if found["sent"]:
             name = printable(order.what)
-            raise Failure(
+            raise CommandFailure(
                 f"update {name} was sent already; "
                 f"`stopgap update {order.incident} edit {name} TEXT` changes it"
             )
         return found
-    raise Failure(f"there is no update {printable(order.what)!r}; {_waiting(order, updates)}")
+    raise CommandFailure(
+        f"there is no update {printable(order.what)!r}; {_waiting(order, updates)}"
+    )
 
 
 def _waiting(order: _Order, updates: Sequence[View]) -> str:

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import click
 from rich.live import Live
 
-from daemon.cli.client import Unanswered, call, incident_path, part_of, remote_options
+from daemon.cli.client import DaemonUnreachable, call, incident_path, part_of, remote_options
 from daemon.cli.completion import complete_open_incident
 from daemon.cli.incident_card import (
     Board,
-    OneIncident,
+    IncidentCard,
     OpenIncidents,
     entry_line,
     gravest_first,
@@ -27,14 +27,14 @@ from daemon.cli.phrases import View
 from daemon.cli.terminal import terminal
 from daemon.core.values.units import parse_duration
 
-LOOKED_AT = 20
+_LOOKED_AT = 20
 """So many incidents are looked at one by one."""
-Ask = Callable[[str], Any]
+_Ask = Callable[[str], Any]
 """GETs a path of the API. Raises Unanswered, Failure."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class WatchSnapshot:
     """What one look has found. `details` maps an incident to its answer, the gravest first."""
 
     at: datetime
@@ -46,12 +46,12 @@ class Seen:
 class Looker:
     """Looks at the daemon again and again. `only` is one incident; None is all that are open."""
 
-    def __init__(self, ask: Ask, clock: Callable[[], datetime], only: str | None) -> None:
+    def __init__(self, ask: _Ask, clock: Callable[[], datetime], only: str | None) -> None:
         self._ask = ask
         self._clock = clock
         self._only = only
 
-    def look(self, before: Seen | None) -> Seen:
+    def look(self, before: WatchSnapshot | None) -> WatchSnapshot:
         """One look. What was open before is looked at once more, to tell how it ended.
 
         Raises Unanswered, Failure.
@@ -64,23 +64,23 @@ class Looker:
             opened = [row["id"] for row in rows if row["status"] == "open"]
             still = before.details if before is not None else {}
             gone = [one for one in still if one not in opened and _is_open(still[one])]
-            ids, more = [*opened[:LOOKED_AT], *gone], max(0, len(opened) - LOOKED_AT)
+            ids, more = [*opened[:_LOOKED_AT], *gone], max(0, len(opened) - _LOOKED_AT)
         details = {one: self._ask(incident_path(one)) for one in ids}
         frozen = self._ask("/api/v1/freeze").get("freezes", ())
-        return Seen(self._clock(), details, tuple(frozen), more)
+        return WatchSnapshot(self._clock(), details, tuple(frozen), more)
 
 
 class Screen(Protocol):
     """Where it is shown."""
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: WatchSnapshot) -> None:
         """What was found."""
 
     def trouble(self, since: datetime, why: str) -> None:
         """The daemon has not answered since then; told once each time it is so."""
 
 
-def follow(
+def follow_incidents(
     looker: Looker,
     screen: Screen,
     pause: Callable[[], None],
@@ -89,14 +89,14 @@ def follow(
     until_closed: bool,
 ) -> None:
     """Look, show, pause, again; a daemon that goes away is waited for. Raises Failure."""
-    seen: Seen | None = None
+    seen: WatchSnapshot | None = None
     since: datetime | None = None
     while True:
         try:
             seen = looker.look(seen)
             since = None
             screen.show(seen)
-        except Unanswered as error:
+        except DaemonUnreachable as error:
             since = since or (seen.at if seen is not None else clock())
             screen.trouble(since, str(error))
         if until_closed and seen is not None and not any(map(_is_open, seen.details.values())):
@@ -110,9 +110,9 @@ class LiveScreen:
     def __init__(self, live: Live, *, one: bool) -> None:
         self._live = live
         self._one = one
-        self._seen: Seen | None = None
+        self._seen: WatchSnapshot | None = None
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: WatchSnapshot) -> None:
         """Draw it."""
         self._seen = seen
         self._draw("")
@@ -129,7 +129,7 @@ class LiveScreen:
         details = list(seen.details.values())
         incidents = [d["incident"] for d in details if self._one or _is_open(d)]
         board = Board(incidents, seen.at, seen.frozen, trouble, seen.more)
-        view = OneIncident(board, details[0]["timeline"]) if self._one else OpenIncidents(board)
+        view = IncidentCard(board, details[0]["timeline"]) if self._one else OpenIncidents(board)
         self._live.update(view, refresh=True)
 
 
@@ -143,7 +143,7 @@ class Lines:
         self._silent = False
         self._begun = False
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: WatchSnapshot) -> None:
         """What is new since the last look."""
         if self._silent:
             self._tell({"kind": "answers", "at": seen.at.isoformat()}, "the daemon answers again")
@@ -190,14 +190,14 @@ def _seconds(_: click.Context, option: click.Parameter, given: str) -> float:
     return seconds
 
 
-@click.command()
+@click.command("watch")
 @click.argument("incident", required=False, shell_complete=complete_open_incident)
 @click.option(
     "--every", callback=_seconds, default="2s", show_default=True, help="How often it looks."
 )
 @remote_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each change.")
-def watch(
+def watch_command(
     incident: str | None, every: float, url: str, token_file: Path | None, as_json: bool
 ) -> None:
     """Watch the open incidents live, or one with its steps, clock, roles and timeline.
@@ -225,10 +225,10 @@ def watch(
     try:
         if as_json or not console.is_terminal:
             lines = Lines(lambda line: click.echo(line), as_json=as_json)
-            follow(looker, lines, pause, clock, until_closed=one)
+            follow_incidents(looker, lines, pause, clock, until_closed=one)
             return
         with Live(console=console, screen=True, auto_refresh=True, refresh_per_second=2) as live:
-            follow(looker, LiveScreen(live, one=one), pause, clock, until_closed=one)
+            follow_incidents(looker, LiveScreen(live, one=one), pause, clock, until_closed=one)
         if incident is not None:
             click.echo(standing_line(ask(incident_path(incident))["incident"]))
     except KeyboardInterrupt:

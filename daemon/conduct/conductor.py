@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from daemon.conduct.executor import Executor, Means, Standing
-from daemon.core.decide import settle
+from daemon.conduct.executor import ActiveConfig, Executor, Executors
+from daemon.core.decide import settle_decision
 from daemon.core.decision import Decision, earliest
 from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
 from daemon.core.incident import events as e
@@ -26,15 +26,15 @@ from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.instrumentation import Said
+from daemon.instrumentation import SpanAttributes
 from daemon.recovering import steps as recover
 from daemon.recovering.step_context import outlook
 from daemon.reporting import reviews as learn
-from daemon.repository import Casebook, Stale, UnknownIncident
+from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-RETRY = timedelta(seconds=2)
+_RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
 MAY_START = frozenset({"defining", "observing", "deciding", "diagnosing"})
 """The phases in which a step may be started, if only by a person."""
@@ -75,15 +75,17 @@ def _key(effect: Effect) -> Effect:
 class Conductor:
     """Conducts every open incident."""
 
-    def __init__(self, book: Casebook, standing: Callable[[], Standing], means: Means) -> None:
-        self._book = book
+    def __init__(
+        self, repository: IncidentRepository, standing: Callable[[], ActiveConfig], means: Executors
+    ) -> None:
+        self._repository = repository
         self._standing = standing
         self._means = means
         self._closing = False
         self._conducted: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
-        self._executor = Executor(book, standing, means)
+        self._executor = Executor(repository, standing, means)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -94,18 +96,18 @@ class Conductor:
         """Start nothing more; let running actions, pages and updates end within the deadline."""
         self._closing = True
         if self._outward:
-            log.info("waiting for actions, pages and updates to end", count=len(self._outward))
+            _log.info("waiting for actions, pages and updates to end", count=len(self._outward))
             await asyncio.wait(self._outward, timeout=deadline.total_seconds())
 
     async def run(self) -> None:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            left = [head.incident for head in await self._book.journal.open_heads()]
-            unfinished = await learn.unfinished(self._book)
-            for incident in [*left, *unfinished, *self._book.owing]:
+            left = [head.incident for head in await self._repository.journal.open_heads()]
+            unfinished = await learn.unfinished(self._repository)
+            for incident in [*left, *unfinished, *self._repository.owing]:
                 self._begin(incident, group)
             while True:
-                self._begin(await self._book.opened.get(), group)
+                self._begin(await self._repository.opened.get(), group)
 
     def _begin(self, incident: str, group: asyncio.TaskGroup) -> None:
         # An incident that opens during the start is among the open heads and in the queue.
@@ -122,21 +124,21 @@ class Conductor:
                 pass
         self._flights.remove(flight)
         self._conducted.discard(incident)
-        self._book.forget(incident)
+        self._repository.forget(incident)
 
     async def _turn(self, incident: str, flight: _Flight, effects: asyncio.TaskGroup) -> bool:
         """Decide, start what was decided, sleep until it must be looked at again; True when it
         is over. A defect met here ends neither this incident nor the others.
         """
-        bell = self._book.bell(incident)
+        bell = self._repository.bell(incident)
         bell.clear()
         try:
-            await self._book.pay(incident)
+            await self._repository.pay(incident)
             standing = self._standing()
-            views = await self._outlook(await self._book.load(incident), standing)
+            views = await self._outlook(await self._repository.load(incident), standing)
             # What was told meanwhile counts, too: a steady stream of news must not make each
             # decision stale before it is made. The store asks again before a step may start.
-            current = await self._book.load(incident)
+            current = await self._repository.load(incident)
             turn = self._decide(current, standing, views)
             current = await self._act(current, turn, flight, effects)
             wake_at = turn.wake_at(flight)
@@ -144,35 +146,37 @@ class Conductor:
                 return True
             # While effects are under way their end decides anew, so a note would be void at once.
             settled = not flight.tasks and not bell.is_set()
-            if settled and wake_at is not None and wake_at - self._book.clock() >= NOTED:
-                await self._book.note_wake(current, wake_at)
+            if settled and wake_at is not None and wake_at - self._repository.clock() >= NOTED:
+                await self._repository.note_wake(current, wake_at)
         except Stale:
             return False
         except UnknownIncident:
-            log.error("an incident that something was owed to is not in the store")
+            _log.error("an incident that something was owed to is not in the store")
             return True
         except Temporary as error:
-            log.error("the store fails; trying again", error=str(error))
-            wake_at = self._book.clock() + RETRY
+            _log.error("the store fails; trying again", error=str(error))
+            wake_at = self._repository.clock() + _RETRY
         except Exception:
-            log.exception("deciding crashed; trying again")
+            _log.exception("deciding crashed; trying again")
             self._means.observer.crashed("conductor")
-            wake_at = self._book.clock() + 5 * RETRY
+            wake_at = self._repository.clock() + 5 * _RETRY
         await self._sleep(bell, wake_at)
         return False
 
-    async def _outlook(self, incident: Incident, standing: Standing) -> dict[int, Outlook]:
+    async def _outlook(self, incident: Incident, standing: ActiveConfig) -> dict[int, Outlook]:
         """What stands in the way of the steps that may be started now."""
         rule = standing.rules.rules.get(incident.rule)
         if rule is None or incident.phase not in MAY_START:
             return {}
-        return await outlook(self._book, rule, incident, self._executor.gear)
+        return await outlook(self._repository, rule, incident, self._executor.step_context)
 
-    def _decide(self, current: Incident, standing: Standing, views: Mapping[int, Outlook]) -> _Turn:
+    def _decide(
+        self, current: Incident, standing: ActiveConfig, views: Mapping[int, Outlook]
+    ) -> _Turn:
         """What to write down and to do in these surroundings."""
         rule = standing.rules.rules.get(current.rule)
         around = Surroundings(standing.roster, standing.approvals, self._means.limits, views)
-        facts, decision = settle(current, rule, around, self._book.clock())
+        facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)
 
     async def _act(
@@ -183,7 +187,7 @@ class Conductor:
         What may not be done twice is claimed in the same append: if the incident has moved on
         since it was read, nothing is written and nothing of that begins. Raises Stale, Temporary.
         """
-        claims: dict[Effect, recover.Start | e.EffectClaimed] = {}
+        claims: dict[Effect, recover.StepStart | e.EffectClaimed] = {}
         for effect in [] if self._closing else self._due(incident.id, turn.decision, flight):
             if not needs_claim(effect):
                 self._launch(incident.id, effect, flight, effects)
@@ -194,11 +198,11 @@ class Conductor:
         if not turn.facts and not claims:
             return incident
         pages = {(incident.id, x.page) for x in claims if isinstance(x, SendPage)}
-        self._book.attempts |= pages
+        self._repository.attempts |= pages
         try:
             incident = await self._claim(incident, turn.facts, claims.values(), flight)
         except BaseException:
-            self._book.attempts -= pages
+            self._repository.attempts -= pages
             raise
         for effect in claims:
             self._launch(incident.id, effect, flight, effects)
@@ -206,47 +210,52 @@ class Conductor:
 
     def _claim_for(
         self, incident: Incident, rule: Rule | None, effect: Effect
-    ) -> recover.Start | e.EffectClaimed | None:
+    ) -> recover.StepStart | e.EffectClaimed | None:
         """What is written down before the effect begins; None for a step that fits no more."""
         if not isinstance(effect, RunStep) or incident.step(effect.step).status == "running":
             return claim_of(effect)
-        gear, now = self._executor.gear, self._book.clock()
-        return recover.start(incident, rule, effect, gear, now) if rule else None
+        step_context, now = self._executor.step_context, self._repository.clock()
+        return recover.start_step(incident, rule, effect, step_context, now) if rule else None
 
     async def _claim(
         self,
         incident: Incident,
         facts: Sequence[e.Event],
-        claims: Collection[recover.Start | e.EffectClaimed],
+        claims: Collection[recover.StepStart | e.EffectClaimed],
         flight: _Flight,
     ) -> Incident:
         """One append for all of it. What the store refuses at the last moment rests."""
-        start = next((claim for claim in claims if isinstance(claim, recover.Start)), None)
-        events = [claim.event if isinstance(claim, recover.Start) else claim for claim in claims]
+        start = next((claim for claim in claims if isinstance(claim, recover.StepStart)), None)
+        events = [
+            claim.event if isinstance(claim, recover.StepStart) else claim for claim in claims
+        ]
         kinds = ",".join(event.kind for event in facts)
         try:
             with self._means.tracer.span("decide", {"stopgap.facts": kinds}, incident=incident.id):
-                return await self._book.claim(
+                return await self._repository.claim(
                     incident, (*facts, *events), start.lock if start else None
                 )
         except ClaimRefused as refusal:
             if start is None:
                 raise
-            flight.resting[RunStep(start.event.step)] = self._book.clock() + RETRY
-            await recover.refuse(self._book, incident.id, start.event.step, refusal)
+            flight.resting[RunStep(start.event.step)] = self._repository.clock() + _RETRY
+            await recover.refuse(self._repository, incident.id, start.event.step, refusal)
             raise Stale from None
 
     def _due(self, incident: str, decision: Decision, flight: _Flight) -> list[Effect]:
         """The effects that are neither under way, here or elsewhere, nor at rest."""
-        now = self._book.clock()
+        now = self._repository.clock()
         for key in [key for key, until in flight.resting.items() if until <= now]:
             del flight.resting[key]
         due = []
         for effect in decision.effects:
             key = _key(effect)
-            if isinstance(effect, SendPage) and (incident, effect.page) in self._book.attempts:
+            if (
+                isinstance(effect, SendPage)
+                and (incident, effect.page) in self._repository.attempts
+            ):
                 if key not in flight.tasks:
-                    flight.resting[key] = now + RETRY
+                    flight.resting[key] = now + _RETRY
             elif key not in flight.tasks and key not in flight.resting:
                 due.append(effect)
         return due
@@ -267,29 +276,29 @@ class Conductor:
         """One effect, which must not end the others when it fails."""
         name, said = told(effect)
         bind_contextvars(effect=name, **said)
-        attributes: Said = {f"stopgap.{key}": value for key, value in said.items()}
+        attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in said.items()}
         try:
-            before = (await self._book.load(incident)).seq
+            before = (await self._repository.load(incident)).seq
             with self._means.tracer.span(name, attributes, incident=incident):
                 await self._executor.execute(incident, effect)
-            if (await self._book.load(incident)).seq == before:
+            if (await self._repository.load(incident)).seq == before:
                 # It changed nothing, so it would be decided again at once, and again.
-                flight.resting[key] = self._book.clock() + RETRY
+                flight.resting[key] = self._repository.clock() + _RETRY
         except (Temporary, Permanent) as error:
-            log.warning("effect failed; it rests before it is tried again", error=str(error))
-            flight.resting[key] = self._book.clock() + RETRY
+            _log.warning("effect failed; it rests before it is tried again", error=str(error))
+            flight.resting[key] = self._repository.clock() + _RETRY
         except Exception:
-            log.exception("effect crashed; it rests before it is tried again")
+            _log.exception("effect crashed; it rests before it is tried again")
             self._means.observer.crashed("effect")
-            flight.resting[key] = self._book.clock() + 5 * RETRY
+            flight.resting[key] = self._repository.clock() + 5 * _RETRY
         finally:
             flight.tasks.pop(key, None)
             if isinstance(effect, SendPage):
-                self._book.attempts.discard((incident, effect.page))
-            self._book.bell(incident).set()
+                self._repository.attempts.discard((incident, effect.page))
+            self._repository.bell(incident).set()
 
     async def _sleep(self, bell: asyncio.Event, wake_at: datetime | None) -> None:
-        seconds = None if wake_at is None else (wake_at - self._book.clock()).total_seconds()
+        seconds = None if wake_at is None else (wake_at - self._repository.clock()).total_seconds()
         try:
             async with asyncio.timeout(seconds):
                 await bell.wait()

@@ -11,11 +11,11 @@ from datetime import timedelta
 import structlog
 
 from daemon.core.changes.live_periods import Life
-from daemon.core.changes.suspects import Change, Mark, Suspicion, suspect, unseen
+from daemon.core.changes.suspects import Change, HealthMark, Suspicion, suspect, unseen
 from daemon.core.effects import (
     Effect,
     Listen,
-    Measure,
+    MeasureProblem,
     Publish,
     ReadRecovery,
     Rehearse,
@@ -41,23 +41,23 @@ from daemon.measuring import define, diagnose, verify
 from daemon.measuring import queries as measure
 from daemon.measuring import revision_health as vet
 from daemon.measuring.queries import Survey
-from daemon.measuring.turns import Turns
+from daemon.measuring.turns import MeasuringQueue
 from daemon.notifying import notifier as communicate
 from daemon.recovering import steps as recover
-from daemon.recovering.step_context import Actions, Findings, Gear
+from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting import reviews as learn
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-AGAIN = timedelta(seconds=2)
+_AGAIN = timedelta(seconds=2)
 """How long to wait before the changes are asked for again."""
-PATIENCE = timedelta(seconds=10)
+_PATIENCE = timedelta(seconds=10)
 """For so long the changes are asked for again, before a problem is defined without them."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class ActiveConfig:
     """The rules, roster and approvals in force; replaced as a whole by a reload."""
 
     rules: RuleBook
@@ -69,7 +69,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Means:
+class Executors:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
@@ -90,12 +90,14 @@ class Means:
 class Executor:
     """Carries out effects, by the rules in force at that moment."""
 
-    def __init__(self, book: Casebook, standing: Callable[[], Standing], means: Means) -> None:
-        self._book = book
+    def __init__(
+        self, repository: IncidentRepository, standing: Callable[[], ActiveConfig], means: Executors
+    ) -> None:
+        self._repository = repository
         self._standing = standing
         self._means = means
-        self._turns = Turns()
-        self.gear = Gear(
+        self._turns = MeasuringQueue()
+        self.step_context = StepContext(
             actions=means.actions,
             limits=means.limits,
             rules=lambda: standing().rules.rules,
@@ -112,11 +114,11 @@ class Executor:
         match effect:
             case SendPage():
                 return communicate.deliver(
-                    self._book, incident, effect.page, standing.ways, means.links
+                    self._repository, incident, effect.page, standing.ways, means.links
                 )
             case Publish():
                 return communicate.publish(
-                    self._book,
+                    self._repository,
                     incident,
                     effect,
                     standing.channels,
@@ -124,10 +126,10 @@ class Executor:
                     standing.roster,
                 )
             case Settle():
-                return communicate.settle(self._book, incident, effect, standing.ways)
+                return communicate.settle_pager(self._repository, incident, effect, standing.ways)
             case Listen():
                 return self._listen(incident)
-            case Measure():
+            case MeasureProblem():
                 return self._define(incident)
             case ReadRecovery():
                 return self._read(incident, effect.step)
@@ -136,16 +138,16 @@ class Executor:
             case Rehearse():
                 return self._rehearse(incident, effect.step)
             case WriteReview():
-                return learn.write_review(self._book, incident, means.reviews)
+                return learn.write_review(self._repository, incident, means.reviews)
 
     async def _define(self, incident: str) -> None:
-        current = await self._book.load(incident)
+        current = await self._repository.load(incident)
         rule = self._rule(current)
         # Not within the turn: what cannot be reached holds up this incident and no other.
         changes, blind = await self._changes(rule, current)
         async with self._turns.turn(repeated=current.problem is not None):
             defined = await self._defined(rule, current, changes, blind)
-        await self._book.record(
+        await self._repository.record(
             incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
         )
 
@@ -156,40 +158,44 @@ class Executor:
         suspicion: Suspicion | None = None
         if problem.verdict == "confirmed" and (rule.changes or changes or blind):
             within = problem.onset_within or timedelta(0)
-            facts = await diagnose.facts(self._survey(rule, current), rule, changes, problem)
-            suspicion = suspect(changes, problem.onset, within, facts, self._book.clock())
+            facts = await diagnose.suspect_facts(
+                self._survey(rule, current), rule, changes, problem
+            )
+            suspicion = suspect(changes, problem.onset, within, facts, self._repository.clock())
             suspicion = unseen(suspicion, blind) if blind else suspicion
-        log.info("problem", verdict=problem.verdict, text=problem.text)
+        _log.info("problem", verdict=problem.verdict, text=problem.text)
         return e.ProblemDefined(problem=problem, suspicion=suspicion)
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
         same, but a suspect is worth asking for a little longer."""
-        until = self._book.clock() + PATIENCE
+        until = self._repository.clock() + _PATIENCE
         while True:
             try:
                 return await self._means.changes(rule, incident), ""
             except (Temporary, Permanent) as error:
-                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-                if isinstance(error, Permanent) or self._book.clock() + AGAIN > until:
+                _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                if isinstance(error, Permanent) or self._repository.clock() + _AGAIN > until:
                     return [], str(error)
-            await asyncio.sleep(AGAIN.total_seconds())
+            await asyncio.sleep(_AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
         # After a step the verdict waits for it, and only as many steps run as the budgets allow.
         turn = nullcontext() if step else self._turns.turn(repeated=True)
         async with turn:
-            current = await self._book.load(incident)
+            current = await self._repository.load(incident)
             if current.confirmed is None:
                 return
             rule = self._rule(current)
-            reading = await verify.read(self._survey(rule, current), rule.verify, current.confirmed)
+            reading = await verify.read_recovery_now(
+                self._survey(rule, current), rule.verify, current.confirmed
+            )
         measured = e.RecoveryMeasured(step=step, reading=reading)
-        await self._book.record(incident, lambda i: () if i.closed else (measured,))
+        await self._repository.record(incident, lambda i: () if i.closed else (measured,))
 
     async def _listen(self, incident: str) -> None:
         async with self._turns.turn(repeated=True):
-            current = await self._book.load(incident)
+            current = await self._repository.load(incident)
             rule = self._rule(current)
             answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
         heard = [
@@ -200,16 +206,16 @@ class Executor:
             )
             for a in answers
         ]
-        await self._book.record(incident, lambda i: () if i.closed else heard)
+        await self._repository.record(incident, lambda i: () if i.closed else heard)
 
     async def _step(self, incident: str, order: RunStep) -> None:
-        current = await self._book.load(incident)
+        current = await self._repository.load(incident)
         rule = self._standing().rules.rules.get(current.rule)
-        await recover.run_step(self._book, incident, rule, order, self.gear)
+        await recover.run_step(self._repository, incident, rule, order, self.step_context)
 
     async def _rehearse(self, incident: str, step: int) -> None:
-        rule = self._rule(await self._book.load(incident))
-        await recover.rehearse(self._book, incident, rule, step, self.gear)
+        rule = self._rule(await self._repository.load(incident))
+        await recover.rehearse(self._repository, incident, rule, step, self.step_context)
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
@@ -217,7 +223,7 @@ class Executor:
         if incident.confirmed is None:
             return Findings(None, {}, "")
         reading, outage, alerting = await asyncio.gather(
-            verify.read(survey, rule.verify, incident.confirmed),
+            verify.read_recovery_now(survey, rule.verify, incident.confirmed),
             measure.outage(means.metrics, survey.now, means.outage),
             measure.alerting(means.metrics, survey.now, means.limits.storm_window),
         )
@@ -225,13 +231,13 @@ class Executor:
 
     async def _vet(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]
-    ) -> Mapping[str, Mark]:
+    ) -> Mapping[str, HealthMark]:
         if incident.confirmed is None:
             return {}
         return await vet.vet(self._survey(rule, incident), incident.confirmed, lives)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
-        means, now = self._means, self._book.clock()
+        means, now = self._means, self._repository.clock()
         return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
 
     def _rule(self, incident: Incident) -> Rule:

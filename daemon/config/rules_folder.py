@@ -18,7 +18,7 @@ from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.rules import rule as ruling
 from daemon.core.rules import rule_checks as checks
 from daemon.core.rules.rule import Rule
-from daemon.core.values.yaml_document import Document, Mistake, Mistakes, one_document
+from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, one_document
 
 ROSTER = "roster.yaml"
 APPROVALS = "approvals.yaml"
@@ -31,11 +31,11 @@ _PROBE = datetime(2026, 1, 1, tzinfo=UTC)
 class Ruleset:
     """Everything that was read; what could not be read is among the mistakes."""
 
-    rules: tuple[tuple[Rule, Document], ...]
+    rules: tuple[tuple[Rule, YamlDocument], ...]
     roster: Roster | None
     approvals: Approvals
     freezes: FreezeWindows
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[FileMistake, ...]
 
     def sound(self) -> tuple[list[Rule], Roster, Approvals]:
         """The parts, if there is no mistake. Raises Mistakes."""
@@ -49,7 +49,7 @@ def read_ruleset(
 ) -> Ruleset:
     """Read folders and single files; a file's roster and approvals lie beside it."""
     files: dict[Path, None] = {}
-    mistakes: list[Mistake] = []
+    mistakes: list[FileMistake] = []
     homes: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
@@ -61,12 +61,12 @@ def read_ruleset(
             files[path] = None
         else:
             mistakes.append(_mistake(path, "there is no such file or folder"))
-    read: list[tuple[Rule | None, Document]] = []
+    read: list[tuple[Rule | None, YamlDocument]] = []
     for file in files:
         if file.name in {ROSTER, APPROVALS, FREEZES} or _is_case(file):
             continue
         try:
-            for rule, document, wrong in ruling.read(_text(file), str(file)):
+            for rule, document, wrong in ruling.read_rule(_text(file), str(file)):
                 read.append((rule, document))
                 mistakes += wrong
         except Mistakes as error:
@@ -74,7 +74,7 @@ def read_ruleset(
     rules = [(rule, document) for rule, document in read if rule is not None]
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
-    mistakes += checks.check(read, actions, watches, roster.teams if roster else None)
+    mistakes += checks.check_rules(read, actions, watches, roster.teams if roster else None)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
@@ -85,7 +85,7 @@ def _is_case(file: Path) -> bool:
     return file.name.endswith((".cases.yaml", ".cases.yml"))
 
 
-def _roster(homes: Iterable[Path], mistakes: list[Mistake]) -> Roster | None:
+def _roster(homes: Iterable[Path], mistakes: list[FileMistake]) -> Roster | None:
     for home in homes:
         file = home / ROSTER
         if not file.exists():
@@ -106,8 +106,8 @@ def _roster(homes: Iterable[Path], mistakes: list[Mistake]) -> Roster | None:
 
 def _approvals(
     homes: Iterable[Path],
-    rules: Iterable[tuple[Rule, Document]],
-    mistakes: list[Mistake],
+    rules: Iterable[tuple[Rule, YamlDocument]],
+    mistakes: list[FileMistake],
     partial: bool,
 ) -> Approvals:
     entries: list[approving.Approval] = []
@@ -130,7 +130,7 @@ def _approvals(
 
 
 def _freezes(
-    homes: Iterable[Path], roster: Roster | None, mistakes: list[Mistake]
+    homes: Iterable[Path], roster: Roster | None, mistakes: list[FileMistake]
 ) -> FreezeWindows:
     """The freeze windows, with the texts of the calendars that they name."""
     windows: list[freezing.Window] = []
@@ -145,13 +145,13 @@ def _freezes(
         except Mistakes as error:
             mistakes += error.mistakes
             continue
-        wrong = freezing.check(read, roster.teams) if roster is not None else []
+        wrong = freezing.check_freeze_windows(read, roster.teams) if roster is not None else []
         for index, window in enumerate(read.windows):
             if window.calendar is None:
                 continue
             try:
                 calendars[window.calendar] = _text(home / window.calendar)
-                list(window.spans(_PROBE, _PROBE + freezing.LONGEST, calendars))
+                list(window.spans(_PROBE, _PROBE + freezing.LONGEST_WINDOW, calendars))
             except Mistakes as error:
                 wrong.append((index, f"{window.calendar} {error.mistakes[0].text}"))
                 continue
@@ -174,5 +174,5 @@ def _text(file: Path) -> str:
         raise Mistakes([_mistake(file, f"cannot be read: {error.strerror}")]) from None
 
 
-def _mistake(file: Path, text: str) -> Mistake:
-    return Mistake(file=str(file), line=1, place="", text=text)
+def _mistake(file: Path, text: str) -> FileMistake:
+    return FileMistake(file=str(file), line=1, place="", text=text)

@@ -21,7 +21,7 @@ from daemon.config.serving import ConnectionSettings, TlsSettings, TrustSettings
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
-from daemon.core.values.yaml_document import Document, one_document
+from daemon.core.values.yaml_document import YamlDocument, one_document
 
 PREFIX = "STOPGAP_"
 
@@ -291,7 +291,7 @@ class Settings(Frozen):
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings; without a file, the defaults. Raises Mistakes, or Permanent if the
     file cannot be read."""
-    document = Document("the environment", {})
+    document = YamlDocument("the environment", {})
     base = Path.cwd()
     if path is not None:
         try:
@@ -301,7 +301,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         document = one_document(text, str(path))
         base = path.resolve().parent
     data = _overridden(document.data, environ)
-    loaded = Document(document.file, data, document.lines).read(Settings)
+    loaded = YamlDocument(document.file, data, document.lines).read(Settings)
     return loaded.model_copy(update={"base": base})
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from daemon.core.decision import Decision, earliest
 from daemon.core.effects import Effect, Listen, RunStep, SendPage, WriteReview
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply
+from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import course
@@ -20,13 +20,13 @@ from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.escalation import (
     Due,
     engagements_due,
-    facts,
+    new_pages,
     pages_due,
     pending,
     summons,
     tried_again,
 )
-from daemon.core.response.milestones import overdue
+from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.pager_sync import settling
 from daemon.core.response.role_requests import staffing
 from daemon.core.response.update_schedule import talk
@@ -57,11 +57,11 @@ def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: dat
     return Decision((), pages + step.effects + people.effects, wake_at)
 
 
-MOST = 100
+_MOST = 100
 """So many facts at the most are written down at once."""
 
 
-def settle(
+def settle_decision(
     incident: Incident, rule: Rule | None, around: Surroundings, now: datetime
 ) -> tuple[tuple[e.Event, ...], Decision]:
     """Decide until nothing more is to be written down: all facts, and the decision after them.
@@ -74,10 +74,10 @@ def settle(
         if not decision.record:
             return tuple(facts), decision
         facts += decision.record
-        if len(facts) > MOST:
+        if len(facts) > _MOST:
             return tuple(facts), Decision((), decision.effects, now)
         for event in decision.record:
-            incident = apply(incident, now, event)
+            incident = apply_event(incident, now, event)
 
 
 def _calls_due(incident: Incident, roster: Roster, now: datetime) -> Due:
@@ -92,7 +92,7 @@ def _people(incident: Incident, rule: Rule | None, around: Surroundings, now: da
     staffed = staffing(incident, roster, now)
     if staffed.record:
         return Decision(record=staffed.record)
-    missed, next_item = overdue(incident, roster, now)
+    missed, next_item = overdue_milestones(incident, roster, now)
     if missed:
         return Decision(record=missed)
     told = talk(incident, roster, rule.description if rule else "", now)
@@ -140,7 +140,7 @@ def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
         refired_at = incident.alerts_changed_at or incident.recovered_at
         if at < refired_at or state != "unreadable":
             return ()
-    text = f"fires again after it was resolved · {facts(incident)}"
+    text = f"fires again after it was resolved · {new_pages(incident)}"
     return summons(incident, incident.commander, f"refired-{incident.refired}", text)
 
 

@@ -16,7 +16,7 @@ class SendPage:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureProblem:
     """Define and quantify the problem."""
 
 
@@ -77,7 +77,15 @@ class Listen:
 
 
 Effect = (
-    SendPage | Measure | ReadRecovery | RunStep | Rehearse | WriteReview | Publish | Settle | Listen
+    SendPage
+    | MeasureProblem
+    | ReadRecovery
+    | RunStep
+    | Rehearse
+    | WriteReview
+    | Publish
+    | Settle
+    | Listen
 )
 
 
@@ -107,7 +115,7 @@ def claim_of(effect: Effect) -> EffectClaimed | None:
 def told(effect: Effect) -> tuple[str, dict[str, str | int]]:
     """What an effect is called in logs and traces, and what tells it from others of its kind."""
     match effect:
-        case Measure():
+        case MeasureProblem():
             return "define", {}
         case ReadRecovery():
             return "verify", {"step": effect.step} if effect.step else {}

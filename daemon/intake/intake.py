@@ -26,17 +26,24 @@ from daemon.core.ports.store import StoreDamaged
 from daemon.core.rules.rule import Rule, RuleBook, incident_key
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
-from daemon.instrumentation import QUIET, UNTRACED, Observer, Said, Taken, Tracer
+from daemon.instrumentation import (
+    QUIET,
+    UNTRACED,
+    DeliveryOutcome,
+    Observer,
+    SpanAttributes,
+    Tracer,
+)
 from daemon.intake.reading import Reader, in_turns
 from daemon.intake.truncated import AlertSource, complete
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 BATCH = 500
 TOLD_AT_ONCE = 100
 """So many incidents of one batch are told side by side."""
-RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
 FORGET_EVERY = timedelta(minutes=10)
@@ -73,7 +80,7 @@ class Intake:
     def __init__(
         self,
         inbox: Inbox,
-        book: Casebook,
+        repository: IncidentRepository,
         rules: Callable[[], RuleBook],
         source: AlertSource | None,
         remember: timedelta,
@@ -82,7 +89,7 @@ class Intake:
         store_trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._inbox = inbox
-        self._book = book
+        self._repository = repository
         self._rules = rules
         self._source = source
         self._remember = remember
@@ -106,7 +113,7 @@ class Intake:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome: Taken = "invalid"
+        outcome: DeliveryOutcome = "invalid"
         try:
             delivery = await self._reader.read(body)
             outcome = "refused"
@@ -127,7 +134,7 @@ class Intake:
         mine = self._parsed.setdefault(identity, arrival) is arrival
         new = False
         try:
-            new = await self._inbox.put(identity, body, self._book.clock())
+            new = await self._inbox.put(identity, body, self._repository.clock())
         except Temporary:
             self._arrived.set()  # it may be stored all the same, and then nobody else says so
             raise
@@ -136,7 +143,7 @@ class Intake:
                 self._parsed.pop(identity, None)
         if new:
             self._arrived.set()
-        log.debug("delivery", delivery=identity[:ID_SHOWN], stored=new)
+        _log.debug("delivery", delivery=identity[:ID_SHOWN], stored=new)
         return new
 
     async def run(self) -> None:
@@ -149,15 +156,17 @@ class Intake:
                         await self._yield_store()
                     await self._forget_old()
                 except Temporary as error:
-                    log.error("the inbox cannot be worked off; trying again", error=str(error))
-                    await asyncio.sleep(RETRY_SECONDS)
+                    _log.error("the inbox cannot be worked off; trying again", error=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
                     continue
                 except StoreDamaged as error:
-                    log.error("a part of the store is damaged; going on one by one", why=str(error))
+                    _log.error(
+                        "a part of the store is damaged; going on one by one", why=str(error)
+                    )
                     await self._single_out(completions)
                     continue
                 except Exception:
-                    log.exception("working off the inbox crashed; going on one by one")
+                    _log.exception("working off the inbox crashed; going on one by one")
                     self._observer.crashed("intake")
                     await self._single_out(completions)
                     continue
@@ -189,21 +198,21 @@ class Intake:
                 except Temporary:
                     raise
                 except Exception as error:
-                    log.exception("a delivery cannot be worked off")
+                    _log.exception("a delivery cannot be worked off")
                     await self._tell_unreadable(identity, error)
                     await self._inbox.processed([identity], {})
         except (Temporary, StoreDamaged) as error:
-            log.error("the inbox cannot be worked off; trying again", error=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            _log.error("the inbox cannot be worked off; trying again", error=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
         except Exception:
-            log.exception("the inbox cannot be worked off; trying again")
-            await asyncio.sleep(RETRY_SECONDS)
+            _log.exception("the inbox cannot be worked off; trying again")
+            await asyncio.sleep(_RETRY_SECONDS)
         finally:
             unbind_contextvars("delivery")
 
     async def _tell_unreadable(self, identity: str, error: Exception) -> None:
         labels = {"delivery": identity[:ID_SHOWN]}
-        now = self._book.clock()
+        now = self._repository.clock()
         alert = Alert(
             status="firing",
             labels={"alertname": "UnreadableDelivery", **labels},
@@ -216,7 +225,7 @@ class Intake:
     async def _digest(
         self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
     ) -> None:
-        now = self._book.clock()
+        now = self._repository.clock()
         arrivals = [self._parsed.pop(name, None) for name, _ in waiting]
         deliveries = [
             await self._reader.read(body) if arrival is None else arrival.delivery
@@ -236,9 +245,9 @@ class Intake:
             stale = len(delivery.alerts) - len(kept)
             if stale:
                 shown = delivery.identity[:ID_SHOWN]
-                log.info("stale alerts dropped", count=stale, delivery=shown)
+                _log.info("stale alerts dropped", count=stale, delivery=shown)
             self._observer.alerts("stale", stale)
-            said: Said = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
+            said: SpanAttributes = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
             with self._tracer.span("inbox", said, delivery=delivery.identity):
                 await self._sort(delivery, kept, concerns)
             await asyncio.sleep(0)  # many small ones hold nobody up either
@@ -274,7 +283,7 @@ class Intake:
 
         A failure of one takes nothing from those beside it.
         """
-        known = await self._book.journal.find_open(list(concerns))
+        known = await self._repository.journal.find_open(list(concerns))
         left = iter(concerns.items())
         while some := list(islice(left, TOLD_AT_ONCE)):
             telling = (self._tell(key, concern, known.get(key)) for key, concern in some)
@@ -302,7 +311,7 @@ class Intake:
                 self._observer.alerts("taken", new)
                 self._observer.alerts("repeated", len(concern.alerts) - new)
                 return
-            incident = (await self._book.journal.find_open([key])).get(key)
+            incident = (await self._repository.journal.find_open([key])).get(key)
 
     async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
         """Tell an open incident; returns it, and how many of the alerts were news."""
@@ -313,7 +322,7 @@ class Intake:
             told = _news(current, concern)
             return told
 
-        after = await self._book.record(incident, news)
+        after = await self._repository.record(incident, news)
         return after, sum(len(event.alerts) for event in told)
 
     async def _open(self, key: str, concern: _Concern) -> None:
@@ -328,13 +337,13 @@ class Intake:
             team=concern.rule.team if concern.rule else "",
         )
         received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
-        identity = f"{self._book.clock():%m%d-%H%M}-" + "".join(
+        identity = f"{self._repository.clock():%m%d-%H%M}-" + "".join(
             secrets.choice(_ID_LETTERS) for _ in range(6)
         )
-        await self._book.open(identity, key, [opened, *received])
-        said: Said = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
+        await self._repository.open(identity, key, [opened, *received])
+        said: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
         self._tracer.opened(identity, list(concern.deliveries), said)
-        log.info("incident opened", incident=identity, rule=opened.rule, title=title)
+        _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
     async def _complete(self, delivery: Delivery) -> None:
         """Tell the incidents what the truncated notification left out."""
@@ -349,7 +358,7 @@ class Intake:
         await complete(self._source, delivery, tell)
 
     async def _forget_old(self) -> None:
-        now = self._book.clock()
+        now = self._repository.clock()
         if self._forget_at is None or now >= self._forget_at:
             await self._inbox.forget(now - self._remember)
             self._forget_at = now + FORGET_EVERY

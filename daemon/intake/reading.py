@@ -9,7 +9,7 @@ from typing import TypeVar
 from daemon.core.alertmanager import Delivery, parse_delivery
 from daemon.intake.slices import parse_in_slices
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 LARGE = 256 * 1024
 """Bytes; up to here reading a body takes some milliseconds and is done at once."""
@@ -38,7 +38,7 @@ class Reader:
                 await asyncio.sleep(0)
 
 
-async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+async def in_turns(items: Iterable[_T]) -> AsyncIterator[_T]:
     """The items, with a turn for everybody else after every `TURN` of them."""
     for number, item in enumerate(items, 1):
         yield item

@@ -14,10 +14,10 @@ from daemon.core.alertmanager import Delivery
 from daemon.core.ports.notes import Notes
 from daemon.core.reconciliation.listing import Listing, firing_of
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 NOTE = "alertmanager-receivers"
-REMEMBERED = 1000
+_REMEMBERED = 1000
 """So many of the newest alerts of a receiver that is not known yet are compared."""
 
 
@@ -49,7 +49,7 @@ class Receivers:
         for alert in delivery.alerts:
             alerts.pop(alert.identity, None)
             alerts.update([firing_of(alert)])
-        for identity in list(alerts)[:-REMEMBERED]:
+        for identity in list(alerts)[:-_REMEMBERED]:
             del alerts[identity]
 
     async def recall(self) -> None:
@@ -67,7 +67,7 @@ class Receivers:
         if self._chosen or found == set(self.ours):
             return
         await self._notes.write(NOTE, sorted(found))
-        log.info("learned which of Alertmanager's receivers are ours", receivers=sorted(found))
+        _log.info("learned which of Alertmanager's receivers are ours", receivers=sorted(found))
         self._learned = frozenset(found)
         for name in found:
             self._came_by.pop(name, None)

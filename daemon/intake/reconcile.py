@@ -19,26 +19,33 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
 from daemon.core.ports.inbox import Inbox
-from daemon.core.ports.search import Search
+from daemon.core.ports.search import IncidentSearch
 from daemon.core.reconciliation import judgement
 from daemon.core.reconciliation.deliveries import ended, taken_in
-from daemon.core.reconciliation.listing import Firing, Listing, Look, Silence, firing_of, merged
+from daemon.core.reconciliation.listing import (
+    Firing,
+    Listing,
+    PeerListing,
+    Silence,
+    firing_of,
+    merge_listings,
+)
 from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake, matching
 from daemon.intake.receivers import Receivers
-from daemon.repository import Casebook, UnknownIncident
+from daemon.repository import IncidentRepository, UnknownIncident
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-AGAIN = timedelta(minutes=30)
+_AGAIN = timedelta(minutes=30)
 """After so long an alert that was taken in and still is in no incident is taken in again."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class ReconcilePace:
     """How often to look, and how long a peer must have been running for its silence to count."""
 
     every: timedelta
@@ -54,16 +61,16 @@ class Reconciler:
         receivers: Receivers,
         intake: Intake,
         inbox: Inbox,
-        book: Casebook,
+        repository: IncidentRepository,
         rules: Callable[[], RuleBook],
-        pace: Pace,
+        pace: ReconcilePace,
         observer: Observer = QUIET,
     ) -> None:
         self._peers = {peer.name: peer for peer in peers}
         self._receivers = receivers
         self._intake = intake
         self._inbox = inbox
-        self._book = book
+        self._repository = repository
         self._rules = rules
         self._pace = pace
         self._observer = observer
@@ -82,9 +89,9 @@ class Reconciler:
                 await self.look()
             except Temporary as error:
                 text = "what Alertmanager lists cannot be compared now; looking again"
-                log.warning(text, error=str(error))
+                _log.warning(text, error=str(error))
             except Exception:
-                log.exception("comparing with what Alertmanager lists crashed; looking again")
+                _log.exception("comparing with what Alertmanager lists crashed; looking again")
                 self._observer.crashed("reconciler")
             await asyncio.sleep(self._pace.every.total_seconds())
 
@@ -97,9 +104,9 @@ class Reconciler:
             return
         await self._receivers.learn(one for look in looks for one in look.listed)
         ours = self._receivers.ours
-        listed = [one for one in merged(looks) if one.receiver in ours]
+        listed = [one for one in merge_listings(looks) if one.receiver in ours]
         incidents = await self._open_incidents()
-        now, before = self._book.clock(), self._memory
+        now, before = self._repository.clock(), self._memory
         self._memory = judgement.remembering(before, looks, incidents.values(), now)
         await self._take_in(await self._lost(listed, incidents, before, now, looks), now)
         await self._end(incidents.values(), looks, now)
@@ -107,21 +114,21 @@ class Reconciler:
 
     async def _open_incidents(self) -> dict[str, Incident]:
         """The open incidents by their key, as far as they can be read."""
-        heads = await self._book.journal.open_heads()
+        heads = await self._repository.journal.open_heads()
         read = {head.key: await self._read(head.incident) for head in heads}
         return {key: incident for key, incident in read.items() if incident is not None}
 
     async def _read(self, identity: str) -> Incident | None:
         try:
-            return await self._book.load(identity)
+            return await self._repository.load(identity)
         except (Permanent, ValueError, UnknownIncident) as error:
             text = "an incident is unreadable; it is compared with nothing"
-            log.error(text, incident=identity, error=str(error))
+            _log.error(text, incident=identity, error=str(error))
             return None
 
     # ── the peers ────────────────────────────────────────────────────────────────────────────
 
-    async def _ask(self) -> list[Look]:
+    async def _ask(self) -> list[PeerListing]:
         names = self._receivers.candidates
         answers = await asyncio.gather(
             *(self._ask_one(peer, names) for peer in self._peers.values())
@@ -130,17 +137,17 @@ class Reconciler:
         self._observer.alertmanagers(len(looks), len(self._peers) - len(looks))
         return looks
 
-    async def _ask_one(self, peer: AlertsApi, names: Collection[str]) -> Look | None:
+    async def _ask_one(self, peer: AlertsApi, names: Collection[str]) -> PeerListing | None:
         try:
             look = await peer.look(names)
         except (Temporary, Permanent) as error:
             if peer.name not in self._silent:
                 text = "an Alertmanager does not answer; what it keeps to itself is not noticed"
-                log.warning(text, alertmanager=peer.name, error=str(error))
+                _log.warning(text, alertmanager=peer.name, error=str(error))
             self._silent.add(peer.name)
             return None
         if peer.name in self._silent:
-            log.info("the Alertmanager answers again", alertmanager=peer.name)
+            _log.info("the Alertmanager answers again", alertmanager=peer.name)
             self._silent.remove(peer.name)
         return look
 
@@ -152,7 +159,7 @@ class Reconciler:
         incidents: Mapping[str, Incident],
         before: judgement.Memory,
         now: datetime,
-        looks: Sequence[Look],
+        looks: Sequence[PeerListing],
     ) -> list[Listing]:
         """The active alerts that no incident knows and Alertmanager will not tell of soon."""
         patience, timed = self._pace.every, frozenset[str]().union(*(look.timed for look in looks))
@@ -165,7 +172,7 @@ class Reconciler:
             and judgement.settled_down(one, before, now, patience)
         ]
         firings = {one.firing for one in active}
-        self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + AGAIN}
+        self._taken = {f: at for f, at in self._taken.items() if f in firings and now < at + _AGAIN}
         self._over = {known for known in self._over if known[1] in firings}
         unknown = [one for one in active if await self._unknown(one, incidents)]
         unknown = self._accepted(unknown)
@@ -184,7 +191,7 @@ class Reconciler:
                 continue
             incident = incidents.get(key)
             if incident is None:
-                newest = await self._book.journal.heads(1, Search(key=key))
+                newest = await self._repository.journal.heads(1, IncidentSearch(key=key))
                 incident = await self._read(newest[0].incident) if newest else None
                 if newest and incident is None:
                     continue
@@ -204,7 +211,7 @@ class Reconciler:
                 refused[one.firing] = str(error)
         for firing in refused.keys() - self._refused:
             text = "an alert that Alertmanager lists is refused; it pages nobody"
-            log.warning(text, error=refused[firing])
+            _log.warning(text, error=refused[firing])
         self._refused = frozenset(refused)
         return [one for one in unknown if one.firing not in refused]
 
@@ -215,7 +222,7 @@ class Reconciler:
             self._observer.reconciled("taken", len(lost))
             names = sorted({one.alert.name for one in lost})
             text = "alerts that Alertmanager lists and did not tell of are taken in"
-            log.warning(text, count=len(lost), alerts=names[:10])
+            _log.warning(text, count=len(lost), alerts=names[:10])
         self._taken |= {one.firing: now for one in lost}
 
     def _tell_timed(self, timed: frozenset[str]) -> None:
@@ -224,13 +231,13 @@ class Reconciler:
                 "routes with time intervals: this Alertmanager does not show what they mute, so "
                 "nothing that it does not tell of is taken in for these receivers"
             )
-            log.warning(text, receivers=sorted(timed), mend="Alertmanager 0.28 or newer shows it")
+            _log.warning(text, receivers=sorted(timed), mend="Alertmanager 0.28 or newer shows it")
         self._timed = timed
 
     # ── what is over ─────────────────────────────────────────────────────────────────────────
 
     async def _end(
-        self, incidents: Collection[Incident], looks: Sequence[Look], now: datetime
+        self, incidents: Collection[Incident], looks: Sequence[PeerListing], now: datetime
     ) -> None:
         absent = judgement.missing(self._memory, incidents, now)
         if len(looks) < len(self._peers):
@@ -252,7 +259,7 @@ class Reconciler:
         if over:
             self._observer.reconciled("ended", len(over))
             names = sorted({one.alert.name for one in over})
-            log.info("alerts that Alertmanager lists no more have ended", alerts=names[:10])
+            _log.info("alerts that Alertmanager lists no more have ended", alerts=names[:10])
         for one in over:
             self._taken.pop(firing_of(one.alert), None)
 
@@ -275,7 +282,7 @@ class Reconciler:
         for incident in incidents:
             found = suppressions(incident, by_alert, known)
             if found != incident.suppressed:
-                await self._book.record(incident.id, partial(_told, found))
+                await self._repository.record(incident.id, partial(_told, found))
 
     async def _silence(self, identity: str) -> Silence | None:
         """The silence, by the first peer that has it; None if none tells of it. Raises

@@ -11,7 +11,7 @@ import structlog
 from daemon.core.alertmanager import Alert, Delivery
 from daemon.core.values.outcome import Permanent, Temporary
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 PAUSES = (1, 5, 15, 60, 300)
 """Seconds between the tries."""
@@ -35,11 +35,11 @@ async def complete(source: AlertSource | None, delivery: Delivery, tell: Tell) -
                 raise Permanent("no `alertmanager.url` in the settings")
             await tell(await source.alerts(delivery.group_labels, delivery.receiver))
         except Temporary as error:
-            log.warning("a truncated notification is not complete yet", error=str(error))
+            _log.warning("a truncated notification is not complete yet", error=str(error))
             await asyncio.sleep(pause)
         except Exception as error:
-            log.error("a truncated notification stays incomplete", error=str(error))
+            _log.error("a truncated notification stays incomplete", error=str(error))
             return
         else:
             return
-    log.error("a truncated notification stays incomplete; Alertmanager did not answer")
+    _log.error("a truncated notification stays incomplete; Alertmanager did not answer")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.query_result import Unmeasurable, bins, finite_samples
-from daemon.core.measurement.samples import Answer, Sample
+from daemon.core.measurement.samples import QueryAnswer, Sample
 from daemon.core.ports.metrics import Metrics
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
@@ -41,7 +41,7 @@ async def _samples(
     width = spec.windows[0]
     step = max(width / 4, (curve.end - curve.begin) / POINTS, SECOND)
 
-    async def ask(template: str) -> Answer:
+    async def ask(template: str) -> QueryAnswer:
         query = render_query(template, incident.group_labels, width)
         return await metrics.series(query, curve.begin, curve.end, step)
 

@@ -16,12 +16,12 @@ import structlog
 from daemon.core.changes.suspects import Change, Contrast, Facts, Sibling
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.query_templates import TemplateError
 from daemon.core.rules.rule import Comparing, Rule
 from daemon.measuring.queries import Survey
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 LEAST_WINDOW = timedelta(seconds=10)
 """A shorter window than this holds no two samples of anybody's Prometheus."""
@@ -29,7 +29,9 @@ LEAST_WINDOW = timedelta(seconds=10)
 Counts = dict[str, tuple[float, float]]
 
 
-async def facts(survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem) -> Facts:
+async def suspect_facts(
+    survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem
+) -> Facts:
     """Ask the rule's queries about suspects. Trouble of any kind is a fact less, no exception."""
     window = _window(survey, problem)
     contrast: Contrast | None = None
@@ -93,12 +95,12 @@ async def _counts(survey: Survey, asked: Comparing, window: timedelta) -> Counts
             survey.instant(asked.bad, window), survey.instant(asked.total, window)
         )
     except (Unmeasurable, TemplateError) as trouble:
-        log.info("suspects cannot be compared", label=asked.label, error=str(trouble))
+        _log.info("suspects cannot be compared", label=asked.label, error=str(trouble))
         return {}
     return _by_label(bad, total, asked.label)
 
 
-def _by_label(bad: Answer, total: Answer, label: str) -> Counts:
+def _by_label(bad: QueryAnswer, total: QueryAnswer, label: str) -> Counts:
     """A name with no failures has no series in `bad`; one with a number that cannot be is left
     out. A partial answer would favour whoever it leaves out."""
     if bad.warnings or total.warnings:
@@ -113,7 +115,7 @@ def _by_label(bad: Answer, total: Answer, label: str) -> Counts:
     return found
 
 
-def _summed(answer: Answer, label: str) -> Mapping[str, float]:
+def _summed(answer: QueryAnswer, label: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for series in answer.series:
         name = series.labels.get(label, "")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.measurement.problem import Impact
 from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
 from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
 from daemon.core.rules.rule import ProblemSpec
@@ -39,12 +39,12 @@ class Survey:
     max_age: timedelta
     asked: dict[str, str] = field(default_factory=dict)
 
-    async def instant(self, template: str, window: timedelta | None = None) -> Answer:
+    async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
         """The answer now; `$window` is `window`."""
         query = self._render(template, window)
         return await self._now(query)
 
-    async def series(self, template: str, window: timedelta, span: timedelta) -> Answer:
+    async def series(self, template: str, window: timedelta, span: timedelta) -> QueryAnswer:
         """The answers over the last `span`, four to a window; `$window` is the shortest."""
         query = self._render(template, self.spec.windows[0])
         step = max(window / 4, span / MAX_POINTS, timedelta(seconds=1))
@@ -129,10 +129,10 @@ class Survey:
         except UnsafeLabel as error:
             raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
 
-    async def _now(self, query: str) -> Answer:
+    async def _now(self, query: str) -> QueryAnswer:
         return await self._ask(query, lambda: self.metrics.instant(query, self.now))
 
-    async def _ask(self, query: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _ask(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
         self.asked[query] = "no answer"
         try:
             answer = await call()
@@ -182,7 +182,7 @@ async def alerting(metrics: Metrics, now: datetime, window: timedelta) -> int:
         return 0  # what the store knows still counts
 
 
-def in_short(answer: Answer) -> str:
+def in_short(answer: QueryAnswer) -> str:
     """An answer as one line of evidence."""
     if not answer.series:
         return "empty"

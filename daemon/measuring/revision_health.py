@@ -9,34 +9,34 @@ from dataclasses import replace
 import structlog
 
 from daemon.core.changes.live_periods import Life
-from daemon.core.changes.suspects import Mark
+from daemon.core.changes.suspects import HealthMark
 from daemon.core.measurement.assessment import judge_life
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples
 from daemon.measuring.queries import Survey
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-MOST = 8
+_MOST = 8
 """So many items are looked at, the newest ones."""
 
 
-async def vet(survey: Survey, problem: Problem, lives: Sequence[Life]) -> dict[str, Mark]:
+async def vet(survey: Survey, problem: Problem, lives: Sequence[Life]) -> dict[str, HealthMark]:
     """What the metrics say of each item while it was live; silent on what they cannot tell.
 
     `lives` is oldest first. Each is measured over its end, as long as the baseline looks back;
     an item that was live more than once is bad if it was bad once.
     """
-    newest = lives[-MOST:]
+    newest = lives[-_MOST:]
     said = await asyncio.gather(*(_vet(survey, problem, life) for life in newest))
-    marks: dict[str, Mark] = {}
+    marks: dict[str, HealthMark] = {}
     for life, mark in zip(newest, said, strict=True):
         if mark is not None and marks.get(life.item) != "bad":
             marks[life.item] = mark
     return marks
 
 
-async def _vet(survey: Survey, problem: Problem, life: Life) -> Mark | None:
+async def _vet(survey: Survey, problem: Problem, life: Life) -> HealthMark | None:
     spec = survey.spec
     # Both ends are cut off: a rollout has two items live at once.
     margin = spec.windows[0]
@@ -54,5 +54,5 @@ async def _vet(survey: Survey, problem: Problem, life: Life) -> Mark | None:
         answer = await then.series(spec.value, margin, width)
         return judge_life(spec, problem, None, [value for _, value in finite_samples(answer)])
     except Unmeasurable as trouble:
-        log.info("a revision cannot be vetted", item=life.item, error=trouble.text)
+        _log.info("a revision cannot be vetted", item=life.item, error=trouble.text)
         return None

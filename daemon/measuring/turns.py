@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-AT_ONCE = 4
+MEASURED_AT_ONCE = 4
 """So many incidents are measured side by side: enough to keep Prometheus's connections busy."""
 REPEATED = 2
 """Of those so many were measured before."""
 
 
-class Turns:
+class MeasuringQueue:
     """Turns to measure, in the order of asking."""
 
     def __init__(self) -> None:
-        self._all = asyncio.Semaphore(AT_ONCE)
+        self._all = asyncio.Semaphore(MEASURED_AT_ONCE)
         self._repeated = asyncio.Semaphore(REPEATED)
 
     @asynccontextmanager

@@ -6,13 +6,15 @@ import asyncio
 from statistics import median
 
 from daemon.core.measurement.assessment import read_recovery
-from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples, one_number
 from daemon.core.rules.rule import VerifySpec
 from daemon.measuring.queries import Survey
 
 
-async def read(survey: Survey, verify: VerifySpec, problem: Problem) -> Reading:
+async def read_recovery_now(
+    survey: Survey, verify: VerifySpec, problem: Problem
+) -> RecoveryReading:
     """One reading now; `problem` is the confirmed one. Unreadable is a state, no exception."""
     spec = survey.spec
     width = spec.windows[0]
@@ -32,4 +34,4 @@ async def read(survey: Survey, verify: VerifySpec, problem: Problem) -> Reading:
         level = median(samples) if samples else None
         return read_recovery(spec, verify, problem, level, counted, survey.now)
     except Unmeasurable as trouble:
-        return Reading(at=survey.now, state="unreadable", reason=trouble.reason)
+        return RecoveryReading(at=survey.now, state="unreadable", reason=trouble.reason)

@@ -15,23 +15,23 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.core.people.roster import Roster
-from daemon.core.ports.emergency import CallMemory, Told
+from daemon.core.ports.emergency import CallMemory, EmergencyNotice
 from daemon.core.ports.notification import KeepsState, Page, Pager
 from daemon.core.ports.store import StoreTrouble, TroubleKind
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.notifying.notifier import Failure, Ways, attempt
+from daemon.notifying.notifier import DeliveryFailure, Ways, attempt
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-LOOK_SECONDS = 1.0
-AGAIN = timedelta(minutes=15)
+_LOOK_SECONDS = 1.0
+EMERGENCY_AGAIN = timedelta(minutes=15)
 """How often somebody is called about the same trouble while it lasts."""
-RETRY = timedelta(minutes=1)
+EMERGENCY_RETRY = timedelta(minutes=1)
 """How soon after none of their ways has worked."""
-CALM = timedelta(minutes=1)
+EMERGENCY_CALM = timedelta(minutes=1)
 """How long all must have been well to be called over: a nearly full disk comes and goes."""
-INCIDENT = "store"
+_INCIDENT = "store"
 """What a page names in place of an incident; there is none."""
 
 _TITLES: Mapping[TroubleKind, str] = {
@@ -68,7 +68,7 @@ class EmergencyCalls:
         self._clock = clock
         self._link = link
         self._observer = observer
-        self._told: dict[tuple[TroubleKind, str], Told] = {}
+        self._told: dict[tuple[TroubleKind, str], EmergencyNotice] = {}
         self._failed_at: dict[str, datetime] = {}
         self._well_since: datetime | None = None
         self._forgetful = False
@@ -80,16 +80,16 @@ class EmergencyCalls:
             try:
                 await self.look(trouble())
             except Exception:
-                log.exception("calling about the store crashed; trying again")
+                _log.exception("calling about the store crashed; trying again")
                 self._observer.crashed("emergency")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def recall(self) -> None:
         """Remember whom an earlier run told of what."""
         try:
             remembered = await self._memory.load()
         except (Temporary, Permanent) as error:
-            log.warning("who was told of the store's trouble is not known", error=str(error))
+            _log.warning("who was told of the store's trouble is not known", error=str(error))
             return
         self._told = {(told.kind, told.person): told for told in remembered}
 
@@ -101,31 +101,31 @@ class EmergencyCalls:
             await self._call(trouble, now)
             return
         self._well_since = self._well_since or now
-        if self._told and now - self._well_since >= CALM:
+        if self._told and now - self._well_since >= EMERGENCY_CALM:
             await self._call_off(now)
 
     async def _call(self, trouble: StoreTrouble, now: datetime) -> None:
         due = [
             person
             for person in self._roster().everybody_responsible("", now)
-            if not _recent(self._failed_at.get(person), now, RETRY)
-            and not _recent(self._told_at(trouble.kind, person), now, AGAIN)
+            if not _recent(self._failed_at.get(person), now, EMERGENCY_RETRY)
+            and not _recent(self._told_at(trouble.kind, person), now, EMERGENCY_AGAIN)
         ]
         if not due:
             return
-        log.error("calling people about the store", people=due, kind=trouble.kind)
+        _log.error("calling people about the store", people=due, kind=trouble.kind)
         title, text = _TITLES[trouble.kind], f"{trouble.text}. {_MEANWHILE}"
         methods = await asyncio.gather(
             *(self._reach(self._page(trouble.kind, person, title, text, now)) for person in due)
         )
         for person, method in zip(due, methods, strict=True):
             if method:
-                told = Told(kind=trouble.kind, person=person, method=method, at=now)
+                told = EmergencyNotice(kind=trouble.kind, person=person, method=method, at=now)
                 self._told[trouble.kind, person] = told
             else:
                 self._failed_at[person] = now
         if not any(kind == trouble.kind for kind, _ in self._told):
-            log.critical(
+            _log.critical(
                 "NOBODY can be told of the store's trouble: no way to anybody works; call the "
                 "people on call by phone",
                 people=due,
@@ -137,21 +137,21 @@ class EmergencyCalls:
         """Say once that it is over, to each who was told, by the way that they were told."""
         told, self._told = list(self._told.values()), {}
         self._failed_at.clear()
-        log.warning("telling people that the store is well", people=[t.person for t in told])
+        _log.warning("telling people that the store is well", people=[t.person for t in told])
         await asyncio.gather(*(self._tell_over(one, now) for one in told))
         await self._remember()
 
-    async def _tell_over(self, told: Told, now: datetime) -> None:
+    async def _tell_over(self, told: EmergencyNotice, now: datetime) -> None:
         pager: object = dict(self._ways().get(told.person, ())).get(told.method)
         page = self._page(told.kind, told.person, f"over: {_TITLES[told.kind]}", _OVER, now)
         if isinstance(pager, KeepsState):
-            done = await attempt(pager.settle(page.dedup_key, "resolved"), INCIDENT, told.method)
+            done = await attempt(pager.settle(page.dedup_key, "resolved"), _INCIDENT, told.method)
         elif pager is not None:
             done = await self._send(page, told.method, pager)  # type: ignore[arg-type]
         else:
             return  # the roster has no such way to them any more
-        if isinstance(done, Failure):
-            log.warning("could not say that it is over", person=told.person, why=done.text)
+        if isinstance(done, DeliveryFailure):
+            _log.warning("could not say that it is over", person=told.person, why=done.text)
 
     async def _reach(self, page: Page) -> str:
         """Call somebody by the first of their ways that works; returns its name, empty if none
@@ -159,20 +159,20 @@ class EmergencyCalls:
         ways: Sequence[tuple[str, Pager]] = self._ways().get(page.person, ())
         for method, pager in ways:
             sent = await self._send(page, method, pager)
-            if not isinstance(sent, Failure):
+            if not isinstance(sent, DeliveryFailure):
                 self._observer.emergency_call("delivered")
                 return method
-            log.warning("page failed", person=page.person, method=method, why=sent.text)
+            _log.warning("page failed", person=page.person, method=method, why=sent.text)
             self._observer.emergency_call("failed")
         return ""
 
-    async def _send(self, page: Page, method: str, pager: Pager) -> str | Failure:
-        return await attempt(pager.page(page), INCIDENT, method)
+    async def _send(self, page: Page, method: str, pager: Pager) -> str | DeliveryFailure:
+        return await attempt(pager.page(page), _INCIDENT, method)
 
     def _page(self, kind: TroubleKind, person: str, title: str, text: str, now: datetime) -> Page:
         return Page(
-            incident=INCIDENT,
-            page=f"{INCIDENT}-{kind}",
+            incident=_INCIDENT,
+            page=f"{_INCIDENT}-{kind}",
             person=person,
             title=title,
             text=text,
@@ -180,7 +180,7 @@ class EmergencyCalls:
             link=self._link,
             at=now,
             # With the address: another Stopgap may page the same people.
-            dedup_key=f"{INCIDENT}-{kind} {self._link}",
+            dedup_key=f"{_INCIDENT}-{kind} {self._link}",
         )
 
     def _told_at(self, kind: TroubleKind, person: str) -> datetime | None:
@@ -192,7 +192,7 @@ class EmergencyCalls:
             await self._memory.save(tuple(self._told.values()))
         except (Temporary, Permanent) as error:
             if not self._forgetful:
-                log.warning("a restart will call again about the store", error=str(error))
+                _log.warning("a restart will call again about the store", error=str(error))
             self._forgetful = True
         else:
             self._forgetful = False

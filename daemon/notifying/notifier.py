@@ -31,9 +31,9 @@ from daemon.core.response import pager_sync as settling
 from daemon.core.response import update_schedule as cadence
 from daemon.core.response.escalation import alert_of
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 DEADLINE_SECONDS = 10.0
 
@@ -41,38 +41,40 @@ Ways = Mapping[str, Sequence[tuple[str, Pager]]]
 """Person → (name of the way, pager), in order of preference."""
 Channels = Mapping[str, Channel]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Failure:
+class DeliveryFailure:
     """Why something could not be sent, and whether it may work later."""
 
     text: str
     temporary: bool
 
 
-async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: Links) -> None:
+async def deliver(
+    repository: IncidentRepository, incident: str, page: str, ways: Ways, links: Links
+) -> None:
     """Deliver one queued page, or journal that nobody could be reached by it.
 
     Whoever calls this has claimed it (`Casebook.claim`).
     """
-    state = (await book.load(incident)).pages[page]
+    state = (await repository.load(incident)).pages[page]
     if not state.pending:
         return
     person = state.queued.person
     left = [way for way in ways.get(person, ()) if way[0] not in state.failed_methods]
     if not left:
         failed = e.PageFailed(page=page, method="none", error="no way to reach them", last=True)
-        await book.report(incident, failed)
+        await repository.report(incident, failed)
         return
     for position, (method, pager) in enumerate(left):
-        call = _page(await book.load(incident), page, links, book)
+        call = _page(await repository.load(incident), page, links, repository)
         sent = await attempt(pager.page(call), incident, method)
         if isinstance(sent, str):
-            await book.report(incident, e.PageDelivered(page=page, method=method, proof=sent))
+            await repository.report(incident, e.PageDelivered(page=page, method=method, proof=sent))
             return
-        log.warning("page failed", person=person, method=method, why=sent.text)
+        _log.warning("page failed", person=person, method=method, why=sent.text)
         failed = e.PageFailed(
             page=page,
             method=method,
@@ -80,19 +82,23 @@ async def deliver(book: Casebook, incident: str, page: str, ways: Ways, links: L
             last=position + 1 == len(left),
             temporary=sent.temporary,
         )
-        await book.report(incident, failed)
+        await repository.report(incident, failed)
 
 
-async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> None:
+async def settle_pager(
+    repository: IncidentRepository, incident: str, order: Settle, ways: Ways
+) -> None:
     """Tell a pager that keeps state that somebody came, or that it is over."""
     pager: object = dict(ways.get(order.person, ())).get(order.method)
     key = _dedup_key(incident, order.alert)
-    told: str | Failure
+    told: str | DeliveryFailure
     if isinstance(pager, KeepsState):
         told = await attempt(pager.settle(key, order.state), incident, order.method)
     else:
-        told = Failure("the roster has no such way to them any more", temporary=False)
-    failures = (await book.load(incident)).settling.get((order.person, order.method, order.alert))
+        told = DeliveryFailure("the roster has no such way to them any more", temporary=False)
+    failures = (await repository.load(incident)).settling.get(
+        (order.person, order.method, order.alert)
+    )
     tried = failures.failures + 1 if failures else 1
     event: e.Event
     if isinstance(told, str):
@@ -109,35 +115,40 @@ async def settle(book: Casebook, incident: str, order: Settle, ways: Ways) -> No
             method=order.method,
             state=order.state,
             error=told.text,
-            last=not told.temporary or tried >= settling.TRIES,
+            last=not told.temporary or tried >= settling.PAGER_TRIES,
             alert=order.alert,
         )
-    await book.report(incident, event)
+    await repository.report(incident, event)
 
 
 async def publish(
-    book: Casebook, incident: str, order: Publish, channels: Channels, links: Links, roster: Roster
+    repository: IncidentRepository,
+    incident: str,
+    order: Publish,
+    channels: Channels,
+    links: Links,
+    roster: Roster,
 ) -> None:
     """Bring one version of an update to one channel.
 
     Whoever calls this has claimed it (`Casebook.claim`).
     """
-    current = await book.load(incident)
+    current = await repository.load(incident)
     update = current.word.updates[order.update]
     has = update.delivery(order.channel)
     if has.version >= order.version:
         return
-    message = _message(current, order, links, book, roster)
+    message = _message(current, order, links, repository, roster)
     channel = channels.get(order.channel)
-    done: Receipt | Failure
+    done: Receipt | DeliveryFailure
     if channel is None:
-        done = Failure("the roster has no such channel any more", temporary=False)
+        done = DeliveryFailure("the roster has no such channel any more", temporary=False)
     elif has.version == 0:
         done = await attempt(channel.post(message), incident, order.channel)
     elif isinstance(channel, Edits):
         done = await attempt(channel.edit(has.reference, message), incident, order.channel)
     else:
-        done = Failure("what was sent here cannot be changed", temporary=False)
+        done = DeliveryFailure("what was sent here cannot be changed", temporary=False)
     event: e.Event
     if isinstance(done, Receipt):
         event = e.UpdatePublished(
@@ -148,29 +159,31 @@ async def publish(
             reference=done.reference,
         )
     else:
-        log.warning("update failed", channel=order.channel, why=done.text)
+        _log.warning("update failed", channel=order.channel, why=done.text)
         event = e.UpdateFailed(
             update=order.update,
             version=order.version,
             channel=order.channel,
             error=done.text,
-            last=not done.temporary or has.failures + 1 >= cadence.TRIES,
+            last=not done.temporary or has.failures + 1 >= cadence.UPDATE_TRIES,
         )
-    await book.report(incident, event)
+    await repository.report(incident, event)
 
 
-async def attempt(sending: Awaitable[T], incident: str, method: str) -> T | Failure:
+async def attempt(sending: Awaitable[_T], incident: str, method: str) -> _T | DeliveryFailure:
     """Send, within the deadline. Whatever a library raises becomes a failure with its words."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await sending
     except Permanent as error:
-        return Failure(str(error), temporary=False)
+        return DeliveryFailure(str(error), temporary=False)
     except (Temporary, TimeoutError) as error:
-        return Failure(str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True)
+        return DeliveryFailure(
+            str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True
+        )
     except Exception as error:
-        log.exception("sending crashed", incident=incident, method=method)
-        return Failure(f"crashed: {type(error).__name__}", temporary=True)
+        _log.exception("sending crashed", incident=incident, method=method)
+        return DeliveryFailure(f"crashed: {type(error).__name__}", temporary=True)
 
 
 def _dedup_key(incident: str, alert: str) -> str:
@@ -178,7 +191,7 @@ def _dedup_key(incident: str, alert: str) -> str:
     return f"{incident}/{alert}" if alert else incident
 
 
-def _page(incident: Incident, page: str, links: Links, book: Casebook) -> Page:
+def _page(incident: Incident, page: str, links: Links, repository: IncidentRepository) -> Page:
     queued = incident.pages[page].queued
     return Page(
         incident=incident.id,
@@ -188,14 +201,14 @@ def _page(incident: Incident, page: str, links: Links, book: Casebook) -> Page:
         text=queued.text,
         severity=incident.severity,
         link=links.document(incident.id),
-        at=book.clock(),
+        at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
     )
 
 
 def _message(
-    incident: Incident, order: Publish, links: Links, book: Casebook, roster: Roster
+    incident: Incident, order: Publish, links: Links, repository: IncidentRepository, roster: Roster
 ) -> Message:
     update = incident.word.updates[order.update]
     audience = roster.audiences.get(update.audience)
@@ -211,5 +224,5 @@ def _message(
         severity=incident.severity,
         stage=update.draft.stage,
         link=links.document(incident.id) if internal else "",
-        at=book.clock(),
+        at=repository.clock(),
     )

@@ -14,33 +14,33 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Links
-from daemon.core.response.escalation import UNATTENDED, facts, summons, unattended, wanted
+from daemon.core.response.escalation import UNATTENDED, new_pages, summons, unattended, wanted
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying import notifier as communicate
-from daemon.repository import Casebook, Stale, UnknownIncident
+from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-EVERY = timedelta(seconds=30)
+WATCHDOG_EVERY = timedelta(seconds=30)
 PAGE_AGAIN = timedelta(minutes=15)
 """How often the same incident is paged for again."""
 STUCK = timedelta(minutes=1)
 """A page that nobody has begun to deliver by then is delivered here."""
 
 
-class Auditor:
+class Watchdog:
     """Looks at every open incident twice a minute."""
 
     def __init__(
         self,
-        book: Casebook,
+        repository: IncidentRepository,
         roster: Callable[[], Roster],
         ways: Callable[[], communicate.Ways],
         links: Links,
         observer: Observer = QUIET,
     ) -> None:
-        self._book = book
+        self._repository = repository
         self._roster = roster
         self._ways = ways
         self._links = links
@@ -55,21 +55,21 @@ class Auditor:
             try:
                 await self.look()
             except (Temporary, Permanent) as error:
-                log.error("the auditor cannot read the store", error=str(error))
+                _log.error("the auditor cannot read the store", error=str(error))
             except Exception:
-                log.exception("the auditor crashed; looking again")
+                _log.exception("the auditor crashed; looking again")
                 self._observer.crashed("auditor")
-            await asyncio.sleep(EVERY.total_seconds())
+            await asyncio.sleep(WATCHDOG_EVERY.total_seconds())
 
     async def look(self) -> None:
         """Look at all open incidents once. Raises Temporary if the store cannot be read."""
         suspected: dict[str, str] = {}
-        for head in await self._book.journal.open_heads():
+        for head in await self._repository.journal.open_heads():
             await asyncio.sleep(0)  # hundreds are looked at, and others wait for the loop
             bind_contextvars(incident=head.incident)
             try:
-                incident = await self._book.load(head.incident)
-                why = unattended(incident, self._roster(), self._book.clock())
+                incident = await self._repository.load(head.incident)
+                why = unattended(incident, self._roster(), self._repository.clock())
                 if why and self._suspected.get(incident.id):
                     # Twice in a row: it is not just being taken care of at this moment.
                     await self._page_for(incident, why)
@@ -77,23 +77,23 @@ class Auditor:
                     suspected[incident.id] = why
                 await self._deliver_stuck(incident)
             except (Permanent, ValueError, UnknownIncident) as error:
-                log.error("an incident is unreadable", error=str(error))
+                _log.error("an incident is unreadable", error=str(error))
         unbind_contextvars("incident")
         self._suspected = suspected
         self.troubled = [i for i, why in suspected.items() if why]
-        self.looked_at = self._book.clock()
+        self.looked_at = self._repository.clock()
 
     async def _page_for(self, incident: Incident, why: str) -> None:
-        now, roster = self._book.clock(), self._roster()
+        now, roster = self._repository.clock(), self._roster()
         if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
             return
-        log.error("nobody responds and nobody is called", why=why)
+        _log.error("nobody responds and nobody is called", why=why)
 
         def defect(current: Incident) -> Sequence[e.Event]:
             if not unattended(current, roster, now):
                 return ()
             number = len(current.defects) + 1
-            text = f"{why}: {facts(current)}"
+            text = f"{why}: {new_pages(current)}"
             people = roster.everybody_responsible(current.opened.team, now)
             calls = [
                 page
@@ -102,35 +102,37 @@ class Auditor:
             ]
             return (e.EscalationDefect(text=why), *calls)
 
-        await self._book.record(incident.id, defect)
+        await self._repository.record(incident.id, defect)
 
     async def _deliver_stuck(self, incident: Incident) -> None:
         """Pages that should have been tried long ago: the conductor does not work on this one."""
-        now = self._book.clock()
+        now = self._repository.clock()
         stuck = [
             page.queued.page
             for page in incident.pages.values()
             if page.pending
-            and (incident.id, page.queued.page) not in self._book.attempts
+            and (incident.id, page.queued.page) not in self._repository.attempts
             and not page.failed_methods
             and wanted(incident, page)
             and now - page.at >= STUCK
         ]
         if not stuck:
             return
-        log.error("pages were not being delivered", pages=stuck)
+        _log.error("pages were not being delivered", pages=stuck)
         mine = {(incident.id, page) for page in stuck}
-        self._book.attempts |= mine
+        self._repository.attempts |= mine
         try:
             claims = [e.EffectClaimed(effect="page", about=page) for page in stuck]
-            await self._book.claim(incident, claims)
+            await self._repository.claim(incident, claims)
             await asyncio.gather(
                 *(
-                    communicate.deliver(self._book, incident.id, page, self._ways(), self._links)
+                    communicate.deliver(
+                        self._repository, incident.id, page, self._ways(), self._links
+                    )
                     for page in stuck
                 )
             )
         except Stale:
             return  # somebody works on it after all
         finally:
-            self._book.attempts -= mine
+            self._repository.attempts -= mine

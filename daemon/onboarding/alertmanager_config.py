@@ -14,7 +14,7 @@ from daemon.core.values.units import format_duration, parse_duration, printable
 from daemon.onboarding.findings import Finding, good, warning, wrong
 
 PATH = "/api/v1/alerts"
-HIDDEN = "<secret>"
+HIDDEN_ADDRESS = "<secret>"
 """What newer versions show instead of an address."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LONGEST_WAIT, LONGEST_INTERVAL = timedelta(seconds=5), timedelta(seconds=30)
@@ -88,7 +88,7 @@ def _reached(
 ) -> tuple[dict[str, Mapping[str, Any]], bool]:
     """The webhooks that lead to us; and whether that is a guess."""
     reached = {name: hook for name, hook in receivers.items() if _leads_to(hook, ours)}
-    hidden = {name: hook for name, hook in receivers.items() if hook.get("url") == HIDDEN}
+    hidden = {name: hook for name, hook in receivers.items() if hook.get("url") == HIDDEN_ADDRESS}
     if reached or not hidden:
         return reached, False
     named = {name: hook for name, hook in hidden.items() if "stopgap" in name.casefold()}
@@ -147,7 +147,7 @@ def _path(hook: Mapping[str, Any]) -> str:
 def _shown(name: str, hook: Mapping[str, Any]) -> str:
     """A receiver with its address, without credentials in it."""
     address = _address(hook)
-    if hook.get("url") == HIDDEN or address is None:
+    if hook.get("url") == HIDDEN_ADDRESS or address is None:
         return printable(name)
     scheme = str(hook["url"]).partition(":")[0]
     path = urlsplit(str(hook["url"])).path

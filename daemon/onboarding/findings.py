@@ -12,14 +12,14 @@ from daemon.core.rules.query_templates import UnsafeLabel, render_query
 from daemon.core.rules.rule import ProblemSpec, Rule
 from daemon.core.values.units import format_duration
 
-State = Literal["ok", "warning", "wrong"]
+FindingState = Literal["ok", "warning", "wrong"]
 SCRAPES = 4
 """So many scrapes should fit into the shortest window."""
 CLOCK_WARNING, CLOCK_WRONG = timedelta(seconds=5), timedelta(seconds=30)
 FREE_WARNING, FREE_WRONG = 1 << 30, 100 << 20
 """Bytes left on the disk of the store."""
 _ANYBODY = "stopgap0anybody"
-CALM = frozenset(
+_CALM = frozenset(
     {
         *("no_healthy_item", "no_history", "at_bound", "not_rolling"),
         *("already_live", "already_scaled", "already_so", "already_aborted"),
@@ -41,7 +41,7 @@ BROKEN = frozenset(
 class Finding:
     """One thing that was looked at: how it stands, and how to mend it (empty if it is well)."""
 
-    state: State
+    state: FindingState
     check: str
     text: str
     mend: str = ""
@@ -105,7 +105,7 @@ def judge_windows(rule: Rule, scrapes: Collection[timedelta], max_age: timedelta
 
 def judge_preflight(check: str, words: str, reason: str, text: str) -> Finding | None:
     """What a step's preflight refused while all is well; None if that is as it should be."""
-    if reason in CALM:
+    if reason in _CALM:
         return None
     said = f"{words} would be refused ({reason}): {text}"
     if reason in BROKEN:

@@ -18,10 +18,17 @@ import promql_parser as p
 
 from daemon.core.rules.query_templates import quote
 from daemon.onboarding import promql
-from daemon.onboarding.promql import COMPARISONS, Narrow, bare, constant, function, operator
-from daemon.onboarding.recording_rules import Recordings
+from daemon.onboarding.promql import (
+    COMPARISONS,
+    Narrow,
+    constant,
+    function,
+    operator,
+    without_parens,
+)
+from daemon.onboarding.recording_rules import RecordingRules
 
-Kind = Literal["counts", "value", "condition", "unreadable"]
+MeasureKind = Literal["counts", "value", "condition", "unreadable"]
 
 _FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _RATES = frozenset({"rate", "irate", "increase"})
@@ -31,11 +38,11 @@ DEEPEST = 8
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureDraft:
     """How an alert's problem is measured. `limit` is the alert's own threshold: for counts a
     share that fails, for a value in its unit. `notes` say what a person should know."""
 
-    kind: Kind
+    kind: MeasureKind
     queries: Mapping[str, str]
     direction: Literal["lower_is_better", "higher_is_better"] = "lower_is_better"
     limit: float | None = None
@@ -57,7 +64,7 @@ class _Bound:
         return replace(self, value=value, op=turned, limit=self.limit / factor)
 
 
-def labels_of(query: str, recordings: Recordings) -> tuple[str, ...] | None:
+def selector_labels(query: str, recordings: RecordingRules) -> tuple[str, ...] | None:
     """The labels that an alert with this expression has; None if that cannot be told from it."""
     try:
         kept = promql.kept(promql.parsed(query), recordings.trees)
@@ -75,7 +82,9 @@ def ranges_of(query: str) -> list[timedelta]:
     return sorted(n.range for n in promql.every(tree) if isinstance(n, p.MatrixSelector))
 
 
-def measure(name: str, query: str, group_by: Collection[str], recordings: Recordings) -> Measure:
+def measure(
+    name: str, query: str, group_by: Collection[str], recordings: RecordingRules
+) -> MeasureDraft:
     """How to measure what this alert is about, best way first."""
     narrow = {label: f"${label}" for label in group_by}
     try:
@@ -98,7 +107,7 @@ def measure(name: str, query: str, group_by: Collection[str], recordings: Record
         return unreadable(name)
 
 
-def unreadable(name: str) -> Measure:
+def unreadable(name: str) -> MeasureDraft:
     """By Prometheus's own record of what fires."""
     if "$" in name:
         matcher = f"alertname=~{quote(re.sub(r'([^A-Za-z0-9_])', _in_class, name))}"
@@ -106,7 +115,7 @@ def unreadable(name: str) -> Measure:
         matcher = f"alertname={quote(name)}"
     query = f'count(ALERTS{{{matcher},alertstate="firing"}}) or vector(0)'
     note = "the expression could not be read here, so this counts the firing alerts themselves"
-    return Measure("unreadable", {"value": query}, notes=(note,))
+    return MeasureDraft("unreadable", {"value": query}, notes=(note,))
 
 
 def _in_class(match: re.Match[str]) -> str:
@@ -119,7 +128,7 @@ def _in_class(match: re.Match[str]) -> str:
 
 def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
     """The comparisons with a constant, and what else the alert asks for beside each."""
-    tree = bare(tree)
+    tree = without_parens(tree)
     op = operator(tree)
     if isinstance(tree, p.AggregateExpr) and str(tree.op) in {"max", "min"}:
         return _bounds(tree.expr)
@@ -128,11 +137,11 @@ def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
         found = []
         for side, other in (sides, sides[::-1]):
             word = "and" if op == "and" else "or"
-            note = f"left out: {word} {promql.spelled(bare(other))}"
+            note = f"left out: {word} {promql.spelled(without_parens(other))}"
             found += [(bound, (*notes, note)) for bound, notes in _bounds(side)]
         return found
     if op == "unless":
-        note = f"left out: unless {promql.spelled(bare(tree.rhs))}"
+        note = f"left out: unless {promql.spelled(without_parens(tree.rhs))}"
         return [(bound, (*notes, note)) for bound, notes in _bounds(tree.lhs)]
     if op not in COMPARISONS:
         return []
@@ -142,7 +151,7 @@ def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
     if left is not None:
         return [(_Bound(tree.rhs, _FLIPPED[op], left), ())]
     if right is not None:
-        inner = bare(tree.lhs)
+        inner = without_parens(tree.lhs)
         if operator(inner) in COMPARISONS and not _is_bool(inner):
             left_out = f"left out: {promql.spelled(inner)}"
             return [
@@ -157,12 +166,12 @@ def _is_bool(node: Any) -> bool:
     return node.modifier is not None and bool(node.modifier.return_bool)
 
 
-def _plain(bound: _Bound, recordings: Recordings) -> _Bound:
+def _plain(bound: _Bound, recordings: RecordingRules) -> _Bound:
     """Without factors, complements and recordings around the ratio: `100 * (1 - r) > 5` says
     `r < 0.95`."""
     depth = 0
     while depth < DEEPEST:
-        value = bare(bound.value)
+        value = without_parens(bound.value)
         behind = recordings.behind(value)
         if behind is not None:
             bound = replace(bound, value=behind[0], held={**bound.held, **behind[1]})
@@ -188,7 +197,7 @@ def _plain(bound: _Bound, recordings: Recordings) -> _Bound:
 # ── two counts ───────────────────────────────────────────────────────────────────────────────
 
 
-def _counts(bound: _Bound, narrow: Narrow, recordings: Recordings) -> Measure | None:
+def _counts(bound: _Bound, narrow: Narrow, recordings: RecordingRules) -> MeasureDraft | None:
     found = _plain(bound, recordings)
     if operator(found.value) != "/":
         return None
@@ -213,12 +222,12 @@ def _counts(bound: _Bound, narrow: Narrow, recordings: Recordings) -> Measure | 
         notes = ("`bad` is what is left of the total without the successes",)
     else:
         bad = part
-    return Measure("counts", {"bad": bad, "total": total}, limit=limit, notes=notes)
+    return MeasureDraft("counts", {"bad": bad, "total": total}, limit=limit, notes=notes)
 
 
 def _without_factor(node: Any) -> tuple[Any, float]:
     """`100 * x` as x and 100: in `100 * x / y` the factor is the numerator's."""
-    node = bare(node)
+    node = without_parens(node)
     if operator(node) == "*":
         left, right = constant(node.lhs), constant(node.rhs)
         if left:
@@ -228,9 +237,9 @@ def _without_factor(node: Any) -> tuple[Any, float]:
     return node, 1.0
 
 
-def _counted(node: Any, narrow: Narrow, recordings: Recordings, depth: int = 0) -> str | None:
+def _counted(node: Any, narrow: Narrow, recordings: RecordingRules, depth: int = 0) -> str | None:
     """The events of the window, summed up, if the node is a rate of events; else None."""
-    node = bare(node)
+    node = without_parens(node)
     behind = recordings.behind(node)
     if behind is not None:
         tree, held = behind
@@ -253,7 +262,7 @@ def _counted(node: Any, narrow: Narrow, recordings: Recordings, depth: int = 0) 
             _counted(node.rhs, right, recordings, depth),
         )
         return None if None in parts else f"({parts[0]} {operator(node)} {parts[1]})"
-    if operator(node) == "or" and function(bare(node.rhs)) == "vector":
+    if operator(node) == "or" and function(without_parens(node.rhs)) == "vector":
         inner = _counted(node.lhs, narrow, recordings, depth)
         return inner and f"({inner} or vector(0))"
     return None
@@ -262,10 +271,10 @@ def _counted(node: Any, narrow: Narrow, recordings: Recordings, depth: int = 0) 
 # ── one value ────────────────────────────────────────────────────────────────────────────────
 
 
-def _value(bound: _Bound, narrow: Narrow) -> Measure | None:
+def _value(bound: _Bound, narrow: Narrow) -> MeasureDraft | None:
     if not bound.limit or not math.isfinite(bound.limit):
         return None  # how far from nothing is far, nobody can say
-    node = bare(bound.value)
+    node = without_parens(bound.value)
     if operator(node) in COMPARISONS:
         return None
     low = bound.op in {"<", "<="}
@@ -275,7 +284,7 @@ def _value(bound: _Bound, narrow: Narrow) -> Measure | None:
         return None
     alone = isinstance(node, p.AggregateExpr) and node.modifier is None and promql.kept(node) == ()
     query = inner if alone else f"{'min' if low else 'max'}({inner})"
-    return Measure(
+    return MeasureDraft(
         "value",
         {"value": query},
         direction="higher_is_better" if low else "lower_is_better",
@@ -283,7 +292,7 @@ def _value(bound: _Bound, narrow: Narrow) -> Measure | None:
     )
 
 
-def _condition(tree: Any, narrow: Narrow) -> Measure:
+def _condition(tree: Any, narrow: Narrow) -> MeasureDraft:
     query = f"count({promql.spelled(tree, narrow)}) or vector(0)"
     note = "no measured quantity could be derived, so this counts the series for which it holds"
     if not any(isinstance(node, p.VectorSelector) for node in promql.every(tree)):
@@ -291,8 +300,8 @@ def _condition(tree: Any, narrow: Narrow) -> Measure:
             "this alert looks at no metric and fires always (a dead man's switch): "
             "route it past Stopgap, and delete this file"
         )
-    return Measure("condition", {"value": query}, notes=(f"{note}: it calls people, no more",))
+    return MeasureDraft("condition", {"value": query}, notes=(f"{note}: it calls people, no more",))
 
 
-def _noting(found: Measure, notes: tuple[str, ...]) -> Measure:
+def _noting(found: MeasureDraft, notes: tuple[str, ...]) -> MeasureDraft:
     return replace(found, notes=(*found.notes, *notes))

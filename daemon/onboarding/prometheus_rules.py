@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from daemon.core.values.outcome import Permanent
-from daemon.onboarding.recording_rules import Recordings
+from daemon.onboarding.recording_rules import RecordingRules
 
-MINUTE = timedelta(minutes=1)
+ONE_MINUTE = timedelta(minutes=1)
 SEVERITIES: Mapping[str, int] = {
     **dict.fromkeys(("critical", "page", "emergency", "fatal", "disaster", "p1", "sev1"), 2),
     **dict.fromkeys(("warning", "warn", "error", "major", "high", "ticket", "p2", "sev2"), 3),
@@ -25,7 +25,7 @@ class Alerting:
     name: str
     query: str
     group: str
-    interval: timedelta = MINUTE
+    interval: timedelta = ONE_MINUTE
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     active: tuple[Mapping[str, str], ...] = ()
@@ -36,7 +36,7 @@ class Alerting:
         return SEVERITIES.get(self.labels.get("severity", "").strip().casefold(), 4)
 
 
-def read_rules(data: Any) -> tuple[list[Alerting], Recordings]:
+def read_rules(data: Any) -> tuple[list[Alerting], RecordingRules]:
     """The answer of `/api/v1/rules`. Raises Permanent if it is something else."""
     alerts: list[Alerting] = []
     recorded: list[tuple[str, Mapping[str, str], str]] = []
@@ -55,7 +55,7 @@ def read_rules(data: Any) -> tuple[list[Alerting], Recordings]:
                 )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Permanent("this is not what Prometheus answers at /api/v1/rules") from None
-    return alerts, Recordings(recorded)
+    return alerts, RecordingRules(recorded)
 
 
 def _texts(given: Any) -> dict[str, str]:

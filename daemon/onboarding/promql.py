@@ -21,8 +21,8 @@ from daemon.core.values.units import format_duration
 
 Narrow = Mapping[str, str]
 """Labels, and the value that each is held to; `$service` is the incident's own."""
-NOTHING: Narrow = MappingProxyType({})
-Recordings = Mapping[str, Any]
+NOT_NARROWED: Narrow = MappingProxyType({})
+RecordedTrees = Mapping[str, Any]
 """The names of recorded series, and the trees of what is recorded."""
 
 COMPARISONS = frozenset({">", "<", ">=", "<=", "==", "!="})
@@ -35,10 +35,10 @@ _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 def parsed(query: str) -> Any:
     """The tree, without parentheses around it. Raises ValueError if it is not PromQL."""
-    return bare(p.parse(query))
+    return without_parens(p.parse(query))
 
 
-def bare(node: Any) -> Any:
+def without_parens(node: Any) -> Any:
     """The node without parentheses around it."""
     while isinstance(node, p.ParenExpr):
         node = node.expr
@@ -59,7 +59,7 @@ def function(node: Any) -> str:
 
 def constant(node: Any) -> float | None:
     """The number that an expression always is, or None."""
-    node = bare(node)
+    node = without_parens(node)
     if isinstance(node, p.NumberLiteral):
         return float(node.val)
     if isinstance(node, p.UnaryExpr):
@@ -107,9 +107,9 @@ def equalities(selector: Any) -> dict[str, str]:
 # ── which labels are left ────────────────────────────────────────────────────────────────────
 
 
-def kept(node: Any, recordings: Recordings = NOTHING) -> tuple[str, ...] | None:
+def kept(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...] | None:
     """The labels that the answer has; None if only the metric itself could tell."""
-    node = bare(node)
+    node = without_parens(node)
     if isinstance(node, p.VectorSelector) and node.name and node.name in recordings:
         others = {name: tree for name, tree in recordings.items() if name != node.name}
         return kept(recordings[node.name], others)
@@ -122,7 +122,7 @@ def kept(node: Any, recordings: Recordings = NOTHING) -> tuple[str, ...] | None:
     if isinstance(node, p.Call):
         name = function(node)
         if name in {"absent", "absent_over_time"}:
-            inner = bare(node.args[0])
+            inner = without_parens(node.args[0])
             selector = getattr(inner, "vector_selector", inner)
             known = equalities(selector) if isinstance(selector, p.VectorSelector) else {}
             return tuple(label for label in known if label != "__name__")
@@ -138,7 +138,7 @@ def kept(node: Any, recordings: Recordings = NOTHING) -> tuple[str, ...] | None:
     return kept(inner[0], recordings) if inner else None
 
 
-def _kept_by_aggregation(node: Any, recordings: Recordings) -> tuple[str, ...] | None:
+def _kept_by_aggregation(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | None:
     if str(node.op) in _KEEPS_ALL:
         return kept(node.expr, recordings)
     modifier = node.modifier
@@ -150,7 +150,7 @@ def _kept_by_aggregation(node: Any, recordings: Recordings) -> tuple[str, ...] |
     return None if inner is None else tuple(n for n in inner if n not in modifier.labels)
 
 
-def _kept_by_binary(node: Any, recordings: Recordings) -> tuple[str, ...] | None:
+def _kept_by_binary(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | None:
     left, right = kept(node.lhs, recordings), kept(node.rhs, recordings)
     if _number(node.lhs):
         return right
@@ -171,7 +171,7 @@ _ONE_SIDED = (p.VectorMatchCardinality.ManyToOne, p.VectorMatchCardinality.OneTo
 
 
 def _number(node: Any) -> bool:
-    node = bare(node)
+    node = without_parens(node)
     return constant(node) is not None or function(node) in {"scalar", "time"}
 
 
@@ -182,7 +182,7 @@ def _each(labels: Collection[str]) -> tuple[str, ...]:
 # ── spelling ─────────────────────────────────────────────────────────────────────────────────
 
 
-def spelled(node: Any, narrow: Narrow = NOTHING) -> str:
+def spelled(node: Any, narrow: Narrow = NOT_NARROWED) -> str:
     """The expression as a template; the series that a label of `narrow` may come from are held
     to that label of the incident."""
     if isinstance(node, p.ParenExpr):
@@ -211,7 +211,7 @@ def spelled(node: Any, narrow: Narrow = NOTHING) -> str:
     return str(node.prettify())
 
 
-def selector(node: Any, narrow: Narrow = NOTHING, window: str = "") -> str:
+def selector(node: Any, narrow: Narrow = NOT_NARROWED, window: str = "") -> str:
     """A selector as a template, with that range. Raises ValueError for `{a="1" or b="2"}`."""
     if node.matchers.or_matchers:
         raise ValueError("a selector with `or` in it")
@@ -228,7 +228,7 @@ def passed_on(node: Any, narrow: Narrow) -> Narrow:
         return narrow
     modifier = node.modifier
     if modifier is None:
-        return NOTHING
+        return NOT_NARROWED
     inside = modifier.type == p.AggModifierType.By
     return {n: value for n, value in narrow.items() if (n in modifier.labels) == inside}
 
@@ -248,7 +248,7 @@ def _grouping(modifier: Any) -> str:
 def _through_call(node: Any, narrow: Narrow) -> Narrow:
     name = function(node)
     if name in _NO_LABELS:
-        return NOTHING
+        return NOT_NARROWED
     if name in {"label_replace", "label_join"}:
         made = str(node.args[1].val)
         return {n: value for n, value in narrow.items() if n != made}

@@ -11,7 +11,7 @@ from daemon.onboarding import promql
 from daemon.onboarding.promql import Narrow
 
 
-class Recordings:
+class RecordingRules:
     """The recording rules: what stands behind a recorded series.
 
     A name that is recorded several times is told apart by the labels that its rules add.

@@ -16,10 +16,16 @@ from daemon.core.rules import rule as rules
 from daemon.core.rules import rule_checks as checks
 from daemon.core.values.units import format_duration, printable
 from daemon.core.values.yaml_document import Mistakes
-from daemon.onboarding.measure_expression import Kind, Measure, labels_of, measure, ranges_of
+from daemon.onboarding.measure_expression import (
+    MeasureDraft,
+    MeasureKind,
+    measure,
+    ranges_of,
+    selector_labels,
+)
 from daemon.onboarding.measure_expression import unreadable as by_alerts
-from daemon.onboarding.prometheus_rules import MINUTE, Alerting
-from daemon.onboarding.recording_rules import Recordings
+from daemon.onboarding.prometheus_rules import ONE_MINUTE, Alerting
+from daemon.onboarding.recording_rules import RecordingRules
 
 _LEAST_WINDOW, _LONG = timedelta(seconds=1), timedelta(minutes=5)
 _SPOKEN_OF = re.compile(r"(?:\$labels|\.Labels)\.([a-zA-Z_][a-zA-Z0-9_]*)")
@@ -31,25 +37,25 @@ _TEXT, _QUERY = 160, 100
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RuleDraft:
     """A rule file: its `path` in the folder of the rules, its name and its text, how it measures,
     and of how many alerting rules it was made."""
 
     path: str
     rule: str
     text: str
-    kind: Kind
+    kind: MeasureKind
     alerts: int
 
 
-def propose(
+def draft_rules(
     alerts: Sequence[Alerting],
-    recordings: Recordings,
+    recordings: RecordingRules,
     *,
     team: str,
     labels: Collection[str] | None = None,
     taken: Collection[str] = (),
-) -> list[Proposal]:
+) -> list[RuleDraft]:
     """One rule file for each name of an alert; each of them passes `stopgap check`. A name that
     no rule can have as its own is left out.
 
@@ -74,10 +80,10 @@ def propose(
 def _proposal(
     rule: str,
     same: Sequence[Alerting],
-    recordings: Recordings,
+    recordings: RecordingRules,
     team: str,
     labels: Collection[str] | None,
-) -> Proposal | None:
+) -> RuleDraft | None:
     first = same[0]
     path = f"{_slug(first.group)}/{rule}.yaml"
     group_by, unsure = _group_by(same, recordings, labels)
@@ -85,7 +91,7 @@ def _proposal(
     for attempt in (measured, by_alerts(first.name)):
         text = _text(rule, same, attempt, group_by, unsure, team)
         if _sound(text):
-            return Proposal(path, rule, text, attempt.kind, len(same))
+            return RuleDraft(path, rule, text, attempt.kind, len(same))
     return None
 
 
@@ -94,14 +100,14 @@ def _sound(text: str) -> bool:
         loaded = rules.load(text, "")
     except Mistakes:
         return False
-    return not checks.check(list(loaded), {}, {}, None)
+    return not checks.check_rules(list(loaded), {}, {}, None)
 
 
 # ── what an incident is made for ─────────────────────────────────────────────────────────────
 
 
 def _group_by(
-    same: Sequence[Alerting], recordings: Recordings, known: Collection[str] | None
+    same: Sequence[Alerting], recordings: RecordingRules, known: Collection[str] | None
 ) -> tuple[tuple[str, ...], bool]:
     """The labels that all of these alerts have, and whether that is a guess."""
     answers = [_labels(alert, recordings) for alert in same]
@@ -120,8 +126,8 @@ def _group_by(
     return tuple(usable), unsure
 
 
-def _labels(alert: Alerting, recordings: Recordings) -> tuple[list[str], bool]:
-    kept = labels_of(alert.query, recordings)
+def _labels(alert: Alerting, recordings: RecordingRules) -> tuple[list[str], bool]:
+    kept = selector_labels(alert.query, recordings)
     if kept is not None:
         return list(kept), False
     said = " ".join(alert.annotations.values())
@@ -134,7 +140,7 @@ def _labels(alert: Alerting, recordings: Recordings) -> tuple[list[str], bool]:
 def _text(
     rule: str,
     same: Sequence[Alerting],
-    found: Measure,
+    found: MeasureDraft,
     group_by: Sequence[str],
     unsure: bool,
     team: str,
@@ -169,7 +175,7 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
-def _comments(same: Sequence[Alerting], found: Measure) -> Iterator[str]:
+def _comments(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
     yield "# Proposed by `stopgap init --from-prometheus`; go over it before you trust it."
     for alert in same:
         severity = alert.labels.get("severity", "")
@@ -197,7 +203,7 @@ def _named(match: re.Match[str]) -> str:
     return f"<{label[1]}>" if label else "…"
 
 
-def _problem(same: Sequence[Alerting], found: Measure) -> Iterator[str]:
+def _problem(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
     first = same[0]
     yield "problem:"
     yield f"  symptom: {_scalar(_symptom(first.name, found))}"
@@ -255,13 +261,13 @@ def _query(name: str, query: str) -> Iterator[str]:
 def _windows(alert: Alerting) -> tuple[timedelta, timedelta]:
     """The expression's own range if it is short; else what four evaluations fit into."""
     ranges = ranges_of(alert.query)
-    if ranges and _LEAST_WINDOW <= ranges[0] < MINUTE:
+    if ranges and _LEAST_WINDOW <= ranges[0] < ONE_MINUTE:
         return ranges[0], ranges[0] * 2
-    short = max(MINUTE, min(alert.interval, timedelta(hours=1)) * 4)
+    short = max(ONE_MINUTE, min(alert.interval, timedelta(hours=1)) * 4)
     return short, max(_LONG, short * 2)
 
 
-def _symptom(name: str, found: Measure) -> str:
+def _symptom(name: str, found: MeasureDraft) -> str:
     words = " ".join(_HUMP.sub(" ", printable(name)).replace("_", " ").split()).casefold()
     words = re.sub(r" (?:too )?(?:low|high)$", "", words[:90]).strip() or "alert"
     if found.kind == "counts":

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from daemon.core.changes.live_periods import lives, merged
+from daemon.core.changes.live_periods import lives, merge_periods
 from daemon.core.changes.suspects import Candidate, Change, last_healthy
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
@@ -26,22 +26,22 @@ from daemon.core.recovery.plan import content_of, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
-from daemon.instrumentation import Said
-from daemon.recovering.step_context import Findings, Gear
-from daemon.repository import Casebook
+from daemon.instrumentation import SpanAttributes
+from daemon.recovering.step_context import Findings, StepContext
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-PATIENCE = 30.0
+_PATIENCE = 30.0
 """Seconds within which a target that could not be looked at just then is looked at again."""
 
-SHOWN = 500
+_SHOWN = 500
 """So many characters of each fact go into the evidence."""
 
 
-class Ended(Exception):
+class ActionEnded(Exception):
     """The action itself came to an end; what the store raises is something else."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -49,45 +49,45 @@ class Ended(Exception):
         self.outcome = outcome
 
 
-async def _asked(answer: Awaitable[T], action: str) -> T:
+async def _asked(answer: Awaitable[_T], action: str) -> _T:
     """Ask other people's code. Raises Ended whatever way it fails."""
     try:
         return await answer
     except (Temporary, Permanent) as error:
         text = str(error)
-        raise Ended(Outcome(result="failed", reason="action_failed", detail=text)) from error
+        raise ActionEnded(Outcome(result="failed", reason="action_failed", detail=text)) from error
     except TimeoutError as error:
-        raise Ended(unknown("action_timed_out", f"{action}: {error}")) from error
+        raise ActionEnded(unknown("action_timed_out", f"{action}: {error}")) from error
     except Exception as error:
-        log.exception("an action crashed", action=action)
-        raise Ended(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+        _log.exception("an action crashed", action=action)
+        raise ActionEnded(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
 
 
-async def _looked(ask: Callable[[], Awaitable[T]], action: str) -> T:
+async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
     """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
 
-    async def patient() -> T:
+    async def installation() -> _T:
         clock, pause = asyncio.get_running_loop().time, 1.0
         begin = clock()
         while True:
             try:
                 return await ask()
             except Temporary as error:
-                if clock() - begin + pause > PATIENCE:
+                if clock() - begin + pause > _PATIENCE:
                     raise
-                log.info("asking again", action=action, error=str(error), seconds=pause)
+                _log.info("asking again", action=action, error=str(error), seconds=pause)
             await asyncio.sleep(pause)
             pause *= 2
 
-    return await _asked(patient(), action)
+    return await _asked(installation(), action)
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One run of one step, from the preflight to the outcome."""
 
-    book: Casebook
-    gear: Gear
+    repository: IncidentRepository
+    step_context: StepContext
     rule: Rule | None
     number: int
     action: Action
@@ -108,8 +108,8 @@ class Attempt:
             said["stopgap.result"], said["stopgap.reason"] = outcome.result, outcome.reason
         return outcome
 
-    def _span(self, name: str) -> AbstractContextManager[Said]:
-        return self.gear.tracer.span(name, {"stopgap.action": self.action.name})
+    def _span(self, name: str) -> AbstractContextManager[SpanAttributes]:
+        return self.step_context.tracer.span(name, {"stopgap.action": self.action.name})
 
     async def rehearse(self, incident: Incident) -> Outcome:
         """Go as far as it can without changing anything. `done`, with what it would do, if all
@@ -151,7 +151,7 @@ class Attempt:
             stopped[:] = filter(None, [closed or self._stopped(now) or self._doubt(now, evidence)])
             return (evidence,) if stopped else (evidence, *prepared)
 
-        await self.book.record(incident.id, look)
+        await self.repository.record(incident.id, look)
         return stopped[0] if stopped else None
 
     async def _resume(
@@ -162,7 +162,7 @@ class Attempt:
         try:
             with self._span("check"):
                 landed = await _looked(lambda: action.check(params, intent, context), action.name)
-        except Ended as blind:
+        except ActionEnded as blind:
             # It may have happened, so nothing else is tried before the metrics were asked.
             text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
             return unknown("interrupted", text)
@@ -191,28 +191,28 @@ class Attempt:
             except (Temporary, Permanent, TimeoutError) as error:
                 shown = {"target": f"could not be looked at: {error}"}
             except Exception as error:
-                log.exception("an action crashed while it showed its target", step=self.number)
+                _log.exception("an action crashed while it showed its target", step=self.number)
                 shown = {"target": f"could not be looked at: {type(error).__name__}: {error}"}
         found = Findings(None, {}, "")
         if self.rule is not None and incident.confirmed is not None:
-            found = await self.gear.look(self.rule, incident)
+            found = await self.step_context.look(self.rule, incident)
         evidence = e.EvidenceTaken(
             step=self.number,
             reading=found.reading,
             answers=dict(found.answers),
-            target={name: value[:SHOWN] for name, value in shown.items()},
+            target={name: value[:_SHOWN] for name, value in shown.items()},
             monitoring=found.outage,
         )
         return evidence, found.alerting
 
     async def _frozen(self, incident: Incident) -> Outcome | None:
         """Whether a freeze has come since the step was started."""
-        now = self.book.clock()
+        now = self.repository.clock()
         scopes: Sequence[str] = (GLOBAL, f"team:{incident.opened.team}")
         if self.rule is not None:
             scopes = scope_of(incident, self.rule).freezes
-        standing = [f for f in await self.book.journal.freezes(now) if f.scope in scopes]
-        closed = self.gear.closed(scopes, now)
+        standing = [f for f in await self.repository.journal.freezes(now) if f.scope in scopes]
+        closed = self.step_context.closed(scopes, now)
         for freeze in (*standing, *filter(None, [closed])):
             text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
             return Outcome(result="refused", reason="frozen", detail=text)
@@ -223,8 +223,12 @@ class Attempt:
         state = incident.step(self.number)
         if state.approved_by or self.rule is None:
             return None
-        scope, limits, now = scope_of(incident, self.rule), self.gear.limits, self.book.clock()
-        guard = await self.book.journal.guard(state.target, incident.id, scope, limits, now)
+        scope, limits, now = (
+            scope_of(incident, self.rule),
+            self.step_context.limits,
+            self.repository.clock(),
+        )
+        guard = await self.repository.journal.guard(state.target, incident.id, scope, limits, now)
         # Its own start is counted by now, and its own lock is held: only the storm is asked for.
         text = stormy(replace(guard, alerting=max(guard.alerting, alerting)), limits)
         return Outcome(result="refused", reason="storm", detail=text) if text else None
@@ -238,7 +242,7 @@ class Attempt:
         if now.paused_by and not state.ordered:
             text = f"paused by {now.paused_by} before anything was changed"
             return Outcome(result="refused", reason="paused", detail=text)
-        rule = self.gear.rules().get(now.rule)
+        rule = self.step_context.rules().get(now.rule)
         if rule is None or self.number not in plan_of(now, rule):
             text = "its rule was removed before anything was changed"
             return Outcome(result="refused", reason="approval_void", detail=text)
@@ -246,7 +250,9 @@ class Attempt:
             valid = state.approved_content == content_of(now, rule, self.number)
             text = f"the rule was edited after {state.approved_by} approved the step"
         else:
-            standing, text = self.gear.approvals().standing(rule, self.number, self.book.clock())
+            standing, text = self.step_context.approvals().standing(
+                rule, self.number, self.repository.clock()
+            )
             valid = standing == "valid" and rule.mode == "automatic"
         return None if valid else Outcome(result="refused", reason="approval_void", detail=text)
 
@@ -266,7 +272,7 @@ class Attempt:
     def _stale(self, incident: Incident) -> Outcome | None:
         """An intent older than a measurement may be: what it rests on must be measured anew."""
         started = incident.step(self.number).started_at or incident.opened_at
-        age = self.book.clock() - started
+        age = self.repository.clock() - started
         if self.rule is not None and age <= freshness(self.rule):
             return None
         shown = format_duration(timedelta(seconds=round(age.total_seconds())))
@@ -275,32 +281,32 @@ class Attempt:
 
     async def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
-        seen = await self.book.journal.changes(target)
-        marks = await self.book.journal.marks(target)
+        seen = await self.repository.journal.changes(target)
+        marks = await self.repository.journal.marks(target)
         problem = incident.confirmed
         healthy = None
         if problem is not None and problem.baseline_from and problem.baseline_until:
             healthy = (problem.baseline_from, problem.baseline_until)
 
         async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
-            known = merged(seen, history)
+            known = merge_periods(seen, history)
             said = dict(marks)
             if self.rule is not None and problem is not None:
                 unknown = [life for life in lives(known) if life.item not in marks]
-                said |= await self.gear.vet(self.rule, incident, unknown)
+                said |= await self.step_context.vet(self.rule, incident, unknown)
             return last_healthy(live, known, said, healthy)
 
         async def progress(text: str) -> None:
             event = e.StepProgressed(step=self.number, text=text)
             try:
-                await self.book.record(incident.id, lambda _: (event,))
+                await self.repository.record(incident.id, lambda _: (event,))
             except Temporary as error:
                 # A half-done action is worse than a timeline without this line.
-                log.warning("progress not journaled", error=str(error))
+                _log.warning("progress not journaled", error=str(error))
 
         return ActionContext(
             token=f"{incident.id}/{self.number}",
-            now=self.book.clock(),
+            now=self.repository.clock(),
             choose=choose,
             progress=progress,
             expected=_expected(incident, self.number),

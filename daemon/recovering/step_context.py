@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from daemon.core.changes.live_periods import Life
-from daemon.core.changes.suspects import Mark
+from daemon.core.changes.suspects import HealthMark
 from daemon.core.incident.state import Incident
-from daemon.core.measurement.problem import Reading
+from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Limits
@@ -20,7 +20,7 @@ from daemon.core.recovery.plan import Outlook, open_steps, scope_of
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.instrumentation import UNTRACED, Tracer
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
 Actions = Mapping[str, Action]
 
@@ -33,14 +33,14 @@ class Findings:
     `alerting` services began to alert lately.
     """
 
-    reading: Reading | None
+    reading: RecoveryReading | None
     answers: Mapping[str, str]
     outage: str
     alerting: int = 0
 
 
 @dataclass(frozen=True)
-class Gear:
+class StepContext:
     """What a step is carried out with.
 
     `closed`: the freeze that stands by the calendar for these scopes. `look` measures the
@@ -53,7 +53,7 @@ class Gear:
     approvals: Callable[[], Approvals]
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
-    vet: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, Mark]]]
+    vet: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, HealthMark]]]
     tracer: Tracer = UNTRACED
 
 
@@ -89,21 +89,25 @@ def aim(spec: StepSpec, labels: Mapping[str, str], actions: Actions) -> Aim | Ou
     return Aim(action, params, target)
 
 
-async def outlook(book: Casebook, rule: Rule, incident: Incident, gear: Gear) -> dict[int, Outlook]:
+async def outlook(
+    repository: IncidentRepository, rule: Rule, incident: Incident, step_context: StepContext
+) -> dict[int, Outlook]:
     """What stands in the way of each open step, as the store and the calendar see it now."""
-    views, now, scope = {}, book.clock(), scope_of(incident, rule)
-    closed = gear.closed(scope.freezes, now)
+    views, now, scope = {}, repository.clock(), scope_of(incident, rule)
+    closed = step_context.closed(scope.freezes, now)
     suspect = incident.suspicion.change if incident.suspicion else None
     for number, spec in open_steps(incident, rule).items():
-        aimed = aim(spec, incident.group_labels, gear.actions)
+        aimed = aim(spec, incident.group_labels, step_context.actions)
         if isinstance(aimed, Outlook):
             views[number] = aimed
             continue
-        guard = await book.journal.guard(aimed.target, incident.id, scope, gear.limits, now)
+        guard = await repository.journal.guard(
+            aimed.target, incident.id, scope, step_context.limits, now
+        )
         guard = replace(guard, freeze=guard.freeze or closed)
         # A suspect that another system reported, or a version metric, has a subject of its own.
         blamed = suspect.subject if suspect and suspect.aim == aimed.target else aimed.target
-        history = await book.journal.changes(blamed)
+        history = await repository.journal.changes(blamed)
         live = history[-1].item if history else ""
         views[number] = Outlook(target=aimed.target, guard=guard, live=live)
     return views

@@ -19,18 +19,18 @@ from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
-from daemon.recovering.attempt import Attempt, Ended, unknown
-from daemon.recovering.step_context import Gear, aim
-from daemon.repository import Casebook
+from daemon.recovering.attempt import ActionEnded, Attempt, unknown
+from daemon.recovering.step_context import StepContext, aim
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 WITHOUT_RULE = timedelta(minutes=10)
 """How long a step may go on whose rule was removed while it ran."""
 
 
 @dataclass(frozen=True)
-class Start:
+class StepStart:
     """The intent of a step that begins, and the lock of its target."""
 
     event: e.StepStarted
@@ -38,47 +38,59 @@ class Start:
 
 
 async def run_step(
-    book: Casebook, incident: str, rule: Rule | None, order: RunStep, gear: Gear
+    repository: IncidentRepository,
+    incident: str,
+    rule: Rule | None,
+    order: RunStep,
+    step_context: StepContext,
 ) -> None:
     """Carry one step that was started through to its outcome.
 
     Whoever calls this has claimed it (`Casebook.claim`). Cancelled, it leaves what a restart
     understands.
     """
-    current = await book.load(incident)
+    current = await repository.load(incident)
     state = current.step(order.step)
     if state.status != "running":
         return
     spec = plan_of(current, rule).get(order.step) if rule else None
-    action = gear.actions.get(state.action)
+    action = step_context.actions.get(state.action)
     if action is None:
         text = f"the action {state.action!r} is no longer there; look at the target by hand"
-        await _finish(book, incident, order.step, unknown("action_gone", text))
+        await _finish(repository, incident, order.step, unknown("action_gone", text))
         return
     within = spec.within if spec is not None else WITHOUT_RULE
     try:
         async with asyncio.timeout(within.total_seconds()):
-            outcome = await Attempt(book, gear, rule, order.step, action).carry_out(current)
+            outcome = await Attempt(repository, step_context, rule, order.step, action).carry_out(
+                current
+            )
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
         outcome = Outcome(result="unknown", reason="deadline_exceeded", detail=text)
-    except Ended as ended:
+    except ActionEnded as ended:
         outcome = ended.outcome
     except (Temporary, Permanent):
         raise  # the store's; it is carried on when that is well
     except Exception as error:
         # It would crash again, and again, and hold its target for ever.
-        log.exception("a step crashed", step=order.step)
+        _log.exception("a step crashed", step=order.step)
         text = f"{type(error).__name__}: {error}; look at {state.target} by hand"
         outcome = unknown("step_crashed", text)
-    await _finish(book, incident, order.step, outcome)
+    await _finish(repository, incident, order.step, outcome)
 
 
-async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear: Gear) -> None:
+async def rehearse(
+    repository: IncidentRepository,
+    incident: str,
+    rule: Rule,
+    number: int,
+    step_context: StepContext,
+) -> None:
     """Write down how far a step would have come, for a rule that only observes."""
-    current = await book.load(incident)
+    current = await repository.load(incident)
     spec = plan_of(current, rule)[number]
-    aimed = aim(spec, current.group_labels, gear.actions)
+    aimed = aim(spec, current.group_labels, step_context.actions)
     if isinstance(aimed, Outlook):
         return
     params = aimed.params.model_dump(mode="json", by_alias=True)
@@ -86,10 +98,12 @@ async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear:
     imagined = replace(current, steps={**current.steps, number: as_if})
     try:
         async with asyncio.timeout(spec.within.total_seconds()):
-            outcome = await Attempt(book, gear, rule, number, aimed.action).rehearse(imagined)
+            outcome = await Attempt(repository, step_context, rule, number, aimed.action).rehearse(
+                imagined
+            )
     except TimeoutError:
         outcome = unknown("deadline_exceeded", "its preflight did not end in time")
-    except Ended as ended:
+    except ActionEnded as ended:
         outcome = ended.outcome
     allowed = outcome.result == "done"
     text = f"every condition and every guardrail allows it: {outcome.detail}"
@@ -111,20 +125,20 @@ async def rehearse(book: Casebook, incident: str, rule: Rule, number: int, gear:
         waits = now.step(number).status == "waiting" and not now.step(number).rehearsed
         return events if waits and not over else []
 
-    await book.record(incident, note)
+    await repository.record(incident, note)
 
 
-def start(
-    incident: Incident, rule: Rule, order: RunStep, gear: Gear, now: datetime
-) -> Start | None:
+def start_step(
+    incident: Incident, rule: Rule, order: RunStep, step_context: StepContext, now: datetime
+) -> StepStart | None:
     """What is written down for a step to begin, and the lock that it takes with it; None if it
     cannot be made concrete for this incident any more."""
     spec = plan_of(incident, rule)[order.step]
-    aimed = aim(spec, incident.group_labels, gear.actions)
+    aimed = aim(spec, incident.group_labels, step_context.actions)
     if isinstance(aimed, Outlook):
         return None
     scope = scope_of(incident, rule)
-    return Start(
+    return StepStart(
         e.StepStarted(
             step=order.step,
             action=spec.action,
@@ -136,22 +150,26 @@ def start(
             target=aimed.target,
             step=order.step,
             scope=scope,
-            limits=gear.limits,
+            limits=step_context.limits,
             lifted=order.lifted,
-            closed=gear.closed(scope.freezes, now),
+            closed=step_context.closed(scope.freezes, now),
         ),
     )
 
 
-async def refuse(book: Casebook, incident: str, step: int, refusal: ClaimRefused) -> None:
+async def refuse(
+    repository: IncidentRepository, incident: str, step: int, refusal: ClaimRefused
+) -> None:
     """Journal why the store gave the lock to nobody; the same reason once."""
     refused = e.StepRefused(step=step, reason=refusal.reason, text=refusal.text)
-    await book.record(
+    await repository.record(
         incident, lambda i: () if i.step(step).refusal == refusal.reason else (refused,)
     )
 
 
-async def _finish(book: Casebook, incident: str, number: int, outcome: Outcome) -> None:
+async def _finish(
+    repository: IncidentRepository, incident: str, number: int, outcome: Outcome
+) -> None:
     """Journal the outcome and give the lock back, whatever happens to this task meanwhile."""
-    log.info("step finished", **outcome.model_dump())
-    await book.report(incident, e.StepFinished(step=number, outcome=outcome), release=True)
+    _log.info("step finished", **outcome.model_dump())
+    await repository.report(incident, e.StepFinished(step=number, outcome=outcome), release=True)

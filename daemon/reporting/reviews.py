@@ -16,13 +16,13 @@ from daemon.core.incident.events import Event, IncidentClosed, ReviewWritten
 from daemon.core.incident.state import Incident
 from daemon.core.reporting.review import markdown
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.repository import Casebook, UnknownIncident
+from daemon.repository import IncidentRepository, UnknownIncident
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 LAST_WORD = timedelta(hours=2)
 """How long after its end an incident is still looked at for pagers and audiences to be told."""
-RECENT = 100
+_RECENT = 100
 """How many of the newest incidents a start looks through for a missing review."""
 
 
@@ -37,33 +37,33 @@ class Reviews:
         return self.folder / f"{incident}.md"
 
 
-async def write_review(book: Casebook, incident: str, reviews: Reviews) -> None:
+async def write_review(repository: IncidentRepository, incident: str, reviews: Reviews) -> None:
     """Write the review and journal where it is. Raises Temporary if it cannot be written."""
-    entries = await book.journal.read(incident)
+    entries = await repository.journal.read(incident)
     path = reviews.path(incident)
     try:
         await asyncio.to_thread(_write, path, markdown(entries))
     except OSError as error:
         raise Temporary(f"cannot write the review {path.name}: {error.strerror}") from error
     written = ReviewWritten(path=f"{path.parent.name}/{path.name}")
-    await book.record(incident, lambda i: () if i.review else (written,))
+    await repository.record(incident, lambda i: () if i.review else (written,))
 
 
 class Veterans:
     """Who has executed each rule's plan before: approved a step of it, or owned its recovery."""
 
-    def __init__(self, book: Casebook) -> None:
-        self._book = book
+    def __init__(self, repository: IncidentRepository) -> None:
+        self._repository = repository
         self._by_rule: dict[str, dict[str, None]] = {}
-        book.listeners.append(self._heard)
+        repository.listeners.append(self._heard)
 
     async def begin(self) -> None:
         """Learn from the recent incidents, the oldest first."""
-        for head in reversed(await self._book.journal.heads(RECENT)):
+        for head in reversed(await self._repository.journal.heads(_RECENT)):
             if head.closed_at is None:
                 continue
             with suppress(Permanent, ValueError):  # unreadable: `unfinished` tells of it
-                self._learn(await self._book.load(head.incident))
+                self._learn(await self._repository.load(head.incident))
 
     def of(self, rule: str) -> tuple[str, ...]:
         """Those of the latest incident first."""
@@ -81,21 +81,21 @@ class Veterans:
             known[person] = None
 
 
-async def unfinished(book: Casebook) -> list[str]:
+async def unfinished(repository: IncidentRepository) -> list[str]:
     """Recently closed incidents that a stop has kept from their review or their last word."""
     missing = []
-    for head in await book.journal.heads(RECENT):
+    for head in await repository.journal.heads(_RECENT):
         if head.closed_at is None:
             continue
         try:
-            incident = await book.load(head.incident)
+            incident = await repository.load(head.incident)
         except UnknownIncident:
             continue  # it has moved to the archive meanwhile
         except (Permanent, ValueError) as error:
             # An entry that this version cannot read; `stopgap audit verify` tells more.
-            log.error("a closed incident is unreadable", incident=head.incident, error=str(error))
+            _log.error("a closed incident is unreadable", incident=head.incident, error=str(error))
             continue
-        now = book.clock()
+        now = repository.clock()
         recent = incident.closed_at is not None and now - incident.closed_at < LAST_WORD
         if not incident.review or recent:
             missing.append(head.incident)

@@ -13,16 +13,16 @@ from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.metrics import Peer
-from daemon.core.ports.search import Search
+from daemon.core.ports.search import IncidentSearch
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
-from daemon.core.reporting.observe_report import Observed, observed
+from daemon.core.reporting.observe_report import Observed, observe_report
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, Moment, clock_time, printable
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
-LOOKED_AT = 1000
+_LOOKED_AT = 1000
 """So many of the newest incidents are looked through for observed decisions."""
 PEER_SECONDS = 2.0
 """How long another system may take to say that it is there."""
@@ -95,13 +95,13 @@ class System(Frozen):
 
 
 @dataclass(frozen=True)
-class Overview:
+class StatusReport:
     """Looks at everything at once. What a reload replaces is asked for anew each time.
 
     A peer is None if none is configured. `actions` is the size of the catalogue.
     """
 
-    book: Casebook
+    repository: IncidentRepository
     inbox: Inbox
     roster: Callable[[], Roster]
     rules: Callable[[], RuleBook]
@@ -118,39 +118,39 @@ class Overview:
 
     async def rule_reports(self) -> list[RuleReport]:
         """The rules in force, by name. Raises Temporary."""
-        now, approvals, book = self.book.clock(), self.approvals(), self.rules()
-        opened = await self.book.journal.openings()
+        now, approvals, repository = self.repository.clock(), self.approvals(), self.rules()
+        opened = await self.repository.journal.openings()
         return [
-            rule_report(rule, book.files.get(name, ""), approvals, opened.get(name), now)
-            for name, rule in sorted(book.rules.items())
+            rule_report(rule, repository.files.get(name, ""), approvals, opened.get(name), now)
+            for name, rule in sorted(repository.rules.items())
         ]
 
     async def coverage(self, past: timedelta) -> Coverage:
         """Which alerts of that time had a rule. Raises Temporary."""
-        since = self.book.clock() - past
-        return covered(await self.book.journal.heard(since), self.rules().rules, since)
+        since = self.repository.clock() - past
+        return covered(await self.repository.journal.heard(since), self.rules().rules, since)
 
     async def observed(self, rule: str | None) -> list[Observed]:
         """What rules in the mode `observe` would have done in the newest incidents, against what
         people did. Raises Temporary."""
-        journal, decisions = self.book.journal, list[Observed]()
-        for head in await journal.heads(LOOKED_AT, Search(rule=rule)):
+        journal, decisions = self.repository.journal, list[Observed]()
+        for head in await journal.heads(_LOOKED_AT, IncidentSearch(rule=rule)):
             if not head.rule:
                 continue
             entries = await journal.read(head.incident)
-            found = observed(entries) if entries else []  # or it has been archived meanwhile
+            found = observe_report(entries) if entries else []  # or it has been archived meanwhile
             if found:
                 changes = [c for d in found for c in await journal.changes(d.target)]
-                decisions += observed(entries, changes)
+                decisions += observe_report(entries, changes)
         return decisions
 
     async def system(self) -> System:
         """The daemon as a whole; asks the peers, so it may take PEER_SECONDS. Raises Temporary."""
-        now = self.book.clock()
+        now = self.repository.clock()
         asked = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
         try:
-            heads = await self.book.journal.open_heads()
-            incidents = [await self.book.load(head.incident) for head in heads]
+            heads = await self.repository.journal.open_heads()
+            incidents = [await self.repository.load(head.incident) for head in heads]
         finally:
             peers = await asked
         return System(

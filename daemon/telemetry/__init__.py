@@ -9,7 +9,7 @@ from __future__ import annotations
 import prometheus_client
 from prometheus_client import CollectorRegistry, generate_latest
 
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.telemetry.flow import Flow
 from daemon.telemetry.gauges import Gauges, Sources
 from daemon.telemetry.instruments import Instruments
@@ -24,19 +24,19 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # a
 class Telemetry:
     """Everything that one daemon counts; `flow` is what the stages tell it to."""
 
-    def __init__(self, book: Casebook, sources: Sources) -> None:
-        self._book = book
+    def __init__(self, repository: IncidentRepository, sources: Sources) -> None:
+        self._repository = repository
         self._registry = CollectorRegistry()
         make = Instruments(self._registry)
         self.flow = Flow(make)
-        self.flow.stands(book.clock().timestamp(), ok=True)
+        self.flow.stands(repository.clock().timestamp(), ok=True)
         self._gauges = Gauges(self._registry, sources)
         prometheus_client.ProcessCollector(registry=self._registry)
         prometheus_client.PlatformCollector(registry=self._registry)
         prometheus_client.GCCollector(registry=self._registry)
-        book.listeners.append(Journaled(make, sources.roster, book.clock).heard)
+        repository.listeners.append(Journaled(make, sources.roster, repository.clock).heard)
 
     async def scrape(self) -> bytes:
         """Everything as it stands now, as Prometheus reads it."""
-        await self._gauges.read(self._book.known)
+        await self._gauges.read(self._repository.known)
         return generate_latest(self._registry)

@@ -7,13 +7,13 @@ from typing import Literal, get_args
 from prometheus_client import Gauge
 
 from daemon.instrumentation import (
-    Asked,
+    DaemonPart,
+    DeliveryOutcome,
     Dropped,
     Observer,
-    Part,
+    QueryKind,
     Reconciled,
     Sorted,
-    Taken,
     Trouble,
 )
 from daemon.telemetry.instruments import OTHER, Instruments
@@ -34,7 +34,7 @@ class Flow(Observer):
             "stopgap_deliveries",
             "Deliveries of Alertmanager, by what became of them.",
             "outcome",
-            known=get_args(Taken),
+            known=get_args(DeliveryOutcome),
         )
         self._storing = make.histogram(
             "stopgap_delivery_store_seconds",
@@ -108,7 +108,7 @@ class Flow(Observer):
             "stopgap_crashes",
             "Defects of the daemon's own that it met and lived through.",
             "part",
-            known=get_args(Part),
+            known=get_args(DaemonPart),
         )
         self._beats = make.counter(
             "stopgap_heartbeats",
@@ -139,7 +139,7 @@ class Flow(Observer):
             registry=make.registry,
         )
 
-    def delivery(self, outcome: Taken, took: float) -> None:
+    def delivery(self, outcome: DeliveryOutcome, took: float) -> None:
         """A webhook's body came."""
         self._deliveries.labels(outcome).inc()
         self._storing.observe(took)
@@ -161,7 +161,7 @@ class Flow(Observer):
         self._alertmanagers.labels("answering").set(answering)
         self._alertmanagers.labels("silent").set(silent)
 
-    def query(self, kind: Asked, took: float, trouble: Trouble) -> None:
+    def query(self, kind: QueryKind, took: float, trouble: Trouble) -> None:
         """Prometheus was asked."""
         self._queries.labels(kind).observe(took)
         if trouble:
@@ -184,7 +184,7 @@ class Flow(Observer):
         """A connection was closed."""
         self._dropped.labels(why).inc()
 
-    def crashed(self, part: Part) -> None:
+    def crashed(self, part: DaemonPart) -> None:
         """A defect was met."""
         self._crashes.labels(part).inc()
 

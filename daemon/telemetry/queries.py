@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.instrumentation import Asked, Observer, Tracer, Trouble
+from daemon.instrumentation import Observer, QueryKind, Tracer, Trouble
 
 LONGEST_TEXT = 1000
 """So many characters of a query go into its span."""
@@ -26,16 +26,20 @@ class WatchedMetrics:
         self._observer = observer
         self._tracer = tracer
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
         return await self._timed("instant", query, self._metrics.instant(query, at))
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
         asked = self._metrics.series(query, start, end, step)
         return await self._timed("range", query, asked)
 
-    async def _timed(self, kind: Asked, query: str, asked: Awaitable[Answer]) -> Answer:
+    async def _timed(
+        self, kind: QueryKind, query: str, asked: Awaitable[QueryAnswer]
+    ) -> QueryAnswer:
         clock = asyncio.get_running_loop().time
         began = clock()
         trouble: Trouble = ""

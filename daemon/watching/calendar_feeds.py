@@ -22,11 +22,11 @@ from daemon.core.people.schedules import CalendarSource, Schedule, Shift
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-EVERY = timedelta(minutes=5)
+FEEDS_EVERY = timedelta(minutes=5)
 BEFORE = timedelta(days=2)
-AHEAD = timedelta(days=40)
+_AHEAD = timedelta(days=40)
 """How far around now calendars are expanded; `stopgap oncall` looks two weeks ahead."""
 
 
@@ -83,10 +83,10 @@ class Calendars:
             try:
                 await self.renew(roster())
             except Exception:
-                log.exception("renewing the calendars crashed; trying again")
+                _log.exception("renewing the calendars crashed; trying again")
             if self.shifts != before:
                 changed()
-            await asyncio.sleep(EVERY.total_seconds())
+            await asyncio.sleep(FEEDS_EVERY.total_seconds())
 
     def recall(self, roster: Roster) -> None:
         """Begin with what is on disk: files, and the copies of feeds. Asks nothing of the net."""
@@ -98,7 +98,7 @@ class Calendars:
                 if text is not None:
                     self._expand(name, schedule, text, roster, self._clock())
             except (Temporary, Permanent, ValueError) as error:
-                log.error("an on-call calendar cannot be read", schedule=name, error=str(error))
+                _log.error("an on-call calendar cannot be read", schedule=name, error=str(error))
 
     async def renew(self, roster: Roster, around: datetime | None = None) -> None:
         """Read all calendars, for the time around now or another moment."""
@@ -139,7 +139,7 @@ class Calendars:
             if fetched is not None:
                 await self._feeds.keep(name, fetched)
         except (Temporary, Permanent, ValueError) as error:
-            log.warning("an on-call calendar is away", schedule=name, error=str(error))
+            _log.warning("an on-call calendar is away", schedule=name, error=str(error))
             self.troubles[name] = str(error)
             await self._tell(name, await self._fall_back(name, schedule, roster, around))
         else:
@@ -175,10 +175,10 @@ class Calendars:
         self, name: str, schedule: Schedule, text: str, roster: Roster, around: datetime
     ) -> None:
         calendar = read_calendar(
-            text, schedule.zone_info, aliases(roster), around - BEFORE, around + AHEAD
+            text, schedule.zone_info, aliases(roster), around - BEFORE, around + _AHEAD
         )
         if calendar.unknown:
-            log.warning(
+            _log.warning(
                 "an on-call calendar names nobody we know",
                 schedule=name,
                 names=list(calendar.unknown[:10]),
@@ -214,7 +214,7 @@ class Calendars:
         try:
             await self._alarm(alarm)
         except Temporary as error:
-            log.error("an alarm about a calendar is not stored; trying again", error=str(error))
+            _log.error("an alarm about a calendar is not stored; trying again", error=str(error))
             return False
         return True
 

@@ -10,19 +10,19 @@ from typing import Any
 import structlog
 
 from daemon.core.alertmanager import Labels
-from daemon.core.changes.live_periods import merged
+from daemon.core.changes.live_periods import merge_periods
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
 from daemon.core.ports.changes import Watch
 from daemon.core.rules.query_templates import UnsafeLabel, names_in, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-EVERY = timedelta(seconds=2)
-REMEMBERED = timedelta(hours=2)
+_EVERY = timedelta(seconds=2)
+_REMEMBERED = timedelta(hours=2)
 """How old a reported change may be to be looked at."""
 
 MakeWatch = Callable[[str, Mapping[str, Any]], Watch]
@@ -35,9 +35,9 @@ class Watcher:
     """
 
     def __init__(
-        self, book: Casebook, rules: Callable[[], Sequence[Rule]], make: MakeWatch
+        self, repository: IncidentRepository, rules: Callable[[], Sequence[Rule]], make: MakeWatch
     ) -> None:
-        self._book = book
+        self._repository = repository
         self._rules = rules
         self._make = make
         self._watches: dict[str, Watch] = {}
@@ -50,7 +50,7 @@ class Watcher:
             for rule in self._rules():
                 for labels in self._labels(rule):
                     await self._look_at(rule, labels)
-            await asyncio.sleep(EVERY.total_seconds())
+            await asyncio.sleep(_EVERY.total_seconds())
 
     async def of(self, rule: Rule, incident: Incident) -> list[Change]:
         """Look now, and return all changes that may concern the incident, oldest first: what
@@ -59,8 +59,8 @@ class Watcher:
         labels = incident.group_labels
         if names_in(rule.changes):
             self._met.setdefault(rule.rule, {})[str(sorted(labels.items()))] = labels
-        since = self._book.clock() - REMEMBERED
-        reported = await self._book.journal.reported(since)
+        since = self._repository.clock() - _REMEMBERED
+        reported = await self._repository.journal.reported(since)
         about = [change for change in reported if incident.touched_by(change.labels)]
         return sorted(await self._watched(rule, labels) + about, key=lambda change: change.at)
 
@@ -80,13 +80,13 @@ class Watcher:
         if not seen:
             return []
         # Two looks may meet here. What each saves is harmless twice, and none misses a change.
-        known = await self._book.journal.changes(seen[-1].subject)
-        all_of_them = merged(known, seen)
+        known = await self._repository.journal.changes(seen[-1].subject)
+        all_of_them = merge_periods(known, seen)
         held = {(change.item, change.at) for change in known}
         for change in all_of_them:
             if (change.item, change.at) not in held:
-                await self._book.journal.saw_change(change)
-                log.info("change seen", subject=change.subject, item=change.item)
+                await self._repository.journal.saw_change(change)
+                _log.info("change seen", subject=change.subject, item=change.item)
         return all_of_them
 
     async def _look_at(self, rule: Rule, labels: Labels) -> None:
@@ -96,10 +96,10 @@ class Watcher:
         except (Temporary, Permanent) as error:
             # Said once, not every two seconds; it is said again after it has worked.
             if rule.rule not in self._silent:
-                log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+                _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
             self._silent.add(rule.rule)
         except Exception:
-            log.exception("watching for changes crashed", rule=rule.rule)
+            _log.exception("watching for changes crashed", rule=rule.rule)
 
     def _labels(self, rule: Rule) -> list[Labels]:
         """The values of the labels that a rule's changes are watched for."""

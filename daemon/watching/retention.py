@@ -12,10 +12,10 @@ from daemon.core.ports.archive import Archive
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-EVERY = timedelta(days=1)
-AT_ONCE = 200
+_EVERY = timedelta(days=1)
+_AT_ONCE = 200
 """So many are asked for at a time; the rest follows at once."""
 PAUSE = 0.1
 """Seconds between two incidents: whatever else writes to the store goes first."""
@@ -32,26 +32,26 @@ async def retain(
         try:
             await sweep(archive, keep, clock)
         except Temporary as error:
-            log.warning("the archive is behind; it goes on tomorrow", error=str(error))
+            _log.warning("the archive is behind; it goes on tomorrow", error=str(error))
         except Exception:
-            log.exception("the archive crashed; it goes on tomorrow")
+            _log.exception("the archive crashed; it goes on tomorrow")
             observer.crashed("retention")
-        await asyncio.sleep(EVERY.total_seconds())
+        await asyncio.sleep(_EVERY.total_seconds())
 
 
 async def sweep(archive: Archive, keep: timedelta, clock: Callable[[], datetime]) -> int:
     """Put away all that is due; how many incidents that were. Raises Temporary. What is not as it
     was written stays where it is, and is told of."""
     before, moved, broken = clock() - keep, 0, 0
-    while due := (await archive.due(before, AT_ONCE + broken))[broken:]:
+    while due := (await archive.due(before, _AT_ONCE + broken))[broken:]:
         for incident in due:
             try:
                 name = await archive.put_away(incident, clock())
             except Permanent as error:
-                log.error("an old incident is not archived", incident=incident, error=str(error))
+                _log.error("an old incident is not archived", incident=incident, error=str(error))
                 broken += 1
             else:
-                log.info("archived", incident=incident, file=name)
+                _log.info("archived", incident=incident, file=name)
                 moved += 1
             await asyncio.sleep(PAUSE)
     return moved

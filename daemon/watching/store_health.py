@@ -19,9 +19,9 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration
 from daemon.instrumentation import QUIET, Observer
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 RECHECK_SECONDS = 60.0
 """How often a damaged store is read through again: an I/O error may have been the cable's."""
 _WORST_FIRST: tuple[Fault, ...] = ("gone", "damaged", "failing", "full", "unwritable", "held")
@@ -92,10 +92,10 @@ class StoreWatch:
             except (Temporary, Permanent):
                 pass  # it is among the faults now
             except Exception:
-                log.exception("looking after the store crashed; looking again")
+                _log.exception("looking after the store crashed; looking again")
                 self._observer.crashed("store")
             self._tell()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
         """Find out what is wrong, and whether what was still is. Raises Temporary or Permanent
@@ -121,8 +121,8 @@ class StoreWatch:
         trouble, before = self.trouble(), self._last
         self._last = trouble
         if trouble is None and before is not None:
-            log.warning("the store is well again; alerts are taken", was=before.kind)
+            _log.warning("the store is well again; alerts are taken", was=before.kind)
         elif trouble is not None and (before is None or before.kind != trouble.kind):
-            log.error(
+            _log.error(
                 "the store is in trouble; alerts are refused", kind=trouble.kind, why=trouble.text
             )

@@ -11,37 +11,37 @@ from daemon.web.api.table import operations
 from daemon.web.auth.login_pages import LoginPages
 from daemon.web.auth.oidc_login import OidcLogin
 from daemon.web.auth.refusals import refusing
-from daemon.web.context import House
+from daemon.web.context import WebContext
 from daemon.web.deliveries import not_lost
 from daemon.web.errors import problems
-from daemon.web.health import Health
+from daemon.web.health import HealthRoutes
 from daemon.web.links.pages import Pages, as_pages
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.account import You
-from daemon.web.site.event_stream import Changes, Live
+from daemon.web.site.event_stream import ChangeCounter, Live
 from daemon.web.site.filters import FILTERS
-from daemon.web.site.freezes import Freezes
+from daemon.web.site.freezes import FreezePages
 from daemon.web.site.incident import IncidentPage
-from daemon.web.site.incidents import Incidents
+from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame, site_errors
 from daemon.web.site.static import Static
-from daemon.web.site.system_pages import Overviews
+from daemon.web.site.system_pages import SystemPages
 
-__all__ = ["House", "web_application"]
+__all__ = ["WebContext", "web_application"]
 
 
 def web_application(
-    house: House, max_body: int, connections: Connections | None = None
+    context: WebContext, max_body: int, connections: Connections | None = None
 ) -> web.Application:
     """The aiohttp application; a body of more than `max_body` bytes is refused. `connections`:
     those by which requests come, where somebody bounds them."""
     middlewares = [
-        watching(house.observer, house.authenticator.address),
+        watching(context.observer, context.authenticator.address),
         problems,
         as_pages,
         site_errors,
-        refusing(house.authenticator),
+        refusing(context.authenticator),
         not_lost,
     ]
     if connections is not None:
@@ -60,22 +60,22 @@ def web_application(
         lstrip_blocks=True,
         filters=FILTERS,
     )
-    table = operations(house)
-    docs = Docs(house, table)
+    table = operations(context)
+    docs = Docs(context, table)
     for row in (*table, *docs.operations()):
-        application.add_routes(row.routes(house))
-    frame, changes = Frame(house), Changes(house.book)
+        application.add_routes(row.routes(context))
+    frame, changes = Frame(context), ChangeCounter(context.repository)
     for room in (
         docs,
-        Health(house),
-        Pages(house),
-        LoginPages(house.authenticator),
-        OidcLogin(house.authenticator),
+        HealthRoutes(context),
+        Pages(context),
+        LoginPages(context.authenticator),
+        OidcLogin(context.authenticator),
         You(frame),
-        Incidents(frame, changes),
+        IncidentListPage(frame, changes),
         IncidentPage(frame, changes),
-        Freezes(frame),
-        Overviews(frame),
+        FreezePages(frame),
+        SystemPages(frame),
         Live(frame, changes),
         Static(),
     ):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from daemon.web.deliveries import UNTAKEN
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 from daemon.web.serving.connections import CONNECTION
 
 FORM = "application/x-www-form-urlencoded"
@@ -37,14 +37,14 @@ async def raw_body(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge as error:
         request[UNTAKEN] = "too_large"
         limit = (error.text or "the body is too large").rstrip(".")
-        raise Problem(413, "Too large", f"{limit}; see `inbox.max_body_bytes`") from None
+        raise HttpProblem(413, "Too large", f"{limit}; see `inbox.max_body_bytes`") from None
     except TimeoutError:
         request[UNTAKEN] = "broken_off"
         text = "the body did not come in time; send it again. See `connections.body`"
-        raise Problem(503, "Too slow", text) from None
+        raise HttpProblem(503, "Too slow", text) from None
     except (web.RequestPayloadError, ConnectionError, zlib.error):
         request[UNTAKEN] = "broken_off"
-        raise Problem(400, "Bad request", _BROKEN) from None
+        raise HttpProblem(400, "Bad request", _BROKEN) from None
 
 
 def _unpacked(request: web.Request, sent: bytes) -> bytes:
@@ -69,8 +69,10 @@ async def form(request: web.Request) -> dict[str, list[str]]:
         return {}
     sent = await raw_body(request)
     if len(sent) > FORM_BYTES:
-        raise Problem(413, "Too large", f"a form of more than {FORM_BYTES} bytes is not read")
+        raise HttpProblem(413, "Too large", f"a form of more than {FORM_BYTES} bytes is not read")
     try:
         return parse_qs(sent.decode(), keep_blank_values=True, max_num_fields=100)
     except ValueError:
-        raise Problem(400, "Bad form", "this form is not readable; open its page again") from None
+        raise HttpProblem(
+            400, "Bad form", "this form is not readable; open its page again"
+        ) from None

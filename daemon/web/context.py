@@ -1,4 +1,4 @@
-"""What all handlers share: the house they stand in, the raw body, carrying out a deed."""
+"""What all handlers share: the context they stand in, the raw body, carrying out a deed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.core.incident.events import Entry, Event
-from daemon.core.incident.responders import PERSON
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
-from daemon.core.people.access import Access, Scope
+from daemon.core.people.access import Access, TokenScope
 from daemon.core.people.roster import Roster
 from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.approvals import Approvals
@@ -25,19 +25,19 @@ from daemon.core.rules.rule import Rule, RuleBook, StepSpec
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
 from daemon.recovering.step_context import Actions, aim
-from daemon.reporting.status import Loading, Overview
-from daemon.repository import Casebook, Change
+from daemon.reporting.status import Loading, StatusReport
+from daemon.repository import DecideEvents, IncidentRepository
 from daemon.web.api.incident_view import incident_view
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.body import raw_body
-from daemon.web.errors import Happened, Problem
+from daemon.web.errors import Happened, HttpProblem
 from daemon.web.links.signed_links import SignedLinks
-from daemon.web.request_log import PERSON as WHO
+from daemon.web.request_log import PERSON_KEY as WHO
 
-__all__ = ["House", "raw_body"]
+__all__ = ["WebContext", "raw_body"]
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
@@ -56,7 +56,7 @@ class _Moved(Exception):
 
 
 @dataclass(frozen=True)
-class House:
+class WebContext:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
@@ -66,7 +66,7 @@ class House:
     """
 
     intake: Intake
-    book: Casebook
+    repository: IncidentRepository
     rules: Callable[[], RuleBook]
     authenticator: Authenticator
     ready: Callable[[], bool]
@@ -77,7 +77,7 @@ class House:
     metrics: Callable[[], Awaitable[bytes]]
     veterans: Callable[[str], Sequence[str]]
     whisper: Callable[[str, str], Awaitable[None]]
-    overview: Overview
+    overview: StatusReport
     reload: Callable[[str], Awaitable[Loading]]
     actions: Actions = field(default_factory=dict)
     freezes: Callable[[], FreezeWindows] = FreezeWindows
@@ -102,40 +102,40 @@ class House:
         """The name of who asks, likewise."""
         return (await self.admitted(request, needs)).person
 
-    async def sender(self, request: web.Request, scope: Scope) -> None:
+    async def sender(self, request: web.Request, scope: TokenScope) -> None:
         """Whether a system may deliver what that scope is for. Raises Problem 401, 403."""
         await self.authenticator.sender(request, scope)
 
     async def freezes_now(self) -> list[Freeze]:
         """The freezes in force, by hand and by the calendar."""
-        now = self.book.clock()
-        by_hand = await self.book.journal.freezes(now)
+        now = self.repository.clock()
+        by_hand = await self.repository.journal.freezes(now)
         return [*by_hand, *self.freezes().in_force(now)]
 
     async def freeze(
         self, scope: str, reason: str, by: str, last: timedelta | None = None
     ) -> Freeze:
         """Let no action start in a scope for so long, or until it is thawed. Raises Problem 400."""
-        now = self.book.clock()
+        now = self.repository.clock()
         try:
             until = None if last is None else now + last
         except OverflowError:
             text = "that is longer than any time; write it like 2h"
-            raise Problem(400, "Freeze for how long?", text) from None
+            raise HttpProblem(400, "Freeze for how long?", text) from None
         freeze = Freeze(scope=self._scope(scope), reason=reason, by=by, at=now, until=until)
-        await self.book.journal.freeze(freeze)
-        self.book.all_changed()
+        await self.repository.journal.freeze(freeze)
+        self.repository.all_changed()
         return freeze
 
     async def thaw(self, scope: str, by: str) -> bool:
         """Lift a freeze; open incidents look again at once. False if there was none."""
-        lifted = await self.book.journal.thaw(scope, by, self.book.clock())
-        self.book.ring_all()
+        lifted = await self.repository.journal.thaw(scope, by, self.repository.clock())
+        self.repository.ring_all()
         return lifted
 
     def freezes_ahead(self) -> list[Freeze]:
         """The freezes that the calendar has for the next days."""
-        now = self.book.clock()
+        now = self.repository.clock()
         return [f for f in self.freezes().upcoming(now, now + SHOWN_AHEAD) if f.at > now]
 
     def unfit(self, spec: StepSpec, incident: Incident) -> str:
@@ -150,21 +150,27 @@ class House:
         """The scope of a freeze, if it can concern anything. Raises Problem 400."""
         if not is_scope(given):
             text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
-            raise Problem(400, "Freeze what?", text)
+            raise HttpProblem(400, "Freeze what?", text)
         team = given.removeprefix("team:")
         if team != given and team not in self.roster().teams:
             known = ", ".join(sorted(self.roster().teams)) or "none"
-            raise Problem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
+            raise HttpProblem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
         return given
 
     def view(self, incident: Incident) -> IncidentView:
         """The incident as it stands now."""
         document = self.links.document(incident.id)
         veterans, rule = self.veterans(incident.rule), self.rules().rules.get(incident.rule)
-        return incident_view(incident, rule, self.roster(), self.book.clock(), document, veterans)
+        return incident_view(
+            incident, rule, self.roster(), self.repository.clock(), document, veterans
+        )
 
     async def deed(
-        self, incident: str, person: str, change: Change, expected: Container[int] | None = None
+        self,
+        incident: str,
+        person: str,
+        change: DecideEvents,
+        expected: Container[int] | None = None,
     ) -> Incident:
         """Carry out what a person does to an incident; returns it as it is then.
 
@@ -179,19 +185,19 @@ class House:
             return change(before)
 
         try:
-            return await self.book.record(incident, unchanged, by=f"{PERSON}{person}")
+            return await self.repository.record(incident, unchanged, by=f"{PERSON_PREFIX}{person}")
         except NotPossible as error:
-            raise Problem(409, "Not possible now", str(error)) from None
+            raise HttpProblem(409, "Not possible now", str(error)) from None
         except _Moved as moved:
             raise await self._moved(incident, moved.seq, expected or ()) from None
 
-    async def _moved(self, incident: str, seq: int, expected: Container[int]) -> Problem:
+    async def _moved(self, incident: str, seq: int, expected: Container[int]) -> HttpProblem:
         """What has happened since the caller looked."""
         seen = max((number for number in range(seq) if number in expected), default=0)
-        entries = await self.book.journal.read(incident, seen)
+        entries = await self.repository.journal.read(incident, seen)
         since = [
             Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=describe(x.event))
             for x in entries[-MOST_TOLD:]
         ]
         text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
-        return Problem(412, "Changed meanwhile", text, seq=seq, since=since)
+        return HttpProblem(412, "Changed meanwhile", text, seq=seq, since=since)

@@ -12,12 +12,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.instrumentation import Observer, Taken
+from daemon.instrumentation import DeliveryOutcome, Observer
 from daemon.web.addresses import block_of
-from daemon.web.errors import answer
+from daemon.web.errors import problem_response
 from daemon.web.seldom import Seldom
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 ALERTS = "/api/v1/alerts"
 ALERTS_MISSPELT = "/{one:/*}api{two:/+}v1{three:/+}alerts{four:/*}"
@@ -26,7 +26,7 @@ _MISSPELT = "/{one}api{two}v1{three}alerts{four}"
 UNTAKEN = web.RequestKey("untaken", str)
 """Where a request keeps why its body was not taken: a value of `Taken`."""
 _SENDER = "Alertmanager/"
-_MENDS: dict[Taken, str] = {
+_MENDS: dict[DeliveryOutcome, str] = {
     "unauthorized": "let Alertmanager send `auth.webhook_token`: "
     "http_config.authorization.credentials_file",
     "too_large": "raise `inbox.max_body_bytes`, or set `max_alerts` of its webhook",
@@ -54,7 +54,7 @@ async def not_lost(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         request[UNTAKEN] = "misdirected"
         text = f"POST {request.path[:200]}: alerts go to {ALERTS}; correct the webhook's `url`"
-        return answer(503, "Not here", text)
+        return problem_response(503, "Not here", text)
 
 
 class Untaken:
@@ -74,7 +74,7 @@ class Untaken:
             f"{outcome} {block_of(address)}", asyncio.get_running_loop().time()
         )
         if count > 0:
-            log.warning(
+            _log.warning(
                 "deliveries were not taken",
                 outcome=outcome,
                 address=address,
@@ -84,7 +84,7 @@ class Untaken:
                 mend=_MENDS[outcome],
             )
 
-    def _outcome(self, request: web.Request, status: int) -> Taken | None:
+    def _outcome(self, request: web.Request, status: int) -> DeliveryOutcome | None:
         known = request.get(UNTAKEN)
         if known == "misdirected":
             return "misdirected"

@@ -14,7 +14,7 @@ from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import Frozen
 from daemon.repository import UnknownIncident
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 MEDIA = "application/problem+json"
 TYPES = "/api/v1/docs#problem-"
@@ -72,7 +72,7 @@ KINDS: Mapping[int, tuple[str, str]] = {
 """For each status, the name of the problem's type and what it means."""
 
 
-class Mistake(Frozen):
+class RequestMistake(Frozen):
     """One place that is wrong: of the body (`pointer`), or of the query, path or headers."""
 
     pointer: str | None = Field(default=None, examples=["#/for"])
@@ -100,12 +100,12 @@ class ProblemDetails(Frozen):
     title: str
     status: int
     detail: str
-    errors: tuple[Mistake, ...] = ()
+    errors: tuple[RequestMistake, ...] = ()
     seq: int | None = None
     since: tuple[Happened, ...] = ()
 
 
-class Problem(Exception):
+class HttpProblem(Exception):
     """An answer that is an error: HTTP status, a short title, and what to do about it."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Problem(Exception):
         title: str,
         detail: str,
         *,
-        errors: Sequence[Mistake] = (),
+        errors: Sequence[RequestMistake] = (),
         seq: int | None = None,
         since: Sequence[Happened] = (),
         retry_after: int | None = None,
@@ -131,14 +131,14 @@ class Problem(Exception):
             self.more.update(seq=seq, since=tuple(since))
 
 
-def problem_answer(problem: Problem) -> web.Response:
+def problem_answer(problem: HttpProblem) -> web.Response:
     """The problem document of an error that was raised."""
-    response = answer(problem.status, problem.title, problem.detail, problem.more)
+    response = problem_response(problem.status, problem.title, problem.detail, problem.more)
     response.headers.update(problem.headers)
     return response
 
 
-def answer(
+def problem_response(
     status: int, title: str, detail: str, more: Mapping[str, Any] | None = None
 ) -> web.Response:
     """The problem document."""
@@ -156,23 +156,23 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Turn every failure into a problem document; nothing of the inside leaks out."""
     try:
         return await handler(request)
-    except Problem as problem:
+    except HttpProblem as problem:
         return problem_answer(problem)
     except UnknownIncident as error:
-        return answer(404, "No such incident", f"{error}; `stopgap incidents` lists them")
+        return problem_response(404, "No such incident", f"{error}; `stopgap incidents` lists them")
     except Temporary as error:
-        log.error("request failed for now", path=request.path, error=str(error))
-        return answer(503, "Not now", str(error))
+        _log.error("request failed for now", path=request.path, error=str(error))
+        return problem_response(503, "Not now", str(error))
     except web.HTTPRequestEntityTooLarge:
         raise
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         text = f"{request.method} {request.path}: it takes {allowed}"
-        response = answer(405, "Wrong method", text)
+        response = problem_response(405, "Wrong method", text)
         response.headers["Allow"] = allowed
         return response
     except web.HTTPException as error:
-        return answer(error.status, error.reason, f"{request.method} {request.path}")
+        return problem_response(error.status, error.reason, f"{request.method} {request.path}")
     except Exception:
-        log.exception("request crashed", path=request.path)
-        return answer(500, "A defect in Stopgap", "the log of the daemon has the details")
+        _log.exception("request crashed", path=request.path)
+        return problem_response(500, "A defect in Stopgap", "the log of the daemon has the details")

@@ -6,15 +6,15 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from daemon.web.context import House
-from daemon.web.errors import Mistake, Problem
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem, RequestMistake
 
 
-class Health:
+class HealthRoutes:
     """The routes; only the reload needs credentials."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -29,23 +29,23 @@ class Health:
     async def metrics(self, _: web.Request) -> web.Response:
         """What the daemon counts about itself, for Prometheus."""
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=await self._house.metrics(), headers=headers)
+        return web.Response(body=await self._context.metrics(), headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
         """The process answers. It is 200 with a store in trouble too, and says so: a restart,
         which is what a liveness probe does, mends no disk."""
-        trouble = self._house.store_trouble()
+        trouble = self._context.store_trouble()
         if trouble:
             return web.Response(text=f"Stopgap runs, but takes no alerts: {trouble}\n")
         return web.Response(text="Stopgap is healthy.\n")
 
     async def ready(self, _: web.Request) -> web.Response:
         """It takes alerts."""
-        trouble = self._house.store_trouble()
+        trouble = self._context.store_trouble()
         if trouble:
-            raise Problem(503, "Not ready", trouble)
-        if not self._house.ready():
-            raise Problem(503, "Not ready", "starting up or shutting down")
+            raise HttpProblem(503, "Not ready", trouble)
+        if not self._context.ready():
+            raise HttpProblem(503, "Not ready", "starting up or shutting down")
         return web.Response(text="Stopgap is ready.\n")
 
     async def reload(self, request: web.Request) -> web.Response:
@@ -54,10 +54,10 @@ class Health:
         Answered when it is done: 422 with every mistake if they are broken, and then the old
         ones stay in force.
         """
-        person = await self._house.person(request, "admin")
-        done = await self._house.reload(person)
+        person = await self._context.person(request, "admin")
+        done = await self._context.reload(person)
         if done.failed_at is None:
-            return web.json_response({"rules": len(self._house.rules().rules)})
+            return web.json_response({"rules": len(self._context.rules().rules)})
         detail = f"the old rules stay in force:\n{done.error}"
-        errors = [Mistake(detail=line) for line in done.error.splitlines()]
-        raise Problem(422, "The rules are broken", detail, errors=errors)
+        errors = [RequestMistake(detail=line) for line in done.error.splitlines()]
+        raise HttpProblem(422, "The rules are broken", detail, errors=errors)

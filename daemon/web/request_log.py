@@ -13,9 +13,9 @@ from aiohttp.typedefs import Handler, Middleware
 from daemon.instrumentation import Observer
 from daemon.web.deliveries import ALERTS, Untaken, route_of
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-PERSON = web.RequestKey("person", str)
+PERSON_KEY = web.RequestKey("person", str)
 """Where a request keeps who asks, once that is known."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 STEADY = frozenset({ALERTS})
@@ -53,13 +53,13 @@ def watching(observer: Observer, address: Callable[[web.Request], str]) -> Middl
             # What anybody can cause at will fills no log; those who guess are told of elsewhere.
             idle = status == 429 or not route
             quiet = idle or request.method in READING or route in STEADY
-            (log.debug if quiet else log.info)(
+            (_log.debug if quiet else _log.info)(
                 "request",
                 method=request.method,
                 path=shown_path(request.path),
                 status=status,
                 duration=round(took, 4),
-                person=request.get(PERSON, ""),
+                person=request.get(PERSON_KEY, ""),
             )
         return response
 

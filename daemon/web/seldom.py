@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EVERY_SECONDS = 60.0
-REMEMBERED = 1000
+REMEMBERED_KEYS = 1000
 """So many keys are told apart; what comes beyond them shares one."""
 OTHERS = "others"
 
@@ -25,9 +25,9 @@ class Seldom:
 
     def due(self, key: str, now: float) -> int:
         """How often it has happened since it was last said; zero if it must not be said now."""
-        if key not in self._said and len(self._said) >= REMEMBERED:
+        if key not in self._said and len(self._said) >= REMEMBERED_KEYS:
             self._forget(now)
-            key = key if len(self._said) < REMEMBERED else OTHERS
+            key = key if len(self._said) < REMEMBERED_KEYS else OTHERS
         said = self._said.setdefault(key, _Said(now - EVERY_SECONDS))
         said.count += 1
         if now - said.at < EVERY_SECONDS:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from daemon.core.ports.actions import Refused
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing, NotDone
+from recovery_actions.kubernetes.errors import Forbidden, Missing, NotDone, VersionConflict
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.patches import Patch
-from recovery_actions.kubernetes.waiting import Pace
+from recovery_actions.kubernetes.waiting import PollPace
 
 _TRIES = 5
 """How often a patch is tried that met a conflict, or an answer that did not come."""
@@ -28,12 +28,12 @@ class Found:
     patch: Patch | None = None
 
 
-Look = Callable[[], Awaitable[Found | Refused | Outcome]]
+ReadWorkload = Callable[[], Awaitable[Found | Refused | Outcome]]
 """Reads the workload afresh; raises as the client does."""
 
 
-async def apply(
-    client: ClusterClient, workload: Workload, look: Look, pace: Pace, deed: str
+async def apply_patch(
+    client: ClusterClient, workload: Workload, look: ReadWorkload, pace: PollPace, deed: str
 ) -> Outcome | str:
     """Patch what `look` finds, or find it patched: what was overdue before, or how it ended.
 
@@ -54,17 +54,17 @@ async def apply(
             if isinstance(found, Outcome):
                 return found
             if isinstance(found, Refused):
-                return refused(found)
+                return refuse_patch(found)
             if found.patch is not None:
                 sending = True
                 await client.patch(workload.resource, found.patch.kind, found.patch.body)
         except Temporary as error:
-            unsure = unsure or (sending and not isinstance(error, Conflict | NotDone))
+            unsure = unsure or (sending and not isinstance(error, VersionConflict | NotDone))
             trouble = error
         except Missing as error:
-            return refused(Refused("no_such_workload", str(error)))
+            return refuse_patch(Refused("no_such_workload", str(error)))
         except Forbidden as error:
-            return refused(Refused("forbidden", str(error)))
+            return refuse_patch(Refused("forbidden", str(error)))
         except Permanent as error:
             text = f"{workload.words} could not be {deed}: {error}"
             return Outcome(result="failed", reason="patch_failed", detail=text)
@@ -74,12 +74,12 @@ async def apply(
         text = f"whether {workload.words} was {deed} is not known: {trouble}"
         return Outcome(result="unknown", reason="unreachable", detail=text)
     text = f"{workload.words} could not be {deed}: {trouble}"
-    if isinstance(trouble, Conflict):
+    if isinstance(trouble, VersionConflict):
         text += f", {_TRIES} times in a row; it was left alone, look who works on it"
         return Outcome(result="refused", reason="changed_meanwhile", detail=text)
     return Outcome(result="failed", reason="unreachable", detail=text)
 
 
-def refused(why: Refused) -> Outcome:
+def refuse_patch(why: Refused) -> Outcome:
     """The refusal as the end of a run."""
     return Outcome(result="refused", reason=why.reason, detail=why.text)

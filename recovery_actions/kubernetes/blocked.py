@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Forbidden, Missing
+from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import Resource, Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.rollout import partition
@@ -45,7 +45,7 @@ class Unblocker:
     def _in_the_way(self, raw: Raw, pod: Raw) -> bool:
         return (
             objects.owned_by(pod, objects.uid_of(raw))
-            and objects.labels_of(pod).get(POD_REVISION) == self.leaving
+            and objects.object_labels(pod).get(POD_REVISION) == self.leaving
             and ordinal(pod) >= partition(raw)
             and "deletionTimestamp" not in objects.part(pod, "metadata")
             and bool(broken(pod))
@@ -59,7 +59,7 @@ class Unblocker:
         by_hand = f"kubectl delete pod {name} -n {self.workload.namespace}"
         try:
             await self.client.delete(Resource("", "pods", self.workload.namespace, name), uid)
-        except (Missing, Conflict):
+        except (Missing, VersionConflict):
             return ""
         except Forbidden:
             return f"{what} is in the way, and we may not delete it; do it by hand: {by_hand}"

@@ -18,7 +18,7 @@ from recovery_actions.kubernetes.names import Resource
 from recovery_actions.workshop import Cluster, Workshop
 
 if TYPE_CHECKING:
-    from recovery_actions.kubernetes.connection import Connection, Reply
+    from recovery_actions.kubernetes.connection import ApiConnection, ApiReply
 
 Object = dict[str, Any]
 """An object as the server sent it."""
@@ -45,7 +45,7 @@ class ClusterClient:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._timeout = workshop.cluster.timeout
-        self._connection: Connection | None = None
+        self._connection: ApiConnection | None = None
         self._loaded = 0
         self._renewed = -_RENEW_AGAIN
         self._opening = asyncio.Lock()
@@ -132,7 +132,7 @@ class ClusterClient:
         query: str,
         headers: dict[str, str],
         data: bytes | None,
-    ) -> Reply:
+    ) -> ApiReply:
         connection = await self._open()
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
@@ -153,7 +153,7 @@ class ClusterClient:
             text = f"the cluster cannot be reached ({type(error).__name__})"
             raise Temporary(f"{text}, asking about {resource.words}") from error
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> ApiConnection:
         async with self._opening:
             if self._connection is None:
                 self._connection = await asyncio.to_thread(_connection, self._workshop.cluster)
@@ -185,11 +185,11 @@ class ClusterClient:
             await connection.close()
 
 
-def _connection(cluster: Cluster) -> Connection:
+def _connection(cluster: Cluster) -> ApiConnection:
     # The library takes half a second to import; the command line does not wait for it.
-    from recovery_actions.kubernetes.connection import Connection
+    from recovery_actions.kubernetes.connection import ApiConnection
 
-    return Connection(cluster)
+    return ApiConnection(cluster)
 
 
 def encoded(body: object) -> bytes:

@@ -36,7 +36,7 @@ _MALFORMED = (KeyError, TypeError, ValueError, AssertionError, AttributeError)
 
 
 @dataclass(frozen=True)
-class Reply:
+class ApiReply:
     """What the server sent: the status, the raw body, and when it wants to be asked again."""
 
     status: int
@@ -44,7 +44,7 @@ class Reply:
     retry_after: str = ""
 
 
-class Connection:
+class ApiConnection:
     """One way to the API server, with credentials that can be renewed."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -79,7 +79,7 @@ class Connection:
 
     async def request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes | None
-    ) -> Reply:
+    ) -> ApiReply:
         """Ask once. Raises Permanent, aiohttp's errors, OSError and TimeoutError."""
         url = URL(f"{self._configuration.host}{path}{'?' + query if query else ''}", encoded=True)
         try:
@@ -106,7 +106,7 @@ class Connection:
             **options,
         ) as response:
             again = response.headers.get("Retry-After", "")
-            return Reply(response.status, await response.read(), again)
+            return ApiReply(response.status, await response.read(), again)
 
     async def close(self) -> None:
         """Close all connections."""

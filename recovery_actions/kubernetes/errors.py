@@ -15,7 +15,7 @@ from daemon.core.values.units import printable
 from recovery_actions.kubernetes.names import Resource
 
 
-class Conflict(Temporary):
+class VersionConflict(Temporary):
     """Somebody else has changed the object: read it again, decide again."""
 
 
@@ -67,7 +67,7 @@ def failure(
     if status == 404:
         return Missing(f"there are no {resource.words} (404)")
     if status == 409 or (status == 422 and _is_failed_test(message, body)):
-        return Conflict(f"somebody else has just changed {resource.words} ({status})")
+        return VersionConflict(f"somebody else has just changed {resource.words} ({status})")
     if status in (408, 410, 429) or status >= 500:
         text = f"the cluster cannot {verb} {resource.words} just now ({status}{message})"
         if status == 410:

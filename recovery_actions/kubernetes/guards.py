@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from daemon.core.ports.actions import Refused
 from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
-from recovery_actions.kubernetes.names import TITLES, Workload
+from recovery_actions.kubernetes.names import KIND_NAMES, Workload
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.revisions import Revision, State
+from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
 from recovery_actions.kubernetes.rollout import wanted_replicas
 
 NO_ROLLBACK = "stopgap.dev/no-rollback"
@@ -86,18 +86,18 @@ def managed_by_gitops(workload: Workload, raw: Raw) -> Refused | None:
 
 def of_helm(raw: Raw) -> bool:
     """Whether Helm has installed it; Helm undoes nothing by itself."""
-    return objects.labels_of(raw).get(_MANAGED_BY) == "Helm"
+    return objects.object_labels(raw).get(_MANAGED_BY) == "Helm"
 
 
 def _other_tool(raw: Raw) -> bool:
     """Whether it says that another tool than Argo CD manages it."""
-    manager = objects.labels_of(raw).get(_MANAGED_BY, "")
+    manager = objects.object_labels(raw).get(_MANAGED_BY, "")
     released = "meta.helm.sh/release-name" in objects.annotations_of(raw)
     return released or (bool(manager) and not manager.lower().startswith("argo"))
 
 
 def _argo(raw: Raw) -> Keeper | None:
-    notes, labels = objects.annotations_of(raw), objects.labels_of(raw)
+    notes, labels = objects.annotations_of(raw), objects.object_labels(raw)
     tracking = notes.get("argocd.argoproj.io/tracking-id", "")
     instance = labels.get("argocd.argoproj.io/instance", "")
     manager = _manager(raw, _ARGO_MANAGERS)
@@ -123,7 +123,7 @@ def _argo(raw: Raw) -> Keeper | None:
 
 
 def _flux(raw: Raw) -> Keeper | None:
-    marks = {**objects.annotations_of(raw), **objects.labels_of(raw)}
+    marks = {**objects.annotations_of(raw), **objects.object_labels(raw)}
     if marks.get(_FLUX_PASSES_BY) == "disabled":
         return None
     manager = _manager(raw, _FLUX_MANAGERS)
@@ -154,14 +154,16 @@ def _manager(raw: Raw, known: Iterable[str]) -> str:
 # ── declared by people ───────────────────────────────────────────────────────────────────────
 
 
-def declared_migration(state: State, live: Revision, to: Revision) -> Refused | None:
+def declared_migration(
+    state: WorkloadState, live: WorkloadRevision, to: WorkloadRevision
+) -> Refused | None:
     """`declared_migration`: somebody wrote that there is no way back past a revision.
 
     The annotation counts on the workload, and on the pod template of every revision that would
     be taken back, not only of the last.
     """
     said = objects.annotations_of(state.raw).get(NO_ROLLBACK)
-    where = f"the {TITLES[state.workload.kind]}"
+    where = f"the {KIND_NAMES[state.workload.kind]}"
     for one in (*state.revisions, live):
         if to.number < one.number <= live.number and one.item != to.item:
             on_pods = objects.part(one.template, "metadata", "annotations").get(NO_ROLLBACK)

@@ -12,9 +12,9 @@ from pydantic import AfterValidator, WithJsonSchema, model_validator
 
 from daemon.core.values.units import Frozen
 
-Kind = Literal["deployment", "statefulset", "daemonset"]
+WorkloadKind = Literal["deployment", "statefulset", "daemonset"]
 
-TITLES: Mapping[Kind, str] = {
+KIND_NAMES: Mapping[WorkloadKind, str] = {
     "deployment": "Deployment",
     "statefulset": "StatefulSet",
     "daemonset": "DaemonSet",
@@ -87,7 +87,7 @@ class Workload:
     """A Deployment, StatefulSet or DaemonSet."""
 
     namespace: str
-    kind: Kind
+    kind: WorkloadKind
     name: str
     resource: Resource = field(init=False, compare=False)
 
@@ -103,7 +103,7 @@ class Workload:
     @property
     def words(self) -> str:
         """For a sentence: 'Deployment prod/checkout'."""
-        return f"{TITLES[self.kind]} {self.namespace}/{self.name}"
+        return f"{KIND_NAMES[self.kind]} {self.namespace}/{self.name}"
 
     @property
     def command(self) -> str:
@@ -124,10 +124,10 @@ class ScalableParams(Frozen):
             raise ValueError(f"name exactly one of {', '.join(self._kinds())}")
         return self
 
-    def _kinds(self) -> tuple[Kind, ...]:
+    def _kinds(self) -> tuple[WorkloadKind, ...]:
         return ("deployment", "statefulset")
 
-    def _named(self) -> list[tuple[Kind, str]]:
+    def _named(self) -> list[tuple[WorkloadKind, str]]:
         named = ((kind, getattr(self, kind)) for kind in self._kinds())
         return [(kind, name) for kind, name in named if name is not None]
 
@@ -143,5 +143,5 @@ class WorkloadParams(ScalableParams):
 
     daemonset: ObjectName | None = None
 
-    def _kinds(self) -> tuple[Kind, ...]:
+    def _kinds(self) -> tuple[WorkloadKind, ...]:
         return ("deployment", "statefulset", "daemonset")

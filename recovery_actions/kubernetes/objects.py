@@ -60,7 +60,7 @@ def annotations_of(raw: Raw) -> dict[str, str]:
     return {str(k): str(v) for k, v in part(raw, "metadata", "annotations").items()}
 
 
-def labels_of(raw: Raw) -> dict[str, str]:
+def object_labels(raw: Raw) -> dict[str, str]:
     """The object's labels."""
     return {str(k): str(v) for k, v in part(raw, "metadata", "labels").items()}
 
@@ -71,7 +71,7 @@ def owned_by(raw: Raw, uid: str) -> bool:
     return any(owner.get("controller") is True and owner.get("uid") == uid for owner in owners)
 
 
-def moment(text: object) -> datetime | None:
+def parse_moment(text: object) -> datetime | None:
     """A time as the API writes it."""
     try:
         found = datetime.fromisoformat(str(text))
@@ -82,7 +82,7 @@ def moment(text: object) -> datetime | None:
 
 def created_at(raw: Raw) -> datetime | None:
     """When the object was made."""
-    return moment(part(raw, "metadata").get("creationTimestamp"))
+    return parse_moment(part(raw, "metadata").get("creationTimestamp"))
 
 
 def managers(raw: Raw, *fields: str) -> list[tuple[str, datetime]]:
@@ -93,7 +93,7 @@ def managers(raw: Raw, *fields: str) -> list[tuple[str, datetime]]:
         owned: Any = entry.get("fieldsV1")
         for field in fields:
             owned = owned.get(field) if isinstance(owned, Mapping) else None
-        at = moment(entry.get("time"))
+        at = parse_moment(entry.get("time"))
         if owned is not None and at is not None and not entry.get("subresource"):
             found.append((word(entry, "manager") or "unknown", at))
     return sorted(found, key=lambda one: one[1])
@@ -107,7 +107,7 @@ def template_of(raw: Raw) -> dict[str, Any]:
     return dict(part(raw, "spec", "template"))
 
 
-def bare(template: Raw) -> dict[str, Any]:
+def bare_template(template: Raw) -> dict[str, Any]:
     """A template as people write it: without what a controller or a patch adds to it."""
     metadata = dict(part(template, "metadata"))
     labels = {k: v for k, v in part(metadata, "labels").items() if k != HASH_LABEL}
@@ -121,7 +121,7 @@ def bare(template: Raw) -> dict[str, Any]:
 
 def digest(template: Raw) -> str:
     """A short text that is the same for equal templates only."""
-    plain = json.dumps(_full(bare(template)), sort_keys=True, separators=(",", ":"))
+    plain = json.dumps(_full(bare_template(template)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()[:32]
 
 

@@ -21,9 +21,9 @@ from typing import Any
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import JSON_PATCH, STRATEGIC_MERGE
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.revisions import Revision, State
+from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
 
-INCIDENT = "stopgap.dev/incident"
+INCIDENT_ANNOTATION = "stopgap.dev/incident"
 STEP = "stopgap.dev/step"
 ROLLED_BACK_FROM = "stopgap.dev/rolled-back-from"
 ROLLED_BACK_TO = "stopgap.dev/rolled-back-to"
@@ -41,7 +41,7 @@ _OF_THE_DEPLOYMENT = (
 )
 """Annotations that a rollback leaves as they are; all others come from the ReplicaSet."""
 
-_OURS = (INCIDENT, STEP, ROLLED_BACK_FROM, ROLLED_BACK_TO)
+_OURS = (INCIDENT_ANNOTATION, STEP, ROLLED_BACK_FROM, ROLLED_BACK_TO)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Patch:
     body: list[dict[str, Any]] | dict[str, Any]
 
 
-def rollback_patch(state: State, to: Revision, notes: Mapping[str, str]) -> Patch:
+def rollback_patch(state: WorkloadState, to: WorkloadRevision, notes: Mapping[str, str]) -> Patch:
     """Bring back the template of a revision, as `kubectl rollout undo` does, and add notes."""
     if state.workload.kind != "deployment":
         return _controllerrevision_patch(state.raw, to, notes)
@@ -103,7 +103,7 @@ def _tests(raw: Raw) -> list[dict[str, Any]]:
     ]
 
 
-def _controllerrevision_patch(raw: Raw, to: Revision, notes: Mapping[str, str]) -> Patch:
+def _controllerrevision_patch(raw: Raw, to: WorkloadRevision, notes: Mapping[str, str]) -> Patch:
     data = copy.deepcopy(to.data)
     template = data.get("spec", {}).get("template")
     if isinstance(template, dict):

@@ -26,7 +26,7 @@ _PROMPT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Revision:
+class WorkloadRevision:
     """One thing that a workload has been. `earlier`: the numbers it had before it came back.
 
     `data` is what a ControllerRevision keeps. `touched` is when the controller last changed the
@@ -56,15 +56,15 @@ class Revision:
 
 
 @dataclass(frozen=True)
-class State:
+class WorkloadState:
     """A workload as it stands. `revisions` by their numbers, the newest last."""
 
     workload: Workload
     raw: dict[str, Any]
-    revisions: tuple[Revision, ...]
+    revisions: tuple[WorkloadRevision, ...]
 
     @property
-    def live(self) -> Revision | None:
+    def live(self) -> WorkloadRevision | None:
         """The revision of the template that stands in the workload.
 
         None while the controller has not yet made one of it. A paused Deployment runs the last
@@ -78,7 +78,7 @@ class State:
         last = self.revisions[-1] if self.revisions else None
         if self.workload.kind == "deployment":
             return last if objects.part(self.raw, "spec").get("paused") is True else None
-        if not observed(self.raw):
+        if not observed_changes(self.raw):
             return None
         # A ControllerRevision of an older API server may lack newer defaults.
         updated = objects.word(objects.part(self.raw, "status"), "updateRevision")
@@ -86,11 +86,11 @@ class State:
             return self.find(updated)
         return last
 
-    def find(self, item: str) -> Revision | None:
+    def find(self, item: str) -> WorkloadRevision | None:
         """The revision of that item."""
         return next((one for one in self.revisions if one.item == item), None)
 
-    def numbered(self, wanted: int) -> Revision | None:
+    def numbered(self, wanted: int) -> WorkloadRevision | None:
         """The revision that has, or once had, that number."""
         for one in reversed(self.revisions):
             if wanted == one.number or wanted in one.earlier:
@@ -98,13 +98,13 @@ class State:
         return None
 
 
-def observed(raw: Raw) -> bool:
+def observed_changes(raw: Raw) -> bool:
     """Whether the controller has seen what the object asks for now."""
     generation = objects.number(objects.part(raw, "metadata"), "generation")
     return objects.number(objects.part(raw, "status"), "observedGeneration") >= generation
 
 
-async def read_state(client: ClusterClient, workload: Workload) -> State:
+async def read_state(client: ClusterClient, workload: Workload) -> WorkloadState:
     """Read a workload and its revisions. Raises Missing, Forbidden, Temporary or Permanent."""
     raw = await client.get(workload.resource)
     of_deployment = workload.kind == "deployment"
@@ -113,10 +113,10 @@ async def read_state(client: ClusterClient, workload: Workload) -> State:
     uid = objects.uid_of(raw)
     read = _replicaset if of_deployment else _controllerrevision
     revisions = [read(one) for one in found if objects.owned_by(one, uid)]
-    return State(workload, raw, tuple(sorted(revisions, key=lambda one: one.number)))
+    return WorkloadState(workload, raw, tuple(sorted(revisions, key=lambda one: one.number)))
 
 
-def known_live(state: State) -> Revision:
+def known_live(state: WorkloadState) -> WorkloadRevision:
     """The live revision. Raises Temporary while the controller has not made one."""
     live = state.live
     if live is None:
@@ -127,16 +127,16 @@ def known_live(state: State) -> Revision:
     return live
 
 
-def _replicaset(raw: Raw) -> Revision:
+def _replicaset(raw: Raw) -> WorkloadRevision:
     annotations = objects.annotations_of(raw)
     earlier = annotations.get(objects.REVISION_HISTORY, "")
     touched = objects.managers(raw, "f:spec", "f:replicas")
-    return Revision(
+    return WorkloadRevision(
         item=objects.name_of(raw),
         uid=objects.uid_of(raw),
         number=_int(annotations.get(objects.REVISION, "")),
         earlier=tuple(sorted({_int(n) for n in earlier.split(",")} - {0})),
-        template=objects.bare(objects.template_of(raw)),
+        template=objects.bare_template(objects.template_of(raw)),
         annotations=annotations,
         created=objects.created_at(raw),
         touched=touched[-1][1] if touched else None,
@@ -144,14 +144,14 @@ def _replicaset(raw: Raw) -> Revision:
     )
 
 
-def _controllerrevision(raw: Raw) -> Revision:
+def _controllerrevision(raw: Raw) -> WorkloadRevision:
     data = dict(objects.part(raw, "data"))
     touched = objects.managers(raw, "f:revision")
-    return Revision(
+    return WorkloadRevision(
         item=objects.name_of(raw),
         uid=objects.uid_of(raw),
         number=objects.number(raw, "revision"),
-        template=objects.bare(objects.part(data, "spec", "template")),
+        template=objects.bare_template(objects.part(data, "spec", "template")),
         annotations=objects.annotations_of(raw),
         created=objects.created_at(raw),
         touched=touched[-1][1] if touched else None,
@@ -173,11 +173,11 @@ class _Coming:
     """At that number a revision became live; `at` is None if nobody can tell when."""
 
     number: int
-    revision: Revision
+    revision: WorkloadRevision
     at: datetime | None
 
 
-def history(state: State) -> list[Change]:
+def workload_history(state: WorkloadState) -> list[Change]:
     """What became live and when, oldest first; the last is the live one.
 
     Of a revision that came back, the first coming is dated by its creation, and the last by the
@@ -209,7 +209,7 @@ def history(state: State) -> list[Change]:
     ]
 
 
-def _comings(state: State) -> list[_Coming]:
+def _comings(state: WorkloadState) -> list[_Coming]:
     numbered = sorted(
         ((n, one) for one in state.revisions for n in (*one.earlier, one.number)),
         key=lambda pair: pair[0],
@@ -227,7 +227,10 @@ def _comings(state: State) -> list[_Coming]:
 
 
 def _replicaset_came(
-    state: State, revision: Revision, number: int, displaced: Revision | None
+    state: WorkloadState,
+    revision: WorkloadRevision,
+    number: int,
+    displaced: WorkloadRevision | None,
 ) -> datetime | None:
     if number == min((*revision.earlier, revision.number)):
         return revision.created
@@ -237,7 +240,7 @@ def _replicaset_came(
     return displaced.touched if displaced is not None and displaced.away else None
 
 
-def _controllerrevision_came(revision: Revision) -> datetime | None:
+def _controllerrevision_came(revision: WorkloadRevision) -> datetime | None:
     made, touched = revision.created, revision.touched
     if made is None or touched is None:
         return made

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recovery_actions.kubernetes import objects
-from recovery_actions.kubernetes.names import Kind
+from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.revisions import observed
+from recovery_actions.kubernetes.revisions import observed_changes
 
 
 @dataclass(frozen=True)
-class Status:
+class RolloutStatus:
     """How far a rollout is. `failed`: the cluster itself has given up on it."""
 
     finished: bool
@@ -19,17 +19,17 @@ class Status:
     failed: bool = False
 
 
-def rollout_status(kind: Kind, raw: Raw, stale: str = "") -> Status:
+def rollout_status(kind: WorkloadKind, raw: Raw, stale: str = "") -> RolloutStatus:
     """Judge a workload's status. `stale`: the `overdue` mark from before our own change, which
     the controller may leave standing for a moment after it has seen the change."""
-    if not observed(raw):
-        return Status(False, "waiting for the controller to see the change")
+    if not observed_changes(raw):
+        return RolloutStatus(False, "waiting for the controller to see the change")
     if kind == "deployment":
         return _deployment(raw, stale)
     return _statefulset(raw) if kind == "statefulset" else _daemonset(raw)
 
 
-def overdue(raw: Raw) -> str:
+def progress_overdue(raw: Raw) -> str:
     """What says that a Deployment's rollout is past its deadline; empty if nothing does.
 
     Two rollouts that miss their deadlines are told apart by it.
@@ -45,11 +45,11 @@ def wanted_replicas(raw: Raw) -> int:
     return objects.number(objects.part(raw, "spec"), "replicas", absent=1)
 
 
-def _deployment(raw: Raw, stale: str) -> Status:
-    late = overdue(raw)
+def _deployment(raw: Raw, stale: str) -> RolloutStatus:
+    late = progress_overdue(raw)
     if late and late != stale:
         message = objects.word(objects.condition(raw, "Progressing"), "message")
-        return Status(False, f"the rollout is past its deadline: {message}", failed=True)
+        return RolloutStatus(False, f"the rollout is past its deadline: {message}", failed=True)
     status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
     replicas, updated = (
         objects.number(status, "replicas"),
@@ -57,44 +57,46 @@ def _deployment(raw: Raw, stale: str) -> Status:
     )
     available = objects.number(status, "availableReplicas")
     if updated < wanted:
-        return Status(False, f"{updated} of {wanted} new replicas are there")
+        return RolloutStatus(False, f"{updated} of {wanted} new replicas are there")
     if replicas > updated:
-        return Status(False, f"{replicas - updated} old replicas are still ending")
+        return RolloutStatus(False, f"{replicas - updated} old replicas are still ending")
     if available < updated:
-        return Status(False, f"{available} of {updated} new replicas are available")
-    return Status(True, f"all {updated} replicas are new and available")
+        return RolloutStatus(False, f"{available} of {updated} new replicas are available")
+    return RolloutStatus(True, f"all {updated} replicas are new and available")
 
 
-def _statefulset(raw: Raw) -> Status:
+def _statefulset(raw: Raw) -> RolloutStatus:
     status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
     ready, updated = (
         objects.number(status, "readyReplicas"),
         objects.number(status, "updatedReplicas"),
     )
     if ready < wanted:
-        return Status(False, f"{ready} of {wanted} pods are ready")
+        return RolloutStatus(False, f"{ready} of {wanted} pods are ready")
     if part_of := partition(raw):
         aim = max(wanted - part_of, 0)
         if updated < aim:
-            return Status(False, f"{updated} of {aim} new pods above the partition are there")
-        return Status(
+            return RolloutStatus(
+                False, f"{updated} of {aim} new pods above the partition are there"
+            )
+        return RolloutStatus(
             True, f"all {aim} pods above the partition are new, and all {ready} are ready"
         )
     if status.get("updateRevision") != status.get("currentRevision"):
-        return Status(False, f"{updated} of {wanted} pods are new")
-    return Status(True, f"all {wanted} pods are new and ready")
+        return RolloutStatus(False, f"{updated} of {wanted} pods are new")
+    return RolloutStatus(True, f"all {wanted} pods are new and ready")
 
 
-def _daemonset(raw: Raw) -> Status:
+def _daemonset(raw: Raw) -> RolloutStatus:
     status = objects.part(raw, "status")
     wanted = objects.number(status, "desiredNumberScheduled")
     updated = objects.number(status, "updatedNumberScheduled")
     available = objects.number(status, "numberAvailable")
     if updated < wanted:
-        return Status(False, f"{updated} of {wanted} new pods are there")
+        return RolloutStatus(False, f"{updated} of {wanted} new pods are there")
     if available < wanted:
-        return Status(False, f"{available} of {wanted} new pods are available")
-    return Status(True, f"all {wanted} pods are new and available")
+        return RolloutStatus(False, f"{available} of {wanted} new pods are available")
+    return RolloutStatus(True, f"all {wanted} pods are new and available")
 
 
 def partition(raw: Raw) -> int:

@@ -9,15 +9,15 @@ from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.blocked import all_containers, ready
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden
-from recovery_actions.kubernetes.names import Kind, Resource, Workload
+from recovery_actions.kubernetes.names import Resource, Workload, WorkloadKind
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.revisions import State, read_state
+from recovery_actions.kubernetes.revisions import WorkloadState, read_state
 from recovery_actions.kubernetes.rollout import rollout_status, wanted_replicas
 
 _PODS_SHOWN = 20
 _TEXT = 200
 
-_COUNTERS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
+_COUNTERS: Mapping[WorkloadKind, tuple[tuple[str, str], ...]] = {
     "deployment": (
         ("updatedReplicas", "updated"),
         ("readyReplicas", "ready"),
@@ -36,7 +36,7 @@ _COUNTERS: Mapping[Kind, tuple[tuple[str, str], ...]] = {
 }
 
 
-async def show(client: ClusterClient, workload: Workload) -> Mapping[str, str]:
+async def show_object(client: ClusterClient, workload: Workload) -> Mapping[str, str]:
     """The live item, the counters, the conditions and the pods. Raises as the client does."""
     state = await read_state(client, workload)
     try:
@@ -50,7 +50,7 @@ async def show(client: ClusterClient, workload: Workload) -> Mapping[str, str]:
     return _summary(state) | _pods(pods)
 
 
-def _summary(state: State) -> dict[str, str]:
+def _summary(state: WorkloadState) -> dict[str, str]:
     raw, kind, live = state.raw, state.workload.kind, state.live
     status = objects.part(raw, "status")
     counters = ", ".join(f"{objects.number(status, key)} {name}" for key, name in _COUNTERS[kind])

@@ -35,7 +35,7 @@ _SAY_EVERY = 5.0
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollPace:
     """How time passes; tests have their own."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -43,7 +43,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RolloutEnd:
     """How a rollout ended: a word, and what is to be said after 'it was rolled back, '."""
 
     result: Result
@@ -72,11 +72,11 @@ class Rollout:
     say: Callable[[str], Awaitable[None]]
     limit: timedelta
     hold: timedelta
-    pace: Pace
+    pace: PollPace
     stale: str = ""
     help_out: Callable[[Raw], Awaitable[str]] | None = None
 
-    async def follow(self) -> Ended:
+    async def follow(self) -> RolloutEnd:
         """Wait until it has ended, whichever way."""
         begin = self.pace.clock()
         finished: float | None = None
@@ -91,9 +91,13 @@ class Rollout:
                 text = str(error)
                 pause = error.wait if isinstance(error, NotDone) else _EVERY
             except Missing:
-                return Ended("failed", "reverted", f"{self.workload.words} has been deleted since")
+                return RolloutEnd(
+                    "failed", "reverted", f"{self.workload.words} has been deleted since"
+                )
             except Permanent as error:
-                return Ended("unknown", "rollout_unknown", f"how it goes on is not known: {error}")
+                return RolloutEnd(
+                    "unknown", "rollout_unknown", f"how it goes on is not known: {error}"
+                )
             now = self.pace.clock()
             if raw is not None and (wrong := self._wrong(raw, finished is not None)):
                 return wrong
@@ -101,29 +105,29 @@ class Rollout:
                 status = rollout_status(self.workload.kind, raw, self.stale)
                 text = status.text
                 if status.failed:
-                    return Ended("failed", "progress_deadline_exceeded", printable(text))
+                    return RolloutEnd("failed", "progress_deadline_exceeded", printable(text))
                 if status.finished:
                     finished, finish = now, text
                 elif self.help_out is not None and (hint := await self.help_out(raw)):
                     text = f"{text}; {hint}"
             if finished is not None:
                 if now - finished >= self.hold.total_seconds():
-                    return Ended("done", "", finish)
+                    return RolloutEnd("done", "", finish)
             elif now - begin >= self.limit.total_seconds():
                 late = f"the rollout took more than {format_duration(self.limit)}: {text}"
-                return Ended("failed", "rollout_timeout", late)
+                return RolloutEnd("failed", "rollout_timeout", late)
             if finished is None and text != seen and now - said >= _SAY_EVERY:
                 seen, said = text, now
                 await self.say(text)
             await self.pace.sleep(pause)
 
-    def _wrong(self, raw: Raw, finished: bool) -> Ended | None:
+    def _wrong(self, raw: Raw, finished: bool) -> RolloutEnd | None:
         if not self.ours(raw):
-            return Ended("failed", "reverted", self._reverted(raw))
+            return RolloutEnd("failed", "reverted", self._reverted(raw))
         if finished:
             return None
         still = standing_still(self.workload, raw)
-        return None if still is None else Ended("failed", still.reason, still.text)
+        return None if still is None else RolloutEnd("failed", still.reason, still.text)
 
     def _reverted(self, raw: Raw) -> str:
         images = printable(objects.images(objects.template_of(raw)))

@@ -12,7 +12,7 @@ from daemon.core.changes.suspects import Change
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Missing
 from recovery_actions.kubernetes.names import WorkloadParams
-from recovery_actions.kubernetes.revisions import history, known_live, read_state
+from recovery_actions.kubernetes.revisions import known_live, read_state, workload_history
 from recovery_actions.kubernetes.rollout import rollout_status
 from recovery_actions.workshop import Workshop
 
@@ -37,7 +37,7 @@ class KubernetesWatch:
         except Missing:
             return ()
         known_live(state)
-        changes = history(state)
+        changes = workload_history(state)
         if not changes:
             return ()
         rolling = not rollout_status(self._workload.kind, state.raw).finished

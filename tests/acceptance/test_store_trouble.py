@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from daemon.adapters.store import backup, open_store, restore
+from daemon.adapters.store import backup_store, open_store, restore_store
 from tests.acceptance.deliveries import alert, encoded
 from tests.acceptance.running import Daemon, lay_out
 from tests.acceptance.waiting import until
@@ -94,7 +94,7 @@ async def test_a_daemon_that_cannot_start_on_its_damaged_store_calls_people_firs
     store, copy = tmp_path / "stopgap.db", tmp_path / "backup.db"
     async with open_store(store) as opened:
         await opened.inbox.put("needle", b"needle" * 600, datetime.now(UTC))
-    await backup(store, copy)
+    await backup_store(store, copy)
     damage(store, b"needle" * 100)
     daemon = make_daemon(lay_out(tmp_path))
     daemon.spawn()
@@ -102,7 +102,7 @@ async def test_a_daemon_that_cannot_start_on_its_damaged_store_calls_people_firs
     assert "stopgap store restore" in daemon.said()
     (call,) = calls(daemon)
     assert call["title"] == "Stopgap's store is damaged"
-    await restore(store, copy)
+    await restore_store(store, copy)
     daemon.start()
     assert await ready(http, daemon)
     assert await post(http, daemon, "shop") == 200

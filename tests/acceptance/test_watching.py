@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.adapters.store import open_store
 from daemon.core.rules.rule import load
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.watching.changes import Watcher
 from recovery_actions.releases import ReleaseWatch
 from recovery_actions.workshop import Workshop
@@ -24,9 +24,9 @@ async def test_two_looks_that_meet_both_return_the_change(tmp_path: Path) -> Non
     (tmp_path / "shop/current").symlink_to("releases/v2")
     ((rule, _),) = load(RULE + ROLLBACK, "rule.yaml")
     async with open_store(tmp_path / "stopgap.db") as store:
-        book = Casebook(store.journal, lambda: datetime.now(UTC))
+        repository = IncidentRepository(store.journal, lambda: datetime.now(UTC))
         watch = ReleaseWatch(ReleaseWatch.Params(directory="shop"), Workshop(tmp_path))
-        watcher = Watcher(book, lambda: [rule], lambda _, __: watch)
+        watcher = Watcher(repository, lambda: [rule], lambda _, __: watch)
         incident = make_incident()
         looks = await asyncio.gather(*(watcher.of(rule, incident) for _ in range(8)))
         assert [[change.item for change in look] for look in looks] == 8 * [["v2"]]

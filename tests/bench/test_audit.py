@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import audit, open_store
+from daemon.adapters.store import audit_journal, open_store
 from daemon.core.values.seal import Keyring, Seal
 from tests.bench.journal_maker import fill
 
@@ -34,7 +34,7 @@ async def test_a_hundred_thousand_incidents(
     await fill(path, INCIDENTS, keyring)
     async with open_store(path, readonly=True, keyring=keyring) as store:
         began, busy = time.perf_counter(), _cpu()
-        report = await audit(store.journal)
+        report = await audit_journal(store.journal)
         took, busy = time.perf_counter() - began, _cpu() - busy
     size = path.stat().st_size / INCIDENTS / 1000
     path.unlink()

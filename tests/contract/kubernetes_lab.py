@@ -18,10 +18,10 @@ from daemon.core.ports.actions import Action
 from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
-from recovery_actions.kubernetes.names import Kind, Resource, Workload
-from recovery_actions.kubernetes.revisions import Revision, State, read_state
+from recovery_actions.kubernetes.names import Resource, Workload, WorkloadKind
+from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState, read_state
 from recovery_actions.kubernetes.rollout import rollout_status
-from recovery_actions.kubernetes.waiting import Pace
+from recovery_actions.kubernetes.waiting import PollPace
 from recovery_actions.kubernetes_restart import KubernetesRestart
 from recovery_actions.kubernetes_rollback import KubernetesRollback
 from recovery_actions.kubernetes_scale import KubernetesScale
@@ -31,7 +31,7 @@ MERGE_PATCH = "application/merge-patch+json"
 NAMESPACE = "demo"
 
 
-def manifest(kind: Kind, name: str, image: str, replicas: int = 2) -> dict[str, Any]:
+def manifest(kind: WorkloadKind, name: str, image: str, replicas: int = 2) -> dict[str, Any]:
     """The smallest workload that a server takes."""
     labels = {"app": name}
     spec: dict[str, Any] = {
@@ -60,7 +60,7 @@ class Lab:
 
     kubeconfig: Path
     workload: Workload
-    pace: Pace = field(default_factory=Pace)
+    pace: PollPace = field(default_factory=PollPace)
     workshop: Workshop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,12 +109,12 @@ class Lab:
         body = [{"op": "replace", "path": place, "value": image}]
         await self.client.patch(self.workload.resource, JSON_PATCH, body)
 
-    async def deploy(self, image: str) -> Revision:
+    async def deploy(self, image: str) -> WorkloadRevision:
         """Ask for another image, and wait until it is rolled out; gives its revision."""
         await self.put_image(image)
         return await self.settled()
 
-    async def settled(self) -> Revision:
+    async def settled(self) -> WorkloadRevision:
         """Wait until the rollout has ended; gives the live revision."""
         found = await self.until(
             lambda state: (
@@ -124,17 +124,17 @@ class Lab:
         assert found.live is not None
         return found.live
 
-    async def taken_up(self) -> Revision:
+    async def taken_up(self) -> WorkloadRevision:
         """Wait until the controller has made a revision of the template; gives it."""
         found = await self.until(lambda state: state.live is not None)
         assert found.live is not None
         return found.live
 
-    async def state(self) -> State:
+    async def state(self) -> WorkloadState:
         """The workload and its revisions."""
         return await read_state(self.client, self.workload)
 
-    async def until(self, true: Callable[[State], Any]) -> State:
+    async def until(self, true: Callable[[WorkloadState], Any]) -> WorkloadState:
         """Look until it is as wanted; a cluster tells nobody when it is done."""
         async with asyncio.timeout(120):
             while True:

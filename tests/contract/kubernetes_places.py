@@ -16,7 +16,7 @@ import pytest
 from recovery_actions.kubernetes import guards, objects
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden
-from recovery_actions.kubernetes.names import Kind, Resource, Workload
+from recovery_actions.kubernetes.names import Resource, Workload, WorkloadKind
 from recovery_actions.kubernetes.rollout import rollout_status
 from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.kubernetes_lab import NAMESPACE, Lab, manifest
@@ -80,7 +80,7 @@ async def place(which: str, folder: Path) -> AsyncIterator[Path]:
         assert {name: unmoved(double, name) for name in INHABITANTS} == before
 
 
-async def made(kubeconfig: Path, kind: Kind) -> AsyncIterator[Lab]:
+async def made(kubeconfig: Path, kind: WorkloadKind) -> AsyncIterator[Lab]:
     """A workload of our own, or one that is there and may be changed."""
     lab = Lab(kubeconfig, Workload(NAMESPACE, kind, f"stopgap-test-{secrets.token_hex(4)}"))
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.ports.actions import Ready, Refused
-from recovery_actions.kubernetes.names import Kind, Workload
-from recovery_actions.kubernetes.waiting import Pace
+from recovery_actions.kubernetes.names import Workload, WorkloadKind
+from recovery_actions.kubernetes.waiting import PollPace
 from tests.contract.action_contract import context
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
@@ -29,14 +29,14 @@ class Time:
             self.then(self.now)
 
     @property
-    def pace(self) -> Pace:
-        return Pace(self.sleep, lambda: self.now)
+    def pace(self) -> PollPace:
+        return PollPace(self.sleep, lambda: self.now)
 
 
 class World(Lab):
     """A lab on the double: a workload `checkout` with three revisions, the last one broken."""
 
-    def __init__(self, cluster: Cluster, kind: Kind = "deployment") -> None:
+    def __init__(self, cluster: Cluster, kind: WorkloadKind = "deployment") -> None:
         self.cluster, self.time = cluster, Time()
         super().__init__(cluster.kubeconfig, Workload(NAMESPACE, kind, "checkout"), self.time.pace)
         self.plural = f"{kind}s"
@@ -112,7 +112,7 @@ class World(Lab):
 
 
 @asynccontextmanager
-async def broken(folder: Path, kind: Kind = "deployment") -> AsyncIterator[World]:
+async def broken(folder: Path, kind: WorkloadKind = "deployment") -> AsyncIterator[World]:
     """A world on a cluster of its own."""
     async with served(folder) as cluster:
         world = World(cluster, kind)

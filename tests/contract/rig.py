@@ -30,13 +30,13 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
-from daemon.reporting.status import Loading, Overview, StoreReport
-from daemon.repository import Casebook
-from daemon.web.application import House, web_application
+from daemon.reporting.status import Loading, StatusReport, StoreReport
+from daemon.repository import IncidentRepository
+from daemon.web.application import WebContext, web_application
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.credentials import MemoryCredentials, MemoryKeys
@@ -75,16 +75,16 @@ SECRETS = Hooks(("pd-old", "pd-new"), "slack-secret", "oncall-secret", "genie-se
 
 
 def overview_of(
-    book: Casebook,
+    repository: IncidentRepository,
     inbox: MemoryInbox,
     roster: Roster,
     rules: Callable[[], RuleBook],
     **more: Any,
-) -> Overview:
+) -> StatusReport:
     """A daemon that started a minute ago."""
     given = {"approvals": Approvals, "loading": lambda: Loading(at=START), **more}
-    return Overview(
-        book=book,
+    return StatusReport(
+        repository=repository,
         inbox=inbox,
         roster=lambda: roster,
         rules=rules,
@@ -111,7 +111,7 @@ class Rig:
     ) -> None:
         self.now = START
         self.journal = MemoryJournal()
-        self.book = Casebook(self.journal, lambda: self.now)
+        self.repository = IncidentRepository(self.journal, lambda: self.now)
         self.roster = one_document(ROSTER, "roster.yaml").read(Roster)
         self.rules = RuleBook(
             (rule for rule, _ in load(RULE, "checkout.yaml")),
@@ -129,7 +129,7 @@ class Rig:
             settings=auth or AuthSettings(),
             credentials=self.credentials,
             roster=lambda: self.roster,
-            doorkeeper=lambda: Doorkeeper(TOKENS, self.webhook, self.passwords, certificates),
+            doorkeeper=lambda: SecretCheck(TOKENS, self.webhook, self.passwords, certificates),
             browser=Browser(
                 lambda: self.keys.current.secrets(self.now, AuthSettings().session), url
             ),
@@ -141,7 +141,7 @@ class Rig:
         self.store_trouble = ""
         self.intake = Intake(
             self.inbox,
-            self.book,
+            self.repository,
             lambda: self.rules,
             None,
             timedelta(hours=1),
@@ -155,11 +155,11 @@ class Rig:
         self.loading = Loading(at=self.now)
         self.reloads: list[str] = []
 
-    def house(self) -> House:
-        """The house of this rig."""
-        return House(
+    def context(self) -> WebContext:
+        """The context of this rig."""
+        return WebContext(
             intake=self.intake,
-            book=self.book,
+            repository=self.repository,
             rules=lambda: self.rules,
             authenticator=self.authenticator,
             ready=lambda: True,
@@ -176,10 +176,10 @@ class Rig:
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )
 
-    def overview(self) -> Overview:
+    def overview(self) -> StatusReport:
         """The daemon as a whole, as the rig has it."""
         return overview_of(
-            self.book,
+            self.repository,
             self.inbox,
             self.roster,
             lambda: self.rules,
@@ -240,11 +240,11 @@ class Rig:
 
     async def incident(self) -> Incident:
         """The incident as it stands."""
-        return await self.book.load(self.id)
+        return await self.repository.load(self.id)
 
     async def happens(self, *events: e.Event, by: str = e.DAEMON) -> Incident:
         """These events are appended."""
-        return await self.book.record(self.id, lambda _: events, by=by)
+        return await self.repository.record(self.id, lambda _: events, by=by)
 
     async def calls(self, person: str = "ada", **more: Any) -> str:
         """A page is queued for a person; returns the path of its link."""
@@ -303,7 +303,7 @@ async def rigged(
 ) -> AsyncIterator[R]:
     """A rig with one open incident; `make` may be a kind of its own."""
     rig = make(auth, provider, url)
-    server = TestServer(web_application(rig.house(), MAX_BODY))
+    server = TestServer(web_application(rig.context(), MAX_BODY))
     async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         rig.client = client
         rig.id = await rig.delivers(body(alert()))

@@ -184,7 +184,7 @@ async def test_no_json_and_no_answer_are_told_apart(
     with pytest.raises(Permanent, match="no JSON"):
         await action.preflight(params(helm), context("1"))
     script(helm.path, "exec sleep 30")
-    monkeypatch.setattr(helm_module, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(helm_module, "_LOOK_SECONDS", 0.1)
     with pytest.raises(Temporary, match="took more than"):
         await action.preflight(params(helm), context("1"))
 

@@ -87,7 +87,7 @@ async def test_no_generated_name_means_two_models(document: Json) -> None:
 async def test_an_answer_may_grow_and_a_body_may_not_be_misspelt(document: Json) -> None:
     schemas = document["components"]["schemas"]
     closed = {name for name, told in schemas.items() if told.get("additionalProperties") is False}
-    assert {"FreezingBody", "ProposalBody"} <= closed
+    assert {"FreezingBody", "StepProposalBody"} <= closed
     assert {name for name in closed if not name.endswith("Body")} == set()
 
 

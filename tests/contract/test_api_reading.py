@@ -170,7 +170,7 @@ async def test_it_is_exact_when_somebody_else_is_faster_by_a_moment(rig: Rig) ->
 
     async def beaten(*given: Any, **more: Any) -> None:
         rig.journal.append = append  # type: ignore[method-assign]
-        rig.book._known.clear()  # another replica is: it knows nothing of our memory
+        rig.repository._known.clear()  # another replica is: it knows nothing of our memory
         entries = await rig.journal.read(rig.id)
         note = e.Draft(at=rig.now, by="person:bo", event=e.Noted(text="faster"))
         await append(rig.id, len(entries), [note], given[3])

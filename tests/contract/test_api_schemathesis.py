@@ -95,4 +95,4 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         said, _ = await ran.communicate()
         assert ran.returncode == 0, said.decode()
         # All of the table; the document itself was read before.
-        assert f"Tested: {len(operations(rig.house()))}\n" in said.decode()
+        assert f"Tested: {len(operations(rig.context()))}\n" in said.decode()

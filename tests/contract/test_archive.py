@@ -19,7 +19,7 @@ from daemon.adapters.store import (
     FileArchive,
     archive_files,
     archived,
-    audit,
+    audit_journal,
     check_archive,
     open_store,
     read_archived,
@@ -31,7 +31,7 @@ from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
 from daemon.reporting.reviews import unfinished
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.watching import retention
 from tests.contract.rig import overview_of
 from tests.fakes import MemoryInbox
@@ -68,7 +68,7 @@ async def test_an_incident_moves_with_all_its_entries(path: Path, folder: Path) 
         assert [head.incident for head in await journal.heads(9)] == ["inc-2"]
         (moved,) = await archived(journal)
         assert read_archived(folder, moved) == before
-        report = await audit(journal)
+        report = await audit_journal(journal)
         assert (report.breaks, report.archived) == ([], [moved])
         assert check_archive(folder, report.archived, KEYRING) == []
         # What guards automation stays: marks and actions.
@@ -164,7 +164,7 @@ async def test_a_crash_after_the_file_loses_and_doubles_nothing(
             with pytest.raises(RuntimeError):
                 await archive.put_away("inc-1", LATER)
         assert await store.journal.read("inc-1") == before
-        assert (await audit(store.journal)).breaks == []
+        assert (await audit_journal(store.journal)).breaks == []
         await archive.due(BEFORE, 9)
         await archive.put_away("inc-1", LATER)
         (moved,) = await archived(store.journal)
@@ -196,7 +196,7 @@ async def test_a_disk_that_loses_what_it_took_is_noticed(
         await nights(store.journal, ["shop"])
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
-        monkeypatch.setattr(archive_files, "read", lambda _: [])
+        monkeypatch.setattr(archive_files, "read_archive_file", lambda _: [])
         with pytest.raises(Temporary, match="does not hold what was written to it"):
             await archive.put_away("inc-1", LATER)
         assert len(await store.journal.heads(9)) == 1
@@ -207,13 +207,15 @@ async def test_the_audit_looks_into_the_files(path: Path, folder: Path) -> None:
         await nights(store.journal, ["a", "b", "c", "d"])
         archive = FileArchive(store.journal, folder)
         names = {each: await _put_away(archive, each) for each in await archive.due(BEFORE, 9)}
-        report = await audit(store.journal)
+        report = await audit_journal(store.journal)
     (folder / names["inc-1"]).unlink()
     (folder / names["inc-2"]).write_bytes((folder / names["inc-2"]).read_bytes()[:-9])
-    rows = archive_files.read(folder / names["inc-3"])
+    rows = archive_files.read_archive_file(folder / names["inc-3"])
     rows[3] = (*rows[3][:6], rows[3][6].replace("console", "nobody!"), rows[3][7])
     archive_files.write(folder, names["inc-3"], rows)
-    archive_files.write(folder, names["inc-4"], archive_files.read(folder / names["inc-4"])[:-1])
+    archive_files.write(
+        folder, names["inc-4"], archive_files.read_archive_file(folder / names["inc-4"])[:-1]
+    )
     found = [str(one) for one in check_archive(folder, report.archived, KEYRING)]
     assert found[0] == f"inc-1: its archive 2026-03/inc-1.jsonl.gz is not in {folder}"
     assert found[1].startswith("inc-2: its archive 2026-03/inc-2.jsonl.gz cannot be read: it is")
@@ -236,7 +238,7 @@ async def test_a_deleted_incident_does_not_pass_for_an_archived_one(
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
         await archive.put_away("inc-2", LATER)
-        assert (await audit(store.journal)).breaks == []
+        assert (await audit_journal(store.journal)).breaks == []
     shell(
         path,
         "DELETE FROM events WHERE incident = 'inc-3'; DELETE FROM heads WHERE incident = 'inc-3';"
@@ -244,7 +246,7 @@ async def test_a_deleted_incident_does_not_pass_for_an_archived_one(
         "WHERE incident = 'inc-3' AND kind = 'entries'",
     )
     async with open_store(path, readonly=True, keyring=KEYRING) as store:
-        breaks = [str(one) for one in (await audit(store.journal)).breaks]
+        breaks = [str(one) for one in (await audit_journal(store.journal)).breaks]
     assert breaks == [
         "ledger: rows 32…36 are empty, and no archived incident was there",
         "ledger: rows 38…39 are empty, and no archived incident was there",
@@ -263,9 +265,9 @@ async def test_anchors_of_an_archived_part_still_hold(path: Path, folder: Path) 
         archive = FileArchive(store.journal, folder)
         await archive.due(BEFORE, 9)
         await archive.put_away("inc-1", LATER)
-        assert (await audit(store.journal, [anchor])).breaks == []
+        assert (await audit_journal(store.journal, [anchor])).breaks == []
         other = anchor.model_copy(update={"digest": "0" * 64})
-        assert len((await audit(store.journal, [other])).breaks) == 1
+        assert len((await audit_journal(store.journal, [other])).breaks) == 1
 
 
 class Lagging:
@@ -292,10 +294,10 @@ async def test_who_has_just_read_a_list_misses_what_is_archived_and_goes_on(
         await nights(store.journal, ["shop"])
         await Night(store.journal, "inc-2", "cart", BEGIN + 9 * HOUR).open()
         journal = Lagging(store.journal, FileArchive(store.journal, folder))
-        book = Casebook(journal, lambda: LATER)  # type: ignore[arg-type]
-        assert await unfinished(book) == []
+        repository = IncidentRepository(journal, lambda: LATER)  # type: ignore[arg-type]
+        assert await unfinished(repository) == []
         await Night(store.journal, "inc-3", "web", BEGIN + 10 * HOUR).whole()
-        overview = overview_of(book, MemoryInbox(), Roster.model_construct(), RuleBook)
+        overview = overview_of(repository, MemoryInbox(), Roster.model_construct(), RuleBook)
         assert await overview.observed(None) == []
         assert [each.incident for each in await archived(store.journal)] == ["inc-1", "inc-3"]
 
@@ -330,7 +332,7 @@ class TestRetention:
     async def test_all_that_is_due_and_what_cannot_be_moved_stays(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(retention, "AT_ONCE", 2)
+        monkeypatch.setattr(retention, "_AT_ONCE", 2)
         shelf = Shelf("a", "b", "c", "d", "e", broken=("a", "d"))
         with structlog.testing.capture_logs() as logged:
             assert await retention.sweep(shelf, timedelta(days=400), lambda: LATER) == 3

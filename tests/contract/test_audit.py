@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import Break, audit, auditing, open_store
+from daemon.adapters.store import Break, audit_journal, auditing, open_store
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
@@ -71,7 +71,7 @@ async def found(
     path: Path, keyring: Keyring | None = None, anchors: Sequence[Anchor] = ()
 ) -> list[Break]:
     async with open_store(path, readonly=True, keyring=keyring) as store:
-        return (await audit(store.journal, anchors)).breaks
+        return (await audit_journal(store.journal, anchors)).breaks
 
 
 async def anchor_of(path: Path) -> Anchor:
@@ -334,7 +334,7 @@ class TestKeys:
 
     async def test_a_key_that_is_introduced_vouches_for_what_was_before(self, path: Path) -> None:
         async with open_store(path, keyring=Keyring(OLD)) as store:
-            assert (await audit(store.journal)).breaks == []  # before anything is written
+            assert (await audit_journal(store.journal)).breaks == []  # before anything is written
             await Night(store.journal, "inc-4", "mail", BEGIN + 9 * HOUR).whole()
         assert await found(path, Keyring(OLD)) == []
         shell(path, EDIT)
@@ -369,9 +369,9 @@ class TestOldStores:
 
     async def test_it_is_whole_and_goes_on(self, old: Path) -> None:
         async with open_store(old) as store:
-            assert (await audit(store.journal)).breaks == []
+            assert (await audit_journal(store.journal)).breaks == []
             await Night(store.journal, "inc-5", "shop", BEGIN + 9 * HOUR).open()
-            report = await audit(store.journal)
+            report = await audit_journal(store.journal)
         assert report.breaks == []
         assert (report.incidents, report.entries) == (5, 48)
 
@@ -447,7 +447,7 @@ class TestBesideADaemon:
                 return [*seen]
 
             monkeypatch.setattr(auditing, "look_at_all", look)
-            assert (await audit(store.journal)).breaks == []
+            assert (await audit_journal(store.journal)).breaks == []
 
     async def test_portions_are_looked_at_by_processes(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -455,7 +455,7 @@ class TestBesideADaemon:
         monkeypatch.setattr(auditing.portions, "SIZE", 2)
         shell(path, EDIT + "UPDATE heads SET team = 'x' WHERE incident = 'inc-3'")
         async with open_store(path, readonly=True) as store:
-            report = await audit(store.journal)
+            report = await audit_journal(store.journal)
         assert [one.where for one in report.breaks] == ["inc-1", "inc-3"]
         assert (report.incidents, report.entries) == (3, 39)
 
@@ -499,7 +499,7 @@ async def test_tables_that_are_not_ours_any_more_are_told(path: Path, script: st
 
 async def vouched(path: Path) -> tuple[bool, int, int]:
     async with open_store(path, readonly=True, keyring=Keyring(NEW)) as store:
-        seen = await audit(store.journal)
+        seen = await audit_journal(store.journal)
         return not seen.breaks, seen.vouched_from, seen.rows
 
 

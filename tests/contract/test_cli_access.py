@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from daemon.cli import stopgap
-from daemon.cli.client import Failure
+from daemon.cli.client import CommandFailure
 from daemon.core.people.access import is_password_hash
 from daemon.core.people.roster import Roster
 from daemon.core.values.yaml_document import one_document
@@ -36,7 +36,7 @@ class Shell:
         env = {"STOPGAP_URL": str(self.rig.client.make_url("")), "COLUMNS": "140"}
         env["STOPGAP_TOKEN"] = person if person.startswith("stopgap_") else f"{person}-token"
         ended = await asyncio.to_thread(CliRunner().invoke, stopgap, words, env=env)
-        assert isinstance(ended.exception, Failure) is fails, ended.output
+        assert isinstance(ended.exception, CommandFailure) is fails, ended.output
         return ended
 
 
@@ -132,7 +132,7 @@ def test_a_password_is_asked_for_twice() -> None:
 )
 def test_what_is_no_password_makes_no_hash(words: list[str], given: str, said: str) -> None:
     ended = CliRunner().invoke(stopgap, words, input=given)
-    assert isinstance(ended.exception, Failure)
+    assert isinstance(ended.exception, CommandFailure)
     assert said in str(ended.exception)
     assert "$argon2id$" not in ended.output
 

@@ -15,12 +15,12 @@ from daemon.config.auth import AuthSettings
 from daemon.core.people.roster import Roster
 from daemon.core.rules.rule import RuleBook, load
 from daemon.intake.intake import Intake
-from daemon.repository import Casebook
-from daemon.web.application import House, web_application
+from daemon.repository import IncidentRepository
+from daemon.web.application import WebContext, web_application
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import Doorkeeper
+from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
@@ -76,39 +76,41 @@ async def unasked(*_: object) -> NoReturn:
 
 @pytest.fixture
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
-    book = Casebook(MemoryJournal(), lambda: START)
+    repository = IncidentRepository(MemoryJournal(), lambda: START)
     rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
     inbox, keys = MemoryInbox(), MemoryKeys()
-    intake = Intake(inbox, book, lambda: rules, None, timedelta(hours=1))
-    house = House(
+    intake = Intake(inbox, repository, lambda: rules, None, timedelta(hours=1))
+    context = WebContext(
         intake=intake,
-        book=book,
+        repository=repository,
         rules=lambda: rules,
         authenticator=Authenticator(
             settings=AuthSettings(),
             credentials=MemoryCredentials(),
             roster=lambda: ROSTER,
-            doorkeeper=lambda: Doorkeeper({"ada": "ada-token", "bo": "bo-token"}, None),
+            doorkeeper=lambda: SecretCheck({"ada": "ada-token", "bo": "bo-token"}, None),
             browser=Browser(lambda: ["a key of the store"], "http://stopgap"),
             passwords=Passwords(CHEAP),
-            clock=book.clock,
+            clock=repository.clock,
         ),
         ready=lambda: True,
         roster=lambda: ROSTER,
         hooks=Hooks,
-        links=SignedLinks(lambda: keys.current, "http://stopgap", book.clock, timedelta(days=90)),
+        links=SignedLinks(
+            lambda: keys.current, "http://stopgap", repository.clock, timedelta(days=90)
+        ),
         keys=keys,
         metrics=unasked,
         reload=unasked,
         veterans=lambda _: (),
         whisper=unheard,
-        overview=overview_of(book, inbox, ROSTER, lambda: rules),
+        overview=overview_of(repository, inbox, ROSTER, lambda: rules),
     )
     await intake.receive(body(alert()))
     async with asyncio.TaskGroup() as group:
         assert await intake._work(group)
-    [head] = await book.journal.heads(1)
-    async with TestServer(web_application(house, 64 * 1024)) as server:
+    [head] = await repository.journal.heads(1)
+    async with TestServer(web_application(context, 64 * 1024)) as server:
         monkeypatch.setenv("STOPGAP_URL", str(server.make_url("")))
         monkeypatch.setenv("COLUMNS", "120")
         yield People(monkeypatch, head.incident)

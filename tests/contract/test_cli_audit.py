@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from daemon.adapters.store import FileArchive, open_store
 from daemon.cli import stopgap
-from daemon.cli.client import Failure
+from daemon.cli.client import CommandFailure
 from daemon.core.values.seal import Keyring, Seal
 from tests.journal_scenes import BEGIN, nights
 
@@ -72,7 +72,7 @@ def test_a_whole_journal(home: Path) -> None:
 def test_breaks_are_named_with_what_to_do(home: Path) -> None:
     tamper(home, "DELETE FROM events; DELETE FROM heads")
     done = run("audit", "verify")
-    assert isinstance(done.exception, Failure)  # which `main` turns into exit code 1
+    assert isinstance(done.exception, CommandFailure)  # which `main` turns into exit code 1
     assert str(done.exception) == "1 breaks in the journal"
     assert done.output.startswith("inc-2: all of it is missing: the ledger has 15 entries")
     assert "\n  → keep a copy of the store as it is" in done.output
@@ -85,7 +85,7 @@ def test_an_archive_that_was_touched(home: Path) -> None:
     assert run("audit", "verify").exit_code == 0
     done = run("audit", "verify", "--archive", "old")
     assert "inc-1: its archive 2026-03/inc-1.jsonl.gz" in done.output
-    with pytest.raises(Failure, match="bring the file back from a backup"):
+    with pytest.raises(CommandFailure, match="bring the file back from a backup"):
         raise run("archive", "show", "inc-1").exception or AssertionError
 
 
@@ -112,15 +112,15 @@ def test_what_is_no_anchor_is_wrong_usage(home: Path) -> None:
 
 def test_the_key_is_missing_or_too_short(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDIT_KEY", "short")
-    with pytest.raises(Failure, match="fewer than 16 characters"):
+    with pytest.raises(CommandFailure, match="fewer than 16 characters"):
         raise run("audit", "verify").exception or AssertionError
     monkeypatch.delenv("AUDIT_KEY")
-    with pytest.raises(Failure, match="the environment variable AUDIT_KEY is not set"):
+    with pytest.raises(CommandFailure, match="the environment variable AUDIT_KEY is not set"):
         raise run("audit", "verify").exception or AssertionError
     (home / "stopgap.yaml").write_text("")
     done = run("audit", "verify")
     assert "cannot be checked: it is not set here" in done.output
-    assert isinstance(done.exception, Failure)
+    assert isinstance(done.exception, CommandFailure)
 
 
 def test_archived_incidents_are_listed_and_shown(home: Path) -> None:
@@ -128,5 +128,7 @@ def test_archived_incidents_are_listed_and_shown(home: Path) -> None:
     assert json.loads(run("archive", "list", "--json").output)[0]["incident"] == "inc-1"
     assert "shop: success rate 99.0 % → 79.0 %" in run("archive", "show", "inc-1").output
     assert len(json.loads(run("archive", "show", "inc-1", "--json").output)) == 15
-    with pytest.raises(Failure, match="inc-2 is not archived; `stopgap show` looks in the journal"):
+    with pytest.raises(
+        CommandFailure, match="inc-2 is not archived; `stopgap show` looks in the journal"
+    ):
         raise run("archive", "show", "inc-2").exception or AssertionError

@@ -16,8 +16,8 @@ from aiohttp import web
 from rich.console import Console
 
 from daemon.adapters.store import open_store
-from daemon.cli.doctor import CHECKS, tell
-from daemon.cli.doctor import context as patient
+from daemon.cli.doctor import CHECKS, print_findings
+from daemon.cli.doctor import context as installation
 from daemon.onboarding.findings import Finding
 from tests.contract.damage import damage, delete
 from tests.contract.kubernetes_controllers import NAMESPACE
@@ -324,8 +324,8 @@ async def test_a_check_that_hangs_or_breaks_is_a_finding(monkeypatch: pytest.Mon
         yield Finding("ok", "b", "before")
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(patient, "DEADLINE_SECONDS", 0.01)
-    found = await patient.examine(None, {"a": hangs, "b": breaks})  # type: ignore[arg-type]
+    monkeypatch.setattr(installation, "_DEADLINE_SECONDS", 0.01)
+    found = await installation.examine(None, {"a": hangs, "b": breaks})  # type: ignore[arg-type]
     assert [(f.check, f.state) for f in found] == [
         ("a", "ok"),
         ("a", "wrong"),
@@ -349,7 +349,7 @@ def test_a_terminal_breaks_between_words_and_goes_on_below() -> None:
     sentence = "no answer from http://127.0.0.1:9090/api/v1/status/buildinfo, it is away " * 2
     console = Console(width=80, force_terminal=True, color_system=None, highlight=False)
     with console.capture() as caught:
-        tell([Finding("wrong", "prometheus", sentence, "mend it")], console)
+        print_findings([Finding("wrong", "prometheus", sentence, "mend it")], console)
     first, *rest = caught.get().splitlines()
     assert first.startswith("✗ prometheus  no answer from ")
     assert all(line.startswith(" " * 14) and len(line) <= 80 for line in rest)

@@ -23,8 +23,8 @@ from aiohttp.test_utils import TestServer
 from daemon.cli import main
 from daemon.web.api.people import People
 from daemon.web.api.updates import Words
-from daemon.web.context import House
-from daemon.web.errors import answer as problem
+from daemon.web.context import WebContext
+from daemon.web.errors import problem_response as problem
 
 ID = "1123-1403-x7qf"
 ONE = f"/api/v1/incidents/{ID}"
@@ -206,8 +206,10 @@ async def listening(patch: pytest.MonkeyPatch) -> AsyncIterator[Double]:
 
 
 def test_the_double_has_the_routes_of_the_api() -> None:
-    house = cast("House", None)
-    real = {(r.method, r.path) for r in (*People(house).operations(), *Words(house).operations())}
+    context = cast("WebContext", None)
+    real = {
+        (r.method, r.path) for r in (*People(context).operations(), *Words(context).operations())
+    }
     assert {(method, f"/api/v1/incidents/{{id}}/{tail}") for method, tail in DEEDS} <= real
 
 

@@ -124,11 +124,11 @@ def test_nothing_is_written_over(tmp_path: Path, stopgap: Runs) -> None:
 def test_a_missing_roster_is_written_beside_settings_that_are_there(
     tmp_path: Path, stopgap: Runs
 ) -> None:
-    (tmp_path / "stopgap.yaml").write_text("rules: house-rules\n")
+    (tmp_path / "stopgap.yaml").write_text("rules: context-rules\n")
     made = stopgap(tmp_path, "init")
     assert made.code == 0
-    assert (tmp_path / "house-rules/roster.yaml").exists()
-    assert (tmp_path / "stopgap.yaml").read_text() == "rules: house-rules\n"
+    assert (tmp_path / "context-rules/roster.yaml").exists()
+    assert (tmp_path / "stopgap.yaml").read_text() == "rules: context-rules\n"
 
 
 def test_mistakes_that_were_there_are_told(tmp_path: Path, stopgap: Runs) -> None:

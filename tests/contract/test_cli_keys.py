@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from daemon.adapters.store import open_store
 from daemon.cli import stopgap
-from daemon.cli.client import Failure
+from daemon.cli.client import CommandFailure
 from daemon.core.people.signing_keys import SigningKeys
 from daemon.core.values.seal import Keyring, Seal
 from tests.contract.rig import Rig, rigged
@@ -43,7 +43,7 @@ class Shell:
         env = {"STOPGAP_URL": None, "STOPGAP_TOKEN": "ada-token", "COLUMNS": "140", **environ}
         given = [*words, "--config", str(self.folder / "stopgap.yaml")]
         ended = await asyncio.to_thread(CliRunner().invoke, stopgap, given, env=env)
-        assert isinstance(ended.exception, Failure) is fails, (ended.output, ended.exception)
+        assert isinstance(ended.exception, CommandFailure) is fails, (ended.output, ended.exception)
         return ended
 
     async def kept(self) -> SigningKeys:

@@ -35,7 +35,7 @@ async def url(home: Path) -> AsyncIterator[str]:
     """The real API."""
     rig = Rig()
     rig.roster = one_document(ROSTER, "roster.yaml").read(Roster)
-    async with TestServer(web_application(rig.house(), MAX_BODY)) as server:
+    async with TestServer(web_application(rig.context(), MAX_BODY)) as server:
         yield str(server.make_url(""))
 
 

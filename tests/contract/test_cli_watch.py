@@ -17,9 +17,9 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from daemon.cli.client import Failure, Unanswered
-from daemon.cli.incident_card import Board, OneIncident, OpenIncidents, gravest_first
-from daemon.cli.watch import Lines, LiveScreen, Looker, Seen, follow
+from daemon.cli.client import CommandFailure, DaemonUnreachable
+from daemon.cli.incident_card import Board, IncidentCard, OpenIncidents, gravest_first
+from daemon.cli.watch import Lines, LiveScreen, Looker, WatchSnapshot, follow_incidents
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_cli import ROOT
 from tests.contract.test_cli_double import EVIL, ID, request, run, step, view
@@ -139,7 +139,7 @@ def test_one_incident_shows_steps_roles_clock_and_the_newest_of_its_timeline() -
     ]
     one = {**incident(), "steps": steps, "clock": READINGS}
     one["requests"] = [request("communicator", "offer", "bo", "bo")]
-    lines = drawn(OneIncident(Board([one], START), timeline), 80, 40)
+    lines = drawn(IncidentCard(Board([one], START), timeline), 80, 40)
     text = one_line(lines)
     for told in (
         "1 kubernetes_rollback unchanged no better",
@@ -197,7 +197,7 @@ def followed(daemon: Daemon, only: str | None = None, *, as_json: bool = False) 
     looker = Looker(daemon.ask, daemon.clock, only)
     lines = Lines(said.append, as_json=as_json)
     with suppress(Silence):
-        follow(looker, lines, daemon.pause, daemon.clock, until_closed=only is not None)
+        follow_incidents(looker, lines, daemon.pause, daemon.clock, until_closed=only is not None)
     return said
 
 
@@ -223,7 +223,7 @@ def test_nothing_open_is_said_once() -> None:
 
 
 def test_for_machines_each_change_is_one_object() -> None:
-    away = Unanswered("no answer from the daemon")
+    away = DaemonUnreachable("no answer from the daemon")
     said = followed(Daemon([detail(A)], away, away, [detail(A, B)]), as_json=True)
     told = [json.loads(line) for line in said]
     assert [one["kind"] for one in told] == ["incident", "no_answer", "answers", "entry"]
@@ -233,7 +233,7 @@ def test_for_machines_each_change_is_one_object() -> None:
 
 
 def test_a_daemon_that_goes_away_is_waited_for() -> None:
-    away = Unanswered("no answer from the daemon at x")
+    away = DaemonUnreachable("no answer from the daemon at x")
     said = followed(Daemon(away, [detail(A)], away, away, [detail(A, B)]))
     assert said[0] == "no answer since 14:00:00 UTC: no answer from the daemon at x"
     assert said[1] == "the daemon answers again"
@@ -250,22 +250,22 @@ def test_one_incident_is_followed_to_its_end() -> None:
 
 
 def test_a_refusal_is_no_reason_to_wait() -> None:
-    with pytest.raises(Failure, match="who are you"):
-        followed(Daemon(Failure("who are you?"), []))
+    with pytest.raises(CommandFailure, match="who are you"):
+        followed(Daemon(CommandFailure("who are you?"), []))
 
 
 def test_more_incidents_than_can_be_looked_at_are_counted() -> None:
     many = [detail(A, id=f"{n}") for n in range(30)]
-    seen: list[Seen] = []
+    seen: list[WatchSnapshot] = []
 
     class Shown(Lines):
-        def show(self, found: Seen) -> None:
+        def show(self, found: WatchSnapshot) -> None:
             seen.append(found)
 
     daemon, screen = Daemon(many), Shown(print, as_json=False)
     looker = Looker(daemon.ask, daemon.clock, None)
     with suppress(Silence):
-        follow(looker, screen, daemon.pause, daemon.clock, until_closed=False)
+        follow_incidents(looker, screen, daemon.pause, daemon.clock, until_closed=False)
     assert (len(seen[0].details), seen[0].more) == (20, 10)
 
 
@@ -286,13 +286,13 @@ def test_on_a_terminal_what_was_last_known_stays_while_nobody_answers(one: bool)
     screen = LiveScreen(cast("Live", kept), one=one)
     screen.trouble(START, "is it running?")
     assert "no answer since 14:00:00 UTC: is it running?" in one_line(drawn(kept.last))
-    screen.show(Seen(START, {ID: detail(A)}))
+    screen.show(WatchSnapshot(START, {ID: detail(A)}))
     assert "no answer" not in one_line(drawn(kept.last))
     screen.trouble(START, "is it running?")
     text = one_line(drawn(kept.last))
     assert "no answer since 14:00:00 UTC" in text
     assert f"{ID}" in text
-    screen.show(Seen(START, {ID: detail(A, C, status="closed")}))
+    screen.show(WatchSnapshot(START, {ID: detail(A, C, status="closed")}))
     assert ("no open incidents" in one_line(drawn(kept.last))) != one
 
 

@@ -21,7 +21,7 @@ from daemon.app.handles import room_in
 from daemon.instrumentation import Dropped, Observer
 from daemon.web.body import raw_body
 from daemon.web.errors import problems
-from daemon.web.seldom import EVERY_SECONDS, OTHERS, REMEMBERED, Seldom
+from daemon.web.seldom import EVERY_SECONDS, OTHERS, REMEMBERED_KEYS, Seldom
 from daemon.web.serving import connections as bounds
 from daemon.web.serving import listener as listening
 from daemon.web.serving import wire
@@ -389,7 +389,7 @@ class Exhausted:
 async def test_without_file_handles_one_line_is_said_and_who_waits_gives_theirs_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(listening, "_RETRY_SECONDS", 0)
     with capture_logs() as logs:
         async with serving() as server:
             waiting = await server.connects(HALF)
@@ -476,9 +476,9 @@ def test_what_happens_all_the_time_is_said_once_a_minute_with_its_count() -> Non
 
 def test_what_is_told_apart_is_bounded() -> None:
     seldom = Seldom()
-    for number in range(2 * REMEMBERED):
+    for number in range(2 * REMEMBERED_KEYS):
         seldom.due(str(number), 0)
-    assert len(seldom._said) <= REMEMBERED + 1
+    assert len(seldom._said) <= REMEMBERED_KEYS + 1
     assert OTHERS in seldom._said
     assert seldom.due("later", EVERY_SECONDS) == 1
     assert len(seldom._said) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store.debts import ROOM, DebtsFile
+from daemon.adapters.store.debts import RESERVED_BYTES, DebtsFile
 from daemon.core.incident.events import Draft, PageDelivered
 from daemon.core.ports.journal import Owed
 from daemon.core.values.outcome import Permanent, Temporary
@@ -42,8 +42,8 @@ async def test_it_needs_no_space_on_the_disk(
     path = tmp_path / "stopgap.db.owed"
     debts = DebtsFile(path)
     before = path.stat()
-    assert before.st_size == ROOM
-    assert before.st_blocks * 512 >= ROOM, "a hole in the file would need space later"
+    assert before.st_size == RESERVED_BYTES
+    assert before.st_blocks * 512 >= RESERVED_BYTES, "a hole in the file would need space later"
     await debts.keep([owed(str(number)) for number in range(100)])
     after = path.stat()
     assert (after.st_size, after.st_blocks) == (before.st_size, before.st_blocks)
@@ -61,7 +61,7 @@ async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -
     path = tmp_path / "stopgap.db.owed"
     await DebtsFile(path).keep([owed()])
     content = path.read_bytes()
-    path.write_bytes(content[:cut] + b" " * (ROOM - cut))
+    path.write_bytes(content[:cut] + b" " * (RESERVED_BYTES - cut))
     assert DebtsFile(path).kept() == []
 
 

@@ -10,11 +10,16 @@ import structlog
 
 from daemon.adapters.emergency_file import EmergencyFile
 from daemon.core.people.roster import Roster
-from daemon.core.ports.emergency import CallMemory, Told
+from daemon.core.ports.emergency import CallMemory, EmergencyNotice
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.values.yaml_document import one_document
 from daemon.instrumentation import Observer
-from daemon.notifying.emergency import AGAIN, CALM, RETRY, EmergencyCalls
+from daemon.notifying.emergency import (
+    EMERGENCY_AGAIN,
+    EMERGENCY_CALM,
+    EMERGENCY_RETRY,
+    EmergencyCalls,
+)
 from tests.fakes import START, Phone, Switchboard
 
 ROSTER = """
@@ -86,7 +91,7 @@ def alarm(tmp_path: Path) -> Alarm:
 
 
 async def test_everybody_of_the_default_policy_is_called_once_while_it_lasts(alarm: Alarm) -> None:
-    await alarm.lasts(FULL, AGAIN - SECOND)
+    await alarm.lasts(FULL, EMERGENCY_AGAIN - SECOND)
     assert alarm.rang() == [1, 0, 1, 0]
     (page,) = alarm.ada.pages
     assert page.title == "the disk of Stopgap's store is full"
@@ -106,7 +111,7 @@ async def test_another_trouble_is_called_for_at_once(alarm: Alarm) -> None:
 
 async def test_over_is_said_once_when_it_has_been_well_for_a_while(alarm: Alarm) -> None:
     await alarm.lasts(FULL, timedelta(minutes=2))
-    await alarm.lasts(None, CALM)
+    await alarm.lasts(None, EMERGENCY_CALM)
     assert alarm.rang() == [1, 0, 1, 0]
     await alarm.lasts(None, timedelta(hours=1))
     assert alarm.rang() == [2, 0, 1, 0]
@@ -132,7 +137,7 @@ async def test_a_restart_neither_calls_again_nor_forgets_to_say_that_it_is_over(
         alarm.restart()
     assert alarm.rang() == [1, 0, 1, 0]
     await alarm.calls.recall()
-    await alarm.lasts(None, CALM + 2 * SECOND)
+    await alarm.lasts(None, EMERGENCY_CALM + 2 * SECOND)
     assert alarm.rang() == [2, 0, 1, 0]
 
 
@@ -141,7 +146,7 @@ async def test_the_next_way_is_tried_at_once(alarm: Alarm) -> None:
     await alarm.lasts(FULL, timedelta(minutes=5))
     assert alarm.rang() == [0, 1, 1, 0]
     assert alarm.counted.calls.count("failed") == 1
-    await alarm.lasts(None, CALM + 2 * SECOND)
+    await alarm.lasts(None, EMERGENCY_CALM + 2 * SECOND)
     assert alarm.rang() == [0, 2, 1, 0]
 
 
@@ -149,7 +154,7 @@ async def test_nobody_can_be_reached_is_said_in_the_log_and_tried_again(alarm: A
     for phone in (alarm.ada, alarm.desk, alarm.bo):
         phone.away = True
     with structlog.testing.capture_logs() as logged:
-        await alarm.lasts(FULL, RETRY)
+        await alarm.lasts(FULL, EMERGENCY_RETRY)
     (said,) = [line for line in logged if line["log_level"] == "critical"]
     assert "NOBODY can be told" in said["event"]
     assert (said["people"], said["why"]) == (["ada", "bo"], FULL.text)
@@ -157,7 +162,7 @@ async def test_nobody_can_be_reached_is_said_in_the_log_and_tried_again(alarm: A
     await alarm.lasts(FULL, timedelta(minutes=3))
     assert alarm.rang() == [0, 1, 0, 0]
     alarm.bo.away = False
-    await alarm.lasts(FULL, RETRY)
+    await alarm.lasts(FULL, EMERGENCY_RETRY)
     assert alarm.rang() == [0, 1, 1, 0]
 
 
@@ -172,7 +177,7 @@ async def test_without_a_memory_people_are_called_all_the_same(tmp_path: Path) -
     alarm = Alarm(EmergencyFile(tmp_path / "no such folder" / "stopgap.db.emergency"))
     with structlog.testing.capture_logs() as logged:
         await alarm.calls.recall()
-        await alarm.lasts(FULL, AGAIN + SECOND)
+        await alarm.lasts(FULL, EMERGENCY_AGAIN + SECOND)
     assert alarm.rang() == [2, 0, 2, 0]
     events = [line["event"] for line in logged]
     assert events.count("a restart will call again about the store") == 1
@@ -185,7 +190,8 @@ class TestFile:
         assert await memory.load() == ()
         before = path.stat()
         told = tuple(
-            Told(kind="full", person=name, method="phone-1", at=START) for name in ("ada", "bo")
+            EmergencyNotice(kind="full", person=name, method="phone-1", at=START)
+            for name in ("ada", "bo")
         )
         await memory.save(told)
         assert await EmergencyFile(path).load() == told

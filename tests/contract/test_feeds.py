@@ -171,7 +171,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("packed", [False, True])
     async def test_too_much(self, double: Double, subject: Feeds, packed: bool) -> None:
-        body = b"BEGIN:VCALENDAR\r\n" + b"x" * feeds.LARGEST + b"\r\nEND:VCALENDAR"
+        body = b"BEGIN:VCALENDAR\r\n" + b"x" * feeds._LARGEST + b"\r\nEND:VCALENDAR"
         if packed:
             double.answer(gzip.compress(body), headers={"Content-Encoding": "gzip"})
         else:
@@ -179,7 +179,7 @@ class TestRefusals:
         await refused(subject, Permanent, double.url, "more than 5 MB")
 
     async def test_the_largest_is_not_too_much(self, double: Double, subject: Feeds) -> None:
-        double.answer(GOOD.encode() + b" " * (feeds.LARGEST - len(GOOD.encode())))
+        double.answer(GOOD.encode() + b" " * (feeds._LARGEST - len(GOOD.encode())))
         assert len((await subject.fetch(double.url)).text.strip()) == len(GOOD) - 2
 
     async def test_no_answer_in_time(

@@ -17,8 +17,8 @@ from daemon.adapters.heartbeat import Heartbeat
 from daemon.core.values.anchor import Anchor, anchors
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import UNKEYED
-from daemon.notifying.watchdog import EVERY, Auditor
-from daemon.repository import Casebook
+from daemon.notifying.watchdog import WATCHDOG_EVERY, Watchdog
+from daemon.repository import IncidentRepository
 from daemon.watching.heartbeat import beat, trouble
 from tests.doubles.serving import Double
 from tests.fakes import START, MemoryJournal
@@ -107,7 +107,9 @@ class Beating:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.journal = MemoryJournal()
-        self.book = Casebook(self.journal, lambda: START + timedelta(seconds=loop.time()))
+        self.repository = IncidentRepository(
+            self.journal, lambda: START + timedelta(seconds=loop.time())
+        )
         self.watchman = Watchman()
         self.heard: list[float] = []
         self.failure: Exception | None = None
@@ -123,12 +125,12 @@ class Beating:
         loop = asyncio.get_running_loop()
         while loop.time() < seconds:
             if looking:
-                self.watchman.looked_at = self.book.clock()
-            await asyncio.sleep(min(EVERY.total_seconds(), seconds - loop.time()))
+                self.watchman.looked_at = self.repository.clock()
+            await asyncio.sleep(min(WATCHDOG_EVERY.total_seconds(), seconds - loop.time()))
         return self.heard
 
     async def trouble(self) -> str:
-        return await trouble(self.book, cast("Auditor", self.watchman))
+        return await trouble(self.repository, cast("Watchdog", self.watchman))
 
 
 @asynccontextmanager
@@ -136,8 +138,10 @@ async def beating() -> AsyncIterator[Beating]:
     """The heart beats once a minute inside."""
     found = Beating()
     send: Callable[[], Awaitable[None]] = found.send
-    auditor = cast("Auditor", found.watchman)
-    beating = beat(found.book, auditor, send, MINUTE, store_trouble=lambda: found.store_trouble)
+    auditor = cast("Watchdog", found.watchman)
+    beating = beat(
+        found.repository, auditor, send, MINUTE, store_trouble=lambda: found.store_trouble
+    )
     task = asyncio.create_task(beating)
     try:
         yield found
@@ -185,7 +189,7 @@ class TestBeating:
     async def test_silence_when_the_auditor_has_stopped_looking(self) -> None:
         async with beating() as heart:
             await heart.until(70)
-            stuck = 60 + 4 * EVERY.total_seconds()
+            stuck = 60 + 4 * WATCHDOG_EVERY.total_seconds()
             assert await heart.until(400, looking=False) == [0, 60, 120, stuck]
             assert await heart.until(430) == [0, 60, 120, stuck, 420]
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 from daemon.adapters.store import Store, open_store
 from daemon.core.rules.rule import RuleBook, load
 from daemon.intake.intake import Intake
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from tests.acceptance.waiting import until
 from tests.contract.test_journal import NOW
 from tests.stories.stage import RULE, alert, body
@@ -22,8 +22,8 @@ RULES = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
 
 
 def intake_of(store: Store) -> Intake:
-    book = Casebook(store.journal, lambda: NOW)
-    return Intake(store.inbox, book, lambda: RULES, None, timedelta(hours=1))
+    repository = IncidentRepository(store.journal, lambda: NOW)
+    return Intake(store.inbox, repository, lambda: RULES, None, timedelta(hours=1))
 
 
 @asynccontextmanager

@@ -14,17 +14,24 @@ from typing import Any
 import pytest
 
 from daemon.adapters.store import Store, open_store
-from daemon.core.changes.suspects import Change, Mark
+from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import FORMAT, Draft, Noted, chain, encode
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, Journal, KeyTaken
-from daemon.core.recovery.guardrails import Freeze, Limits, Scope
+from daemon.core.ports.journal import (
+    Claim,
+    ClaimRefused,
+    HeadState,
+    Journal,
+    KeyTaken,
+    SequenceConflict,
+)
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Limits
 
 NOW = datetime(2026, 3, 1, 14, 3, 20, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 OPEN = HeadState(phase="defining", title="checkout", severity="", wake_at=None, closed=False)
 CLOSED = OPEN.model_copy(update={"phase": "closed", "closed": True})
-SHOP = Scope(rule="Errors", team="payments", service="shop", domain="eu")
+SHOP = ActionScope(rule="Errors", team="payments", service="shop", domain="eu")
 LIMITS = Limits(
     cooldown=30 * MINUTE,
     flap=24 * HOUR,
@@ -74,7 +81,7 @@ async def claim(
     at: datetime = NOW,
     target: str = TARGET,
     *,
-    scope: Scope = SHOP,
+    scope: ActionScope = SHOP,
     limits: Limits = LIMITS,
     lifted: bool = False,
     closed: Freeze | None = None,
@@ -125,7 +132,7 @@ class TestJournal:
 
     async def test_an_unknown_incident_is_empty_and_takes_no_append(self, journal: Journal) -> None:
         assert await journal.read("inc-0") == []
-        with pytest.raises(Conflict, match="inc-0 does not exist"):
+        with pytest.raises(SequenceConflict, match="inc-0 does not exist"):
             await journal.append("inc-0", 0, [note()], OPEN)
 
     async def test_of_two_concurrent_appenders_exactly_one_wins(self, journal: Journal) -> None:
@@ -135,12 +142,12 @@ class TestJournal:
             return_exceptions=True,
         )
         assert results.count(None) == 1
-        assert sum(isinstance(r, Conflict) for r in results) == 7
+        assert sum(isinstance(r, SequenceConflict) for r in results) == 7
         assert await seq(journal, "inc-1") == 2
 
     async def test_an_append_ahead_of_the_journal_conflicts(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
-        with pytest.raises(Conflict, match="inc-1 is at entry 1, not at entry 2"):
+        with pytest.raises(SequenceConflict, match="inc-1 is at entry 1, not at entry 2"):
             await journal.append("inc-1", 2, [note()], OPEN)
 
     async def test_one_open_incident_a_key_under_concurrency(self, journal: Journal) -> None:
@@ -261,7 +268,7 @@ class TestHistory:
 
     async def test_the_newest_mark_wins(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
-        measured: list[tuple[datetime, dict[tuple[str, str], Mark]]] = [
+        measured: list[tuple[datetime, dict[tuple[str, str], HealthMark]]] = [
             (NOW + HOUR, {(TARGET, "v2"): "bad", (TARGET, "v1"): "healthy"}),
             (NOW, {(TARGET, "v2"): "healthy", ("other", "v9"): "bad"}),
             (NOW + 2 * HOUR, {(TARGET, "v1"): "bad"}),

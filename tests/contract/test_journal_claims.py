@@ -17,8 +17,8 @@ import pytest
 from daemon.adapters.store import SqlJournal, open_store
 from daemon.adapters.store.database import Database
 from daemon.core.incident.events import Draft, StepFinished
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Journal
-from daemon.core.recovery.guardrails import Freeze, Guard, Level, Scope
+from daemon.core.ports.journal import Claim, ClaimRefused, Journal, SequenceConflict
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Level
 from daemon.core.values.outcome import Outcome
 from tests.contract.test_journal import (
     CLOSED,
@@ -51,11 +51,11 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield store.journal
 
 
-async def seen(journal: Journal, incident: str, scope: Scope = SHOP) -> Guard:
+async def seen(journal: Journal, incident: str, scope: ActionScope = SHOP) -> Guard:
     return await journal.guard(TARGET, incident, scope, LIMITS, NOW)
 
 
-async def started(journal: Journal, *scopes: Scope) -> None:
+async def started(journal: Journal, *scopes: ActionScope) -> None:
     """An action of each scope, by an incident of its own on a target of its own."""
     for number, scope in enumerate(scopes):
         incident = f"earlier-{number}"
@@ -97,7 +97,7 @@ class TestLock:
     async def test_a_conflict_comes_before_any_claim(self, journal: Journal) -> None:
         await opened(journal, "inc-1")
         wanted = Claim(TARGET, 1, SHOP, LIMITS, closed=SALE)
-        with pytest.raises(Conflict):
+        with pytest.raises(SequenceConflict):
             await journal.append("inc-1", 7, [note()], OPEN, claim=wanted)
         assert (await seen(journal, "inc-2")).locked_by == ""
 
@@ -165,14 +165,14 @@ class TestBudgets:
     @pytest.mark.parametrize(
         ("level", "alike", "text"),
         [
-            ("rule", Scope("Errors", "a", "x", "b"), "of rule Errors"),
-            ("team", Scope("R", "payments", "x", "b"), "of team payments"),
-            ("domain", Scope("R", "a", "x", "eu"), "of domain eu"),
-            ("global", Scope("R", "a", "x"), "in all"),
+            ("rule", ActionScope("Errors", "a", "x", "b"), "of rule Errors"),
+            ("team", ActionScope("R", "payments", "x", "b"), "of team payments"),
+            ("domain", ActionScope("R", "a", "x", "eu"), "of domain eu"),
+            ("global", ActionScope("R", "a", "x"), "in all"),
         ],
     )
     async def test_each_level_has_its_own(
-        self, journal: Journal, level: Level, alike: Scope, text: str
+        self, journal: Journal, level: Level, alike: ActionScope, text: str
     ) -> None:
         budget = LIMITS.budgets[level]
         await started(journal, *[alike] * (budget - 1))
@@ -195,7 +195,7 @@ class TestBudgets:
         await claim(journal, "inc-1", NOW + HOUR)  # the first start is out of the window
 
     async def test_other_rules_teams_and_domains_are_not_counted(self, journal: Journal) -> None:
-        await started(journal, *[Scope("R", "a", "shop", "us")] * 4)
+        await started(journal, *[ActionScope("R", "a", "shop", "us")] * 4)
         guard = await seen(journal, "inc-1")
         assert guard.started == {"rule": 0, "team": 0, "domain": 0, "global": 4}
         await opened(journal, "inc-1")

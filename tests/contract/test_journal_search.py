@@ -13,7 +13,7 @@ from daemon.adapters.store import open_store
 from daemon.core.alertmanager import Alert
 from daemon.core.incident.events import AlertsReceived, Draft, Event, IncidentClosed, IncidentOpened
 from daemon.core.ports.journal import HeadState, Journal
-from daemon.core.ports.search import Heard, Openings, Place, Search
+from daemon.core.ports.search import AlertSighting, IncidentSearch, ListCursor, RuleOpenings
 from daemon.core.rules.rule import incident_key
 from tests.fakes import MemoryJournal
 
@@ -102,15 +102,15 @@ async def four(journal: Journal) -> Journal:
         ({"since": NOW + HOUR}, "dc"),
         ({"until": NOW + HOUR}, "ba"),
         ({"since": NOW, "until": NOW + HOUR, "status": "open", "team": "shop"}, "a"),
-        ({"after": Place(opened_at=NOW + HOUR, incident="c")}, "ba"),
-        ({"after": Place(opened_at=NOW, incident="b")}, "a"),
-        ({"after": Place(opened_at=NOW, incident="a")}, ""),
+        ({"after": ListCursor(opened_at=NOW + HOUR, incident="c")}, "ba"),
+        ({"after": ListCursor(opened_at=NOW, incident="b")}, "a"),
+        ({"after": ListCursor(opened_at=NOW, incident="a")}, ""),
     ],
 )
 async def test_incidents_are_found_newest_first(
     four: Journal, asked: dict[str, Any], found: str
 ) -> None:
-    heads = await four.heads(9, Search(**asked))
+    heads = await four.heads(9, IncidentSearch(**asked))
     assert "".join(head.incident for head in heads) == found
 
 
@@ -121,8 +121,8 @@ async def test_a_head_says_what_it_is_found_by(four: Journal) -> None:
 
 async def test_openings_are_counted_by_rule(four: Journal) -> None:
     assert await four.openings() == {
-        "errors": Openings(count=2, last_at=NOW + HOUR),
-        "latency": Openings(count=1, last_at=NOW + 3 * HOUR),
+        "errors": RuleOpenings(count=2, last_at=NOW + HOUR),
+        "latency": RuleOpenings(count=1, last_at=NOW + 3 * HOUR),
     }
 
 
@@ -131,8 +131,8 @@ async def test_what_was_heard_is_told_once_for_each_incident(four: Journal) -> N
     await four.append("a", 2, [again], state("it fails", ""))
     found = await four.heard(NOW + HOUR)
     assert found == [
-        Heard(alert="High", rule="errors", incident="a", at=NOW + 4 * HOUR),
-        Heard(alert="Slow", rule="latency", incident="d", at=NOW + 3 * HOUR),
-        Heard(alert="High", rule="errors", incident="c", at=NOW + HOUR),
+        AlertSighting(alert="High", rule="errors", incident="a", at=NOW + 4 * HOUR),
+        AlertSighting(alert="Slow", rule="latency", incident="d", at=NOW + 3 * HOUR),
+        AlertSighting(alert="High", rule="errors", incident="c", at=NOW + HOUR),
     ]
     assert {h.alert for h in await four.heard(NOW) if not h.rule} == {"Disk", "High"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import SqlJournal, audit, open_store
+from daemon.adapters.store import SqlJournal, audit_journal, open_store
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.test_journal import CLOSED, OPEN, note, opened, seq
 
@@ -81,11 +81,11 @@ class TestSqlite:
         async with open_store(path) as store:
             words = ("one", "two", "three", "four", "five")
             await store.journal.open("inc-1", "k", [note(word) for word in words], OPEN)
-            assert (await audit(store.journal)).breaks == []
+            assert (await audit_journal(store.journal)).breaks == []
         with closing(sqlite3.connect(path)) as shell:
             shell.executescript(script)
         async with open_store(path, readonly=True) as store:
-            assert [str(found) for found in (await audit(store.journal)).breaks] == breaks
+            assert [str(found) for found in (await audit_journal(store.journal)).breaks] == breaks
 
     async def test_an_entry_of_a_newer_vocabulary_is_named(self, path: Path) -> None:
         async with open_store(path) as store:
@@ -109,7 +109,7 @@ class TestSqlite:
             assert [h.closed_at for h in await journal.heads(9)] == [None]
             await with_page_limit(journal, 100_000)
             await journal.append("inc-1", 1, [note("x" * 200_000)], CLOSED)
-            assert (await audit(journal)).breaks == []
+            assert (await audit_journal(journal)).breaks == []
 
     async def test_a_held_file_is_temporary(self, path: Path) -> None:
         async with open_store(path) as store:

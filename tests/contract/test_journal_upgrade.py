@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from daemon.adapters.store import SCHEMA, audit, open_store
+from daemon.adapters.store import SCHEMA, audit_journal, open_store
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import FORMAT, IncidentOpened, Noted, chain, encode
-from daemon.core.ports.search import Search
+from daemon.core.ports.search import IncidentSearch
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import incident_key
 from daemon.core.values.outcome import Permanent
@@ -127,7 +127,7 @@ async def test_what_was_in_it_is_in_it(path: Path) -> None:
             journal = store.journal
             [key] = store.keys.current.keys
             assert (key.secret, key.nameless) == ("signs the links", True)
-            assert (await audit(journal)).breaks == []
+            assert (await audit_journal(journal)).breaks == []
             (entry,) = await journal.read("inc-1")
             assert (entry.event, entry.by, entry.at) == (Noted(text="hello"), "anna", NOW)
             (head,) = await journal.open_heads()
@@ -154,10 +154,14 @@ async def test_old_incidents_are_found_by_what_they_are_about(path: Path) -> Non
         head = ("inc-2", key, 1, "defining", "it fails", "", AT, None, None)
         shell.execute("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", head)
     async with open_store(path) as store:
-        assert (await audit(store.journal)).breaks == []
-        for search in (Search(rule="errors"), Search(team="shop"), Search(service="cart")):
+        assert (await audit_journal(store.journal)).breaks == []
+        for search in (
+            IncidentSearch(rule="errors"),
+            IncidentSearch(team="shop"),
+            IncidentSearch(service="cart"),
+        ):
             assert [h.incident for h in await store.journal.heads(9, search)] == ["inc-2"]
-        assert (await store.journal.heads(9, Search(rule="")))[0].service == "a key"
+        assert (await store.journal.heads(9, IncidentSearch(rule="")))[0].service == "a key"
 
 
 async def test_old_actions_still_guard(path: Path) -> None:
@@ -224,7 +228,7 @@ async def test_reading_alone_changes_nothing_and_says_what_does(path: Path) -> N
     )
     assert content(path) == before
     async with open_store(path), open_store(path, readonly=True) as reader:
-        assert (await audit(reader.journal)).breaks == []
+        assert (await audit_journal(reader.journal)).breaks == []
 
 
 @pytest.mark.parametrize("readonly", [False, True])

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.ports.actions import Action, ActionContext, Ready
 from daemon.core.values.outcome import Permanent
-from recovery_actions.kubernetes.names import Kind
+from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import ActionContract, context, tree
 from tests.contract.kubernetes_controllers import NAMESPACE
@@ -38,7 +38,7 @@ class KubernetesContract(ActionContract):
 
     called = ""
     settings: dict[str, Any] = {"hold": "2s"}  # noqa: RUF012
-    kind: Kind = "deployment"
+    kind: WorkloadKind = "deployment"
     lab: World
 
     @pytest.fixture
@@ -79,12 +79,12 @@ class TestKubernetesRollback(KubernetesContract):
 
 class TestKubernetesRollbackOfAStatefulSet(KubernetesContract):
     called = "kubernetes_rollback"
-    kind: Kind = "statefulset"
+    kind: WorkloadKind = "statefulset"
 
 
 class TestKubernetesRollbackOfADaemonSet(KubernetesContract):
     called = "kubernetes_rollback"
-    kind: Kind = "daemonset"
+    kind: WorkloadKind = "daemonset"
 
 
 class TestKubernetesRestart(KubernetesContract):

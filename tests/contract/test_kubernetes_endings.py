@@ -11,8 +11,8 @@ import pytest
 from daemon.core.ports.actions import Ready
 from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import patches
-from recovery_actions.kubernetes.connection import Connection
-from recovery_actions.kubernetes.names import Kind
+from recovery_actions.kubernetes.connection import ApiConnection
+from recovery_actions.kubernetes.names import WorkloadKind
 from tests.contract.action_contract import context
 from tests.contract.kubernetes_world import World, broken
 
@@ -39,7 +39,7 @@ class Killed(BaseException):
 
 def kill(patch: pytest.MonkeyPatch, at: int, after: bool) -> None:
     """The process dies around its `at`-th request: before it leaves, or before the answer."""
-    calls, request = 0, Connection.request
+    calls, request = 0, ApiConnection.request
 
     async def deadly(*arguments: Any) -> Any:
         nonlocal calls
@@ -51,14 +51,14 @@ def kill(patch: pytest.MonkeyPatch, at: int, after: bool) -> None:
             raise Killed
         return reply
 
-    patch.setattr(Connection, "request", deadly)
+    patch.setattr(ApiConnection, "request", deadly)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, 6))
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
 async def test_a_rollback_killed_at_any_request_is_understood(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind, at: int, after: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: WorkloadKind, at: int, after: bool
 ) -> None:
     async with broken(tmp_path, kind) as world:
         params, intent = await prepared(world, world.rollback, hold="3s")
@@ -241,7 +241,7 @@ async def test_a_patch_without_an_answer_is_looked_for(
     world: World, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     params, intent = await prepared(world, world.rollback)
-    request, generation = Connection.request, world.raw_now["metadata"]["generation"]
+    request, generation = ApiConnection.request, world.raw_now["metadata"]["generation"]
     lose = 1
 
     async def lossy(connection: Any, method: str, *rest: Any) -> Any:
@@ -253,7 +253,7 @@ async def test_a_patch_without_an_answer_is_looked_for(
             raise ConnectionResetError
         return await request(connection, method, *rest)
 
-    monkeypatch.setattr(Connection, "request", lossy)
+    monkeypatch.setattr(ApiConnection, "request", lossy)
     assert (await world.rollback.run(params, intent, context())).result == "done"
     assert world.raw_now["metadata"]["generation"] == generation + 1
 
@@ -262,14 +262,14 @@ async def test_a_patch_that_is_never_answered_is_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, intent = await prepared(world, world.rollback)
-    request = Connection.request
+    request = ApiConnection.request
 
     async def lossy(connection: Any, method: str, *rest: Any) -> Any:
         if method == "PATCH":
             raise ConnectionResetError
         return await request(connection, method, *rest)
 
-    monkeypatch.setattr(Connection, "request", lossy)
+    monkeypatch.setattr(ApiConnection, "request", lossy)
     outcome = await world.rollback.run(params, intent, context())
     assert (outcome.result, outcome.reason) == ("unknown", "unreachable")
     assert "is not known" in outcome.detail

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from daemon.core.values.outcome import Permanent, Temporary
 from recovery_actions.kubernetes.client import encoded
 from recovery_actions.kubernetes.errors import (
-    Conflict,
     Expired,
     Forbidden,
     Missing,
     NotDone,
+    VersionConflict,
     failure,
 )
 from recovery_actions.kubernetes.names import Resource
@@ -32,10 +32,10 @@ CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout")
         (403, "no", Forbidden),
         (404, "not found", Missing),
         (408, "", Temporary),
-        (409, "the object has been modified", Conflict),
+        (409, "the object has been modified", VersionConflict),
         (410, "too old resource version", Expired),
         (415, "415: Unsupported Media Type", Permanent),
-        (422, "the server rejected our request due to an error in our request", Conflict),
+        (422, "the server rejected our request due to an error in our request", VersionConflict),
         (422, 'Deployment.apps "a" is invalid: spec.replicas: Invalid value: -1', Permanent),
         (429, "", NotDone),
         (302, "", Permanent),
@@ -64,7 +64,10 @@ def test_a_failed_test_with_causes_is_no_conflict() -> None:
     ],
 )
 def test_the_words_of_a_patch_library_are_a_conflict_too(message: str) -> None:
-    assert type(failure(422, {"message": message, "details": {}}, "patch", CHECKOUT)) is Conflict
+    assert (
+        type(failure(422, {"message": message, "details": {}}, "patch", CHECKOUT))
+        is VersionConflict
+    )
     causes = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
     assert type(failure(422, causes, "patch", CHECKOUT)) is Permanent
 

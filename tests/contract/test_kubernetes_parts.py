@@ -17,7 +17,7 @@ from daemon.core.changes.suspects import last_healthy
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.guards import keeper
 from recovery_actions.kubernetes.names import Resource, ScalableParams, WorkloadParams
-from recovery_actions.kubernetes.revisions import Revision, State, history
+from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState, workload_history
 from recovery_actions.kubernetes.rollout import rollout_status
 from recovery_actions.kubernetes_scale import KubernetesScaleParams
 from tests.contract.action_contract import HOSTILE
@@ -147,8 +147,8 @@ def template(image: str) -> dict[str, Any]:
 
 def revision(
     name: str, *numbers: int, created: int, touched: int | None = None, away: bool = True
-) -> Revision:
-    return Revision(
+) -> WorkloadRevision:
+    return WorkloadRevision(
         item=name,
         uid=name,
         number=numbers[-1],
@@ -160,7 +160,7 @@ def revision(
     )
 
 
-def state(live: str, *revisions: Revision, changed: int | None = None) -> State:
+def state(live: str, *revisions: WorkloadRevision, changed: int | None = None) -> WorkloadState:
     entry = {
         "manager": "kubectl",
         "time": None if changed is None else at(changed).isoformat(),
@@ -171,20 +171,21 @@ def state(live: str, *revisions: Revision, changed: int | None = None) -> State:
         "spec": {"template": template(live)},
     }
     workload = WorkloadParams(namespace="prod", deployment="a").workload
-    return State(workload, raw, tuple(sorted(revisions, key=lambda one: one.number)))
+    return WorkloadState(workload, raw, tuple(sorted(revisions, key=lambda one: one.number)))
 
 
-def told(state: State) -> list[tuple[str, str, int]]:
+def told(state: WorkloadState) -> list[tuple[str, str, int]]:
     return [
-        (c.item, c.previous, round((c.at - START).total_seconds() / 60)) for c in history(state)
+        (c.item, c.previous, round((c.at - START).total_seconds() / 60))
+        for c in workload_history(state)
     ]
 
 
 def test_a_plain_history_is_dated_by_creation() -> None:
     seen = state("v3", *(revision(f"v{n}", n, created=10 * n) for n in (1, 2, 3)))
     assert told(seen) == [("v1", "", 10), ("v2", "v1", 20), ("v3", "v2", 30)]
-    assert [c.text for c in history(seen)][-1] == "revision 3, v3"
-    assert {c.subject for c in history(seen)} == {"kubernetes:prod/deployment/a"}
+    assert [c.text for c in workload_history(seen)][-1] == "revision 3, v3"
+    assert {c.subject for c in workload_history(seen)} == {"kubernetes:prod/deployment/a"}
 
 
 def test_what_came_back_is_dated_by_the_change_of_the_template() -> None:
@@ -216,7 +217,7 @@ def test_nothing_is_credited_with_the_time_of_another() -> None:
     seen = state("v4", v1, v2, v4)
     assert told(seen) == [("v4", "", 40)]
     # v1 was live in the baseline, not v2: nobody can tell, so nothing is chosen.
-    found = last_healthy("v4", history(seen), {}, (at(33), at(39)))
+    found = last_healthy("v4", workload_history(seen), {}, (at(33), at(39)))
     assert found.reason == "no_healthy_item"
 
 
@@ -260,7 +261,7 @@ def test_a_history_is_in_order_and_each_knows_the_one_before(data: Any) -> None:
             )
         )
     changed = data.draw(st.none() | st.integers(0, 99))
-    changes = history(state(names[-1], *made, changed=changed))
+    changes = workload_history(state(names[-1], *made, changed=changed))
     assert all(a.at <= b.at for a, b in itertools.pairwise(changes))
     assert all(b.previous == a.item for a, b in itertools.pairwise(changes))
     assert not changes or changes[-1].item == names[-1]

@@ -11,7 +11,7 @@ import pytest
 from daemon.core.ports.actions import Ready
 from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import guards, patches
-from recovery_actions.kubernetes.names import Kind
+from recovery_actions.kubernetes.names import WorkloadKind
 from tests.contract.action_contract import context
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
@@ -196,7 +196,7 @@ async def test_annotations_are_kept_as_kubectl_keeps_them(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
-async def test_a_deployment_at_the_last_moment_wins(cluster: Cluster, kind: Kind) -> None:
+async def test_a_deployment_at_the_last_moment_wins(cluster: Cluster, kind: WorkloadKind) -> None:
     world = World(cluster, kind)
     world.once(lambda: world.put("app:4"))
     outcome = await world.back()
@@ -219,7 +219,7 @@ async def test_a_deployment_that_no_controller_has_seen_yet_wins_too(world: Worl
 
 
 @pytest.mark.parametrize("kind", ["statefulset", "daemonset"])
-async def test_nothing_of_the_newer_template_stays(tmp_path: Path, kind: Kind) -> None:
+async def test_nothing_of_the_newer_template_stays(tmp_path: Path, kind: WorkloadKind) -> None:
     async with broken(tmp_path, kind) as world:
         world.edit({"spec": {"template": {"spec": {"hostNetwork": True}}}})
         for one in world.cluster.all("controllerrevisions"):
@@ -231,7 +231,9 @@ async def test_nothing_of_the_newer_template_stays(tmp_path: Path, kind: Kind) -
 
 
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
-async def test_a_change_of_the_status_is_not_in_the_way(cluster: Cluster, kind: Kind) -> None:
+async def test_a_change_of_the_status_is_not_in_the_way(
+    cluster: Cluster, kind: WorkloadKind
+) -> None:
     world = World(cluster, kind)
     world.once(lambda: cluster.touch(world.plural, "checkout"))
     cluster.asked.clear()

@@ -22,9 +22,9 @@ from daemon.core.ports.actions import Ready, Refused
 from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
-from recovery_actions.kubernetes.errors import Conflict, Missing
+from recovery_actions.kubernetes.errors import Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
-from recovery_actions.kubernetes.revisions import history
+from recovery_actions.kubernetes.revisions import workload_history
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from recovery_actions.workshop import Cluster, Workshop
 from tests.contract.action_contract import context
@@ -79,7 +79,7 @@ async def reason(lab: Lab, action: Any, **more: Any) -> str:
 
 async def test_the_history_names_what_was_live_and_when(lab: Lab) -> None:
     first, second = await lab.deploy(image()), await lab.deploy(image())
-    changes = history(await lab.state())
+    changes = workload_history(await lab.state())
     assert [c.item for c in changes[-2:]] == [first.item, second.item]
     assert changes[-1].previous == first.item
     assert changes[-2].at <= changes[-1].at
@@ -141,7 +141,7 @@ async def test_it_rolls_back_to_what_was_chosen_and_not_merely_one_back(lab: Lab
     notes = objects.annotations_of(await lab.raw())
     assert notes[patches.ROLLED_BACK_FROM] == bad.item
     assert notes[patches.ROLLED_BACK_TO] == good.item
-    assert notes[patches.INCIDENT] == "0309-1403-test"
+    assert notes[patches.INCIDENT_ANNOTATION] == "0309-1403-test"
     assert await action.check(params, ready.intent, chosen) == "done"
 
     before = meaning(await lab.raw())
@@ -229,9 +229,9 @@ async def test_a_test_that_fails_is_a_conflict(lab: Lab) -> None:
         {"op": "replace", "path": "/spec/replicas", "value": 7},
     ]
     before = meaning(await lab.raw())
-    with pytest.raises(Conflict):
+    with pytest.raises(VersionConflict):
         await lab.client.patch(lab.workload.resource, JSON_PATCH, stale)
-    with pytest.raises(Conflict):
+    with pytest.raises(VersionConflict):
         await lab.merge({"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 7}})
     assert meaning(await lab.raw()) == before
 
@@ -276,7 +276,7 @@ async def test_statefulsets_and_daemonsets_roll_back(other_lab: Lab) -> None:
     assert outcome.result == "done", outcome
     assert (await lab.settled()).item == good.item
     assert await action.check(params, ready.intent, context()) == "done"
-    changes: list[Change] = history(await lab.state())
+    changes: list[Change] = workload_history(await lab.state())
     assert changes[-1].item == good.item
     restart = lab.action("kubernetes_restart")
     ready = await restart.preflight(lab.params(restart), context())

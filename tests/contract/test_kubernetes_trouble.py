@@ -13,7 +13,7 @@ import pytest
 from daemon.core.ports.actions import Ready
 from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.connection import Connection
+from recovery_actions.kubernetes.connection import ApiConnection
 from recovery_actions.kubernetes.errors import Expired
 from recovery_actions.kubernetes.names import Resource
 from recovery_actions.kubernetes.watch import KubernetesWatch
@@ -75,7 +75,7 @@ async def test_a_patch_that_found_no_server_is_known_not_to_have_been_done(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, intent = await prepared(world)
-    request = Connection.request
+    request = ApiConnection.request
 
     async def refuse(connection: Any, method: str, *rest: Any) -> Any:
         if method == "PATCH":
@@ -83,7 +83,7 @@ async def test_a_patch_that_found_no_server_is_known_not_to_have_been_done(
             raise aiohttp.ClientConnectorError(key, ConnectionRefusedError(111, "refused"))
         return await request(connection, method, *rest)
 
-    monkeypatch.setattr(Connection, "request", refuse)
+    monkeypatch.setattr(ApiConnection, "request", refuse)
     outcome = await world.rollback.run(params, intent, context())
     assert (outcome.result, outcome.reason) == ("failed", "unreachable")
 

@@ -24,7 +24,7 @@ from daemon.core.rules.rule import RuleBook, load
 from daemon.intake import reading, slices
 from daemon.intake.intake import Intake
 from daemon.intake.slices import parse_in_slices
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.web.site.incident import MOST_ALERTS
 from tests.contract.rig import ADA, HOOK, rigged
 from tests.fakes import START, MemoryInbox, MemoryJournal
@@ -159,9 +159,9 @@ class House:
 
     def __init__(self) -> None:
         self.journal, self.inbox = MemoryJournal(), MemoryInbox()
-        book = Casebook(self.journal, lambda: START + timedelta(minutes=5))
+        repository = IncidentRepository(self.journal, lambda: START + timedelta(minutes=5))
         rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
-        self.intake = Intake(self.inbox, book, lambda: rules, None, timedelta(hours=1))
+        self.intake = Intake(self.inbox, repository, lambda: rules, None, timedelta(hours=1))
         self.turns = 0
 
     async def takes(self, sent: bytes, *, restarted: bool = False) -> None:
@@ -216,9 +216,9 @@ async def test_the_work_grows_with_the_alerts_and_not_with_their_square(
     for size in (200, 400):
         counted.clear()
         changes = {} if fingerprint else {"fingerprint": ""}
-        house = House()
-        await house.takes(group(size, **changes))
-        await house.takes(group(size, startsAt=START.isoformat(), **changes))
+        context = House()
+        await context.takes(group(size, **changes))
+        await context.takes(group(size, startsAt=START.isoformat(), **changes))
         counts.append(dict(counted))
     once, twice = counts
     assert once["delivery"] == twice["delivery"] == 2
@@ -234,10 +234,10 @@ async def test_others_have_their_turns_while_a_large_group_is_worked_off(
     monkeypatch: pytest.MonkeyPatch, restarted: bool
 ) -> None:
     monkeypatch.setattr(reading, "LARGE", 1000)
-    house = House()
-    await house.takes(group(5000), restarted=restarted)
+    context = House()
+    await context.takes(group(5000), restarted=restarted)
     readings = 2 if restarted else 1
-    assert house.turns >= readings * 2 * (5000 // slices.SLICE) + 5000 // reading.TURN
+    assert context.turns >= readings * 2 * (5000 // slices.SLICE) + 5000 // reading.TURN
 
 
 async def test_large_bodies_are_read_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,17 +253,17 @@ async def test_large_bodies_are_read_one_after_the_other(monkeypatch: pytest.Mon
         return read
 
     monkeypatch.setattr(reading, "parse_in_slices", noting)
-    house = House()
-    await asyncio.gather(*(house.intake.receive(group(600 + n)) for n in range(4)))
-    assert (most, len(house.inbox.waiting)) == ([1], 4)
+    context = House()
+    await asyncio.gather(*(context.intake.receive(group(600 + n)) for n in range(4)))
+    assert (most, len(context.inbox.waiting)) == ([1], 4)
 
 
 async def test_no_entry_of_the_journal_holds_more_than_a_bounded_number() -> None:
-    house = House()
-    await house.takes(group(2500))
-    received = [x.event for x in house.entries if isinstance(x.event, e.AlertsReceived)]
+    context = House()
+    await context.takes(group(2500))
+    received = [x.event for x in context.entries if isinstance(x.event, e.AlertsReceived)]
     assert [len(event.alerts) for event in received] == [1000, 1000, 500]
-    assert len(fold(house.entries).alerts) == 2500
+    assert len(fold(context.entries).alerts) == 2500
 
 
 def test_what_fires_is_told_before_what_ended() -> None:

@@ -104,7 +104,7 @@ async def test_one_persons_pages_leave_some_for_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "MOST_OF_ONE", 2)
-    monkeypatch.setattr(live, "MOST", 3)
+    monkeypatch.setattr(live, "_MOST", 3)
     for who, status in ((ADA, 200), (ADA, 200), (ADA, 503), (BO, 200), (BO, 503)):
         answer = await rig.client.get("/live?since=0", headers=who)
         assert answer.status == status
@@ -149,10 +149,10 @@ async def test_a_page_that_goes_before_it_is_answered_is_no_crash(
 
 async def test_many_changes_one_after_the_other_are_told_as_one(rig: Rig) -> None:
     home = await listening(rig, "/")
-    rig.book.all_changed()
+    rig.repository.all_changed()
     first = (await told(home)).partition("data: ")[2]
     for _ in range(3):
-        rig.book.all_changed()
+        rig.repository.all_changed()
         for _ in range(20):
             await asyncio.sleep(0)  # time enough to tell it, if it were told at once
     assert int((await told(home)).partition("data: ")[2]) == int(first) + 3

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from daemon.app.logs import HIDDEN, configure_logging, redacted
+from daemon.app.logs import HIDDEN_KEYS, configure_logging, redacted
 from daemon.config.settings import LogSettings, Settings
 from daemon.web.request_log import shown_path
 from tests.contract.rig import ADA, BO, Rig, rigged
@@ -181,7 +181,7 @@ class TestTheLastDefence:
         "name", ["token", "webhook_token", "Authorization", "smtp.password", "api-key", "apikey"]
     )
     def test_values_under_telling_names_are_hidden(self, name: str) -> None:
-        assert redacted(None, "", {name: "hunter2", "event": "x"})[name] == HIDDEN
+        assert redacted(None, "", {name: "hunter2", "event": "x"})[name] == HIDDEN_KEYS
 
     @pytest.mark.parametrize(
         "text",

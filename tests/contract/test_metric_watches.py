@@ -19,7 +19,7 @@ from daemon.adapters.change_sources.metric_watches import (
     VersionWatch,
 )
 from daemon.core.changes.suspects import Change
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.metrics import Metrics
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -48,7 +48,7 @@ class FakeMetrics:
     fails: Exception | None = None
     warnings: Sequence[str] = ()
 
-    def _answer(self, query: str, times: Sequence[datetime]) -> Answer:
+    def _answer(self, query: str, times: Sequence[datetime]) -> QueryAnswer:
         self.asked.append(query)
         promql_parser.parse(query)
         if self.fails is not None:
@@ -59,12 +59,14 @@ class FakeMetrics:
             samples = [(at, value) for at, value in values if value is not None]
             if samples:
                 found.append(Series(labels, samples))
-        return Answer(query, found, self.warnings)
+        return QueryAnswer(query, found, self.warnings)
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         return self._answer(query, [at])
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         return self._answer(query, [start + n * step for n in range(int((end - start) / step) + 1)])
 
 

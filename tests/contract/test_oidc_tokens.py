@@ -176,6 +176,6 @@ async def test_nobody_listens() -> None:
 
 
 async def test_an_answer_without_end_is_none(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "READ", 1000)
+    monkeypatch.setattr(adapter, "_READ", 1000)
     here.there.about = {"more": "x" * 2000}
     assert (await Visitor(here.rig).opens("/login/oidc")).status == 403

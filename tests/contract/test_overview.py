@@ -11,7 +11,7 @@ from daemon.core.incident import events as e
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.reporting.status import Overview
+from daemon.reporting.status import StatusReport
 from tests.contract.rig import Rig, rigged
 from tests.fakes import START, FakePeer
 from tests.stories.stage import alert, body
@@ -26,12 +26,12 @@ async def rig() -> AsyncIterator[Rig]:
 
 
 @pytest.fixture
-def overview(rig: Rig) -> Overview:
+def overview(rig: Rig) -> StatusReport:
     return rig.overview()
 
 
 async def test_a_rule_says_what_may_run_by_itself_and_what_it_has_opened(
-    rig: Rig, overview: Overview
+    rig: Rig, overview: StatusReport
 ) -> None:
     (before,) = await overview.rule_reports()
     assert (before.rule, before.file, before.team) == (
@@ -64,7 +64,7 @@ async def test_a_rule_says_what_may_run_by_itself_and_what_it_has_opened(
 
 
 async def test_what_the_rule_leaves_to_the_commander_needs_no_approval(
-    rig: Rig, overview: Overview
+    rig: Rig, overview: StatusReport
 ) -> None:
     (rule,) = rig.rules.rules.values()
     asked = rule.step(1).model_copy(update={"approval": "commander"})
@@ -73,7 +73,7 @@ async def test_what_the_rule_leaves_to_the_commander_needs_no_approval(
     assert [(s.standing, s.by) for s in report.steps] == [("commander", "")]
 
 
-async def test_alerts_without_a_rule_stand_out(rig: Rig, overview: Overview) -> None:
+async def test_alerts_without_a_rule_stand_out(rig: Rig, overview: StatusReport) -> None:
     rig.later(minutes=1)
     stray = await rig.delivers(
         body({**alert(), "labels": {"alertname": "DiskFull"}, "fingerprint": "f2"})
@@ -97,7 +97,7 @@ async def test_alerts_without_a_rule_stand_out(rig: Rig, overview: Overview) -> 
     assert (later.matched, later.silent) == ((), ("checkout-success-rate",))
 
 
-async def test_the_outboxes_of_what_is_open_are_counted(rig: Rig, overview: Overview) -> None:
+async def test_the_outboxes_of_what_is_open_are_counted(rig: Rig, overview: StatusReport) -> None:
     for page, told in (
         ("p1", []),
         ("p2", [e.PageFailed(page="p2", method="sms-1", error="busy", last=False)]),
@@ -119,7 +119,7 @@ async def test_the_outboxes_of_what_is_open_are_counted(rig: Rig, overview: Over
     assert (found.updates.waiting, found.updates.failing) == (0, 1)
 
 
-async def test_the_system_says_how_it_runs(rig: Rig, overview: Overview) -> None:
+async def test_the_system_says_how_it_runs(rig: Rig, overview: StatusReport) -> None:
     await rig.inbox.put("one more", b"{}", rig.now)
     found = await overview.system()
     assert (found.version, found.uptime_seconds, found.ready) == ("1.2.3", 60, True)
@@ -135,7 +135,9 @@ async def test_the_system_says_how_it_runs(rig: Rig, overview: Overview) -> None
 
 
 @pytest.mark.parametrize("away", [Temporary("it is\naway"), Permanent("it is\naway")])
-async def test_a_peer_that_is_away_says_why(rig: Rig, overview: Overview, away: Exception) -> None:
+async def test_a_peer_that_is_away_says_why(
+    rig: Rig, overview: StatusReport, away: Exception
+) -> None:
     peer = FakePeer("3")
     peer.away = away
     rig.peers["prometheus"] = peer
@@ -143,7 +145,9 @@ async def test_a_peer_that_is_away_says_why(rig: Rig, overview: Overview, away: 
     assert (told.reachable, told.trouble, told.latency_ms) == (False, "it is away", None)
 
 
-async def test_a_peer_that_says_nothing_is_waited_for_shortly(rig: Rig, overview: Overview) -> None:
+async def test_a_peer_that_says_nothing_is_waited_for_shortly(
+    rig: Rig, overview: StatusReport
+) -> None:
     peer = FakePeer("3")
     peer.away = TimeoutError()
     rig.peers["prometheus"] = peer

@@ -26,7 +26,7 @@ from daemon.adapters.pagers.opsgenie import OpsgeniePager
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
-from daemon.app.notifiers import Reach
+from daemon.app.notifiers import NotifierBuilder
 from daemon.config.settings import Settings, secret
 from daemon.core.people.contact_methods import WAYS, ChannelSpec
 from daemon.core.people.roster import Roster
@@ -102,10 +102,10 @@ def environ() -> dict[str, str]:
 
 def reach(
     session: aiohttp.ClientSession, folder: Path, environ: dict[str, str], **settings: Any
-) -> Reach:
+) -> NotifierBuilder:
     (folder / "signing").write_text("the signing key\n")
     chosen = Settings.model_validate({**SETTINGS, **settings})
-    return Reach(chosen, session, lambda reference: secret(reference, environ, folder))
+    return NotifierBuilder(chosen, session, lambda reference: secret(reference, environ, folder))
 
 
 def roster(text: str = ROSTER) -> Roster:

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from daemon.app.logs import NoHttp
 from daemon.config.auth import AuthSettings
-from daemon.instrumentation import Observer, Taken
+from daemon.instrumentation import DeliveryOutcome, Observer
 from daemon.web.application import web_application
 from daemon.web.auth.refusals import FREE
 from tests.contract.rig import ADA, HOOK, MAX_BODY, Rig, rigged
@@ -37,7 +37,7 @@ class Counting(Observer):
         self.deliveries: Counter[str] = Counter()
         self.routes: Counter[tuple[str, int]] = Counter()
 
-    def delivery(self, outcome: Taken, took: float) -> None:
+    def delivery(self, outcome: DeliveryOutcome, took: float) -> None:
         assert took >= 0
         self.deliveries[outcome] += 1
 
@@ -52,8 +52,8 @@ class Watched(Rig):
         super().__init__(*given)
         self.watch = Counting()
 
-    def house(self) -> Any:
-        return replace(super().house(), observer=self.watch)
+    def context(self) -> Any:
+        return replace(super().context(), observer=self.watch)
 
     async def delivers_to(self, path: str, headers: dict[str, str], sent: bytes = SENT) -> int:
         url = self.client.make_url("/").with_path(path, encoded=True)
@@ -129,7 +129,7 @@ async def test_other_rooms_count_no_deliveries(rig: Watched) -> None:
 
 async def test_a_body_that_breaks_off_counts_and_is_no_crash(rig: Watched) -> None:
     # As the daemon serves: the server of the rig would cancel the handler instead.
-    runner = web.AppRunner(web_application(rig.house(), MAX_BODY), access_log=None)
+    runner = web.AppRunner(web_application(rig.context(), MAX_BODY), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

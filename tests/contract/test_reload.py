@@ -18,12 +18,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from daemon.app.reload import Reloader
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.core.values.outcome import Permanent
-from daemon.core.values.yaml_document import Mistake, Mistakes
+from daemon.core.values.yaml_document import FileMistake, Mistakes
 from daemon.instrumentation import Observer
 from daemon.reporting.status import Loading
 from daemon.web.application import web_application
 from daemon.web.auth.identity import Access, Identity
-from daemon.web.context import House
+from daemon.web.context import WebContext
 from tests.contract.rig import ADA, MAX_BODY, Rig
 from tests.contract.test_cli_double import Ended, run
 from tests.fakes import START
@@ -32,8 +32,8 @@ BROKEN = "rules/checkout.yaml:7: problem.windows: expected a duration like 5m"
 
 
 @dataclass(frozen=True)
-class Door(House):
-    """A house that knows what each person may do."""
+class Door(WebContext):
+    """A context that knows what each person may do."""
 
     accesses: Mapping[str, Access] = field(default_factory=dict)
 
@@ -46,8 +46,8 @@ class Door(House):
 async def reloading(access: Access) -> AsyncIterator[Rig]:
     """A rig in which ada has that access."""
     rig = Rig()
-    house = rig.house()
-    door = Door(**{**vars(house), "accesses": {"ada": access}})
+    context = rig.context()
+    door = Door(**{**vars(context), "accesses": {"ada": access}})
     async with TestClient(TestServer(web_application(door, MAX_BODY))) as client:
         rig.client = client
         yield rig
@@ -159,8 +159,8 @@ class TestReloader:
 
     async def test_broken_rules_change_nothing_and_are_said_loudly(self, bench: Bench) -> None:
         mistakes = [
-            Mistake(file="/srv/stopgap/rules/a.yaml", line=7, place="team", text="no team 'x'"),
-            Mistake(file="/srv/stopgap/rules/b.yaml", line=1, place="", text="not YAML"),
+            FileMistake(file="/srv/stopgap/rules/a.yaml", line=7, place="team", text="no team 'x'"),
+            FileMistake(file="/srv/stopgap/rules/b.yaml", line=1, place="", text="not YAML"),
         ]
         bench.wrong = Mistakes(mistakes)
         bench.now += timedelta(minutes=3)

@@ -14,9 +14,9 @@ from daemon.adapters.store import open_store
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
 from daemon.core.ports.journal import Claim, ClaimRefused, Journal, Owed
-from daemon.core.recovery.guardrails import Scope
+from daemon.core.recovery.guardrails import ActionScope
 from daemon.core.values.outcome import Outcome, Temporary
-from daemon.repository import Casebook, Stale, UnknownIncident
+from daemon.repository import IncidentRepository, Stale, UnknownIncident
 from tests.fakes import MemoryDebts, MemoryJournal
 from tests.stories.stage import LIMITS
 
@@ -38,60 +38,70 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 @pytest.fixture
-async def book(journal: Journal) -> Casebook:
-    """A book with one incident and a page that nobody has delivered."""
-    book = Casebook(journal, lambda: NOW)
-    await book.open("inc-1", "k", [OPENED, PAGE])
-    return book
+async def repository(journal: Journal) -> IncidentRepository:
+    """A repository with one incident and a page that nobody has delivered."""
+    repository = IncidentRepository(journal, lambda: NOW)
+    await repository.open("inc-1", "k", [OPENED, PAGE])
+    return repository
 
 
-async def kinds(book: Casebook) -> list[str]:
-    return [entry.event.kind for entry in await book.journal.read("inc-1")]
+async def kinds(repository: IncidentRepository) -> list[str]:
+    return [entry.event.kind for entry in await repository.journal.read("inc-1")]
 
 
-async def test_only_one_of_two_who_decided_the_same_may_begin(book: Casebook) -> None:
-    decided_on = await book.load("inc-1")
-    claims = [book.claim(decided_on, [CLAIM]) for _ in range(5)]
+async def test_only_one_of_two_who_decided_the_same_may_begin(
+    repository: IncidentRepository,
+) -> None:
+    decided_on = await repository.load("inc-1")
+    claims = [repository.claim(decided_on, [CLAIM]) for _ in range(5)]
     ends = await asyncio.gather(*claims, return_exceptions=True)
     assert sorted(type(end).__name__ for end in ends) == ["Incident", *["Stale"] * 4]
-    assert (await kinds(book)).count("EffectClaimed") == 1
+    assert (await kinds(repository)).count("EffectClaimed") == 1
 
 
-async def test_another_daemon_on_the_same_journal_makes_a_claim_stale(book: Casebook) -> None:
-    other = Casebook(book.journal, lambda: NOW)
-    decided_on = await book.load("inc-1")
+async def test_another_daemon_on_the_same_journal_makes_a_claim_stale(
+    repository: IncidentRepository,
+) -> None:
+    other = IncidentRepository(repository.journal, lambda: NOW)
+    decided_on = await repository.load("inc-1")
     await other.record("inc-1", lambda _: [e.Noted(text="I was here")])
     with pytest.raises(Stale):
-        await book.claim(decided_on, [CLAIM])
-    assert "EffectClaimed" not in await kinds(book)
-    await book.claim(await book.load("inc-1"), [CLAIM])
+        await repository.claim(decided_on, [CLAIM])
+    assert "EffectClaimed" not in await kinds(repository)
+    await repository.claim(await repository.load("inc-1"), [CLAIM])
 
 
-async def test_facts_and_claims_are_written_together_or_not_at_all(book: Casebook) -> None:
-    scope = Scope(rule="r", team="payments", domain="", service="shop")
+async def test_facts_and_claims_are_written_together_or_not_at_all(
+    repository: IncidentRepository,
+) -> None:
+    scope = ActionScope(rule="r", team="payments", domain="", service="shop")
     lock = Claim(target="shop", step=1, scope=scope, limits=LIMITS)
     started = e.StepStarted(step=1, action="rollback", target="shop", params={}, authority="ada")
-    await book.claim(await book.load("inc-1"), [started], lock)
-    await book.open("inc-2", "k2", [OPENED.model_copy(update={"key": "k2"})])
+    await repository.claim(await repository.load("inc-1"), [started], lock)
+    await repository.open("inc-2", "k2", [OPENED.model_copy(update={"key": "k2"})])
     with pytest.raises(ClaimRefused):
-        await book.claim(await book.load("inc-2"), [e.Noted(text="a fact"), started], lock)
-    assert (await book.load("inc-2")).seq == 1
-    assert len(await book.journal.read("inc-2")) == 1
+        await repository.claim(
+            await repository.load("inc-2"), [e.Noted(text="a fact"), started], lock
+        )
+    assert (await repository.load("inc-2")).seq == 1
+    assert len(await repository.journal.read("inc-2")) == 1
 
 
-async def test_a_repeated_outcome_is_no_news(book: Casebook) -> None:
-    await book.report("inc-1", DELIVERED)
-    await book.report("inc-1", DELIVERED)
-    assert (await kinds(book)).count("PageDelivered") == 1
+async def test_a_repeated_outcome_is_no_news(repository: IncidentRepository) -> None:
+    await repository.report("inc-1", DELIVERED)
+    await repository.report("inc-1", DELIVERED)
+    assert (await kinds(repository)).count("PageDelivered") == 1
 
 
-async def test_who_is_cancelled_has_still_written_what_happened(book: Casebook) -> None:
-    reporting = asyncio.create_task(book.report("inc-1", DELIVERED))
+async def test_who_is_cancelled_has_still_written_what_happened(
+    repository: IncidentRepository,
+) -> None:
+    reporting = asyncio.create_task(repository.report("inc-1", DELIVERED))
     await asyncio.sleep(0)
     reporting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reporting
-    assert (await kinds(book)).count("PageDelivered") == 1
+    assert (await kinds(repository)).count("PageDelivered") == 1
 
 
 class SlowReader:
@@ -116,31 +126,31 @@ class SlowReader:
 
 async def test_a_read_that_comes_late_takes_no_outcome_away(journal: Journal) -> None:
     """Whoever looked first, a page in the browser say, saw nothing of the page that went out."""
-    await Casebook(journal, lambda: NOW).open("inc-1", "k", [OPENED])
+    await IncidentRepository(journal, lambda: NOW).open("inc-1", "k", [OPENED])
     reader = SlowReader(journal)
-    book = Casebook(reader, lambda: NOW)  # type: ignore[arg-type]
-    looking = asyncio.create_task(book.load("inc-1"))
+    repository = IncidentRepository(reader, lambda: NOW)  # type: ignore[arg-type]
+    looking = asyncio.create_task(repository.load("inc-1"))
     await reader.has_read.wait()
-    await book.claim(await book.load("inc-1"), [PAGE, CLAIM])
+    await repository.claim(await repository.load("inc-1"), [PAGE, CLAIM])
     reader.may_answer.set()
     assert PAGE.page in (await looking).pages
-    await book.report("inc-1", DELIVERED)
-    assert (await kinds(book))[-1] == "PageDelivered"
+    await repository.report("inc-1", DELIVERED)
+    assert (await kinds(repository))[-1] == "PageDelivered"
 
 
 async def test_an_incident_that_is_found_while_it_opens_keeps_what_was_told_it(
     journal: Journal,
 ) -> None:
-    book = Casebook(journal, lambda: NOW)
+    repository = IncidentRepository(journal, lambda: NOW)
     inner = journal.open
 
     async def found(*args: Any) -> None:
         await inner(*args)
-        await book.record("inc-1", lambda _: [PAGE])
+        await repository.record("inc-1", lambda _: [PAGE])
 
     journal.open = found  # type: ignore[method-assign]
-    await book.open("inc-1", "k", [OPENED])
-    assert PAGE.page in (await book.load("inc-1")).pages
+    await repository.open("inc-1", "k", [OPENED])
+    assert PAGE.page in (await repository.load("inc-1")).pages
 
 
 class Broken:
@@ -169,10 +179,10 @@ def debts() -> MemoryDebts:
 
 
 async def test_what_is_owed_counts_and_is_paid_with_the_next_entry(
-    book: Casebook, debts: MemoryDebts
+    repository: IncidentRepository, debts: MemoryDebts
 ) -> None:
-    journal = Broken(book.journal)
-    owing = Casebook(journal, lambda: NOW, debts)  # type: ignore[arg-type]
+    journal = Broken(repository.journal)
+    owing = IncidentRepository(journal, lambda: NOW, debts)  # type: ignore[arg-type]
     journal.broken = True
     seen = await owing.report("inc-1", DELIVERED)
     assert not seen.pages[PAGE.page].pending
@@ -181,52 +191,54 @@ async def test_what_is_owed_counts_and_is_paid_with_the_next_entry(
         await owing.pay("inc-1")
     journal.broken = False
     after = await owing.record("inc-1", lambda _: [e.Noted(text="goes on")])
-    assert await kinds(book) == ["IncidentOpened", "PageQueued", "PageDelivered", "Noted"]
-    assert after == fold(await book.journal.read("inc-1"))
+    assert await kinds(repository) == ["IncidentOpened", "PageQueued", "PageDelivered", "Noted"]
+    assert after == fold(await repository.journal.read("inc-1"))
     assert (list(owing.owing), debts.owed) == ([], [])
 
 
-async def test_the_next_run_pays_what_the_last_one_owed(book: Casebook, debts: MemoryDebts) -> None:
-    journal = Broken(book.journal)
+async def test_the_next_run_pays_what_the_last_one_owed(
+    repository: IncidentRepository, debts: MemoryDebts
+) -> None:
+    journal = Broken(repository.journal)
     journal.broken = True
-    await Casebook(journal, lambda: NOW, debts).report("inc-1", DELIVERED)  # type: ignore[arg-type]
-    heir = Casebook(book.journal, lambda: NOW, debts)
+    await IncidentRepository(journal, lambda: NOW, debts).report("inc-1", DELIVERED)  # type: ignore[arg-type]
+    heir = IncidentRepository(repository.journal, lambda: NOW, debts)
     assert not (await heir.load("inc-1")).pages[PAGE.page].pending
     await heir.pay("inc-1")
     await heir.pay("inc-1")
-    assert (await kinds(book)).count("PageDelivered") == 1
+    assert (await kinds(repository)).count("PageDelivered") == 1
     assert debts.owed == []
 
 
 async def test_an_answer_that_was_lost_after_the_commit_is_not_written_twice(
-    book: Casebook, debts: MemoryDebts
+    repository: IncidentRepository, debts: MemoryDebts
 ) -> None:
-    journal = Broken(book.journal)
-    owing = Casebook(journal, lambda: NOW, debts)  # type: ignore[arg-type]
+    journal = Broken(repository.journal)
+    owing = IncidentRepository(journal, lambda: NOW, debts)  # type: ignore[arg-type]
     journal.loses_the_answer = True
     await owing.report("inc-1", DELIVERED)
     journal.loses_the_answer = False
     await owing.pay("inc-1")
-    assert (await kinds(book)).count("PageDelivered") == 1
+    assert (await kinds(repository)).count("PageDelivered") == 1
     assert debts.owed == []
 
 
 async def test_an_old_debt_does_not_give_back_the_lock_of_the_next_step(
-    book: Casebook, debts: MemoryDebts
+    repository: IncidentRepository, debts: MemoryDebts
 ) -> None:
     """It was paid, but the side file could not be told so before the daemon died."""
-    scope = Scope(rule="r", team="payments", domain="", service="shop")
+    scope = ActionScope(rule="r", team="payments", domain="", service="shop")
     failed = Outcome(result="failed", reason="action_failed", detail="no")
     finished = e.StepFinished(step=1, outcome=failed)
     for step in (1, 2):
         lock = Claim(target="shop", step=step, scope=scope, limits=LIMITS)
         started = e.StepStarted(step=step, action="a", target="shop", params={}, authority="ada")
-        await book.claim(await book.load("inc-1"), [started], lock)
+        await repository.claim(await repository.load("inc-1"), [started], lock)
         if step == 1:
-            await book.report("inc-1", finished, release=True)
+            await repository.report("inc-1", finished, release=True)
     paid = Owed(incident="inc-1", drafts=(e.Draft(at=NOW, event=finished),), release=True)
     debts.owed = [paid]
-    heir = Casebook(book.journal, lambda: NOW, debts)
+    heir = IncidentRepository(repository.journal, lambda: NOW, debts)
     await heir.record("inc-1", lambda _: [e.Noted(text="I am here")])
     guard = await heir.journal.guard("shop", "inc-2", scope, LIMITS, NOW)
     assert guard.locked_by == "inc-1"
@@ -236,8 +248,8 @@ async def test_an_old_debt_does_not_give_back_the_lock_of_the_next_step(
 async def test_debts_to_an_incident_that_is_gone_are_dropped(debts: MemoryDebts) -> None:
     draft = e.Draft(at=NOW, event=DELIVERED)
     debts.owed = [Owed(incident="gone", drafts=(draft,))]
-    book = Casebook(MemoryJournal(), lambda: NOW, debts)
-    await book.pay("gone")
-    assert list(book.owing) == []
+    repository = IncidentRepository(MemoryJournal(), lambda: NOW, debts)
+    await repository.pay("gone")
+    assert list(repository.owing) == []
     with pytest.raises(UnknownIncident):
-        await book.report("never", DELIVERED)
+        await repository.report("never", DELIVERED)

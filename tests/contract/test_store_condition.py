@@ -24,7 +24,7 @@ from daemon.core.ports.store import StoreDamaged, StoreDown, StoreTrouble
 from daemon.core.rules.rule import RuleBook, incident_key, load
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.intake.intake import Intake
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.watching.store_health import RECHECK_SECONDS, StoreWatch, judge
 from tests.contract.damage import (
     beside,
@@ -81,9 +81,11 @@ async def running(path: Path) -> AsyncIterator[Daemon]:
     path.parent.mkdir(exist_ok=True)
     async with open_store(path) as store:
         watch = StoreWatch(store.condition, store.inbox, MINUTE)
-        book = Casebook(store.journal, lambda: NOW)
+        repository = IncidentRepository(store.journal, lambda: NOW)
         rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
-        intake = Intake(store.inbox, book, lambda: rules, None, MINUTE, store_trouble=watch.why_not)
+        intake = Intake(
+            store.inbox, repository, lambda: rules, None, MINUTE, store_trouble=watch.why_not
+        )
         yield Daemon(store, watch, intake)
 
 

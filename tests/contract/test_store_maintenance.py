@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from daemon.adapters.store import audit, backup, check, open_store, restore
+from daemon.adapters.store import (
+    audit_journal,
+    backup_store,
+    check_store,
+    open_store,
+    restore_store,
+)
 from daemon.cli import stopgap
 from daemon.core.values.outcome import Permanent
 from tests.contract.damage import beside, copy_of, damage, delete, holds_something, put_back
@@ -40,7 +46,7 @@ async def fill(path: Path, *incidents: str) -> None:
 
 async def incidents(path: Path) -> list[str]:
     async with open_store(path, readonly=True) as store:
-        assert (await audit(store.journal)).breaks == []
+        assert (await audit_journal(store.journal)).breaks == []
         return sorted(head.incident for head in await store.journal.heads(99))
 
 
@@ -60,26 +66,26 @@ class TestCheck:
     async def test_a_whole_store_beside_its_daemon(self, path: Path) -> None:
         await fill(path, "inc-1")
         async with open_store(path):
-            assert await check(path) == []
+            assert await check_store(path) == []
 
     async def test_a_damaged_page(self, path: Path) -> None:
         await fill(path, "inc-1")
         damage(path, b"needle" * 100)
-        assert await check(path)
+        assert await check_store(path)
 
     async def test_an_edited_entry(self, path: Path) -> None:
         await fill(path, "inc-1")
         with closing(sqlite3.connect(path)) as shell, shell:
             shell.execute("UPDATE events SET \"by\" = 'eve' WHERE incident = 'inc-1'")
-        assert await check(path) == ["inc-1: entry 1 is not what was written"]
+        assert await check_store(path) == ["inc-1: entry 1 is not what was written"]
 
     async def test_what_is_no_store(self, path: Path) -> None:
         with pytest.raises(Permanent, match="there is no journal at"):
-            await check(path)
+            await check_store(path)
         with closing(sqlite3.connect(path)) as shell, shell:
             shell.execute("CREATE TABLE songs (title TEXT)")
         with pytest.raises(Permanent, match="not a journal of stopgap"):
-            await check(path)
+            await check_store(path)
 
 
 class TestBackup:
@@ -99,35 +105,35 @@ class TestBackup:
 
             writing = asyncio.create_task(writes())
             await asyncio.sleep(0)
-            await backup(path, target)
+            await backup_store(path, target)
             done.set()
             await writing
             assert await seq(store.journal, "inc-1") > 1
         assert beside_it(target) == ["one.db"]
         assert private(target)
-        assert await check(target) == []
+        assert await check_store(target) == []
         assert beside_it(target) == ["one.db"]
         assert await incidents(target) == ["inc-1"]
 
     async def test_nothing_is_overwritten(self, path: Path, target: Path) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         before = copy_of(target)
         with pytest.raises(Permanent, match="name another file"):
-            await backup(path, target)
+            await backup_store(path, target)
         assert copy_of(target) == before
 
     async def test_of_a_damaged_store_there_is_no_backup(self, path: Path, target: Path) -> None:
         await fill(path, "inc-1")
         damage(path, b"needle" * 100)
         with pytest.raises(Permanent, match="is not whole, so it was not copied"):
-            await backup(path, target)
+            await backup_store(path, target)
         assert beside_it(target) == []
 
     async def test_a_folder_that_is_not_there(self, path: Path, tmp_path: Path) -> None:
         await fill(path, "inc-1")
         with pytest.raises(Permanent, match="make that folder"):
-            await backup(path, tmp_path / "nowhere" / "one.db")
+            await backup_store(path, tmp_path / "nowhere" / "one.db")
 
 
 class TestRestore:
@@ -135,31 +141,31 @@ class TestRestore:
         self, path: Path, target: Path
     ) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         await fill_more(path)
-        assert await restore(path, target) == beside(path, ".old-1")
+        assert await restore_store(path, target) == beside(path, ".old-1")
         assert await incidents(path) == ["inc-1", "long"]
         assert await incidents(beside(path, ".old-1")) == ["inc-1", "inc-2", "long"]
         async with open_store(path) as store:
             await opened(store.journal, "inc-3")
-        assert await restore(path, target) == beside(path, ".old-2")
+        assert await restore_store(path, target) == beside(path, ".old-2")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
     async def test_what_root_restores_belongs_to_the_daemons_user(
         self, path: Path, target: Path
     ) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         os.chown(path, 12345, 12346)
-        await restore(path, target)
+        await restore_store(path, target)
         assert owner(path) == (12345, 12346)
 
     async def test_not_while_a_daemon_runs(self, path: Path, target: Path) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         async with open_store(path) as store:
             with pytest.raises(Permanent, match="in use by another daemon"):
-                await restore(path, target)
+                await restore_store(path, target)
             assert store.journal.database.files.lost() == ""
 
     @pytest.mark.parametrize("how", ["damaged", "edited", "not ours", "newer"])
@@ -167,7 +173,7 @@ class TestRestore:
         self, path: Path, target: Path, how: str
     ) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         script = {
             "damaged": "",
             "edited": "UPDATE events SET \"by\" = 'eve' WHERE incident = 'inc-1'",
@@ -181,7 +187,7 @@ class TestRestore:
             damage(target, b"needle" * 100)
         before = copy_of(path)
         with pytest.raises(Permanent, match=r"is not whole|not a journal|newer stopgap"):
-            await restore(path, target)
+            await restore_store(path, target)
         assert copy_of(path) == before
         assert not holds_something(beside(path, ".old-1"))
         assert not [name for name in beside_it(path) if "part" in name]
@@ -190,11 +196,11 @@ class TestRestore:
         self, path: Path, target: Path
     ) -> None:
         await fill(path, "inc-1")
-        await backup(path, target)
+        await backup_store(path, target)
         delete(path)
-        assert await restore(path, target) is None
+        assert await restore_store(path, target) is None
         put_back(path, b"not a database at all, " * 999)
-        aside = await restore(path, target)
+        aside = await restore_store(path, target)
         assert aside is not None
         assert copy_of(aside).startswith(b"not a database")
         assert await incidents(path) == ["inc-1", "long"]
@@ -204,13 +210,13 @@ class TestRestore:
     ) -> None:
         with closing(sqlite3.connect(target)) as shell:
             shell.executescript(SCHEMA_1)
-        assert await restore(path, target) is None
+        assert await restore_store(path, target) is None
         assert await incidents(path) == []
 
     async def test_the_store_is_no_backup_of_itself(self, path: Path) -> None:
         await fill(path, "inc-1")
         with pytest.raises(Permanent, match="is the store itself"):
-            await restore(path, path)
+            await restore_store(path, path)
 
 
 async def fill_more(path: Path) -> None:

@@ -14,7 +14,7 @@ from daemon.core.recovery.guardrails import Freeze
 from daemon.core.response.milestones import ITEMS
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Temporary
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry
 from daemon.telemetry.instruments import HUMAN
 from tests.core.build import ROSTER, make_alert
@@ -29,14 +29,14 @@ class Counting:
     def __init__(self, journal: MemoryJournal | None = None, roster: Roster = ROSTER) -> None:
         self.now = START
         self.journal = journal or MemoryJournal()
-        self.book = Casebook(self.journal, lambda: self.now)
+        self.repository = IncidentRepository(self.journal, lambda: self.now)
         self.waiting_since: datetime | None = None
         self.freezes: list[Freeze] = []
         self.rules: dict[str, Rule] = {}
         self.store_fails = False
         self.store_trouble: StoreTrouble | None = None
         self.telemetry = Telemetry(
-            self.book,
+            self.repository,
             Sources(
                 version="1.2.3",
                 clock=lambda: self.now,
@@ -59,12 +59,12 @@ class Counting:
     async def opens(self, name: str = "1124-0200-abcd") -> str:
         """An incident opens for an alert that no rule knows."""
         opened = e.IncidentOpened(key=name, rule="", group_labels={}, title="Disk", team="")
-        await self.book.open(name, name, [opened, e.AlertsReceived(alerts=(make_alert(),))])
+        await self.repository.open(name, name, [opened, e.AlertsReceived(alerts=(make_alert(),))])
         return name
 
     async def happens(self, incident: str, *events: e.Event) -> None:
         """These events are recorded at once."""
-        await self.book.record(incident, lambda _: events)
+        await self.repository.record(incident, lambda _: events)
 
     async def _oldest(self) -> datetime | None:
         if self.store_fails:
@@ -129,7 +129,7 @@ async def test_after_a_restart_what_is_open_is_counted_from_the_store(counting: 
     await counting.opens("a")
     await counting.happens(await counting.opens("b"), CLOSED)
     again = Counting(counting.journal)
-    await again.book.load("a")
+    await again.repository.load("a")
     assert await again.value("stopgap_incidents_open", severity="none") == 1
     assert await again.value("stopgap_incidents_total") == 0, "counters begin with the process"
     await again.happens("a", CLOSED)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from daemon.adapters.store import open_store
 from daemon.core.incident import events as e
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import load
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
@@ -177,12 +177,12 @@ class Failing:
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
-    async def instant(self, query: str, at: Any) -> Answer:
+    async def instant(self, query: str, at: Any) -> QueryAnswer:
         if self.error is not None:
             raise self.error
-        return Answer(query, [])
+        return QueryAnswer(query, [])
 
-    async def series(self, query: str, *_: Any) -> Answer:
+    async def series(self, query: str, *_: Any) -> QueryAnswer:
         return await self.instant(query, None)
 
 
@@ -198,7 +198,7 @@ class Failing:
 async def test_queries_pass_through_and_are_told(error: BaseException | None, trouble: str) -> None:
     watching = Watching()
     metrics = WatchedMetrics(Failing(error), watching, UNTRACED)
-    asks: list[Callable[[], Awaitable[Answer]]] = [
+    asks: list[Callable[[], Awaitable[QueryAnswer]]] = [
         lambda: metrics.instant("up", START),
         lambda: metrics.series("up", START, START, timedelta(seconds=1)),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.web.auth import throttle as throttling
-from daemon.web.auth.passwords import AT_ONCE, LONGEST, WAITING, Busy, Passwords
+from daemon.web.auth.passwords import HASHES_AT_ONCE, LONGEST_PASSWORD, WAITING, Busy, Passwords
 from daemon.web.auth.throttle import Throttle
 from tests.contract.rig import CHEAP
 
@@ -62,7 +62,7 @@ def test_success_is_forgotten_or_forgiven() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "REMEMBERED", 100)
+    monkeypatch.setattr(throttling, "_REMEMBERED", 100)
     slow = throttle()
     for _ in range(3):
         slow.begin("ada", NOW)
@@ -81,7 +81,7 @@ async def test_a_password_fits_its_hash_and_nothing_fits_none() -> None:
     assert not await passwords.fits(known, "correct horse ")
     assert not await passwords.fits("$argon2id$nonsense", "correct horse")
     assert not await passwords.fits(None, "nobody has this one")
-    long = "x" * LONGEST
+    long = "x" * LONGEST_PASSWORD
     assert not await passwords.fits(CHEAP.hash(long), long + "y")
 
 
@@ -128,5 +128,5 @@ async def test_few_are_verified_at_once_and_too_many_are_sent_away() -> None:
         await passwords.fits("known", "x")
     gate.set()
     assert await asyncio.gather(*tasks) == [True] * WAITING
-    assert most[0] <= AT_ONCE
+    assert most[0] <= HASHES_AT_ONCE
     assert await passwords.fits("known", "x")

@@ -95,7 +95,7 @@ async def housed(files: TlsFiles, *names: str, token: str | None = None) -> Asyn
     clock = Clock()
     certificate = Certificate(files, clock)
     connections = Connections(100, 100, 60, 60)
-    runner = web.AppRunner(web_application(rig.house(), MAX_BODY, connections), access_log=None)
+    runner = web.AppRunner(web_application(rig.context(), MAX_BODY, connections), access_log=None)
     await runner.setup()
     listener = Listener(connections, runner.server, certificate.context)  # type: ignore[arg-type]
     try:
@@ -106,20 +106,20 @@ async def housed(files: TlsFiles, *names: str, token: str | None = None) -> Asyn
 
 
 async def test_https_is_served_by_what_the_files_hold(papers: Papers, files: TlsFiles) -> None:
-    async with housed(files) as house:
-        assert await house.asks(papers.client()) == 200
+    async with housed(files) as context:
+        assert await context.asks(papers.client()) == 200
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
-            await house.asks(papers.client(authority="another"))
+            await context.asks(papers.client(authority="another"))
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_both_versions_in_use_are_spoken(
     papers: Papers, files: TlsFiles, newest: ssl.TLSVersion
 ) -> None:
-    async with housed(files) as house:
+    async with housed(files) as context:
         client = papers.client()
         client.maximum_version = newest
-        assert await house.asks(client) == 200
+        assert await context.asks(client) == 200
 
 
 def test_older_versions_are_not_spoken(files: TlsFiles) -> None:
@@ -129,9 +129,9 @@ def test_older_versions_are_not_spoken(files: TlsFiles) -> None:
 async def test_plain_http_gets_a_clear_answer(files: TlsFiles) -> None:
     with capture_logs() as logs:
         async with (
-            housed(files) as house,
+            housed(files) as context,
             aiohttp.ClientSession() as session,
-            session.post(f"http://127.0.0.1:{house.port}{ALERTS}", data=SENT) as answer,
+            session.post(f"http://127.0.0.1:{context.port}{ALERTS}", data=SENT) as answer,
         ):
             assert answer.status == 400
             assert "This port speaks https" in await answer.text()
@@ -142,12 +142,12 @@ async def test_who_says_nothing_or_nonsense_holds_up_nobody(
     papers: Papers, files: TlsFiles
 ) -> None:
     with capture_logs() as logs:
-        async with housed(files) as house:
-            _, silent = await asyncio.open_connection("127.0.0.1", house.port)
-            reader, odd = await asyncio.open_connection("127.0.0.1", house.port)
+        async with housed(files) as context:
+            _, silent = await asyncio.open_connection("127.0.0.1", context.port)
+            reader, odd = await asyncio.open_connection("127.0.0.1", context.port)
             odd.write(b"\x16\x03\x01\x00\x05hello")
             await reader.read()
-            assert await house.asks(papers.client()) == 200
+            assert await context.asks(papers.client()) == 200
             silent.close()
             odd.close()
     (line,) = [x for x in logs if x["log_level"] == "warning"]
@@ -158,20 +158,20 @@ async def test_who_says_nothing_or_nonsense_holds_up_nobody(
 async def test_a_renewed_certificate_serves_the_next_connection(
     papers: Papers, files: TlsFiles
 ) -> None:
-    async with housed(files) as house:
-        before = house.certificate.papers
+    async with housed(files) as context:
+        before = context.certificate.papers
         shutil.copy(papers.folder / "renewed.crt", files.certificate)
-        assert house.certificate.context() is before.context  # it was looked at just now
-        clock: Any = house.certificate._clock
+        assert context.certificate.context() is before.context  # it was looked at just now
+        clock: Any = context.certificate._clock
         clock.now += LOOK_EVERY
         with capture_logs() as logs:  # certificate and key are exchanged one after the other
-            assert house.certificate.context() is before.context
+            assert context.certificate.context() is before.context
         assert logs[0]["event"].startswith("the old certificate stays in force")
-        assert await house.asks(papers.client()) == 200
+        assert await context.asks(papers.client()) == 200
         shutil.copy(papers.folder / "renewed.key", files.key)
-        house.certificate.look()
-        assert house.certificate.papers is not before
-        assert await house.asks(papers.client()) == 200
+        context.certificate.look()
+        assert context.certificate.papers is not before
+        assert await context.asks(papers.client()) == 200
 
 
 def test_unchanged_files_are_not_read_again(files: TlsFiles) -> None:
@@ -237,35 +237,35 @@ def test_its_end_is_told_in_time(files: TlsFiles) -> None:
 
 async def test_a_certificate_stands_for_the_token(papers: Papers, files: TlsFiles) -> None:
     files = replace(files, client_ca=papers.folder / "ca.crt")
-    async with housed(files, "alertmanager") as house:
-        assert await house.delivers(papers.client("alertmanager")) == 200
-        assert await house.delivers(papers.client("stranger")) == 401
-        assert await house.delivers(papers.client()) == 401
-        assert await house.delivers(papers.client(), **HOOK) == 401  # there is no token
-    async with housed(files, "alertmanager", token="hook-token") as house:
-        assert await house.delivers(papers.client("alertmanager")) == 200
-        assert await house.delivers(papers.client("stranger"), **HOOK) == 200
-        assert await house.delivers(papers.client("stranger")) == 401
-    async with housed(files, "127.0.0.1") as house:  # an alternative name
-        assert await house.delivers(papers.client("stranger")) == 200
+    async with housed(files, "alertmanager") as context:
+        assert await context.delivers(papers.client("alertmanager")) == 200
+        assert await context.delivers(papers.client("stranger")) == 401
+        assert await context.delivers(papers.client()) == 401
+        assert await context.delivers(papers.client(), **HOOK) == 401  # there is no token
+    async with housed(files, "alertmanager", token="hook-token") as context:
+        assert await context.delivers(papers.client("alertmanager")) == 200
+        assert await context.delivers(papers.client("stranger"), **HOOK) == 200
+        assert await context.delivers(papers.client("stranger")) == 401
+    async with housed(files, "127.0.0.1") as context:  # an alternative name
+        assert await context.delivers(papers.client("stranger")) == 200
 
 
 async def test_nobody_elses_authority_is_believed(papers: Papers, files: TlsFiles) -> None:
     files = replace(files, client_ca=papers.folder / "another.crt")
-    async with housed(files, "alertmanager") as house:
+    async with housed(files, "alertmanager") as context:
         with pytest.raises(aiohttp.ClientError):
-            await house.delivers(papers.client("alertmanager"))
-        assert house.rig.inbox.waiting == {}
+            await context.delivers(papers.client("alertmanager"))
+        assert context.rig.inbox.waiting == {}
 
 
 async def test_where_a_certificate_is_required_nothing_is_served_without(
     papers: Papers, files: TlsFiles
 ) -> None:
     files = replace(files, client_ca=papers.folder / "ca.crt", required=True)
-    async with housed(files) as house:
-        assert await house.asks(papers.client("stranger")) == 200
+    async with housed(files) as context:
+        assert await context.asks(papers.client("stranger")) == 200
         with pytest.raises(aiohttp.ClientError):
-            await house.asks(papers.client())
+            await context.asks(papers.client())
 
 
 def test_names_are_those_of_the_subject_and_the_alternatives() -> None:
@@ -312,8 +312,8 @@ def test_certificates_of_clients_let_us_listen_everywhere() -> None:
 async def looked_at(files: TlsFiles) -> list[tuple[str, str]]:
     """What `stopgap doctor` says of them."""
     tls = {"certificate": files.certificate, "key": files.key}
-    patient: Any = SimpleNamespace(settings=Settings.model_validate({"tls": tls}))
-    return [(found.state, found.text) async for found in check_certificate(patient)]
+    installation: Any = SimpleNamespace(settings=Settings.model_validate({"tls": tls}))
+    return [(found.state, found.text) async for found in check_certificate(installation)]
 
 
 async def test_doctor_looks_at_the_certificate(
@@ -335,19 +335,19 @@ async def test_doctor_looks_at_the_certificate(
 
 
 async def test_doctor_asks_the_daemon_over_tls(papers: Papers, files: TlsFiles) -> None:
-    async def said(house: House, given: TlsFiles) -> str:
+    async def said(context: House, given: TlsFiles) -> str:
         tls = {"certificate": given.certificate, "key": given.key}
         if given.client_ca is not None:
             tls |= {"client_ca": given.client_ca, "client_certificates": "required"}  # type: ignore[dict-item]
-        chosen = {"listen": f"127.0.0.1:{house.port}", "tls": tls}
+        chosen = {"listen": f"127.0.0.1:{context.port}", "tls": tls}
         async with aiohttp.ClientSession() as session:
-            patient: Any = SimpleNamespace(
+            installation: Any = SimpleNamespace(
                 settings=Settings.model_validate(chosen), session=session
             )
-            return "".join([found.text async for found in check_address(patient)])
+            return "".join([found.text async for found in check_address(installation)])
 
-    async with housed(files) as house:
-        assert "is ready" in await said(house, files)
+    async with housed(files) as context:
+        assert "is ready" in await said(context, files)
     files = replace(files, client_ca=papers.folder / "ca.crt", required=True)
-    async with housed(files) as house:
-        assert "wants to see a certificate" in await said(house, files)
+    async with housed(files) as context:
+        assert "wants to see a certificate" in await said(context, files)

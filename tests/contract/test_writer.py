@@ -22,8 +22,8 @@ from sqlalchemy import Connection, event
 from daemon.adapters.store import Store, open_store
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.schema import meta
-from daemon.adapters.store.turns import MOST, PATIENCE, Turns, Unit
-from daemon.adapters.store.writer import AT_ONCE
+from daemon.adapters.store.turns import MOST_AT_ONCE, PASSED_OVER, Unit, WriteQueue
+from daemon.adapters.store.writer import UNITS_AT_ONCE
 from daemon.core.ports.journal import Claim, KeyTaken
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
@@ -107,7 +107,7 @@ class TestTurns:
     """Who is written next."""
 
     @staticmethod
-    def wait(turns: Turns, urgency: Urgency, count: int = 1) -> list[Unit]:
+    def wait(turns: WriteQueue, urgency: Urgency, count: int = 1) -> list[Unit]:
         loop = asyncio.get_running_loop()
         units = [
             Unit(lambda *_: (), None, urgency, loop.create_future(), 0.0) for _ in range(count)
@@ -117,25 +117,25 @@ class TestTurns:
         return units
 
     async def test_the_urgent_go_first_and_equals_in_the_order_of_coming(self) -> None:
-        turns = Turns()
+        turns = WriteQueue()
         low, normal, high = (self.wait(turns, urgency, 2) for urgency in (LOW, NORMAL, HIGH))
         assert turns.take() == [*high, *normal, *low]
         assert turns.take() == []
 
     async def test_more_than_fit_wait_for_the_next(self) -> None:
-        turns = Turns()
+        turns = WriteQueue()
         low = self.wait(turns, LOW)
-        high = self.wait(turns, HIGH, MOST + 1)
+        high = self.wait(turns, HIGH, MOST_AT_ONCE + 1)
         assert turns.take() == high[:-1]
         assert turns.take() == [high[-1], *low]
 
     async def test_a_flood_of_the_urgent_delays_the_others_and_starves_none(self) -> None:
-        turns = Turns()
+        turns = WriteQueue()
         low = self.wait(turns, LOW)[0]
-        self.wait(turns, HIGH, MOST)
-        for _ in range(2 * PATIENCE):
+        self.wait(turns, HIGH, MOST_AT_ONCE)
+        for _ in range(2 * PASSED_OVER):
             assert low not in turns.take()
-            self.wait(turns, HIGH, MOST)
+            self.wait(turns, HIGH, MOST_AT_ONCE)
         assert turns.take()[0] is low  # by now it came before all who are as urgent
 
 
@@ -160,7 +160,7 @@ class TestSharing:
             *(journal.open(f"inc-{n}", f"k{n}", [note("x")], OPEN) for n in range(500))
         )
         assert len(await journal.open_heads()) == 500
-        assert watched.commits == -(-500 // MOST)
+        assert watched.commits == -(-500 // MOST_AT_ONCE)
 
     async def test_what_is_alone_is_written_at_once(self, watched: Watched) -> None:
         for name in "abc":
@@ -193,11 +193,11 @@ class TestSharing:
     async def test_a_crowd_that_is_told_lets_others_in_between(self, watched: Watched) -> None:
         counts = [0]
         async with watched.held():
-            tasks = [asyncio.create_task(watched.say(str(n))) for n in range(5 * AT_ONCE)]
+            tasks = [asyncio.create_task(watched.say(str(n))) for n in range(5 * UNITS_AT_ONCE)]
             counting = asyncio.create_task(self.count(tasks, counts))
             await asyncio.sleep(0)
         await counting
-        assert max(after - before for before, after in pairwise(counts)) <= AT_ONCE
+        assert max(after - before for before, after in pairwise(counts)) <= UNITS_AT_ONCE
 
     @staticmethod
     async def count(tasks: Sequence[asyncio.Task[str]], counts: list[int]) -> None:
@@ -227,7 +227,9 @@ class TestIsolation:
             watched.put("a"),
             journal.append("inc-3", 1, [note("right too")], OPEN),
         )
-        told = "None Conflict Conflict KeyTaken None KeyTaken ClaimRefused True None"
+        told = (
+            "None SequenceConflict SequenceConflict KeyTaken None KeyTaken ClaimRefused True None"
+        )
         assert names(results) == told.split()
         assert isinstance(results[5], KeyTaken)
         assert results[5].incident == "inc-5"
@@ -242,7 +244,7 @@ class TestIsolation:
             *(journal.append("inc-1", 1, [note(word)], OPEN) for word in ("one", "two")),
             journal.append("inc-1", 2, [note("after it")], OPEN),
         )
-        assert names(results) == ["None", "Conflict", "None"]
+        assert names(results) == ["None", "SequenceConflict", "None"]
         said = [entry.event.text for entry in await journal.read("inc-1", 1)]  # type: ignore[union-attr]
         assert said == ["one", "after it"]
 
@@ -360,12 +362,12 @@ class TestCancelled:
         async with open_store(path) as store:
             watched = Watched(store)
             async with watched.held():
-                tasks = [asyncio.create_task(watched.put(str(n))) for n in range(3 * MOST)]
+                tasks = [asyncio.create_task(watched.put(str(n))) for n in range(3 * MOST_AT_ONCE)]
                 await asyncio.sleep(0)
-        assert await asyncio.gather(*tasks) == [True] * 3 * MOST
+        assert await asyncio.gather(*tasks) == [True] * 3 * MOST_AT_ONCE
         with pytest.raises(Temporary, match="is closed; the daemon is stopping"):
             await watched.say("late")
         async with open_store(path, readonly=True) as store:
-            assert len(await store.inbox.pending(9 * MOST)) == 3 * MOST
+            assert len(await store.inbox.pending(9 * MOST_AT_ONCE)) == 3 * MOST_AT_ONCE
             with pytest.raises(Permanent, match="opened for reading only"):
                 await store.journal.open("inc-1", "k", [note("x")], OPEN)

@@ -9,8 +9,8 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
-from daemon.core.people.access import ApiToken, Scope, hash_of
-from daemon.web.site.layout import HEADERS
+from daemon.core.people.access import ApiToken, TokenScope, hash_of
+from daemon.web.site.layout import SITE_HEADERS
 from tests.contract.rig import CHEAP, Rig
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -38,7 +38,7 @@ class Seen:
     def page(self) -> str:
         """The page, once it is sure that it has the headers of one."""
         assert self.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert {name: self.headers[name] for name in HEADERS} == HEADERS
+        assert {name: self.headers[name] for name in SITE_HEADERS} == SITE_HEADERS
         return self.text
 
 
@@ -105,7 +105,7 @@ def give_access(rig: Rig, **accesses: str) -> None:
     rig.roster = rig.roster.model_copy(update={"people": people})
 
 
-async def give_token(rig: Rig, person: str, *scopes: Scope, **more: Any) -> dict[str, str]:
+async def give_token(rig: Rig, person: str, *scopes: TokenScope, **more: Any) -> dict[str, str]:
     """The header of a new API token."""
     value = f"stopgap_{person}-{'-'.join(scopes)}"
     token = ApiToken(

@@ -20,9 +20,9 @@ from daemon.core.measurement.problem import (
     Problem,
     ProblemReason,
     ProblemVerdict,
-    Reading,
+    RecoveryReading,
 )
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.guardrails import Limits
@@ -125,7 +125,7 @@ HOUSE = Roster.model_validate(EVERYTHING)
 dee knows it; fay and gus are on call after ada; hal is of another team."""
 
 
-def house(**changes: Any) -> Roster:
+def make_roster(**changes: Any) -> Roster:
     """HOUSE with parts of it changed."""
     return Roster.model_validate({**EVERYTHING, **changes})
 
@@ -167,10 +167,10 @@ def approved(rule: Rule, *steps: int, until: datetime = NOW + HOUR) -> Approvals
 # ── measurements ─────────────────────────────────────────────────────────────────────────────
 
 
-def answer(*values: float, query: str = "q", warnings: Sequence[str] = ()) -> Answer:
+def answer(*values: float, query: str = "q", warnings: Sequence[str] = ()) -> QueryAnswer:
     """An instant answer: one series for each value."""
     series = [Series({"n": str(i)}, [(NOW.timestamp(), v)]) for i, v in enumerate(values)]
-    return Answer(query, series, warnings)
+    return QueryAnswer(query, series, warnings)
 
 
 def poisson(chance: random.Random, mean: float) -> int:
@@ -327,14 +327,14 @@ def make_problem(
     )
 
 
-def healthy(at: datetime, loss: float = 0.0) -> Reading:
-    return Reading(
+def healthy(at: datetime, loss: float = 0.0) -> RecoveryReading:
+    return RecoveryReading(
         at=at, state="healthy", reason="near_baseline", level=0.99 - loss, loss=loss, traffic=600.0
     )
 
 
-def impaired(at: datetime, loss: float = 0.2, *, spread: float = 0.02) -> Reading:
-    return Reading(
+def impaired(at: datetime, loss: float = 0.2, *, spread: float = 0.02) -> RecoveryReading:
+    return RecoveryReading(
         at=at,
         state="impaired",
         reason="away_from_baseline",
@@ -346,8 +346,8 @@ def impaired(at: datetime, loss: float = 0.2, *, spread: float = 0.02) -> Readin
     )
 
 
-def unreadable(at: datetime, reason: str = "prometheus_unreachable") -> Reading:
-    return Reading(at=at, state="unreadable", reason=reason)
+def unreadable(at: datetime, reason: str = "prometheus_unreachable") -> RecoveryReading:
+    return RecoveryReading(at=at, state="unreadable", reason=reason)
 
 
 # ── changes and incidents ────────────────────────────────────────────────────────────────────
@@ -435,8 +435,8 @@ def step_approved(rule: Rule, step: int = 1, person: str = "ada") -> e.StepAppro
 
 
 def each_minute(
-    make: Callable[[datetime], Reading], begin: datetime, minutes: float
-) -> list[Reading]:
+    make: Callable[[datetime], RecoveryReading], begin: datetime, minutes: float
+) -> list[RecoveryReading]:
     """Readings from `begin` on, one a minute, and one at the very end."""
     whole = [begin + n * MINUTE for n in range(int(minutes) + 1)]
     end = begin + minutes * MINUTE

@@ -190,7 +190,7 @@ class Night(Scene):
             occurred_at=self.now,
             reference=str(len(self.journal)),
         )
-        self.happen(*deeds.heard(self.incident, report, self.now, STALE))
+        self.happen(*deeds.mark_heard(self.incident, report, self.now, STALE))
 
     def acknowledges_in_the_pager_(self, number: int) -> None:
         self._says("acknowledged", PEOPLE[number % len(PEOPLE)])

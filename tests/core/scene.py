@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.response import commands as deeds
@@ -49,7 +49,7 @@ class Scene:
         """Append events by that actor; returns them."""
         for event in events:
             entry = self._entry(event, by)
-            incident = apply(self.incident, entry.at, event, by)
+            incident = apply_event(self.incident, entry.at, event, by)
             self.incident = replace(incident, seq=entry.seq)
         return events
 
@@ -84,7 +84,7 @@ class Scene:
     def answers(self, person: str, request: str, *, accept: bool) -> tuple[e.Event, ...]:
         return self.does(
             person,
-            *roles.answer(
+            *roles.answer_request(
                 self.incident, request, person, accept=accept, now=self.now, patience=PATIENCE
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.core.decision import Decision
-from daemon.core.effects import Measure, Publish, RunStep, Settle, WriteReview
+from daemon.core.effects import MeasureProblem, Publish, RunStep, Settle, WriteReview
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.situation import Surroundings
@@ -52,7 +52,7 @@ def sound(
             if event.reason == "escalation":
                 assert not incident.commander
     for effect in decision.effects:
-        if isinstance(effect, Measure):
+        if isinstance(effect, MeasureProblem):
             assert incident.confirmed is None
         if isinstance(effect, RunStep) and incident.step(effect.step).status != "running":
             assert rule is not None

@@ -13,7 +13,7 @@ from daemon.core.people.access import (
     NEEDED,
     SCOPES,
     ApiToken,
-    Scope,
+    TokenScope,
     higher,
     is_password_hash,
     reaches,
@@ -67,7 +67,7 @@ def test_narrow_scopes_reach_nothing_else() -> None:
 
 
 def test_every_scope_is_explained_and_needs_an_access() -> None:
-    assert set(get_args(Scope)) == set(SCOPES) == set(NEEDED)
+    assert set(get_args(TokenScope)) == set(SCOPES) == set(NEEDED)
     assert {NEEDED[scope]: scope for scope in BY_ACCESS.values()} == dict(BY_ACCESS)
 
 

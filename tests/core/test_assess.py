@@ -27,7 +27,7 @@ from daemon.core.measurement.query_result import (
     newest_sample,
     one_number,
 )
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.rules.rule import VerifySpec
 from daemon.core.values.significance import Bin
 from tests.core.build import (
@@ -58,9 +58,9 @@ def unmeasurable(call: Any) -> tuple[ProblemVerdict, ProblemReason, str]:
     return caught.value.verdict, caught.value.reason, caught.value.text
 
 
-def ranged(*values: float, every: float = 15.0, query: str = "q") -> Answer:
+def ranged(*values: float, every: float = 15.0, query: str = "q") -> QueryAnswer:
     start = NOW.timestamp() - every * (len(values) - 1)
-    return Answer(query, [Series({}, [(start + every * n, v) for n, v in enumerate(values)])])
+    return QueryAnswer(query, [Series({}, [(start + every * n, v) for n, v in enumerate(values)])])
 
 
 # ── what an answer is worth ──────────────────────────────────────────────────────────────────
@@ -73,7 +73,7 @@ def test_one_finite_value_is_a_number() -> None:
 
 def test_an_empty_answer_is_no_number() -> None:
     assert one_number(answer()) is None
-    assert one_number(Answer("q", [Series({}, [])])) is None
+    assert one_number(QueryAnswer("q", [Series({}, [])])) is None
     assert finite_samples(answer()) == []
 
 
@@ -125,7 +125,7 @@ def test_a_count_below_zero_is_no_number(bad: float, total: float) -> None:
 
 
 def test_a_history_has_a_bin_for_each_sample_of_total() -> None:
-    bad = Answer("b", [Series({}, [(NOW.timestamp(), 3.0)])])
+    bad = QueryAnswer("b", [Series({}, [(NOW.timestamp(), 3.0)])])
     found = bins(bad, ranged(10, 20, 30))
     assert [(b.bad, b.total) for b in found] == [(0, 10), (0, 20), (3, 30)]
     assert found[-1].end == NOW.timestamp()

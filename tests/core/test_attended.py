@@ -11,7 +11,7 @@ from daemon.core.people.roster import LAST_RESORT_WAIT
 from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import Due, engagements_due, pages_due, unattended, wanted
 from daemon.core.response.roles import NotPossible
-from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, house, page_queued
+from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene, one
 from tests.core.test_campaigns import GAPPED, called, gapped
 
@@ -95,7 +95,7 @@ def test_when_nobody_at_all_is_on_call_too_many_are_called(
     changes: dict[str, Any], people: list[str]
 ) -> None:
     """The default policy's people, else the team's leads and owners, else everybody."""
-    roster = house(**{**GAPPED, **changes})
+    roster = make_roster(**{**GAPPED, **changes})
     scene = Scene(roster=roster)
     tier = roster.tiers("shop", NOW)[-1]
     assert sorted(tier.people) == sorted(people)
@@ -120,7 +120,7 @@ def test_the_last_resort_comes_when_the_tiers_empty_on_the_way() -> None:
 
 # ── what the auditor asks ────────────────────────────────────────────────────────────────────
 
-ONCE = house(policies={"shop": {"tiers": [{"notify": ["ada"]}], "repeat": 0}})
+ONCE = make_roster(policies={"shop": {"tiers": [{"notify": ["ada"]}], "repeat": 0}})
 
 
 def audited(*events: e.Event, after: float = 0) -> str:

@@ -10,13 +10,13 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.response.update_schedule import talk
-from tests.core.build import EVERYTHING, MINUTE, NOW, house
+from tests.core.build import EVERYTHING, MINUTE, NOW, make_roster
 from tests.core.scene import ROUNDS, Scene, of
 
 TEAM: dict[str, Any] = {"team": EVERYTHING["audiences"]["team"]}
 PUBLIC: dict[str, Any] = {"public": EVERYTHING["audiences"]["public"]}
-AUTOMATIC = house(audiences=TEAM, ladder={})
-BY_HAND = house(audiences=PUBLIC, ladder={})
+AUTOMATIC = make_roster(audiences=TEAM, ladder={})
+BY_HAND = make_roster(audiences=PUBLIC, ladder={})
 
 
 def tells(scene: Scene) -> list[e.Event]:
@@ -144,7 +144,9 @@ def test_an_audience_that_was_told_nothing_is_not_told_that_it_is_over() -> None
 
 
 def test_an_audience_hears_only_of_what_concerns_it() -> None:
-    roster = house(audiences={"board": {"channels": ["mail"], "send": "automatic", "from": "sev1"}})
+    roster = make_roster(
+        audiences={"board": {"channels": ["mail"], "send": "automatic", "from": "sev1"}}
+    )
     scene = confirmed_scene(roster)
     scene.passes(60)
     assert tells(scene) == []

@@ -290,7 +290,7 @@ class TestWhatIsNoCalendar:
             read_calendar(text, BERLIN, NAMES, START, END)
 
     def test_too_much_is_not_even_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(calendars, "LARGEST", 50)
+        monkeypatch.setattr(calendars, "_LARGEST", 50)
         with pytest.raises(ValueError, match="at most 50 are read"):
             read(day(5, "SUMMARY:Ada"))
 

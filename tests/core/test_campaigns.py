@@ -12,7 +12,7 @@ from daemon.core.people.schedules import Shift
 from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import Due, pages_due, pending, tried_again
 from daemon.core.response.roles import NotPossible
-from tests.core.build import MINUTE, NOW, delivered, failed, house, page_queued
+from tests.core.build import MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene
 
 
@@ -39,7 +39,7 @@ GAPPED: dict[str, Any] = {
 
 def gapped(**shifts: list[tuple[float, float, tuple[str, ...]]]) -> Roster:
     """HOUSE with the policy of the shop on two schedules; shifts in minutes after NOW."""
-    return house(**GAPPED).knowing(
+    return make_roster(**GAPPED).knowing(
         {
             name: [Shift(NOW + a * MINUTE, NOW + b * MINUTE, people) for a, b, people in told]
             for name, told in shifts.items()
@@ -88,7 +88,7 @@ def test_pages_of_before_are_neither_sent_nor_tried_again() -> None:
 
 def test_a_bounded_policy_has_all_its_rounds_again() -> None:
     policies = {"shop": {"tiers": [{"notify": ["ada"]}], "repeat": 0}}
-    scene = Scene(roster=house(policies=policies))
+    scene = Scene(roster=make_roster(policies=policies))
     scene.happen(page_queued(), delivered())
     scene.passes(5)
     assert called(scene) == []
@@ -138,7 +138,9 @@ def test_a_jump_to_a_tier_without_anybody_goes_to_the_next() -> None:
 
 def test_a_jump_to_a_last_tier_without_anybody_goes_to_the_first_that_has_somebody() -> None:
     tiers = [{"notify": [name]} for name in ("one", "gus", "two")]
-    roster = house(**{**GAPPED, "policies": {"shop": {"tiers": tiers}}, "default_policy": "shop"})
+    roster = make_roster(
+        **{**GAPPED, "policies": {"shop": {"tiers": tiers}}, "default_policy": "shop"}
+    )
     scene = Scene(roster=roster)
     jumps(scene, 3)
     assert called(scene) == ["r0.t1.gus"]
@@ -146,7 +148,7 @@ def test_a_jump_to_a_last_tier_without_anybody_goes_to_the_first_that_has_somebo
 
 def test_a_jump_after_the_end_of_a_policy_calls_again() -> None:
     policies = {"shop": {"tiers": [{"notify": ["ada"]}], "repeat": 0}}
-    scene = Scene(roster=house(policies=policies))
+    scene = Scene(roster=make_roster(policies=policies))
     scene.happen(page_queued(), delivered())
     scene.passes(60)
     assert called(scene) == []

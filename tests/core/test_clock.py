@@ -9,7 +9,13 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.response import commands as deeds
-from daemon.core.response.milestones import ITEMS, Item, Reading, overdue, read_clock
+from daemon.core.response.milestones import (
+    ITEMS,
+    Milestone,
+    MilestoneReading,
+    overdue_milestones,
+    read_clock,
+)
 from tests.core.build import (
     HOUSE,
     MINUTE,
@@ -28,16 +34,16 @@ from tests.core.build import (
 from tests.core.scene import Scene, of
 
 
-def clock(scene: Scene) -> dict[Item, Reading]:
+def clock(scene: Scene) -> dict[Milestone, MilestoneReading]:
     return {r.item: r for r in read_clock(scene.incident, scene.roster, scene.now)}
 
 
-def states(scene: Scene) -> dict[Item, str]:
+def states(scene: Scene) -> dict[Milestone, str]:
     return {item: reading.state for item, reading in clock(scene).items()}
 
 
 def missed(scene: Scene) -> list[e.Event]:
-    record, _ = overdue(scene.incident, scene.roster, scene.now)
+    record, _ = overdue_milestones(scene.incident, scene.roster, scene.now)
     return list(scene.happen(*record))
 
 
@@ -63,7 +69,7 @@ def test_at_the_beginning_everything_that_is_known_to_be_needed_runs() -> None:
         ("recovery_decision", 10),
     ],
 )
-def test_each_item_is_late_from_its_minute_on(item: Item, minutes: float) -> None:
+def test_each_item_is_late_from_its_minute_on(item: Milestone, minutes: float) -> None:
     scene = Scene(confirmed(make_problem(at=NOW, severity="sev2")))
     scene.now = NOW + minutes * MINUTE
     if item == "quantified":
@@ -76,7 +82,7 @@ def test_each_item_is_late_from_its_minute_on(item: Item, minutes: float) -> Non
     assert set(ITEMS) == set(clock(scene))
 
 
-DONE: list[tuple[Item, tuple[e.Event, ...]]] = [
+DONE: list[tuple[Milestone, tuple[e.Event, ...]]] = [
     ("quantified", (confirmed(),)),
     ("document", (page_queued(), delivered())),
     (
@@ -97,7 +103,7 @@ DONE: list[tuple[Item, tuple[e.Event, ...]]] = [
 @pytest.mark.parametrize(("item", "events"), DONE)
 @pytest.mark.parametrize("state", ["met", "late"])
 def test_an_item_is_there_from_its_event_on(
-    item: Item, events: tuple[e.Event, ...], state: str
+    item: Milestone, events: tuple[e.Event, ...], state: str
 ) -> None:
     scene = Scene()
     if item == "communicator":
@@ -169,7 +175,7 @@ def test_what_ended_sooner_needs_no_more_of_it() -> None:
         "recovery_decision": "met",
     }
     scene.happen(e.IncidentClosed(reason="recovered", text="x"))
-    assert overdue(scene.incident, HOUSE, scene.now) == ((), None)
+    assert overdue_milestones(scene.incident, HOUSE, scene.now) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +282,7 @@ def test_the_next_item_says_when_to_look_again() -> None:
     scene = Scene()
 
     def next_at() -> datetime | None:
-        return overdue(scene.incident, HOUSE, scene.now)[1]
+        return overdue_milestones(scene.incident, HOUSE, scene.now)[1]
 
     assert next_at() == NOW + MINUTE
     scene.confirm("sev2")

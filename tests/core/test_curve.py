@@ -11,11 +11,11 @@ import pytest
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
-from daemon.core.reporting.chart import AFTER, LEAD, MOST_MARKS, Curve, Mark, sketch, threshold
+from daemon.core.reporting.chart import AFTER, LEAD, MOST_MARKS, ChartMark, Curve, sketch, threshold
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
-from daemon.web.site.chart import FROM_JOURNAL, NOTHING, described, svg
+from daemon.web.site.chart import FROM_JOURNAL, NO_MEASUREMENT, described, svg
 from tests.core.build import COUNTS, MINUTE, NOW, TARGET, VALUE, confirmed
 from tests.core.scene import Scene
 
@@ -66,7 +66,7 @@ def test_what_was_never_measured_has_no_figures() -> None:
     assert described(curve) == "No measurement of success rate in this time."
     drawn = svg(curve, narrow=True)
     assert drawn.startswith(b"<?xml")
-    assert NOTHING.encode() in drawn  # instead of a scale of nothing
+    assert NO_MEASUREMENT.encode() in drawn  # instead of a scale of nothing
     assert b"%" not in drawn.partition(b"</style>")[2]
 
 
@@ -124,7 +124,7 @@ def test_a_chart_in_words_has_its_numbers() -> None:
         samples=((NOW, 0.99), (NOW + MINUTE, 0.903)),
         baseline=0.991,
         threshold=0.981,
-        marks=(Mark(NOW, "change", "v2"),),
+        marks=(ChartMark(NOW, "change", "v2"),),
     )
     assert described(curve) == (
         "success rate from 14:10 to 14:11 UTC: now 90.3 %, between 90.3 % and 99.0 %; "

@@ -11,10 +11,10 @@ import pytest
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
 from daemon.core.decision import Decision
-from daemon.core.effects import Measure, ReadRecovery, RunStep, SendPage, WriteReview
+from daemon.core.effects import MeasureProblem, ReadRecovery, RunStep, SendPage, WriteReview
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply
-from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Reading
+from daemon.core.incident.fold import apply_event
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook
@@ -85,7 +85,7 @@ def decided(
     return decide(incident, rule, around(rule, guard, approvals), now)
 
 
-def read(reading: Reading, step: int = 0) -> tuple[datetime, e.Event]:
+def read(reading: RecoveryReading, step: int = 0) -> tuple[datetime, e.Event]:
     return reading.at, e.RecoveryMeasured(step=step, reading=reading)
 
 
@@ -100,7 +100,7 @@ def test_people_are_called_before_anything_is_measured() -> None:
     first = decided(acknowledged=False)
     assert kinds(first) == ["PageQueued"]
     second = decided(page_queued(), acknowledged=False)
-    assert second.effects == (SendPage("r0.t0.ada"), Measure())
+    assert second.effects == (SendPage("r0.t0.ada"), MeasureProblem())
     assert second.wake_at == OPENED + MINUTE, "the clock: quantified within a minute"
 
 
@@ -172,9 +172,9 @@ def test_what_is_not_confirmed_is_measured_again_and_nothing_is_touched(
     assert soon.effects == ()
     assert soon.wake_at is not None
     assert NOW < soon.wake_at <= NOW + 5 * MINUTE
-    assert decided(defined, now=soon.wake_at).effects == (Measure(),)
+    assert decided(defined, now=soon.wake_at).effects == (MeasureProblem(),)
     approval = step_approved(RULE)
-    assert decided(defined, approval, now=soon.wake_at).effects == (Measure(),)
+    assert decided(defined, approval, now=soon.wake_at).effects == (MeasureProblem(),)
 
 
 def never_confirmed(
@@ -231,7 +231,9 @@ def test_an_old_measurement_is_taken_anew_before_a_step_starts() -> None:
         (unreadable(NOW), "no_fresh_data"),
     ],
 )
-def test_a_step_is_withheld_if_the_problem_no_longer_shows(reading: Reading, reason: str) -> None:
+def test_a_step_is_withheld_if_the_problem_no_longer_shows(
+    reading: RecoveryReading, reason: str
+) -> None:
     decision = decided(confirmed(), read(reading))
     (refused,) = decision.record
     assert isinstance(refused, e.StepRefused)
@@ -388,7 +390,7 @@ def test_a_recovered_incident_closes_after_a_healthy_watch() -> None:
 
 
 @pytest.mark.parametrize("last", [unreadable(NOW), impaired(NOW), healthy(NOW), healthy(ago(1.1))])
-def test_it_does_not_close_on_anything_but_health_after_the_watch(last: Reading) -> None:
+def test_it_does_not_close_on_anything_but_health_after_the_watch(last: RecoveryReading) -> None:
     assert decided(*RECOVERED, read(last)).record == ()
 
 
@@ -438,7 +440,7 @@ def test_a_rollback_that_helps_ends_in_a_closed_incident() -> None:
                 case SendPage(page):
                     told.append(e.PageDelivered(page=page, method="console", proof="x"))
                     told += deeds.acknowledge(incident, "ada", "cli")
-                case Measure():
+                case MeasureProblem():
                     told.append(confirmed(make_problem(at=now)))
                 case RunStep(step):
                     told += [started(step), finished(step)]
@@ -449,7 +451,7 @@ def test_a_rollback_that_helps_ends_in_a_closed_incident() -> None:
                 case WriteReview():
                     told.append(e.ReviewWritten(path="x.md"))
         for event in told:
-            incident = apply(incident, now, event)
+            incident = apply_event(incident, now, event)
         if not told and decision.wake_at is None:
             break
         now = now if told or decision.wake_at is None else decision.wake_at

@@ -10,7 +10,7 @@ from daemon.core.decide import decide
 from daemon.core.decision import Decision
 from daemon.core.effects import (
     Listen,
-    Measure,
+    MeasureProblem,
     Publish,
     ReadRecovery,
     SendPage,
@@ -30,9 +30,9 @@ from tests.core.build import (
     NOW,
     delivered,
     failed,
-    house,
     impaired,
     make_problem,
+    make_roster,
     make_rule,
 )
 from tests.core.scene import ROUNDS, Scene, of, one
@@ -110,11 +110,11 @@ def test_what_people_need_does_not_hold_up_the_measuring() -> None:
     scene.passes(1)
     decision = decided(scene)
     assert [event.kind for event in decision.record] == ["DeadlineMissed", "PageQueued"]
-    assert decision.effects == (Measure(),)
+    assert decision.effects == (MeasureProblem(),)
 
 
 def test_it_wakes_for_whatever_comes_first() -> None:
-    scene = Scene(roster=house(ladder={}, audiences={}))
+    scene = Scene(roster=make_roster(ladder={}, audiences={}))
     scene.come("ada")
     scene.confirm("sev2")
     records(scene)
@@ -180,7 +180,7 @@ def test_after_the_end_the_team_is_told_and_the_pagers_fall_silent(over: Scene) 
     assert WriteReview() in effects
     assert Settle("ada", "pagerduty", "", "resolved") in effects
     assert Publish("team.2", "room", 1) in effects
-    assert not [f for f in effects if isinstance(f, SendPage | Measure | ReadRecovery)]
+    assert not [f for f in effects if isinstance(f, SendPage | MeasureProblem | ReadRecovery)]
 
 
 def test_after_the_last_word_there_is_nothing_left_to_do(over: Scene) -> None:

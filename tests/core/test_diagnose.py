@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from daemon.core.changes.suspects import Facts, Sibling, suspect
-from daemon.core.measurement.samples import Answer, Series
-from daemon.core.rules.rule import Rule, read
-from daemon.core.rules.rule_checks import check
+from daemon.core.measurement.samples import QueryAnswer, Series
+from daemon.core.rules.rule import Rule, read_rule
+from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.measuring import diagnose
 from daemon.measuring.queries import Survey
@@ -47,7 +47,7 @@ class ByLabel:
     fails: Exception | None = None
     asked: list[tuple[str, datetime]] = field(default_factory=list)
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         self.asked.append((query, at))
         if self.fails is not None:
             raise self.fails
@@ -57,9 +57,11 @@ class ByLabel:
             Series({self.label[metric]: name}, [(at.timestamp(), values[at >= self.onset])])
             for name, values in found.items()
         ]
-        return Answer(query, series, self.warnings)
+        return QueryAnswer(query, series, self.warnings)
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         raise AssertionError
 
 
@@ -79,7 +81,7 @@ async def measured(known: ByLabel, onset: datetime | None = ONSET, **more: Any) 
     rule = make_rule(suspects=SUSPECTS, **more)
     survey = Survey(known, rule.problem, {"service": "checkout"}, NOW, MINUTE)
     problem = make_problem(onset=onset, onset_within=30 * SECOND, baseline=0.998)
-    return await diagnose.facts(survey, rule, CHANGES, problem)
+    return await diagnose.suspect_facts(survey, rule, CHANGES, problem)
 
 
 async def test_the_facts_of_a_bad_release() -> None:
@@ -153,14 +155,14 @@ async def test_a_label_that_fits_nowhere_speaks_for_nobody() -> None:
     rule = make_rule(suspects=SUSPECTS)
     survey = Survey(known, rule.problem, {"service": ""}, NOW, MINUTE)
     problem = make_problem(onset=ONSET, onset_within=30 * SECOND)
-    assert (await diagnose.facts(survey, rule, CHANGES, problem)).contrast is None
+    assert (await diagnose.suspect_facts(survey, rule, CHANGES, problem)).contrast is None
 
 
 async def test_a_rule_without_questions_asks_none() -> None:
     known = metrics()
     rule: Rule = make_rule()
     survey = Survey(known, rule.problem, {"service": "checkout"}, NOW, MINUTE)
-    found = await diagnose.facts(survey, rule, CHANGES, make_problem(onset=ONSET))
+    found = await diagnose.suspect_facts(survey, rule, CHANGES, make_problem(onset=ONSET))
     assert (known.asked, found.contrast, found.siblings) == ([], None, {})
 
 
@@ -182,8 +184,8 @@ def test_the_queries_about_suspects_are_checked(query: str, wrong: str | None) -
     good = "sum by (v) (increase(y[$window]))"
     given = {"revisions": {"bad": query, "total": good, "label": "v"}}
     text = yaml.safe_dump({**RULE, "suspects": given}, sort_keys=False)
-    read_rules = [(rule, document) for rule, document, _ in read(text, "rule.yaml")]
-    found = [m for m in check(read_rules, {}, {}, None) if m.place.startswith("suspects")]
+    read_rules = [(rule, document) for rule, document, _ in read_rule(text, "rule.yaml")]
+    found = [m for m in check_rules(read_rules, {}, {}, None) if m.place.startswith("suspects")]
     if wrong is None:
         assert found == []
     else:

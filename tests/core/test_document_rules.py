@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from daemon.core.rules.rule import Rule, RuleBook, incident_key, load, read
-from daemon.core.rules.rule_checks import check
+from daemon.core.rules.rule import Rule, RuleBook, incident_key, load, read_rule
+from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.units import Frozen
-from daemon.core.values.yaml_document import Document, Mistakes, documents, one_document
+from daemon.core.values.yaml_document import Mistakes, YamlDocument, documents, one_document
 from tests.core.build import RULE, make_rule
 
 FILES = sorted(Path("rules").glob("checkout*.yaml"))
@@ -66,12 +66,12 @@ WATCHES = {"releases": Rollback()}
 def mistakes(text: str) -> list[tuple[int, str, str]]:
     """(line, place, text) of every mistake of a rule file, as `stopgap check` finds them."""
     try:
-        rules = read(text, "r.yaml")
+        rules = read_rule(text, "r.yaml")
     except Mistakes as error:
         found = list(error.mistakes)
     else:
         found = [mistake for _, _, mistakes in rules for mistake in mistakes]
-        found += check([(r, d) for r, d, _ in rules], ACTIONS, WATCHES, ["shop"])
+        found += check_rules([(r, d) for r, d, _ in rules], ACTIONS, WATCHES, ["shop"])
     assert all(m.file == "r.yaml" for m in found)
     return [(m.line, m.place, m.text) for m in found]
 
@@ -229,7 +229,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def test_an_empty_file_holds_no_rule() -> None:
     assert load("", "r.yaml") == []
-    assert one_document("# nothing yet\n", "r.yaml") == Document("r.yaml", {})
+    assert one_document("# nothing yet\n", "r.yaml") == YamlDocument("r.yaml", {})
 
 
 def test_a_second_document_is_a_mistake_where_one_is_expected() -> None:
@@ -328,10 +328,10 @@ def test_the_steps_of_a_rule_have_different_contents() -> None:
 
 
 def test_the_rules_of_an_alert_are_found() -> None:
-    book = RuleBook([make_rule(), make_rule(rule="other", match=['service="search"'])])
+    repository = RuleBook([make_rule(), make_rule(rule="other", match=['service="search"'])])
     labels = {"alertname": "CheckoutFails", "service": "search"}
-    assert [rule.rule for rule in book.find(labels)] == ["checkout", "other"]
-    assert book.find({"alertname": "Other"}) == []
+    assert [rule.rule for rule in repository.find(labels)] == ["checkout", "other"]
+    assert repository.find({"alertname": "Other"}) == []
 
 
 def test_an_incident_is_told_apart_by_the_group_labels_alone() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import Due, facts, pages_due, pending, summons, tried_again
+from daemon.core.response.escalation import Due, new_pages, pages_due, pending, summons, tried_again
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUR,
@@ -40,7 +40,7 @@ TWICE = Roster.model_validate(
 
 def queued(incident: Incident, due: Due, at: Any) -> Incident:
     for page in due.pages:
-        incident = apply(incident, at, page)
+        incident = apply_event(incident, at, page)
     return incident
 
 
@@ -105,7 +105,7 @@ def test_a_bounded_policy_ends_after_its_rounds() -> None:
     incident = make_incident(page_queued(), reached("r0.t0.ada"))
     due = pages_due(incident, TWICE, NOW + 5 * MINUTE)
     assert [p.page for p in due.pages] == ["r1.t0.ada"]
-    second = apply(queued(incident, due, NOW), NOW, reached("r1.t0.ada"))
+    second = apply_event(queued(incident, due, NOW), NOW, reached("r1.t0.ada"))
     assert pages_due(second, TWICE, NOW + MINUTE) == Due((), NOW + 5 * MINUTE)
     assert pages_due(second, TWICE, NOW + 99 * MINUTE) == Due((), None)
 
@@ -117,7 +117,7 @@ def test_a_round_that_reached_nobody_does_not_count() -> None:
         now = NOW + round_ * 5 * MINUTE
         due = pages_due(incident, TWICE, now)
         assert [p.page for p in due.pages] == [f"r{round_}.t0.ada"]
-        incident = apply(queued(incident, due, now), now, failed(f"r{round_}.t0.ada"))
+        incident = apply_event(queued(incident, due, now), now, failed(f"r{round_}.t0.ada"))
 
 
 def test_a_shortened_policy_goes_on() -> None:
@@ -157,7 +157,7 @@ def test_a_summons_that_reached_nobody_is_sent_again_after_a_while() -> None:
     ]
     again = queued(lost, due, NOW + MINUTE)
     assert tried_again(again, NOW + 9 * MINUTE) == Due((), None)
-    gone = apply(again, NOW + MINUTE, failed("diagnosis.bo+1", temporary=True))
+    gone = apply_event(again, NOW + MINUTE, failed("diagnosis.bo+1", temporary=True))
     assert tried_again(gone, NOW + 2 * MINUTE) == Due((), NOW + 3 * MINUTE)
     assert [p.page for p in tried_again(gone, NOW + 3 * MINUTE).pages] == ["diagnosis.bo+2"]
 
@@ -177,7 +177,7 @@ def test_what_was_refused_for_good_is_not_tried_again() -> None:
 
 def test_the_pauses_between_the_tries_of_a_page_grow_up_to_a_bound() -> None:
     incident, now = make_incident(page_queued()), NOW
-    incident = apply(incident, now, failed("r0.t0.ada", temporary=True))
+    incident = apply_event(incident, now, failed("r0.t0.ada", temporary=True))
     pauses = []
     for _ in range(7):
         again = tried_again(incident, now).again_at
@@ -185,8 +185,8 @@ def test_the_pauses_between_the_tries_of_a_page_grow_up_to_a_bound() -> None:
         pauses.append((again - now) / MINUTE)
         now = again
         (page,) = tried_again(incident, now).pages
-        incident = apply(incident, now, page)
-        incident = apply(incident, now, failed(page.page, temporary=True))
+        incident = apply_event(incident, now, page)
+        incident = apply_event(incident, now, failed(page.page, temporary=True))
     assert pauses == [1, 2, 4, 8, 15, 15, 15]
 
 
@@ -194,7 +194,7 @@ def test_a_page_that_nobody_needs_any_more_is_not_tried_again() -> None:
     lost = make_incident(page_queued(), failed("r0.t0.ada", temporary=True))
     assert tried_again(lost, NOW + MINUTE).pages
     for event in (ACKNOWLEDGED[1], e.IncidentClosed(reason="by_person", text="x")):
-        assert tried_again(apply(lost, NOW, event), NOW + MINUTE) == Due((), None)
+        assert tried_again(apply_event(lost, NOW, event), NOW + MINUTE) == Due((), None)
 
 
 def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
@@ -220,7 +220,7 @@ def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
     ],
 )
 def test_a_page_carries_the_facts_of_its_moment(incident: Incident, text: str) -> None:
-    assert text in facts(incident)
+    assert text in new_pages(incident)
 
 
 class Night:
@@ -238,7 +238,7 @@ class Night:
         for page in due.pages:
             self.calls.append((self.now, page))
             assert page.page not in self.incident.pages
-            self.incident = apply(self.incident, self.now, page)
+            self.incident = apply_event(self.incident, self.now, page)
         return due
 
     def deliver(self) -> None:
@@ -248,7 +248,7 @@ class Night:
                 event = e.PageDelivered(page=page.queued.page, method="console", proof="x")
             else:
                 event = failed(page.queued.page, last=self.chance.random() < 0.7)
-            self.incident = apply(self.incident, self.now, event)
+            self.incident = apply_event(self.incident, self.now, event)
 
     def pass_time(self) -> None:
         self.now += timedelta(seconds=self.chance.choice([0, 1, 60, 299, 300, 301, 3600]))
@@ -277,7 +277,7 @@ def test_nobody_is_called_once_somebody_has_come(seed: int, arrival: int) -> Non
     for turn in range(30):
         if turn == arrival:
             for event in ACKNOWLEDGED:
-                night.incident = apply(night.incident, night.now, event)
+                night.incident = apply_event(night.incident, night.now, event)
         due = night.wake()
         if turn >= arrival:
             assert due == Due((), None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daemon.core.recovery.freeze_windows import FreezeWindows, check
+from daemon.core.recovery.freeze_windows import FreezeWindows, check_freeze_windows
 
 EVERYTHING = ("global", "team:shop", "service:checkout")
 ICS = """BEGIN:VCALENDAR
@@ -148,7 +148,7 @@ def test_a_window_that_makes_no_sense_is_a_mistake(window: dict[str, Any], told:
 
 def test_a_window_of_an_unknown_team_is_a_mistake() -> None:
     found = windows({"calendar": "x.ics"}, {"scope": "team:shpo", "calendar": "x.ics"})
-    ((index, text),) = check(found, ["shop"])
+    ((index, text),) = check_freeze_windows(found, ["shop"])
     assert (index, text) == (1, "no team 'shpo' in the roster; known: shop")
 
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.recovery.guardrails import (
+    ActionScope,
     Freeze,
     Guard,
     Hindered,
     Level,
     Limits,
-    Scope,
     hindered,
     is_scope,
     service_of,
@@ -27,7 +27,7 @@ from daemon.core.rules.rule import incident_key
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-SCOPE = Scope(rule="Errors", team="payments", service="shop", domain="eu")
+SCOPE = ActionScope(rule="Errors", team="payments", service="shop", domain="eu")
 LIMITS = Limits(
     cooldown=30 * MINUTE,
     flap=24 * HOUR,
@@ -40,11 +40,11 @@ SALE = Freeze(scope="global", reason="sale", by="anna", at=NOW - HOUR)
 LEVELS: Sequence[Level] = ("rule", "team", "domain", "global")
 
 
-def judged(guard: Guard, *, lifted: bool = False, scope: Scope = SCOPE) -> Hindered | None:
+def judged(guard: Guard, *, lifted: bool = False, scope: ActionScope = SCOPE) -> Hindered | None:
     return hindered(guard, LIMITS, scope, NOW, lifted=lifted)
 
 
-def why(guard: Guard, *, lifted: bool = False, scope: Scope = SCOPE) -> str:
+def why(guard: Guard, *, lifted: bool = False, scope: ActionScope = SCOPE) -> str:
     found = judged(guard, lifted=lifted, scope=scope)
     return found.reason if found else ""
 
@@ -167,7 +167,7 @@ GUARDS = st.builds(
     started=st.dictionaries(st.sampled_from(LEVELS), st.integers(0, 9)),
     alerting=st.integers(1, 9),
 )
-SCOPES = st.sampled_from([SCOPE, replace(SCOPE, domain=""), Scope("", "", "shop")])
+SCOPES = st.sampled_from([SCOPE, replace(SCOPE, domain=""), ActionScope("", "", "shop")])
 
 
 def with_more(one: Guard, other: Guard) -> Guard:
@@ -184,7 +184,7 @@ def with_more(one: Guard, other: Guard) -> Guard:
 
 
 @given(GUARDS, SCOPES)
-def test_a_person_lifts_all_but_a_freeze_and_the_lock(guard: Guard, scope: Scope) -> None:
+def test_a_person_lifts_all_but_a_freeze_and_the_lock(guard: Guard, scope: ActionScope) -> None:
     alone, lifted = judged(guard, scope=scope), judged(guard, scope=scope, lifted=True)
     absolute = guard.freeze is not None or bool(guard.locked_by)
     assert (lifted is not None) == absolute
@@ -194,14 +194,16 @@ def test_a_person_lifts_all_but_a_freeze_and_the_lock(guard: Guard, scope: Scope
 
 
 @given(GUARDS, GUARDS, SCOPES, st.booleans())
-def test_more_history_never_permits(one: Guard, other: Guard, scope: Scope, lifted: bool) -> None:
+def test_more_history_never_permits(
+    one: Guard, other: Guard, scope: ActionScope, lifted: bool
+) -> None:
     for guard in (one, other):
         if judged(guard, lifted=lifted, scope=scope) is not None:
             assert judged(with_more(one, other), lifted=lifted, scope=scope) is not None
 
 
 @given(GUARDS, SCOPES, st.booleans())
-def test_every_refusal_is_a_plain_sentence(guard: Guard, scope: Scope, lifted: bool) -> None:
+def test_every_refusal_is_a_plain_sentence(guard: Guard, scope: ActionScope, lifted: bool) -> None:
     found = judged(guard, scope=scope, lifted=lifted)
     if found is not None:
         assert found.text.isprintable()

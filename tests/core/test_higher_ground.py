@@ -8,7 +8,7 @@ from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
-from tests.core.build import delivered, house, page_queued
+from tests.core.build import delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
 NO_VACANCIES = {"staffed_from": "sev1", "vacancy": "9d"}
@@ -18,7 +18,7 @@ NO_VACANCIES = {"staffed_from": "sev1", "vacancy": "9d"}
 @pytest.fixture
 def scene() -> Scene:
     """ada commands; bo and eve are here; it rang at ada's."""
-    scene = Scene(page_queued(), delivered(), roster=house(timing=NO_VACANCIES))
+    scene = Scene(page_queued(), delivered(), roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada", "bo", "eve")
     return scene
 
@@ -36,7 +36,7 @@ def asked_to_command(scene: Scene) -> list[str]:
 
 
 def test_at_the_end_of_the_plan_the_lead_is_asked_and_then_the_stability_owner() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
     assert asked_to_command(scene) == []
     scene.diagnose()
@@ -56,7 +56,7 @@ def test_at_the_end_of_the_plan_the_lead_is_asked_and_then_the_stability_owner()
 
 
 def test_a_commander_without_a_plan_gets_a_dedicated_one() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
     scene.does("ada", *deeds.no_plan(scene.incident, "ada", "never seen this"))
     request = one(e.RoleRequested, scene.staff())
@@ -69,14 +69,14 @@ def test_a_commander_without_a_plan_gets_a_dedicated_one() -> None:
 
 @pytest.mark.parametrize("commander", ["bo", "cy"])
 def test_a_dedicated_commander_who_commands_already_is_not_asked(commander: str) -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come(commander)
     scene.diagnose()
     assert asked_to_command(scene) == []
 
 
 def test_they_are_asked_also_while_nobody_commands() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.diagnose()
     assert asked_to_command(scene) == ["bo"]
     scene.answers("bo", "commander.1", accept=True)
@@ -84,7 +84,7 @@ def test_they_are_asked_also_while_nobody_commands() -> None:
 
 
 def test_they_are_asked_anew_after_a_relapse() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
     scene.does("ada", *deeds.no_plan(scene.incident, "ada", "x"))
     assert asked_to_command(scene) == ["bo"]
@@ -135,7 +135,7 @@ def rungs(scene: Scene) -> list[str]:
 
 
 def test_each_severity_calls_its_leads_once_and_only_upwards() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
     scene.confirm("sev3")
     assert rungs(scene) == []
@@ -152,14 +152,14 @@ def test_each_severity_calls_its_leads_once_and_only_upwards() -> None:
 
 
 def test_a_lead_who_is_here_is_not_called_by_the_ladder() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("bo")
     scene.confirm("sev1")
     assert rungs(scene) == ["severity-sev1.gus"]
 
 
 def test_the_ladder_calls_without_a_commander_too() -> None:
-    scene = Scene(roster=house(timing=NO_VACANCIES))
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.confirm("sev2")
     assert rungs(scene) == ["severity-sev2.bo"]
 

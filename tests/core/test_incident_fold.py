@@ -12,9 +12,9 @@ from hypothesis import given, settings
 
 from daemon.adapters.store.auditing.incidents import TELLING, TELLING_OF_CLOSED
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply, fold
+from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.state import Incident, PageState, Settling, StepState
-from daemon.core.measurement.problem import Reading
+from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.journal import HeadState
 from daemon.core.response.commands import acknowledge
 from tests.core.build import (
@@ -98,10 +98,10 @@ def test_an_event_changes_no_earlier_incident(course: list[tuple[Any, Any, str]]
     incident = make_incident((NOW, opening()), *KNOWN)
     for at, event, by in course:
         before, told = copy.deepcopy(incident), event.model_copy(deep=True)
-        after = apply(incident, at, event, by)
+        after = apply_event(incident, at, event, by)
         assert incident == before
         assert event == told
-        assert apply(incident, at, event, by) == after
+        assert apply_event(incident, at, event, by) == after
         incident = after
 
 
@@ -116,7 +116,7 @@ def test_the_first_to_come_commands_and_the_second_responds() -> None:
     incident = make_incident()
     for person in ("ada", "bo", "ada"):
         for event in acknowledge(incident, person, "cli"):
-            incident = apply(incident, NOW + len(incident.responders) * MINUTE, event)
+            incident = apply_event(incident, NOW + len(incident.responders) * MINUTE, event)
     assert incident.commander == "ada"
     assert incident.responders == ("ada", "bo")
     assert incident.acknowledged_at == NOW
@@ -128,9 +128,9 @@ def test_alerts_are_known_by_their_newest_word() -> None:
     assert len(incident.alerts) == 2
     assert not incident.all_resolved
     over = tuple(a.model_copy(update={"status": "resolved"}) for a in incident.alerts.values())
-    resolved = apply(incident, NOW, e.AlertsReceived(alerts=over))
+    resolved = apply_event(incident, NOW, e.AlertsReceived(alerts=over))
     assert resolved.all_resolved
-    cut = apply(incident, NOW, e.AlertsReceived(alerts=over, incomplete=True))
+    cut = apply_event(incident, NOW, e.AlertsReceived(alerts=over, incomplete=True))
     assert not cut.all_resolved
 
 
@@ -154,7 +154,7 @@ def test_phases_follow_the_course() -> None:
     ]
     incident = make_incident()
     for event, phase in course:
-        incident = apply(incident, NOW, event)
+        incident = apply_event(incident, NOW, event)
         assert incident.phase == phase
 
 
@@ -178,7 +178,7 @@ def test_the_title_is_the_statement_once_there_is_one() -> None:
 
 
 def test_evidence_is_the_latest_measurement() -> None:
-    def read(*told: Reading) -> Incident:
+    def read(*told: RecoveryReading) -> Incident:
         return make_incident(
             confirmed(make_problem(at=ago(9))),
             *((r.at, e.RecoveryMeasured(step=0, reading=r)) for r in told),

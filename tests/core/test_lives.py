@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.core.changes.live_periods import Life, lives, merged
+from daemon.core.changes.live_periods import Life, lives, merge_periods
 from daemon.core.changes.suspects import Change
 from tests.core.build import ago, make_change
 
@@ -24,13 +24,13 @@ def items(history: list[Change]) -> list[tuple[str, str]]:
 def test_two_who_saw_the_same_change_saw_one() -> None:
     ours = [make_change("v1", ago(60)), make_change("v2", ago(9.9), "v1")]
     theirs = [make_change("v0", ago(90)), make_change("v1", ago(61)), make_change("v2", ago(10))]
-    both = merged(ours, theirs)
+    both = merge_periods(ours, theirs)
     assert items(both) == [("", "v0"), ("v0", "v1"), ("v1", "v2")]
     assert [change.at for change in both] == [ago(90), ago(61), ago(10)]
 
 
 def test_what_came_back_lived_twice() -> None:
-    history = merged(
+    history = merge_periods(
         [make_change("v1", ago(60)), make_change("v2", ago(30)), make_change("v1", ago(10))]
     )
     assert lives(history) == [Life("v1", ago(60), ago(30)), Life("v2", ago(30), ago(10))]
@@ -39,7 +39,7 @@ def test_what_came_back_lived_twice() -> None:
 def test_the_newest_word_says_whether_it_still_rolls() -> None:
     known = [make_change("v2", ago(10))]
     seen = [make_change("v2", ago(9.9)).model_copy(update={"rolling": True, "text": "app:2"})]
-    (change,) = merged(known, seen)
+    (change,) = merge_periods(known, seen)
     assert (change.at, change.rolling, change.text) == (ago(10), True, "app:2")
 
 
@@ -49,9 +49,9 @@ def test_no_item_follows_itself_and_merging_again_changes_nothing(
 ) -> None:
     moments = [change.at for change in [*ours, *theirs]]
     assume(len(set(moments)) == len(moments))
-    both = merged(ours, theirs)
+    both = merge_periods(ours, theirs)
     assert all(a.item != b.item and a.at <= b.at for a, b in pairwise(both))
     assert {c.item for c in both} == {c.item for c in [*ours, *theirs]}
-    assert merged(both) == both
-    assert merged(both, ours) == both
+    assert merge_periods(both) == both
+    assert merge_periods(both, ours) == both
     assert all(life.begin <= life.end for life in lives(both))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from daemon.core.decide import decide
 from daemon.core.effects import RunStep
-from daemon.core.incident.fold import apply
+from daemon.core.incident.fold import apply_event
 from tests.core.scene import ROUNDS
 from tests.core.world import World
 
@@ -37,7 +37,7 @@ def test_decisions_come_to_rest(seed: int) -> None:
             if not decision.record:
                 break
             for event in decision.record:
-                incident = apply(incident, world.now, event)
+                incident = apply_event(incident, world.now, event)
         else:
             raise AssertionError(f"it goes on with {decision.record}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.people.oncall_report import ScheduleReport, coverage
+from daemon.core.people.oncall_report import ScheduleReport, shift_coverage
 from daemon.core.people.schedules import Schedule, Shift
 
 AT = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -22,7 +22,7 @@ def schedule(*people: str, **layer: Any) -> Schedule:
 
 
 def report(found: Schedule, calendar: tuple[Shift, ...] = (), **ahead: timedelta) -> ScheduleReport:
-    (only,) = coverage({"shop": found}, {"shop": calendar}, AT, **ahead)
+    (only,) = shift_coverage({"shop": found}, {"shop": calendar}, AT, **ahead)
     return only
 
 
@@ -63,12 +63,12 @@ def test_a_calendar_ends_where_its_shifts_end() -> None:
 
 def test_every_schedule_has_a_report_in_their_order_with_a_calendar_or_without() -> None:
     network = Schedule.model_validate({"zone": "UTC", "calendar": {"file": "network.ics"}})
-    found = coverage({"shop": schedule("ada"), "network": network}, {}, AT)
+    found = shift_coverage({"shop": schedule("ada"), "network": network}, {}, AT)
     assert [(r.schedule, r.now) for r in found] == [("shop", ("ada",)), ("network", ())]
     assert found[1].gaps == (Shift(AT, AT + 14 * DAY, ()),)
-    assert coverage({}, {}, AT) == []
+    assert shift_coverage({}, {}, AT) == []
 
 
 def test_there_must_be_time_to_look_at() -> None:
     with pytest.raises(ValueError, match="must be more than 0s"):
-        coverage({"shop": schedule("ada")}, {}, AT, timedelta(0))
+        shift_coverage({"shop": schedule("ada")}, {}, AT, timedelta(0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.people.oncall_report import AHEAD, NO_TEAM, oncall_view, uncovered
+from daemon.core.people.oncall_report import NO_TEAM, REPORT_AHEAD, oncall_view, uncovered
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Shift
 
@@ -85,21 +85,23 @@ class TestUncovered:
         assert found == [
             Shift(AT, monday, ()),
             Shift(monday + DAY, monday + 7 * DAY, ()),
-            Shift(monday + 8 * DAY, AT + AHEAD, ()),
+            Shift(monday + 8 * DAY, AT + REPORT_AHEAD, ()),
         ]
 
     def test_a_calendar_counts_as_far_as_it_goes(self) -> None:
         known = roster(["network"], network=CALENDAR)
-        assert uncovered(known, "shop", AT) == [Shift(AT, AT + AHEAD, ())]
+        assert uncovered(known, "shop", AT) == [Shift(AT, AT + REPORT_AHEAD, ())]
         held = {"network": (Shift(AT - DAY, AT + DAY, ("bo",)),)}
-        assert uncovered(known.knowing(held), "shop", AT) == [Shift(AT + DAY, AT + AHEAD, ())]
+        assert uncovered(known.knowing(held), "shop", AT) == [
+            Shift(AT + DAY, AT + REPORT_AHEAD, ())
+        ]
 
     def test_whom_the_roster_does_not_have_any_more_covers_nothing(self) -> None:
         """Until the calendar is read again it still names whoever has left."""
         held = {"network": (Shift(AT - DAY, AT + DAY, ("gone",)),)}
         known = roster(["network"], network=CALENDAR).knowing(held)
         assert known.on_call("network", AT) == ()
-        assert uncovered(known, "shop", AT) == [Shift(AT, AT + AHEAD, ())]
+        assert uncovered(known, "shop", AT) == [Shift(AT, AT + REPORT_AHEAD, ())]
 
     def test_an_unknown_team_is_called_by_the_default_policy(self) -> None:
         known = roster(["cy"], duty=[layer("ada", "00:00", "12:00")])
@@ -115,7 +117,7 @@ class TestUncovered:
             network=CALENDAR,
         ).knowing({"network": (Shift(AT + 3 * DAY, AT + 4 * DAY, ("cy",)),)})
         found = uncovered(known, "shop", AT)
-        for hour in range(int(AHEAD / HOUR)):
+        for hour in range(int(REPORT_AHEAD / HOUR)):
             at = AT + hour * HOUR
             # The last resort is one tier more than the policy has.
             nobody = len(known.tiers("shop", at)) == 3

@@ -8,11 +8,11 @@ from daemon.core.effects import Publish
 from daemon.core.incident import events as e
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible
-from daemon.core.response.update_schedule import TRIES, talk
-from tests.core.build import HOUSE, MINUTE, NOW, SECOND, house
+from daemon.core.response.update_schedule import UPDATE_TRIES, talk
+from tests.core.build import HOUSE, MINUTE, NOW, SECOND, make_roster
 from tests.core.scene import Scene
 
-ONE = house(audiences={"team": {"channels": ["room"], "send": "automatic"}})
+ONE = make_roster(audiences={"team": {"channels": ["room"], "send": "automatic"}})
 
 
 def released(scene: Scene, update: str = "team.1", text: str = "it fails") -> None:
@@ -67,12 +67,12 @@ def test_a_channel_that_fails_is_tried_again_after_growing_pauses_and_given_up()
     scene = Scene(roster=ONE)
     released(scene)
     pauses = []
-    for number in range(1, TRIES + 1):
+    for number in range(1, UPDATE_TRIES + 1):
         assert to_bring(scene) == [Publish("team.1", "room", 1)]
-        scene.happen(refused(last=number == TRIES))
+        scene.happen(refused(last=number == UPDATE_TRIES))
         assert to_bring(scene) == []
         again = talk(scene.incident, ONE, "", scene.now).again_at
-        if number == TRIES:
+        if number == UPDATE_TRIES:
             assert again is None
             break
         assert again is not None
@@ -129,8 +129,8 @@ def test_an_update_that_was_changed_on_its_way_goes_out_as_changed() -> None:
 def test_another_text_is_tried_anew_where_the_one_before_was_given_up() -> None:
     scene = Scene(roster=ONE)
     released(scene)
-    for number in range(1, TRIES + 1):
-        scene.happen(refused(last=number == TRIES))
+    for number in range(1, UPDATE_TRIES + 1):
+        scene.happen(refused(last=number == UPDATE_TRIES))
     scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", "other words"))
     assert to_bring(scene) == [Publish("team.1", "room", 2)], "at once"
     assert scene.incident.word.updates["team.1"].delivery("room").failures == 0

@@ -12,14 +12,14 @@ from daemon.core.incident.state import Incident
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.plan import (
-    Ask,
+    AskApproval,
     Exhausted,
     Next,
     Observe,
     Outlook,
     Refuse,
     Skip,
-    Start,
+    StartStep,
     content_of,
     next_step,
 )
@@ -75,14 +75,14 @@ def ask(
 
 
 def reason(answer: Next) -> tuple[type, str]:
-    assert isinstance(answer, Skip | Refuse | Ask)
+    assert isinstance(answer, Skip | Refuse | AskApproval)
     assert answer.text
     return type(answer), answer.reason
 
 
 def test_a_pre_approved_step_with_its_suspect_starts() -> None:
     answer = ask()
-    assert isinstance(answer, Start)
+    assert isinstance(answer, StartStep)
     assert answer.step == 1
     assert not answer.lifted
     assert answer.authority.startswith("pre-approved by ada until 2026-03-01")
@@ -110,7 +110,7 @@ def test_a_step_against_a_change_is_skipped_without_the_one_suspect(
     # A missing suspect weighs more than a freeze: the next alternative may be looked at.
     assert reason(ask(suspicion=suspicion, guard=Guard(freeze=FREEZE))) == (Skip, expected)
     # A person may know better.
-    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), Start)
+    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), StartStep)
 
 
 def test_a_step_is_skipped_if_changes_could_not_be_read() -> None:
@@ -121,7 +121,7 @@ def test_a_step_is_skipped_if_changes_could_not_be_read() -> None:
 
 def test_a_step_that_always_applies_needs_no_suspect() -> None:
     rule = make_rule(recover=[{**STEPS[0], "when": "always"}])
-    assert isinstance(ask(rule=rule, suspicion=NONE), Start)
+    assert isinstance(ask(rule=rule, suspicion=NONE), StartStep)
 
 
 def test_a_freeze_refuses_whoever_approves() -> None:
@@ -150,26 +150,26 @@ def test_a_persons_approval_lifts_cooldown_budget_and_standing() -> None:
         guard=Guard(last_finished=NOW, started={"rule": 99}, alerting=99),
         approvals=Approvals(),
     )
-    assert answer == Start(1, "approved by ada", lifted=True)
+    assert answer == StartStep(1, "approved by ada", lifted=True)
 
 
 def test_a_step_of_the_commander_is_asked_for_even_with_a_standing_approval() -> None:
     rule = make_rule(recover=[{**STEPS[0], "approval": "commander"}])
-    assert reason(ask(rule=rule)) == (Ask, "commander_decides")
+    assert reason(ask(rule=rule)) == (AskApproval, "commander_decides")
 
 
 def test_a_step_without_a_valid_approval_is_asked_for() -> None:
     edited = make_rule(verify={"hold": "10s"})
-    assert reason(ask(approvals=Approvals())) == (Ask, "not_approved")
-    assert reason(ask(approvals=approved(edited, 1))) == (Ask, "approval_void")
-    assert reason(ask(approvals=approved(RULE, 1, until=NOW))) == (Ask, "approval_expired")
+    assert reason(ask(approvals=Approvals())) == (AskApproval, "not_approved")
+    assert reason(ask(approvals=approved(edited, 1))) == (AskApproval, "approval_void")
+    assert reason(ask(approvals=approved(RULE, 1, until=NOW))) == (AskApproval, "approval_expired")
 
 
 def test_after_a_relapse_a_person_decides() -> None:
     events = (e.Recovered(step=0, text="x"), e.Relapsed(text="again"))
-    assert reason(ask(*events)) == (Ask, "relapsed")
+    assert reason(ask(*events)) == (AskApproval, "relapsed")
     # Weightier than what only slows down.
-    assert reason(ask(*events, guard=Guard(last_finished=NOW))) == (Ask, "relapsed")
+    assert reason(ask(*events, guard=Guard(last_finished=NOW))) == (AskApproval, "relapsed")
 
 
 @pytest.mark.parametrize("verdict", ["partial", "inconclusive", "worse"])
@@ -177,14 +177,14 @@ def test_after_half_a_success_a_person_decides(verdict: Any) -> None:
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
     events = (started(), finished(), e.StepVerified(step=1, verdict=verdict, text="x"))
     answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
-    assert reason(answer) == (Ask, f"after_{verdict}")
+    assert reason(answer) == (AskApproval, f"after_{verdict}")
 
 
 def test_after_no_success_the_next_alternative_is_tried() -> None:
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
     events = (started(), finished(), e.StepVerified(step=1, verdict="unchanged", text="x"))
     answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
-    assert isinstance(answer, Start)
+    assert isinstance(answer, StartStep)
     assert answer.step == 2
 
 
@@ -195,7 +195,7 @@ def test_after_somebody_else_deployed_a_person_decides(result: Any, why: str) ->
     rule = make_rule(recover=[STEPS[0], {**STEPS[0], "when": "always"}])
     events = (started(), finished(result=result, reason=why))
     answer = ask(*events, rule=rule, approvals=approved(rule, 1, 2))
-    assert reason(answer) == (Ask, "changed_meanwhile")
+    assert reason(answer) == (AskApproval, "changed_meanwhile")
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_beyond_a_guardrail_a_person_decides(
     guard: Guard, expected: str, numbers: list[str]
 ) -> None:
     answer = ask(guard=guard)
-    assert reason(answer) == (Ask, expected)
-    assert isinstance(answer, Ask)
+    assert reason(answer) == (AskApproval, expected)
+    assert isinstance(answer, AskApproval)
     assert all(number in answer.text for number in numbers), answer.text
 
 
@@ -224,21 +224,21 @@ def test_short_of_the_guardrails_it_starts() -> None:
         started={"rule": 2, "team": 3, "domain": 99, "global": 4},
         alerting=3,
     )
-    assert isinstance(ask(guard=edge), Start)
+    assert isinstance(ask(guard=edge), StartStep)
 
 
 def test_a_failure_domain_has_a_budget_of_its_own() -> None:
     rule = make_rule(domain="eu-west")
     answer = ask(rule=rule, approvals=approved(rule, 1), guard=Guard(started={"domain": 3}))
-    assert reason(answer) == (Ask, "budget_spent")
-    assert isinstance(answer, Ask)
+    assert reason(answer) == (AskApproval, "budget_spent")
+    assert isinstance(answer, AskApproval)
     assert "of domain eu-west" in answer.text
 
 
 def test_somebodys_rollback_is_not_undone_without_a_person() -> None:
     suspicion = blamed().model_copy(update={"returned": True})
-    assert reason(ask(suspicion=suspicion)) == (Ask, "suspect_is_a_rollback")
-    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), Start)
+    assert reason(ask(suspicion=suspicion)) == (AskApproval, "suspect_is_a_rollback")
+    assert isinstance(ask(step_approved(RULE), suspicion=suspicion), StartStep)
 
 
 def test_old_trouble_is_left_to_a_person() -> None:
@@ -246,20 +246,20 @@ def test_old_trouble_is_left_to_a_person() -> None:
     incident = make_incident(e.ProblemDefined(problem=problem, suspicion=blamed()))
     views = {1: Outlook(TARGET), 2: Outlook(TARGET)}
     answer = next_step(incident, RULE, views, approved(RULE, 1), LIMITS, NOW)
-    assert reason(answer) == (Ask, "too_old")
+    assert reason(answer) == (AskApproval, "too_old")
 
 
 def test_in_the_mode_approve_each_step_is_asked_for() -> None:
     rule = make_rule(mode="approve")
-    assert reason(ask(rule=rule, approvals=approved(rule, 1))) == (Ask, "mode_approve")
+    assert reason(ask(rule=rule, approvals=approved(rule, 1))) == (AskApproval, "mode_approve")
     approval = step_approved(rule)
-    assert isinstance(ask(approval, rule=rule), Start)
+    assert isinstance(ask(approval, rule=rule), StartStep)
 
 
 def test_who_is_asked_is_told_of_what_their_approval_would_lift() -> None:
     answer = ask(approvals=Approvals(), guard=Guard(alerting=9))
-    assert reason(answer) == (Ask, "not_approved")
-    assert isinstance(answer, Ask)
+    assert reason(answer) == (AskApproval, "not_approved")
+    assert isinstance(answer, AskApproval)
     assert "; besides, 9 services began to alert within" in answer.text
 
 
@@ -274,7 +274,7 @@ def test_in_the_mode_observe_it_says_what_it_would_have_done() -> None:
     assert reason(ask(rule=rule, suspicion=NONE)) == (Skip, "no_suspect_change")
     assert reason(ask(rule=rule, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
     # The Commander may start it all the same.
-    assert isinstance(ask(step_approved(rule), rule=rule), Start)
+    assert isinstance(ask(step_approved(rule), rule=rule), StartStep)
 
 
 def proposed(number: int = 101) -> e.StepProposed:
@@ -293,21 +293,21 @@ def test_a_proposed_alternative_comes_last_and_waits_for_the_commander() -> None
     view = Outlook(TARGET)
     incident = make_incident(confirmed(), *vetoes, proposed())
     answer = next_step(incident, RULE, {101: view}, approved(RULE, 1), LIMITS, NOW)
-    assert reason(answer) == (Ask, "commander_decides")
+    assert reason(answer) == (AskApproval, "commander_decides")
     content = content_of(incident, RULE, 101)
     incident = make_incident(
         confirmed(), *vetoes, proposed(), e.StepApproved(step=101, person="ada", content=content)
     )
-    assert next_step(incident, RULE, {101: view}, Approvals(), LIMITS, NOW) == Start(
+    assert next_step(incident, RULE, {101: view}, Approvals(), LIMITS, NOW) == StartStep(
         101, "approved by ada", lifted=True
     )
 
 
 def test_what_a_person_starts_now_comes_first_whatever_the_plan_says() -> None:
     start = e.StepApproved(step=2, person="ada", content=RULE.content_hash(2), first=True)
-    assert ask(start) == Start(2, "started by ada", lifted=True, ordered=True)
+    assert ask(start) == StartStep(2, "started by ada", lifted=True, ordered=True)
     paused = e.IncidentPaused(person="bo", reason="x")
-    assert ask(start, paused) == Start(2, "started by ada", lifted=True, ordered=True)
+    assert ask(start, paused) == StartStep(2, "started by ada", lifted=True, ordered=True)
     assert ask(paused) == Exhausted()
     assert reason(ask(start, guard=Guard(freeze=FREEZE))) == (Refuse, "frozen")
 
@@ -315,7 +315,7 @@ def test_what_a_person_starts_now_comes_first_whatever_the_plan_says() -> None:
 def test_once_diagnosis_is_open_only_what_people_ask_for_is_left() -> None:
     diagnosis = e.DiagnosisOpened(reason="no_suitable_plan", text="x")
     assert ask(diagnosis) == Exhausted()
-    assert isinstance(ask(diagnosis, step_approved(RULE)), Start)
+    assert isinstance(ask(diagnosis, step_approved(RULE)), StartStep)
 
 
 def test_a_reported_change_counts_for_the_target_that_it_names() -> None:
@@ -323,16 +323,16 @@ def test_a_reported_change_counts_for_the_target_that_it_names() -> None:
         update={"target": TARGET}
     )
     suspicion = Suspicion(verdict="suspect", text="x", change=change)
-    assert isinstance(ask(suspicion=suspicion, live="v2"), Start)
+    assert isinstance(ask(suspicion=suspicion, live="v2"), StartStep)
     # What is live is what was last reported of the same subject.
-    assert reason(ask(suspicion=suspicion, live="v3")) == (Ask, "changed_since")
+    assert reason(ask(suspicion=suspicion, live="v3")) == (AskApproval, "changed_since")
 
 
 def test_the_alternatives_are_taken_in_order_and_end() -> None:
     skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
     vetoed = e.StepVetoed(step=2, person="ada")
     answer = ask(skipped)
-    assert isinstance(answer, Ask)
+    assert isinstance(answer, AskApproval)
     assert answer.step == 2
     assert ask(skipped, vetoed) == Exhausted()
     assert ask(rule=make_rule(recover=[]), approvals=Approvals()) == Exhausted()
@@ -341,7 +341,7 @@ def test_the_alternatives_are_taken_in_order_and_end() -> None:
 def test_a_step_that_was_paused_before_it_acted_waits_again() -> None:
     events = (started(), finished(result="refused", reason="paused"))
     answer = ask(*events)
-    assert isinstance(answer, Start)
+    assert isinstance(answer, StartStep)
     assert answer.step == 1
 
 
@@ -351,13 +351,13 @@ def test_a_step_that_refused_itself_gives_way_to_the_next() -> None:
     )
     views = {1: Outlook(TARGET), 2: Outlook(TARGET)}
     answer = next_step(incident, RULE, views, approved(RULE, 1), LIMITS, NOW)
-    assert isinstance(answer, Ask)
+    assert isinstance(answer, AskApproval)
     assert answer.step == 2
 
 
 def test_a_persons_approval_is_of_the_step_as_it_stood() -> None:
     edited = make_rule(verify={"hold": "10s"})
-    assert reason(ask(step_approved(edited))) == (Ask, "approval_void")
+    assert reason(ask(step_approved(edited))) == (AskApproval, "approval_void")
 
 
 def test_a_persons_approval_lapses() -> None:
@@ -366,20 +366,20 @@ def test_a_persons_approval_lapses() -> None:
         views = {1: Outlook(TARGET), 2: Outlook(TARGET)}
         return next_step(incident, RULE, views, Approvals(), LIMITS, NOW)
 
-    assert isinstance(at(30), Start)
-    assert reason(at(30.1)) == (Ask, "approval_lapsed")
+    assert isinstance(at(30), StartStep)
+    assert reason(at(30.1)) == (AskApproval, "approval_lapsed")
 
 
 def test_a_persons_approval_does_not_outlive_a_relapse() -> None:
     events = (step_approved(RULE), e.Recovered(step=0, text="x"), e.Relapsed(text="again"))
-    assert reason(ask(*events)) == (Ask, "relapsed")
+    assert reason(ask(*events)) == (AskApproval, "relapsed")
 
 
 def test_a_suspect_that_is_no_longer_live_is_left_to_a_person() -> None:
     """Somebody may have deployed a mend meanwhile."""
-    assert isinstance(ask(live="v2"), Start)
-    assert isinstance(ask(live=""), Start)
-    assert reason(ask(live="v3")) == (Ask, "changed_since")
-    assert isinstance(ask(step_approved(RULE), live="v3"), Start)
+    assert isinstance(ask(live="v2"), StartStep)
+    assert isinstance(ask(live=""), StartStep)
+    assert reason(ask(live="v3")) == (AskApproval, "changed_since")
+    assert isinstance(ask(step_approved(RULE), live="v3"), StartStep)
     always = make_rule(recover=[{**STEPS[0], "when": "always"}])
-    assert isinstance(ask(rule=always, approvals=approved(always, 1), live="v3"), Start)
+    assert isinstance(ask(rule=always, approvals=approved(always, 1), live="v3"), StartStep)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.adapters.change_sources.live_label import Coming, Presence, comings_of, presence
-from daemon.core.measurement.samples import Answer, Series
+from daemon.core.measurement.samples import QueryAnswer, Series
 
 PATIENCE = timedelta(seconds=300)
 
@@ -70,7 +70,7 @@ def test_what_is_there_at_first_is_dated_only_by_its_birth() -> None:
 
 def test_presence_reads_counts_over_zero() -> None:
     nan = float("nan")
-    answer = Answer(
+    answer = QueryAnswer(
         "q",
         [
             Series({"v": "a"}, [(0, 1.0), (15, 0.0), (30, nan)]),

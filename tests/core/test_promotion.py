@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.reporting.observe_report import Observed, observed, tallies
+from daemon.core.reporting.observe_report import Observed, observe_report, tallies
 from tests.core.build import (
     ACKNOWLEDGED,
     NOW,
@@ -29,7 +29,7 @@ def seen(reason: str = "", step: int = 1) -> e.StepObserved:
 
 def then(*events: e.Event, reason: str = "", changes: tuple[object, ...] = ()) -> Observed:
     journal = entries((ago(9), confirmed()), (ago(8), seen(reason)), *events)
-    (decision,) = observed(journal, changes)  # type: ignore[arg-type]
+    (decision,) = observe_report(journal, changes)  # type: ignore[arg-type]
     return decision
 
 
@@ -87,12 +87,12 @@ def test_what_is_still_open_counts_for_nothing() -> None:
 
 def test_the_last_observation_of_a_step_counts() -> None:
     journal = entries(confirmed(), seen("cooldown"), seen(), started(), finished())
-    (decision,) = observed(journal)
+    (decision,) = observe_report(journal)
     assert (decision.reason, decision.agreed) == ("", True)
 
 
 def test_nothing_observed_is_nothing_told() -> None:
-    assert observed(entries(confirmed(), started(), finished())) == []
+    assert observe_report(entries(confirmed(), started(), finished())) == []
     assert tallies([]) == []
 
 

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.rules import rule as rules
-from daemon.core.rules.rule_checks import check
+from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent
 from daemon.onboarding import promql
-from daemon.onboarding.measure_expression import Measure, labels_of, measure
+from daemon.onboarding.measure_expression import MeasureDraft, measure, selector_labels
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
-from daemon.onboarding.recording_rules import Recordings
-from daemon.onboarding.rule_drafts import Proposal, propose
+from daemon.onboarding.recording_rules import RecordingRules
+from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
 
 BAD = 'sum by (job) (rate(http_total{code=~"5.."}[5m]))'
 GOOD = 'sum by (job) (rate(http_total{code!~"5.."}[5m]))'
 TOTAL = "sum by (job) (rate(http_total[5m]))"
-RECORDED = Recordings(
+RECORDED = RecordingRules(
     [
         ("job:bad:rate5m", {}, BAD),
         ("job:total:rate5m", {}, TOTAL),
@@ -34,11 +34,11 @@ RECORDED = Recordings(
         ("loop:b", {}, "loop:a"),
     ]
 )
-NO_RECORDINGS = Recordings(())
+NO_RECORDINGS = RecordingRules(())
 
 
-def measured(query: str, recordings: Recordings = RECORDED) -> Measure:
-    group_by = [label for label in labels_of(query, recordings) or () if label != "le"]
+def measured(query: str, recordings: RecordingRules = RECORDED) -> MeasureDraft:
+    group_by = [label for label in selector_labels(query, recordings) or () if label != "le"]
     return measure("Alert", query, group_by, recordings)
 
 
@@ -163,7 +163,7 @@ def test_an_alert_that_always_fires_is_told_apart() -> None:
     ],
 )
 def test_which_labels_an_alert_has(query: str, labels: tuple[str, ...] | None) -> None:
-    assert labels_of(query, RECORDED) == labels
+    assert selector_labels(query, RECORDED) == labels
 
 
 @pytest.mark.parametrize(
@@ -276,14 +276,14 @@ ALERTS = st.builds(
 
 @given(st.lists(ALERTS, min_size=1, max_size=4))
 def test_every_proposal_is_sound_and_answers_its_alert(alerts: list[Alerting]) -> None:
-    proposals = propose(alerts, NO_RECORDINGS, team="shop")
+    proposals = draft_rules(alerts, NO_RECORDINGS, team="shop")
     assert len({p.path for p in proposals}) == len({p.rule for p in proposals}) == len(proposals)
     loaded = [found for p in proposals for found in rules.load(p.text, p.path)]
-    assert check(loaded, {}, {}, ["shop"]) == []
-    book = rules.RuleBook(rule for rule, _ in loaded)
-    assert all(rule.mode == "observe" for rule in book.rules.values())
+    assert check_rules(loaded, {}, {}, ["shop"]) == []
+    repository = rules.RuleBook(rule for rule, _ in loaded)
+    assert all(rule.mode == "observe" for rule in repository.rules.values())
     for alert in alerts:
-        assert len(book.find({"alertname": alert.name})) == 1
+        assert len(repository.find({"alertname": alert.name})) == 1
     for proposal in proposals:
         folder, _, name = proposal.path.partition("/")
         assert set(folder + name.removesuffix(".yaml")) <= set(
@@ -294,7 +294,7 @@ def test_every_proposal_is_sound_and_answers_its_alert(alerts: list[Alerting]) -
 
 @pytest.mark.parametrize("name", ["\x85", "a\x85b", "\u2028", " x ", "\x0b", "\ufeff", "\\n", '"'])
 def test_a_name_that_yaml_could_change_stays_as_it_is(name: str) -> None:
-    (proposal,) = propose(
+    (proposal,) = draft_rules(
         [Alerting(name=name, query="up == 0", group="g", interval=timedelta(seconds=30))],
         NO_RECORDINGS,
         team="shop",
@@ -306,8 +306,8 @@ def test_a_name_that_yaml_could_change_stays_as_it_is(name: str) -> None:
 # ── the files ────────────────────────────────────────────────────────────────────────────────
 
 
-def one(*alerts: Alerting, **more: Any) -> tuple[Proposal, dict[str, Any]]:
-    [proposal] = propose(alerts, RECORDED, team="shop", **more)
+def one(*alerts: Alerting, **more: Any) -> tuple[RuleDraft, dict[str, Any]]:
+    [proposal] = draft_rules(alerts, RECORDED, team="shop", **more)
     return proposal, yaml.safe_load(proposal.text)
 
 
@@ -359,7 +359,7 @@ def test_windows_hold_four_evaluations_or_are_the_expressions_own() -> None:
 
 def test_a_name_that_no_rule_can_match_alone_is_left_out() -> None:
     nobody = Alerting(rules._NOBODYS_VALUE, "up == 0", "web")
-    assert [p.rule for p in propose([nobody, alert("x > 1")], RECORDED, team="shop")] == [
+    assert [p.rule for p in draft_rules([nobody, alert("x > 1")], RECORDED, team="shop")] == [
         "high-error-rate"
     ]
 

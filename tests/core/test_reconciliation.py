@@ -9,20 +9,26 @@ import pytest
 
 from daemon.core.alertmanager import Alert, milliseconds, parse_delivery, quoted_receiver
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply
+from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.deliveries import ended, taken_in
 from daemon.core.reconciliation.judgement import (
+    EndedAlert,
+    LastListed,
     Memory,
-    Over,
-    Seen,
     knows,
     missing,
     remembering,
     settled_down,
     tally,
 )
-from daemon.core.reconciliation.listing import Listing, Look, Silence, merged, timed_receivers
+from daemon.core.reconciliation.listing import (
+    Listing,
+    PeerListing,
+    Silence,
+    merge_listings,
+    timed_receivers,
+)
 from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.reporting.timeline import describe, suppression
 from tests.core.build import ALERTS, MINUTE, NOW, SECOND, ago, make_alert, make_incident
@@ -38,8 +44,8 @@ def listing(alert: Alert = ALERT, **more: Any) -> Listing:
     return Listing(alert, "stopgap", GROUP, **more)
 
 
-def look(*listed: Listing, peer: str = "a", age: timedelta = HOUR) -> Look:
-    return Look(peer, age, listed)
+def look(*listed: Listing, peer: str = "a", age: timedelta = HOUR) -> PeerListing:
+    return PeerListing(peer, age, listed)
 
 
 def later(alert: Alert = ALERT, by: timedelta = MINUTE) -> Alert:
@@ -50,8 +56,8 @@ def open_one() -> Incident:
     return make_incident(ALERTS)
 
 
-def over(incident: Incident) -> Over:
-    return Over(incident, ALERT, NOW)
+def over(incident: Incident) -> EndedAlert:
+    return EndedAlert(incident, ALERT, NOW)
 
 
 # ── which firing it is ───────────────────────────────────────────────────────────────────────
@@ -69,18 +75,20 @@ def test_an_incident_knows_what_fires_there_or_a_later_firing_of_it() -> None:
     assert knows(incident, later(by=-MINUTE)), "a peer that lags behind"
     assert not knows(incident, later())
     assert not knows(
-        apply(incident, NOW, e.AlertsReceived(alerts=(make_alert("resolved"),))), ALERT
+        apply_event(incident, NOW, e.AlertsReceived(alerts=(make_alert("resolved"),))), ALERT
     )
     assert not knows(incident, make_alert(service="other"))
 
 
 def test_active_on_any_peer_is_active_and_the_latest_start_counts() -> None:
     quiet, loud = listing(state="suppressed"), listing()
-    assert merged([look(quiet), look(loud, peer="b")]) == [loud]
-    assert merged([look(loud), look(quiet, peer="b")]) == [loud]
-    assert merged([look(loud), look(listing(later()), peer="b")]) == [listing(later())]
+    assert merge_listings([look(quiet), look(loud, peer="b")]) == [loud]
+    assert merge_listings([look(loud), look(quiet, peer="b")]) == [loud]
+    assert merge_listings([look(loud), look(listing(later()), peer="b")]) == [listing(later())]
     elsewhere = Listing(ALERT, "stopgap", {})
-    assert merged([look(loud, elsewhere)]) == [loud, elsewhere], "two groups are two incidents"
+    assert merge_listings([look(loud, elsewhere)]) == [loud, elsewhere], (
+        "two groups are two incidents"
+    )
 
 
 def test_news_is_left_to_alertmanager_for_one_look() -> None:
@@ -97,7 +105,7 @@ def test_news_is_left_to_alertmanager_for_one_look() -> None:
 
 
 def seen_at(at: datetime, *by: str) -> Memory:
-    return Memory({NAME: Seen(at, milliseconds(ALERT.starts_at), frozenset(by or "a"))})
+    return Memory({NAME: LastListed(at, milliseconds(ALERT.starts_at), frozenset(by or "a"))})
 
 
 def test_only_what_was_listed_or_is_suppressed_can_be_missing() -> None:
@@ -106,7 +114,7 @@ def test_only_what_was_listed_or_is_suppressed_can_be_missing() -> None:
     assert [one.alert for one in missing(seen_at(ago(1)), [incident], NOW)] == [ALERT]
     assert missing(seen_at(NOW), [incident], NOW) == [], "it is listed at this look"
     told = e.AlertsSuppressed(suppressed=(e.Suppression(how="silenced", alerts=(NAME,)),))
-    assert len(missing(Memory(), [apply(incident, NOW, told)], NOW)) == 1
+    assert len(missing(Memory(), [apply_event(incident, NOW, told)], NOW)) == 1
 
 
 def test_what_is_missed_twice_in_a_row_is_over_since_it_was_listed_last() -> None:
@@ -134,7 +142,9 @@ def test_an_end_is_never_before_the_start() -> None:
     ],
     ids=["fresh", "one is fresh", "who listed it is away"],
 )
-def test_a_look_that_may_not_know_ends_nothing_and_begins_anew(looks: tuple[Look, ...]) -> None:
+def test_a_look_that_may_not_know_ends_nothing_and_begins_anew(
+    looks: tuple[PeerListing, ...],
+) -> None:
     incident, memory = open_one(), seen_at(ago(1))
     memory, _ = tally(memory, [over(incident)], [look()], SETTLE, NOW)
     memory, found = tally(memory, [over(incident)], looks, SETTLE, NOW)
@@ -210,11 +220,11 @@ def test_silences_with_long_comments_leave_room_for_what_matters() -> None:
 
 def test_what_is_not_listed_stays_as_it_was_said_last() -> None:
     told = e.AlertsSuppressed(suppressed=(e.Suppression(how="silenced", alerts=(NAME,), by="ada"),))
-    incident = apply(open_one(), NOW, told)
+    incident = apply_event(open_one(), NOW, told)
     assert suppressions(incident, {}, {}) == told.suppressed
     assert suppressions(incident, {NAME: listing()}, {}) == ()
     resolved = e.AlertsReceived(alerts=(make_alert("resolved"),))
-    assert suppressions(apply(incident, NOW, resolved), {}, {}) == ()
+    assert suppressions(apply_event(incident, NOW, resolved), {}, {}) == ()
 
 
 @pytest.mark.parametrize(

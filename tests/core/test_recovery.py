@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import StepState
-from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.recovery.verification import (
     Ruling,
     first_reading_at,
@@ -42,7 +42,7 @@ FIRST = NOW + 2 * MINUTE
 
 
 def judge(
-    *readings: Reading,
+    *readings: RecoveryReading,
     result: Result = "done",
     now: datetime | None = None,
     rule: Rule = RULE,
@@ -81,7 +81,7 @@ def test_one_healthy_reading_is_not_recovered() -> None:
 
 
 @pytest.mark.parametrize("gap", [impaired(FIRST + MINUTE), unreadable(FIRST + MINUTE)])
-def test_the_hold_time_begins_anew_after_a_gap(gap: Reading) -> None:
+def test_the_hold_time_begins_anew_after_a_gap(gap: RecoveryReading) -> None:
     def after(minutes: float) -> str | None:
         later = each_minute(healthy, FIRST + 1.5 * MINUTE, minutes)
         return judge(healthy(FIRST), gap, *later).verdict
@@ -156,9 +156,9 @@ def test_noise_about_a_value_is_not_worse(baseline: float) -> None:
     scale = baseline or 1.0
     problem = make_problem(loss=200 / scale, baseline=baseline, kind="value")
 
-    def reading(n: int, level: float) -> Reading:
+    def reading(n: int, level: float) -> RecoveryReading:
         loss = (level - baseline) / scale
-        return Reading(
+        return RecoveryReading(
             at=FIRST + n * MINUTE, state="impaired", reason="away", level=level, loss=loss
         )
 
@@ -196,7 +196,7 @@ def test_every_course_of_readings_ends_in_one_verdict(course: list[str], every: 
         "w": lambda at: impaired(at, 0.6),
         "u": unreadable,
     }
-    readings: list[Reading] = []
+    readings: list[RecoveryReading] = []
     for n, kind in enumerate([*course, *(course[-1] * 60)]):
         at = FIRST + n * every * SECOND
         readings.append(make[kind](at))
@@ -219,7 +219,7 @@ def test_the_pace_slows_but_never_stops(seconds: float, window: str) -> None:
     assert SECOND <= wait <= max(10 * MINUTE, rule.problem.windows[0])
 
 
-def recovery(*readings: Reading) -> bool:
+def recovery(*readings: RecoveryReading) -> bool:
     told: Sequence[tuple[datetime, e.Event]] = [
         (reading.at, e.RecoveryMeasured(step=0, reading=reading)) for reading in readings
     ]
@@ -235,6 +235,6 @@ def test_it_has_recovered_alone_after_the_hold_time_of_health() -> None:
 
 
 @pytest.mark.parametrize("gap", [impaired(NOW + MINUTE), unreadable(NOW + MINUTE)])
-def test_what_cannot_be_read_is_no_health(gap: Reading) -> None:
+def test_what_cannot_be_read_is_no_health(gap: RecoveryReading) -> None:
     assert not recovery(healthy(NOW), gap, *each_minute(healthy, NOW + 1.5 * MINUTE, 2.9))
     assert recovery(healthy(NOW), gap, *each_minute(healthy, NOW + 1.5 * MINUTE, 3))

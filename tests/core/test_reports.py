@@ -32,7 +32,7 @@ def report(
 
 def hears(scene: Scene, told: Report) -> tuple[e.Event, ...]:
     by = f"person:{told.person}" if told.person else e.DAEMON
-    return scene.happen(*deeds.heard(scene.incident, told, scene.now, STALE), by=by)
+    return scene.happen(*deeds.mark_heard(scene.incident, told, scene.now, STALE), by=by)
 
 
 def test_an_acknowledgement_in_a_pager_counts_as_one() -> None:

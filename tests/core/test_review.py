@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
 from daemon.core.measurement.problem import Impact
-from daemon.core.reporting.review import durations, markdown, plain
+from daemon.core.reporting.review import durations, markdown, markdown_text
 from daemon.core.reporting.timeline import describe
 from tests.core.build import (
     ACKNOWLEDGED,
@@ -190,11 +190,11 @@ def test_hostile_text_is_escaped_wherever_it_stands() -> None:
 
 @given(st.text())
 def test_plain_text_is_one_line_without_markup(text: str) -> None:
-    shown = plain(text)
+    shown = markdown_text(text)
     assert shown.isprintable()
     assert shown == shown.strip()
     assert not re.search(r"[`*_{}\[\]<>#|]", re.sub(r"\\.", "", shown))
-    assert plain("plain words, 5 %") == "plain words, 5 %"
+    assert markdown_text("plain words, 5 %") == "plain words, 5 %"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

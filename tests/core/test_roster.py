@@ -11,7 +11,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.people.roster_checks import check_roster
 from daemon.core.people.schedules import Shift
 from daemon.core.values.yaml_document import Mistakes, one_document
-from tests.core.build import HOUR, HOUSE, MINUTE, NOW, ROSTER, house
+from tests.core.build import HOUR, HOUSE, MINUTE, NOW, ROSTER, make_roster
 
 GOOD = """\
 people:
@@ -110,12 +110,16 @@ def test_a_contact_is_one_way(contact: dict[str, Any], method: str) -> None:
 
 def test_names_mean_people_schedules_and_teams_each_person_once() -> None:
     changes = {"schedules": {"night": {"zone": "UTC", "calendar": {"file": "x.ics"}}}}
-    roster = house(**changes).knowing({"night": [Shift(NOW, NOW + HOUR, ("gus", "gone", "ada"))]})
+    roster = make_roster(**changes).knowing(
+        {"night": [Shift(NOW, NOW + HOUR, ("gus", "gone", "ada"))]}
+    )
     assert set(roster.on_call("night", NOW)) == {"gus", "ada"}, "and nobody it does not know"
     assert roster.on_call("night", NOW + HOUR) == ()
     assert roster.named(["shop", "night", "ada", "hal"], NOW) == ("ada", "eve", "gus", "hal")
     assert roster.named(["night"], NOW + HOUR) == ()
-    assert house(**changes).on_call("night", NOW) == (), "a copy knows the calendar, not the file"
+    assert make_roster(**changes).on_call("night", NOW) == (), (
+        "a copy knows the calendar, not the file"
+    )
 
 
 def test_a_defect_of_ours_is_told_to_everybody_responsible() -> None:
@@ -123,7 +127,7 @@ def test_a_defect_of_ours_is_told_to_everybody_responsible() -> None:
     assert HOUSE.everybody_responsible("", NOW) == ("ada", "fay", "gus")
     empty = {"shop": {"tiers": [{"notify": ["none"]}]}}
     nobody = {"none": {"owners": [], "policy": "shop"}}
-    roster = house(policies=empty, teams=nobody)
+    roster = make_roster(policies=empty, teams=nobody)
     assert set(roster.everybody_responsible("none", NOW)) == set(roster.people)
 
 
@@ -138,5 +142,7 @@ def test_a_team_has_its_dedicated_commanders_in_order() -> None:
 @pytest.mark.parametrize("name", ["answer", "silence", "overdue", "stale_ack"])
 def test_nobody_is_given_no_time_at_all(name: str) -> None:
     with pytest.raises(ValueError, match="nobody can answer in no time"):
-        house(timing={name: "0s"})
-    assert house(timing={"vacancy": "0s"}).timing.vacancy == 0 * MINUTE, "asked at once is fine"
+        make_roster(timing={name: "0s"})
+    assert make_roster(timing={"vacancy": "0s"}).timing.vacancy == 0 * MINUTE, (
+        "asked at once is fine"
+    )

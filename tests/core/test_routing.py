@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from daemon.onboarding.alertmanager_config import HIDDEN, Ours, judge_routing
+from daemon.onboarding.alertmanager_config import HIDDEN_ADDRESS, Ours, judge_routing
 
 SHIPPED = Path(__file__).parents[2] / "deploy/alertmanager.yml"
 OURS = Ours(("127.0.0.1:9393", "stopgap.example:443"), True, timedelta(minutes=30))
@@ -131,8 +131,8 @@ def test_a_receiver_without_a_route_hears_nothing() -> None:
 
 
 def test_hidden_addresses_are_guessed_by_the_name() -> None:
-    given = config(url=HIDDEN)
-    given["receivers"][0]["webhook_configs"] = [{"url": HIDDEN}]
+    given = config(url=HIDDEN_ADDRESS)
+    given["receivers"][0]["webhook_configs"] = [{"url": HIDDEN_ADDRESS}]
     [finding] = judge_routing(given, OURS)
     assert "stopgap is taken for ours" in finding.text
 
@@ -164,7 +164,7 @@ KEYS = st.sampled_from(
     ]
 )
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just(HIDDEN))
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just(HIDDEN_ADDRESS))
     | st.just("http://127.0.0.1:9393/api/v1/alerts"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=20,

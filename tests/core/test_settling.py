@@ -8,7 +8,7 @@ from daemon.core.effects import Settle
 from daemon.core.incident import events as e
 from daemon.core.incident.events.pages import Settled
 from daemon.core.response.escalation import alert_of, summons
-from daemon.core.response.pager_sync import TRIES, settling
+from daemon.core.response.pager_sync import PAGER_TRIES, settling
 from tests.core.build import MINUTE, NOW, SECOND, delivered, page_queued
 from tests.core.scene import Scene
 
@@ -205,12 +205,12 @@ def test_a_recovery_resolves_the_questions_of_before_and_not_those_of_after(scen
 def test_a_pager_that_cannot_be_told_is_tried_again_after_growing_pauses(scene: Scene) -> None:
     scene.come("ada")
     pauses = []
-    for number in range(1, TRIES + 1):
+    for number in range(1, PAGER_TRIES + 1):
         assert to_tell(scene) == [own("acknowledged")]
-        scene.happen(unsettled("acknowledged", last=number == TRIES))
+        scene.happen(unsettled("acknowledged", last=number == PAGER_TRIES))
         assert to_tell(scene) == []
         again = settling(scene.incident, scene.now).again_at
-        if number < TRIES:
+        if number < PAGER_TRIES:
             assert again is not None
             pauses.append((again - scene.now) / SECOND)
             scene.now = again

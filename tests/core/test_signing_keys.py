@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.core.people.signing_keys import REMEMBERED, SigningKey, SigningKeys
+from daemon.core.people.signing_keys import KEPT_KEYS, SigningKey, SigningKeys
 
 T0 = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
@@ -62,7 +62,7 @@ def test_the_list_does_not_grow_for_ever_and_what_verifies_is_never_dropped() ->
     for number in range(2, 60):
         keys = rotated(keys, number, T0, revoke=number < 40)
     assert len(keys.secrets(T0, YEAR)) == 60 - 39
-    assert len([k for k in keys.keys if not k.secret]) == REMEMBERED
+    assert len([k for k in keys.keys if not k.secret]) == KEPT_KEYS
     assert keys.signing == key(59, T0, "bo")
 
 

@@ -10,7 +10,7 @@ from daemon.core.incident import events as e
 from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import pages_due, pending
 from daemon.core.response.role_requests import deputy
-from tests.core.build import MINUTE, NOW, delivered, house, page_queued
+from tests.core.build import MINUTE, NOW, delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
 NO_VACANCIES = {"staffed_from": "sev1", "vacancy": "9d"}
@@ -20,7 +20,7 @@ NO_VACANCIES = {"staffed_from": "sev1", "vacancy": "9d"}
 @pytest.fixture
 def scene() -> Scene:
     """ada commands; bo and eve are here; it rang at ada's."""
-    scene = Scene(page_queued(), delivered(), roster=house(timing=NO_VACANCIES))
+    scene = Scene(page_queued(), delivered(), roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada", "bo", "eve")
     return scene
 
@@ -44,7 +44,7 @@ def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
 
 def in_the_pager(scene: Scene) -> tuple[e.Event, ...]:
     report = deeds.Report("pagerduty", "acknowledged", "ada", "ada", scene.now, "r1")
-    return deeds.heard(scene.incident, report, scene.now, 10 * MINUTE)
+    return deeds.mark_heard(scene.incident, report, scene.now, 10 * MINUTE)
 
 
 SIGNS: list[Callable[[Scene], object]] = [
@@ -88,7 +88,7 @@ def test_an_old_report_that_comes_late_is_no_sign_of_life(scene: Scene) -> None:
     late = deeds.Report("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
     scene.passes(20)
     scene.staff()
-    scene.happen(*deeds.heard(scene.incident, late, scene.now, 10 * MINUTE))
+    scene.happen(*deeds.mark_heard(scene.incident, late, scene.now, 10 * MINUTE))
     assert scene.incident.crew.asked is not None
     assert scene.incident.crew.seen["ada"] == seen
 
@@ -174,7 +174,7 @@ def test_a_deputy_who_answers_stays(scene: Scene) -> None:
 
 
 def test_without_a_deputy_the_calling_begins_anew() -> None:
-    scene = Scene(page_queued(), delivered(), roster=house(timing=NO_VACANCIES))
+    scene = Scene(page_queued(), delivered(), roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
     record = silent(scene)
     assert one(e.CommandVacated, record).reason == "ada did not answer"

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.response.role_requests import Suggestion, suggestions
-from tests.core.build import failed, house, page_queued
+from tests.core.build import failed, make_roster, page_queued
 from tests.core.scene import Scene
 
 # ── who is suggested ─────────────────────────────────────────────────────────────────────────
@@ -112,6 +112,6 @@ def test_whom_the_last_page_did_not_reach_comes_last() -> None:
 
 
 def test_an_unknown_team_has_suggestions_too() -> None:
-    scene = Scene(roster=house(teams={}))
+    scene = Scene(roster=make_roster(teams={}))
     assert people(scene, "communicator") == ["ada", "fay", "gus"]
     assert people(scene, "diagnosis") == []

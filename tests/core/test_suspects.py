@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.changes.suspects import Change, Mark, candidates, last_healthy, suspect, unseen
+from daemon.core.changes.suspects import (
+    Change,
+    HealthMark,
+    candidates,
+    last_healthy,
+    suspect,
+    unseen,
+)
 from daemon.core.incident import events as e
 from tests.core.build import MINUTE, SECOND, ago, make_alert, make_change, make_incident
 
@@ -117,7 +124,7 @@ HISTORY = [
 def choice(
     current: str,
     history: list[Change] = HISTORY,
-    marks: dict[str, Mark] | None = None,
+    marks: dict[str, HealthMark] | None = None,
     baseline: tuple[datetime, datetime] | None = BASELINE,
 ) -> str:
     found = last_healthy(current, history, marks or {}, baseline)
@@ -173,7 +180,7 @@ def test_an_undo_is_never_undone() -> None:
         make_change("v2", ago(100), "v1"),
         make_change("v1", ago(90), "v2"),
     ]
-    marks: dict[str, Mark] = {"v2": "bad", "v1": "healthy"}
+    marks: dict[str, HealthMark] = {"v2": "bad", "v1": "healthy"}
     assert choice("v1", history, marks, (ago(80), ago(12))) == ""
     assert choice("v1", history, {**marks, "v0": "healthy"}, (ago(80), ago(12))) == ""
     assert choice("v1", [make_change("v0", ago(900)), *history], {**marks, "v0": "healthy"}) == "v0"
@@ -197,7 +204,7 @@ items = st.sampled_from(["v1", "v2", "v3", "v4"])
 )
 def test_whatever_is_chosen_was_measured_healthy_and_never_bad(
     history: list[Change],
-    marks: dict[str, Mark],
+    marks: dict[str, HealthMark],
     baseline: tuple[datetime, datetime] | None,
     current: str,
 ) -> None:

@@ -10,7 +10,7 @@ from daemon.core.incident import events as e
 from daemon.core.response import roles
 from daemon.core.response.escalation import pending
 from daemon.core.response.role_requests import ASKED_AT_MOST, wanted_since
-from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, house
+from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, make_roster
 from tests.core.scene import Scene, of, one
 
 # ── which roles are needed ───────────────────────────────────────────────────────────────────
@@ -36,7 +36,7 @@ def test_the_time_of_the_communicator_begins_when_somebody_has_come() -> None:
     scene.passes(7)
     scene.come("ada")
     assert wanted_since(scene.incident, HOUSE) == {"communicator": NOW + 7 * MINUTE}
-    everybody = house(timing={"staffed_from": "sev4"})
+    everybody = make_roster(timing={"staffed_from": "sev4"})
     low = Scene(roster=everybody)
     low.come("ada")
     low.confirm("sev4")
@@ -58,7 +58,7 @@ def test_an_owner_of_the_diagnosis_is_needed_once_it_is_open() -> None:
 @pytest.fixture
 def scene() -> Scene:
     """ada commands a sev2 since NOW, and nobody else is here."""
-    scene = Scene(roster=house(ladder={}))
+    scene = Scene(roster=make_roster(ladder={}))
     scene.come("ada")
     scene.confirm("sev2")
     return scene
@@ -114,7 +114,7 @@ def test_a_no_is_taken_at_once_and_the_next_is_asked(scene: Scene) -> None:
 
 
 def test_whoever_was_asked_to_give_a_role_up_may_be_asked_to_take_it() -> None:
-    scene = Scene(roster=house(ladder={}))
+    scene = Scene(roster=make_roster(ladder={}))
     scene.come("ada", "hal")
     scene.confirm("sev2")
     scene.takes("hal", "communicator")
@@ -171,7 +171,7 @@ def test_when_the_communicator_leaves_the_next_is_asked(scene: Scene) -> None:
 def test_at_most_five_are_asked() -> None:
     many = [f"p{n}" for n in range(9)]
     person: dict[str, Any] = {"contact": [{"console": True}]}
-    roster = house(
+    roster = make_roster(
         people={**EVERYTHING["people"], **{n: {"name": n, **person} for n in many}},
         policies={"shop": {"tiers": [{"notify": many}]}},
         ladder={},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from daemon.core.alertmanager import Alert
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
-from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.outcome import Outcome
 from tests.core.build import NOW
 
@@ -32,7 +32,7 @@ alerts = st.fixed_dictionaries(
     }
 ).map(Alert.model_validate)
 readings = st.builds(
-    Reading,
+    RecoveryReading,
     at=moments,
     state=st.sampled_from(["healthy", "degraded", "impaired", "unreadable"]),
     severity=st.sampled_from(["", "sev1", "sev4"]),
@@ -99,7 +99,7 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | numbers,
     timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     dict[str, str]: labels,
-    Reading | None: st.none() | readings,
+    RecoveryReading | None: st.none() | readings,
 }
 
 
@@ -109,7 +109,7 @@ def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStra
     def any_(name: str, annotation: Any) -> st.SearchStrategy[Any]:
         if get_origin(annotation) is Literal:
             return st.sampled_from(get_args(annotation))
-        if annotation in (dict[str, str], Reading | None):
+        if annotation in (dict[str, str], RecoveryReading | None):
             return plain[annotation]
         return fields[name] if name in fields else plain[annotation]
 

@@ -13,7 +13,7 @@ from daemon.core.decision import Decision
 from daemon.core.effects import (
     Effect,
     Listen,
-    Measure,
+    MeasureProblem,
     Publish,
     ReadRecovery,
     RunStep,
@@ -22,8 +22,8 @@ from daemon.core.effects import (
     WriteReview,
 )
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply
-from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Reading
+from daemon.core.incident.fold import apply_event
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
 from daemon.core.people.roster import Roster
 from daemon.core.recovery import commands as steering
 from daemon.core.recovery.approvals import Approvals
@@ -69,7 +69,7 @@ UNCONFIRMED: list[tuple[ProblemVerdict, ProblemReason]] = [
 PATIENCE = 3 * MINUTE
 
 
-def degraded(at: datetime) -> Reading:
+def degraded(at: datetime) -> RecoveryReading:
     return impaired(at, 0.007).model_copy(update={"state": "degraded"})
 
 
@@ -103,7 +103,7 @@ class World:
 
     def happen(self, *events: e.Event, by: str = e.DAEMON) -> None:
         for event in events:
-            self.incident = apply(self.incident, self.now, event, by)
+            self.incident = apply_event(self.incident, self.now, event, by)
         self.incident = replace(self.incident, seq=self.incident.seq + len(events))
 
     def around(self) -> Surroundings:
@@ -121,7 +121,7 @@ class World:
                 views[step] = Outlook(TARGET, unfit, unfit, guard)
         return Surroundings(self.roster, self.approvals, LIMITS, views)
 
-    def reading(self) -> Reading:
+    def reading(self) -> RecoveryReading:
         make = self.chance.choice(
             [healthy, healthy, impaired, impaired, impaired, degraded, unreadable]
         )
@@ -132,7 +132,7 @@ class World:
         match effect:
             case SendPage(page):
                 self.happen(self.send(page, works))
-            case Measure():
+            case MeasureProblem():
                 verdict, reason = self.chance.choice(
                     [*UNCONFIRMED, *[("confirmed", "loss_exceeds_threshold")] * 4]
                 )
@@ -228,7 +228,7 @@ class World:
 
     def on_the_crew(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
         incident, now = self.incident, self.now
-        role: e.Role = self.chance.choice(list(roles.TITLES))
+        role: e.Role = self.chance.choice(list(roles.ROLE_NAMES))
         waiting = incident.crew.open_requests()
         asked = self.chance.choice(waiting).event if waiting else None
         accept = self.chance.random() < 0.5
@@ -244,7 +244,7 @@ class World:
         deeds_ = [
             lambda: deeds.acknowledge(incident, who, "cli"),
             lambda: deeds.unacknowledge(incident, who, "cli"),
-            lambda: deeds.heard(incident, report, now, 10 * MINUTE),
+            lambda: deeds.mark_heard(incident, report, now, 10 * MINUTE),
             lambda: deeds.jump(incident, self.roster, self.chance.randint(1, 2), who, now),
             lambda: deeds.engage(incident, self.roster, "mysql", who, "help", "link"),
             lambda: roles.take(incident, role, who, now, PATIENCE),
@@ -253,7 +253,7 @@ class World:
         ]
         if asked is not None:
             deeds_ += 3 * [
-                lambda: roles.answer(
+                lambda: roles.answer_request(
                     incident, asked.request, asked.asked, accept=accept, now=now, patience=PATIENCE
                 )
             ]

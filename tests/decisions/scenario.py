@@ -17,13 +17,13 @@ import pytest
 import yaml
 from pydantic import BeforeValidator, Field
 
-from daemon.core.changes.suspects import REPORTED, Change
+from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Refused
 from daemon.core.recovery import commands as steering
 from daemon.core.recovery.freeze_windows import FreezeWindows
-from daemon.core.recovery.guardrails import Freeze, Scope
+from daemon.core.recovery.guardrails import ActionScope, Freeze
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule, load
@@ -249,7 +249,7 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
         stage.journal.ran_before(
             earlier.target,
             START + timedelta(seconds=earlier.at),
-            Scope(earlier.rule, earlier.team, earlier.target, earlier.domain),
+            ActionScope(earlier.rule, earlier.team, earlier.target, earlier.domain),
             running=earlier.still_running,
         )
     for item, mark in settings.marks.items():
@@ -275,7 +275,7 @@ def _change(spec: ChangeSpec) -> Change:
     at = START + timedelta(seconds=spec.at)
     if spec.reported_by:
         return Change(
-            subject=f"{REPORTED}{spec.reported_by}:{spec.what}",
+            subject=f"{REPORTED_PREFIX}{spec.reported_by}:{spec.what}",
             item=spec.to,
             previous=spec.was,
             at=at,
@@ -347,7 +347,7 @@ async def _happen(daemon: Daemon, happening: Happening) -> None:
         case str() if happening.startswith("thaw "):
             now = START + timedelta(seconds=asyncio.get_running_loop().time())
             await stage.journal.thaw(happening.removeprefix("thaw "), "cy", now)
-            daemon.book.ring_all()
+            daemon.repository.ring_all()
         case str() if happening.startswith("change feed "):
             stage.feed_down = "connection refused" if happening.endswith("down") else ""
         case str():

@@ -156,7 +156,7 @@ async def _story(folder: Path) -> Seen:
 
 
 async def _acknowledge(daemon: Any, incident: str) -> None:
-    await daemon.book.record(
+    await daemon.repository.record(
         incident, lambda i: commands.acknowledge(i, "ada", "test"), by="person:ada"
     )
 

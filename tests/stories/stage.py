@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import Means, Standing
+from daemon.conduct.executor import ActiveConfig, Executors
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import DAEMON
 from daemon.core.incident.fold import fold
@@ -29,10 +29,10 @@ from daemon.core.values.yaml_document import one_document
 from daemon.instrumentation import UNTRACED, Tracer
 from daemon.intake.intake import Intake
 from daemon.intake.receivers import Receivers
-from daemon.intake.reconcile import Pace, Reconciler
-from daemon.notifying.watchdog import Auditor
+from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.watchdog import Watchdog
 from daemon.reporting.reviews import Reviews
-from daemon.repository import Casebook
+from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
 from tests.fakes import (
     START,
@@ -194,10 +194,10 @@ class Stage:
             about = [c for c in reported if incident.touched_by(c.labels) and c.at <= now]
             return sorted([*seen, *about], key=lambda change: change.at)
 
-        book = Casebook(self.journal, clock, self.debts)
+        repository = IncidentRepository(self.journal, clock, self.debts)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
-        standing = Standing(
+        standing = ActiveConfig(
             self.book_rules,
             self.roster,
             self._approvals(),
@@ -205,9 +205,9 @@ class Stage:
             self.boards,
             self.windows,
         )
-        telemetry = Telemetry(book, self._sources(clock, lambda: conductor.tasks))
+        telemetry = Telemetry(repository, self._sources(clock, lambda: conductor.tasks))
         observer = telemetry.flow
-        means = Means(
+        means = Executors(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
             max_age=timedelta(minutes=2),
             actions=self.actions,
@@ -221,16 +221,16 @@ class Stage:
         )
         intake = Intake(
             self.inbox,
-            book,
+            repository,
             lambda: standing.rules,
             None,
             timedelta(hours=1),
             observer,
             self.tracer,
         )
-        conductor = Conductor(book, lambda: standing, means)
-        daemon = Daemon(self, book, intake, telemetry, conductor)
-        auditor = Auditor(book, lambda: standing.roster, lambda: standing.ways, PlainLinks())
+        conductor = Conductor(repository, lambda: standing, means)
+        daemon = Daemon(self, repository, intake, telemetry, conductor)
+        auditor = Watchdog(repository, lambda: standing.roster, lambda: standing.ways, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.heard)
         reconciler = Reconciler(
@@ -238,9 +238,9 @@ class Stage:
             receivers,
             intake,
             self.inbox,
-            book,
+            repository,
             lambda: standing.rules,
-            Pace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
+            ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )
         parts = [intake.run(), conductor.run(), auditor.run()]
@@ -293,7 +293,7 @@ class Daemon:
     """The running daemon of a story."""
 
     stage: Stage
-    book: Casebook
+    repository: IncidentRepository
     intake: Intake
     telemetry: Telemetry
     conductor: Conductor
@@ -319,7 +319,9 @@ class Daemon:
         """A person (`who`) does something to the only incident."""
         incident = await self.incident()
         by = f"person:{who}" if who else DAEMON
-        return await self.book.record(incident.id, lambda i: deed(i, *arguments, **more), by=by)
+        return await self.repository.record(
+            incident.id, lambda i: deed(i, *arguments, **more), by=by
+        )
 
     async def acknowledges(self, person: str) -> Incident:
         """A person acknowledges."""

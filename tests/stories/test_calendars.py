@@ -15,7 +15,7 @@ import pytest
 from daemon.core.decide import UNRULED_HOLD
 from daemon.core.response.escalation import ESCALATION
 from daemon.core.values.outcome import Temporary
-from daemon.watching.calendar_feeds import EVERY, Calendars
+from daemon.watching.calendar_feeds import FEEDS_EVERY, Calendars
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert
 
@@ -36,7 +36,7 @@ policies:
 default_policy: duty
 """
 MINUTE = 60.0
-EACH = EVERY.total_seconds()
+EACH = FEEDS_EVERY.total_seconds()
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ async def running(stage: Stage, feed: Feed) -> AsyncIterator[tuple[Daemon, Calen
     stage.roster = stage.roster.knowing(calendars.shifts)
     async with stage.daemon() as daemon:
         daemons.append(daemon)
-        task = asyncio.create_task(calendars.run(lambda: stage.roster, daemon.book.ring_all))
+        task = asyncio.create_task(calendars.run(lambda: stage.roster, daemon.repository.ring_all))
         try:
             yield daemon, calendars
             assert not task.done(), task.exception()

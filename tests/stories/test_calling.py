@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import ESCALATION
-from daemon.notifying.watchdog import Auditor
+from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
 from tests.fakes import PlainLinks
 from tests.stories.stage import ROSTER, Daemon, Stage, alert
@@ -110,16 +110,16 @@ async def test_the_auditor_delivers_what_a_stuck_conductor_does_not(stage: Stage
         await opens(daemon)
         await daemon.at(182)
         incident = await daemon.incident()
-        book = daemon.book
+        repository = daemon.repository
     stage.phones["ada"].pages.clear()
     entries = stage.journal.entries[incident.id]
     cut = next(n for n, x in enumerate(entries) if x.event.kind == "PageQueued") + 1
     stage.journal.entries[incident.id] = entries[:cut]
     row = stage.journal.rows[incident.id]
     stage.journal.rows[incident.id] = row.model_copy(update={"seq": cut})
-    book.forget(incident.id)
-    auditor = Auditor(
-        book,
+    repository.forget(incident.id)
+    auditor = Watchdog(
+        repository,
         lambda: stage.roster,
         lambda: {name: [("phone", phone)] for name, phone in stage.phones.items()},
         PlainLinks(),
@@ -139,17 +139,17 @@ async def test_an_incident_that_cannot_be_read_blinds_the_auditor_for_no_other(
         await daemon.at(182)
         lost = (await daemon.incident()).id
         stage.journal.entries[lost].clear()
-        daemon.book.forget(lost)
-        auditor = Auditor(daemon.book, lambda: stage.roster, dict, PlainLinks())
+        daemon.repository.forget(lost)
+        auditor = Watchdog(daemon.repository, lambda: stage.roster, dict, PlainLinks())
         await auditor.look()
-        assert auditor.looked_at == daemon.book.clock()
+        assert auditor.looked_at == daemon.repository.clock()
 
 
 async def test_a_jump_calls_a_tier_at_once_and_wakes_it_even_under_command(stage: Stage) -> None:
     async with stage.daemon() as daemon:
         await opens(daemon)
         await daemon.at(200)
-        now = daemon.book.clock()
+        now = daemon.repository.clock()
         await daemon.does(deeds.jump, stage.roster, 2, "ada", now, who="ada")
         await daemon.at(201)
         assert calls(stage, "bo") == ["r0.t1.bo"]
@@ -198,16 +198,16 @@ async def test_no_heartbeat_while_the_store_fails_or_nobody_is_called(tmp_path: 
     stage = Stage(tmp_path, roster_text=BOUNDED)
     stage.service.fails(0.10, at=60)
     async with stage.daemon() as daemon:
-        auditor = Auditor(daemon.book, lambda: stage.roster, dict, PlainLinks())
+        auditor = Watchdog(daemon.repository, lambda: stage.roster, dict, PlainLinks())
         await auditor.look()
-        assert await trouble(daemon.book, auditor) == ""
+        assert await trouble(daemon.repository, auditor) == ""
         stage.journal.failing = True
-        assert "disk" in await trouble(daemon.book, auditor)
+        assert "disk" in await trouble(daemon.repository, auditor)
         stage.journal.failing = False
         await daemon.at(130)
-        assert "has not looked" in await trouble(daemon.book, auditor)
+        assert "has not looked" in await trouble(daemon.repository, auditor)
         await opens(daemon)
         await daemon.at(180 + 610)
         auditor.troubled = ["x"]
-        auditor.looked_at = daemon.book.clock() - timedelta(seconds=1)
-        assert "nobody is called for incident x" in await trouble(daemon.book, auditor)
+        auditor.looked_at = daemon.repository.clock() - timedelta(seconds=1)
+        assert "nobody is called for incident x" in await trouble(daemon.repository, auditor)

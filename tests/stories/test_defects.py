@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from tests.stories.stage import Stage, alert, healed_by
 
 
@@ -52,7 +52,7 @@ async def test_a_measurement_that_crashes_is_tried_again(
     sound = stage.service.instant
     crashes = 3
 
-    async def instant(query: str, at: datetime) -> Answer:
+    async def instant(query: str, at: datetime) -> QueryAnswer:
         nonlocal crashes
         if crashes:
             crashes -= 1

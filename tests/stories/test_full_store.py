@@ -106,7 +106,7 @@ async def test_what_cannot_be_claimed_does_not_begin(stage: Stage) -> None:
             stage.journal.full = True
 
     async with stage.daemon() as daemon:
-        daemon.book.listeners.append(fills)
+        daemon.repository.listeners.append(fills)
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(180 + FULL)

@@ -19,7 +19,7 @@ async def looked(daemon: Daemon) -> tuple[str, str, list[PlanLine]]:
     """(now, next, plan) as a page would show them."""
     incident, rule = await daemon.incident(), daemon.stage.rules[0]
     entries = daemon.stage.journal.entries[incident.id]
-    now = daemon.book.clock()
+    now = daemon.repository.clock()
     lines = glance.plan_lines(incident, rule, entries, daemon.stage._approvals(), now)
     return glance.doing(incident), glance.coming(incident, rule, now), lines
 
@@ -120,7 +120,9 @@ async def test_without_a_rule_people_are_called_and_nothing_is_promised(stage: S
         await daemon.at(200)
         incident = await daemon.incident()
         assert "no rule matches" in glance.doing(incident)
-        assert glance.coming(incident, None, daemon.book.clock()).startswith("people are called")
+        assert glance.coming(incident, None, daemon.repository.clock()).startswith(
+            "people are called"
+        )
         assert not glance.stoppable(incident)
 
 
@@ -153,7 +155,7 @@ async def test_the_curve_has_what_happened_and_asks_prometheus_where_it_can(stag
         await daemon.receives(alert())
         await daemon.at(900)
         incident, rule = await daemon.incident(), stage.rules[0]
-        entries, now = stage.journal.entries[incident.id], daemon.book.clock()
+        entries, now = stage.journal.entries[incident.id], daemon.repository.clock()
         asked = await trace(stage.service, incident, rule, entries, now)
         stage.service.down = True
         alone = await trace(stage.service, incident, rule, entries, now)

@@ -285,7 +285,7 @@ async def test_an_incident_that_cannot_be_read_blinds_nobody_for_the_others(
     async with stage.daemon() as daemon:
         await daemon.at(300)
         (other,) = stage.journal.entries.keys() - {lost}
-        assert (await daemon.book.load(other)).group_labels == {"service": "basket"}
+        assert (await daemon.repository.load(other)).group_labels == {"service": "basket"}
 
 
 @pytest.mark.parametrize("state", ["suppressed", "unprocessed"])

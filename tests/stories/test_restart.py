@@ -181,7 +181,7 @@ async def test_the_timer_is_in_the_store(stage: Stage) -> None:
         incident = await daemon.incident()
         head = stage.journal.rows[incident.id]
     assert head.wake_at is not None
-    assert head.wake_at > daemon.book.clock()
+    assert head.wake_at > daemon.repository.clock()
 
 
 async def test_a_step_that_the_next_version_cannot_carry_on_ends_and_frees_its_target(

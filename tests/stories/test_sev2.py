@@ -78,7 +78,7 @@ async def pager_says(daemon: Daemon, said: str, person: str, at: float) -> Incid
     report = deeds.Report("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
     by = person or DAEMON
     return await daemon.does(
-        deeds.heard, report, moment(at + 1), timedelta(minutes=10), who=by if person else ""
+        deeds.mark_heard, report, moment(at + 1), timedelta(minutes=10), who=by if person else ""
     )
 
 
@@ -91,7 +91,7 @@ async def answers(daemon: Daemon, role: str, person: str, at: float, accept: boo
         if r.event.role == role and r.event.asked == person
     ]
     await daemon.does(
-        roles.answer,
+        roles.answer_request,
         asked,
         person,
         accept=accept,

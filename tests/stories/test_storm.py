@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.recovery.guardrails import Guard
-from daemon.measuring.turns import AT_ONCE, REPEATED, Turns
+from daemon.measuring.turns import MEASURED_AT_ONCE, REPEATED, MeasuringQueue
 from tests.fakes import Service
 from tests.stories.stage import Stage, alert
 
@@ -25,14 +25,16 @@ class BusyService(Service):
     under_way: Counter[str] = field(default_factory=Counter)
     most: int = 0
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         with_answer = super().instant(query, at)
         return await self._counted(query, with_answer)
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         return await self._counted(query, super().series(query, start, end, step))
 
-    async def _counted(self, query: str, answering: object) -> Answer:
+    async def _counted(self, query: str, answering: object) -> QueryAnswer:
         service = re.findall(r'service="(\w+)"', query)[0]
         self.under_way[service] += 1
         self.most = max(self.most, len(self.under_way))
@@ -51,14 +53,14 @@ async def test_everybody_is_called_at_once_and_measured_in_turn(stage: Stage) ->
         incidents = await stage.incidents()
         assert len(incidents) == MANY
         assert all(page.delivered_at for i in incidents for page in i.pages.values())
-        assert sum(i.problem is not None for i in incidents) <= AT_ONCE
+        assert sum(i.problem is not None for i in incidents) <= MEASURED_AT_ONCE
         await daemon.at(190)
         assert all(i.confirmed for i in await stage.incidents())
-    assert prometheus.most == AT_ONCE
+    assert prometheus.most == MEASURED_AT_ONCE
 
 
 async def test_what_nobody_has_measured_goes_before_what_was_measured() -> None:
-    turns, order = Turns(), list[str]()
+    turns, order = MeasuringQueue(), list[str]()
     let_go = asyncio.Event()
 
     async def measure(name: str, *, repeated: bool) -> None:
@@ -74,7 +76,7 @@ async def test_what_nobody_has_measured_goes_before_what_was_measured() -> None:
         for number in range(10):
             group.create_task(measure(f"first {number}", repeated=False))
         await asyncio.sleep(1)
-        assert len(order) == AT_ONCE
+        assert len(order) == MEASURED_AT_ONCE
         let_go.set()
     firsts = order.index("first 9")
     assert order[:firsts].count("again") < 10  # not behind all that repeat

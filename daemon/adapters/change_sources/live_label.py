@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, isfinite
 
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 
 Presence = Mapping[float, frozenset[str]]
 """What was there at each moment that has data, the oldest first; Unix seconds."""
@@ -23,7 +23,7 @@ class Coming:
     at: float
 
 
-def presence(answer: Answer, label: str) -> Presence:
+def presence(answer: QueryAnswer, label: str) -> Presence:
     """Which values of the label had a count over zero, at each moment that has any sample."""
     found: dict[float, set[str]] = {}
     for series in answer.series:

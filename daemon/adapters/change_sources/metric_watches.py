@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from daemon.adapters.change_sources.live_label import Coming, Presence, comings_of, presence
 from daemon.core.changes.suspects import Change
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
 from daemon.core.rules.query_templates import check_query, names_in, quote, selectors
 from daemon.core.rules.rule import LabelName
@@ -37,7 +37,7 @@ _LookBack = Annotated[Duration, Field(ge=timedelta(minutes=10), le=timedelta(hou
 _Step = Annotated[Duration, Field(ge=timedelta(seconds=15), le=timedelta(seconds=30))]
 _Given = Annotated[str, Field(min_length=1, max_length=253)]
 
-Clock = Callable[[], datetime]
+_Clock = Callable[[], datetime]
 
 
 class _Looking(Frozen):
@@ -50,7 +50,7 @@ class _MetricWatch:
 
     kind = ""
 
-    def __init__(self, metrics: Metrics, looking: _Looking, clock: Clock) -> None:
+    def __init__(self, metrics: Metrics, looking: _Looking, clock: _Clock) -> None:
         self._metrics = metrics
         self._looking = looking
         self._clock = clock
@@ -71,7 +71,7 @@ class _MetricWatch:
     async def _changes(self, end: datetime) -> Sequence[Change]:
         raise NotImplementedError
 
-    async def _instant(self, query: str, at: datetime) -> Answer:
+    async def _instant(self, query: str, at: datetime) -> QueryAnswer:
         return _whole(await self._metrics.instant(query, at))
 
     async def _presence(self, query: str, label: str, end: datetime) -> Presence:
@@ -125,12 +125,12 @@ class KubeStateWatch(_MetricWatch):
                 raise ValueError("name a `deployment` or a `statefulset`; one of the two")
             return self
 
-    def __init__(self, params: Params, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, params: Params, metrics: Metrics, clock: _Clock) -> None:
         super().__init__(metrics, params, clock)
         self._params = params
 
     @classmethod
-    def make(cls, params: Params, metrics: Metrics, clock: Clock) -> KubeStateWatch:
+    def make(cls, params: Params, metrics: Metrics, clock: _Clock) -> KubeStateWatch:
         """The watch of these parameters."""
         return cls(params, metrics, clock)
 
@@ -212,12 +212,12 @@ class VersionWatch(_MetricWatch):
             named = [*selectors(self.query), self.query][0]
             return f"version:{named}" + ("" if self.label == "version" else f" by {self.label}")
 
-    def __init__(self, params: Params, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, params: Params, metrics: Metrics, clock: _Clock) -> None:
         super().__init__(metrics, params, clock)
         self._params = params
 
     @classmethod
-    def make(cls, params: Params, metrics: Metrics, clock: Clock) -> VersionWatch:
+    def make(cls, params: Params, metrics: Metrics, clock: _Clock) -> VersionWatch:
         """The watch of these parameters."""
         return cls(params, metrics, clock)
 
@@ -249,7 +249,7 @@ def _rolling(found: list[Change], still: bool) -> list[Change]:
     return [*found[:-1], found[-1].model_copy(update={"rolling": True})]
 
 
-def _whole(answer: Answer) -> Answer:
+def _whole(answer: QueryAnswer) -> QueryAnswer:
     """A part of the truth would show changes that never were."""
     if answer.warnings:
         warned = "; ".join(answer.warnings)[:300]

@@ -6,7 +6,7 @@ import structlog
 
 from daemon.core.ports.notification import Message, Receipt
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class ConsoleChannel:
@@ -14,5 +14,5 @@ class ConsoleChannel:
 
     async def post(self, message: Message) -> Receipt:
         """Always succeeds."""
-        log.info("UPDATE", audience=message.audience, update=message.update, text=message.text)
+        _log.info("UPDATE", audience=message.audience, update=message.update, text=message.text)
         return Receipt("written to the console")

@@ -6,10 +6,10 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from daemon.adapters.slack import TEXT, bold, escaped, fitted, section, send, words
+from daemon.adapters.slack import TEXT, bold, escaped, fitted, plain_words, section, send_to_slack
 from daemon.core.ports.notification import Message, Receipt
 
-HEAD = 100
+_HEAD = 100
 """Characters; a longer first line is a text, not a head."""
 
 
@@ -26,14 +26,14 @@ class SlackChannel:
         posting = self._client.chat_postMessage(
             channel=self._channel, unfurl_links=False, unfurl_media=False, **_content(message)
         )
-        reference = await send(self._client, posting)
+        reference = await send_to_slack(self._client, posting)
         return Receipt(f"message {reference.partition(':')[2]}", reference)
 
     async def edit(self, reference: str, message: Message) -> Receipt:
         """Change it in place."""
         channel, _, ts = reference.partition(":")
         changing = self._client.chat_update(channel=channel, ts=ts, **_content(message))
-        return Receipt("changed", await send(self._client, changing))
+        return Receipt("changed", await send_to_slack(self._client, changing))
 
 
 def _content(message: Message) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _content(message: Message) -> dict[str, Any]:
         about.append(f"<{escaped(message.link)}|the document>")
     if message.version > 1:
         about.append("edited")
-    context = words(" · ".join(filter(None, about)))
+    context = plain_words(" · ".join(filter(None, about)))
     blocks = [
         _statement(message.text),
         {"type": "context", "elements": [context]},
@@ -53,4 +53,4 @@ def _content(message: Message) -> dict[str, Any]:
 def _statement(text: str) -> dict[str, Any]:
     """The first line is the head, unless it is more than that: nothing of it may be cut."""
     first, _, rest = text.partition("\n")
-    return section(bold(first), rest) if len(first) <= HEAD else section("", text)
+    return section(bold(first), rest) if len(first) <= _HEAD else section("", text)

@@ -6,7 +6,7 @@ import structlog
 
 from daemon.core.ports.notification import Page
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class ConsolePager:
@@ -14,7 +14,7 @@ class ConsolePager:
 
     async def page(self, page: Page) -> str:
         """Always succeeds."""
-        log.warning(
+        _log.warning(
             "PAGE", person=page.person, incident=page.incident, title=page.title, text=page.text
         )
         return "written to the console"

@@ -14,9 +14,9 @@ from daemon.core.ports.notification import Page
 
 MESSAGE, DESCRIPTION, ALIAS = 130, 15_000, 512
 PRIORITY = {"sev1": "P1", "sev2": "P2", "sev3": "P3", "sev4": "P4"}
-URGENT = "P1"
+_URGENT = "P1"
 """Of what was not measured yet."""
-ACTIONS = {"acknowledged": "acknowledge", "resolved": "close"}
+_ACTIONS = {"acknowledged": "acknowledge", "resolved": "close"}
 ACCEPTED = frozenset({202})
 UNKNOWN = frozenset({404})
 
@@ -48,7 +48,7 @@ class OpsgeniePager:
             "message": shortened(page.title, MESSAGE),
             "alias": page.dedup_key[:ALIAS],
             "description": f"{shortened(page.text, room)}\n\n{links}",
-            "priority": PRIORITY.get(page.severity, URGENT),
+            "priority": PRIORITY.get(page.severity, _URGENT),
             "source": "stopgap",
             "entity": page.incident,
             "details": {"incident": page.incident, "page": page.page, "person": page.person},
@@ -59,7 +59,7 @@ class OpsgeniePager:
     async def settle(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or close; an alert that it does not know is none to worry about."""
         alias = quote(dedup_key[:ALIAS], safe="")
-        url = f"{self._url}/{alias}/{ACTIONS[state]}?identifierType=alias"
+        url = f"{self._url}/{alias}/{_ACTIONS[state]}?identifierType=alias"
         status = await self._poster.post(url, {"source": "stopgap"}, harmless=UNKNOWN)
         return "it knows no such alert" if status in UNKNOWN else f"accepted ({status})"
 

@@ -16,10 +16,10 @@ SUMMARY = 1024
 DETAILS = 8_000
 """Characters of text; the whole event may have 512 KB."""
 DEDUP_KEY = 255
-SEVERITY = {"sev1": "critical", "sev2": "error", "sev3": "warning", "sev4": "info"}
-URGENT = "error"
+_SEVERITY = {"sev1": "critical", "sev2": "error", "sev3": "warning", "sev4": "info"}
+_URGENT = "error"
 """Of what was not measured yet: a lesser severity might ring nobody at night."""
-ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
+_ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
 QUEUED = frozenset({202})
 
 
@@ -45,7 +45,7 @@ class PagerDutyPager:
         payload = {
             "summary": shortened(" · ".join(filter(None, parts)), SUMMARY),
             "source": "stopgap",
-            "severity": SEVERITY.get(page.severity, URGENT),
+            "severity": _SEVERITY.get(page.severity, _URGENT),
             "timestamp": page.at.isoformat(),
             "custom_details": {
                 "incident": page.incident,
@@ -60,7 +60,7 @@ class PagerDutyPager:
 
     async def settle(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or resolve; PagerDuty drops it if no such alert is open."""
-        return await self._send(ACTIONS[state], dedup_key, {})
+        return await self._send(_ACTIONS[state], dedup_key, {})
 
     async def _send(self, action: str, dedup_key: str, more: dict[str, Any]) -> str:
         key = dedup_key[:DEDUP_KEY]

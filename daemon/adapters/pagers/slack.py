@@ -6,10 +6,10 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from daemon.adapters.slack import TEXT, bold, fitted, section, send
+from daemon.adapters.slack import TEXT, bold, fitted, section, send_to_slack
 from daemon.core.ports.notification import Page
 
-ACKNOWLEDGE = "acknowledge"
+_ACKNOWLEDGE = "acknowledge"
 
 
 class SlackPager:
@@ -23,15 +23,15 @@ class SlackPager:
         """Raises Temporary or Permanent, in Slack's own word."""
         button = {
             "type": "button",
-            "action_id": ACKNOWLEDGE,
+            "action_id": _ACKNOWLEDGE,
             "value": page.incident,
             "style": "primary",
-            "text": {"type": "plain_text", "text": "I am on it"},
+            "text": {"type": "markdown_text", "text": "I am on it"},
         }
         elements: list[dict[str, Any]] = [button]
         for text, url in (("Answer", page.answer_link), ("Everything", page.link)):
             if url:
-                label = {"type": "plain_text", "text": text}
+                label = {"type": "markdown_text", "text": text}
                 name = f"open-{text.lower()}"
                 elements.append({"type": "button", "action_id": name, "url": url, "text": label})
         blocks: list[dict[str, Any]] = [
@@ -42,4 +42,4 @@ class SlackPager:
         sending = self._client.chat_postMessage(
             channel=self._user, text=text, blocks=blocks, unfurl_links=False, unfurl_media=False
         )
-        return f"message {(await send(self._client, sending)).partition(':')[2]}"
+        return f"message {(await send_to_slack(self._client, sending)).partition(':')[2]}"

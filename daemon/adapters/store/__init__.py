@@ -3,12 +3,12 @@ sessions and API tokens of people."""
 
 from daemon.adapters.store.archive import FileArchive, archived
 from daemon.adapters.store.archive_files import check_archive, read_archived
-from daemon.adapters.store.auditing import Archived, Break, audit, audit_incident
+from daemon.adapters.store.auditing import Archived, Break, audit_incident, audit_journal
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.files import must_not_be_missing
 from daemon.adapters.store.inbox import SqlInbox
 from daemon.adapters.store.journal import SqlJournal
-from daemon.adapters.store.maintenance import backup, check, restore
+from daemon.adapters.store.maintenance import backup_store, check_store, restore_store
 from daemon.adapters.store.open_store import CHECKED_AT_START, Store, open_store
 from daemon.adapters.store.process_lock import InUse
 from daemon.adapters.store.schema import SCHEMA
@@ -25,13 +25,13 @@ __all__ = [
     "SqlJournal",
     "Store",
     "archived",
-    "audit",
     "audit_incident",
-    "backup",
-    "check",
+    "audit_journal",
+    "backup_store",
     "check_archive",
+    "check_store",
     "must_not_be_missing",
     "open_store",
     "read_archived",
-    "restore",
+    "restore_store",
 ]

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from daemon.adapters.store import locks as claims
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import events, head_is_open, heads, marks, stamp
+from daemon.adapters.store.schema import events, head_is_open, heads, marks, to_stamp
 from daemon.adapters.store.sqlite import insert, portions
-from daemon.core.changes.suspects import Mark
-from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, refused
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, HeadState, KeyTaken
+from daemon.core.changes.suspects import HealthMark
+from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, step_refused
+from daemon.core.ports.journal import Claim, ClaimRefused, HeadState, KeyTaken, SequenceConflict
 from daemon.core.recovery.guardrails import service_of
 
-Marks = Mapping[tuple[str, str], Mark]
+Marks = Mapping[tuple[str, str], HealthMark]
 """(subject, item) → what a measurement said of it."""
 
 
@@ -55,7 +55,7 @@ def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def start(
+def start_incident(
     ledger: Ledger, connection: Connection, openings: Sequence[Opening]
 ) -> list[KeyTaken | None]:
     """Insert the heads and the first entries; KeyTaken for those whose key has an open incident."""
@@ -107,19 +107,19 @@ def _named(first: Draft) -> dict[str, str]:
 
 def append(
     ledger: Ledger, connection: Connection, appends: Sequence[Append]
-) -> list[Conflict | ClaimRefused | None]:
+) -> list[SequenceConflict | ClaimRefused | None]:
     """Carry out the appends; Conflict or ClaimRefused for each of which nothing is written."""
     ends = _ends(connection, {asked.incident for asked in appends})
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
     lines: list[Line] = []
-    answers: list[Conflict | ClaimRefused | None] = []
+    answers: list[SequenceConflict | ClaimRefused | None] = []
     for asked in appends:
         end = ends.get(asked.incident)
         if end is None or end.seq != asked.expected:
             there = "does not exist" if end is None else f"is at entry {end.seq}"
             text = f"incident {asked.incident} {there}, not at entry {asked.expected}"
-            answers.append(Conflict(text))
+            answers.append(SequenceConflict(text))
             continue
         try:
             lines += _change_rights(asked, connection)
@@ -186,13 +186,13 @@ def _change_rights(asked: Append, connection: Connection) -> list[Line]:
 
 
 def _change(asked: Append, now: datetime, connection: Connection) -> Iterator[Line]:
-    at = stamp(now)
+    at = to_stamp(now)
     if asked.release:
-        acted = not any(refused(draft.event) for draft in asked.drafts)
+        acted = not any(step_refused(draft.event) for draft in asked.drafts)
         if claims.give_back(connection, asked.incident, now, acted=acted):
             yield Line("released", at, asked.incident, body=packed({"acted": acted}))
     if asked.claim is not None:
-        claims.take(connection, asked.incident, asked.claim, now)
+        claims.take_lock(connection, asked.incident, asked.claim, now)
         target, scope = asked.claim.target, asked.claim.scope
         body = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
         yield Line("claimed", at, asked.incident, asked.claim.step, packed(body))
@@ -225,7 +225,7 @@ def _rows(
     """The entries as they are stored, each with the digest that holds the one before it."""
     rows = []
     for seq, draft in enumerate(drafts, start=after + 1):
-        at, kind, body = stamp(draft.at), draft.event.kind, encode(draft.event)
+        at, kind, body = to_stamp(draft.at), draft.event.kind, encode(draft.event)
         previous = ledger.seal.digest(previous, incident, seq, at, draft.by, kind, FORMAT, body)
         rows.append(
             {

@@ -17,11 +17,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select, update
 
 from daemon.adapters.store import archive_files
-from daemon.adapters.store.auditing.incidents import Auditor
+from daemon.adapters.store.auditing.incidents import IncidentAuditor
 from daemon.adapters.store.auditing.replay import Archived, End
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Line, packed, ranges
-from daemon.adapters.store.schema import action_runs, actions, events, heads, ledger, stamp
+from daemon.adapters.store.schema import action_runs, actions_table, events, heads, ledger, to_stamp
 from daemon.core.incident.events import ReviewWritten
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
@@ -29,7 +29,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 _reviewed = exists().where(
     events.c.incident == heads.c.incident, events.c.kind == ReviewWritten.__name__
 )
-_locking = exists().where(actions.c.incident == heads.c.incident, action_runs)
+_locking = exists().where(actions_table.c.incident == heads.c.incident, action_runs)
 
 
 class FileArchive:
@@ -59,7 +59,7 @@ class FileArchive:
         lines = self._lines.pop(incident, [])
         rows, closed_at = await self._journal.database.read(partial(_whole, incident))
         end = lines[-1] if lines else End(0, "", 0)
-        wrong = Auditor(self._journal.ledger.keyring).check_entries(rows, end)
+        wrong = IncidentAuditor(self._journal.ledger.keyring).check_entries(rows, end)
         if wrong or end.seq != len(rows):
             what = wrong[0] if wrong else f"the ledger says {end.seq} entries, not {len(rows)}"
             raise Permanent(f"{incident} is not archived: {what}; `stopgap audit verify`")
@@ -83,7 +83,7 @@ class FileArchive:
         blank = {"kind": "blank", "at": "", "incident": "", "seq": 0, "body": ""}
         connection.execute(update(ledger).where(ledger.c.number.in_(numbers)).values(blank))
         body = {"digest": lines[-1].digest, "file": name, "rows": ranges(numbers)}
-        line = Line("archived", stamp(at), incident, lines[-1].seq, packed(body))
+        line = Line("archived", to_stamp(at), incident, lines[-1].seq, packed(body))
         self._journal.ledger.write(connection, line)
 
 

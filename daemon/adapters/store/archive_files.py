@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from daemon.adapters.store.auditing.findings import Break
-from daemon.adapters.store.auditing.incidents import Auditor
+from daemon.adapters.store.auditing.incidents import IncidentAuditor
 from daemon.adapters.store.auditing.replay import Archived, End
 from daemon.adapters.store.journal import entry_of
 from daemon.core.incident.events import Entry
@@ -44,7 +44,7 @@ def write(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
         for changed in (path.parent, folder):
             with _directory(changed) as handle:
                 os.fsync(handle)
-        if read(path) != rows:
+        if read_archive_file(path) != rows:
             raise Temporary(f"{path} does not hold what was written to it; look at its disk")
     except (OSError, ValueError) as error:
         raise Temporary(
@@ -53,7 +53,7 @@ def write(folder: Path, name: str, rows: Iterable[Sequence[Any]]) -> None:
         ) from error
 
 
-def read(path: Path) -> list[tuple[Any, ...]]:
+def read_archive_file(path: Path) -> list[tuple[Any, ...]]:
     """The entries of a file, as rows of the table `events`. Raises OSError, or ValueError if it
     is damaged."""
     try:
@@ -67,7 +67,7 @@ def read_archived(folder: Path, archived: Archived) -> list[Entry]:
     """The entries of an archived incident. Raises OSError, ValueError, Permanent."""
     return [
         entry_of(SimpleNamespace(**dict(zip(NAMES, row, strict=True))))
-        for row in read(folder / archived.file)
+        for row in read_archive_file(folder / archived.file)
     ]
 
 
@@ -82,7 +82,7 @@ def check_archive(folder: Path, archived: Iterable[Archived], keyring: Keyring) 
 
 def _faults(folder: Path, archived: Archived, keyring: Keyring) -> Iterator[str]:
     try:
-        rows = read(folder / archived.file)
+        rows = read_archive_file(folder / archived.file)
     except FileNotFoundError:
         yield f"is not in {folder}"
         return
@@ -95,7 +95,9 @@ def _faults(folder: Path, archived: Archived, keyring: Keyring) -> Iterator[str]
         yield "is of another incident"
     else:
         end = End(archived.entries, archived.digest, archived.number)
-        yield from (f"is edited: {what}" for what in Auditor(keyring).check_entries(rows, end))
+        yield from (
+            f"is edited: {what}" for what in IncidentAuditor(keyring).check_entries(rows, end)
+        )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from daemon.adapters.store import sqlite
-from daemon.adapters.store.database import Database, Kind
+from daemon.adapters.store.database import Database, UnitKind
 from daemon.core.ports.store import Fault, StoreFailure
 
 _READ: frozenset[Fault] = frozenset({"damaged", "failing"})
@@ -35,7 +35,7 @@ class Condition:
         gone: dict[Fault, str] = {"gone": self._lost} if self._lost else {}
         return {**gone, **self._unreadable, **self._unwritable}
 
-    def note(self, kind: Kind, failure: StoreFailure) -> None:
+    def note(self, kind: UnitKind, failure: StoreFailure) -> None:
         """A transaction has met this."""
         if failure.fault == "gone":
             self._lost = str(failure)

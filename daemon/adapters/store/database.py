@@ -22,28 +22,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.adapters.store import sqlite
 from daemon.adapters.store.files import Files
 from daemon.adapters.store.turns import Unit
-from daemon.adapters.store.writer import Outcome, Writer
+from daemon.adapters.store.writer import Writer, WriteResult
 from daemon.core.ports.store import StoreFailure
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
 
-T = TypeVar("T")
-Item = TypeVar("Item")
-Work = Callable[[Connection], T]
+_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+TransactionWork = Callable[[Connection], _T]
 """What is done inside a transaction; whatever it raises takes back all that it did. It must be
 repeatable: the transaction may be undone for another's fault, and is then done anew."""
-WorkOnMany = Callable[[Connection, list[Item]], Sequence[T | Exception]]
+WorkOnMany = Callable[[Connection, list[_Item]], Sequence[_T | Exception]]
 """The same for many items at once. It returns the result of each, or an exception for one that
 it has written nothing of; what it raises concerns all of them."""
-Kind = Literal["read", "write"]
-Listener = Callable[[Kind, float, bool], None]
+UnitKind = Literal["read", "write"]
+CommitListener = Callable[[UnitKind, float, bool], None]
 """Hears of every transaction: its kind, the seconds from the call to its end, and whether the
 database did it."""
-FailureListener = Callable[[Kind, StoreFailure], None]
+FailureListener = Callable[[UnitKind, StoreFailure], None]
 """Hears of every transaction that failed for the store's own sake."""
 
 
-async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
+async def to_its_end(work: Coroutine[Any, Any, _T], name: str) -> _T:
     """Await the work even if we are cancelled meanwhile; the cancellation is raised after it.
 
     For work that ends by itself soon: a transaction waits no longer than SQLite's busy timeout.
@@ -51,7 +51,7 @@ async def to_its_end(work: Coroutine[Any, Any, T], name: str) -> T:
     return await _settled(asyncio.create_task(work, name=name))
 
 
-async def _settled(future: asyncio.Future[T]) -> T:
+async def _settled(future: asyncio.Future[_T]) -> _T:
     interrupted: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -78,30 +78,30 @@ class Database:
             None if self._writer is None else Writer(self._writer, self.files.check, self._ended)
         )
         self._closed = False
-        self.listeners: list[Listener] = []
+        self.listeners: list[CommitListener] = []
         self.failures: list[FailureListener] = []
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: TransactionWork[_T]) -> _T:
         """Run `work` on one consistent snapshot."""
         return await to_its_end(self._read(work), "store-read")
 
-    async def write(self, work: Work[T], urgency: Urgency = Urgency.NORMAL) -> T:
+    async def write(self, work: TransactionWork[_T], urgency: Urgency = Urgency.NORMAL) -> _T:
         """Run `work` in a write transaction; when this returns, it is on disk."""
 
-        def one(connection: Connection, _: list[None]) -> Sequence[T]:
+        def one(connection: Connection, _: list[None]) -> Sequence[_T]:
             return (work(connection),)
 
         return await _settled(self.submit(one, None, urgency))
 
     async def write_together(
-        self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency = Urgency.NORMAL
-    ) -> T:
+        self, work: WorkOnMany[_Item, _T], item: _Item, urgency: Urgency = Urgency.NORMAL
+    ) -> _T:
         """Like `write`, for one item; those that wait for the same `work` are done at once."""
         return await _settled(self.submit(work, item, urgency))
 
     def submit(
-        self, work: WorkOnMany[Item, T], item: Item, urgency: Urgency, *, safe: bool = False
-    ) -> asyncio.Future[T]:
+        self, work: WorkOnMany[_Item, _T], item: _Item, urgency: Urgency, *, safe: bool = False
+    ) -> asyncio.Future[_T]:
         """Like `write_together`. The future is settled whether anybody waits for it or not.
 
         `safe`: somebody outside is told that it is stored, so the file must still be where the
@@ -111,7 +111,7 @@ class Database:
             raise Permanent(f"{self.path} was opened for reading only")
         self._must_be_open()
         loop = asyncio.get_running_loop()
-        told: asyncio.Future[T] = loop.create_future()
+        told: asyncio.Future[_T] = loop.create_future()
         self._writing.add(Unit(work, item, urgency, told, loop.time(), safe))
         return told
 
@@ -130,7 +130,7 @@ class Database:
         if self._writing is not None:
             await asyncio.to_thread(self._writing.close)
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, work: TransactionWork[_T]) -> _T:
         self._must_be_open()
         loop = asyncio.get_running_loop()
         began, done = loop.time(), True
@@ -150,7 +150,7 @@ class Database:
         if self._closed:
             raise Temporary(f"the store {self.path} is closed; the daemon is stopping")
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: WriteResult) -> None:
         """Tell whoever waits for it, and the listeners."""
         unit, result, error = outcome
         fault = error
@@ -163,19 +163,19 @@ class Database:
             unit.told.set_exception(self._heard("write", fault))
         self._listen("write", unit.came, not isinstance(error, SQLAlchemyError | StoreFailure))
 
-    def _listen(self, kind: Kind, began: float, done: bool) -> None:
+    def _listen(self, kind: UnitKind, began: float, done: bool) -> None:
         took = asyncio.get_running_loop().time() - began
         for listener in self.listeners:
             listener(kind, took, done)
 
-    def _heard(self, kind: Kind, error: Exception) -> Exception:
+    def _heard(self, kind: UnitKind, error: Exception) -> Exception:
         if isinstance(error, StoreFailure):
             for listener in self.failures:
                 listener(kind, error)
         return error
 
 
-def _transact(files: Files, engine: Engine, work: Work[T]) -> T:
+def _transact(files: Files, engine: Engine, work: TransactionWork[_T]) -> _T:
     files.check()
     with engine.begin() as connection:
         done = work(connection)

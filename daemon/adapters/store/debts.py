@@ -19,9 +19,9 @@ from daemon.adapters.store.file_modes import private_file
 from daemon.core.ports.journal import Owed
 from daemon.core.values.outcome import Permanent, Temporary
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-ROOM = 256 * 1024
+RESERVED_BYTES = 256 * 1024
 """Bytes kept free for it: some hundreds of outcomes. More are written if the disk has space."""
 _DIGEST = 64
 
@@ -39,7 +39,7 @@ class DebtsFile:
         try:
             try:
                 text = os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
-                missing = ROOM - len(text)
+                missing = RESERVED_BYTES - len(text)
                 if missing > 0:
                     os.pwrite(handle, b" " * missing, len(text.encode()))
             finally:
@@ -82,7 +82,7 @@ def _read(path: Path, text: str) -> list[Owed]:
     if not body:
         return []
     if hashlib.sha256(body.encode()).hexdigest() != digest:
-        log.error(
+        _log.error(
             "what was owed to the journal cannot be read; calls may be repeated", file=str(path)
         )
         return []

@@ -21,7 +21,7 @@ FILE, FOLDER = 0o600, 0o700
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 def private_file(path: Path) -> int:
@@ -76,7 +76,7 @@ def folder_open(path: Path) -> bool:
     return bool(path.parent.stat().st_mode & _MAY_WRITE)
 
 
-def shown(path: Path) -> str:
+def shown_mode(path: Path) -> str:
     """A file with its mode, for people: `stopgap.db (0644)`."""
     return f"{path.name} ({_mode(path):04o})"
 
@@ -86,32 +86,32 @@ def tighten(path: Path) -> None:
 
     Never stops a start: pages go out from an open store, too.
     """
-    before = {each: shown(each) for each in found_open(path)}
+    before = {each: shown_mode(each) for each in found_open(path)}
     for each in before:
         with suppress(OSError):  # what is not ours is told below
             os.chmod(each, FILE)
     still = found_open(path)  # some file systems take a chmod and do nothing
     closed = [told for each, told in before.items() if each not in still]
     if closed:
-        log.warning(
+        _log.warning(
             "others could read the store; its files are private now",
             files=closed,
             mend="who may have read it can forge links: `stopgap keys rotate --revoke`",
         )
     if still:
-        log.error(
+        _log.error(
             "others can read the store, and this user may not change that",
-            files=[shown(each) for each in still],
+            files=[shown_mode(each) for each in still],
             mend=f"as their owner or root: {mend(still)}",
         )
     if folder_open(path):
-        log.warning(
+        _log.warning(
             "others can write in the folder of the store",
             folder=str(path.parent),
             mend=f"chmod go-w {path.parent}",
         )
     if path.exists() and path.stat().st_nlink > 1:
-        log.warning(
+        _log.warning(
             "the database has more than one name (hard links)",
             file=str(path),
             mend="its latest entries are in the -wal file of one name, and who opens it by another "

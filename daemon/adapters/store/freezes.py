@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import freezes, stamp
+from daemon.adapters.store.schema import freezes_table, to_stamp
 from daemon.adapters.store.sqlite import insert
 from daemon.core.recovery.guardrails import Freeze
 
@@ -18,38 +18,42 @@ def stands(now: datetime) -> ColumnElement[bool]:
     When it began is not asked: a decision made just before a freeze and carried out just after
     it must be stopped too.
     """
-    return freezes.c.thawed_at.is_(None) & (freezes.c.until.is_(None) | (freezes.c.until > now))
+    return freezes_table.c.thawed_at.is_(None) & (
+        freezes_table.c.until.is_(None) | (freezes_table.c.until > now)
+    )
 
 
 def in_force(now: datetime, connection: Connection) -> list[Freeze]:
     """The freezes that stand, of all scopes, the newest first."""
     query = (
-        select(*(freezes.c[name] for name in Freeze.model_fields))
+        select(*(freezes_table.c[name] for name in Freeze.model_fields))
         .where(stands(now))
-        .order_by(freezes.c.at.desc(), freezes.c.scope)
+        .order_by(freezes_table.c.at.desc(), freezes_table.c.scope)
     )
     return [Freeze(**row) for row in connection.execute(query).mappings()]
 
 
-def freeze(ledger: Ledger, freeze: Freeze, connection: Connection) -> None:
+def add_freeze(ledger: Ledger, freeze: Freeze, connection: Connection) -> None:
     """Keep a freeze in the place of an earlier one of its scope."""
     row = {**dict(freeze), "thawed_by": None, "thawed_at": None}
-    added = insert(freezes).values(row)
+    added = insert(freezes_table).values(row)
     changed = {name: added.excluded[name] for name in row if name != "scope"}
-    connection.execute(added.on_conflict_do_update(index_elements=[freezes.c.scope], set_=changed))
-    until = None if freeze.until is None else stamp(freeze.until)
+    connection.execute(
+        added.on_conflict_do_update(index_elements=[freezes_table.c.scope], set_=changed)
+    )
+    until = None if freeze.until is None else to_stamp(freeze.until)
     body = {"scope": freeze.scope, "reason": freeze.reason, "by": freeze.by, "until": until}
-    ledger.write(connection, Line("frozen", stamp(freeze.at), body=packed(body)))
+    ledger.write(connection, Line("frozen", to_stamp(freeze.at), body=packed(body)))
 
 
-def thaw(ledger: Ledger, scope: str, by: str, at: datetime, connection: Connection) -> bool:
+def lift_freeze(ledger: Ledger, scope: str, by: str, at: datetime, connection: Connection) -> bool:
     """Lift a freeze; False if there was none, or it was over already."""
     thawed = (
-        update(freezes)
-        .where(freezes.c.scope == scope, stands(at))
+        update(freezes_table)
+        .where(freezes_table.c.scope == scope, stands(at))
         .values(thawed_by=by, thawed_at=at)
     )
     if connection.execute(thawed).rowcount != 1:
         return False
-    ledger.write(connection, Line("thawed", stamp(at), body=packed({"scope": scope, "by": by})))
+    ledger.write(connection, Line("thawed", to_stamp(at), body=packed({"scope": scope, "by": by})))
     return True

@@ -18,15 +18,22 @@ from daemon.adapters.store import freezes as freezing
 from daemon.adapters.store import locks as claims
 from daemon.adapters.store import queries as searching
 from daemon.adapters.store.database import Database
-from daemon.adapters.store.ledger import Ledger, anchor
-from daemon.adapters.store.schema import changes, events, head_is_open, heads, marks
+from daemon.adapters.store.ledger import Ledger, last_anchor
+from daemon.adapters.store.schema import changes_table, events, head_is_open, heads, marks
 from daemon.adapters.store.sqlite import insert
-from daemon.core.changes.suspects import REPORTED, Change, Mark
+from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
-from daemon.core.ports.journal import Claim, ClaimRefused, Conflict, Head, HeadState, KeyTaken
-from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.journal import (
+    Claim,
+    ClaimRefused,
+    Head,
+    HeadState,
+    KeyTaken,
+    SequenceConflict,
+)
+from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
-from daemon.core.recovery.guardrails import Freeze, Guard, Limits, Scope
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
@@ -88,7 +95,7 @@ class SqlJournal:
 
     async def anchor(self) -> Anchor | None:
         """The point that the journal has come to; None if nothing has happened yet."""
-        return await self.database.read(anchor)
+        return await self.database.read(last_anchor)
 
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
@@ -96,24 +103,24 @@ class SqlJournal:
             select(heads).where(head_is_open).order_by(heads.c.opened_at, heads.c.incident)
         )
 
-    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+    async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
         return await self._heads(searching.found(search, limit))
 
-    async def openings(self) -> dict[str, Openings]:
+    async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""
         return await self.database.read(searching.openings)
 
-    async def heard(self, since: datetime) -> list[Heard]:
+    async def heard(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
-        return await self.database.read(partial(searching.heard, since))
+        return await self.database.read(partial(searching.alert_sightings, since))
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""
         return await self.database.read(lambda c: appending.find_open(c, list(keys)))
 
     async def guard(
-        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
+        self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime
     ) -> Guard:
         """What stands in the way of an action of that incident on that target; `Guard`."""
         return await self.database.read(
@@ -122,11 +129,11 @@ class SqlJournal:
 
     async def freeze(self, freeze: Freeze) -> None:
         """Stop all automation in a scope until thawed; replaces an earlier freeze of it."""
-        await self.database.write(partial(freezing.freeze, self.ledger, freeze))
+        await self.database.write(partial(freezing.add_freeze, self.ledger, freeze))
 
     async def thaw(self, scope: str, by: str, at: datetime) -> bool:
         """Lift a freeze; False if there was none, or it was over already."""
-        return await self.database.write(partial(freezing.thaw, self.ledger, scope, by, at))
+        return await self.database.write(partial(freezing.lift_freeze, self.ledger, scope, by, at))
 
     async def freezes(self, now: datetime) -> list[Freeze]:
         """The freezes in force, of all scopes, the newest first."""
@@ -138,24 +145,26 @@ class SqlJournal:
         Whether it is `rolling` is not remembered: that is over soon, and only a look tells.
         """
         row = {name: value for name, value in change if name != "rolling"}
-        added = insert(changes).values(row).on_conflict_do_nothing()
+        added = insert(changes_table).values(row).on_conflict_do_nothing()
         await self.database.write(lambda connection: connection.execute(added))
 
     async def changes(self, subject: str) -> list[Change]:
         """The changes of a subject, oldest first."""
-        return await self._changes(select(changes).where(changes.c.subject == subject))
+        return await self._changes(select(changes_table).where(changes_table.c.subject == subject))
 
     async def reported(self, since: datetime) -> list[Change]:
         """The changes that other systems reported from then on, oldest first."""
         # Not LIKE, which in SQLite takes "Reported:" too.
-        reported = func.substr(changes.c.subject, 1, len(REPORTED)) == REPORTED
-        return await self._changes(select(changes).where(changes.c.at >= since, reported))
+        reported = func.substr(changes_table.c.subject, 1, len(REPORTED_PREFIX)) == REPORTED_PREFIX
+        return await self._changes(
+            select(changes_table).where(changes_table.c.at >= since, reported)
+        )
 
-    async def marks(self, subject: str) -> dict[str, Mark]:
+    async def marks(self, subject: str) -> dict[str, HealthMark]:
         """What measurements have said of each item of a subject; the newest mark wins."""
         query = select(marks.c.item, marks.c.mark).where(marks.c.subject == subject)
 
-        def work(connection: Connection) -> dict[str, Mark]:
+        def work(connection: Connection) -> dict[str, HealthMark]:
             return {row.item: row.mark for row in connection.execute(query)}
 
         return await self.database.read(work)
@@ -163,15 +172,15 @@ class SqlJournal:
     def _start(
         self, connection: Connection, openings: Sequence[appending.Opening]
     ) -> list[KeyTaken | None]:
-        return appending.start(self.ledger, connection, openings)
+        return appending.start_incident(self.ledger, connection, openings)
 
     def _append(
         self, connection: Connection, appends: Sequence[appending.Append]
-    ) -> list[Conflict | ClaimRefused | None]:
+    ) -> list[SequenceConflict | ClaimRefused | None]:
         return appending.append(self.ledger, connection, appends)
 
     async def _changes(self, query: Select[Any]) -> list[Change]:
-        ordered = query.order_by(changes.c.at, changes.c.subject, changes.c.item)
+        ordered = query.order_by(changes_table.c.at, changes_table.c.subject, changes_table.c.item)
 
         def work(connection: Connection) -> list[Change]:
             return [Change(**row) for row in connection.execute(ordered).mappings()]

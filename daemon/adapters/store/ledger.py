@@ -21,7 +21,7 @@ from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring, Seal, key_of
 
-Kind = Literal[
+LedgerKind = Literal[
     "entries",  # an incident has grown to entry `seq`, whose digest is the body
     "claimed",  # its step `seq` took the lock of a target; the body says of which, and for whom
     "released",  # it gave the lock back; the body says whether it had `acted`
@@ -39,7 +39,7 @@ Kind = Literal[
 class Line(NamedTuple):
     """A row about to be written; `at` as `schema.stamp` has it."""
 
-    kind: Kind
+    kind: LedgerKind
     at: str
     incident: str = ""
     seq: int = 0
@@ -116,7 +116,7 @@ class Ledger:
         return self.seal if self.seal.id or former is None else former
 
 
-def anchor(connection: Connection) -> Anchor | None:
+def last_anchor(connection: Connection) -> Anchor | None:
     """The last row as an anchor; None if there is none."""
     last = connection.execute(_LAST).one_or_none()
     if last is None:

@@ -14,22 +14,22 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, func, literal, select, update
 
 from daemon.adapters.store.freezes import in_force
-from daemon.adapters.store.schema import action_runs, actions, heads
+from daemon.adapters.store.schema import action_runs, actions_table, heads
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.recovery.guardrails import (
     GLOBAL,
+    ActionScope,
     Guard,
     Level,
     Limits,
-    Scope,
     hindered,
     service_of,
 )
 
 _NAMED: Mapping[Level, ColumnElement[str]] = {
-    "rule": actions.c.rule,
-    "team": actions.c.team,
-    "domain": actions.c.domain,
+    "rule": actions_table.c.rule,
+    "team": actions_table.c.team,
+    "domain": actions_table.c.domain,
     "global": literal(GLOBAL),
 }
 """What an action's row is called at each level, as `Scope.name` calls it."""
@@ -39,7 +39,7 @@ def guard(
     connection: Connection,
     target: str,
     incident: str,
-    scope: Scope,
+    scope: ActionScope,
     limits: Limits,
     now: datetime,
 ) -> Guard:
@@ -56,7 +56,7 @@ def guard(
     )
 
 
-def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
+def take_lock(connection: Connection, incident: str, claim: Claim, now: datetime) -> None:
     """Take the target's lock for the incident's step. Raises ClaimRefused with the numbers."""
     scope, limits = claim.scope, claim.limits
     known = guard(connection, claim.target, incident, scope, limits, now)
@@ -65,7 +65,7 @@ def take(connection: Connection, incident: str, claim: Claim, now: datetime) -> 
     if hindrance is not None:
         raise ClaimRefused(hindrance.reason, hindrance.text)
     connection.execute(
-        actions.insert().values(
+        actions_table.insert().values(
             incident=incident,
             step=claim.step,
             target=claim.target,
@@ -83,15 +83,15 @@ def give_back(connection: Connection, incident: str, now: datetime, *, acted: bo
     What was refused before it changed anything took no time: it cools nothing down, though it
     counts in the budgets.
     """
-    ended = update(actions).where(actions.c.incident == incident, action_runs)
-    finished = now if acted else actions.c.started_at
+    ended = update(actions_table).where(actions_table.c.incident == incident, action_runs)
+    finished = now if acted else actions_table.c.started_at
     return connection.execute(ended.values(finished_at=finished)).rowcount > 0
 
 
 def _holder(connection: Connection, target: str) -> str:
     """The incident whose action runs on the target, or an empty string."""
     found: str | None = connection.scalar(
-        select(actions.c.incident).where(actions.c.target == target, action_runs)
+        select(actions_table.c.incident).where(actions_table.c.target == target, action_runs)
     )
     return found or ""
 
@@ -102,13 +102,13 @@ def _last_finished(
     """Which other incident last acted on the target, and when it finished."""
     row = (
         connection.execute(
-            select(actions.c.incident, actions.c.finished_at)
+            select(actions_table.c.incident, actions_table.c.finished_at)
             .where(
-                actions.c.target == target,
-                actions.c.incident != incident,
-                actions.c.finished_at > actions.c.started_at,
+                actions_table.c.target == target,
+                actions_table.c.incident != incident,
+                actions_table.c.finished_at > actions_table.c.started_at,
             )
-            .order_by(actions.c.finished_at.desc())
+            .order_by(actions_table.c.finished_at.desc())
             .limit(1)
         )
     ).one_or_none()
@@ -116,7 +116,7 @@ def _last_finished(
 
 
 def _started(
-    connection: Connection, scope: Scope, limits: Limits, now: datetime
+    connection: Connection, scope: ActionScope, limits: Limits, now: datetime
 ) -> dict[Level, int]:
     """How many actions were started at each level that counts: on any target, by any incident
     (also this one), and whatever became of them."""
@@ -124,12 +124,12 @@ def _started(
     if not levels:
         return {}
     alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
-    recent = actions.c.started_at > now - limits.budget_window
-    counts = connection.execute(select(*alike).select_from(actions).where(recent)).one()
+    recent = actions_table.c.started_at > now - limits.budget_window
+    counts = connection.execute(select(*alike).select_from(actions_table).where(recent)).one()
     return dict(zip(levels, counts, strict=True))
 
 
-def _alerting(connection: Connection, scope: Scope, limits: Limits, now: datetime) -> int:
+def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: datetime) -> int:
     """How many services, this one included, have an incident that opened a moment ago."""
     recent = heads.c.opened_at > now - limits.storm_window
     keys = connection.execute(select(heads.c.key).where(recent).distinct()).scalars()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from daemon.adapters.store.auditing import audit
+from daemon.adapters.store.auditing import audit_journal
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.files import COMPANIONS, companion, mark_made, set_aside
 from daemon.adapters.store.journal import SqlJournal
@@ -29,7 +29,7 @@ NO_KEYS = Keyring()
 """For a journal whose digests are not keyed."""
 
 
-async def check(path: Path, keyring: Keyring = NO_KEYS) -> list[str]:
+async def check_store(path: Path, keyring: Keyring = NO_KEYS) -> list[str]:
     """What is wrong with the database, one sentence each: every page, row and index is read, and
     every incident's chain followed. Empty if it is whole. It works beside a running daemon.
 
@@ -40,7 +40,7 @@ async def check(path: Path, keyring: Keyring = NO_KEYS) -> list[str]:
         return await _findings(database, path, keyring)
 
 
-async def backup(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> None:
+async def backup_store(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> None:
     """Copy the store to a new file, as it is at one moment, and check the copy.
 
     It works beside a running daemon, which goes on writing. Raises Permanent if there is a target
@@ -55,7 +55,7 @@ async def backup(path: Path, target: Path, keyring: Keyring = NO_KEYS) -> None:
         _put_in_place(part, target)
 
 
-async def restore(path: Path, source: Path, keyring: Keyring = NO_KEYS) -> Path | None:
+async def restore_store(path: Path, source: Path, keyring: Keyring = NO_KEYS) -> Path | None:
     """Put the backup `source` in the place of the store; returns the new name of what was there.
 
     The copy is checked before anything is touched, and brought up to this version. Raises
@@ -117,7 +117,7 @@ async def _findings(database: Database, path: Path, keyring: Keyring) -> list[st
         found = await database.read(integrity_check)
         if found or await database.read(partial(version_of, path)) < SCHEMA:
             return found
-        audited = await audit(SqlJournal(database, Ledger(keyring)))
+        audited = await audit_journal(SqlJournal(database, Ledger(keyring)))
         return [str(found) for found in audited.breaks]
     except StoreDamaged as error:
         return [str(error)]

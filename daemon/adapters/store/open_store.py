@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, select
 
 from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
-from daemon.adapters.store.database import Database, Listener, to_its_end
+from daemon.adapters.store.database import CommitListener, Database, to_its_end
 from daemon.adapters.store.debts import DebtsFile
 from daemon.adapters.store.files import begin_anew, companion, mark_made, must_not_be_missing
 from daemon.adapters.store.inbox import MAX_PENDING, REMEMBER, SqlInbox
@@ -42,7 +42,7 @@ class Store:
     notes: SqlNotes
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
-    listeners: list[Listener]
+    listeners: list[CommitListener]
     """Hear of every transaction."""
     condition: Condition
     """What is wrong with it."""

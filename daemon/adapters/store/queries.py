@@ -8,21 +8,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
-from daemon.adapters.store.schema import events, head_is_open, heads, stamp
+from daemon.adapters.store.schema import events, head_is_open, heads, to_stamp
 from daemon.core.incident.events import AlertsReceived, decode
-from daemon.core.ports.search import Heard, Openings, Search
+from daemon.core.ports.search import AlertSighting, IncidentSearch, RuleOpenings
 
-LOOKED_AT = 20_000
+_LOOKED_AT = 20_000
 """So many of the newest deliveries are looked through for the alerts that were heard."""
 
 
-def found(search: Search, limit: int) -> Select[Any]:
+def found(search: IncidentSearch, limit: int) -> Select[Any]:
     """The newest heads that fit, the newest first."""
     newest = select(heads).order_by(heads.c.opened_at.desc(), heads.c.incident.desc())
     return newest.where(*_conditions(search)).limit(limit)
 
 
-def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
+def _conditions(search: IncidentSearch) -> Iterator[ColumnElement[bool]]:
     if search.status:
         yield head_is_open if search.status == "open" else heads.c.closed_at.is_not(None)
     if search.rule is not None:
@@ -43,15 +43,15 @@ def _conditions(search: Search) -> Iterator[ColumnElement[bool]]:
         yield or_(heads.c.opened_at < at, same)
 
 
-def openings(connection: Connection) -> dict[str, Openings]:
+def openings(connection: Connection) -> dict[str, RuleOpenings]:
     """What each rule has opened."""
     last = func.max(heads.c.opened_at, type_=heads.c.opened_at.type)
     counted = select(heads.c.rule, func.count(), last).where(heads.c.rule != "")
     rows = connection.execute(counted.group_by(heads.c.rule))
-    return {rule: Openings(count=count, last_at=at) for rule, count, at in rows}
+    return {rule: RuleOpenings(count=count, last_at=at) for rule, count, at in rows}
 
 
-def heard(since: datetime, connection: Connection) -> list[Heard]:
+def alert_sightings(since: datetime, connection: Connection) -> list[AlertSighting]:
     """The alerts there was news of, once for each incident, the newest first."""
     query = (
         select(heads.c.incident, heads.c.rule, events.c.at, events.c.body)
@@ -60,16 +60,16 @@ def heard(since: datetime, connection: Connection) -> list[Heard]:
             # Entries are found by their incident, so only incidents of that time are opened.
             or_(head_is_open, heads.c.closed_at >= since),
             events.c.kind == AlertsReceived.__name__,
-            events.c.at >= stamp(since),
+            events.c.at >= to_stamp(since),
         )
         .order_by(events.c.at.desc())
-        .limit(LOOKED_AT)
+        .limit(_LOOKED_AT)
     )
-    newest: dict[tuple[str, str], Heard] = {}
+    newest: dict[tuple[str, str], AlertSighting] = {}
     for incident, rule, at, body in connection.execute(query):
         event = decode(body)
         for alert in event.alerts if isinstance(event, AlertsReceived) else ():
-            told = Heard(
+            told = AlertSighting(
                 alert=alert.name, rule=rule, incident=incident, at=datetime.fromisoformat(at)
             )
             newest.setdefault((alert.name, incident), told)

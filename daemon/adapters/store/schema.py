@@ -26,12 +26,12 @@ SCHEMA = 5
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
-def stamp(moment: datetime) -> str:
+def to_stamp(moment: datetime) -> str:
     """The moment as it is stored, and as it goes into an entry's digest."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-class Instant(TypeDecorator[datetime]):
+class _Instant(TypeDecorator[datetime]):
     """An aware datetime, kept as the text that `stamp` makes."""
 
     impl = Text
@@ -39,14 +39,14 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """On the way in."""
-        return None if value is None else stamp(value)
+        return None if value is None else to_stamp(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """On the way out."""
         return None if value is None else datetime.fromisoformat(value)
 
 
-class Labels(TypeDecorator[Mapping[str, str]]):
+class _Labels(TypeDecorator[Mapping[str, str]]):
     """Label names and values, kept as JSON text."""
 
     impl = Text
@@ -93,9 +93,9 @@ heads = Table(
     Column("phase", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("severity", Text, nullable=False),
-    Column("opened_at", Instant, nullable=False),
-    Column("closed_at", Instant),
-    Column("wake_at", Instant),
+    Column("opened_at", _Instant, nullable=False),
+    Column("closed_at", _Instant),
+    Column("wake_at", _Instant),
     # What incidents are looked for by.
     Column("rule", Text, nullable=False, server_default=""),
     Column("team", Text, nullable=False, server_default=""),
@@ -112,7 +112,7 @@ Index(
 Index("heads_by_age", heads.c.opened_at)
 Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
 
-actions = Table(
+actions_table = Table(
     "actions",
     metadata,
     # A step may be tried again, so (incident, step) names the holder but not the row.
@@ -120,50 +120,50 @@ actions = Table(
     Column("incident", Text, nullable=False),
     Column("step", Integer, nullable=False),
     Column("target", Text, nullable=False),
-    Column("started_at", Instant, nullable=False),
-    Column("finished_at", Instant),
+    Column("started_at", _Instant, nullable=False),
+    Column("finished_at", _Instant),
     # What the budgets count by; empty in rows from before schema 2.
     Column("rule", Text, nullable=False, server_default=""),
     Column("team", Text, nullable=False, server_default=""),
     Column("domain", Text, nullable=False, server_default=""),
 )
-action_runs = actions.c.finished_at.is_(None)
+action_runs = actions_table.c.finished_at.is_(None)
 Index(
     "one_running_action_per_target",
-    actions.c.target,
+    actions_table.c.target,
     unique=True,
     sqlite_where=action_runs,
     postgresql_where=action_runs,
 )
-Index("actions_by_end", actions.c.target, actions.c.finished_at)
-Index("actions_by_start", actions.c.started_at)
+Index("actions_by_end", actions_table.c.target, actions_table.c.finished_at)
+Index("actions_by_start", actions_table.c.started_at)
 
-freezes = Table(
+freezes_table = Table(
     "freezes",
     metadata,
     Column("scope", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("until", Instant),
+    Column("at", _Instant, nullable=False),
+    Column("until", _Instant),
     # A thawed freeze stays until the next one of its scope, to tell who lifted it.
     Column("thawed_by", Text),
-    Column("thawed_at", Instant),
+    Column("thawed_at", _Instant),
 )
 
-changes = Table(
+changes_table = Table(
     "changes",
     metadata,
     Column("subject", Text, primary_key=True),
     Column("item", Text, primary_key=True),
     Column("previous", Text, nullable=False),
-    Column("at", Instant, primary_key=True),
+    Column("at", _Instant, primary_key=True),
     Column("seen_by", Text, nullable=False),
     Column("text", Text, nullable=False, server_default=""),
     Column("target", Text, nullable=False, server_default=""),
-    Column("labels", Labels, nullable=False, server_default="{}"),
+    Column("labels", _Labels, nullable=False, server_default="{}"),
 )
-Index("changes_by_time", changes.c.at)
+Index("changes_by_time", changes_table.c.at)
 
 marks = Table(
     "marks",
@@ -171,7 +171,7 @@ marks = Table(
     Column("subject", Text, primary_key=True),
     Column("item", Text, primary_key=True),
     Column("mark", Text, nullable=False),
-    Column("at", Instant, nullable=False),
+    Column("at", _Instant, nullable=False),
     Column("incident", Text, nullable=False),
 )
 
@@ -195,7 +195,7 @@ inbox = Table(
     # The order of arrival: clocks repeat themselves and step back, this does not.
     Column("arrival", Integer, primary_key=True),
     Column("identity", Text, nullable=False, unique=True),
-    Column("received_at", Instant, nullable=False),
+    Column("received_at", _Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed", Boolean, nullable=False),
 )
@@ -211,7 +211,7 @@ alert_ends = Table(
     "alert_ends",
     metadata,
     Column("alert", Text, primary_key=True),
-    Column("ends_at", Instant, nullable=False),
+    Column("ends_at", _Instant, nullable=False),
 )
 
 sessions = Table(
@@ -221,8 +221,8 @@ sessions = Table(
     Column("id", Text, primary_key=True),
     Column("person", Text, nullable=False),
     Column("proof", Text, nullable=False),
-    Column("started_at", Instant, nullable=False),
-    Column("ends_at", Instant, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("ends_at", _Instant, nullable=False),
     Column("client", Text, nullable=False),
     Column("granted", Text),
     Column("guest", Boolean, nullable=False),
@@ -238,11 +238,11 @@ tokens = Table(
     Column("name", Text, nullable=False),
     # Scopes parted by spaces.
     Column("scopes", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant),
+    Column("created_at", _Instant, nullable=False),
+    Column("expires_at", _Instant),
     # A day, YYYY-MM-DD in UTC: when somebody works is nobody's business.
     Column("used_on", Text),
-    Column("revoked_at", Instant),
+    Column("revoked_at", _Instant),
     Column("revoked_by", Text),
 )
 Index("tokens_by_person", tokens.c.person)

@@ -22,7 +22,7 @@ FIRST_ROW = "key"
 """Where the one key was that stores had before keys could be rotated."""
 MAKER = "stopgap"
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 
 class SqlKeys:
@@ -72,7 +72,7 @@ class SqlKeys:
         async with self._turn:  # or the earlier of two could be the one that is remembered
             self._current = await self._database.write(work)
         old, new = self._current.keys[-2:]
-        log.warning("the keys were rotated", by=by, key=new.id, before=old.id, revoked=revoke)
+        _log.warning("the keys were rotated", by=by, key=new.id, before=old.id, revoked=revoke)
         return self._current
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from daemon.core.ports.urgency import Urgency
 
-MOST = 128
+MOST_AT_ONCE = 128
 """So many units of work share one commit, and the urgent wait no longer than for those."""
-PATIENCE = 4
+PASSED_OVER = 4
 """So often a unit is passed over before it counts as one class more urgent."""
 
-Work = Callable[[Connection, list[Any]], Sequence[Any]]
+BatchWork = Callable[[Connection, list[Any]], Sequence[Any]]
 """Does all items that wait for the same work at once; returns the result of each."""
 
 
@@ -28,7 +28,7 @@ class Unit:
     Units of an equal `work` that share a commit are done together, by one call.
     """
 
-    work: Work
+    work: BatchWork
     item: Any
     urgency: Urgency
     told: asyncio.Future[Any]
@@ -40,10 +40,10 @@ class Unit:
     def rank(self) -> int:
         """Its class, or a more urgent one after waiting: thus a flood of the urgent delays the
         others and cannot starve them."""
-        return max(Urgency.HIGH, self.urgency - self.passed_over // PATIENCE)
+        return max(Urgency.HIGH, self.urgency - self.passed_over // PASSED_OVER)
 
 
-class Turns:
+class WriteQueue:
     """The units that wait, in the order of their coming."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Turns:
         """The units of the next commit: the most urgent, of those the first that came."""
         # Sorting is stable: among equals the order of coming stays.
         ordered = sorted(self._waiting, key=lambda unit: unit.rank)
-        chosen, left = ordered[:MOST], set(ordered[MOST:])
+        chosen, left = ordered[:MOST_AT_ONCE], set(ordered[MOST_AT_ONCE:])
         self._waiting = [unit for unit in self._waiting if unit in left]
         for unit in self._waiting:
             unit.passed_over += 1

@@ -17,18 +17,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.adapters.store.turns import Turns, Unit, Work
+from daemon.adapters.store.turns import BatchWork, Unit, WriteQueue
 from daemon.core.ports.store import StoreFailure
 
 CROWD = 3
 GATHER_SECONDS = 0.004
 """After a commit that served a crowd, the next begins no sooner than that after it, so that it
 serves a crowd as well: on a fast disk commits would be many and small otherwise."""
-AT_ONCE = 4
+UNITS_AT_ONCE = 4
 """So many are told of their results before the event loop serves others again."""
 
 
-class Outcome(NamedTuple):
+class WriteResult(NamedTuple):
     """What became of a unit: its result, or the error in its place."""
 
     unit: Unit
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
     error: Exception | None = None
 
 
-Job = tuple[Work, list[Unit]]
+Job = tuple[BatchWork, list[Unit]]
 
 
 class _Undone(Exception):
@@ -48,13 +48,13 @@ class Writer:
     `ended` is told, on the loop, what became of each unit."""
 
     def __init__(
-        self, engine: Engine, check: Callable[[], None], ended: Callable[[Outcome], None]
+        self, engine: Engine, check: Callable[[], None], ended: Callable[[WriteResult], None]
     ) -> None:
         self._engine = engine
         self._check = check
         self._ended = ended
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
-        self._turns = Turns()
+        self._turns = WriteQueue()
         self._lock = threading.Lock()
         self._busy = False
 
@@ -86,27 +86,29 @@ class Writer:
             if len(units) >= CROWD:
                 time.sleep(max(0.0, began + GATHER_SECONDS - time.monotonic()))
 
-    def _commit(self, units: Sequence[Unit]) -> list[Outcome]:
+    def _commit(self, units: Sequence[Unit]) -> list[WriteResult]:
         """Whatever goes wrong, nobody is left waiting."""
-        jobs: dict[Work, list[Unit]] = {}
+        jobs: dict[BatchWork, list[Unit]] = {}
         for unit in units:
             jobs.setdefault(unit.work, []).append(unit)
         try:
             self._check()
             outcomes = self._carry_out(list(jobs.items()))
         except Exception as error:
-            return [Outcome(unit, None, error) for unit in units]
+            return [WriteResult(unit, None, error) for unit in units]
         return self._kept(outcomes) if any(unit.safe for unit in units) else outcomes
 
-    def _kept(self, outcomes: list[Outcome]) -> list[Outcome]:
+    def _kept(self, outcomes: list[WriteResult]) -> list[WriteResult]:
         """What is in a file that nobody will find again is not safe."""
         try:
             self._check()
         except StoreFailure as lost:
-            return [Outcome(x.unit, None, x.error or lost) if x.unit.safe else x for x in outcomes]
+            return [
+                WriteResult(x.unit, None, x.error or lost) if x.unit.safe else x for x in outcomes
+            ]
         return outcomes
 
-    def _carry_out(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def _carry_out(self, jobs: Sequence[Job]) -> list[WriteResult]:
         """Raises what kept a transaction from beginning; that was nobody's fault."""
         alone = [(work, [unit]) for work, units in jobs for unit in units]
         if len(alone) > 1:
@@ -117,17 +119,17 @@ class Writer:
                 pass
         return [outcome for job in alone for outcome in _alone(self._engine, job)]
 
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+    def _tell(self, outcomes: Sequence[WriteResult]) -> None:
         loop = asyncio.get_running_loop()
-        for outcome in outcomes[:AT_ONCE]:
+        for outcome in outcomes[:UNITS_AT_ONCE]:
             loop.call_soon(self._ended, outcome)  # apart, so that no defect keeps others waiting
-        if len(outcomes) > AT_ONCE:
-            loop.call_soon(self._tell, outcomes[AT_ONCE:])
+        if len(outcomes) > UNITS_AT_ONCE:
+            loop.call_soon(self._tell, outcomes[UNITS_AT_ONCE:])
 
 
-def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
+def _together(engine: Engine, jobs: Sequence[Job]) -> list[WriteResult]:
     """All in one transaction. Raises _Undone if that cannot be."""
-    outcomes: list[Outcome] = []
+    outcomes: list[WriteResult] = []
     with engine.connect() as connection:
         transaction = connection.begin()
         try:
@@ -140,7 +142,7 @@ def _together(engine: Engine, jobs: Sequence[Job]) -> list[Outcome]:
     return outcomes
 
 
-def _within_savepoint(connection: Connection, job: Job) -> list[Outcome]:
+def _within_savepoint(connection: Connection, job: Job) -> list[WriteResult]:
     work, units = job
     try:
         with connection.begin_nested():
@@ -156,7 +158,7 @@ def _within_savepoint(connection: Connection, job: Job) -> list[Outcome]:
         return _failed(job, error)
 
 
-def _alone(engine: Engine, job: Job) -> list[Outcome]:
+def _alone(engine: Engine, job: Job) -> list[WriteResult]:
     try:
         with engine.begin() as connection:
             return _results(connection, job)
@@ -164,14 +166,16 @@ def _alone(engine: Engine, job: Job) -> list[Outcome]:
         return _failed(job, error)
 
 
-def _results(connection: Connection, job: Job) -> list[Outcome]:
+def _results(connection: Connection, job: Job) -> list[WriteResult]:
     work, units = job
     results = work(connection, [unit.item for unit in units])
     return [
-        Outcome(unit, None, result) if isinstance(result, Exception) else Outcome(unit, result)
+        WriteResult(unit, None, result)
+        if isinstance(result, Exception)
+        else WriteResult(unit, result)
         for unit, result in zip(units, results, strict=True)
     ]
 
 
-def _failed(job: Job, error: Exception) -> list[Outcome]:
-    return [Outcome(unit, None, error) for unit in job[1]]
+def _failed(job: Job, error: Exception) -> list[WriteResult]:
+    return [WriteResult(unit, None, error) for unit in job[1]]

@@ -16,25 +16,31 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon import app
-from daemon.cli.client import Failure, config_option, has_settings, json_option, settings_from
+from daemon.cli.client import (
+    CommandFailure,
+    config_option,
+    has_settings,
+    json_option,
+    settings_from,
+)
 from daemon.cli.completion import complete_person
 from daemon.cli.doctor import alertmanager, monitoring, people
 from daemon.cli.doctor import dependencies as world
 from daemon.cli.doctor import local as here
 from daemon.cli.doctor.certificate import check_certificate
-from daemon.cli.doctor.context import Check, Patient, examine
+from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
 from daemon.core.values.outcome import Permanent
-from daemon.onboarding.findings import Finding, State, warning
+from daemon.onboarding.findings import Finding, FindingState, warning
 from recovery_actions import catalogue
 
 CHECKS: Mapping[str, Check] = {
     "settings": here.check_settings,
-    "rules": here.check_rules,
+    "rules": here.check_rules_folder,
     "secrets": here.check_secrets,
-    "store": here.check_store,
+    "store": here.check_store_health,
     "tls": check_certificate,
     "files": check_files,
     "daemon": here.check_address,
@@ -45,14 +51,14 @@ CHECKS: Mapping[str, Check] = {
     "actions": world.check_actions,
     "kubernetes": world.check_kubernetes,
 }
-_MARKS: Mapping[State, str] = {
+_MARKS: Mapping[FindingState, str] = {
     "ok": "[green]✓[/green]",
     "warning": "[yellow]![/yellow]",
     "wrong": "[bold red]✗[/bold red]",
 }
 
 
-@click.command()
+@click.command("doctor")
 @config_option
 @click.option(
     "--page",
@@ -63,7 +69,7 @@ _MARKS: Mapping[State, str] = {
 )
 @click.option("--yes", is_flag=True, help="Call without asking first.")
 @json_option
-def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) -> None:
+def doctor_command(config: Path | None, person: str | None, yes: bool, as_json: bool) -> None:
     """Look at the whole chain, from the alert to the rollback, and say what to mend.
 
     Settings, rules, secrets, store, daemon, Prometheus and each rule's queries, Alertmanager's
@@ -92,7 +98,7 @@ def doctor(config: Path | None, person: str | None, yes: bool, as_json: bool) ->
     if as_json:
         click.echo(json.dumps({"healthy": not wrong, "findings": [asdict(f) for f in found]}))
     else:
-        tell(found, terminal())
+        print_findings(found, terminal())
         if person is None:
             click.echo(_sum(found))
     if wrong:
@@ -109,17 +115,19 @@ async def _examined(
         try:
             actions = catalogue(workshop)
             ruleset = app.ruleset_for(settings, actions)
-            patient = Patient(settings, environ, ruleset, workshop, actions, session, config)
+            installation = Installation(
+                settings, environ, ruleset, workshop, actions, session, config
+            )
             if person is not None:
-                return await people.send_test_page(patient, person)
-            return await examine(patient, CHECKS)
+                return await people.send_test_page(installation, person)
+            return await examine(installation, CHECKS)
         except Permanent as error:
-            raise Failure(str(error)) from None
+            raise CommandFailure(str(error)) from None
         finally:
             await workshop.close()
 
 
-def tell(found: Sequence[Finding], console: Console) -> None:
+def print_findings(found: Sequence[Finding], console: Console) -> None:
     """A line for each finding and one for its mend; what a terminal must break goes on below."""
     width = max((len(finding.check) for finding in found), default=0)
     for finding in found:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from daemon import app
-from daemon.cli.doctor.context import Patient, parted
-from daemon.cli.http import fetch, shown
+from daemon.cli.doctor.context import Installation, parted
+from daemon.cli.http import fetch, shown_url
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration, printable
 from daemon.onboarding.alertmanager_config import Ours, judge_routing, receivers_to
@@ -29,9 +29,9 @@ class _Peer:
     cluster: int
 
 
-async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
+async def check_alertmanager(installation: Installation) -> AsyncIterator[Finding]:
     """Whether it answers, its alerts reach us as they should, and we can look at what it lists."""
-    urls = patient.settings.alertmanager.peers
+    urls = installation.settings.alertmanager.peers
     if not urls:
         text = (
             "its address is not known: an outage soon after a silence is not told for a whole "
@@ -43,7 +43,7 @@ async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
         return
     found: list[_Peer] = []
     for url in urls:
-        peer, finding = await _ask(patient, url)
+        peer, finding = await _ask(installation, url)
         yield finding
         if peer is not None:
             found.append(peer)
@@ -51,18 +51,20 @@ async def check_alertmanager(patient: Patient) -> AsyncIterator[Finding]:
         return
     for finding in _peers(found, urls):
         yield finding
-    ours = _ours(patient)
+    ours = _ours(installation)
     told = dict.fromkeys(one for peer in found for one in judge_routing(peer.config, ours))
     for finding in told:
         yield finding
     if isinstance(found[0].config, dict):
-        yield await _listed(patient, found[0].config, ours)
+        yield await _listed(installation, found[0].config, ours)
 
 
-async def _ask(patient: Patient, url: str) -> tuple[_Peer | None, Finding]:
-    seconds = patient.settings.alertmanager.timeout.total_seconds()
+async def _ask(installation: Installation, url: str) -> tuple[_Peer | None, Finding]:
+    seconds = installation.settings.alertmanager.timeout.total_seconds()
     try:
-        told = (await fetch(patient.session, f"{url}/api/v2/status", seconds, mend=AUTHORITY)).data
+        told = (
+            await fetch(installation.session, f"{url}/api/v2/status", seconds, mend=AUTHORITY)
+        ).data
         config = yaml.safe_load(told["config"]["original"])
         version = printable(str(told["versionInfo"]["version"]))
         cluster = len(told["cluster"].get("peers") or ())
@@ -70,9 +72,9 @@ async def _ask(patient: Patient, url: str) -> tuple[_Peer | None, Finding]:
         text, mend = parted(error)
         return None, wrong(CHECK, text, mend or "correct `alertmanager.url`; is it running?")
     except (KeyError, TypeError, AttributeError, yaml.YAMLError):
-        text = f"{shown(url)} answers otherwise than an Alertmanager"
+        text = f"{shown_url(url)} answers otherwise than an Alertmanager"
         return None, wrong(CHECK, text, "correct `alertmanager.url`")
-    return _Peer(config, cluster), good(CHECK, f"{shown(url)} answers, version {version}")
+    return _Peer(config, cluster), good(CHECK, f"{shown_url(url)} answers, version {version}")
 
 
 def _peers(found: Sequence[_Peer], urls: Sequence[str]) -> list[Finding]:
@@ -85,9 +87,9 @@ def _peers(found: Sequence[_Peer], urls: Sequence[str]) -> list[Finding]:
     return [good(CHECK, f"{len(found)} of {len(urls)} peers answer")] if len(urls) > 1 else []
 
 
-async def _listed(patient: Patient, config: Mapping[str, Any], ours: Ours) -> Finding:
+async def _listed(installation: Installation, config: Mapping[str, Any], ours: Ours) -> Finding:
     """Whether what it lists for our receiver can be compared with the incidents."""
-    chosen = patient.settings.alertmanager
+    chosen = installation.settings.alertmanager
     known = [str(one.get("name")) for one in config.get("receivers") or ()]
     names = [chosen.receiver] if chosen.receiver else receivers_to(config, ours)
     if chosen.receiver and chosen.receiver not in known:
@@ -97,7 +99,7 @@ async def _listed(patient: Patient, config: Mapping[str, Any], ours: Ours) -> Fi
     if not names:
         text = "which receiver is ours will be learned from the first notification"
         return warning(CHECK, text, "or set `alertmanager.receiver`")
-    peers = app.alertmanagers_for(patient.settings, patient.session)
+    peers = app.alertmanagers_for(installation.settings, installation.session)
     for peer in peers:
         try:
             look = await peer.look(names)
@@ -122,8 +124,8 @@ def _count(alerts: int) -> str:
     return "1 alert" if alerts == 1 else f"{alerts} alerts"
 
 
-def _ours(patient: Patient) -> Ours:
-    settings = patient.settings
+def _ours(installation: Installation) -> Ours:
+    settings = installation.settings
     external = urlsplit(settings.external_url)
     port = external.port or {"https": 443}.get(external.scheme, 80)
     own = f"{settings.host}:{settings.port}"

@@ -6,14 +6,14 @@ import stat
 from collections.abc import AsyncIterator
 
 from daemon import app
-from daemon.cli.doctor.context import Patient
+from daemon.cli.doctor.context import Installation
 from daemon.onboarding.findings import Finding, good, warning, wrong
 from daemon.web.serving.tls import read_papers
 
 
-async def check_certificate(patient: Patient) -> AsyncIterator[Finding]:
+async def check_certificate(installation: Installation) -> AsyncIterator[Finding]:
     """Whether the files fit together, until when they hold, and who can read the key."""
-    files = patient.settings.tls.files(patient.settings.base)
+    files = installation.settings.tls.files(installation.settings.base)
     if files is None:
         return
     papers, now = read_papers(files), app.now()

@@ -19,12 +19,12 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.findings import Finding, wrong
 from recovery_actions.workshop import Workshop
 
-DEADLINE_SECONDS = 30.0
+_DEADLINE_SECONDS = 30.0
 """How long one check may take."""
 
 
 @dataclass(frozen=True)
-class Patient:
+class Installation:
     """A Stopgap as its folder describes it; nothing of it runs. `config`: the settings file, if
     one was named."""
 
@@ -55,23 +55,25 @@ class Patient:
         return None if reference is None else self.secret(reference)
 
 
-Check = Callable[[Patient], AsyncIterator[Finding]]
+Check = Callable[[Installation], AsyncIterator[Finding]]
 
 
-async def examine(patient: Patient, checks: Mapping[str, Check]) -> list[Finding]:
+async def examine(installation: Installation, checks: Mapping[str, Check]) -> list[Finding]:
     """All findings, in the order of the checks."""
-    found = await asyncio.gather(*(_one(patient, name, check) for name, check in checks.items()))
+    found = await asyncio.gather(
+        *(_one(installation, name, check) for name, check in checks.items())
+    )
     return [finding for part in found for finding in part]
 
 
-async def _one(patient: Patient, name: str, check: Check) -> list[Finding]:
+async def _one(installation: Installation, name: str, check: Check) -> list[Finding]:
     found: list[Finding] = []
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            async for finding in check(patient):
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            async for finding in check(installation):
                 found.append(finding)  # noqa: PERF401 - what was found before a failure counts
     except TimeoutError:
-        text = f"this took longer than {DEADLINE_SECONDS:.0f} s and was given up"
+        text = f"this took longer than {_DEADLINE_SECONDS:.0f} s and was given up"
         found.append(wrong(name, text, "something on the way does not answer"))
     except (Temporary, Permanent) as error:
         found.append(wrong(name, *parted(error)))

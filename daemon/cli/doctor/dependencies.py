@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from daemon import app
-from daemon.cli.doctor.context import Patient, parted
+from daemon.cli.doctor.context import Installation, parted
 from daemon.core.changes.change import Candidate
 from daemon.core.changes.suspects import Change
 from daemon.core.ports.actions import ActionContext, Ready
@@ -48,14 +48,14 @@ class _Step:
         return f"step {self.number} ({self.action})"
 
 
-async def check_actions(patient: Patient) -> AsyncIterator[Finding]:
+async def check_actions(installation: Installation) -> AsyncIterator[Finding]:
     """What the preflight of each step says while nothing is broken."""
     fit = 0
-    for step in _steps(patient):
+    for step in _steps(installation):
         if isinstance(step, Finding):
             yield step
             continue
-        well, finding = await _looked_at(patient, step)
+        well, finding = await _looked_at(installation, step)
         fit += well
         if finding is not None:
             yield finding
@@ -65,11 +65,11 @@ async def check_actions(patient: Patient) -> AsyncIterator[Finding]:
         )
 
 
-async def _looked_at(patient: Patient, step: _Step) -> tuple[bool, Finding | None]:
+async def _looked_at(installation: Installation, step: _Step) -> tuple[bool, Finding | None]:
     """Whether the step is fit, and what there is to say; the other check speaks of the cluster."""
     in_cluster = hasattr(step.params, "workload")
     try:
-        seen = await patient.actions[step.action].preflight(step.params, _context())
+        seen = await installation.actions[step.action].preflight(step.params, _context())
     except (Temporary, Permanent) as error:
         if in_cluster:
             return False, None
@@ -83,11 +83,11 @@ async def _looked_at(patient: Patient, step: _Step) -> tuple[bool, Finding | Non
     return finding is None, finding
 
 
-async def check_kubernetes(patient: Patient) -> AsyncIterator[Finding]:
+async def check_kubernetes(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each workload that a rule names is there, and ours to watch and to change."""
-    client = patient.workshop.shared(ClusterClient)
+    client = installation.workshop.shared(ClusterClient)
     well = []
-    for workload, changes in _workloads(patient).items():
+    for workload, changes in _workloads(installation).items():
         finding = await _tried(client, workload, changes=changes)
         if finding is not None:
             yield finding
@@ -116,10 +116,10 @@ async def _tried(client: ClusterClient, workload: Workload, *, changes: bool) ->
     return None
 
 
-def _steps(patient: Patient) -> Iterator[_Step | Finding]:
-    for rule in patient.rules:
+def _steps(installation: Installation) -> Iterator[_Step | Finding]:
+    for rule in installation.rules:
         for number, spec in enumerate(rule.recover, 1):
-            action = patient.actions.get(spec.action)
+            action = installation.actions.get(spec.action)
             if action is None:
                 continue  # the rules say so
             if names_in(spec.params):
@@ -134,17 +134,17 @@ def _steps(patient: Patient) -> Iterator[_Step | Finding]:
             yield _Step(rule.rule, number, spec.action, params)
 
 
-def _workloads(patient: Patient) -> dict[Workload, bool]:
+def _workloads(installation: Installation) -> dict[Workload, bool]:
     """The workloads that rules name, and whether a step would change them."""
     found: dict[Workload, bool] = {}
-    for rule in patient.rules:
+    for rule in installation.rules:
         watched = rule.changes.get("kubernetes")
         if watched and not names_in(watched):
             try:
                 found.setdefault(WorkloadParams.model_validate(watched).workload, False)
             except ValidationError:
                 continue  # the rules say so
-    for step in _steps(patient):
+    for step in _steps(installation):
         workload = getattr(step.params, "workload", None) if isinstance(step, _Step) else None
         if isinstance(workload, Workload):
             found[workload] = True

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from daemon import app
-from daemon.adapters.store.file_modes import folder_open, found_open, mend, shown
+from daemon.adapters.store.file_modes import folder_open, found_open, mend, shown_mode
 from daemon.cli.client import DEFAULT_CONFIG
-from daemon.cli.doctor.context import Patient
+from daemon.cli.doctor.context import Installation
 from daemon.config.rules_folder import APPROVALS, ROSTER
 from daemon.onboarding.findings import Finding, good, warning, wrong
 
@@ -19,10 +19,10 @@ _SECRET = re.compile(r"\$argon2id\$v=|://[^/\s:@]*:[^/\s@]+@")
 """The hash of a password, or credentials in an address; other secrets are named, not written."""
 
 
-async def check_files(patient: Patient) -> AsyncIterator[Finding]:
+async def check_files(installation: Installation) -> AsyncIterator[Finding]:
     """Whether only our own user reads the store, and nobody else decides what is run."""
     well = True
-    for finding in (*_store(app.store_path(patient.settings)), *_configuration(patient)):
+    for finding in (*_store(app.store_path(installation.settings)), *_configuration(installation)):
         well = False
         yield finding
     if well:
@@ -35,7 +35,9 @@ def _store(path: Path) -> list[Finding]:
     found = []
     files = found_open(path)
     if files:
-        text = f"others on this machine can read {', '.join(map(shown, files))}, which hold the"
+        text = (
+            f"others on this machine can read {', '.join(map(shown_mode, files))}, which hold the"
+        )
         text = f"{text} keys that sign links"
         how = f"{mend(files)}, as their owner or root; then: stopgap keys rotate --revoke"
         found.append(wrong("files", text, how))
@@ -49,9 +51,9 @@ def _store(path: Path) -> list[Finding]:
     return found
 
 
-def _configuration(patient: Patient) -> list[Finding]:
-    rules, found = patient.settings.rules_dir, []
-    config = patient.config or patient.settings.base / DEFAULT_CONFIG
+def _configuration(installation: Installation) -> list[Finding]:
+    rules, found = installation.settings.rules_dir, []
+    config = installation.config or installation.settings.base / DEFAULT_CONFIG
     for path in (config, rules / ROSTER, rules / APPROVALS):
         if not path.is_file():
             continue

@@ -25,7 +25,7 @@ from daemon.adapters.store import (
     open_store,
 )
 from daemon.cli.client import own_url
-from daemon.cli.doctor.context import Patient, parted
+from daemon.cli.doctor.context import Installation, parted
 from daemon.config.audit_keys import keyring_for
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent, Temporary
@@ -36,9 +36,9 @@ MOST_MISTAKES = 5
 _VERSION = re.compile(r'^stopgap_build_info\{[^}]*version="([^"]*)"', re.MULTILINE)
 
 
-async def check_settings(patient: Patient) -> AsyncIterator[Finding]:
+async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
     """Whether people can use the links that they get."""
-    settings = patient.settings
+    settings = installation.settings
     host = urlsplit(settings.external_url).hostname or ""
     if host in LOOPBACK:
         text = f"the links in pages lead to {settings.external_url}, which only this machine has"
@@ -50,9 +50,9 @@ async def check_settings(patient: Patient) -> AsyncIterator[Finding]:
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
 
 
-async def check_rules(patient: Patient) -> AsyncIterator[Finding]:
+async def check_rules_folder(installation: Installation) -> AsyncIterator[Finding]:
     """Mistakes in the files; steps that wait for an approval."""
-    ruleset, rules = patient.ruleset, patient.rules
+    ruleset, rules = installation.ruleset, installation.rules
     for mistake in ruleset.mistakes[:MOST_MISTAKES]:
         yield wrong("rules", str(mistake), "mend it; `stopgap check` lists all mistakes")
     more = len(ruleset.mistakes) - MOST_MISTAKES
@@ -74,22 +74,22 @@ async def check_rules(patient: Patient) -> AsyncIterator[Finding]:
                 yield warning(f"rule {rule.rule}", f"step {number} ({step.action}): {text}", mend)
 
 
-async def check_secrets(patient: Patient) -> AsyncIterator[Finding]:
+async def check_secrets(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each secret that is named can be read, and by nobody else."""
-    named = dict(_references(patient.settings, ()))
-    if patient.roster is not None:
-        named |= {f"roster.{place}": ref for place, ref in _references(patient.roster, ())}
+    named = dict(_references(installation.settings, ()))
+    if installation.roster is not None:
+        named |= {f"roster.{place}": ref for place, ref in _references(installation.roster, ())}
     missing = 0
     for place, reference in named.items():
         try:
-            patient.secret(reference)
+            installation.secret(reference)
         except Permanent as error:
             missing += 1
             kind = reference.partition(":")[0]
             mend = "export it here, and in the daemon's unit" if kind == "env" else "write it"
             yield wrong("secrets", f"{place}: {error}", mend)
             continue
-        if reference.startswith("file:") and _public(patient, reference):
+        if reference.startswith("file:") and _public(installation, reference):
             path = reference.removeprefix("file:")
             text = f"{place}: others on this machine can read {path}"
             yield warning("secrets", text, f"chmod 600 {path}")
@@ -97,9 +97,9 @@ async def check_secrets(patient: Patient) -> AsyncIterator[Finding]:
         yield good("secrets", f"{len(named)} of {len(named)} can be read")
 
 
-async def check_store(patient: Patient) -> AsyncIterator[Finding]:
+async def check_store_health(installation: Installation) -> AsyncIterator[Finding]:
     """The database file: ours, of this version, writable, whole, with room on its disk."""
-    path = app.store_path(patient.settings)
+    path = app.store_path(installation.settings)
     folder = path.parent
     if not folder.is_dir():
         yield wrong("store", f"there is no folder {folder}", f"mkdir -p {folder}")
@@ -116,7 +116,7 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
     if not path.exists():
         yield good("store", f"{path} will be made at the first start")
         return
-    keyring = keyring_for(patient.settings, patient.environ)
+    keyring = keyring_for(installation.settings, installation.environ)
     async with open_store(path, readonly=True, keyring=keyring) as store:
         small = path.stat().st_size <= CHECKED_AT_START
         if small:
@@ -133,16 +133,16 @@ async def check_store(patient: Patient) -> AsyncIterator[Finding]:
         yield good("store", f"{path}: its newest incident is whole; open: {count}{how}")
 
 
-async def check_address(patient: Patient) -> AsyncIterator[Finding]:
+async def check_address(installation: Installation) -> AsyncIterator[Finding]:
     """Whether the address is free, or has a ready daemon of this version."""
-    settings = patient.settings
+    settings = installation.settings
     url = own_url(settings)
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         # It is asked by an address that its certificate need not have; another check looks at that.
-        async with patient.session.get(f"{url}/-/ready", timeout=timeout, ssl=False) as answer:
+        async with installation.session.get(f"{url}/-/ready", timeout=timeout, ssl=False) as answer:
             text, status = await answer.text(), answer.status
-        async with patient.session.get(f"{url}/metrics", timeout=timeout, ssl=False) as answer:
+        async with installation.session.get(f"{url}/metrics", timeout=timeout, ssl=False) as answer:
             running = _VERSION.search(await answer.text())
     except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
         refused = not isinstance(error, aiohttp.ClientConnectorError)
@@ -213,6 +213,6 @@ def _is_reference(info: Any) -> bool:
     return any(mark is validators[0] for mark in marks)
 
 
-def _public(patient: Patient, reference: str) -> bool:
-    path = patient.settings.base / Path(reference.removeprefix("file:"))
+def _public(installation: Installation, reference: str) -> bool:
+    path = installation.settings.base / Path(reference.removeprefix("file:"))
     return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

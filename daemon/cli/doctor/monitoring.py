@@ -9,8 +9,8 @@ from typing import Any
 
 from daemon import app
 from daemon.adapters.prometheus import Prometheus
-from daemon.cli.doctor.context import Patient, parted
-from daemon.cli.http import fetch, shown
+from daemon.cli.doctor.context import Installation, parted
+from daemon.cli.http import fetch, shown_url
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.rules.query_templates import selectors
 from daemon.core.rules.rule import Rule
@@ -29,41 +29,42 @@ from daemon.onboarding.findings import (
 )
 
 
-async def check_prometheus(patient: Patient) -> AsyncIterator[Finding]:
+async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
     """Whether it answers, agrees on the time, and scrapes."""
-    chosen = patient.settings.prometheus
-    base, bearer = chosen.url.rstrip("/"), patient.known(chosen.bearer_token)
-    seconds, trust = chosen.timeout.total_seconds(), app.prometheus_trust(patient.settings)
+    chosen = installation.settings.prometheus
+    base, bearer = chosen.url.rstrip("/"), installation.known(chosen.bearer_token)
+    seconds, trust = chosen.timeout.total_seconds(), app.prometheus_trust(installation.settings)
     before = app.now()
     try:
         url = f"{base}/api/v1/status/buildinfo"
-        told = await fetch(patient.session, url, seconds, bearer, trust)
+        told = await fetch(installation.session, url, seconds, bearer, trust)
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
         yield wrong("prometheus", text, mend or "set `prometheus.url`; is it running?")
         return
     after = app.now()
-    yield good("prometheus", f"{shown(base)} answers, {_version(told.data)}")
+    yield good("prometheus", f"{shown_url(base)} answers, {_version(told.data)}")
     if told.at is not None:
         yield judge_clock(_apart(told.at, before, after))
-    metrics = app.prometheus_for(patient.settings, patient.environ)
+    metrics = app.prometheus_for(installation.settings, installation.environ)
     try:
         up, down = await asyncio.gather(
             _count(metrics, "count(up == 1)"), _count(metrics, "count(up == 0)")
         )
     finally:
         metrics.close()
-    yield judge_targets(up, down, patient.settings.recovery.outage)
+    yield judge_targets(up, down, installation.settings.recovery.outage)
 
 
-async def check_queries(patient: Patient) -> AsyncIterator[Finding]:
+async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each rule's queries return something now, scraped often enough."""
-    metrics = app.prometheus_for(patient.settings, patient.environ)
+    metrics = app.prometheus_for(installation.settings, installation.environ)
     try:
         await metrics.instant("vector(1)", app.now())
-        intervals = await _intervals(patient)
+        intervals = await _intervals(installation)
         reports = [
-            (rule, await _answers(metrics, rule, intervals, patient)) for rule in patient.rules
+            (rule, await _answers(metrics, rule, intervals, installation))
+            for rule in installation.rules
         ]
     except Temporary:
         return  # the other check says so
@@ -78,7 +79,7 @@ async def check_queries(patient: Patient) -> AsyncIterator[Finding]:
 
 
 async def _answers(
-    metrics: Prometheus, rule: Rule, intervals: Mapping[str, timedelta], patient: Patient
+    metrics: Prometheus, rule: Rule, intervals: Mapping[str, timedelta], installation: Installation
 ) -> list[Finding]:
     """What is wrong with a rule's queries. Raises Temporary."""
     silent: list[str] = []
@@ -100,19 +101,19 @@ async def _answers(
         except TimeoutError:
             refused[name] = "it takes longer than `prometheus.timeout`"
     findings = judge_answers(rule.rule, silent, refused)
-    windows = judge_windows(rule, scrapes, patient.settings.prometheus.max_age)
+    windows = judge_windows(rule, scrapes, installation.settings.prometheus.max_age)
     return [*findings, windows] if windows is not None else findings
 
 
-async def _intervals(patient: Patient) -> dict[str, timedelta]:
+async def _intervals(installation: Installation) -> dict[str, timedelta]:
     """How often each job is scraped; empty if that is not told."""
-    chosen = patient.settings.prometheus
+    chosen = installation.settings.prometheus
     url = f"{chosen.url.rstrip('/')}/api/v1/targets?state=active"
-    bearer, seconds = patient.known(chosen.bearer_token), chosen.timeout.total_seconds()
+    bearer, seconds = installation.known(chosen.bearer_token), chosen.timeout.total_seconds()
     found: dict[str, timedelta] = {}
     try:
-        trust = app.prometheus_trust(patient.settings)
-        told = await fetch(patient.session, url, seconds, bearer, trust)
+        trust = app.prometheus_trust(installation.settings)
+        told = await fetch(installation.session, url, seconds, bearer, trust)
         for target in told.data["data"]["activeTargets"]:
             job = str(target["labels"].get("job", ""))
             interval = parse_duration(target["scrapeInterval"])

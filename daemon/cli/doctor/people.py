@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from daemon import app
-from daemon.app.notifiers import Reach
-from daemon.cli.doctor.context import Patient, parted
+from daemon.app.notifiers import NotifierBuilder
+from daemon.cli.doctor.context import Installation, parted
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Page, Pager
 from daemon.core.values.outcome import Permanent, Temporary
@@ -18,12 +18,12 @@ TEST = "doctor-test"
 """The incident that a test page names; there is none."""
 
 
-async def check_people(patient: Patient) -> AsyncIterator[Finding]:
+async def check_people(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each person's ways can be built, and wake anybody; whether they have a token."""
-    roster = patient.roster
+    roster = installation.roster
     if roster is None:
         return  # the rules say so
-    reach = Reach(patient.settings, patient.session, patient.secret)
+    reach = NotifierBuilder(installation.settings, installation.session, installation.secret)
     called, without_token = [], []
     for name, person in roster.people.items():
         try:
@@ -50,19 +50,23 @@ async def check_people(patient: Patient) -> AsyncIterator[Finding]:
         yield wrong("channels", *_mended(error))
 
 
-async def send_test_page(patient: Patient, name: str) -> list[Finding]:
+async def send_test_page(installation: Installation, name: str) -> list[Finding]:
     """Really call somebody, by each of their ways. Raises Permanent if nobody is called so."""
-    roster = patient.roster
+    roster = installation.roster
     if roster is None:
         raise Permanent("the roster cannot be read; `stopgap check` tells why")
     if name not in roster.people:
         known = ", ".join(sorted(roster.people))
         raise Permanent(f"{name!r} is not in the roster; it has {known}")
-    ways = _ways(Reach(patient.settings, patient.session, patient.secret), roster, name)
-    return list(await asyncio.gather(*(_called(patient, name, way, p) for way, p in ways)))
+    ways = _ways(
+        NotifierBuilder(installation.settings, installation.session, installation.secret),
+        roster,
+        name,
+    )
+    return list(await asyncio.gather(*(_called(installation, name, way, p) for way, p in ways)))
 
 
-async def _called(patient: Patient, name: str, way: str, pager: Pager) -> Finding:
+async def _called(installation: Installation, name: str, way: str, pager: Pager) -> Finding:
     now = app.now()
     page = Page(
         incident=TEST,
@@ -71,7 +75,7 @@ async def _called(patient: Patient, name: str, way: str, pager: Pager) -> Findin
         title="Stopgap: a test page",
         text=f"A test of {way} by `stopgap doctor`. There is no incident, and nothing to do.",
         severity="sev4",
-        link=patient.settings.external_url,
+        link=installation.settings.external_url,
         at=now,
         dedup_key=f"{TEST}-{now:%Y%m%d%H%M%S}",
     )
@@ -87,7 +91,7 @@ async def _called(patient: Patient, name: str, way: str, pager: Pager) -> Findin
     return good(place, f"{way}: {proof}; did it arrive?")
 
 
-def _ways(reach: Reach, roster: Roster, name: str) -> list[tuple[str, Pager]]:
+def _ways(reach: NotifierBuilder, roster: Roster, name: str) -> list[tuple[str, Pager]]:
     """Their ways. Raises Permanent naming what is not there."""
     alone = roster.model_copy(update={"people": {name: roster.people[name]}})
     return list(reach.ways(alone)[name])

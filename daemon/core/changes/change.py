@@ -10,9 +10,9 @@ from pydantic import Field
 
 from daemon.core.values.units import Frozen, Moment
 
-Mark = Literal["healthy", "bad"]
+HealthMark = Literal["healthy", "bad"]
 
-REPORTED = "reported:"
+REPORTED_PREFIX = "reported:"
 """How the subjects of reported changes begin; no action's target does."""
 
 MIN_OVERLAP = 0.1
@@ -41,7 +41,7 @@ class Change(Frozen):
     @property
     def reported(self) -> bool:
         """Whether another system told us, instead of a watch of ours seeing it."""
-        return self.subject.startswith(REPORTED)
+        return self.subject.startswith(REPORTED_PREFIX)
 
     @property
     def aim(self) -> str:
@@ -60,7 +60,7 @@ class Candidate(Frozen):
 def last_healthy(
     current: str,
     history: Sequence[Change],
-    marks: Mapping[str, Mark],
+    marks: Mapping[str, HealthMark],
     healthy_between: tuple[datetime, datetime] | None,
 ) -> Candidate:
     """The newest item that was *measured healthy while it was live*; never merely n−1.

@@ -19,7 +19,7 @@ class Life:
     end: datetime
 
 
-def merged(*histories: Sequence[Change]) -> list[Change]:
+def merge_periods(*histories: Sequence[Change]) -> list[Change]:
     """The histories of one subject as one, oldest first, each with what was live before it.
 
     Two who saw the same change date it a little differently; the earlier one counts. So an item

@@ -94,7 +94,7 @@ def placed(
         change, lead = case.change, onset - case.began
         cleared = ""
         if lead < -resolution:
-            cleared = f"it began {span(-lead)} after the onset"
+            cleared = f"it began {span_words(-lead)} after the onset"
         elif lead > (LONG_ROLLOUT if change.rolling else SUSPECT_WINDOW):
             continue
         elif change.subject in newest:
@@ -139,7 +139,7 @@ def weighed(
         said = contrasted(facts, [c.item for c in told], [c.previous for c in told])
     spared = siblings.spared and not siblings.shared
     score = 0.3 + 0.3 * nearness + 0.1 * running + 0.2 * (said.says == "worse") + 0.1 * spared
-    reasons = [f"it began {when(lead)}, at {clock_time(case.began)}"]
+    reasons = [f"it began {when_words(lead)}, at {clock_time(case.began)}"]
     if running:
         reasons.append(_rolling(onset, now))
     reasons += [_touches(change), _return(change, changes), said.text, siblings.text]
@@ -154,7 +154,7 @@ def weighed(
 
 
 def _rolling(onset: datetime, now: datetime | None) -> str:
-    since = "" if now is None or now <= onset else f", and for {span(now - onset)} since"
+    since = "" if now is None or now <= onset else f", and for {span_words(now - onset)} since"
     return f"its rollout was still running at the onset{since}"
 
 
@@ -192,14 +192,14 @@ def _earlier(change: Change, changes: Sequence[Change]) -> list[Change]:
     return [c for c in changes if c.subject == change.subject and c.at < change.at]
 
 
-def when(lead: timedelta) -> str:
+def when_words(lead: timedelta) -> str:
     """How long before the onset, for a sentence."""
     if lead < timedelta(seconds=1):
         return "at the onset"
-    return f"{span(lead)} before the onset"
+    return f"{span_words(lead)} before the onset"
 
 
-def span(length: timedelta) -> str:
+def span_words(length: timedelta) -> str:
     """A length of time for a sentence, in whole seconds."""
     return format_duration(timedelta(seconds=round(length.total_seconds())))
 

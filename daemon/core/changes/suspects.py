@@ -13,7 +13,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from daemon.core.changes.change import MIN_OVERLAP, REPORTED, Candidate, Change, Mark, last_healthy
+from daemon.core.changes.change import (
+    MIN_OVERLAP,
+    REPORTED_PREFIX,
+    Candidate,
+    Change,
+    HealthMark,
+    last_healthy,
+)
 from daemon.core.changes.comparison import Contrast, Facts, Kin, Sibling, kin
 from daemon.core.changes.scoring import (
     SUSPECT_WINDOW,
@@ -24,19 +31,19 @@ from daemon.core.changes.scoring import (
     placed,
     undoes,
     weighed,
-    when,
+    when_words,
 )
 from daemon.core.values.units import Frozen, format_duration, printable
 
 __all__ = [
     "MIN_OVERLAP",
-    "REPORTED",
+    "REPORTED_PREFIX",
     "SUSPECT_WINDOW",
     "Candidate",
     "Change",
     "Contrast",
     "Facts",
-    "Mark",
+    "HealthMark",
     "Sibling",
     "Suspicion",
     "Weighed",
@@ -46,7 +53,7 @@ __all__ = [
     "unseen",
 ]
 
-NOTHING = Facts()
+NO_FACTS = Facts()
 """Nothing but the times is known."""
 MOST_CLEARED = 12
 """So many cleared changes are told of."""
@@ -89,7 +96,7 @@ def suspect(
     changes: Sequence[Change],
     onset: datetime | None,
     resolution: timedelta,
-    facts: Facts = NOTHING,
+    facts: Facts = NO_FACTS,
     now: datetime | None = None,
 ) -> Suspicion:
     """Find the one change that explains the onset.
@@ -160,7 +167,7 @@ def _accusation(case: Case, onset: datetime) -> str:
     called = f" ({printable(change.text)})" if change.text else ""
     parts = [
         f"{change.subject}: {change.previous or '?'} → {change.item}{called}, "
-        f"{when(onset - case.began)}"
+        f"{when_words(onset - case.began)}"
     ]
     if change.rolling:
         parts.append("rollout still running")

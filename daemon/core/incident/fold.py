@@ -7,10 +7,10 @@ from datetime import datetime
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold_steps import StepEvent, apply_step
-from daemon.core.incident.responders import PERSON, CrewEvent, apply_crew, sign_of_life
-from daemon.core.incident.state import RECENT, Health, Incident, PageState, Settling
+from daemon.core.incident.responders import PERSON_PREFIX, CrewEvent, apply_crew, sign_of_life
+from daemon.core.incident.state import RECENT_READINGS, Incident, PageState, RecoveryState, Settling
 from daemon.core.incident.updates import apply_word
-from daemon.core.measurement.problem import UNMEASURED, Reading, Severity
+from daemon.core.measurement.problem import UNMEASURED, RecoveryReading, Severity
 from daemon.core.values.replace import replace
 
 METRICS = "metrics"
@@ -27,16 +27,16 @@ def fold(entries: Iterable[e.Entry]) -> Incident:
                 raise ValueError(f"the journal of {entry.incident} does not begin with an opening")
             incident = Incident(entry.incident, entry.at, entry.event)
         else:
-            incident = apply(incident, entry.at, entry.event, entry.by)
+            incident = apply_event(incident, entry.at, entry.event, entry.by)
         seq = entry.seq
     if incident is None:
         raise ValueError("an empty journal is no incident")
     return replace(incident, seq=seq)
 
 
-def apply(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) -> Incident:
+def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) -> Incident:
     """The incident after one more event by that actor."""
-    alive_at, person = at, by.removeprefix(PERSON) if by.startswith(PERSON) else ""
+    alive_at, person = at, by.removeprefix(PERSON_PREFIX) if by.startswith(PERSON_PREFIX) else ""
     if isinstance(event, e.PagerSaid):
         alive_at, person = event.occurred_at, event.person
     crew = sign_of_life(incident.crew, alive_at, person)
@@ -168,7 +168,7 @@ def _called(
 def _measured(
     incident: Incident, at: datetime, event: e.ProblemDefined | e.RecoveryMeasured
 ) -> Incident:
-    state: Health
+    state: RecoveryState
     if isinstance(event, e.ProblemDefined):
         problem = event.problem
         quantified = problem.verdict not in UNMEASURED
@@ -194,13 +194,13 @@ def _measured(
     return _recent(incident, problem.at, state)
 
 
-def _seen(incident: Incident, reading: Reading) -> Incident:
+def _seen(incident: Incident, reading: RecoveryReading) -> Incident:
     return _recent(replace(incident, reading=reading), reading.at, reading.state)
 
 
-def _recent(incident: Incident, measured: datetime, state: Health) -> Incident:
+def _recent(incident: Incident, measured: datetime, state: RecoveryState) -> Incident:
     row = incident.impaired_in_a_row + 1 if state == "impaired" else 0
-    recent = (*incident.recent[1 - RECENT :], (measured, state))
+    recent = (*incident.recent[1 - RECENT_READINGS :], (measured, state))
     return replace(incident, recent=recent, impaired_in_a_row=row)
 
 
@@ -270,7 +270,7 @@ def _course(
         case e.DeadlineMissed():
             return replace(incident, missed={**incident.missed, event.item: at})
         case e.SentimentHeard():
-            heard = (*incident.sentiment[1 - RECENT :], event)
+            heard = (*incident.sentiment[1 - RECENT_READINGS :], event)
             incident = replace(incident, sentiment=heard, sentiment_at=at)
             if event.source == METRICS:
                 incident = replace(incident, sentiment_measured_at=at)

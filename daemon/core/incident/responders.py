@@ -8,7 +8,7 @@ from datetime import datetime
 
 from daemon.core.incident import events as e
 
-PERSON = "person:"
+PERSON_PREFIX = "person:"
 """How the journal marks an actor who is a person."""
 
 
@@ -35,7 +35,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Heard:
+class PagerReports:
     """What one pager reported so far: when the last of it happened there, by which reports, and
     whose acknowledgements stand there. `taken_back_at`: when we last heard that one does not."""
 
@@ -68,7 +68,7 @@ class Crew:
     asked: e.CommanderAsked | None = None
     asked_at: datetime | None = None
     requests: Mapping[str, Request] = field(default_factory=dict)
-    heard: Mapping[str, Heard] = field(default_factory=dict)
+    heard: Mapping[str, PagerReports] = field(default_factory=dict)
     used_links: frozenset[str] = frozenset()
     no_plan: e.NoPlanDeclared | None = None
     jumps: tuple[e.EscalationJumped, ...] = ()
@@ -184,5 +184,5 @@ def _heard(crew: Crew, at: datetime, event: e.PagerSaid) -> Crew:
         taken_back_at = at
         # Nobody knows whose acknowledgement automation took back, so then none stands.
         standing = standing - {event.person} if event.person in standing else frozenset()
-    heard = Heard(event.occurred_at, taken_back_at, references, standing)
+    heard = PagerReports(event.occurred_at, taken_back_at, references, standing)
     return replace(crew, heard={**crew.heard, event.source: heard})

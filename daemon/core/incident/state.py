@@ -12,7 +12,7 @@ from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.responders import Crew
 from daemon.core.incident.updates import Word
-from daemon.core.measurement.problem import UNMEASURED, Problem, Reading, Severity
+from daemon.core.measurement.problem import UNMEASURED, Problem, RecoveryReading, Severity
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import printable
@@ -27,7 +27,7 @@ Phase = Literal[
     "watching",
     "closed",
 ]
-Stage = Literal["early", "middle", "late"]
+StageOfSteps = Literal["early", "middle", "late"]
 StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
 
 TAKEN_BACK = frozenset(
@@ -44,10 +44,10 @@ TAKEN_BACK = frozenset(
     }
 )
 """Refusals at the last moment, before anything was changed: the step waits as before."""
-RECENT = 50
+RECENT_READINGS = 50
 """How many of the newest measurements are kept for judging a streak."""
 
-Health = Literal["impaired", "degraded", "healthy", "unreadable"]
+RecoveryState = Literal["impaired", "degraded", "healthy", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class StepState:
     intent: Mapping[str, str] | None = None
     finished_at: datetime | None = None
     outcome: Outcome | None = None
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[RecoveryReading, ...] = ()
     verdict: e.Verdict | None = None
     verdict_at: datetime | None = None
     verdict_text: str = ""
@@ -137,8 +137,8 @@ class Incident:
     confirmed: Problem | None = None
     confirmed_at: datetime | None = None
     suspicion: Suspicion | None = None
-    recent: tuple[tuple[datetime, Health], ...] = ()
-    reading: Reading | None = None
+    recent: tuple[tuple[datetime, RecoveryState], ...] = ()
+    reading: RecoveryReading | None = None
     refired: int = 0
     impaired_in_a_row: int = 0
     measured_at: datetime | None = None
@@ -168,7 +168,7 @@ class Incident:
     review: str = ""
 
     @property
-    def evidence(self) -> tuple[datetime, Health] | None:
+    def evidence(self) -> tuple[datetime, RecoveryState] | None:
         """The newest measurement: when, and what it showed."""
         return self.recent[-1] if self.recent else None
 
@@ -230,7 +230,7 @@ class Incident:
         return "defining" if self.problem is None else "observing"
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> StageOfSteps:
         """Early: nothing was decided yet. Middle: recovery or diagnosis. Late: restored."""
         if self.closed is not None or self.recovered_at is not None:
             return "late"

@@ -14,7 +14,7 @@ DeliveryState = Literal["draft", "delivered", "given_up", "failing", "waiting"]
 
 
 @dataclass(frozen=True)
-class Delivery:
+class ChannelDelivery:
     """What one channel has of an update. `version` 0: nothing yet."""
 
     version: int = 0
@@ -38,7 +38,7 @@ class UpdateState:
     assignments: int = 0
     released_at: datetime | None = None
     released_by: str = ""
-    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    deliveries: Mapping[str, ChannelDelivery] = field(default_factory=dict)
 
     @property
     def audience(self) -> str:
@@ -50,9 +50,9 @@ class UpdateState:
         """Whether it was released; its channels may still be at it."""
         return self.released_at is not None
 
-    def delivery(self, channel: str) -> Delivery:
+    def delivery(self, channel: str) -> ChannelDelivery:
         """What the channel has of it."""
-        return self.deliveries.get(channel, Delivery())
+        return self.deliveries.get(channel, ChannelDelivery())
 
     def channels(self, named: Iterable[str]) -> tuple[str, ...]:
         """Where it goes: the channels that are named for its audience now, and those that have
@@ -172,7 +172,7 @@ def _changed(
             }
             return replace(state, text=event.text, version=event.version, deliveries=untried)
         case e.UpdatePublished():
-            delivery = Delivery(event.version, event.reference)
+            delivery = ChannelDelivery(event.version, event.reference)
         case e.UpdateFailed():
             before = state.delivery(event.channel)
             delivery = replace(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import get_args
 
-from daemon.core.changes.suspects import Change, Mark
+from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.measurement.baseline import (
     MIN_BASELINE_EVENTS,
     MIN_BASELINE_SAMPLES,
@@ -25,7 +25,13 @@ from daemon.core.measurement.baseline import (
     value_baseline,
     value_onset,
 )
-from daemon.core.measurement.problem import Comparison, Problem, ProblemReason, Reading, Severity
+from daemon.core.measurement.problem import (
+    Comparison,
+    Problem,
+    ProblemReason,
+    RecoveryReading,
+    Severity,
+)
 from daemon.core.measurement.problem import ProblemVerdict as Verdict
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.rules.rule import ProblemSpec, VerifySpec
@@ -124,7 +130,7 @@ def read_recovery(
     level: float | None,
     counted: tuple[float, float] | None,
     now: datetime,
-) -> Reading:
+) -> RecoveryReading:
     """One reading after a step, against the baseline of the confirmed problem.
 
     `counted` is (bad, total) of the shortest window for counts, or (0, total) where a value
@@ -137,13 +143,15 @@ def read_recovery(
     if problem.baseline_traffic is not None:
         wanted = problem.baseline_traffic * verify.traffic
     if spec.total is not None and not traffic:
-        return Reading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
+        return RecoveryReading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
     thin = traffic is not None and traffic < wanted
-    dim = Reading(at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic)
+    dim = RecoveryReading(
+        at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic
+    )
     if thin and (traffic or 0.0) < spec.confirm.traffic:
         return dim
     if problem.baseline is None:
-        return Reading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
+        return RecoveryReading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
     low = high = None
     near = verify.near_baseline
     limit = spec.confirm.loss(problem.baseline)
@@ -155,7 +163,7 @@ def read_recovery(
         low, high = share.low - base_bad, share.high - base_bad
         near = 0.005 if near is None else near
     elif level is None:
-        return Reading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
+        return RecoveryReading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
     else:
         sign = 1.0 if spec.direction == "lower_is_better" else -1.0
         loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
@@ -164,7 +172,7 @@ def read_recovery(
     if thin and not (impaired and (low is None or low > 0)):
         return dim
     healthy = loss <= near and not impaired
-    return Reading(
+    return RecoveryReading(
         at=now,
         state="healthy" if healthy else "impaired" if impaired else "degraded",
         severity=severity_of(spec, loss) if impaired else "",
@@ -182,7 +190,7 @@ def judge_life(
     problem: Problem,
     counted: tuple[float, float] | None,
     samples: Sequence[float],
-) -> Mark | None:
+) -> HealthMark | None:
     """Whether an item was healthy while it was live, against the confirmed problem's baseline.
 
     `counted` is its (bad, total) for counts; `samples` are the values for a value. None if that

@@ -117,7 +117,7 @@ class Problem(Frozen):
         }
 
 
-class Reading(Frozen):
+class RecoveryReading(Frozen):
     """One measurement after a step.
 
     `healthy` is near the baseline, with enough traffic; `impaired` as bad as what confirms a

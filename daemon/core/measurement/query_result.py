@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict
-from daemon.core.measurement.samples import Answer, Sample
+from daemon.core.measurement.samples import QueryAnswer, Sample
 from daemon.core.values.significance import Bin
 
 
@@ -24,7 +24,7 @@ class Unmeasurable(Exception):
         self.text = text
 
 
-def one_number(answer: Answer) -> float | None:
+def one_number(answer: QueryAnswer) -> float | None:
     """The single finite value of an instant answer; None if it is empty.
 
     Raises Unmeasurable for several series, NaN or ±Inf, and for partial answers.
@@ -38,7 +38,7 @@ def one_number(answer: Answer) -> float | None:
     return value
 
 
-def finite_samples(answer: Answer) -> list[Sample]:
+def finite_samples(answer: QueryAnswer) -> list[Sample]:
     """The samples of a range answer; NaN and ±Inf are gaps, for they measure nothing.
 
     Raises Unmeasurable for several series and for partial answers.
@@ -46,7 +46,7 @@ def finite_samples(answer: Answer) -> list[Sample]:
     return [sample for sample in _only_series(answer) if math.isfinite(sample[1])]
 
 
-def counts(bad: Answer, total: Answer) -> tuple[float, float] | None:
+def counts(bad: QueryAnswer, total: QueryAnswer) -> tuple[float, float] | None:
     """(bad, total) of one window; None if nothing was counted.
 
     A counter that has never failed has no series, so an empty `bad` beside a present `total`
@@ -58,7 +58,7 @@ def counts(bad: Answer, total: Answer) -> tuple[float, float] | None:
     return _consistent(bad_count or 0.0, total_count, bad.query)
 
 
-def bins(bad: Answer, total: Answer) -> list[Bin]:
+def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
     """The history of counts, oldest first, one bin for each sample of `total`.
 
     Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin.
@@ -80,13 +80,13 @@ def disjoint(history: Sequence[Bin], width: timedelta) -> list[Bin]:
     return kept[::-1]
 
 
-def newest_sample(answers: Mapping[str, Answer]) -> float | None:
+def newest_sample(answers: Mapping[str, QueryAnswer]) -> float | None:
     """The time of the newest raw sample among `max(timestamp(…))` answers; Unix seconds."""
     times = [one_number(answer) for answer in answers.values()]
     return max((time for time in times if time is not None), default=None)
 
 
-def _only_series(answer: Answer) -> Sequence[Sample]:
+def _only_series(answer: QueryAnswer) -> Sequence[Sample]:
     if answer.warnings:
         raise Unmeasurable(
             "query_error",

@@ -18,7 +18,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryAnswer:
     """What Prometheus said: series, and warnings (partial data) if there were any."""
 
     query: str

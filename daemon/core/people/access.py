@@ -21,8 +21,8 @@ Access = Literal["viewer", "responder", "admin"]
 after the daemon: reload, other people's sessions and tokens."""
 LEVELS: tuple[Access, ...] = ("viewer", "responder", "admin")
 
-Scope = Literal["read", "respond", "admin", "changes", "alerts", "sentiment"]
-SCOPES: Mapping[Scope, str] = {
+TokenScope = Literal["read", "respond", "admin", "changes", "alerts", "sentiment"]
+SCOPES: Mapping[TokenScope, str] = {
     "read": "see everything",
     "respond": "see everything, and do what responders do",
     "admin": "all that an admin does",
@@ -31,7 +31,7 @@ SCOPES: Mapping[Scope, str] = {
     "sentiment": "report what the public says",
 }
 """What a token may be for."""
-NEEDED: Mapping[Scope, Access] = {
+NEEDED: Mapping[TokenScope, Access] = {
     "read": "viewer",
     "respond": "responder",
     "admin": "admin",
@@ -40,7 +40,11 @@ NEEDED: Mapping[Scope, Access] = {
     "sentiment": "responder",
 }
 """The access that a person needs for a token of that scope, when it is made and when it is used."""
-BY_ACCESS: Mapping[Access, Scope] = {"viewer": "read", "responder": "respond", "admin": "admin"}
+BY_ACCESS: Mapping[Access, TokenScope] = {
+    "viewer": "read",
+    "responder": "respond",
+    "admin": "admin",
+}
 """The scope that allows what needs that access, and less."""
 
 TOKEN_PREFIX = "stopgap_"  # noqa: S105 - by which scanners of leaked secrets know them
@@ -60,7 +64,7 @@ def higher(one: Access, other: Access) -> Access:
     return one if reaches(one, other) else other
 
 
-def scopes_reach(scopes: Container[Scope], needs: Access) -> bool:
+def scopes_reach(scopes: Container[TokenScope], needs: Access) -> bool:
     """Whether one of the scopes allows what needs that access."""
     return any(BY_ACCESS[level] in scopes for level in LEVELS if reaches(level, needs))
 
@@ -121,7 +125,7 @@ class ApiToken:
     id: str
     person: str
     name: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[TokenScope, ...]
     created_at: datetime
     expires_at: datetime | None = None
     used_on: date | None = None

@@ -23,7 +23,7 @@ from daemon.core.people.rotations import instant, wall
 from daemon.core.people.schedules import Shift
 from daemon.core.values.units import printable
 
-LARGEST = 5_000_000
+_LARGEST = 5_000_000
 """More characters than any on-call calendar has; reading that many takes seconds."""
 
 _MARGIN = timedelta(days=2)
@@ -114,8 +114,8 @@ def busy(
 
 def _events(text: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[_Event]:
     """Every occurrence that touches the range, in order, without the cancelled ones."""
-    if len(text) > LARGEST:
-        raise ValueError(f"the calendar has {len(text)} characters; at most {LARGEST} are read")
+    if len(text) > _LARGEST:
+        raise ValueError(f"the calendar has {len(text)} characters; at most {_LARGEST} are read")
     text = text.strip("\ufeff \t\r\n")
     if not text[:15].upper() == "BEGIN:VCALENDAR":
         raise ValueError("this is no iCalendar text: it does not begin with BEGIN:VCALENDAR")

@@ -14,7 +14,7 @@ from daemon.core.values.units import Frozen, Moment, format_duration
 
 NO_TEAM = "(no team)"
 """Under this the default policy is shown, where no team has it."""
-AHEAD = timedelta(days=14)
+REPORT_AHEAD = timedelta(days=14)
 """How far ahead gaps are looked for: time enough to fill them."""
 
 
@@ -49,11 +49,11 @@ class CalendarReport(Frozen):
     trouble: str = ""
 
 
-def coverage(
+def shift_coverage(
     schedules: Mapping[str, Schedule],
     calendars: Mapping[str, Sequence[Shift]],
     at: datetime,
-    ahead: timedelta = AHEAD,
+    ahead: timedelta = REPORT_AHEAD,
 ) -> list[ScheduleReport]:
     """One report for each schedule, in their order. `calendars` holds shifts by schedule.
 
@@ -81,7 +81,9 @@ def _report(
     )
 
 
-def uncovered(roster: Roster, team: str, at: datetime, ahead: timedelta = AHEAD) -> list[Shift]:
+def uncovered(
+    roster: Roster, team: str, at: datetime, ahead: timedelta = REPORT_AHEAD
+) -> list[Shift]:
     """When nobody at all is called for a team: no tier of its policy has anybody."""
     names = {name for tier in roster.policy_for(team).tiers for name in tier.notify}
     if names - roster.schedules.keys():
@@ -132,7 +134,7 @@ def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
                 "next": list(report.next),
                 "gaps": [_span(gap) for gap in report.gaps],
             }
-            for report in coverage(roster.schedules, calendars, at)
+            for report in shift_coverage(roster.schedules, calendars, at)
         ],
     }
 

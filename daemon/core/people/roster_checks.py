@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.core.people.roster import Roster, alike
 from daemon.core.people.schedules import check_schedule, named_in
-from daemon.core.values.yaml_document import Document, Mistake
+from daemon.core.values.yaml_document import FileMistake, YamlDocument
 
 Wrong = tuple[tuple[str | int, ...], str]
 """(place in the file, what is wrong there)."""
 
 
-def check_roster(roster: Roster, document: Document) -> list[Mistake]:
+def check_roster(roster: Roster, document: YamlDocument) -> list[FileMistake]:
     """Everything that is wrong, with its place."""
     wrong = [
         *_unknown(("default_policy",), [roster.default_policy], roster.policies),

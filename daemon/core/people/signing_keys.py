@@ -17,10 +17,10 @@ from pydantic import Field
 from daemon.core.values.units import Frozen
 
 KEY_ID = re.compile(r"[0-9a-f]{8}")
-REMEMBERED = 20
+KEPT_KEYS = 20
 """So many keys that verify nothing any more are still listed."""
 
-Standing = Literal["signs", "verifies", "over", "revoked"]
+KeyState = Literal["signs", "verifies", "over", "revoked"]
 
 
 class SigningKey(Frozen):
@@ -42,7 +42,7 @@ class SigningKey(Frozen):
             return False
         return self.retired_at is None or now - self.retired_at <= lifetime
 
-    def standing(self, now: datetime, longest: timedelta) -> Standing:
+    def standing(self, now: datetime, longest: timedelta) -> KeyState:
         """How it stands; `longest` lives what lives longest of what keys sign."""
         if self.retired_at is None:
             return "signs"
@@ -76,7 +76,7 @@ class SigningKeys(Frozen):
         retired = {"retired_at": new.made_at, "retired_by": new.made_by}
         before = [*self.keys[:-1], self.signing.model_copy(update=retired)]
         before = [_shed(key, new.made_at, revoke=revoke, longest=longest) for key in before]
-        useless = [key for key in before if not key.secret][:-REMEMBERED]
+        useless = [key for key in before if not key.secret][:-KEPT_KEYS]
         return SigningKeys(keys=(*(key for key in before if key not in useless), new))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from daemon.core.reconciliation.listing import Look, Silence
+from daemon.core.reconciliation.listing import PeerListing, Silence
 
 
 class AlertsApi(Protocol):
@@ -15,7 +15,7 @@ class AlertsApi(Protocol):
     def name(self) -> str:
         """Its address for people, without credentials."""
 
-    async def look(self, receivers: Collection[str]) -> Look:
+    async def look(self, receivers: Collection[str]) -> PeerListing:
         """What it lists in the groups of these receivers (all peers alike; none: nothing)."""
 
     async def present(self) -> Collection[str]:

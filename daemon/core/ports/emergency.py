@@ -8,7 +8,7 @@ from daemon.core.ports.store import TroubleKind
 from daemon.core.values.units import Frozen, Moment
 
 
-class Told(Frozen):
+class EmergencyNotice(Frozen):
     """That somebody was told of a trouble, by which of their ways, and when last."""
 
     kind: TroubleKind
@@ -20,8 +20,8 @@ class Told(Frozen):
 class CallMemory(Protocol):
     """Who was told of what; it outlives the process."""
 
-    async def load(self) -> tuple[Told, ...]:
+    async def load(self) -> tuple[EmergencyNotice, ...]:
         """What was saved last; empty if nothing was. Raises Temporary or Permanent."""
 
-    async def save(self, told: tuple[Told, ...]) -> None:
+    async def save(self, told: tuple[EmergencyNotice, ...]) -> None:
         """Replace it. Raises Temporary or Permanent."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from daemon.core.changes.suspects import Change, Mark
+from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.incident.state import Incident
-from daemon.core.ports.search import EVERYTHING, Heard, Openings, Search
+from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
-from daemon.core.recovery.guardrails import Freeze, Guard, Hindrance, Limits, Scope
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Hindrance, Limits
 from daemon.core.values.units import Frozen, Moment
 
 
-class Conflict(Exception):
+class SequenceConflict(Exception):
     """Somebody else appended first: read again, decide again."""
 
 
@@ -80,7 +80,7 @@ class Claim:
 
     target: str
     step: int
-    scope: Scope
+    scope: ActionScope
     limits: Limits
     lifted: bool = False
     closed: Freeze | None = None
@@ -130,7 +130,7 @@ class Journal(Protocol):
         *,
         claim: Claim | None = None,
         release: bool = False,
-        marks: Mapping[tuple[str, str], Mark] | None = None,
+        marks: Mapping[tuple[str, str], HealthMark] | None = None,
         urgency: Urgency = Urgency.NORMAL,
     ) -> None:
         """Append after sequence number `expected`, durably, all or nothing. Without drafts only
@@ -147,20 +147,20 @@ class Journal(Protocol):
     async def open_heads(self) -> list[Head]:
         """The heads of all open incidents, oldest first."""
 
-    async def heads(self, limit: int, search: Search = EVERYTHING) -> list[Head]:
+    async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
 
-    async def openings(self) -> dict[str, Openings]:
+    async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""
 
-    async def heard(self, since: datetime) -> list[Heard]:
+    async def heard(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""
 
     async def guard(
-        self, target: str, incident: str, scope: Scope, limits: Limits, now: datetime
+        self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime
     ) -> Guard:
         """What stands in the way of an action of that incident on that target; `Guard`."""
 
@@ -183,5 +183,5 @@ class Journal(Protocol):
         """The changes that other systems reported (`Change.reported`) from then on, oldest
         first."""
 
-    async def marks(self, subject: str) -> dict[str, Mark]:
+    async def marks(self, subject: str) -> dict[str, HealthMark]:
         """What measurements have said of each item of a subject; the newest mark wins."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from daemon.core.measurement.samples import Answer
+from daemon.core.measurement.samples import QueryAnswer
 
 
 class Metrics(Protocol):
     """PromQL, with a deadline on each query. Raises Temporary (down, slow) or Permanent (bad)."""
 
-    async def instant(self, query: str, at: datetime) -> Answer:
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time, one sample each."""
 
-    async def series(self, query: str, start: datetime, end: datetime, step: timedelta) -> Answer:
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
 
 

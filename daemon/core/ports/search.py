@@ -8,14 +8,14 @@ from daemon.core.measurement.problem import Severity
 from daemon.core.values.units import Frozen, Moment
 
 
-class Place(Frozen):
+class ListCursor(Frozen):
     """Where a list of incidents goes on: after this one, towards the older ones."""
 
     opened_at: Moment
     incident: str
 
 
-class Search(Frozen):
+class IncidentSearch(Frozen):
     """Which incidents are wanted; what is empty or None does not matter.
 
     `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
@@ -32,20 +32,20 @@ class Search(Frozen):
     text: str = ""
     since: Moment | None = None
     until: Moment | None = None
-    after: Place | None = None
+    after: ListCursor | None = None
 
 
-EVERYTHING = Search()
+ALL_INCIDENTS = IncidentSearch()
 
 
-class Openings(Frozen):
+class RuleOpenings(Frozen):
     """How many incidents a rule has opened, and when the last."""
 
     count: int
     last_at: Moment
 
 
-class Heard(Frozen):
+class AlertSighting(Frozen):
     """An alert, by its name, in one incident. `rule` is empty if none matched it; `at` is when
     Alertmanager last had news of it."""
 

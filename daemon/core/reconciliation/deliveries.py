@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from daemon.core.alertmanager import RECONCILED, Alert, quoted_receiver
-from daemon.core.reconciliation.judgement import Over
+from daemon.core.reconciliation.judgement import EndedAlert
 from daemon.core.reconciliation.listing import Listing
 
 
@@ -42,9 +42,9 @@ def taken_in(listings: Iterable[Listing], at: datetime) -> list[bytes]:
     ]
 
 
-def ended(overs: Iterable[Over], at: datetime) -> list[bytes]:
+def ended(overs: Iterable[EndedAlert], at: datetime) -> list[bytes]:
     """Deliveries of alerts that are over, one for each incident."""
-    incidents: dict[str, list[Over]] = {}
+    incidents: dict[str, list[EndedAlert]] = {}
     for over in overs:
         incidents.setdefault(over.incident.id, []).append(over)
     return [

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 
 from daemon.core.alertmanager import Alert, milliseconds
 from daemon.core.incident.state import Incident
-from daemon.core.reconciliation.listing import Firing, Listing, Look, firing_of
+from daemon.core.reconciliation.listing import Firing, Listing, PeerListing, firing_of
 
 _AFTER = timedelta(milliseconds=1)
 """An end is so much later than its start, at least."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class LastListed:
     """When an alert was listed last, with which start (Unix milliseconds), by which peers."""
 
     at: datetime
@@ -38,13 +38,13 @@ class Memory:
     `missed`: at which look an alert was missed first. `ended`: whose end was told already.
     """
 
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    seen: Mapping[str, LastListed] = field(default_factory=dict)
     missed: Mapping[str, datetime] = field(default_factory=dict)
     ended: frozenset[Firing] = frozenset()
 
 
 @dataclass(frozen=True)
-class Over:
+class EndedAlert:
     """An alert of an incident that nobody lists any more, and when it must have ended."""
 
     incident: Incident
@@ -70,7 +70,7 @@ def settled_down(listing: Listing, memory: Memory, now: datetime, patience: time
 
 
 def remembering(
-    memory: Memory, looks: Sequence[Look], incidents: Collection[Incident], now: datetime
+    memory: Memory, looks: Sequence[PeerListing], incidents: Collection[Incident], now: datetime
 ) -> Memory:
     """The memory after these looks: what is listed, and of what was, whatever an open incident
     still takes for firing."""
@@ -84,12 +84,12 @@ def remembering(
     firing = {firing_of(alert) for _, alert in _firing(incidents)}
     wanted = {identity for identity, _ in firing}
     seen = {name: one for name, one in memory.seen.items() if name in wanted}
-    seen |= {name: Seen(now, start[name], frozenset(by[name])) for name in by}
+    seen |= {name: LastListed(now, start[name], frozenset(by[name])) for name in by}
     missed = {name: at for name, at in memory.missed.items() if name in wanted - by.keys()}
     return Memory(seen, missed, memory.ended & firing)
 
 
-def missing(memory: Memory, incidents: Collection[Incident], now: datetime) -> list[Over]:
+def missing(memory: Memory, incidents: Collection[Incident], now: datetime) -> list[EndedAlert]:
     """What is firing for an open incident, was listed at an earlier look, and is not at this.
 
     What no peer ever listed came from somewhere else and is not theirs to end. That an alert was
@@ -102,13 +102,17 @@ def missing(memory: Memory, incidents: Collection[Incident], now: datetime) -> l
         listed_now = seen is not None and seen.at == now
         if (seen is None and not suppressed) or listed_now or firing_of(alert) in memory.ended:
             continue
-        found.append(Over(incident, alert, seen.at if seen else now))
+        found.append(EndedAlert(incident, alert, seen.at if seen else now))
     return found
 
 
 def tally(
-    memory: Memory, absent: Iterable[Over], looks: Sequence[Look], settle: timedelta, now: datetime
-) -> tuple[Memory, list[Over]]:
+    memory: Memory,
+    absent: Iterable[EndedAlert],
+    looks: Sequence[PeerListing],
+    settle: timedelta,
+    now: datetime,
+) -> tuple[Memory, list[EndedAlert]]:
     """Which of the alerts that no peer lists are over: those missed at the look before as well.
 
     Nothing is over by a look in which a peer has been running for less than `settle`, for it may
@@ -128,7 +132,7 @@ def tally(
             missed[name] = now
         else:
             at = seen.at if seen is not None else first
-            over.append(Over(one.incident, one.alert, max(at, one.alert.starts_at + _AFTER)))
+            over.append(EndedAlert(one.incident, one.alert, max(at, one.alert.starts_at + _AFTER)))
     ended = memory.ended | {firing_of(one.alert) for one in over}
     return Memory(memory.seen, missed, ended), over
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from daemon.core.alertmanager import Alert, Labels, milliseconds
 
-State = Literal["active", "suppressed", "unprocessed"]
+AlertState = Literal["active", "suppressed", "unprocessed"]
 Firing = tuple[str, int]
 """One firing of one alert: its identity, and its start in Unix milliseconds."""
 
@@ -22,7 +22,7 @@ class Listing:
     alert: Alert
     receiver: str
     group_labels: Labels
-    state: State = "active"
+    state: AlertState = "active"
     silences: tuple[str, ...] = ()
     inhibitors: tuple[str, ...] = ()
     intervals: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Look:
+class PeerListing:
     """What one peer answered. `age`: how long it has been running. `timed`: receivers of routes
     with time intervals, if it does not show which of their alerts it mutes."""
 
@@ -58,7 +58,7 @@ def firing_of(alert: Alert) -> Firing:
     return alert.identity, milliseconds(alert.starts_at)
 
 
-def merged(looks: Iterable[Look]) -> list[Listing]:
+def merge_listings(looks: Iterable[PeerListing]) -> list[Listing]:
     """What the peers list together: active for one is active, and the latest start counts."""
     found: dict[tuple[str, str, str], Listing] = {}
     for look in looks:

@@ -15,7 +15,7 @@ from pydantic import Field
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import Frozen, Moment
 
-Standing = Literal["valid", "not_approved", "approval_void", "approval_expired"]
+ApprovalState = Literal["valid", "not_approved", "approval_void", "approval_expired"]
 
 _HEADING = """\
 # Which recovery steps may run by themselves. Written by `stopgap approve`; each entry is bound
@@ -46,7 +46,7 @@ class Approvals(Frozen):
         entries = [a for a in self._of(rule, step) if a.content == content]
         return max(entries, key=lambda a: a.until, default=None)
 
-    def standing(self, rule: Rule, step: int, now: datetime) -> tuple[Standing, str]:
+    def standing(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
         """Whether this step may run by itself now, and the sentence that says why (not)."""
         entries = self._of(rule, step)
         command = f"`stopgap approve {rule.rule} --step {step}`"

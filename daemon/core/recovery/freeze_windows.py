@@ -21,7 +21,7 @@ from daemon.core.values.units import Frozen
 
 CALENDAR = "calendar"
 """The author of a freeze that stands by the calendar."""
-LONGEST = timedelta(days=31)
+LONGEST_WINDOW = timedelta(days=31)
 """How far back the beginning of a window is looked for; none may be longer."""
 
 
@@ -39,7 +39,7 @@ ScopeName = Annotated[
 """What a freeze is of: everything, a team or a service."""
 
 
-class Span(Frozen):
+class FreezeSpan(Frozen):
     """From one moment until another, on the wall clock if they have no offset."""
 
     start: LocalMoment = Field(alias="from")
@@ -58,7 +58,7 @@ class Window(Frozen):
     scope: ScopeName = GLOBAL
     zone: Zone = "UTC"
     weekly: Restriction | None = None
-    between: Span | None = None
+    between: FreezeSpan | None = None
     calendar: str | None = Field(default=None, pattern=r"^[^/\\]+\.ics$")
 
     @model_validator(mode="after")
@@ -70,8 +70,8 @@ class Window(Frozen):
             start, end = self.between.instants(ZoneInfo(self.zone))
             if end <= start:
                 raise ValueError("`between` ends before it begins: `until` must be later")
-            if end - start > LONGEST:
-                days = LONGEST.days
+            if end - start > LONGEST_WINDOW:
+                days = LONGEST_WINDOW.days
                 raise ValueError(f"a window lasts {days} days at most; write several")
         return self
 
@@ -116,7 +116,9 @@ class FreezeWindows(Frozen):
         """
         found: list[Freeze] = []
         for window in self.windows:
-            spans = sorted(window.spans(now - LONGEST, until + LONGEST, self.calendars))
+            spans = sorted(
+                window.spans(now - LONGEST_WINDOW, until + LONGEST_WINDOW, self.calendars)
+            )
             found += (
                 Freeze(
                     scope=window.scope,
@@ -131,7 +133,7 @@ class FreezeWindows(Frozen):
         return sorted(found, key=lambda freeze: (freeze.at, freeze.scope, freeze.reason))
 
 
-def check(freezes: FreezeWindows, teams: Collection[str]) -> list[tuple[int, str]]:
+def check_freeze_windows(freezes: FreezeWindows, teams: Collection[str]) -> list[tuple[int, str]]:
     """(index, what is wrong) of windows that only the roster shows to be wrong."""
     found = []
     for index, window in enumerate(freezes.windows):

@@ -47,7 +47,7 @@ def is_scope(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Scope:
+class ActionScope:
     """What an action belongs to: its rule, team, service and failure domain (may be empty)."""
 
     rule: str
@@ -127,7 +127,7 @@ def service_of(key: str) -> str:
 
 
 def hindered(
-    guard: Guard, limits: Limits, scope: Scope, now: datetime, *, lifted: bool
+    guard: Guard, limits: Limits, scope: ActionScope, now: datetime, *, lifted: bool
 ) -> Hindered | None:
     """What stands in the way now, the weightiest first.
 
@@ -181,7 +181,7 @@ def _too_soon(guard: Guard, limits: Limits, now: datetime) -> Hindered | None:
     return None
 
 
-def _spent(guard: Guard, limits: Limits, scope: Scope) -> Hindered | None:
+def _spent(guard: Guard, limits: Limits, scope: ActionScope) -> Hindered | None:
     for level, budget in limits.budgets.items():
         count = guard.started.get(level, 0)
         if scope.name(level) and count >= budget:

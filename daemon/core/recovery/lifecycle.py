@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision, earliest, once
-from daemon.core.effects import Measure, ReadRecovery, Rehearse, RunStep
+from daemon.core.effects import MeasureProblem, ReadRecovery, Rehearse, RunStep
 from daemon.core.incident import events as e
-from daemon.core.incident.state import Health, Incident
+from daemon.core.incident.state import Incident, RecoveryState
 from daemon.core.recovery import plan
 from daemon.core.recovery import verification as recovery
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response.escalation import facts, summons
+from daemon.core.response.escalation import new_pages, summons
 from daemon.core.rules.rule import Rule
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -47,14 +47,14 @@ def course(incident: Incident, rule: Rule, around: Surroundings, now: datetime) 
 def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
     """Nothing is confirmed: measure, again and again, and touch nothing."""
     if incident.problem is None:
-        return Decision(effects=(Measure(),))
+        return Decision(effects=(MeasureProblem(),))
     if incident.all_resolved and recovery.recovered_alone(incident, rule):
         text = (
             f"never confirmed by the metrics ({incident.problem.reason}), and every alert is over"
         )
         return Decision(record=(e.IncidentClosed(reason="not_confirmed", text=text),))
     again = incident.problem.at + recovery.pace(rule, incident.opened_at, now)
-    return Decision(effects=(Measure(),)) if now >= again else Decision(wake_at=again)
+    return Decision(effects=(MeasureProblem(),)) if now >= again else Decision(wake_at=again)
 
 
 def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
@@ -73,18 +73,18 @@ def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime
             if incident.step(step.step).refusal != step.reason:
                 return once(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
             return Decision((), again.effects, earliest(again.wake_at, now + LOOK_AGAIN))
-        case plan.Ask():
+        case plan.AskApproval():
             asked = incident.step(step.step).asked == step.reason
             told = _request(incident, rule, step, asked=asked)
             return Decision(record=told) if told else again
         case plan.Observe():
             return _observing(incident, rule, around, step, again, now)
-        case plan.Start():
+        case plan.StartStep():
             return _start(incident, rule, step, again, now)
 
 
 def _start(
-    incident: Incident, rule: Rule, step: plan.Start, again: Decision, now: datetime
+    incident: Incident, rule: Rule, step: plan.StartStep, again: Decision, now: datetime
 ) -> Decision:
     """Start it, if the latest measurement still shows the problem."""
     taken_back_at = incident.step(step.step).taken_back_at
@@ -140,7 +140,7 @@ def _again(incident: Incident, rule: Rule, now: datetime) -> Decision:
     return _reread(incident, rule, now)
 
 
-def _withheld(incident: Incident, step: plan.Start, again: Decision) -> Decision:
+def _withheld(incident: Incident, step: plan.StartStep, again: Decision) -> Decision:
     """The latest measurement does not show the problem any more, so nothing is touched."""
     reason, text = withheld(incident.evidence[1] if incident.evidence else "unreadable")
     if incident.step(step.step).refusal != reason:
@@ -211,12 +211,14 @@ def _diagnosis(incident: Incident, rule: Rule) -> tuple[e.Event, ...]:
         incident,
         incident.commander,
         f"diagnosis-{incident.relapses}",
-        f"{facts(incident)} · diagnosis opens: {text}",
+        f"{new_pages(incident)} · diagnosis opens: {text}",
     )
     return (e.DiagnosisOpened(reason=reason, text=text), *call)
 
 
-def _request(incident: Incident, rule: Rule, step: plan.Ask, *, asked: bool) -> tuple[e.Event, ...]:
+def _request(
+    incident: Incident, rule: Rule, step: plan.AskApproval, *, asked: bool
+) -> tuple[e.Event, ...]:
     """Ask for the step once, and call the Commander once, whichever comes first."""
     action = plan.plan_of(incident, rule)[step.step].action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
@@ -234,11 +236,11 @@ def _call_people(
     team = around.roster.teams.get(incident.opened.team)
     lead = team.lead if team is not None else None
     people = dict.fromkeys(filter(None, (incident.commander, lead)))
-    full = f"{facts(incident)} · {text}"
+    full = f"{new_pages(incident)} · {text}"
     return [page for person in people for page in summons(incident, person, reason, full)]
 
 
-def withheld(state: Health) -> tuple[str, str]:
+def withheld(state: RecoveryState) -> tuple[str, str]:
     """Why nothing is touched while the metrics look like that: the reason, the sentence."""
     if state == "healthy":
         return "metrics_look_healthy", "the latest measurement is near the baseline"

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
-from daemon.core.recovery.guardrails import Guard, Limits, Scope, hindered, service_of
+from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import format_duration
@@ -41,7 +41,7 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Start:
+class StartStep:
     """Start it. `lifted`: a person approved, which lifts all but freezes and the lock.
 
     `ordered`: a person starts it now, whatever the metrics say.
@@ -72,7 +72,7 @@ class Refuse:
 
 
 @dataclass(frozen=True)
-class Ask:
+class AskApproval:
     """It needs the Commander's word."""
 
     step: int
@@ -94,7 +94,7 @@ class Exhausted:
     """No alternative is left."""
 
 
-Next = Start | Skip | Refuse | Ask | Observe | Exhausted
+Next = StartStep | Skip | Refuse | AskApproval | Observe | Exhausted
 
 
 def plan_of(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
@@ -128,13 +128,13 @@ def _asked_for(state: StepState) -> bool:
     return bool(state.approved_by) or state.proposed is not None
 
 
-def scope_of(incident: Incident, rule: Rule) -> Scope:
+def scope_of(incident: Incident, rule: Rule) -> ActionScope:
     """What the incident's actions belong to."""
     try:
         domain = str(render_params(rule.domain, incident.group_labels))
     except UnsafeLabel:
         domain = json.dumps(sorted(incident.group_labels.items()))  # a domain of its own
-    return Scope(rule.rule, incident.opened.team, service_of(incident.key), domain)
+    return ActionScope(rule.rule, incident.opened.team, service_of(incident.key), domain)
 
 
 def next_step(
@@ -158,7 +158,7 @@ def next_step(
             return Refuse(number, hindrance.reason, hindrance.text)
         if lifted:
             authority = f"{'started' if state.ordered else 'approved'} by {state.approved_by}"
-            start = Start(number, authority, lifted=True, ordered=state.ordered)
+            start = StartStep(number, authority, lifted=True, ordered=state.ordered)
             return _lapsed(number, incident, rule, state, now) or start
         observing = rule.mode == "observe" and state.proposed is None
         answer = (
@@ -169,7 +169,7 @@ def next_step(
             or _commanders(number, spec, rule)
             or (None if observing else _unapproved(number, rule, approvals, now))
             or _aged(number, incident, limits, now)
-            or (Ask(number, hindrance.reason, hindrance.text) if hindrance else None)
+            or (AskApproval(number, hindrance.reason, hindrance.text) if hindrance else None)
         )
         if answer and hindrance and answer.reason != hindrance.reason:
             # Whoever approves lifts it, and so must know of it.
@@ -177,7 +177,7 @@ def next_step(
         if observing:
             text = answer.text if answer else "every condition and every guardrail allows it"
             return Observe(number, answer.reason if answer else "", text)
-        return answer or Start(number, approvals.standing(rule, number, now)[1])
+        return answer or StartStep(number, approvals.standing(rule, number, now)[1])
     return Exhausted()
 
 
@@ -203,7 +203,9 @@ def _misfit(
     return None
 
 
-def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outlook) -> Ask | None:
+def _changed_since(
+    number: int, spec: StepSpec, incident: Incident, view: Outlook
+) -> AskApproval | None:
     """The suspect must still be what is live: people may have deployed a mend meanwhile."""
     suspect = incident.suspicion.change if incident.suspicion else None
     if spec.when != "suspect_change" or suspect is None or suspect.aim != view.target:
@@ -211,72 +213,74 @@ def _changed_since(number: int, spec: StepSpec, incident: Incident, view: Outloo
     if view.live in {"", suspect.item}:
         return None
     text = f"{suspect.item} was the suspect, but {view.live} is live now; a person decides"
-    return Ask(number, "changed_since", text)
+    return AskApproval(number, "changed_since", text)
 
 
-def _somebodys_rollback(number: int, spec: StepSpec, incident: Incident) -> Ask | None:
+def _somebodys_rollback(number: int, spec: StepSpec, incident: Incident) -> AskApproval | None:
     """Whoever went back had a reason that the metrics may not show: never the undo of an undo."""
     suspicion = incident.suspicion
     if spec.when != "suspect_change" or suspicion is None or not suspicion.returned:
         return None
     item = suspicion.change.item if suspicion.change else ""
     text = f"{item} had been live before, so the suspect is itself a rollback; a person decides"
-    return Ask(number, "suspect_is_a_rollback", text)
+    return AskApproval(number, "suspect_is_a_rollback", text)
 
 
-def _commanders(number: int, spec: StepSpec, rule: Rule) -> Ask | None:
+def _commanders(number: int, spec: StepSpec, rule: Rule) -> AskApproval | None:
     if spec.approval == "commander":
         text = "it was proposed" if number >= PROPOSED_FROM else "the rule leaves this step to you"
-        return Ask(number, "commander_decides", f"{text}; the Commander decides")
+        return AskApproval(number, "commander_decides", f"{text}; the Commander decides")
     if rule.mode == "approve":
-        return Ask(number, "mode_approve", "the rule is in the mode `approve`: each step is asked")
+        return AskApproval(
+            number, "mode_approve", "the rule is in the mode `approve`: each step is asked"
+        )
     return None
 
 
-def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> Ask | None:
+def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> AskApproval | None:
     standing, text = approvals.standing(rule, number, now)
-    return None if standing == "valid" else Ask(number, standing, text)
+    return None if standing == "valid" else AskApproval(number, standing, text)
 
 
 def _lapsed(
     number: int, incident: Incident, rule: Rule, state: StepState, now: datetime
-) -> Ask | None:
+) -> AskApproval | None:
     """A person's approval counts for what they saw, and for a while only."""
     if state.approved_content != content_of(incident, rule, number):
         text = f"the rule was edited after {state.approved_by} approved the step"
-        return Ask(number, "approval_void", text)
+        return AskApproval(number, "approval_void", text)
     if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
         text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
-        return Ask(number, "approval_lapsed", text)
+        return AskApproval(number, "approval_lapsed", text)
     return None
 
 
-def _cautious(number: int, incident: Incident) -> Ask | None:
+def _cautious(number: int, incident: Incident) -> AskApproval | None:
     """What has happened in this incident that makes a person decide, from now on."""
     if incident.relapses:
-        return Ask(number, "relapsed", "it came back after a recovery; a person decides")
+        return AskApproval(number, "relapsed", "it came back after a recovery; a person decides")
     verdict = incident.last_verdict
     if verdict in {"partial", "inconclusive", "worse"}:
         text = f"the step before ended {verdict}; a person decides"
-        return Ask(number, f"after_{verdict}", text)
+        return AskApproval(number, f"after_{verdict}", text)
     outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]
     if any(outcome.reason in {"changed_meanwhile", "reverted"} for outcome in outcomes):
         text = "somebody else is changing the target just now; a person decides"
-        return Ask(number, "changed_meanwhile", text)
+        return AskApproval(number, "changed_meanwhile", text)
     if any(step.asked == "storm" for step in incident.steps.values()):
         # The others grow old, and the storm is still what this incident began in.
-        return Ask(number, "storm", "it began in a storm of alerts; a person decides")
+        return AskApproval(number, "storm", "it began in a storm of alerts; a person decides")
     if incident.step(number).taken_back == "storm":
-        return Ask(number, "storm", "others began to alert just then; a person decides")
+        return AskApproval(number, "storm", "others began to alert just then; a person decides")
     if incident.step(number).taken_back == "monitoring_outage":
         text = "the monitoring was not to be believed when it should have started"
-        return Ask(number, "monitoring_outage", f"{text}; a person decides")
+        return AskApproval(number, "monitoring_outage", f"{text}; a person decides")
     if incident.suspicion is not None and incident.suspicion.shared:
-        return Ask(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
+        return AskApproval(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
     return None
 
 
-def _vague(number: int, incident: Incident, view: Outlook) -> Ask | None:
+def _vague(number: int, incident: Incident, view: Outlook) -> AskApproval | None:
     """What may still be at work on the target must not be joined by something else."""
     for step in incident.steps.values():
         if step.target == view.target and step.outcome and step.outcome.result == "unknown":
@@ -284,11 +288,11 @@ def _vague(number: int, incident: Incident, view: Outlook) -> Ask | None:
                 f"nobody knows whether step {step.number} is still at work on {step.target} "
                 f"({step.outcome.reason}); a person decides"
             )
-            return Ask(number, "after_unknown", text)
+            return AskApproval(number, "after_unknown", text)
     return None
 
 
-def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> Ask | None:
+def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> AskApproval | None:
     """Nothing starts by itself for trouble that nobody met for long."""
     began = incident.confirmed.onset if incident.confirmed else None
     age = now - (began or incident.confirmed_at or incident.opened_at)
@@ -297,5 +301,5 @@ def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> Ask
             f"the trouble began {format_duration(timedelta(seconds=round(age.total_seconds())))} "
             f"ago, over {format_duration(limits.onset_age)}; a person decides"
         )
-        return Ask(number, "too_old", text)
+        return AskApproval(number, "too_old", text)
     return None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.incident.events import Verdict
-from daemon.core.incident.state import Health, Incident, StepState
+from daemon.core.incident.state import Incident, RecoveryState, StepState
 from daemon.core.measurement.assessment import level_text
-from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.rules.rule import ProblemSpec, Rule
 from daemon.core.values.units import format_duration
 
@@ -89,7 +89,7 @@ def healthy_for(incident: Incident, rule: Rule) -> timedelta:
 
 
 def _healthy_since(
-    rule: Rule, begin: datetime, measured: Sequence[tuple[datetime, Health]]
+    rule: Rule, begin: datetime, measured: Sequence[tuple[datetime, RecoveryState]]
 ) -> datetime | None:
     """Where the streak of healthy measurements begins that lasts until the newest.
 
@@ -144,7 +144,7 @@ def _credit(step: StepState) -> Verdict:
 
 
 def _text(
-    spec: ProblemSpec, problem: Problem, reading: Reading, held: timedelta | None = None
+    spec: ProblemSpec, problem: Problem, reading: RecoveryReading, held: timedelta | None = None
 ) -> str:
     def show(level: float | None) -> str:
         return "?" if level is None else level_text(spec, level)

@@ -26,7 +26,7 @@ MarkKind = Literal["onset", "change", "action", "finished", "recovered", "relaps
 
 
 @dataclass(frozen=True)
-class Mark:
+class ChartMark:
     """Something that happened at a moment."""
 
     at: datetime
@@ -49,7 +49,7 @@ class Curve:
     samples: tuple[tuple[datetime, float], ...] = ()
     baseline: float | None = None
     threshold: float | None = None
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[ChartMark, ...] = ()
     source: Literal["prometheus", "journal"] = "journal"
     trouble: str = ""
 
@@ -104,24 +104,24 @@ def _levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:
     return sorted(found.items())
 
 
-def _marks(incident: Incident, problem: Problem | None, begin: datetime) -> list[Mark]:
+def _marks(incident: Incident, problem: Problem | None, begin: datetime) -> list[ChartMark]:
     marks = []
     if problem is not None and problem.onset is not None:
-        marks.append(Mark(problem.onset, "onset", "onset"))
+        marks.append(ChartMark(problem.onset, "onset", "onset"))
     if incident.suspicion is not None:
         weighed = incident.suspicion.candidates
         changes = {c.change.at: c.change for c in weighed if not c.acquitted}
         if incident.suspicion.change is not None:
             changes[incident.suspicion.change.at] = incident.suspicion.change
-        marks += [Mark(at, "change", printable(c.item)[:24]) for at, c in changes.items()]
+        marks += [ChartMark(at, "change", printable(c.item)[:24]) for at, c in changes.items()]
     for number, step in sorted(incident.steps.items()):
         if step.started_at is not None:
-            marks.append(Mark(step.started_at, "action", f"step {number}"))
+            marks.append(ChartMark(step.started_at, "action", f"step {number}"))
         if step.finished_at is not None and step.acted:
-            marks.append(Mark(step.finished_at, "finished", f"step {number} done"))
+            marks.append(ChartMark(step.finished_at, "finished", f"step {number} done"))
     if incident.relapsed_at is not None:
-        marks.append(Mark(incident.relapsed_at, "relapsed", "relapse"))
+        marks.append(ChartMark(incident.relapsed_at, "relapsed", "relapse"))
     if incident.recovered_at is not None:
-        marks.append(Mark(incident.recovered_at, "recovered", "recovered"))
+        marks.append(ChartMark(incident.recovered_at, "recovered", "recovered"))
     shown = [mark for mark in marks if mark.at >= begin]
     return sorted(shown, key=lambda mark: mark.at)[:MOST_MARKS]

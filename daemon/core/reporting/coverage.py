@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from daemon.core.ports.search import Heard, Openings
-from daemon.core.recovery.approvals import Approvals, Standing
+from daemon.core.ports.search import AlertSighting, RuleOpenings
+from daemon.core.recovery.approvals import Approvals, ApprovalState
 from daemon.core.rules.rule import Mode, Rule
 from daemon.core.values.units import Frozen, Moment, printable
 
@@ -23,7 +23,7 @@ class StepReport(Frozen):
     step: int
     action: str
     when: Literal["always", "suspect_change"]
-    standing: Standing | Literal["commander"]
+    standing: ApprovalState | Literal["commander"]
     text: str
     by: str = ""
     until: Moment | None = None
@@ -68,9 +68,9 @@ class Coverage(Frozen):
     silent: tuple[str, ...]
 
 
-def covered(heard: Sequence[Heard], rules: Mapping[str, Rule], since: datetime) -> Coverage:
+def covered(heard: Sequence[AlertSighting], rules: Mapping[str, Rule], since: datetime) -> Coverage:
     """The alerts counted by name and rule, the newest first."""
-    groups: dict[tuple[str, str], list[Heard]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[AlertSighting]] = defaultdict(list)
     for each in heard:
         groups[each.alert, each.rule].append(each)
     reports = sorted(
@@ -85,7 +85,9 @@ def covered(heard: Sequence[Heard], rules: Mapping[str, Rule], since: datetime) 
     )
 
 
-def _alert(alert: str, rule: str, group: Sequence[Heard], rules: Mapping[str, Rule]) -> AlertReport:
+def _alert(
+    alert: str, rule: str, group: Sequence[AlertSighting], rules: Mapping[str, Rule]
+) -> AlertReport:
     last = max(group, key=lambda heard: (heard.at, heard.incident))
     return AlertReport(
         alert=printable(alert),
@@ -98,7 +100,7 @@ def _alert(alert: str, rule: str, group: Sequence[Heard], rules: Mapping[str, Ru
 
 
 def rule_report(
-    rule: Rule, file: str, approvals: Approvals, opened: Openings | None, now: datetime
+    rule: Rule, file: str, approvals: Approvals, opened: RuleOpenings | None, now: datetime
 ) -> RuleReport:
     """The rule, what may run by itself of it, and what it has opened."""
     return RuleReport(
@@ -119,7 +121,7 @@ def rule_report(
 
 def _step(rule: Rule, number: int, approvals: Approvals, now: datetime) -> StepReport:
     spec = rule.step(number)
-    standing: Standing | Literal["commander"]
+    standing: ApprovalState | Literal["commander"]
     if spec.approval == "commander":
         standing, text, entry = "commander", "the rule leaves this step to the Commander", None
     else:

@@ -81,7 +81,7 @@ ENOUGH = 5
 """So many right decisions, and none wrong, before the advice is to promote."""
 
 
-def observed(entries: Sequence[Entry], changes: Iterable[Change] = ()) -> list[Observed]:
+def observe_report(entries: Sequence[Entry], changes: Iterable[Change] = ()) -> list[Observed]:
     """The observed decisions of one incident; `changes` are those of their targets."""
     incident = fold(entries)
     known = list(changes)

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
-from daemon.core.incident.responders import PERSON
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
 from daemon.core.reporting.timeline import describe, for_people
-from daemon.core.response.roles import TITLES, holder_text
+from daemon.core.response.roles import ROLE_NAMES, holder_text
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")
@@ -66,7 +66,7 @@ def markdown(entries: Sequence[e.Entry]) -> str:
     """The review of a journal, in Markdown."""
     incident = fold(entries)
     parts = [
-        f"# Incident {incident.id}: {plain(incident.title)}",
+        f"# Incident {incident.id}: {markdown_text(incident.title)}",
         _summary(incident),
         _numbers(incident.confirmed or incident.problem),
         _done(incident),
@@ -77,7 +77,7 @@ def markdown(entries: Sequence[e.Entry]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def plain(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text by others, made harmless in Markdown and on one line."""
     return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
 
@@ -94,7 +94,7 @@ def _summary(incident: Incident) -> str:
         ("Responders", ", ".join(incident.responders) or "nobody yet"),
         *((f"Time to {name}", value) for name, value in shown.items()),
     ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {plain(v)} |" for k, v in rows)])
+    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {markdown_text(v)} |" for k, v in rows)])
 
 
 def _numbers(problem: Problem | None) -> str:
@@ -106,7 +106,7 @@ def _numbers(problem: Problem | None) -> str:
             return "–"
         return percent(value) if problem.kind == "counts" else quantity(value)
 
-    lines = ["## Problem", "", f"**{plain(problem.text)}**", ""]
+    lines = ["## Problem", "", f"**{markdown_text(problem.text)}**", ""]
     lines.append(f"Verdict: {problem.verdict} ({problem.reason}).")
     if problem.onset and problem.onset_within is not None:
         within = format_duration(problem.onset_within)
@@ -135,7 +135,8 @@ def _numbers(problem: Problem | None) -> str:
 
 def _impacts(heading: str, impacts: Iterable[Impact]) -> list[str]:
     lines = [
-        f"- {plain(i.name)}: {i.trouble if i.value is None else quantity(i.value)}" for i in impacts
+        f"- {markdown_text(i.name)}: {i.trouble if i.value is None else quantity(i.value)}"
+        for i in impacts
     ]
     return ["", f"{heading}:", "", *lines] if lines else []
 
@@ -152,33 +153,39 @@ def _step_line(step: StepState) -> str:
     if step.outcome is None:
         why = f" ({step.refusal or step.asked})" if step.refusal or step.asked else ""
         return f"{step.number}. {step.action or 'step'}: {step.status}{why}"
-    text = f"{step.number}. {step.action} on {plain(step.target)}: {step.outcome.result}"
-    text += f" — {plain(step.summary or step.outcome.detail)} ({plain(step.authority)})"
+    text = f"{step.number}. {step.action} on {markdown_text(step.target)}: {step.outcome.result}"
+    text += (
+        f" — {markdown_text(step.summary or step.outcome.detail)} ({markdown_text(step.authority)})"
+    )
     if step.verdict is not None:
-        text += f". Verdict: **{step.verdict}**, {plain(step.verdict_text)}"
+        text += f". Verdict: **{step.verdict}**, {markdown_text(step.verdict_text)}"
     return text
 
 
 def _people(incident: Incident) -> str:
     crew = incident.crew
     lines = [
-        f"- {TITLES[role]}: {plain(holder_text(incident, role))}"
-        for role in TITLES
+        f"- {ROLE_NAMES[role]}: {markdown_text(holder_text(incident, role))}"
+        for role in ROLE_NAMES
         if role != "commander"
     ]
     for team, engaged in crew.engaged.items():
-        answer = f"{plain(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
-        lines.append(f"- Team {plain(team)} was called in: {answer}")
-    lines += [f"- {plain(item)}: late" for item in incident.missed]
+        answer = (
+            f"{markdown_text(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
+        )
+        lines.append(f"- Team {markdown_text(team)} was called in: {answer}")
+    lines += [f"- {markdown_text(item)}: late" for item in incident.missed]
     for heard in incident.sentiment[-5:]:
-        lines.append(f"- Heard outside ({plain(heard.source)}): {plain(heard.text)}")
+        lines.append(
+            f"- Heard outside ({markdown_text(heard.source)}): {markdown_text(heard.text)}"
+        )
     return "\n".join(["## People", "", *lines])
 
 
 def _findings(incident: Incident) -> str:
     lines = []
     if incident.suspicion is not None:
-        lines.append(f"- Suspect: {plain(incident.suspicion.text)}")
+        lines.append(f"- Suspect: {markdown_text(incident.suspicion.text)}")
     if not incident.rule:
         lines.append("- Missing: a rule for these alerts; nothing could be measured or recovered.")
     if incident.confirmed is None and incident.problem is not None:
@@ -196,7 +203,8 @@ def _findings(incident: Incident) -> str:
 
 def _timeline(entries: Sequence[e.Entry]) -> str:
     rows = [
-        f"| {clock_time(x.at)} | {plain(x.by.removeprefix(PERSON))} | {plain(describe(x.event))} |"
+        f"| {clock_time(x.at)} | {markdown_text(x.by.removeprefix(PERSON_PREFIX))} "
+        f"| {markdown_text(describe(x.event))} |"
         for x in entries
         if for_people(x.event)
     ]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from daemon.core.incident import events as e
-from daemon.core.measurement.problem import Reading
-from daemon.core.response.roles import TITLES
+from daemon.core.measurement.problem import RecoveryReading
+from daemon.core.response.roles import ROLE_NAMES
 from daemon.core.values.units import clock_time, percent, printable
 
 SILENCES = 5
@@ -176,9 +176,9 @@ def _describe_crew(
         case e.CommanderAsked():
             return f"{event.person} is asked for a sign of life by {clock_time(event.until)}"
         case e.RoleTaken():
-            return f"{event.person} is {TITLES[event.role]}: {event.reason}"
+            return f"{event.person} is {ROLE_NAMES[event.role]}: {event.reason}"
         case e.RoleLeft():
-            return f"{TITLES[event.role]} is vacant: {event.reason}"
+            return f"{ROLE_NAMES[event.role]} is vacant: {event.reason}"
         case e.RoleRequested():
             return f"{event.asked} is asked (request {event.request}): {event.why}"
         case e.RoleAnswered():
@@ -280,7 +280,7 @@ def _alerts(event: e.AlertsReceived | e.AlertsSuppressed) -> str:
     return f"alerts: {text} ({names})" + (" — incomplete" if event.incomplete else "")
 
 
-def _reading(reading: Reading) -> str:
+def _reading(reading: RecoveryReading) -> str:
     loss = "" if reading.loss is None else f", loss {percent(reading.loss)}"
     return f"{reading.state} ({reading.reason}){loss}"
 

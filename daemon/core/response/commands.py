@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from daemon.core.incident import events as e
-from daemon.core.incident.responders import Heard
+from daemon.core.incident.responders import PagerReports
 from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import facts, summons
+from daemon.core.response.escalation import new_pages, summons
 from daemon.core.response.roles import NotPossible, arrive, leave
 from daemon.core.response.update_schedule import new_draft
 from daemon.core.values.units import clock_time
@@ -98,7 +98,7 @@ def jump(
     if not incident.commander:
         return (jumped,)  # the escalation goes on from there
     number = len(incident.crew.jumps) + 1
-    text = f"{person} calls for you: {facts(incident)}"
+    text = f"{person} calls for you: {new_pages(incident)}"
     people = [p for p in tiers[tier - 1].people if p not in incident.responders]
     if not people:
         raise NotPossible(f"tier {tier} has nobody who is not here already")
@@ -130,7 +130,7 @@ def sentiment(
 
 def _packet(incident: Incident, person: str, reason: str, link: str) -> str:
     problem = incident.confirmed or incident.problem
-    lines = [f"{person} asks for your help: {reason.strip() or facts(incident)}"]
+    lines = [f"{person} asks for your help: {reason.strip() or new_pages(incident)}"]
     if problem is not None:
         lines.append(f"Problem: {problem.text}")
         lines += [f"Query: {query}" for query in problem.queries[:3]]
@@ -160,7 +160,7 @@ class Report:
     reference: str
 
 
-def heard(
+def mark_heard(
     incident: Incident, report: Report, now: datetime, stale: timedelta
 ) -> tuple[e.Event, ...]:
     """Take a report, once and in the order of its own time.
@@ -193,7 +193,7 @@ def heard(
     return (said, *arrive(incident, report.person, report.source))
 
 
-def _overtaken(incident: Incident, before: Heard | None, occurred: datetime) -> bool:
+def _overtaken(incident: Incident, before: PagerReports | None, occurred: datetime) -> bool:
     """Whether command was vacated after this acknowledgement.
 
     If this very pager vacated it, its own times have put them in order, however late we heard.

@@ -67,7 +67,7 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Due:
         incident=incident,
         reason=ESCALATION,
         prefix="",
-        text=facts(incident),
+        text=new_pages(incident),
         tiers=roster.tiers(incident.opened.team, now),
         repeat=roster.policy_for(incident.opened.team).repeat,
         queued=[p for p in now_called if p.queued.attempt == 0],
@@ -98,7 +98,7 @@ def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> Du
         incident=incident,
         reason=reason,
         prefix=f"{reason}.",
-        text=f"{incident.crew.engaged[team].event.packet}\n{facts(incident)}",
+        text=f"{incident.crew.engaged[team].event.packet}\n{new_pages(incident)}",
         tiers=roster.tiers(team, now),
         repeat=roster.policy_for(team).repeat,
         queued=[p for p in queued if p.queued.attempt == 0],
@@ -273,7 +273,7 @@ def reached(pages: Iterable[PageState]) -> list[PageState]:
     return [page for page in pages if page.delivered_at is not None]
 
 
-def facts(incident: Incident) -> str:
+def new_pages(incident: Incident) -> str:
     """The incident in one line, as it stands now."""
     parts = [incident.title]
     if incident.problem is None and incident.rule:

@@ -9,14 +9,14 @@ from typing import Literal
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import facts, reached, summons
+from daemon.core.response.escalation import new_pages, reached, summons
 from daemon.core.response.role_requests import wanted_since
 from daemon.core.values.units import format_duration
 
-Item = Literal[
+Milestone = Literal[
     "quantified", "document", "commander", "first_update", "communicator", "recovery_decision"
 ]
-ITEMS: dict[Item, tuple[str, timedelta]] = {
+ITEMS: dict[Milestone, tuple[str, timedelta]] = {
     "quantified": ("the problem is quantified", timedelta(minutes=1)),
     "document": ("the document is in people's hands", timedelta(minutes=2)),
     "commander": ("somebody commands", timedelta(minutes=5)),
@@ -26,40 +26,40 @@ ITEMS: dict[Item, tuple[str, timedelta]] = {
 }
 """Each with its words and its time after the opening."""
 
-State = Literal["met", "late", "running", "not_needed"]
+MilestoneState = Literal["met", "late", "running", "not_needed"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class MilestoneReading:
     """One item of one incident. `took` is None until it is there."""
 
-    item: Item
+    item: Milestone
     text: str
     due_at: datetime
     done_at: datetime | None
     took: timedelta | None
-    state: State
+    state: MilestoneState
 
 
-def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[Reading]:
+def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[MilestoneReading]:
     """The clock as it stands. An incident that ended sooner needs no more of it."""
     readings = []
     for item, (text, within) in ITEMS.items():
         done_at = _done_at(incident, item)
         due_at = _due_at(incident, item, within, done_at)
         took = None if done_at is None else max(done_at - incident.opened_at, timedelta(0))
-        state: State
+        state: MilestoneState
         if done_at is not None:
             state = "met" if done_at <= due_at else "late"
         elif not _needed(incident, item, roster, due_at):
             state = "not_needed"
         else:
             state = "late" if now >= due_at else "running"
-        readings.append(Reading(item, text, due_at, done_at, took, state))
+        readings.append(MilestoneReading(item, text, due_at, done_at, took, state))
     return readings
 
 
-def overdue(
+def overdue_milestones(
     incident: Incident, roster: Roster, now: datetime
 ) -> tuple[tuple[e.Event, ...], datetime | None]:
     """What is late and was not noted yet, with a nudge to the one who can mend it; and when the
@@ -76,12 +76,12 @@ def overdue(
         within = format_duration(ITEMS[reading.item][1])
         text = f"late: {reading.text}, due within {within}"
         record.append(e.DeadlineMissed(item=reading.item, text=text))
-        told = f"{text}. {_mend(incident, reading.item)} {facts(incident)}"
+        told = f"{text}. {_mend(incident, reading.item)} {new_pages(incident)}"
         record += summons(incident, _mender(incident, reading.item), f"late-{reading.item}", told)
     return tuple(record), min(running, default=None)
 
 
-def _done_at(incident: Incident, item: Item) -> datetime | None:
+def _done_at(incident: Incident, item: Milestone) -> datetime | None:
     moments: list[datetime | None]
     match item:
         case "quantified":
@@ -101,7 +101,7 @@ def _done_at(incident: Incident, item: Item) -> datetime | None:
 
 
 def _due_at(
-    incident: Incident, item: Item, within: timedelta, done_at: datetime | None
+    incident: Incident, item: Milestone, within: timedelta, done_at: datetime | None
 ) -> datetime:
     """So long after the opening; what was not needed by then, so long after it came to be."""
     due_at = incident.opened_at + within
@@ -118,7 +118,7 @@ def _due_at(
     return due_at if done_at is not None and done_at <= needed_at else needed_at + within
 
 
-def _needed(incident: Incident, item: Item, roster: Roster, due_at: datetime) -> bool:
+def _needed(incident: Incident, item: Milestone, roster: Roster, due_at: datetime) -> bool:
     ended = incident.closed_at or incident.recovered_at
     if ended is not None and ended <= due_at and item != "quantified":
         return False
@@ -137,7 +137,7 @@ def _needed(incident: Incident, item: Item, roster: Roster, due_at: datetime) ->
             return incident.confirmed is not None
 
 
-def _mender(incident: Incident, item: Item) -> str:
+def _mender(incident: Incident, item: Milestone) -> str:
     """Who can mend it: the role it belongs to, else the Commander. Without one, the escalation
     is calling already."""
     crew = incident.crew
@@ -148,7 +148,7 @@ def _mender(incident: Incident, item: Item) -> str:
     return incident.commander
 
 
-def _mend(incident: Incident, item: Item) -> str:
+def _mend(incident: Incident, item: Milestone) -> str:
     match item:
         case "quantified":
             return "Look at Prometheus and at the rule's queries."

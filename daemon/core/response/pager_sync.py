@@ -13,9 +13,9 @@ from daemon.core.response.escalation import wanted as still_wanted
 
 KEEP_STATE = ("pagerduty", "grafana_oncall", "opsgenie")
 """The kinds of pagers that go on calling by themselves."""
-TRIES = 10
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(minutes=10)
+PAGER_TRIES = 10
+_FIRST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def settling(incident: Incident, now: datetime) -> Settlement:
             continue
         at = now
         if told.failed_at is not None and tried_since:
-            at = told.failed_at + min(FIRST_PAUSE * 2 ** (told.failures - 1), LONGEST_PAUSE)
+            at = told.failed_at + min(_FIRST_PAUSE * 2 ** (told.failures - 1), _LONGEST_PAUSE)
         if now < at:
             again.append(at)
         else:

@@ -13,8 +13,8 @@ from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster, Team
-from daemon.core.response.escalation import ENGAGED, Due, facts, summons, team_due
-from daemon.core.response.roles import TITLES, lapse, leave, request, separation
+from daemon.core.response.escalation import ENGAGED, Due, new_pages, summons, team_due
+from daemon.core.response.roles import ROLE_NAMES, lapse, leave, request, separation
 
 ASKED_AT_MOST = 5
 """How many people are asked for one role before the Commander is told that nobody took it."""
@@ -143,7 +143,7 @@ def _silence(incident: Incident, roster: Roster, now: datetime) -> Staffing:
         quiet_at = crew.seen.get(commander, incident.opened_at) + roster.timing.silence
         if now < quiet_at:
             return Staffing(again_at=quiet_at)
-        text = f"are you still on it? Nothing was heard of you. {facts(incident)}"
+        text = f"are you still on it? Nothing was heard of you. {new_pages(incident)}"
         return Staffing(_alive(incident, roster, commander, text, now))
     if now < crew.asked.until:
         return Staffing(again_at=crew.asked.until)
@@ -153,7 +153,7 @@ def _silence(incident: Incident, roster: Roster, now: datetime) -> Staffing:
     if not heir or any(isinstance(event, e.CommanderAppointed) for event in gone):
         return Staffing(gone)
     appointed = e.CommanderAppointed(person=heir, reason=f"deputy: {silent}")
-    text = f"you are Commander now, for {silent}. {facts(incident)}"
+    text = f"you are Commander now, for {silent}. {new_pages(incident)}"
     told: tuple[e.Event, ...] = summons(incident, heir, f"deputy-{crew.campaign + 1}", text)
     if now >= crew.seen.get(heir, incident.opened_at) + roster.timing.silence:
         told = _alive(incident, roster, heir, f"{text} Are you on it?", now)
@@ -175,7 +175,7 @@ def _higher_ground(incident: Incident, roster: Roster, now: datetime) -> Staffin
         return Staffing()
     if incident.severity:
         leads = roster.named(roster.ladder.get(incident.severity, ()), now)
-        text = f"severity is {incident.severity} now: {facts(incident)}"
+        text = f"severity is {incident.severity} now: {new_pages(incident)}"
         calls = [
             page
             for lead in leads
@@ -246,13 +246,13 @@ def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Staffing:
         # No veterans are needed: nobody is asked for fast recovery, which the daemon holds.
         left = [s for s in suggestions(incident, role, roster, (), now) if s.person not in asked]
         if not left or len(asked) >= ASKED_AT_MOST:
-            text = f"nobody took the role of {TITLES[role]}; name one. {facts(incident)}"
+            text = f"nobody took the role of {ROLE_NAMES[role]}; name one. {new_pages(incident)}"
             told = summons(incident, incident.commander, f"vacant-{role}", text)
             if told:
                 return Staffing(told)
             continue
         person, why = left[0].person, left[0].why
-        text = f"a {TITLES[role]} is needed, please take it ({person} {why})"
+        text = f"a {ROLE_NAMES[role]} is needed, please take it ({person} {why})"
         patience = roster.timing.answer
         return Staffing(request(incident, role, "ask", person, person, "", text, now, patience))
     return Staffing(again_at=min(again, default=None))

@@ -17,7 +17,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.response.escalation import summons
 from daemon.core.values.units import clock_time
 
-TITLES: dict[e.Role, str] = {
+ROLE_NAMES: dict[e.Role, str] = {
     "commander": "Commander",
     "communicator": "Communicator",
     "fast_recovery": "Fast-Recovery Owner",
@@ -93,7 +93,7 @@ def take(
         return ()
     _keep_apart(incident, role, person)
     if holder:
-        why = f"{person} asks to take over as {TITLES[role]}"
+        why = f"{person} asks to take over as {ROLE_NAMES[role]}"
         return request(incident, role, "takeover", person, holder, person, why, now, patience)
     if role == "commander":
         return arrive(incident, person, "role")
@@ -114,7 +114,7 @@ def assign(
         return ()
     _keep_apart(incident, role, person)
     how: e.RequestKind = "offer" if by == holder else "ask"
-    why = f"{by} asks you to be {TITLES[role]}"
+    why = f"{by} asks you to be {ROLE_NAMES[role]}"
     return request(incident, role, how, person, person, by, why, now, patience)
 
 
@@ -151,7 +151,7 @@ def request(
     return (asking, *summons(incident, asked, f"role-{name}", text, asks="answer", about=name))
 
 
-def answer(
+def answer_request(
     incident: Incident, name: str, person: str, *, accept: bool, now: datetime, patience: timedelta
 ) -> tuple[e.Event, ...]:
     """Say yes or no to a request. Raises NotPossible if it is not this person's to answer."""
@@ -189,7 +189,7 @@ def step_down(incident: Incident, role: e.Role, person: str) -> tuple[e.Event, .
     called again."""
     _open(incident)
     if incident.crew.holder(role) != person:
-        raise NotPossible(f"you are not {TITLES[role]}; that is {holder_text(incident, role)}")
+        raise NotPossible(f"you are not {ROLE_NAMES[role]}; that is {holder_text(incident, role)}")
     left = f"{person} stepped down"
     passed_on = _pass_on(incident, _ceded(incident, (role,), person), left)
     if role == "commander":
@@ -204,11 +204,11 @@ def separation(incident: Incident, role: e.Role, person: str) -> str:
     """
     held = set(incident.crew.roles_of(person)) - {role}
     if role == "communicator" and held & APART:
-        other = TITLES[min(held & APART)]
+        other = ROLE_NAMES[min(held & APART)]
         return f"{person} is {other}, who cannot be Communicator too; ask somebody else"
     if role in APART and "communicator" in held:
         return (
-            f"{person} is Communicator, who cannot be {TITLES[role]} too; "
+            f"{person} is Communicator, who cannot be {ROLE_NAMES[role]} too; "
             "hand over communication first"
         )
     return ""
@@ -231,7 +231,7 @@ def briefing(incident: Incident) -> str:
         if step.action
     ]
     lines.append(f"Tried: {'; '.join(tried) or 'nothing yet'}")
-    roles = [f"{TITLES[role]} {holder_text(incident, role)}" for role in TITLES]
+    roles = [f"{ROLE_NAMES[role]} {holder_text(incident, role)}" for role in ROLE_NAMES]
     lines.append(f"Who is in: {', '.join(incident.responders) or 'nobody'} ({', '.join(roles)})")
     lines.append(f"Due: {'; '.join(_due(incident)) or 'nothing'}")
     return "\n".join(lines)
@@ -249,7 +249,8 @@ def _due(incident: Incident) -> Sequence[str]:
         if not update.sent
     ]
     due += [
-        f"{TITLES[r.event.role]}: {r.event.asked} is asked" for r in incident.crew.open_requests()
+        f"{ROLE_NAMES[r.event.role]}: {r.event.asked} is asked"
+        for r in incident.crew.open_requests()
     ]
     if incident.diagnosis is not None and not incident.crew.holder("diagnosis"):
         due.append("the diagnosis has no owner")
@@ -266,7 +267,7 @@ def _granted(
         return ()
     if holder and not _agreed(incident, event, holder):
         if event.role != "commander":
-            raise NotPossible(f"{holder} is {TITLES[event.role]} by now; ask to take it over")
+            raise NotPossible(f"{holder} is {ROLE_NAMES[event.role]} by now; ask to take it over")
         why = f"{event.taker} is ready to take command ({event.why})"
         arrived = arrive(incident, event.taker, "role")
         asking = request(

@@ -16,10 +16,10 @@ from daemon.core.response.escalation import summons
 from daemon.core.response.roles import APART
 from daemon.core.response.update_text import draft, facts_in_short
 
-TRIES = 8
+UPDATE_TRIES = 8
 """How often a channel is tried for one version of an update."""
-FIRST_PAUSE = timedelta(seconds=15)
-LONGEST_PAUSE = timedelta(minutes=5)
+_FIRST_PAUSE = timedelta(seconds=15)
+_LONGEST_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _undelivered(
                 overtaken = update is not last and has.version == 0
                 if overtaken or has.version >= update.version or has.given_up >= update.version:
                     continue
-                pause = min(FIRST_PAUSE * 2 ** max(has.failures - 1, 0), LONGEST_PAUSE)
+                pause = min(_FIRST_PAUSE * 2 ** max(has.failures - 1, 0), _LONGEST_PAUSE)
                 at = now if has.failed_at is None else has.failed_at + pause
                 if now < at:
                     again.append(at)

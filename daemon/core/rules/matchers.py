@@ -22,7 +22,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
 _BARE_FORBIDDEN = frozenset("{},")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Matcher(Frozen):
@@ -70,7 +70,7 @@ def _value(raw: str, text: str) -> str:
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[0]), raw)
 
 
-class MatcherIndex(Generic[T]):
+class MatcherIndex(Generic[_T]):
     """Finds the items whose matchers all hold, without trying every item.
 
     Items are filed under their most telling equality matcher (the one that shares its label and
@@ -78,15 +78,15 @@ class MatcherIndex(Generic[T]):
     few without an equality, are tried.
     """
 
-    def __init__(self, items: Iterable[tuple[Sequence[Matcher], T]]) -> None:
+    def __init__(self, items: Iterable[tuple[Sequence[Matcher], _T]]) -> None:
         listed = list(items)
         crowd: dict[tuple[str, str], int] = defaultdict(int)
         for matchers, _ in listed:
             for key in _keys(matchers):
                 crowd[key] += 1
-        self._filed: dict[tuple[str, str], list[tuple[int, Sequence[Matcher], T]]]
+        self._filed: dict[tuple[str, str], list[tuple[int, Sequence[Matcher], _T]]]
         self._filed = defaultdict(list)
-        self._unfiled: list[tuple[int, Sequence[Matcher], T]] = []
+        self._unfiled: list[tuple[int, Sequence[Matcher], _T]] = []
         for order, (matchers, item) in enumerate(listed):
             keys = _keys(matchers)
             row = (order, matchers, item)
@@ -95,7 +95,7 @@ class MatcherIndex(Generic[T]):
             else:
                 self._unfiled.append(row)
 
-    def find(self, labels: Mapping[str, str]) -> list[T]:
+    def find(self, labels: Mapping[str, str]) -> list[_T]:
         """All items that match, in the order in which they were given."""
         found = [row for row in self._unfiled if _all_match(row[1], labels)]
         for label in labels.items():

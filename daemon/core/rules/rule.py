@@ -26,7 +26,7 @@ from pydantic import (
 from daemon.core.alertmanager import Labels
 from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher
 from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
-from daemon.core.values.yaml_document import Document, Mistake, Mistakes, documents
+from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 
 
 def _name(text: str) -> str:
@@ -246,13 +246,13 @@ def incident_key(rule: str, group_labels: Mapping[str, str]) -> str:
     return _KEY.encode([rule, sorted(group_labels.items())])
 
 
-def read(text: str, file: str) -> list[tuple[Rule | None, Document, list[Mistake]]]:
+def read_rule(text: str, file: str) -> list[tuple[Rule | None, YamlDocument, list[FileMistake]]]:
     """Read a rule file; several rules may stand in it, parted by `---`.
 
     A rule with mistakes is None, and its document is there to be checked all the same. Raises
     Mistakes only if the file is not YAML.
     """
-    found: list[tuple[Rule | None, Document, list[Mistake]]] = []
+    found: list[tuple[Rule | None, YamlDocument, list[FileMistake]]] = []
     for document in documents(text, file):
         mistakes = [document.mistake(place, wrong) for place, wrong in _kind(document.data)]
         rule = None
@@ -264,9 +264,9 @@ def read(text: str, file: str) -> list[tuple[Rule | None, Document, list[Mistake
     return found
 
 
-def load(text: str, file: str) -> list[tuple[Rule, Document]]:
+def load(text: str, file: str) -> list[tuple[Rule, YamlDocument]]:
     """The rules of a file. Raises Mistakes with all that are found in the file alone."""
-    found = read(text, file)
+    found = read_rule(text, file)
     mistakes = [mistake for _, _, mistakes in found for mistake in mistakes]
     if mistakes:
         raise Mistakes(mistakes)

@@ -8,25 +8,25 @@ from typing import Any
 
 from daemon.core.rules.query_templates import check_query, names_in, render_params
 from daemon.core.rules.rule import Rule
-from daemon.core.values.yaml_document import Document, Mistake, Mistakes
+from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
 
 _AGGREGATION = re.compile(r"\b(?:sum|count|avg|max|min|group)\b(?=\s*(?:\(|by\b))")
 _BY = re.compile(r"\bby\s*\(([^)]*)\)")
 
 
-def check(
-    rules: Sequence[tuple[Rule | None, Document]],
+def check_rules(
+    rules: Sequence[tuple[Rule | None, YamlDocument]],
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
     teams: Iterable[str] | None,
-) -> list[Mistake]:
+) -> list[FileMistake]:
     """Every mistake that a file alone does not show.
 
     It looks at the documents as written, so that a mistake in one place hides none elsewhere.
     `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
     actions, `allowed(params)`; see `daemon.core.ports`. `teams` is None if nobody knows them.
     """
-    mistakes: list[Mistake] = []
+    mistakes: list[FileMistake] = []
     seen: dict[str, str] = {}
     for _, document in rules:
         data = document.data if isinstance(document.data, dict) else {}
@@ -45,7 +45,7 @@ def check(
     return mistakes
 
 
-def _check_queries(document: Document, data: Mapping[str, Any]) -> Iterator[Mistake]:
+def _check_queries(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
     problem = data.get("problem")
     if not isinstance(problem, dict):
         return
@@ -63,7 +63,7 @@ def _check_queries(document: Document, data: Mapping[str, Any]) -> Iterator[Mist
             yield document.mistake(("problem", *place), wrong)
 
 
-def _check_suspects(document: Document, data: Mapping[str, Any]) -> Iterator[Mistake]:
+def _check_suspects(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
     """The counts by label: PromQL, of a window, and still with that label."""
     suspects = data.get("suspects")
     if not isinstance(suspects, dict):
@@ -90,11 +90,11 @@ def _keeps(query: str, label: str) -> bool:
 
 
 def _check_plan(
-    document: Document,
+    document: YamlDocument,
     data: Mapping[str, Any],
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
-) -> Iterator[Mistake]:
+) -> Iterator[FileMistake]:
     steps = data.get("recover")
     for index, step in enumerate(steps if isinstance(steps, list) else ()):
         if not isinstance(step, dict):
@@ -120,8 +120,8 @@ def _check_plan(
 
 
 def _check_params(
-    document: Document, place: tuple[str | int, ...], params: Any, known: Any
-) -> Iterator[Mistake]:
+    document: YamlDocument, place: tuple[str | int, ...], params: Any, known: Any
+) -> Iterator[FileMistake]:
     if not isinstance(params, dict):
         return
     labels = dict.fromkeys(_labels(document.data), "x")
@@ -130,7 +130,7 @@ def _check_params(
         text = f"${min(unknown)} is not in `group_by`, so it will have no value"
         yield document.mistake(place, text)
         return
-    inside = Document(document.file, render_params(params, labels))
+    inside = YamlDocument(document.file, render_params(params, labels))
     try:
         ready = inside.read(known.Params)
     except Mistakes as error:

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 from daemon.core.values.units import Frozen, format_duration
 
 Path = tuple[str | int, ...]
-M = TypeVar("M", bound=BaseModel)
+_M = TypeVar("_M", bound=BaseModel)
 
 MOST_PLACES = 50_000
 """More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
 
 
-class Mistake(Frozen):
+class FileMistake(Frozen):
     """One mistake in a file: where it stands, and how to mend it."""
 
     file: str
@@ -36,28 +36,28 @@ class Mistake(Frozen):
 class Mistakes(ValueError):
     """All mistakes that were found at once."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[FileMistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """One YAML document: plain data, and the line (from 1) of each place in it."""
 
     file: str
     data: Any
     lines: Mapping[Path, int] = field(default_factory=dict)
 
-    def mistake(self, path: Sequence[str | int], text: str) -> Mistake:
+    def mistake(self, path: Sequence[str | int], text: str) -> FileMistake:
         """A mistake at a place; the line of the nearest place that exists in the file."""
         known = tuple(path)
         while known and known not in self.lines:
             known = known[:-1]
         place = ".".join(str(part) for part in path)
-        return Mistake(file=self.file, line=self.lines.get(known, 1), place=place, text=text)
+        return FileMistake(file=self.file, line=self.lines.get(known, 1), place=place, text=text)
 
-    def read(self, model: type[M]) -> M:
+    def read(self, model: type[_M]) -> _M:
         """Validate into a model. Raises Mistakes with every mistake that it has."""
         if not isinstance(self.data, dict):
             raise Mistakes([self.mistake((), "expected `key: value` lines at the top level")])
@@ -73,7 +73,7 @@ class Document:
             raise Mistakes(list(dict.fromkeys(found))) from None
 
 
-def documents(text: str, file: str) -> list[Document]:
+def documents(text: str, file: str) -> list[YamlDocument]:
     """All YAML documents of a text. Raises Mistakes if it is not YAML or repeats a key."""
     found = []
     try:
@@ -82,27 +82,29 @@ def documents(text: str, file: str) -> list[Document]:
             repeated = list(_walk(node, (), lines, file))
             if repeated:
                 raise Mistakes(repeated)
-            found.append(Document(file, _construct(node), lines))
+            found.append(YamlDocument(file, _construct(node), lines))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         text = f"not YAML: {error.problem or error.context or 'unreadable'}"
-        raise Mistakes([Mistake(file=file, line=line, place="", text=text)]) from None
+        raise Mistakes([FileMistake(file=file, line=line, place="", text=text)]) from None
     except RecursionError:
         text = "not YAML: nested too deeply, or an anchor refers to itself"
-        raise Mistakes([Mistake(file=file, line=1, place="", text=text)]) from None
+        raise Mistakes([FileMistake(file=file, line=1, place="", text=text)]) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, Mistakes):
             raise
-        raise Mistakes([Mistake(file=file, line=1, place="", text=f"not YAML: {error}")]) from None
+        raise Mistakes(
+            [FileMistake(file=file, line=1, place="", text=f"not YAML: {error}")]
+        ) from None
     return found
 
 
-def one_document(text: str, file: str) -> Document:
+def one_document(text: str, file: str) -> YamlDocument:
     """The single document of a file; an empty file is an empty mapping. Raises Mistakes."""
     found = documents(text, file)
     if len(found) > 1:
         raise Mistakes([found[1].mistake((), "one YAML document is expected in this file")])
-    return found[0] if found and found[0].data is not None else Document(file, {})
+    return found[0] if found and found[0].data is not None else YamlDocument(file, {})
 
 
 def _construct(node: yaml.Node) -> Any:
@@ -113,18 +115,20 @@ def _construct(node: yaml.Node) -> Any:
         loader.dispose()
 
 
-def _walk(node: Any, path: Path, lines: dict[Path, int], file: str) -> Iterator[Mistake]:
+def _walk(node: Any, path: Path, lines: dict[Path, int], file: str) -> Iterator[FileMistake]:
     lines.setdefault(path, node.start_mark.line + 1)
     if len(lines) > MOST_PLACES:
         text = "the file is too large, or its aliases multiply; split it"
-        raise Mistakes([Mistake(file=file, line=1, place="", text=text)])
+        raise Mistakes([FileMistake(file=file, line=1, place="", text=text)])
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             name = str(key.value)
             line = key.start_mark.line + 1
             if name in seen:
-                yield Mistake(file=file, line=line, place=name, text="this key stands here twice")
+                yield FileMistake(
+                    file=file, line=line, place=name, text="this key stands here twice"
+                )
             seen.add(name)
             lines[(*path, name)] = line
             yield from _walk(value, (*path, name), lines, file)

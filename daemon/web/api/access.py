@@ -7,17 +7,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.people.access import ApiToken, Scope
+from daemon.core.people.access import ApiToken, TokenScope
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import Call, Operation
+from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
 from daemon.web.api.schemas import Stamp
 from daemon.web.auth.identity import Access, Identity, Via
-from daemon.web.auth.tokens import LASTS, NAME, Keyring
-from daemon.web.context import House
+from daemon.web.auth.tokens import LASTS, NAME, TokenRegistry
+from daemon.web.context import WebContext
 
-ROOM = "access"
-TOKENS = "/api/v1/tokens"
+_TAG = "access"
+_TOKENS = "/api/v1/tokens"
 
 
 class Myself(Frozen):
@@ -29,7 +29,7 @@ class Myself(Frozen):
     access: Access
     via: Via
     guest: bool
-    scopes: tuple[Scope, ...] | None
+    scopes: tuple[TokenScope, ...] | None
     token: str
     csrf: str
 
@@ -40,7 +40,7 @@ class Me(Frozen):
     me: Myself
 
 
-class Whose(Frozen):
+class TokenOwnerQuery(Frozen):
     """Whose tokens: one's own, or, for an admin, everybody's."""
 
     everybody: Literal["true", "false"] = "false"
@@ -50,7 +50,7 @@ class NewToken(Frozen):
     """A token to make. `expires`: after how long it is invalid; null for never."""
 
     name: str = Field(pattern=f"^{NAME}$")
-    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=10)
+    scopes: tuple[TokenScope, ...] = Field(min_length=1, max_length=10)
     expires: Lasting | None = Field(default=LASTS, json_schema_extra={"default": "90d"})
 
 
@@ -60,7 +60,7 @@ class TokenView(Frozen):
     id: str
     person: str
     name: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[TokenScope, ...]
     created_at: Stamp
     expires_at: Stamp | None
     expired: bool
@@ -95,34 +95,34 @@ class Revoked(Frozen):
 class OwnAccess:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._clock = house.authenticator.clock
-        self._keyring = Keyring(house.authenticator.credentials, self._clock)
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+        self._clock = context.authenticator.clock
+        self._keyring = TokenRegistry(context.authenticator.credentials, self._clock)
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         new = {"name": "ci", "scopes": ["changes"], "expires": "90d"}
         return [
-            Operation("GET", "/api/v1/me", self.me, "anybody", ROOM),
-            Operation("GET", TOKENS, self.tokens, "viewer", ROOM),
-            Operation(
+            ApiOperation("GET", "/api/v1/me", self.me, "anybody", _TAG),
+            ApiOperation("GET", _TOKENS, self.tokens, "viewer", _TAG),
+            ApiOperation(
                 "POST",
-                TOKENS,
+                _TOKENS,
                 self.create,
                 "viewer",
-                ROOM,
+                _TAG,
                 status=201,
                 errors=(409,),
                 example=new,
             ),
-            Operation("DELETE", f"{TOKENS}/{{id}}", self.revoke, "viewer", ROOM),
+            ApiOperation("DELETE", f"{_TOKENS}/{{id}}", self.revoke, "viewer", _TAG),
         ]
 
     async def me(self, call: Call[None, None, None]) -> Me:
         """Tell who asks, and what they may do."""
         who = _known(call.who)
-        person = self._house.roster().people.get(who.person)
+        person = self._context.roster().people.get(who.person)
         return Me(
             me=Myself(
                 person=who.person,
@@ -136,7 +136,7 @@ class OwnAccess:
             )
         )
 
-    async def tokens(self, call: Call[None, Whose, None]) -> Tokens:
+    async def tokens(self, call: Call[None, TokenOwnerQuery, None]) -> Tokens:
         """List one's own API tokens, or, as an admin, everybody's."""
         everybody = call.query.everybody == "true"
         found = await self._keyring.tokens(_known(call.who), everybody=everybody)

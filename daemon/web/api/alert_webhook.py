@@ -9,13 +9,13 @@ from daemon.core.incident.fold import METRICS
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import Call, Operation
-from daemon.web.context import House
+from daemon.web.api.operation import ApiOperation, Call
+from daemon.web.context import WebContext
 from daemon.web.deliveries import ALERTS, ALERTS_MISSPELT
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 
-ROOM = "webhooks"
-REPORTED = "sentiment"
+_TAG = "webhooks"
+_REPORTED = "sentiment"
 """The actor of what another system heard; never a name that it gives itself."""
 
 
@@ -38,7 +38,7 @@ class Stored(Frozen):
     alerts: int
 
 
-class Told(Frozen):
+class SentimentTaken(Frozen):
     """The open incidents that it went to."""
 
     incidents: tuple[str, ...]
@@ -47,28 +47,28 @@ class Told(Frozen):
 class Webhooks:
     """The rows; the webhook token is their credential."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         return [
-            Operation(
+            ApiOperation(
                 "POST",
                 ALERTS,
                 self.alerts,
                 "webhook",
-                ROOM,
+                _TAG,
                 errors=(413,),
                 sends=Delivery,
                 also=ALERTS_MISSPELT,
             ),
-            Operation(
+            ApiOperation(
                 "POST",
                 "/api/v1/sentiment",
                 self.sentiment,
                 "webhook",
-                ROOM,
+                _TAG,
                 errors=(409,),
                 scope="sentiment",
                 example={
@@ -86,29 +86,29 @@ class Webhooks:
         200 once it is on disk, and not before; 503 if it cannot be, and it must be sent again.
         """
         try:
-            delivery, new = await self._house.intake.receive(call.sent)
+            delivery, new = await self._context.intake.receive(call.sent)
         except NotADelivery as error:
-            raise Problem(400, "Not an Alertmanager webhook", str(error)) from None
+            raise HttpProblem(400, "Not an Alertmanager webhook", str(error)) from None
         return Stored(stored=new, alerts=len(delivery.alerts))
 
-    async def sentiment(self, call: Call[None, None, Sentiment]) -> Told:
+    async def sentiment(self, call: Call[None, None, Sentiment]) -> SentimentTaken:
         """Report what the public says; it goes to all open incidents that it fits."""
-        given, book = call.sent, self._house.book
-        if given.source == METRICS or given.source in self._house.roster().people:
+        given, repository = call.sent, self._context.repository
+        if given.source == METRICS or given.source in self._context.roster().people:
             text = f"source: {given.source!r} is taken by the daemon's own reports or a person"
-            raise Problem(400, "Bad request", f"{text}; name the system that reports")
+            raise HttpProblem(400, "Bad request", f"{text}; name the system that reports")
         told = []
-        for head in await book.journal.open_heads():
-            incident = await book.load(head.incident)
+        for head in await repository.journal.open_heads():
+            incident = await repository.load(head.incident)
             if not incident.concerned_by(given.labels):
                 continue
             try:
-                await book.record(
+                await repository.record(
                     head.incident,
                     lambda i: deeds.sentiment(i, given.source, given.text, given.value),
-                    by=REPORTED,
+                    by=_REPORTED,
                 )
             except NotPossible:
                 continue  # it was closed meanwhile
             told.append(head.incident)
-        return Told(incidents=tuple(told))
+        return SentimentTaken(incidents=tuple(told))

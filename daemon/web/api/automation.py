@@ -7,18 +7,18 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime, Field
 
-from daemon.core.changes.suspects import REPORTED, Change
+from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.reporting import observe_report as promotion
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import Call, Operation
+from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-ROOM = "automation"
-AHEAD = timedelta(minutes=5)
+_TAG = "automation"
+_AHEAD = timedelta(minutes=5)
 """How far the clock of a reporting system may be ahead of ours."""
 
 
@@ -52,7 +52,7 @@ class Scoped(Frozen):
     scope: str = Field(default=GLOBAL, max_length=300)
 
 
-class Standing(Frozen):
+class FreezeState(Frozen):
     """The freeze as it stands."""
 
     freeze: Freeze
@@ -64,7 +64,7 @@ class Thawed(Frozen):
     thawed: bool
 
 
-class Freezes(Frozen):
+class FreezeList(Frozen):
     """The freezes in force, by hand and by the calendar, and those the calendar has ahead."""
 
     freezes: tuple[Freeze, ...]
@@ -77,7 +77,7 @@ class ChangeView(Frozen):
     change: Change
 
 
-class Changes(Frozen):
+class ChangeList(Frozen):
     """What was reported, the newest first."""
 
     changes: tuple[Change, ...]
@@ -99,10 +99,10 @@ class Observations(Frozen):
 class Automation:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         freeze, changes = "/api/v1/freeze", "/api/v1/changes"
         reported = {
@@ -112,42 +112,42 @@ class Automation:
             "source": "ci",
         }
         return [
-            Operation("GET", freeze, self.frozen, "viewer", ROOM),
-            Operation(
+            ApiOperation("GET", freeze, self.frozen, "viewer", _TAG),
+            ApiOperation(
                 "PUT",
                 freeze,
                 self.freeze,
                 "responder",
-                ROOM,
+                _TAG,
                 example={"reason": "we move the database", "for": "2h"},
             ),
-            Operation(
-                "DELETE", freeze, self.thaw, "responder", ROOM, example={"scope": "team:payments"}
+            ApiOperation(
+                "DELETE", freeze, self.thaw, "responder", _TAG, example={"scope": "team:payments"}
             ),
-            Operation(
+            ApiOperation(
                 "POST",
                 changes,
                 self.report,
                 "webhook",
-                ROOM,
+                _TAG,
                 status=201,
                 example=reported,
                 scope="changes",
             ),
-            Operation("GET", changes, self.changes, "viewer", ROOM),
-            Operation("GET", "/api/v1/observed", self.observed, "viewer", ROOM),
+            ApiOperation("GET", changes, self.changes, "viewer", _TAG),
+            ApiOperation("GET", "/api/v1/observed", self.observed, "viewer", _TAG),
         ]
 
     async def report(self, call: Call[None, None, Reported]) -> ChangeView:
         """Report, as CI/CD or another system, that something was changed."""
-        given, now = call.sent, self._house.book.clock()
+        given, now = call.sent, self._context.repository.clock()
         at = given.at or now
-        if at > now + AHEAD:
+        if at > now + _AHEAD:
             text = f"`at` is {at.isoformat()}, in the future (here it is {now.isoformat()})"
-            raise Problem(400, "Bad time", text)
+            raise HttpProblem(400, "Bad time", text)
         about = given.target or json.dumps(sorted(given.labels.items()), ensure_ascii=False)
         change = Change(
-            subject=f"{REPORTED}{given.source}:{about}",
+            subject=f"{REPORTED_PREFIX}{given.source}:{about}",
             item=given.item,
             previous=given.previous,
             at=at,
@@ -156,31 +156,31 @@ class Automation:
             target=given.target,
             labels=given.labels,
         )
-        await self._house.book.journal.saw_change(change)
+        await self._context.repository.journal.saw_change(change)
         return ChangeView(change=change)
 
-    async def changes(self, call: Call[None, None, None]) -> Changes:
+    async def changes(self, call: Call[None, None, None]) -> ChangeList:
         """List what was reported in the last day, the newest first."""
-        since = self._house.book.clock() - timedelta(days=1)
-        found = await self._house.book.journal.reported(since)
-        return Changes(changes=tuple(reversed(found)))
+        since = self._context.repository.clock() - timedelta(days=1)
+        found = await self._context.repository.journal.reported(since)
+        return ChangeList(changes=tuple(reversed(found)))
 
     async def observed(self, call: Call[None, Which, None]) -> Observations:
         """Compare what rules in the mode `observe` would have done with what people did."""
-        decisions = await self._house.overview.observed(call.query.rule)
+        decisions = await self._context.overview.observed(call.query.rule)
         return Observations(steps=tuple(promotion.tallies(decisions)), decisions=tuple(decisions))
 
-    async def frozen(self, call: Call[None, None, None]) -> Freezes:
+    async def frozen(self, call: Call[None, None, None]) -> FreezeList:
         """List the freezes in force, and those that the calendar has ahead."""
-        standing, ahead = await self._house.freezes_now(), self._house.freezes_ahead()
-        return Freezes(freezes=tuple(standing), ahead=tuple(ahead))
+        standing, ahead = await self._context.freezes_now(), self._context.freezes_ahead()
+        return FreezeList(freezes=tuple(standing), ahead=tuple(ahead))
 
-    async def freeze(self, call: Call[None, None, Freezing]) -> Standing:
+    async def freeze(self, call: Call[None, None, Freezing]) -> FreezeState:
         """Stop all automation in a scope: no action starts until it is thawed."""
         given = call.sent
-        freeze = await self._house.freeze(given.scope, given.reason, call.person, given.last)
-        return Standing(freeze=freeze)
+        freeze = await self._context.freeze(given.scope, given.reason, call.person, given.last)
+        return FreezeState(freeze=freeze)
 
     async def thaw(self, call: Call[None, Scoped, None]) -> Thawed:
         """Lift the freeze of a scope; open incidents look again at once."""
-        return Thawed(thawed=await self._house.thaw(call.query.scope, call.person))
+        return Thawed(thawed=await self._context.thaw(call.query.scope, call.person))

@@ -15,29 +15,29 @@ from markupsafe import Markup, escape
 from pydantic import JsonValue, RootModel
 
 from daemon.web.api.openapi import SECURITY, Json, document
-from daemon.web.api.operation import Call, Operation
-from daemon.web.context import House
+from daemon.web.api.operation import ApiOperation, Call
+from daemon.web.context import WebContext
 from daemon.web.errors import KINDS
-from daemon.web.links.pages import HEADERS
+from daemon.web.links.pages import LINK_HEADERS
 
-ROOM = "document"
+_TAG = "document"
 
 
-class Document(RootModel[dict[str, JsonValue]]):
+class OpenApiDocument(RootModel[dict[str, JsonValue]]):
     """An OpenAPI document, version 3.1."""
 
 
 class Docs:
     """The row of the document, and the page."""
 
-    def __init__(self, house: House, table: Sequence[Operation]) -> None:
-        self._version = house.overview.version
-        self._link = house.links.root
+    def __init__(self, context: WebContext, table: Sequence[ApiOperation]) -> None:
+        self._version = context.overview.version
+        self._link = context.links.root
         self._table = table
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
-        return [Operation("GET", "/api/v1/openapi.json", self.openapi, "nothing", ROOM)]
+        return [ApiOperation("GET", "/api/v1/openapi.json", self.openapi, "nothing", _TAG)]
 
     def routes(self) -> list[web.RouteDef]:
         """What is for people."""
@@ -51,9 +51,9 @@ class Docs:
     def _rooms(self) -> list[Json]:
         return rooms(self._document, self._link)
 
-    async def openapi(self, call: Call[None, None, None]) -> Document:
+    async def openapi(self, call: Call[None, None, None]) -> OpenApiDocument:
         """Describe the API for programs: this document."""
-        return Document(self._document)
+        return OpenApiDocument(self._document)
 
     async def page(self, request: web.Request) -> web.Response:
         """Describe the API for people."""
@@ -66,7 +66,7 @@ class Docs:
             "said": said,
         }
         response = aiohttp_jinja2.render_template("docs.html", request, context)
-        response.headers.update(HEADERS)
+        response.headers.update(LINK_HEADERS)
         return response
 
 

@@ -26,9 +26,9 @@ from daemon.web.api.schemas import (
     ClockView,
     EngagedView,
     HeardView,
+    IncidentRow,
     IncidentView,
     RequestView,
-    Row,
     StepView,
     Suggested,
     TimelineEntry,
@@ -39,9 +39,9 @@ DAEMONS = "stopgap"
 """Who holds fast recovery until a person takes it."""
 
 
-def head_view(head: Head) -> Row:
+def head_view(head: Head) -> IncidentRow:
     """A row of the list."""
-    return Row(
+    return IncidentRow(
         id=head.incident,
         status="open" if head.closed_at is None else "closed",
         **head.model_dump(
@@ -149,7 +149,7 @@ def _crew(
 ) -> dict[str, Any]:
     """Who has which role, who is asked, who could be; and the teams that were called in."""
     crew = incident.crew
-    held = {role: crew.holder(role) for role in roles.TITLES}
+    held = {role: crew.holder(role) for role in roles.ROLE_NAMES}
     vacant = [role for role, person in held.items() if not person and incident.closed is None]
     return {
         "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
@@ -180,7 +180,7 @@ def _crew(
     }
 
 
-def _reading(reading: minutes.Reading) -> ClockView:
+def _reading(reading: minutes.MilestoneReading) -> ClockView:
     took = reading.took
     return ClockView(
         item=reading.item,

@@ -10,17 +10,17 @@ from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head
-from daemon.core.ports.search import Place, Search
+from daemon.core.ports.search import IncidentSearch, ListCursor
 from daemon.core.reporting.review import markdown
 from daemon.core.reporting.timeline import for_people
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
-from daemon.web.api.operation import Call, OneIncident, Operation
+from daemon.web.api.operation import ApiOperation, Call, IncidentPath
 from daemon.web.api.request_parsing import Count, Limit, When
-from daemon.web.api.schemas import IncidentView, Row, TimelineEntry
-from daemon.web.context import House
+from daemon.web.api.schemas import IncidentRow, IncidentView, TimelineEntry
+from daemon.web.context import WebContext
 
-ROOM = "incidents"
+_TAG = "incidents"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -50,10 +50,10 @@ class Wanted(Frozen):
     )
 
 
-class Incidents(Frozen):
+class IncidentList(Frozen):
     """The incidents, the newest first. `next` is the cursor of the older ones; null at the end."""
 
-    incidents: tuple[Row, ...]
+    incidents: tuple[IncidentRow, ...]
     next: str | None
 
 
@@ -64,7 +64,7 @@ class WithTimeline(Frozen):
     timeline: tuple[TimelineEntry, ...]
 
 
-class Part(Frozen):
+class TimelinePart(Frozen):
     """Which part of a timeline: after that entry, of that kind."""
 
     after: Count = Field(
@@ -86,35 +86,37 @@ class Timeline(Frozen):
 class IncidentReads:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         one = "/api/v1/incidents/{id}"
         return [
-            Operation(
+            ApiOperation(
                 "GET",
                 "/api/v1/incidents",
                 self.search,
                 "viewer",
-                ROOM,
+                _TAG,
                 example={"status": "open", "severity": "sev1"},
             ),
-            Operation("GET", one, self.show, "viewer", ROOM, tagged=True),
-            Operation(
-                "GET", f"{one}/timeline", self.timeline, "viewer", ROOM, example={"after": 0}
+            ApiOperation("GET", one, self.show, "viewer", _TAG, tagged=True),
+            ApiOperation(
+                "GET", f"{one}/timeline", self.timeline, "viewer", _TAG, example={"after": 0}
             ),
-            Operation("GET", f"{one}/review", self.review, "viewer", ROOM, media="text/markdown"),
+            ApiOperation(
+                "GET", f"{one}/review", self.review, "viewer", _TAG, media="text/markdown"
+            ),
         ]
 
-    async def search(self, call: Call[None, Wanted, None]) -> Incidents:
+    async def search(self, call: Call[None, Wanted, None]) -> IncidentList:
         """List and search incidents, the newest first.
 
         A list that goes on has `next`; the header `Link` with `rel="next"` leads there, too.
         """
         wanted = call.query
-        search = Search(
+        search = IncidentSearch(
             status=wanted.status,
             severity=wanted.severity,
             rule=wanted.rule,
@@ -125,34 +127,34 @@ class IncidentReads:
             until=wanted.until,
             after=_place(wanted.cursor),
         )
-        heads = await self._house.book.journal.heads(wanted.limit + 1, search)
+        heads = await self._context.repository.journal.heads(wanted.limit + 1, search)
         cursor = _cursor(heads[wanted.limit - 1]) if len(heads) > wanted.limit else None
         _link_next(call, "cursor", cursor)
         rows = tuple(head_view(head) for head in heads[: wanted.limit])
-        return Incidents(incidents=rows, next=cursor)
+        return IncidentList(incidents=rows, next=cursor)
 
-    async def show(self, call: Call[OneIncident, None, None]) -> WithTimeline:
+    async def show(self, call: Call[IncidentPath, None, None]) -> WithTimeline:
         """One incident as it stands, with its timeline as people read it.
 
         Its ETag begins with the number of its last entry. Deeds take it as `If-Match`, and then
         do nothing if more has happened meanwhile.
         """
-        incident = await self._house.book.load(call.at.id)
-        entries = await self._house.book.journal.read(incident.id)
-        view = self._house.view(incident)
+        incident = await self._context.repository.load(call.at.id)
+        entries = await self._context.repository.journal.read(incident.id)
+        view = self._context.view(incident)
         # Strong: the clock and who could help change without an entry. Deeds compare its number.
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
         told = [entry for entry in entries if for_people(entry.event)]
         return WithTimeline(incident=view, timeline=timeline_view(told))
 
-    async def timeline(self, call: Call[OneIncident, Part, None]) -> Timeline:
+    async def timeline(self, call: Call[IncidentPath, TimelinePart, None]) -> Timeline:
         """Every entry of an incident's journal, part by part."""
-        incident = await self._house.book.load(call.at.id)
+        incident = await self._context.repository.load(call.at.id)
         wanted = call.query
         entries = [
             entry
-            for entry in await self._house.book.journal.read(incident.id, wanted.after)
+            for entry in await self._context.repository.journal.read(incident.id, wanted.after)
             if wanted.kind in {"", entry.event.kind}
         ]
         shown = entries[: wanted.limit]
@@ -160,14 +162,16 @@ class IncidentReads:
         _link_next(call, "after", after)
         return Timeline(timeline=timeline_view(shown), next=after, seq=incident.seq)
 
-    async def review(self, call: Call[OneIncident, None, None]) -> str:
+    async def review(self, call: Call[IncidentPath, None, None]) -> str:
         """The review document, in Markdown."""
-        incident = await self._house.book.load(call.at.id)
-        return markdown(await self._house.book.journal.read(incident.id))
+        incident = await self._context.repository.load(call.at.id)
+        return markdown(await self._context.repository.journal.read(incident.id))
 
 
 def _link_next(
-    call: Call[OneIncident, Part, None] | Call[None, Wanted, None], name: str, value: object
+    call: Call[IncidentPath, TimelinePart, None] | Call[None, Wanted, None],
+    name: str,
+    value: object,
 ) -> None:
     """The header that leads to what comes next (RFC 8288)."""
     if value is not None:
@@ -179,9 +183,9 @@ def _cursor(head: Head) -> str:
     return f"{(head.opened_at - EPOCH) // MICROSECOND}.{head.incident}"
 
 
-def _place(cursor: str) -> Place | None:
+def _place(cursor: str) -> ListCursor | None:
     """Where a cursor stands, in a list that may have grown since."""
     if not cursor:
         return None
     at, _, incident = cursor.partition(".")
-    return Place(opened_at=EPOCH + int(at) * MICROSECOND, incident=incident)
+    return ListCursor(opened_at=EPOCH + int(at) * MICROSECOND, incident=incident)

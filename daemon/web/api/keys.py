@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from daemon.core.people.signing_keys import SigningKeys, Standing
+from daemon.core.people.signing_keys import KeyState, SigningKeys
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import Call, Operation
+from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.schemas import Stamp
-from daemon.web.context import House
+from daemon.web.context import WebContext
 
-ROOM = "keys"
+_TAG = "keys"
 KEYS = "/api/v1/keys"
 
 
@@ -21,7 +21,7 @@ class KeyView(Frozen):
     """
 
     id: str
-    standing: Standing
+    standing: KeyState
     made_at: Stamp | None
     made_by: str
     retired_at: Stamp | None
@@ -45,38 +45,38 @@ class Rotation(Frozen):
 class KeyRoom:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         return [
-            Operation("GET", KEYS, self.keys, "admin", ROOM),
-            Operation(
-                "POST", f"{KEYS}/rotate", self.rotate, "admin", ROOM, example={"revoke": False}
+            ApiOperation("GET", KEYS, self.keys, "admin", _TAG),
+            ApiOperation(
+                "POST", f"{KEYS}/rotate", self.rotate, "admin", _TAG, example={"revoke": False}
             ),
         ]
 
     async def keys(self, call: Call[None, None, None]) -> KeyList:
         """List the keys that sign links and logins; never what they sign with."""
-        return self._view(self._house.keys.current)
+        return self._view(self._context.keys.current)
 
     async def rotate(self, call: Call[None, None, Rotation]) -> KeyList:
         """Make a new key, which signs from now on.
 
         Nothing is restarted, and no link is lost unless `revoke` says so.
         """
-        after = await self._house.keys.rotate(
+        after = await self._context.keys.rotate(
             call.person,
-            self._house.book.clock(),
+            self._context.repository.clock(),
             revoke=call.sent.revoke,
-            longest=self._house.authenticator.settings.longest,
+            longest=self._context.authenticator.settings.longest,
         )
         return self._view(after)
 
     def _view(self, keys: SigningKeys) -> KeyList:
-        auth = self._house.authenticator.settings
-        return key_list(keys, self._house.book.clock(), auth.longest)
+        auth = self._context.authenticator.settings
+        return key_list(keys, self._context.repository.clock(), auth.longest)
 
 
 def key_list(keys: SigningKeys, now: datetime, longest: timedelta) -> KeyList:

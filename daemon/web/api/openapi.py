@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from daemon.web.api.operation import PEOPLES, Operation
+from daemon.web.api.operation import PEOPLES, ApiOperation
 from daemon.web.api.request_parsing import IF_MATCH
 from daemon.web.auth.identity import Access
 from daemon.web.errors import KINDS, MEDIA, ProblemDetails
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 SENT = "Body"
 """Ends the name of everything that is sent: it may differ from what is answered."""
-ROOMS = {
+_TAGS = {
     "incidents": "Find and read incidents.",
     "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
@@ -82,7 +82,7 @@ _IF_MATCH: Json = {
 }
 
 
-def document(table: Iterable[Operation], version: str) -> Json:
+def document(table: Iterable[ApiOperation], version: str) -> Json:
     """The document, as plain JSON."""
     rows = list(table)
     paths: dict[str, Json] = {}
@@ -100,7 +100,7 @@ def document(table: Iterable[Operation], version: str) -> Json:
         },
         "servers": [{"url": "/"}],
         "tags": [
-            {"name": name, "description": text} for name, text in ROOMS.items() if name in used
+            {"name": name, "description": text} for name, text in _TAGS.items() if name in used
         ],
         "paths": paths,
         "components": {
@@ -111,7 +111,7 @@ def document(table: Iterable[Operation], version: str) -> Json:
     }
 
 
-def _operation(row: Operation) -> Json:
+def _operation(row: ApiOperation) -> Json:
     summary, description = row.told
     found: Json = {
         "operationId": row.name,
@@ -132,7 +132,7 @@ def _operation(row: Operation) -> Json:
     return found
 
 
-def _parameters(row: Operation) -> Iterable[Json]:
+def _parameters(row: ApiOperation) -> Iterable[Json]:
     at, query, _ = row.parts
     for place, model in (("path", at), ("query", query)):
         if model is None:
@@ -160,7 +160,7 @@ def _without_null(schema: Json) -> Json:
     return {**kept, **options[0]}
 
 
-def _body(row: Operation) -> Json | None:
+def _body(row: ApiOperation) -> Json | None:
     sent = row.sends or row.parts[2]
     if sent is None or sent is bytes:
         return None
@@ -171,7 +171,7 @@ def _body(row: Operation) -> Json | None:
     return {"required": required, "content": {row.sent_as: content}}
 
 
-def _responses(row: Operation) -> Json:
+def _responses(row: ApiOperation) -> Json:
     schema: Json = {"type": "string"}
     if row.answer is not str:
         schema = {"$ref": f"{SCHEMAS}{row.answer.__name__}"}
@@ -191,7 +191,7 @@ def _responses(row: Operation) -> Json:
     return found
 
 
-def _errors(row: Operation) -> set[int]:
+def _errors(row: ApiOperation) -> set[int]:
     """The statuses of the problems that it may answer with."""
     at, query, sent = row.parts
     found = {503, *row.errors}
@@ -210,7 +210,7 @@ def _errors(row: Operation) -> set[int]:
     return found
 
 
-def _security(row: Operation) -> list[Json]:
+def _security(row: ApiOperation) -> list[Json]:
     if row.needs == "nothing":
         return []
     return [{"person" if row.needs in PEOPLES else row.needs: []}]
@@ -222,7 +222,7 @@ def _problem(status: int) -> Json:
     return {"description": f"{name}: {text}", "content": {MEDIA: {"schema": schema}}}
 
 
-def _schemas(rows: Sequence[Operation]) -> Json:
+def _schemas(rows: Sequence[ApiOperation]) -> Json:
     answers = {row.answer for row in rows if row.answer is not str} | {ProblemDetails}
     sent = {row.sends or row.parts[2] for row in rows} - {None, bytes}
     return dict(

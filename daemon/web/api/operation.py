@@ -15,17 +15,17 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
-from daemon.core.people.access import Scope
+from daemon.core.people.access import TokenScope
 from daemon.core.values.units import Frozen
-from daemon.repository import Change
+from daemon.repository import DecideEvents
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.identity import Access, Identity
-from daemon.web.context import House, raw_body
+from daemon.web.context import WebContext, raw_body
 
-At = TypeVar("At")
-Query = TypeVar("Query")
-Sent = TypeVar("Sent")
+PathModel = TypeVar("PathModel")
+QueryModel = TypeVar("QueryModel")
+BodyModel = TypeVar("BodyModel")
 Hook = Literal["hook", "pagerduty", "slack"]
 """A pager's own credentials: a secret in a header, or a signature of one kind or the other."""
 Needs = Access | Hook | Literal["anybody", "webhook", "nothing"]
@@ -35,7 +35,7 @@ PEOPLES: frozenset[Needs] = frozenset((*get_args(Access), "anybody"))
 
 
 @dataclass(frozen=True)
-class Call(Generic[At, Query, Sent]):
+class Call(Generic[PathModel, QueryModel, BodyModel]):
     """One request as it was read. `person` is who asks, and `who` all that is known of them; empty
     if that is another system.
 
@@ -45,9 +45,9 @@ class Call(Generic[At, Query, Sent]):
 
     request: web.Request
     person: str
-    at: At
-    query: Query
-    sent: Sent
+    at: PathModel
+    query: QueryModel
+    sent: BodyModel
     headers: dict[str, str] = field(default_factory=dict)
     who: Identity | None = None
 
@@ -56,7 +56,7 @@ Handler = Callable[[Any], Awaitable[BaseModel | str]]
 
 
 @dataclass(frozen=True)
-class Operation:
+class ApiOperation:
     """One row: what is asked how, of whom, and what comes of it.
 
     `sends` and `sent_as` describe a body that the handler takes raw. `example` is a body, or the
@@ -78,7 +78,7 @@ class Operation:
     sent_as: str = "application/json"
     guarded: bool = False
     tagged: bool = False
-    scope: Scope = "alerts"
+    scope: TokenScope = "alerts"
     also: str = ""
 
     @cached_property
@@ -104,16 +104,18 @@ class Operation:
         head, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
         return " ".join(head.split()).rstrip("."), " ".join(rest.split())
 
-    def routes(self, house: House) -> list[web.RouteDef]:
+    def routes(self, context: WebContext) -> list[web.RouteDef]:
         """As the router takes it."""
-        serving = partial(_serve, house, self)
+        serving = partial(_serve, context, self)
         add = web.get if self.method == "GET" else partial(web.route, self.method)
         return [add(path, serving) for path in (self.path, self.also) if path]
 
 
-async def _serve(house: House, operation: Operation, request: web.Request) -> web.Response:
+async def _serve(
+    context: WebContext, operation: ApiOperation, request: web.Request
+) -> web.Response:
     """Who asks, then what is asked, then the handler."""
-    who = await _admitted(house, operation, request)
+    who = await _admitted(context, operation, request)
     at, query, sent = operation.parts
     call = Call(
         request=request,
@@ -126,14 +128,16 @@ async def _serve(house: House, operation: Operation, request: web.Request) -> we
     return _answered(operation, call, await operation.handler(call))
 
 
-async def _admitted(house: House, operation: Operation, request: web.Request) -> Identity | None:
+async def _admitted(
+    context: WebContext, operation: ApiOperation, request: web.Request
+) -> Identity | None:
     needs = operation.needs
     if needs == "webhook":
-        await house.sender(request, operation.scope)
+        await context.sender(request, operation.scope)
     elif needs == "anybody":
-        return await house.identify(request)
+        return await context.identify(request)
     elif needs in PEOPLES:
-        return await house.admitted(request, needs)  # type: ignore[arg-type]
+        return await context.admitted(request, needs)  # type: ignore[arg-type]
     return None  # what a hook sends may be signed, so its handler looks at that
 
 
@@ -143,7 +147,7 @@ async def _sent(request: web.Request, model: type[Any]) -> Any:
 
 
 def _answered(
-    operation: Operation, call: Call[Any, Any, Any], content: BaseModel | str
+    operation: ApiOperation, call: Call[Any, Any, Any], content: BaseModel | str
 ) -> web.Response:
     tag = call.headers.get("ETag")
     if tag is not None and operation.method == "GET" and _knows(call.request, tag):
@@ -163,35 +167,35 @@ def _knows(request: web.Request, tag: str) -> bool:
 # ── deeds: what people do to one incident ────────────────────────────────────────────────────
 
 
-class OneIncident(Frozen):
+class IncidentPath(Frozen):
     """Which incident."""
 
     id: str
 
 
-class Now(Frozen):
+class IncidentAfter(Frozen):
     """The incident as it is after that."""
 
     incident: IncidentView
 
 
-async def do(house: House, call: Call[Any, Any, Any], change: Change) -> Now:
+async def do(context: WebContext, call: Call[Any, Any, Any], change: DecideEvents) -> IncidentAfter:
     """Carry out a deed on the incident of the path, if it is still as `If-Match` wants it."""
     expected = expected_seq(call.request)
-    after = await house.deed(call.at.id, call.person, change, expected)
+    after = await context.deed(call.at.id, call.person, change, expected)
     call.headers["ETag"] = f'"{after.seq}"'
-    return Now(incident=house.view(after))
+    return IncidentAfter(incident=context.view(after))
 
 
-def deed(
+def incident_operation(
     method: Literal["POST", "PUT", "DELETE"],
     path: str,
     handler: Handler,
     room: str,
     **more: Any,
-) -> Operation:
+) -> ApiOperation:
     """The row of a deed; `path` goes on after the incident's."""
-    return Operation(
+    return ApiOperation(
         method,
         f"/api/v1/incidents/{{id}}/{path}",
         handler,

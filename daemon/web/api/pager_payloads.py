@@ -17,9 +17,9 @@ from daemon.core.people.roster import Roster
 from daemon.core.response.commands import Report
 from daemon.core.values.units import printable, whole
 from daemon.web.api.request_parsing import read_json
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 
-Said = Literal["acknowledged", "unacknowledged"]
+PagerState = Literal["acknowledged", "unacknowledged"]
 
 
 def _words(value: Any) -> Any:
@@ -28,7 +28,7 @@ def _words(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Text = Annotated[
+_Text = Annotated[
     str,
     BeforeValidator(_words),
     WithJsonSchema({"type": ["string", "number", "null"]}),
@@ -38,7 +38,7 @@ AUTOMATION = "automation"
 
 
 @dataclass(frozen=True)
-class Told:
+class PagerReport:
     """A report, and what it is about: an incident, and which alert of it (empty: its own)."""
 
     incident: str
@@ -52,7 +52,7 @@ class _Wire(BaseModel):
 
 # ── PagerDuty ────────────────────────────────────────────────────────────────────────────────
 
-_PAGERDUTY: dict[str, Said] = {
+_PAGERDUTY: dict[str, PagerState] = {
     "incident.acknowledged": "acknowledged",
     "incident.unacknowledged": "unacknowledged",
 }
@@ -69,21 +69,21 @@ class _AnyEvent(_Wire):
 class PagerDutyAgent(_Wire):
     """Who or what did it."""
 
-    id: Text = ""
-    type: Text = ""
-    summary: Text = ""
+    id: _Text = ""
+    type: _Text = ""
+    summary: _Text = ""
 
 
 class PagerDutyIncident(_Wire):
     """PagerDuty's incident; its key is the one that we gave."""
 
-    incident_key: Text = ""
+    incident_key: _Text = ""
 
 
 class PagerDutyEvent(_Wire):
     """What happened when, and by whom."""
 
-    id: Text = Field(min_length=1)
+    id: _Text = Field(min_length=1)
     occurred_at: Instant
     agent: PagerDutyAgent | None = None
     data: PagerDutyIncident
@@ -95,7 +95,7 @@ class PagerDutyWebhook(_Wire):
     event: PagerDutyEvent
 
 
-def pagerduty(sent: bytes, roster: Roster) -> Told | None:
+def pagerduty(sent: bytes, roster: Roster) -> PagerReport | None:
     """A V3 webhook. Whoever did it is `agent`; the assignees are only who was called."""
     title = "Not a PagerDuty webhook"
     said = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
@@ -119,7 +119,7 @@ def _agent(roster: Roster, agent: PagerDutyAgent | None) -> tuple[str, str]:
 
 # ── Grafana OnCall ───────────────────────────────────────────────────────────────────────────
 
-_GRAFANA: dict[str, Said] = {
+_GRAFANA: dict[str, PagerState] = {
     "acknowledge": "acknowledged",
     "unacknowledge": "unacknowledged",
 }
@@ -128,22 +128,22 @@ _GRAFANA: dict[str, Said] = {
 class GrafanaEvent(_Wire):
     """What happened, and when."""
 
-    type: Text
+    type: _Text
     time: Instant | None = None
 
 
 class GrafanaUser(_Wire):
     """Who did it."""
 
-    id: Text = ""
-    username: Text = ""
-    email: Text = ""
+    id: _Text = ""
+    username: _Text = ""
+    email: _Text = ""
 
 
 class GrafanaAlert(_Wire):
     """The alert that we sent."""
 
-    alert_uid: Text = ""
+    alert_uid: _Text = ""
 
 
 class GrafanaWebhook(_Wire):
@@ -151,11 +151,11 @@ class GrafanaWebhook(_Wire):
 
     event: GrafanaEvent
     user: GrafanaUser | None = None
-    alert_group_id: Text = ""
+    alert_group_id: _Text = ""
     alert_payload: GrafanaAlert | None = None
 
 
-def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> PagerReport | None:
     """An outgoing webhook. Without its own time it happened now."""
     given = read_json(sent, GrafanaWebhook, "Not a Grafana OnCall webhook")
     said = _GRAFANA.get(given.event.type.casefold())
@@ -171,7 +171,7 @@ def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> Told | None:
 
 # ── Opsgenie ─────────────────────────────────────────────────────────────────────────────────
 
-_OPSGENIE: dict[str, Said] = {
+_OPSGENIE: dict[str, PagerState] = {
     "acknowledge": "acknowledged",
     "unacknowledge": "unacknowledged",
 }
@@ -183,21 +183,21 @@ Since = Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(whole)]
 class OpsgenieAlert(_Wire):
     """The alert; its alias is the one that we gave."""
 
-    alert_id: Text = Field(default="", alias="alertId")
-    alias: Text = ""
-    username: Text = ""
-    user_id: Text = Field(default="", alias="userId")
+    alert_id: _Text = Field(default="", alias="alertId")
+    alias: _Text = ""
+    username: _Text = ""
+    user_id: _Text = Field(default="", alias="userId")
     updated_at: Since | None = Field(default=None, alias="updatedAt")
 
 
 class OpsgenieWebhook(_Wire):
     """The webhook of Opsgenie or Jira Service Management, as far as it is looked at."""
 
-    action: Text
+    action: _Text
     alert: OpsgenieAlert
 
 
-def opsgenie(sent: bytes, roster: Roster, now: datetime) -> Told | None:
+def opsgenie(sent: bytes, roster: Roster, now: datetime) -> PagerReport | None:
     """A webhook of Opsgenie or Jira Service Management. Without its own time it happened now."""
     given = read_json(sent, OpsgenieWebhook, "Not an Opsgenie webhook")
     said = _OPSGENIE.get(given.action.casefold())
@@ -218,12 +218,12 @@ def _since_epoch(count: int) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         text = f"alert.updatedAt: {count} is no time in ms or ns since 1970"
-        raise Problem(400, "Not an Opsgenie webhook", text) from None
+        raise HttpProblem(400, "Not an Opsgenie webhook", text) from None
 
 
 # ── Slack ────────────────────────────────────────────────────────────────────────────────────
 
-ACKNOWLEDGE = "acknowledge"
+_ACKNOWLEDGE = "acknowledge"
 """The `action_id` of the button in our messages; its value is the incident."""
 
 
@@ -241,25 +241,25 @@ class Tap:
 
 
 class _SlackUser(_Wire):
-    id: Text = ""
+    id: _Text = ""
 
 
 class _SlackAction(_Wire):
-    action_id: Text = ""
-    value: Text = ""
+    action_id: _Text = ""
+    value: _Text = ""
 
 
 class _SlackInteraction(_Wire):
-    type: Text
+    type: _Text
     user: _SlackUser = _SlackUser()
-    response_url: Text = ""
+    response_url: _Text = ""
     actions: tuple[_SlackAction, ...] = ()
 
 
 def slack(payload: str, roster: Roster) -> Tap | None:
     """The `payload` of an interaction."""
     given = read_json(payload.encode("utf-8", "replace"), _SlackInteraction, "Not a Slack payload")
-    taps = [action for action in given.actions if action.action_id == ACKNOWLEDGE]
+    taps = [action for action in given.actions if action.action_id == _ACKNOWLEDGE]
     if given.type != "block_actions" or not taps:
         return None
     person = _known(roster, "slack", given.user.id)
@@ -300,7 +300,7 @@ def _short(who: str) -> str:
     return printable(who).strip()[:200]
 
 
-def _about(key: str, report: Report) -> Told | None:
+def _about(key: str, report: Report) -> PagerReport | None:
     """`key` is what we gave the alert: the incident, or the incident and one question of it."""
     incident, _, alert = key.partition("/")
-    return Told(incident, alert, report) if incident else None
+    return PagerReport(incident, alert, report) if incident else None

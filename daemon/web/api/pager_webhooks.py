@@ -12,26 +12,26 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, RootModel
 
-from daemon.core.incident.responders import PERSON
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import Frozen
 from daemon.repository import UnknownIncident
 from daemon.web.api import pager_payloads as reports
-from daemon.web.api.operation import Call, Handler, Hook, Operation
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.api.operation import ApiOperation, Call, Handler, Hook
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-ROOM = "hooks"
+_TAG = "hooks"
 
 
-class Taken(Frozen):
+class HookTaken(Frozen):
     """What came of it; a report of something else is no error of the provider's."""
 
     noted: str
 
 
-class Said(RootModel[dict[Literal["text"], str]]):
+class SlackAnswer(RootModel[dict[Literal["text"], str]]):
     """What came of a tap; empty, if it was no button of ours."""
 
 
@@ -44,10 +44,10 @@ class SlackForm(Frozen):
 class Inbound:
     """The rows; each has its provider's own credentials."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         hook = partial(_hook, status=202)
         form = "application/x-www-form-urlencoded"
@@ -58,33 +58,33 @@ class Inbound:
             _hook("slack", self.slack, SlackForm, needs="slack", sent_as=form),
         ]
 
-    async def pagerduty(self, call: Call[None, None, bytes]) -> Taken:
+    async def pagerduty(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take PagerDuty's V3 webhook."""
-        self._house.hooks().check_pagerduty(call.request, call.sent)
-        return await self._take(reports.pagerduty(call.sent, self._house.roster()))
+        self._context.hooks().check_pagerduty(call.request, call.sent)
+        return await self._take(reports.pagerduty(call.sent, self._context.roster()))
 
-    async def grafana_oncall(self, call: Call[None, None, bytes]) -> Taken:
+    async def grafana_oncall(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take Grafana OnCall's outgoing webhook."""
-        self._house.hooks().check_grafana_oncall(call.request)
-        now = self._house.book.clock()
-        return await self._take(reports.grafana_oncall(call.sent, self._house.roster(), now))
+        self._context.hooks().check_grafana_oncall(call.request)
+        now = self._context.repository.clock()
+        return await self._take(reports.grafana_oncall(call.sent, self._context.roster(), now))
 
-    async def opsgenie(self, call: Call[None, None, bytes]) -> Taken:
+    async def opsgenie(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take the webhook of Opsgenie or Jira Service Management."""
-        self._house.hooks().check_opsgenie(call.request)
-        now = self._house.book.clock()
-        return await self._take(reports.opsgenie(call.sent, self._house.roster(), now))
+        self._context.hooks().check_opsgenie(call.request)
+        now = self._context.repository.clock()
+        return await self._take(reports.opsgenie(call.sent, self._context.roster(), now))
 
-    async def slack(self, call: Call[None, None, bytes]) -> Said:
+    async def slack(self, call: Call[None, None, bytes]) -> SlackAnswer:
         """Take a tap on the button of a message of ours in Slack."""
-        self._house.hooks().check_slack(call.request, call.sent, self._house.book.clock())
-        tap = reports.slack(_payload(call.sent), self._house.roster())
+        self._context.hooks().check_slack(call.request, call.sent, self._context.repository.clock())
+        tap = reports.slack(_payload(call.sent), self._context.roster())
         if tap is None:
-            return Said({})
+            return SlackAnswer({})
         text = await self._tapped(tap)
         # Slack shows nothing of what answers a tap; it wants to be told at an address of its own.
-        await self._house.whisper(tap.answer_url, text)
-        return Said({"text": text})
+        await self._context.whisper(tap.answer_url, text)
+        return SlackAnswer({"text": text})
 
     async def _tapped(self, tap: reports.Tap) -> str:
         """A tap happens now, so it is the deed itself and no report of one. What came of it."""
@@ -94,14 +94,14 @@ class Inbound:
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {tap.incident}"
             )
-        barred = self._house.roster().bars(tap.person)
+        barred = self._context.roster().bars(tap.person)
         if barred:
             return f"Not possible: {barred}"
         try:
-            after = await self._house.book.record(
+            after = await self._context.repository.record(
                 tap.incident,
                 lambda i: deeds.acknowledge(i, tap.person, "slack"),
-                by=f"{PERSON}{tap.person}",
+                by=f"{PERSON_PREFIX}{tap.person}",
             )
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
@@ -109,24 +109,24 @@ class Inbound:
             return f"You respond to {after.id}, and you command it."
         return f"You respond to {after.id}; the Commander is {after.commander}."
 
-    async def _take(self, told: reports.Told | None) -> Taken:
+    async def _take(self, told: reports.PagerReport | None) -> HookTaken:
         if told is None:
-            return Taken(noted="this does not concern us")
-        report, now = told.report, self._house.book.clock()
+            return HookTaken(noted="this does not concern us")
+        report, now = told.report, self._context.repository.clock()
         if told.alert and report.said == "unacknowledged":
             # One question called again; the incident itself is in the same hands as before.
-            return Taken(noted="this takes back no acknowledgement of the incident")
-        stale = self._house.roster().timing.stale_ack
+            return HookTaken(noted="this takes back no acknowledgement of the incident")
+        stale = self._context.roster().timing.stale_ack
         # What is reported hours later is no sign of life of that person now.
         lately = now - report.occurred_at <= stale
-        by = f"{PERSON}{report.person}" if report.person and lately else report.source
+        by = f"{PERSON_PREFIX}{report.person}" if report.person and lately else report.source
         try:
-            await self._house.book.record(
-                told.incident, lambda i: deeds.heard(i, report, now, stale), by=by
+            await self._context.repository.record(
+                told.incident, lambda i: deeds.mark_heard(i, report, now, stale), by=by
             )
         except UnknownIncident:
-            return Taken(noted="this is no incident of ours")
-        return Taken(noted="taken")
+            return HookTaken(noted="this is no incident of ours")
+        return HookTaken(noted="taken")
 
 
 def _payload(sent: bytes) -> str:
@@ -136,12 +136,12 @@ def _payload(sent: bytes) -> str:
     except ValueError:
         found = []
     if len(found) != 1:
-        raise Problem(400, "Not a Slack payload", "a form with one field `payload` is expected")
+        raise HttpProblem(400, "Not a Slack payload", "a form with one field `payload` is expected")
     return found[0]
 
 
 def _hook(
     provider: str, handler: Handler, sends: type[BaseModel], needs: Hook = "hook", **more: Any
-) -> Operation:
+) -> ApiOperation:
     path = f"/api/v1/hooks/{provider}"
-    return Operation("POST", path, handler, needs, ROOM, sends=sends, **more)
+    return ApiOperation("POST", path, handler, needs, _TAG, sends=sends, **more)

@@ -9,33 +9,40 @@ from daemon.core.incident import events as e
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
 from daemon.core.values.units import Frozen, Whole
-from daemon.web.api.operation import Call, Now, OneIncident, Operation, deed, do
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.api.operation import (
+    ApiOperation,
+    Call,
+    IncidentAfter,
+    IncidentPath,
+    do,
+    incident_operation,
+)
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-ROOM = "people"
-ROLES: dict[str, e.Role] = {role.replace("_", "-"): role for role in roles.TITLES}
+_TAG = "people"
+_ROLES: dict[str, e.Role] = {role.replace("_", "-"): role for role in roles.ROLE_NAMES}
 
 
-class Why(Frozen):
+class ReasonBody(Frozen):
     """A reason."""
 
     reason: str = Field(default="", max_length=500)
 
 
-class Text(Frozen):
+class TextBody(Frozen):
     """What somebody has to say."""
 
     text: str = Field(max_length=deeds.NOTE_LENGTH)
 
 
-class Tier(Frozen):
+class TierPath(Frozen):
     """A tier of the policy, counted from 1."""
 
     tier: Whole = Field(ge=1)
 
 
-class Engagement(Frozen):
+class EngagementRequest(Frozen):
     """A team to call in, and why."""
 
     team: str = Field(max_length=100)
@@ -48,19 +55,19 @@ class Whom(Frozen):
     person: str | None = Field(default=None, max_length=100)
 
 
-class Answer(Frozen):
+class RoleAnswer(Frozen):
     """Yes or no."""
 
     accept: StrictBool
 
 
-class OneRole(OneIncident):
+class OneRole(IncidentPath):
     """Which role of which incident: commander, communicator, fast-recovery or diagnosis."""
 
     role: str
 
 
-class OneRequest(OneIncident):
+class OneRequest(IncidentPath):
     """Which question of which incident, such as `commander.1`."""
 
     request: str
@@ -69,113 +76,127 @@ class OneRequest(OneIncident):
 class People:
     """The rows; each wants the person's own token."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         role, why = "roles/{role}", {"reason": "we look at it by hand"}
         return [
-            deed("POST", "ack", self.ack, ROOM),
-            deed("POST", "leave", self.leave, ROOM),
-            deed("POST", "pause", self.pause, ROOM, example=why),
-            deed("POST", "resume", self.resume, ROOM),
-            deed("POST", "notes", self.say, ROOM, example={"text": "the provider is down"}),
-            deed("POST", "close", self.close, ROOM, example={"reason": "it was a test"}),
-            deed("POST", "no-plan", self.no_plan, ROOM, example={"reason": "this is new to us"}),
-            deed("POST", "escalate", self.escalate, ROOM, example={"tier": 2}),
-            deed(
+            incident_operation("POST", "ack", self.ack, _TAG),
+            incident_operation("POST", "leave", self.leave, _TAG),
+            incident_operation("POST", "pause", self.pause, _TAG, example=why),
+            incident_operation("POST", "resume", self.resume, _TAG),
+            incident_operation(
+                "POST", "notes", self.say, _TAG, example={"text": "the provider is down"}
+            ),
+            incident_operation(
+                "POST", "close", self.close, _TAG, example={"reason": "it was a test"}
+            ),
+            incident_operation(
+                "POST", "no-plan", self.no_plan, _TAG, example={"reason": "this is new to us"}
+            ),
+            incident_operation("POST", "escalate", self.escalate, _TAG, example={"tier": 2}),
+            incident_operation(
                 "POST",
                 "engage",
                 self.engage,
-                ROOM,
+                _TAG,
                 example={"team": "database", "reason": "slow queries"},
             ),
-            deed("POST", "sentiment", self.sentiment, ROOM, example={"text": "people complain"}),
-            deed("POST", role, self.take_role, ROOM, example={"person": "bo"}),
-            deed("DELETE", role, self.leave_role, ROOM),
-            deed("POST", "requests/{request}", self.answer, ROOM, example={"accept": True}),
+            incident_operation(
+                "POST", "sentiment", self.sentiment, _TAG, example={"text": "people complain"}
+            ),
+            incident_operation("POST", role, self.take_role, _TAG, example={"person": "bo"}),
+            incident_operation("DELETE", role, self.leave_role, _TAG),
+            incident_operation(
+                "POST", "requests/{request}", self.answer, _TAG, example={"accept": True}
+            ),
         ]
 
-    async def ack(self, call: Call[OneIncident, None, None]) -> Now:
+    async def ack(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Respond; the first person becomes Commander."""
         who, via = call.person, _via(call.request)
-        return await do(self._house, call, lambda i: deeds.acknowledge(i, who, via))
+        return await do(self._context, call, lambda i: deeds.acknowledge(i, who, via))
 
-    async def leave(self, call: Call[OneIncident, None, None]) -> Now:
+    async def leave(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Be off it."""
         who, via = call.person, _via(call.request)
-        return await do(self._house, call, lambda i: deeds.unacknowledge(i, who, via))
+        return await do(self._context, call, lambda i: deeds.unacknowledge(i, who, via))
 
-    async def pause(self, call: Call[OneIncident, None, Why]) -> Now:
+    async def pause(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """Stop the automation of one incident."""
         who, why = call.person, call.sent.reason
-        return await do(self._house, call, lambda i: deeds.pause(i, who, why))
+        return await do(self._context, call, lambda i: deeds.pause(i, who, why))
 
-    async def resume(self, call: Call[OneIncident, None, None]) -> Now:
+    async def resume(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Let the automation go on."""
-        return await do(self._house, call, lambda i: deeds.resume(i, call.person))
+        return await do(self._context, call, lambda i: deeds.resume(i, call.person))
 
-    async def say(self, call: Call[OneIncident, None, Text]) -> Now:
+    async def say(self, call: Call[IncidentPath, None, TextBody]) -> IncidentAfter:
         """Put a note on the timeline."""
-        return await do(self._house, call, lambda i: deeds.say(i, call.sent.text))
+        return await do(self._context, call, lambda i: deeds.say(i, call.sent.text))
 
-    async def close(self, call: Call[OneIncident, None, Why]) -> Now:
+    async def close(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """End an incident."""
         who, why = call.person, call.sent.reason
-        return await do(self._house, call, lambda i: deeds.close(i, who, why))
+        return await do(self._context, call, lambda i: deeds.close(i, who, why))
 
-    async def no_plan(self, call: Call[OneIncident, None, Why]) -> Now:
+    async def no_plan(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """Say, as the Commander, that no plan fits."""
         who, why = call.person, call.sent.reason
-        return await do(self._house, call, lambda i: deeds.no_plan(i, who, why))
+        return await do(self._context, call, lambda i: deeds.no_plan(i, who, why))
 
-    async def escalate(self, call: Call[OneIncident, None, Tier]) -> Now:
+    async def escalate(self, call: Call[IncidentPath, None, TierPath]) -> IncidentAfter:
         """Call a tier of the policy now."""
         who, tier = call.person, call.sent.tier
-        roster, clock = self._house.roster(), self._house.book.clock
-        return await do(self._house, call, lambda i: deeds.jump(i, roster, tier, who, clock()))
+        roster, clock = self._context.roster(), self._context.repository.clock
+        return await do(self._context, call, lambda i: deeds.jump(i, roster, tier, who, clock()))
 
-    async def engage(self, call: Call[OneIncident, None, Engagement]) -> Now:
+    async def engage(self, call: Call[IncidentPath, None, EngagementRequest]) -> IncidentAfter:
         """Call in an expert team."""
         who, given = call.person, call.sent
-        roster, links = self._house.roster(), self._house.links
+        roster, links = self._context.roster(), self._context.links
         return await do(
-            self._house,
+            self._context,
             call,
             lambda i: deeds.engage(i, roster, given.team, who, given.reason, links.document(i.id)),
         )
 
-    async def sentiment(self, call: Call[OneIncident, None, Text]) -> Now:
+    async def sentiment(self, call: Call[IncidentPath, None, TextBody]) -> IncidentAfter:
         """Report, as a person, what the public says."""
         who, text = call.person, call.sent.text
-        return await do(self._house, call, lambda i: deeds.sentiment(i, who, text))
+        return await do(self._context, call, lambda i: deeds.sentiment(i, who, text))
 
-    async def take_role(self, call: Call[OneRole, None, Whom]) -> Now:
+    async def take_role(self, call: Call[OneRole, None, Whom]) -> IncidentAfter:
         """Take a role, or ask somebody else to."""
         who, role = call.person, _role(call.at.role)
-        roster, clock = self._house.roster(), self._house.book.clock
+        roster, clock = self._context.roster(), self._context.repository.clock
         taker = who if call.sent.person is None else call.sent.person
         if taker not in roster.people:
             known = ", ".join(sorted(roster.people))
-            raise Problem(400, "Who is that?", f"{taker!r} is not in the roster; it has {known}")
+            raise HttpProblem(
+                400, "Who is that?", f"{taker!r} is not in the roster; it has {known}"
+            )
         return await do(
-            self._house, call, lambda i: roles.fill(i, roster, role, taker, who, clock())
+            self._context, call, lambda i: roles.fill(i, roster, role, taker, who, clock())
         )
 
-    async def leave_role(self, call: Call[OneRole, None, None]) -> Now:
+    async def leave_role(self, call: Call[OneRole, None, None]) -> IncidentAfter:
         """Give up a role."""
         role = _role(call.at.role)
-        return await do(self._house, call, lambda i: roles.step_down(i, role, call.person))
+        return await do(self._context, call, lambda i: roles.step_down(i, role, call.person))
 
-    async def answer(self, call: Call[OneRequest, None, Answer]) -> Now:
+    async def answer(self, call: Call[OneRequest, None, RoleAnswer]) -> IncidentAfter:
         """Say yes or no to a request for a role."""
         who, accept, name = call.person, call.sent.accept, call.at.request
-        patience, clock = self._house.roster().timing.answer, self._house.book.clock
+        patience, clock = self._context.roster().timing.answer, self._context.repository.clock
         return await do(
-            self._house,
+            self._context,
             call,
-            lambda i: roles.answer(i, name, who, accept=accept, now=clock(), patience=patience),
+            lambda i: roles.answer_request(
+                i, name, who, accept=accept, now=clock(), patience=patience
+            ),
         )
 
 
@@ -185,7 +206,7 @@ def _via(request: web.Request) -> str:
 
 
 def _role(given: str) -> e.Role:
-    role = ROLES.get(given.replace("_", "-"))
+    role = _ROLES.get(given.replace("_", "-"))
     if role is None:
-        raise Problem(404, "No such role", f"{given!r} is none of {', '.join(ROLES)}")
+        raise HttpProblem(404, "No such role", f"{given!r} is none of {', '.join(_ROLES)}")
     return role

@@ -10,16 +10,23 @@ from pydantic import Field
 from daemon.core.recovery import commands as steering
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.units import Frozen
-from daemon.web.api.operation import Call, Now, OneIncident, Operation, deed, do
-from daemon.web.api.people import Why
+from daemon.web.api.operation import (
+    ApiOperation,
+    Call,
+    IncidentAfter,
+    IncidentPath,
+    do,
+    incident_operation,
+)
+from daemon.web.api.people import ReasonBody
 from daemon.web.api.request_parsing import Count, Lasting
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-ROOM = "plan"
+_TAG = "plan"
 
 
-class Proposal(Frozen):
+class StepProposal(Frozen):
     """An alternative from the catalogue of actions, with its parameters."""
 
     action: str = Field(max_length=100)
@@ -28,7 +35,7 @@ class Proposal(Frozen):
     reason: str = Field(default="", max_length=500)
 
 
-class OneStep(OneIncident):
+class OneStep(IncidentPath):
     """Which step of which incident; what people proposed begins at 101."""
 
     step: Count = Field(ge=0, le=999)
@@ -51,10 +58,10 @@ class Catalogue(Frozen):
 class Steering:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         step = "steps/{step}"
         proposal = {
@@ -64,52 +71,56 @@ class Steering:
             "reason": "the loyalty service is slow",
         }
         return [
-            deed("POST", "steps", self.propose, ROOM, example=proposal),
-            deed("POST", f"{step}/approve", self.approve, ROOM),
-            deed("POST", f"{step}/start", self.start, ROOM),
-            deed("POST", f"{step}/skip", self.skip, ROOM, example={"reason": "it is not that"}),
-            deed("POST", f"{step}/veto", self.veto, ROOM),
-            Operation("GET", "/api/v1/actions", self.actions, "viewer", ROOM),
+            incident_operation("POST", "steps", self.propose, _TAG, example=proposal),
+            incident_operation("POST", f"{step}/approve", self.approve, _TAG),
+            incident_operation("POST", f"{step}/start", self.start, _TAG),
+            incident_operation(
+                "POST", f"{step}/skip", self.skip, _TAG, example={"reason": "it is not that"}
+            ),
+            incident_operation("POST", f"{step}/veto", self.veto, _TAG),
+            ApiOperation("GET", "/api/v1/actions", self.actions, "viewer", _TAG),
         ]
 
-    async def approve(self, call: Call[OneStep, None, None]) -> Now:
+    async def approve(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Allow a step, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._house.rules().rules
+        who, step, rules = call.person, call.at.step, self._context.rules().rules
         return await do(
-            self._house, call, lambda i: steering.approve(i, rules.get(i.rule), step, who)
+            self._context, call, lambda i: steering.approve(i, rules.get(i.rule), step, who)
         )
 
-    async def start(self, call: Call[OneStep, None, None]) -> Now:
+    async def start(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Start a step now, out of turn, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._house.rules().rules
+        who, step, rules = call.person, call.at.step, self._context.rules().rules
         return await do(
-            self._house, call, lambda i: steering.start(i, rules.get(i.rule), step, who)
+            self._context, call, lambda i: steering.start(i, rules.get(i.rule), step, who)
         )
 
-    async def skip(self, call: Call[OneStep, None, Why]) -> Now:
+    async def skip(self, call: Call[OneStep, None, ReasonBody]) -> IncidentAfter:
         """Pass a step over, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._house.rules().rules
+        who, step, rules = call.person, call.at.step, self._context.rules().rules
         why = call.sent.reason
         return await do(
-            self._house, call, lambda i: steering.skip(i, rules.get(i.rule), step, who, why)
+            self._context, call, lambda i: steering.skip(i, rules.get(i.rule), step, who, why)
         )
 
-    async def veto(self, call: Call[OneStep, None, None]) -> Now:
+    async def veto(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Forbid a step."""
-        who, step, rules = call.person, call.at.step, self._house.rules().rules
-        return await do(self._house, call, lambda i: steering.veto(i, rules.get(i.rule), step, who))
+        who, step, rules = call.person, call.at.step, self._context.rules().rules
+        return await do(
+            self._context, call, lambda i: steering.veto(i, rules.get(i.rule), step, who)
+        )
 
-    async def propose(self, call: Call[OneIncident, None, Proposal]) -> Now:
+    async def propose(self, call: Call[IncidentPath, None, StepProposal]) -> IncidentAfter:
         """Add an alternative to the plan, as a responder."""
         who, given = call.person, call.sent
-        incident = await self._house.book.load(call.at.id)
+        incident = await self._context.repository.load(call.at.id)
         spec = StepSpec.model_validate({"action": given.action, "with": given.params})
-        unfit = self._house.unfit(spec, incident)
+        unfit = self._context.unfit(spec, incident)
         if unfit:
-            raise Problem(400, "Not a step", unfit)
-        rules = self._house.rules().rules
+            raise HttpProblem(400, "Not a step", unfit)
+        rules = self._context.rules().rules
         return await do(
-            self._house,
+            self._context,
             call,
             lambda i: steering.propose(
                 i,
@@ -130,6 +141,6 @@ class Steering:
                 text=(type(action).__doc__ or "").strip().partition("\n")[0],
                 params=action.Params.model_json_schema(by_alias=True),
             )
-            for name, action in sorted(self._house.actions.items())
+            for name, action in sorted(self._context.actions.items())
         )
         return Catalogue(actions=tuple(listed))

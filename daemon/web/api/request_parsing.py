@@ -14,9 +14,9 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJso
 from pydantic_core import ErrorDetails
 
 from daemon.core.values.units import parse_duration
-from daemon.web.errors import Mistake, Problem
+from daemon.web.errors import HttpProblem, RequestMistake
 
-M = TypeVar("M", bound=BaseModel)
+_M = TypeVar("_M", bound=BaseModel)
 
 LENIENT = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
 """Content types that clients send unasked, curl among them; the body is read as JSON."""
@@ -72,32 +72,34 @@ Lasting = Annotated[
 Limit = Annotated[int, Field(ge=1, le=1000, description="at most so many"), BeforeValidator(_count)]
 
 
-def read_query(request: web.Request, model: type[M]) -> M:
+def read_query(request: web.Request, model: type[_M]) -> _M:
     """The query. Raises Problem 400."""
     return _read_parameters(request.query, model, 400, "Bad request")
 
 
-def read_path(request: web.Request, model: type[M]) -> M:
+def read_path(request: web.Request, model: type[_M]) -> _M:
     """The path's parameters. Raises Problem 404, for there is nothing at such a path."""
     return _read_parameters(request.match_info, model, 404, "Not found")
 
 
-def read_sent(request: web.Request, sent: bytes, model: type[M]) -> M:
+def read_sent(request: web.Request, sent: bytes, model: type[_M]) -> _M:
     """The JSON body; without one, an empty object. Raises Problem 400 or 415."""
     kind = request.content_type.lower() if "Content-Type" in request.headers else ""
     if kind not in LENIENT and kind != "application/json" and not kind.endswith("+json"):
         text = f"the body is sent as {kind[:80]!r}; send JSON, as `Content-Type: application/json`"
-        raise Problem(415, "Not JSON", text)
+        raise HttpProblem(415, "Not JSON", text)
     return read_json(sent or b"{}", model, "Bad request")
 
 
-def read_json(sent: bytes, model: type[M], title: str) -> M:
+def read_json(sent: bytes, model: type[_M], title: str) -> _M:
     """Read JSON into a model; no text stands for a number. Raises Problem 400."""
     try:
         return model.model_validate_json(sent, strict=True)
     except ValidationError as error:
         errors = _errors(error)
-        found = [Mistake(pointer=_pointer(wrong["loc"]), detail=_text(wrong)) for wrong in errors]
+        found = [
+            RequestMistake(pointer=_pointer(wrong["loc"]), detail=_text(wrong)) for wrong in errors
+        ]
         places = (".".join(str(part) for part in wrong["loc"]) for wrong in errors)
         raise _problem(400, title, [place or "the body" for place in places], found) from None
 
@@ -114,18 +116,18 @@ def expected_seq(request: web.Request) -> frozenset[int] | None:
     found = [_TAG.fullmatch(part.strip(" \t")) for part in given.split(",")]
     if not all(found):
         text = 'If-Match: send the ETag of the incident, such as "17"'
-        wrong = Mistake(parameter="If-Match", detail="this is no ETag of an incident")
-        raise Problem(400, "Bad request", text, errors=[wrong])
+        wrong = RequestMistake(parameter="If-Match", detail="this is no ETag of an incident")
+        raise HttpProblem(400, "Bad request", text, errors=[wrong])
     return frozenset(int(match[2]) for match in found if match)
 
 
 def _read_parameters(
-    given: MultiMapping[str] | Mapping[str, str], model: type[M], status: int, title: str
-) -> M:
+    given: MultiMapping[str] | Mapping[str, str], model: type[_M], status: int, title: str
+) -> _M:
     counted = Counter(name[:80] for name, _ in given.items())
     twice = [name for name, count in counted.items() if count > 1]
     if twice:
-        wrong = [Mistake(parameter=name, detail="is given more than once") for name in twice]
+        wrong = [RequestMistake(parameter=name, detail="is given more than once") for name in twice]
         raise _problem(status, title, twice, wrong)
     try:
         return model.model_validate(dict(given))
@@ -133,25 +135,25 @@ def _read_parameters(
         errors = _errors(error)
         names = [str(wrong["loc"][0]) if wrong["loc"] else "the query" for wrong in errors]
         found = [
-            Mistake(parameter=name[:80], detail=_text(wrong))
+            RequestMistake(parameter=name[:80], detail=_text(wrong))
             for name, wrong in zip(names, errors, strict=True)
         ]
         raise _problem(status, title, [name[:80] for name in names], found) from None
 
 
 def _problem(
-    status: int, title: str, places: Sequence[str], mistakes: Sequence[Mistake]
-) -> Problem:
+    status: int, title: str, places: Sequence[str], mistakes: Sequence[RequestMistake]
+) -> HttpProblem:
     told = [f"{place}: {mistake.detail}" for place, mistake in zip(places, mistakes, strict=True)]
-    return Problem(status, title, "; ".join(told), errors=mistakes)
+    return HttpProblem(status, title, "; ".join(told), errors=mistakes)
 
 
-MOST = 20
+_MOST = 20
 """So many mistakes are told of one request."""
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_input=False)[:MOST]
+    return error.errors(include_url=False, include_input=False)[:_MOST]
 
 
 def _text(wrong: ErrorDetails) -> str:

@@ -9,10 +9,10 @@ from pydantic import PlainSerializer, WithJsonSchema
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.events import Event, RequestKind, Role, Verdict
-from daemon.core.incident.state import Phase, Stage, StepStatus
+from daemon.core.incident.state import Phase, StageOfSteps, StepStatus
 from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
-from daemon.core.response.milestones import Item, State
+from daemon.core.response.milestones import Milestone, MilestoneState
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
 
@@ -22,14 +22,14 @@ Stamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A time as people read it: with its offset."""
-Status = Literal["open", "closed"]
+_Status = Literal["open", "closed"]
 
 
-class Row(Frozen):
+class IncidentRow(Frozen):
     """An incident in a list. `rule` is empty if no rule matched its alerts."""
 
     id: str
-    status: Status
+    status: _Status
     phase: str
     severity: str
     title: str
@@ -82,9 +82,9 @@ class EngagedView(Frozen):
 class ClockView(Frozen):
     """An item of the ten-minute clock. `took` is how long after the opening it was there."""
 
-    item: Item
+    item: Milestone
     text: str
-    state: State
+    state: MilestoneState
     due_at: Stamp
     took: str | None
 
@@ -163,9 +163,9 @@ class IncidentView(Frozen):
     """
 
     id: str
-    status: Status
+    status: _Status
     phase: Phase
-    stage: Stage
+    stage: StageOfSteps
     severity: Severity
     title: str
     statement: str

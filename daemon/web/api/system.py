@@ -11,20 +11,20 @@ from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.coverage import Coverage, RuleReport
 from daemon.core.values.units import Frozen
 from daemon.reporting.status import System
-from daemon.web.api.operation import Call, Operation
+from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Count, When
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-ROOM = "system"
-FAR = timedelta(days=3660)
+_TAG = "system"
+_FAR = timedelta(days=3660)
 """How far from now one may ask who is on call."""
 
-Span = dict[Literal["from", "until"], str]
+TimeRange = dict[Literal["from", "until"], str]
 """Two times, with their offsets."""
 
 
-class At(Frozen):
+class MomentQuery(Frozen):
     """At which time; now, if left out."""
 
     at: When | None = None
@@ -42,7 +42,7 @@ class TeamView(Frozen):
     """Who is called for a team, tier by tier, and when nobody at all would be."""
 
     tiers: tuple[TierView, ...]
-    uncovered: tuple[Span, ...]
+    uncovered: tuple[TimeRange, ...]
 
 
 class ScheduleView(Frozen):
@@ -53,7 +53,7 @@ class ScheduleView(Frozen):
     now: tuple[str, ...]
     until: str | None
     next: tuple[str, ...]
-    gaps: tuple[Span, ...]
+    gaps: tuple[TimeRange, ...]
 
 
 class OnCall(Frozen):
@@ -79,43 +79,43 @@ class Past(Frozen):
 class Looking:
     """The rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         return [
-            Operation("GET", "/api/v1/rules", self.rules, "viewer", ROOM),
-            Operation(
-                "GET", "/api/v1/coverage", self.coverage, "viewer", ROOM, example={"days": 7}
+            ApiOperation("GET", "/api/v1/rules", self.rules, "viewer", _TAG),
+            ApiOperation(
+                "GET", "/api/v1/coverage", self.coverage, "viewer", _TAG, example={"days": 7}
             ),
-            Operation(
+            ApiOperation(
                 "GET",
                 "/api/v1/oncall",
                 self.oncall,
                 "viewer",
-                ROOM,
+                _TAG,
                 example={"at": "2026-12-24T18:00:00Z"},
             ),
-            Operation("GET", "/api/v1/system", self.system, "viewer", ROOM),
+            ApiOperation("GET", "/api/v1/system", self.system, "viewer", _TAG),
         ]
 
     async def rules(self, call: Call[None, None, None]) -> Rules:
         """List the rules in force: their steps with the approvals, and what they have opened."""
-        return Rules(rules=tuple(await self._house.overview.rule_reports()))
+        return Rules(rules=tuple(await self._context.overview.rule_reports()))
 
     async def coverage(self, call: Call[None, Past, None]) -> Coverage:
         """Show which alerts of the past days had a rule, and which had none."""
-        return await self._house.overview.coverage(timedelta(days=call.query.days))
+        return await self._context.overview.coverage(timedelta(days=call.query.days))
 
-    async def oncall(self, call: Call[None, At, None]) -> OnCall:
+    async def oncall(self, call: Call[None, MomentQuery, None]) -> OnCall:
         """Show who would be called, now or at another time, and where nobody would be."""
-        now: datetime = self._house.book.clock()
+        now: datetime = self._context.repository.clock()
         at = call.query.at or now
-        if abs(at - now) > FAR:
-            raise Problem(400, "Bad request", "at: it lies more than ten years from now")
-        return OnCall.model_validate(oncall_view(self._house.roster(), at))
+        if abs(at - now) > _FAR:
+            raise HttpProblem(400, "Bad request", "at: it lies more than ten years from now")
+        return OnCall.model_validate(oncall_view(self._context.roster(), at))
 
     async def system(self, call: Call[None, None, None]) -> System:
         """Show how the daemon does: its queues, its store, its rules, and what it depends on."""
-        return await self._house.overview.system()
+        return await self._context.overview.system()

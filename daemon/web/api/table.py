@@ -7,15 +7,15 @@ from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
-from daemon.web.api.operation import Operation
+from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import People
 from daemon.web.api.plan import Steering
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import Words
-from daemon.web.context import House
+from daemon.web.context import WebContext
 
-ROOMS = (
+_SECTIONS = (
     IncidentReads,
     People,
     Steering,
@@ -30,6 +30,6 @@ ROOMS = (
 """In the order in which the document has them. A room of the API goes here."""
 
 
-def operations(house: House) -> list[Operation]:
+def operations(context: WebContext) -> list[ApiOperation]:
     """The whole table."""
-    return [operation for room in ROOMS for operation in room(house).operations()]
+    return [operation for room in _SECTIONS for operation in room(context).operations()]

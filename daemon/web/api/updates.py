@@ -11,15 +11,22 @@ from daemon.core.incident.state import Incident
 from daemon.core.response import commands as deeds
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.incident_view import updates_view
-from daemon.web.api.operation import Call, Now, OneIncident, Operation, deed, do
+from daemon.web.api.operation import (
+    ApiOperation,
+    Call,
+    IncidentAfter,
+    IncidentPath,
+    do,
+    incident_operation,
+)
 from daemon.web.api.request_parsing import Lasting
 from daemon.web.api.schemas import Stamp, UpdateView
-from daemon.web.context import House
+from daemon.web.context import WebContext
 
-ROOM = "updates"
+_TAG = "updates"
 
 
-class Whose(Frozen):
+class AudiencePath(Frozen):
     """The audience of a draft."""
 
     audience: str = Field(max_length=100)
@@ -46,7 +53,7 @@ class Snoozing(Frozen):
     reason: str = Field(default="", max_length=500)
 
 
-class OneUpdate(OneIncident):
+class OneUpdate(IncidentPath):
     """Which update of which incident, such as `internal.1`."""
 
     update: str
@@ -62,58 +69,66 @@ class UpdateList(Frozen):
 class Words:
     """The rows; each wants the person's own token."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ApiOperation]:
         """The rows of the table."""
         update = "updates/{update}"
         later = {"audience": "internal", "for": "20m", "reason": "nothing new before that"}
         return [
-            Operation("GET", "/api/v1/incidents/{id}/updates", self.listed, "viewer", ROOM),
-            deed("POST", "updates", self.draft, ROOM, example={"audience": "internal"}),
-            deed("POST", f"{update}/send", self.send, ROOM, example={"revision": 1}),
-            deed("PUT", update, self.edit, ROOM, example={"text": "Payments work again."}),
-            deed("POST", "snooze", self.snooze, ROOM, example=later),
+            ApiOperation("GET", "/api/v1/incidents/{id}/updates", self.listed, "viewer", _TAG),
+            incident_operation(
+                "POST", "updates", self.draft, _TAG, example={"audience": "internal"}
+            ),
+            incident_operation("POST", f"{update}/send", self.send, _TAG, example={"revision": 1}),
+            incident_operation(
+                "PUT", update, self.edit, _TAG, example={"text": "Payments work again."}
+            ),
+            incident_operation("POST", "snooze", self.snooze, _TAG, example=later),
         ]
 
-    async def listed(self, call: Call[OneIncident, None, None]) -> UpdateList:
+    async def listed(self, call: Call[IncidentPath, None, None]) -> UpdateList:
         """All updates of an incident, drafts among them."""
-        incident = await self._house.book.load(call.at.id)
-        updates = updates_view(incident, self._house.roster())
+        incident = await self._context.repository.load(call.at.id)
+        updates = updates_view(incident, self._context.roster())
         return UpdateList(updates=updates, snoozed=dict(incident.word.snoozed))
 
-    async def draft(self, call: Call[OneIncident, None, Whose]) -> Now:
+    async def draft(self, call: Call[IncidentPath, None, AudiencePath]) -> IncidentAfter:
         """Draft an update now."""
-        house = self._house
+        context = self._context
 
         def change(incident: Incident) -> Sequence[e.Event]:
-            rule = house.rules().rules.get(incident.rule)
+            rule = context.rules().rules.get(incident.rule)
             description = rule.description if rule else ""
             return deeds.draft_now(
-                incident, house.roster(), call.sent.audience, description, house.book.clock()
+                incident,
+                context.roster(),
+                call.sent.audience,
+                description,
+                context.repository.clock(),
             )
 
-        return await do(house, call, change)
+        return await do(context, call, change)
 
-    async def send(self, call: Call[OneUpdate, None, Sending]) -> Now:
+    async def send(self, call: Call[OneUpdate, None, Sending]) -> IncidentAfter:
         """Send a draft."""
         who, given, update = call.person, call.sent, call.at.update
         return await do(
-            self._house, call, lambda i: deeds.send(i, update, who, given.revision, given.text)
+            self._context, call, lambda i: deeds.send(i, update, who, given.revision, given.text)
         )
 
-    async def edit(self, call: Call[OneUpdate, None, Edited]) -> Now:
+    async def edit(self, call: Call[OneUpdate, None, Edited]) -> IncidentAfter:
         """Change an update that was sent."""
         who, text, update = call.person, call.sent.text, call.at.update
-        return await do(self._house, call, lambda i: deeds.edit(i, update, who, text))
+        return await do(self._context, call, lambda i: deeds.edit(i, update, who, text))
 
-    async def snooze(self, call: Call[OneIncident, None, Snoozing]) -> Now:
+    async def snooze(self, call: Call[IncidentPath, None, Snoozing]) -> IncidentAfter:
         """Put the updates to an audience off."""
         who, given = call.person, call.sent
-        roster, clock = self._house.roster(), self._house.book.clock
+        roster, clock = self._context.roster(), self._context.repository.clock
         return await do(
-            self._house,
+            self._context,
             call,
             lambda i: deeds.snooze(
                 i, roster, given.audience, who, given.last, given.reason, clock()

@@ -19,8 +19,8 @@ from daemon.core.people.access import (
     Credentials,
     IdentityProvider,
     Proof,
-    Scope,
     Session,
+    TokenScope,
     hash_of,
     higher,
 )
@@ -30,10 +30,10 @@ from daemon.core.values.units import printable
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import Doorkeeper, any_token, bearer
-from daemon.web.errors import Problem
+from daemon.web.auth.secrets import SecretCheck, any_token, bearer
+from daemon.web.errors import HttpProblem
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 CLIENT_LENGTH = 200
 """So much is kept of what a browser calls itself."""
@@ -60,7 +60,7 @@ class Authenticator:
     settings: AuthSettings
     credentials: Credentials
     roster: Callable[[], Roster]
-    doorkeeper: Callable[[], Doorkeeper]
+    doorkeeper: Callable[[], SecretCheck]
     browser: Browser
     passwords: Passwords
     clock: Callable[[], datetime]
@@ -75,11 +75,11 @@ class Authenticator:
         else:
             identity = await self._by_session(request) or self._by_proxy(request)
         if identity is None:
-            raise Problem(401, "Who are you?", WHO)
+            raise HttpProblem(401, "Who are you?", WHO)
         await self.browser.check(request, identity)
         return identity
 
-    async def sender(self, request: web.Request, scope: Scope) -> None:
+    async def sender(self, request: web.Request, scope: TokenScope) -> None:
         """Whether this system may deliver: by the webhook token, or by an API token that has the
         scope itself. Raises Problem 401, 403."""
         token = any_token(request)
@@ -109,12 +109,12 @@ class Authenticator:
         )
         await self.credentials.begin_session(session)
         self.browser.keep(response, value, self.settings.session)
-        log.info("login", person=login.person, proof=login.proof, address=self.address(request))
+        _log.info("login", person=login.person, proof=login.proof, address=self.address(request))
 
     async def end(self, request: web.Request, who: Identity) -> None:
         """End the session by which somebody came."""
         await self.credentials.end_session(who.session)
-        log.info("logout", person=who.person, address=self.address(request))
+        _log.info("logout", person=who.person, address=self.address(request))
 
     def address(self, request: web.Request) -> str:
         """Where a request comes from; beyond a trusted proxy, if there is one."""
@@ -149,7 +149,7 @@ class Authenticator:
             try:
                 await self.credentials.used_token(known.id, now.date())
             except Temporary as error:  # the store may only read; that is no reason to refuse
-                log.warning("the use of a token was not noted", id=known.id, error=str(error))
+                _log.warning("the use of a token was not noted", id=known.id, error=str(error))
         return Identity(known.person, person.access, "token", scopes=known.scopes, token=known.name)
 
     async def _by_session(self, request: web.Request) -> Identity | None:
@@ -206,7 +206,7 @@ class Authenticator:
         name = roster.known_by(said[0]) if len(said) == 1 else None
         if name is None:
             who = printable(" and ".join(said))[:200]
-            raise Problem(
+            raise HttpProblem(
                 403,
                 "Not in the roster",
                 f"the proxy says you are {who}, whom the roster does not know: set "

@@ -17,7 +17,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from daemon.web.auth.identity import Identity
 from daemon.web.body import form
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -109,7 +109,7 @@ class Browser:
         homes = {self._home, request.host.lower()}
         ours = origin is None or origin.lower().partition("://")[2] in homes
         if not ours or request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
-            raise Problem(
+            raise HttpProblem(
                 403,
                 "From another site",
                 "the request came from a page of another site; open the page of Stopgap itself. "
@@ -137,8 +137,8 @@ async def checked_form(request: web.Request, who: Identity) -> dict[str, list[st
     return fields
 
 
-def _not_ours() -> Problem:
-    return Problem(
+def _not_ours() -> HttpProblem:
+    return HttpProblem(
         403,
         "Not from this page",
         "this form was not made for your login: open its page again and repeat what you did. A "

@@ -12,11 +12,11 @@ from daemon.core.people.access import (
     LEVELS,
     NEEDED,
     Access,
-    Scope,
+    TokenScope,
     reaches,
     scopes_reach,
 )
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 
 __all__ = ["LEVELS", "Access", "Identity", "Via"]
 
@@ -38,7 +38,7 @@ class Identity:
     access: Access
     via: Via
     csrf: str = field(default="", repr=False)
-    scopes: Sequence[Scope] | None = None
+    scopes: Sequence[TokenScope] | None = None
     token: str = ""
     session: str = ""
     guest: bool = False
@@ -59,17 +59,17 @@ class Identity:
         if not reaches(self.access, needs):
             text = f"{self.person} has the access `{self.access}`; this needs `{needs}`"
             mend = "guests may look" if self.guest else f"set it in `people.{self.person}.access`"
-            raise Problem(403, "Not allowed", f"{text}: {mend}")
+            raise HttpProblem(403, "Not allowed", f"{text}: {mend}")
         if not self.may(needs):
             raise self._too_small(BY_ACCESS[needs])
 
-    def require_scope(self, scope: Scope) -> None:
+    def require_scope(self, scope: TokenScope) -> None:
         """Raises Problem 403 unless the token has this very scope, and its person may use it."""
         if scope not in (self.scopes or ()):
             raise self._too_small(scope)
         replace(self, scopes=None).require(NEEDED[scope])
 
-    def _too_small(self, needed: Scope) -> Problem:
+    def _too_small(self, needed: TokenScope) -> HttpProblem:
         text = f"the token {self.token!r} has the scopes {', '.join(self.scopes or ())}"
         mend = f"`stopgap token create NAME --scope {needed}` makes one"
-        return Problem(403, "Not allowed", f"{text}; this needs `{needed}`: {mend}")
+        return HttpProblem(403, "Not allowed", f"{text}; this needs `{needed}`: {mend}")

@@ -11,8 +11,8 @@ from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import local_path
 from daemon.web.auth.password_login import Proving
 from daemon.web.body import form
-from daemon.web.errors import Problem, problem_answer
-from daemon.web.site.layout import HEADERS, to
+from daemon.web.errors import HttpProblem, problem_answer
+from daemon.web.site.layout import SITE_HEADERS, to
 
 
 class LoginPages:
@@ -35,7 +35,7 @@ class LoginPages:
         path = local_path(request.query.get("next", "/"))
         try:
             await self._authenticator.identify(request)
-        except Problem as problem:
+        except HttpProblem as problem:
             trouble = problem.detail if problem.status == 403 else ""
             return login_page(self._authenticator, request, 200, path, trouble=trouble)
         return to(path)
@@ -49,7 +49,7 @@ class LoginPages:
             login = await self._proving.prove(
                 name, given.get("secret", ""), self._authenticator.address(request)
             )
-        except Problem as problem:
+        except HttpProblem as problem:
             if "application/json" in request.headers.get("Accept", ""):
                 return problem_answer(problem)
             response = login_page(
@@ -66,7 +66,7 @@ class LoginPages:
         response = to("/login")
         try:
             who = await self._authenticator.identify(request)
-        except Problem as problem:
+        except HttpProblem as problem:
             if problem.status != 401:
                 raise
         else:
@@ -94,7 +94,7 @@ def login_page(
         "provider_link": f"/login/oidc?{urlencode({'next': path})}",
     }
     response = aiohttp_jinja2.render_template("login.html", request, context, status=status)
-    response.headers.update(HEADERS)
+    response.headers.update(SITE_HEADERS)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

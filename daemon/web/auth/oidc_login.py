@@ -22,14 +22,14 @@ from daemon.core.values.units import printable
 from daemon.web.auth.authenticator import Authenticator, Login
 from daemon.web.auth.csrf import local_path
 from daemon.web.auth.login_pages import login_page
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 from daemon.web.site.layout import to
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 CALLBACK = "/login/oidc/callback"
 COOKIE = "oidc"
-PATIENCE = timedelta(minutes=10)
+_PATIENCE = timedelta(minutes=10)
 """How long somebody may take at the provider."""
 ANEW = "This login took too long, or was begun in another browser. Please log in again."
 
@@ -55,16 +55,16 @@ class OidcLogin:
             return self._failed(request, error, path)
         response = to(address)
         value = browser.sign([state, nonce, verifier, path], self._authenticator.clock())
-        browser.keep(response, value, PATIENCE, COOKIE)
+        browser.keep(response, value, _PATIENCE, COOKIE)
         return response
 
     async def come_back(self, request: web.Request) -> web.Response:
         """Back from the provider, with a code that is good for one exchange."""
         provider, oidc = self._configured()
         browser, now = self._authenticator.browser, self._authenticator.clock()
-        begun = browser.signed(browser.read(request, COOKIE), PATIENCE, now)
+        begun = browser.signed(browser.read(request, COOKIE), _PATIENCE, now)
         if begun is None or not same_secret(request.query.get("state", ""), begun[0]):
-            return self._refused(request, Problem(403, "Not logged in", ANEW), "/")
+            return self._refused(request, HttpProblem(403, "Not logged in", ANEW), "/")
         _, nonce, verifier, path = begun
         try:
             code = _code(request, oidc)
@@ -72,7 +72,7 @@ class OidcLogin:
             login = self._login(oidc, claims)
         except (Temporary, Permanent) as error:
             return self._failed(request, error, path)
-        except Problem as problem:
+        except HttpProblem as problem:
             return self._refused(request, problem, path)
         response = to(path)
         browser.drop(response, COOKIE)
@@ -83,7 +83,7 @@ class OidcLogin:
         provider, oidc = self._authenticator.provider, self._authenticator.settings.oidc
         if provider is None or oidc is None:
             text = "a login by OpenID Connect is not set up: `auth.oidc` in stopgap.yaml"
-            raise Problem(404, "Not configured", text)
+            raise HttpProblem(404, "Not configured", text)
         return provider, oidc
 
     def _login(self, oidc: OidcSettings, claims: Mapping[str, Any]) -> Login:
@@ -91,28 +91,32 @@ class OidcLogin:
         said = claims.get(oidc.claim)
         if not isinstance(said, str) or not said.strip() or len(said) > 200:
             text = f"the ID token has no `{oidc.claim}`; `auth.oidc.claim` names what people are"
-            raise Problem(403, "Not logged in", f"{text} known by, `auth.oidc.scopes` asks for it")
+            raise HttpProblem(
+                403, "Not logged in", f"{text} known by, `auth.oidc.scopes` asks for it"
+            )
         if oidc.claim == "email" and claims.get("email_verified") not in (True, "true"):
             text = "the provider did not verify this mail address (`email_verified`); let it, or"
-            raise Problem(403, "Not logged in", f"{text} choose another claim in `auth.oidc.claim`")
+            raise HttpProblem(
+                403, "Not logged in", f"{text} choose another claim in `auth.oidc.claim`"
+            )
         roster, shown = self._authenticator.roster(), printable(said)
         name = roster.known_by(said)
         if name is not None:
             return Login(name, "oidc", granted=_granted(oidc.access, claims))
         if oidc.anyone is None or said in roster.people:
             text = f"{shown} is nobody whom the roster knows: set `people.NAME.known_as.oidc` to it"
-            raise Problem(403, "Not in the roster", text)
+            raise HttpProblem(403, "Not in the roster", text)
         return Login(shown, "oidc", guest=True)
 
     def _failed(
         self, request: web.Request, error: Temporary | Permanent, path: str
     ) -> web.Response:
         status = 503 if isinstance(error, Temporary) else 403
-        return self._refused(request, Problem(status, "Not logged in", str(error)), path)
+        return self._refused(request, HttpProblem(status, "Not logged in", str(error)), path)
 
-    def _refused(self, request: web.Request, problem: Problem, path: str) -> web.Response:
+    def _refused(self, request: web.Request, problem: HttpProblem, path: str) -> web.Response:
         address = self._authenticator.address(request)
-        log.warning("login by OpenID Connect failed", why=problem.detail, address=address)
+        _log.warning("login by OpenID Connect failed", why=problem.detail, address=address)
         response = login_page(self._authenticator, request, problem.status, path, problem.detail)
         self._authenticator.browser.drop(response, COOKIE)
         return response
@@ -121,11 +125,11 @@ class OidcLogin:
 def _code(request: web.Request, oidc: OidcSettings) -> str:
     """The code of an answer that is the provider's. Raises Problem 403."""
     if request.query.get("iss", oidc.issuer) != oidc.issuer:
-        raise Problem(403, "Not logged in", "this answer is another provider's. " + ANEW)
+        raise HttpProblem(403, "Not logged in", "this answer is another provider's. " + ANEW)
     if "error" in request.query or not request.query.get("code"):
         words = [request.query.get(name, "") for name in ("error", "error_description")]
         said = printable(": ".join(filter(None, words)))[:300] or "no code"
-        raise Problem(403, "Not logged in", f"the identity provider refused: {said}")
+        raise HttpProblem(403, "Not logged in", f"the identity provider refused: {said}")
     return request.query["code"]
 
 

@@ -15,10 +15,10 @@ from daemon.web.addresses import block_of
 from daemon.web.auth.authenticator import Authenticator, Login
 from daemon.web.auth.passwords import Busy
 from daemon.web.auth.throttle import Throttle
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 from daemon.web.seldom import Seldom
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 FIRST, MOST = timedelta(seconds=2), timedelta(minutes=5)
 FREE_OF_NAME = 5
@@ -74,16 +74,16 @@ class Proving:
                 self._log("login refused, too many failures", name, address, count=count)
             raise _wait(math.ceil(wait.total_seconds()), "That was wrong too often")
 
-    def _wrong(self, name: str, address: str) -> Problem:
+    def _wrong(self, name: str, address: str) -> HttpProblem:
         self._log("login failed", name, address)
-        return Problem(401, "Not logged in", WRONG)
+        return HttpProblem(401, "Not logged in", WRONG)
 
     def _log(self, what: str, name: str, address: str, **more: int) -> None:
         # A name that the roster does not have may be a password in the wrong field.
         known = name in self._authenticator.roster().people
-        log.warning(what, person=name if known else "not in the roster", address=address, **more)
+        _log.warning(what, person=name if known else "not in the roster", address=address, **more)
 
 
-def _wait(seconds: int, why: str) -> Problem:
+def _wait(seconds: int, why: str) -> HttpProblem:
     text = f"{why}; try again in {seconds} s. The command line works with a token meanwhile."
-    return Problem(429, "Wait a little", text, retry_after=seconds)
+    return HttpProblem(429, "Wait a little", text, retry_after=seconds)

@@ -7,10 +7,10 @@ import asyncio
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-AT_ONCE = 2
+HASHES_AT_ONCE = 2
 """Each takes 64 MiB and a core for a while."""
 WAITING = 20
-LONGEST = 1024
+LONGEST_PASSWORD = 1024
 """Characters of a password; more are none."""
 
 
@@ -24,7 +24,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher) -> None:
         self._hasher = hasher
         self._nobody = hasher.hash("nobody has this one")
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._waiting = 0
 
     async def fits(self, known: str | None, password: str) -> bool:
@@ -34,11 +34,11 @@ class Passwords:
         self._waiting += 1
         try:
             async with self._turns:
-                given = password[:LONGEST].encode("utf-8", "surrogatepass")
+                given = password[:LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
                 fits = await asyncio.to_thread(self._verify, known or self._nobody, given)
         finally:
             self._waiting -= 1
-        return fits and known is not None and len(password) <= LONGEST
+        return fits and known is not None and len(password) <= LONGEST_PASSWORD
 
     def _verify(self, known: str, given: bytes) -> bool:
         try:

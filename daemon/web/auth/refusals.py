@@ -18,10 +18,10 @@ from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.throttle import Throttle
 from daemon.web.auth.webhook_secrets import TOKEN_HEADER
 from daemon.web.deliveries import ALERTS, route_of
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 from daemon.web.seldom import Seldom
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 FREE = 20
 """So many wrong ones of one address cost nothing; a whole office may come from it."""
@@ -39,22 +39,22 @@ def refusing(authenticator: Authenticator) -> Middleware:
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except Problem as problem:
+        except HttpProblem as problem:
             if problem.status != 401 or not any(name in request.headers for name in GIVEN):
                 raise
             raise refused(request, problem) from None
 
-    def refused(request: web.Request, problem: Problem) -> Problem:
+    def refused(request: web.Request, problem: HttpProblem) -> HttpProblem:
         now, address = authenticator.clock(), authenticator.address(request)
         block = block_of(address)
         count = seldom.due(block, now.timestamp())
         if count > 0 and route_of(request) != ALERTS:  # those are told with the deliveries
-            log.warning("wrong credentials", address=address, count=count, path=request.path[:200])
+            _log.warning("wrong credentials", address=address, count=count, path=request.path[:200])
         wait = failures.wait(block, now)
         if wait > timedelta(0):
             seconds = math.ceil(wait.total_seconds())
             text = f"That was wrong too often; try again in {seconds} s. {problem.detail}"
-            return Problem(429, "Wait a little", text, retry_after=seconds)
+            return HttpProblem(429, "Wait a little", text, retry_after=seconds)
         failures.begin(block, now)
         return problem
 

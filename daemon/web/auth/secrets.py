@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from aiohttp import web
 
 from daemon.config.settings import same_secret
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 from daemon.web.serving.tls import client_names
 
 ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
@@ -28,7 +28,7 @@ CERTIFICATE = (
 )
 
 
-class Doorkeeper:
+class SecretCheck:
     """Knows the tokens and password hashes of people by name, and the webhook's token.
 
     `certificates`: names of clients whose certificate does as well as the webhook's token.
@@ -65,12 +65,12 @@ class Doorkeeper:
             return
         if self._webhook is None:
             if self._certificates:
-                raise Problem(401, "Wrong credentials", CERTIFICATE)
+                raise HttpProblem(401, "Wrong credentials", CERTIFICATE)
             _must_be_local(request)
             return
         token = any_token(request)
         if not token or not same_secret(token, self._webhook):
-            raise Problem(401, "Wrong credentials", TOKEN)
+            raise HttpProblem(401, "Wrong credentials", TOKEN)
 
 
 def _names_of(request: web.Request) -> Collection[str]:
@@ -82,7 +82,7 @@ def _names_of(request: web.Request) -> Collection[str]:
 def _must_be_local(request: web.Request) -> None:
     found = [name for name in ELSEWHERE if name in request.headers]
     if found:
-        raise Problem(
+        raise HttpProblem(
             401,
             "Wrong credentials",
             f"this came by a browser or a proxy ({found[0]}), and anybody could be behind it: set "

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-REMEMBERED = 10_000
+_REMEMBERED = 10_000
 """So many names and addresses; beyond them the one that tried longest ago is forgotten."""
 
 
@@ -43,7 +43,7 @@ class Throttle:
         if tries is None or now - tries.last > 2 * self._most:
             tries = _Tries(0, now)
         self._tries[key] = _Tries(tries.count + 1, now)
-        if len(self._tries) > REMEMBERED:
+        if len(self._tries) > _REMEMBERED:
             self._tries.popitem(last=False)
 
     def forgive(self, key: str) -> None:

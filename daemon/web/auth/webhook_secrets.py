@@ -10,7 +10,7 @@ from aiohttp import web
 from daemon.config.settings import same_secret
 from daemon.web.auth.secrets import bearer
 from daemon.web.auth.signatures import pagerduty_signed, slack_signed
-from daemon.web.errors import Problem
+from daemon.web.errors import HttpProblem
 
 TOKEN_HEADER = "X-Stopgap-Token"  # noqa: S105 - a header's name
 
@@ -71,9 +71,9 @@ def _check_token(request: web.Request, secret: str | None, setting: str) -> None
         )
 
 
-def _not_configured(setting: str) -> Problem:
-    return Problem(404, "Not configured", f"not configured: set `{setting}` in stopgap.yaml")
+def _not_configured(setting: str) -> HttpProblem:
+    return HttpProblem(404, "Not configured", f"not configured: set `{setting}` in stopgap.yaml")
 
 
-def _refused(text: str) -> Problem:
-    return Problem(401, "Wrong credentials", text)
+def _refused(text: str) -> HttpProblem:
+    return HttpProblem(401, "Wrong credentials", text)

@@ -20,7 +20,7 @@ from daemon.core.response import roles
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import clock_time
 
-VIA = "link"
+_VIA = "link"
 PUT_OFF = timedelta(minutes=15)
 DEEDS: Mapping[e.Asks, tuple[str, ...]] = {
     "acknowledge": ("ack",),
@@ -32,7 +32,7 @@ DEEDS: Mapping[e.Asks, tuple[str, ...]] = {
 """What the buttons of a page do, by what it asks."""
 
 
-class Over(Exception):
+class LinkSpent(Exception):
     """There is nothing left to do by this link; the text says why, and what to do instead."""
 
 
@@ -41,7 +41,7 @@ class NoSuchPage(LookupError):
 
 
 @dataclass(frozen=True)
-class Form:
+class LinkForm:
     """What was sent: the button, and for a draft its text and the revision that was read."""
 
     deed: str
@@ -50,7 +50,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Offer:
+class LinkOffer:
     """What may be done. `request` or `update` is what the page asks about, if it does."""
 
     person: str
@@ -60,7 +60,7 @@ class Offer:
     update: UpdateState | None = None
 
 
-def offer(incident: Incident, page: str, roster: Roster) -> Offer:
+def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
     """What the page's link offers now. Raises Over or NoSuchPage."""
     state = incident.pages.get(page)
     if state is None:
@@ -68,10 +68,10 @@ def offer(incident: Incident, page: str, roster: Roster) -> Offer:
     queued = state.queued
     why = _why_over(incident, state, roster)
     if why:
-        raise Over(why)
+        raise LinkSpent(why)
     request = incident.crew.requests.get(queued.about) if queued.asks == "answer" else None
     update = incident.word.updates.get(queued.about) if queued.asks == "send" else None
-    return Offer(queued.person, queued.asks, queued.text, request, update)
+    return LinkOffer(queued.person, queued.asks, queued.text, request, update)
 
 
 def _why_over(incident: Incident, state: PageState, roster: Roster) -> str:
@@ -102,7 +102,7 @@ def _why_over(incident: Incident, state: PageState, roster: Roster) -> str:
 
 
 def carry_out(
-    incident: Incident, page: str, form: Form, roster: Roster, now: datetime
+    incident: Incident, page: str, form: LinkForm, roster: Roster, now: datetime
 ) -> Sequence[e.Event]:
     """The events of a tap, and that the link has served. Raises Over, NotPossible, NoSuchPage."""
     offered = offer(incident, page, roster)
@@ -112,11 +112,11 @@ def carry_out(
 
 
 def _done(
-    incident: Incident, offered: Offer, form: Form, roster: Roster, now: datetime
+    incident: Incident, offered: LinkOffer, form: LinkForm, roster: Roster, now: datetime
 ) -> Sequence[e.Event]:
     person = offered.person
     if offered.request is not None:
-        return roles.answer(
+        return roles.answer_request(
             incident,
             offered.request.event.request,
             person,
@@ -129,10 +129,12 @@ def _done(
         return deeds.snooze(incident, roster, audience, person, PUT_OFF, "", now)
     if offered.update is not None:
         return _sent(incident, offered.update, person, form)
-    return deeds.acknowledge(incident, person, VIA)
+    return deeds.acknowledge(incident, person, _VIA)
 
 
-def _sent(incident: Incident, update: UpdateState, person: str, form: Form) -> Sequence[e.Event]:
+def _sent(
+    incident: Incident, update: UpdateState, person: str, form: LinkForm
+) -> Sequence[e.Event]:
     revision = update.draft.revision
     if form.revision != str(revision):
         raise NotPossible("the draft has changed while you read it; this is the new one")
@@ -144,7 +146,7 @@ def _sent(incident: Incident, update: UpdateState, person: str, form: Form) -> S
     return deeds.send(incident, update.draft.update, person, revision, text)
 
 
-def outcome(after: Incident, offered: Offer, form: Form, now: datetime) -> str:
+def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) -> str:
     """What the tap has brought about, in a sentence."""
     if form.deed == "send":
         return "The update goes out now."
@@ -153,7 +155,7 @@ def outcome(after: Incident, offered: Offer, form: Form, now: datetime) -> str:
         return f"Put off until {until}. What they must know at once is told all the same."
     if offered.request is not None:
         role = offered.request.event.role
-        return f"You said {form.deed}. {roles.TITLES[role]}: {roles.holder_text(after, role)}."
+        return f"You said {form.deed}. {roles.ROLE_NAMES[role]}: {roles.holder_text(after, role)}."
     if after.commander == offered.person:
         return "You are on it, and you are the Commander."
     return f"You are on it. The Commander is {after.commander or 'nobody yet'}."

@@ -15,25 +15,25 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.core.incident.responders import PERSON
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
-from daemon.core.response.escalation import facts
-from daemon.core.response.roles import TITLES, NotPossible, holder_text
+from daemon.core.response.escalation import new_pages
+from daemon.core.response.roles import ROLE_NAMES, NotPossible, holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
-from daemon.web.context import House, raw_body
-from daemon.web.errors import Problem
+from daemon.web.context import WebContext, raw_body
+from daemon.web.errors import HttpProblem
 from daemon.web.links import answers as offers
 from daemon.web.links.review_html import document_html
-from daemon.web.links.signed_links import BadLink, Why
-from daemon.web.site.layout import HEADERS as SITE_HEADERS
+from daemon.web.links.signed_links import BadLink, TokenRefusal
+from daemon.web.site.layout import SITE_HEADERS as SITE_HEADERS
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 PREFIXES = ("/a/", "/d/")
-HEADERS = {**SITE_HEADERS, "Referrer-Policy": "no-referrer"}
+LINK_HEADERS = {**SITE_HEADERS, "Referrer-Policy": "no-referrer"}
 _NEWER = "Use a newer page, or the command line: `stopgap incidents` lists what is open."
-GONE: Mapping[Why, tuple[int, str]] = {
+GONE: Mapping[TokenRefusal, tuple[int, str]] = {
     "old": (410, f"This link is older than a day, so it is not valid any more. {_NEWER}"),
     "void": (410, f"The keys were rotated since, so this link is not valid any more. {_NEWER}"),
     "unknown": (
@@ -48,8 +48,8 @@ GONE: Mapping[Why, tuple[int, str]] = {
 class Pages:
     """The routes; the token in the path is the only credential."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -63,34 +63,34 @@ class Pages:
         """What the page asks, and the buttons to answer it."""
         incident, page = await self._opened(request)
         try:
-            offered = offers.offer(incident, page, self._house.roster())
-        except offers.Over as over:
+            offered = offers.offer(incident, page, self._context.roster())
+        except offers.LinkSpent as over:
             return self._over(request, incident, over)
         return self._offering(request, incident, offered, 200)
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says, as the page's person, once."""
         incident, page = await self._opened(request)
-        roster, form = self._house.roster(), await _form(request)
-        now = self._house.book.clock()
+        roster, form = self._context.roster(), await _form(request)
+        now = self._context.repository.clock()
         try:
             offered = offers.offer(incident, page, roster)
-            after = await self._house.book.record(
+            after = await self._context.repository.record(
                 incident.id,
                 lambda i: offers.carry_out(i, page, form, roster, now),
-                by=f"{PERSON}{offered.person}",
+                by=f"{PERSON_PREFIX}{offered.person}",
             )
-        except (offers.Over, NotPossible) as error:
+        except (offers.LinkSpent, NotPossible) as error:
             return await self._refused(request, page, form, error)
         done = offers.outcome(after, offered, form, now)
         return _page("done.html", request, 200, heading=done, **self._facts(after))
 
     async def document(self, request: web.Request) -> web.Response:
         """The standard document."""
-        incident = await self._house.book.load(
-            self._house.links.read_document(request.match_info["token"])
+        incident = await self._context.repository.load(
+            self._context.links.read_document(request.match_info["token"])
         )
-        entries = await self._house.book.journal.read(incident.id)
+        entries = await self._context.repository.journal.read(incident.id)
         # A long timeline takes a while to set; alerts do not wait for it.
         html = await asyncio.to_thread(document_html, entries)
         sent = [update for update in incident.word.updates.values() if update.released_at]
@@ -98,17 +98,17 @@ class Pages:
 
     async def _opened(self, request: web.Request) -> tuple[Incident, str]:
         """The incident and the page of the link. Raises BadLink, UnknownIncident, Temporary."""
-        incident, page = self._house.links.read_page(request.match_info["token"])
-        return await self._house.book.load(incident), page
+        incident, page = self._context.links.read_page(request.match_info["token"])
+        return await self._context.repository.load(incident), page
 
     async def _refused(
-        self, request: web.Request, page: str, form: offers.Form, error: Exception
+        self, request: web.Request, page: str, form: offers.LinkForm, error: Exception
     ) -> web.Response:
         """It did not come to it: the page as it is now, and why. What was written is kept."""
         incident, _ = await self._opened(request)
         try:
-            offered = offers.offer(incident, page, self._house.roster())
-        except offers.Over as over:
+            offered = offers.offer(incident, page, self._context.roster())
+        except offers.LinkSpent as over:
             return self._over(request, incident, over)
         kept = form.text if form.deed == "send" else ""
         return self._offering(request, incident, offered, 409, trouble=str(error), kept=kept)
@@ -117,12 +117,12 @@ class Pages:
         self,
         request: web.Request,
         incident: Incident,
-        offered: offers.Offer,
+        offered: offers.LinkOffer,
         status: int,
         trouble: str = "",
         kept: str = "",
     ) -> web.Response:
-        role = TITLES[offered.request.event.role] if offered.request else ""
+        role = ROLE_NAMES[offered.request.event.role] if offered.request else ""
         return _page(
             "answer.html",
             request,
@@ -135,15 +135,17 @@ class Pages:
             **self._facts(incident),
         )
 
-    def _over(self, request: web.Request, incident: Incident, over: offers.Over) -> web.Response:
+    def _over(
+        self, request: web.Request, incident: Incident, over: offers.LinkSpent
+    ) -> web.Response:
         return _page("over.html", request, 410, heading=str(over), **self._facts(incident))
 
     def _facts(self, incident: Incident) -> dict[str, Any]:
         return {
             "incident": incident,
-            "facts": facts(incident),
+            "facts": new_pages(incident),
             "commander": holder_text(incident, "commander"),
-            "document": self._house.links.document(incident.id),
+            "document": self._context.links.document(incident.id),
         }
 
 
@@ -159,27 +161,29 @@ async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse
     except (UnknownIncident, offers.NoSuchPage):
         response = _trouble(request, 404, "The daemon does not know this page or its incident.")
     except Temporary as error:
-        log.error("a page failed for now", error=str(error))
+        _log.error("a page failed for now", error=str(error))
         response = _trouble(request, 503, "The store does not answer. Please try again shortly.")
-    except Problem as problem:
+    except HttpProblem as problem:
         response = _trouble(request, problem.status, problem.detail)
     except web.HTTPException as error:
         response = _trouble(request, error.status, error.reason)
     except Exception:
-        log.exception("a page crashed")
+        _log.exception("a page crashed")
         response = _trouble(request, 500, "A defect in Stopgap; its log has the details.")
-    response.headers.update(HEADERS)
+    response.headers.update(LINK_HEADERS)
     return response
 
 
-async def _form(request: web.Request) -> offers.Form:
+async def _form(request: web.Request) -> offers.LinkForm:
     """The form as browsers send it. Raises Problem 400 or 413."""
     try:
         fields = parse_qs((await raw_body(request)).decode(), max_num_fields=10)
     except ValueError:
-        raise Problem(400, "Bad form", "This form is not readable; open the link again.") from None
+        raise HttpProblem(
+            400, "Bad form", "This form is not readable; open the link again."
+        ) from None
     given = {name: values[0] for name, values in fields.items()}
-    return offers.Form(given.get("deed", ""), given.get("text", ""), given.get("revision", ""))
+    return offers.LinkForm(given.get("deed", ""), given.get("text", ""), given.get("revision", ""))
 
 
 def _trouble(request: web.Request, status: int, text: str) -> web.Response:

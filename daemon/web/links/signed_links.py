@@ -23,16 +23,16 @@ VALID = timedelta(hours=24)
 _SIGNING = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
-Why = Literal["unknown", "old", "void"]
+TokenRefusal = Literal["unknown", "old", "void"]
 
 
 class BadLink(Exception):
     """Why a token is not taken: not one of ours, too old, or its key has been rotated out.
     Nothing of it is in the text."""
 
-    def __init__(self, why: Why) -> None:
+    def __init__(self, why: TokenRefusal) -> None:
         super().__init__(f"the link is {why}")
-        self.why: Why = why
+        self.why: TokenRefusal = why
 
 
 class _Signer(TimestampSigner):
@@ -97,7 +97,7 @@ class SignedLinks:
             raise BadLink("unknown") from None
         return str(incident)
 
-    def _opened(self, token: str, lifetime: timedelta, over: Why) -> tuple[str, str]:
+    def _opened(self, token: str, lifetime: timedelta, over: TokenRefusal) -> tuple[str, str]:
         """What must have signed a token of that lifetime, and what is signed. Raises BadLink, for
         `over` if its key does not verify any more."""
         named, _, signed = token.partition(".")

@@ -24,9 +24,9 @@ from daemon.instrumentation import QUIET, Dropped, Observer
 from daemon.web.addresses import block_of
 from daemon.web.seldom import Seldom
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-Stage = Literal["waiting", "looking_on", "answering"]
+_Stage = Literal["waiting", "looking_on", "answering"]
 """waiting: for something of theirs. looking_on: an open page hears of changes."""
 _SAID = {
     "header": "connections were closed that sent no whole request",
@@ -64,17 +64,17 @@ class Connections:
         self._seldom = Seldom()
         self._of: Counter[str] = Counter()
         # In the order of their coming into that stage.
-        self._by_stage: dict[Stage, dict[Connection, None]] = {
+        self._by_stage: dict[_Stage, dict[ServedConnection, None]] = {
             "waiting": {},
             "looking_on": {},
             "answering": {},
         }
-        self._by_protocol: dict[asyncio.BaseProtocol, Connection] = {}
+        self._by_protocol: dict[asyncio.BaseProtocol, ServedConnection] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._by_stage.values()))
 
-    def admit(self, address: str, end: Callable[[], object]) -> Connection | None:
+    def admit(self, address: str, end: Callable[[], object]) -> ServedConnection | None:
         """The connection of a newcomer, if need be in the place of another; None if there is no
         room. `end` ends it."""
         block = "" if self._trusts(address) else block_of(address)
@@ -84,14 +84,14 @@ class Connections:
         ):
             self._count("refused", address)
             return None
-        connection = Connection(self, address, block, end)
+        connection = ServedConnection(self, address, block, end)
         self._of[block] += 1
         self._by_stage["waiting"][connection] = None
         return connection
 
     def make_room(self, block: str = "") -> bool:
         """Close whoever waits longest, else whoever looks on longest; of that block, or of all."""
-        stages: tuple[Stage, ...] = ("waiting", "looking_on")
+        stages: tuple[_Stage, ...] = ("waiting", "looking_on")
         for stage in stages:
             ours = self._by_stage[stage]
             found = next((c for c in ours if not block or c.block == block), None)
@@ -100,26 +100,26 @@ class Connections:
                 return True
         return False
 
-    def give_up(self, connection: Connection, why: Dropped) -> None:
+    def give_up(self, connection: ServedConnection, why: Dropped) -> None:
         """Close a connection for that reason, unless it is closed already."""
         if connection in self._by_stage[connection.stage]:
             self.dropped(why, connection)
             self.gone(connection)  # at once: its place is given to somebody else
             connection.end()
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: ServedConnection) -> None:
         """The connection is closed; twice is once."""
         connection.no_deadline()
         if self._by_stage[connection.stage].pop(connection, 0) is None:
             self._of -= Counter((connection.block,))  # whoever has none left is forgotten
 
-    def move(self, connection: Connection, stage: Stage) -> None:
+    def move(self, connection: ServedConnection, stage: _Stage) -> None:
         """The connection comes into that stage, as the last one."""
         if self._by_stage[connection.stage].pop(connection, 0) is None:
             self._by_stage[stage][connection] = None
             connection.stage = stage
 
-    def serves(self, protocol: asyncio.BaseProtocol, connection: Connection) -> None:
+    def serves(self, protocol: asyncio.BaseProtocol, connection: ServedConnection) -> None:
         """From now on that protocol's requests are the connection's."""
         self._by_protocol[protocol] = connection
 
@@ -127,11 +127,11 @@ class Connections:
         """That protocol has no connection any more."""
         self._by_protocol.pop(protocol, None)
 
-    def of(self, request: web.BaseRequest) -> Connection | None:
+    def of(self, request: web.BaseRequest) -> ServedConnection | None:
         """The connection that a request came by; None if another server has taken it."""
         return self._by_protocol.get(request.protocol)
 
-    def dropped(self, why: Dropped, connection: Connection, told: str = "") -> None:
+    def dropped(self, why: Dropped, connection: ServedConnection, told: str = "") -> None:
         """Count a connection that is closed for that reason; once a minute the log says so, with
         what is `told` beside it."""
         self._count(why, connection.address, told)
@@ -142,7 +142,7 @@ class Connections:
         count = self._seldom.due(why, asyncio.get_running_loop().time()) if said else 0
         if count > 0:
             busiest, most = next(iter(self._of.most_common(1)), ("", 0))
-            log.warning(
+            _log.warning(
                 said,
                 count=count,
                 latest=address,
@@ -154,7 +154,7 @@ class Connections:
             )
 
 
-class Connection:
+class ServedConnection:
     """One connection, from the moment at which it was taken. `end` ends it at once."""
 
     def __init__(
@@ -163,7 +163,7 @@ class Connection:
         self.address = address
         self.block = block
         self.end = end
-        self.stage: Stage = "waiting"
+        self.stage: _Stage = "waiting"
         self.heard = False
         self.receiving = False
         self._all = all_
@@ -180,7 +180,7 @@ class Connection:
         if self._deadline is None and self.stage == "waiting" and not self.receiving:
             self._await_head()
 
-    def enters(self, stage: Stage, *, receiving: bool = False) -> None:
+    def enters(self, stage: _Stage, *, receiving: bool = False) -> None:
         """What happens on it now. `receiving`: a handler waits for the body of a request."""
         self.receiving = receiving
         self.no_deadline()
@@ -210,7 +210,7 @@ class Connection:
             self.enters("answering")
 
 
-CONNECTION = web.RequestKey("connection", Connection)
+CONNECTION = web.RequestKey("connection", ServedConnection)
 """Where a request keeps the connection that it came by."""
 
 

@@ -18,14 +18,14 @@ from functools import partial
 import structlog
 
 from daemon.web.seldom import Seldom
-from daemon.web.serving.connections import Connection, Connections
+from daemon.web.serving.connections import Connections, ServedConnection
 from daemon.web.serving.wire import Wire
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 BACKLOG = 128
 """So many that the kernel has taken may wait until we take them."""
-RETRY_SECONDS = 0.2
+_RETRY_SECONDS = 0.2
 _HANDSHAKE = b"\x16"
 """The first byte of TLS; of HTTP it is a letter."""
 _PLAIN = (
@@ -80,12 +80,12 @@ class Listener:
                 continue  # it has gone before we took it
             except OSError as error:
                 self._out_of_handles(error)
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
                 continue
             try:
                 self._take(taken, address[0])
             except Exception:
-                log.exception("a connection could not be taken; the next one is")
+                _log.exception("a connection could not be taken; the next one is")
                 taken.close()
 
     def _out_of_handles(self, error: OSError) -> None:
@@ -93,7 +93,7 @@ class Listener:
         self._connections.make_room()
         count = self._seldom.due("accept", asyncio.get_running_loop().time())
         if count > 0:
-            log.error(
+            _log.error(
                 "no connection can be taken",
                 error=error.strerror,
                 count=count,
@@ -114,7 +114,7 @@ class Listener:
         task.add_done_callback(partial(self._begun, taken, connection))
 
     def _begun(
-        self, taken: socket.socket, connection: Connection, task: asyncio.Task[bool]
+        self, taken: socket.socket, connection: ServedConnection, task: asyncio.Task[bool]
     ) -> None:
         self._beginning.discard(task)
         # It may have been cancelled before it began, so this is not for the task itself to do.
@@ -122,7 +122,7 @@ class Listener:
             self._connections.gone(connection)
             taken.close()
 
-    async def _begin(self, taken: socket.socket, connection: Connection) -> bool:
+    async def _begin(self, taken: socket.socket, connection: ServedConnection) -> bool:
         """Whether aiohttp has it now."""
         try:
             async with asyncio.timeout(self._connections.header):
@@ -131,12 +131,12 @@ class Listener:
             why = getattr(error, "reason", None) or "too slow"
             self._connections.dropped("handshake" if connection.heard else "idle", connection, why)
         except OSError as error:
-            log.debug("a connection broke off", address=connection.address, error=error.strerror)
+            _log.debug("a connection broke off", address=connection.address, error=error.strerror)
         except Exception:
-            log.exception("a connection could not be begun")
+            _log.exception("a connection could not be begun")
         return False
 
-    async def _handed_over(self, taken: socket.socket, connection: Connection) -> bool:
+    async def _handed_over(self, taken: socket.socket, connection: ServedConnection) -> bool:
         loop = asyncio.get_running_loop()
         context = None if self._tls is None else self._tls()
         if context is not None:

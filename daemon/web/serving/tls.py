@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from daemon.config.serving import TlsFiles
 from daemon.core.values.outcome import Permanent
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 LOOK_EVERY = timedelta(seconds=10)
 REMIND_EVERY = timedelta(days=1)
@@ -95,16 +95,18 @@ class Certificate:
         try:
             self.papers = read_papers(self._files)
         except Permanent as error:
-            log.error("the old certificate stays in force: the new one is broken", error=str(error))
+            _log.error(
+                "the old certificate stays in force: the new one is broken", error=str(error)
+            )
             return
-        log.info("certificate read again", ends_at=self.papers.ends_at.isoformat())
+        _log.info("certificate read again", ends_at=self.papers.ends_at.isoformat())
         self._say_age()
 
     def _say_age(self) -> None:
         self._reminded_at = self._clock()
         aging = self.papers.aging(self._clock())
         if aging:
-            log.warning("renew the certificate", error=aging)
+            _log.warning("renew the certificate", error=aging)
 
     def _stamp(self) -> Mapping[Path, Any]:
         """What tells whether a file is another one; it may be a link to a folder of others."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from daemon.web.serving.connections import Connection, Connections
+from daemon.web.serving.connections import Connections, ServedConnection
 
 STALLED_SECONDS = 30.0
 """An answer of which nothing more is read for so long is given up."""
@@ -18,7 +18,7 @@ class Wire(asyncio.Protocol):
     """Hands everything on to `inner`."""
 
     def __init__(
-        self, connections: Connections, connection: Connection, inner: asyncio.Protocol
+        self, connections: Connections, connection: ServedConnection, inner: asyncio.Protocol
     ) -> None:
         self._connections = connections
         self._connection = connection

@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from daemon.core.people.access import NEEDED, SCOPES, ApiToken, Scope, reaches
+from daemon.core.people.access import NEEDED, SCOPES, ApiToken, TokenScope, reaches
 from daemon.core.values.units import format_duration, parse_duration
 from daemon.web.auth.csrf import checked_form
 from daemon.web.auth.identity import Identity
-from daemon.web.auth.tokens import LASTS, Keyring
-from daemon.web.errors import Problem
+from daemon.web.auth.tokens import LASTS, TokenRegistry
+from daemon.web.errors import HttpProblem
 from daemon.web.site.layout import Frame, to
 
 
@@ -20,8 +20,8 @@ class You:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        authenticator = frame.house.authenticator
-        self._keyring = Keyring(authenticator.credentials, authenticator.clock)
+        authenticator = frame.context.authenticator
+        self._keyring = TokenRegistry(authenticator.credentials, authenticator.clock)
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -41,14 +41,14 @@ class You:
         """A new token, on the only page that ever shows it."""
         who = await self._frame.visitor(request)
         given = await checked_form(request, who)
-        known: tuple[Scope, ...] = get_args(Scope)
+        known: tuple[TokenScope, ...] = get_args(TokenScope)
         scopes = [scope for scope in known if scope in given.get("scope", ())]
         name, lasts = (given.get(field, [""])[0].strip() for field in ("name", "expires"))
         try:
             token, secret = await self._keyring.create(
                 who, name, scopes, parse_duration(lasts) if lasts else None
             )
-        except Problem as problem:
+        except HttpProblem as problem:
             return await self._page(request, who, problem.status, problem.detail, wish=name)
         except ValueError as error:
             return await self._page(request, who, 400, str(error), wish=name)

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.reporting.chart import Curve, Mark, MarkKind
+from daemon.core.reporting.chart import ChartMark, Curve, MarkKind
 from daemon.core.values.units import percent, quantity
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _MARKS: dict[MarkKind, tuple[str, str]] = {
 }
 WIDE, NARROW = (8.6, 3.0), (4.2, 3.1)
 """Width and height in inches of 72 px."""
-NOTHING = "no measurement in this time"
+NO_MEASUREMENT = "no measurement in this time"
 FROM_JOURNAL = "the metrics do not answer: only what was measured before"
 GAP = 4
 """A hole of more than so many usual steps between samples is shown as one."""
@@ -115,7 +115,9 @@ def _draw(axes: Axes, curve: Curve, narrow: bool) -> None:
     _scale(axes, curve, narrow)
     if not curve.samples:
         axes.yaxis.set_major_formatter("")
-        axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", color=_TEXT, wrap=True)
+        axes.text(
+            0.5, 0.5, NO_MEASUREMENT, transform=axes.transAxes, ha="center", color=_TEXT, wrap=True
+        )
     elif curve.trouble:
         axes.set_xlabel(FROM_JOURNAL, color=_TEXT, fontsize="small")
 
@@ -152,7 +154,7 @@ def _name_marks(axes: Axes, curve: Curve, narrow: bool) -> None:
     span = (curve.end - curve.begin).total_seconds() or 1.0
     width = 0.24 if narrow else 0.12
     ends: list[float] = []
-    placed: list[tuple[Mark, int, float]] = []
+    placed: list[tuple[ChartMark, int, float]] = []
     for mark in curve.marks:
         place = (mark.at - curve.begin).total_seconds() / span
         row = next((n for n, end in enumerate(ends) if end <= place), len(ends))

@@ -18,11 +18,11 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.values.outcome import Temporary
-from daemon.repository import Casebook
-from daemon.web.errors import Problem
+from daemon.repository import IncidentRepository
+from daemon.web.errors import HttpProblem
 from daemon.web.site.layout import Frame
 
-MOST = 500
+_MOST = 500
 """So many open pages are served; further ones stay as they are until they are loaded again."""
 MOST_OF_ONE = 50
 """Of those so many are one person's, so that nobody takes them from all others."""
@@ -35,19 +35,19 @@ PING = 15
 """Seconds between signs of life, which proxies need to keep the connection."""
 
 
-class Changes:
+class ChangeCounter:
     """Counts changes, of one incident and of everything, and wakes whoever waits for the next.
 
     `version` tells whether something happened between a page's making and its listening.
     """
 
-    def __init__(self, book: Casebook) -> None:
-        self._version = int(book.clock().timestamp() * 1000)  # no restart repeats one
+    def __init__(self, repository: IncidentRepository) -> None:
+        self._version = int(repository.clock().timestamp() * 1000)  # no restart repeats one
         self._of: dict[str, int] = {}
         self._rung = asyncio.Event()
         self._closed = False
-        book.listeners.append(self._heard)
-        book.onlookers.append(self._all_changed)
+        repository.listeners.append(self._heard)
+        repository.onlookers.append(self._all_changed)
 
     def version(self, incident: str = "") -> int:
         """The number of the newest change, of an incident or of anything."""
@@ -90,7 +90,7 @@ class Changes:
 class Live:
     """The route."""
 
-    def __init__(self, frame: Frame, changes: Changes) -> None:
+    def __init__(self, frame: Frame, changes: ChangeCounter) -> None:
         self._frame = frame
         self._changes = changes
         self._open: Counter[str] = Counter()
@@ -102,8 +102,10 @@ class Live:
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """Tell of changes until the page goes; `?since=` is the version that it shows."""
         who = (await self._frame.visitor(request)).person
-        if self._open.total() >= MOST or self._open[who] >= MOST_OF_ONE:
-            raise Problem(503, "Too many open pages", "This page stays as it is; load it again.")
+        if self._open.total() >= _MOST or self._open[who] >= MOST_OF_ONE:
+            raise HttpProblem(
+                503, "Too many open pages", "This page stays as it is; load it again."
+            )
         incident, given = request.query.get("incident", ""), request.query.get("since", "")
         seen = int(given) if _VERSION.fullmatch(given) else 0
         self._open[who] += 1
@@ -121,7 +123,7 @@ class Live:
         self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
     ) -> None:
         """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""
-        with suppress(ConnectionResetError, Problem, Temporary):
+        with suppress(ConnectionResetError, HttpProblem, Temporary):
             while stream.is_connected():
                 try:
                     async with asyncio.timeout(PING):

@@ -13,7 +13,7 @@ from daemon.core.values.units import percent, quantity
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
-def span(value: timedelta) -> str:
+def span_html(value: timedelta) -> str:
     """About how long, for reading at a glance: 45 s · 7 min · 2 h 5 min · 3 d 4 h."""
     seconds = max(0, round(value.total_seconds()))
     if seconds < 2 * MINUTE:
@@ -25,7 +25,7 @@ def span(value: timedelta) -> str:
     return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
 
 
-def when(moment: datetime | None, now: datetime) -> Markup:
+def when_html(moment: datetime | None, now: datetime) -> Markup:
     """A moment as `<time>`: the time of day, with the date if that is another day's."""
     if moment is None:
         return Markup("–")
@@ -41,7 +41,7 @@ def at(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def moment(at: datetime, now: datetime) -> Markup:
+def moment_html(at: datetime, now: datetime) -> Markup:
     """A moment in a narrow column: the time of day, and the day if that is another one."""
     utc = at.astimezone(UTC)
     day = "" if utc.date() == now.astimezone(UTC).date() else f"{utc:%m-%d} "
@@ -54,7 +54,7 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
     """How long ago, or in how long; a script keeps it true."""
     if moment is None:
         return Markup("–")
-    text = f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+    text = f"{span_html(now - moment)} ago" if moment <= now else f"in {span_html(moment - now)}"
     stamp = moment.astimezone(UTC).isoformat(timespec="seconds")
     return Markup('<time class="ago" datetime="{}">{}</time>').format(stamp, text)
 
@@ -66,19 +66,19 @@ def level(value: float | None, kind: str) -> str:
     return percent(value) if kind == "counts" else quantity(value)
 
 
-def words(text: str) -> Markup:
+def words_html(text: str) -> Markup:
     """An identifier with places to break a line at."""
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "span": span,
+    "span": span_html,
     "at": at,
-    "when": when,
-    "moment": moment,
+    "when": when_html,
+    "moment": moment_html,
     "ago": ago,
     "level": level,
-    "words": words,
+    "words": words_html,
     "percent": percent,
     "quantity": quantity,
 }

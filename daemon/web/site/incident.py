@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 
 from daemon.core.incident.events import Entry
-from daemon.core.incident.responders import PERSON, Request
+from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
@@ -20,15 +20,15 @@ from daemon.core.reporting.story import GROUPS, story
 from daemon.core.reporting.timeline import suppression
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.roles import TITLES, NotPossible
+from daemon.core.response.roles import ROLE_NAMES, NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
-from daemon.web.site.event_stream import Changes
-from daemon.web.site.incident_forms import BUTTONS, Asked
+from daemon.web.site.event_stream import ChangeCounter
+from daemon.web.site.incident_forms import BUTTONS, FormRequest
 from daemon.web.site.layout import Frame, to
 
-SHOWN = 60
+_SHOWN = 60
 """So many of the newest lines of the timeline are shown unless all are asked for."""
 CHART_LASTS = 5.0
 """Seconds for which a chart is shown again before Prometheus is asked anew."""
@@ -40,9 +40,9 @@ MOST_ALERTS = 200
 class IncidentPage:
     """The routes."""
 
-    def __init__(self, frame: Frame, changes: Changes) -> None:
+    def __init__(self, frame: Frame, changes: ChangeCounter) -> None:
         self._frame = frame
-        self._house = frame.house
+        self._context = frame.context
         self._changes = changes
         self._charts: dict[tuple[str, int], tuple[float, Curve]] = {}
         self._drawing = asyncio.Semaphore(2)
@@ -71,8 +71,10 @@ class IncidentPage:
         if button is None:
             raise web.HTTPNotFound
         try:
-            change = button.make(Asked(self._house, identity.person, form))
-            await self._house.book.record(incident, change, by=f"{PERSON}{identity.person}")
+            change = button.make(FormRequest(self._context, identity.person, form))
+            await self._context.repository.record(
+                incident, change, by=f"{PERSON_PREFIX}{identity.person}"
+            )
         except NotPossible as error:
             text = f"Not possible: {error}."
             return await self._page(request, identity, 409, trouble=text, kept=form, tried=name)
@@ -92,20 +94,20 @@ class IncidentPage:
         return web.Response(body=drawn, content_type="image/svg+xml", headers=headers)
 
     async def _read(self, request: web.Request) -> tuple[Incident, Rule | None, list[Entry]]:
-        incident = await self._house.book.load(request.match_info["id"])
-        rule = self._house.rules().rules.get(incident.rule)
-        return incident, rule, await self._house.book.journal.read(incident.id)
+        incident = await self._context.repository.load(request.match_info["id"])
+        rule = self._context.rules().rules.get(incident.rule)
+        return incident, rule, await self._context.repository.journal.read(incident.id)
 
     async def _curve(self, incident: Incident, rule: Rule, entries: Sequence[Entry]) -> Curve:
         """What Prometheus said a moment ago, or says now."""
-        now = self._house.book.clock()
+        now = self._context.repository.clock()
         key = (incident.id, incident.seq)
         made = self._charts.get(key)
         if made is not None and now.timestamp() - made[0] < CHART_LASTS:
             return made[1]
-        if self._house.trace is None:
+        if self._context.trace is None:
             return sketch(incident, rule.problem, entries, now)
-        curve = await self._house.trace(incident, rule, entries)
+        curve = await self._context.trace(incident, rule, entries)
         if len(self._charts) >= MOST_CHARTS:
             self._charts.clear()
         self._charts[key] = (now.timestamp(), curve)
@@ -131,9 +133,9 @@ class IncidentPage:
     def _facts(
         self, incident: Incident, rule: Rule | None, entries: Sequence[Entry]
     ) -> dict[str, Any]:
-        now, roster = self._house.book.clock(), self._house.roster()
-        veterans = self._house.veterans(incident.rule)
-        vacant = [role for role in TITLES if not incident.crew.holder(role)]
+        now, roster = self._context.repository.clock(), self._context.roster()
+        veterans = self._context.veterans(incident.rule)
+        vacant = [role for role in ROLE_NAMES if not incident.crew.holder(role)]
         return {
             "heading": incident.title,
             "incident": incident,
@@ -145,9 +147,9 @@ class IncidentPage:
             "suppressed": suppression(incident.suppressed),
             "asked": glance.asked(incident),
             "stoppable": glance.stoppable(incident),
-            "plan": glance.plan_lines(incident, rule, entries, self._house.approvals(), now),
+            "plan": glance.plan_lines(incident, rule, entries, self._context.approvals(), now),
             "clock": read_clock(incident, roster, now),
-            "titles": TITLES,
+            "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
             "audiences": sorted(roster.audiences),
             "tiers": len(roster.tiers(incident.opened.team, now)),
@@ -158,9 +160,9 @@ class IncidentPage:
             if incident.closed is None
             else {},
             "durations": durations(incident).shown(),
-            "actions": sorted(self._house.actions),
+            "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
-            "document": urlsplit(self._house.links.document(incident.id)).path,
+            "document": urlsplit(self._context.links.document(incident.id)).path,
         }
 
 
@@ -175,10 +177,10 @@ def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, A
     group = asked.get("show", "")
     wanted = group if group in GROUPS else ""
     lines = [
-        {"at": line.at, "by": line.by.removeprefix(PERSON), "text": line.text}
+        {"at": line.at, "by": line.by.removeprefix(PERSON_PREFIX), "text": line.text}
         for line in story(entries, wanted or None)
     ]
-    shown = lines if "all" in asked else lines[:SHOWN]
+    shown = lines if "all" in asked else lines[:_SHOWN]
     return {
         "group": wanted,
         "groups": GROUPS,

@@ -19,11 +19,11 @@ from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import parse_duration
 from daemon.core.values.yaml_document import Mistakes, one_document
-from daemon.repository import Change
-from daemon.web.context import House
-from daemon.web.site.layout import Form
+from daemon.repository import DecideEvents
+from daemon.web.context import WebContext
+from daemon.web.site.layout import FormFields
 
-VIA = "page"
+_VIA = "page"
 PARAMS_LENGTH = 10_000
 """Characters of the parameters of a proposal; no action needs so many."""
 _COUNT = re.compile(r"[0-9]{1,4}")
@@ -31,15 +31,15 @@ Events = Sequence[e.Event]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A button that was pressed: by whom, in which house, and what the form says.
+class FormRequest:
+    """A button that was pressed: by whom, in which context, and what the form says.
 
     Everything here raises NotPossible with a sentence for that person.
     """
 
-    house: House
+    context: WebContext
     who: str
-    form: Form
+    form: FormFields
 
     @property
     def step(self) -> int:
@@ -60,13 +60,13 @@ class Asked:
     def role(self) -> e.Role:
         """The role that is meant."""
         given = self.form["role"]
-        if given not in roles.TITLES:
+        if given not in roles.ROLE_NAMES:
             raise NotPossible(f"{given!r} is no role; choose one of the list")
         return given
 
     def rule(self, incident: Incident) -> Rule | None:
         """The rule in force."""
-        return self.house.rules().rules.get(incident.rule)
+        return self.context.rules().rules.get(incident.rule)
 
     def unchanged(self, incident: Incident) -> None:
         """Raises NotPossible if the step is not the one that was read."""
@@ -83,23 +83,23 @@ class Asked:
         return int(given)
 
 
-def _ack(asked: Asked) -> Change:
-    return lambda i: deeds.acknowledge(i, asked.who, VIA)
+def _ack(asked: FormRequest) -> DecideEvents:
+    return lambda i: deeds.acknowledge(i, asked.who, _VIA)
 
 
-def _leave(asked: Asked) -> Change:
-    return lambda i: deeds.unacknowledge(i, asked.who, VIA)
+def _leave(asked: FormRequest) -> DecideEvents:
+    return lambda i: deeds.unacknowledge(i, asked.who, _VIA)
 
 
-def _pause(asked: Asked) -> Change:
+def _pause(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.pause(i, asked.who, asked.form["reason"] or "stopped on the page")
 
 
-def _resume(asked: Asked) -> Change:
+def _resume(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.resume(i, asked.who)
 
 
-def _approve(asked: Asked) -> Change:
+def _approve(asked: FormRequest) -> DecideEvents:
     def change(incident: Incident) -> Events:
         asked.unchanged(incident)
         return steering.approve(incident, asked.rule(incident), asked.step, asked.who)
@@ -107,7 +107,7 @@ def _approve(asked: Asked) -> Change:
     return change
 
 
-def _start(asked: Asked) -> Change:
+def _start(asked: FormRequest) -> DecideEvents:
     def change(incident: Incident) -> Events:
         asked.unchanged(incident)
         return steering.start(incident, asked.rule(incident), asked.step, asked.who)
@@ -115,16 +115,16 @@ def _start(asked: Asked) -> Change:
     return change
 
 
-def _skip(asked: Asked) -> Change:
+def _skip(asked: FormRequest) -> DecideEvents:
     reason = asked.form["reason"]
     return lambda i: steering.skip(i, asked.rule(i), asked.step, asked.who, reason)
 
 
-def _veto(asked: Asked) -> Change:
+def _veto(asked: FormRequest) -> DecideEvents:
     return lambda i: steering.veto(i, asked.rule(i), asked.step, asked.who)
 
 
-def _propose(asked: Asked) -> Change:
+def _propose(asked: FormRequest) -> DecideEvents:
     form = asked.form
     try:
         params = _params(form["params"])
@@ -141,7 +141,7 @@ def _propose(asked: Asked) -> Change:
         raise NotPossible(error.errors(include_url=False)[0]["msg"]) from None
 
     def change(incident: Incident) -> Events:
-        unfit = asked.house.unfit(spec, incident)
+        unfit = asked.context.unfit(spec, incident)
         if unfit:
             raise NotPossible(unfit)
         rule = asked.rule(incident)
@@ -159,69 +159,71 @@ def _params(written: str) -> Any:
     return one_document(written, "the parameters").data
 
 
-def _role(asked: Asked) -> Change:
+def _role(asked: FormRequest) -> DecideEvents:
     """Take a role, or ask somebody else to."""
-    role, roster, clock = asked.role(), asked.house.roster(), asked.house.book.clock
+    role, roster, clock = asked.role(), asked.context.roster(), asked.context.repository.clock
     person = asked.form["person"] or asked.who
     if person not in roster.people:
         raise NotPossible(f"{person!r} is not in the roster")
     return lambda i: roles.fill(i, roster, role, person, asked.who, clock())
 
 
-def _leave_role(asked: Asked) -> Change:
+def _leave_role(asked: FormRequest) -> DecideEvents:
     role = asked.role()
     return lambda i: roles.step_down(i, role, asked.who)
 
 
-def _answer(asked: Asked) -> Change:
-    form, clock = asked.form, asked.house.book.clock
-    patience = asked.house.roster().timing.answer
+def _answer(asked: FormRequest) -> DecideEvents:
+    form, clock = asked.form, asked.context.repository.clock
+    patience = asked.context.roster().timing.answer
     accept = form["accept"] == "yes"
-    return lambda i: roles.answer(
+    return lambda i: roles.answer_request(
         i, form["request"], asked.who, accept=accept, now=clock(), patience=patience
     )
 
 
-def _no_plan(asked: Asked) -> Change:
+def _no_plan(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.no_plan(i, asked.who, asked.form["reason"])
 
 
-def _escalate(asked: Asked) -> Change:
-    roster, clock = asked.house.roster(), asked.house.book.clock
+def _escalate(asked: FormRequest) -> DecideEvents:
+    roster, clock = asked.context.roster(), asked.context.repository.clock
     return lambda i: deeds.jump(i, roster, asked.tier, asked.who, clock())
 
 
-def _engage(asked: Asked) -> Change:
-    roster, links, form = asked.house.roster(), asked.house.links, asked.form
+def _engage(asked: FormRequest) -> DecideEvents:
+    roster, links, form = asked.context.roster(), asked.context.links, asked.form
     return lambda i: deeds.engage(
         i, roster, form["team"], asked.who, form["reason"], links.document(i.id)
     )
 
 
-def _note(asked: Asked) -> Change:
+def _note(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.say(i, asked.form["text"])
 
 
-def _sentiment(asked: Asked) -> Change:
+def _sentiment(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.sentiment(i, asked.who, asked.form["text"])
 
 
-def _close(asked: Asked) -> Change:
+def _close(asked: FormRequest) -> DecideEvents:
     return lambda i: deeds.close(i, asked.who, asked.form["reason"])
 
 
-def _draft(asked: Asked) -> Change:
-    house, audience = asked.house, asked.form["audience"]
+def _draft(asked: FormRequest) -> DecideEvents:
+    context, audience = asked.context, asked.form["audience"]
 
     def change(incident: Incident) -> Events:
         rule = asked.rule(incident)
         description = rule.description if rule else ""
-        return deeds.draft_now(incident, house.roster(), audience, description, house.book.clock())
+        return deeds.draft_now(
+            incident, context.roster(), audience, description, context.repository.clock()
+        )
 
     return change
 
 
-def _send(asked: Asked) -> Change:
+def _send(asked: FormRequest) -> DecideEvents:
     form = asked.form
     revision = asked.revision
     text = form["text"].replace("\r\n", "\n")  # forms end their lines as mail does
@@ -236,14 +238,14 @@ def _send(asked: Asked) -> Change:
     return change
 
 
-def _edit(asked: Asked) -> Change:
+def _edit(asked: FormRequest) -> DecideEvents:
     form = asked.form
     text = form["text"].replace("\r\n", "\n")
     return lambda i: deeds.edit(i, form["update"], asked.who, text)
 
 
-def _snooze(asked: Asked) -> Change:
-    form, roster, clock = asked.form, asked.house.roster(), asked.house.book.clock
+def _snooze(asked: FormRequest) -> DecideEvents:
+    form, roster, clock = asked.form, asked.context.roster(), asked.context.repository.clock
     try:
         last = parse_duration(form["for"] or "15m")
     except ValueError as error:
@@ -257,7 +259,7 @@ def _snooze(asked: Asked) -> Change:
 class Button:
     """A deed, what is said when it is done, and the part of the page to go back to."""
 
-    make: Callable[[Asked], Change]
+    make: Callable[[FormRequest], DecideEvents]
     done: str
     part: str = "now"
 

@@ -14,12 +14,12 @@ from aiohttp import web
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head
-from daemon.core.ports.search import Place, Search
+from daemon.core.ports.search import IncidentSearch, ListCursor
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.response.milestones import read_clock
-from daemon.web.site.event_stream import Changes
-from daemon.web.site.layout import Form, Frame
+from daemon.web.site.event_stream import ChangeCounter
+from daemon.web.site.layout import FormFields, Frame
 
 HISTORY = 25
 """So many incidents of the past are on one page."""
@@ -31,12 +31,12 @@ NO_RULE = "-"
 """Asks for incidents that no rule matched."""
 
 
-class Incidents:
+class IncidentListPage:
     """The route."""
 
-    def __init__(self, frame: Frame, changes: Changes) -> None:
+    def __init__(self, frame: Frame, changes: ChangeCounter) -> None:
         self._frame = frame
-        self._house = frame.house
+        self._context = frame.context
         self._changes = changes
 
     def routes(self) -> list[web.RouteDef]:
@@ -47,12 +47,12 @@ class Incidents:
         """Open incidents with all that one must know at a glance, and the history."""
         identity = await self._frame.visitor(request)
         version = self._changes.version()
-        book = self._house.book
-        heads = await book.journal.open_heads()
-        incidents = await asyncio.gather(*(book.load(head.incident) for head in heads))
-        asked = Form((name, request.query.get(name, "").strip()) for name in ASKED)
+        repository = self._context.repository
+        heads = await repository.journal.open_heads()
+        incidents = await asyncio.gather(*(repository.load(head.incident) for head in heads))
+        asked = FormFields((name, request.query.get(name, "").strip()) for name in ASKED)
         search, trouble = _search(asked, request.query)
-        past = await book.journal.heads(HISTORY + 1, search)
+        past = await repository.journal.heads(HISTORY + 1, search)
         context = {
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
             "cards": [self._card(incident) for incident in _gravest_first(incidents)],
@@ -63,7 +63,7 @@ class Incidents:
             "asked": asked,
             "searching": any(asked.values()),
             "severities": [name for name in get_args(Severity) if name],
-            "rules": sorted(self._house.rules().rules),
+            "rules": sorted(self._context.rules().rules),
             "version": version,
             "trouble": trouble,
             "services": sorted({service_of(incident.key) for incident in incidents}),
@@ -71,8 +71,8 @@ class Incidents:
         return await self._frame.page(request, identity, "incidents.html", context)
 
     def _card(self, incident: Incident) -> dict[str, Any]:
-        now, roster = self._house.book.clock(), self._house.roster()
-        rule = self._house.rules().rules.get(incident.rule)
+        now, roster = self._context.repository.clock(), self._context.roster()
+        rule = self._context.rules().rules.get(incident.rule)
         readings = read_clock(incident, roster, now)
         return {
             "incident": incident,
@@ -105,7 +105,7 @@ def _row(head: Head) -> dict[str, Any]:
     return {"head": head, "lasted": ended - head.opened_at}
 
 
-def _search(asked: Form, query: Mapping[str, str]) -> tuple[Search, str]:
+def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch, str]:
     """What is looked for among the closed incidents, and what of it was not understood."""
     wrong = []
     moments: dict[str, datetime] = {}
@@ -124,11 +124,11 @@ def _search(asked: Form, query: Mapping[str, str]) -> tuple[Search, str]:
     if query.get("after"):
         at, _, incident = query["after"].partition(" ")
         try:
-            after = Place(opened_at=datetime.fromisoformat(at), incident=incident)
+            after = ListCursor(opened_at=datetime.fromisoformat(at), incident=incident)
         except ValueError:
             wrong.append("the place to go on from is not readable; this is the first page")
     rule = asked["rule"]
-    search = Search(
+    search = IncidentSearch(
         status="closed",
         severity=severity,
         rule=None if not rule else "" if rule == NO_RULE else rule,
@@ -141,7 +141,7 @@ def _search(asked: Form, query: Mapping[str, str]) -> tuple[Search, str]:
     return search, "; ".join(wrong)
 
 
-def _older(asked: Form, past: list[Head]) -> str:
+def _older(asked: FormFields, past: list[Head]) -> str:
     """Where the list goes on; empty if it does not."""
     if len(past) <= HISTORY:
         return ""

@@ -16,12 +16,12 @@ from daemon.repository import UnknownIncident
 from daemon.web.auth.csrf import checked_form, local_path
 from daemon.web.auth.identity import Access, Identity
 from daemon.web.body import form
-from daemon.web.context import House
-from daemon.web.errors import Problem
+from daemon.web.context import WebContext
+from daemon.web.errors import HttpProblem
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-HEADERS = {
+SITE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
@@ -36,14 +36,14 @@ HEADERS = {
 NOT_PAGES = ("/api/", "/-/", "/metrics", "/a/", "/d/", "/static/")
 
 
-class Form(dict[str, str]):
+class FormFields(dict[str, str]):
     """The fields of a form, each once and stripped; what is not there is empty."""
 
     def __missing__(self, key: str) -> str:
         return ""
 
     @classmethod
-    def of(cls, fields: Mapping[str, Sequence[str]]) -> Form:
+    def of(cls, fields: Mapping[str, Sequence[str]]) -> FormFields:
         """The first value of each field."""
         return cls((name, values[0].strip()) for name, values in fields.items())
 
@@ -51,16 +51,16 @@ class Form(dict[str, str]):
 class Frame:
     """Renders pages for whoever looks."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, context: WebContext) -> None:
+        self.context = context
 
     async def visitor(self, request: web.Request, needs: Access = "viewer") -> Identity:
         """Who looks or does. Raises Problem 401, 403."""
-        return await self.house.admitted(request, needs)
+        return await self.context.admitted(request, needs)
 
-    async def form(self, request: web.Request, identity: Identity) -> Form:
+    async def form(self, request: web.Request, identity: Identity) -> FormFields:
         """What the form of a page says. Raises Problem 400, 403, 413."""
-        return Form.of(await checked_form(request, identity))
+        return FormFields.of(await checked_form(request, identity))
 
     async def page(
         self,
@@ -71,23 +71,23 @@ class Frame:
         status: int = 200,
     ) -> web.Response:
         """The page, in its frame."""
-        now = self.house.book.clock()
+        now = self.context.repository.clock()
         framed = {
             "who": identity,
             "now": now,
-            "frozen": await self.house.freezes_now(),
-            "warning": self.house.overview.loading().warning,
-            "teams": sorted(self.house.roster().teams),
+            "frozen": await self.context.freezes_now(),
+            "warning": self.context.overview.loading().warning,
+            "teams": sorted(self.context.roster().teams),
             "here": request.path,
             "may": identity.may("responder"),
             "trouble": "",
             "done": "",
-            "kept": Form(),
+            "kept": FormFields(),
             "tried": "",
             **context,
         }
         response = aiohttp_jinja2.render_template(template, request, framed, status=status)
-        response.headers.update(HEADERS)
+        response.headers.update(SITE_HEADERS)
         return response
 
 
@@ -108,7 +108,7 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     try:
         return await handler(request)
-    except Problem as problem:
+    except HttpProblem as problem:
         if problem.status == 401 and request.method == "GET":
             return to(f"/login?next={quote(request.path_qs, safe='')}")
         response = await _trouble(request, problem.status, problem.title, problem.detail)
@@ -117,7 +117,7 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     except UnknownIncident as error:
         return await _trouble(request, 404, "No such incident", f"{error}.")
     except Temporary as error:
-        log.error("a page failed for now", path=request.path, error=str(error))
+        _log.error("a page failed for now", path=request.path, error=str(error))
         return await _trouble(request, 503, "Not now", f"{error}. Please try again shortly.")
     except web.HTTPException as error:
         text = "There is no such page." if error.status == 404 else error.reason
@@ -126,7 +126,7 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
-        log.exception("a page crashed", path=request.path)
+        _log.exception("a page crashed", path=request.path)
         return await _trouble(request, 500, "A defect in Stopgap", "Its log has the details.")
 
 
@@ -141,15 +141,15 @@ async def _trouble(request: web.Request, status: int, title: str, text: str) -> 
         "back": local_path(page),
     }
     response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)
-    response.headers.update(HEADERS)
+    response.headers.update(SITE_HEADERS)
     return response
 
 
-async def _sent(request: web.Request) -> Form:
+async def _sent(request: web.Request) -> FormFields:
     """What a form of our own pages said, so that nobody has to write it twice."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        return Form()
+        return FormFields()
     try:
-        return Form.of(await form(request))
-    except Problem:
-        return Form()
+        return FormFields.of(await form(request))
+    except HttpProblem:
+        return FormFields()

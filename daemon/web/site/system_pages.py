@@ -14,12 +14,12 @@ COVERED = timedelta(days=30)
 """How far back alerts are looked for that had no rule."""
 
 
-class Overviews:
+class SystemPages:
     """The routes."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._house = frame.house
+        self._context = frame.context
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -33,7 +33,7 @@ class Overviews:
     async def rules(self, request: web.Request) -> web.Response:
         """The rules in force with their approvals, and which alerts had none."""
         identity = await self._frame.visitor(request)
-        overview = self._house.overview
+        overview = self._context.overview
         context = {
             "heading": "Rules",
             "rules": await overview.rule_reports(),
@@ -46,7 +46,7 @@ class Overviews:
     async def observed(self, request: web.Request) -> web.Response:
         """What observing rules would have done, against what people then did."""
         identity = await self._frame.visitor(request)
-        decisions = await self._house.overview.observed(request.query.get("rule") or None)
+        decisions = await self._context.overview.observed(request.query.get("rule") or None)
         context = {
             "heading": "Observed decisions",
             "tallies": tallies(decisions),
@@ -57,8 +57,8 @@ class Overviews:
     async def oncall(self, request: web.Request) -> web.Response:
         """Who is called now, who is next, and where nobody would be."""
         identity = await self._frame.visitor(request)
-        now = self._house.book.clock()
-        view = oncall_view(self._house.roster(), now)
+        now = self._context.repository.clock()
+        view = oncall_view(self._context.roster(), now)
         context = {
             "heading": "On call",
             "called": view["teams"],
@@ -71,7 +71,7 @@ class Overviews:
         identity = await self._frame.visitor(request)
         context = {
             "heading": "System",
-            "system": await self._house.overview.system(),
-            "ahead": self._house.freezes_ahead(),
+            "system": await self._context.overview.system(),
+            "ahead": self._context.freezes_ahead(),
         }
         return await self._frame.page(request, identity, "system.html", context)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from daemon.adapters.store.auditing.findings import Break, unknown_key
-from daemon.adapters.store.auditing.incidents import Auditor
+from daemon.adapters.store.auditing.incidents import IncidentAuditor
 from daemon.adapters.store.auditing.portions import (
     ENTRIES,
     HEADS,
@@ -29,7 +29,7 @@ from daemon.adapters.store.auditing.tables import check_tables
 from daemon.adapters.store.journal import SqlJournal
 from daemon.core.values.anchor import Anchor
 
-__all__ = ["Archived", "Audit", "Break", "audit", "audit_incident"]
+__all__ = ["Archived", "Audit", "Break", "audit_incident", "audit_journal"]
 
 _END = """SELECT seq, body, number FROM ledger WHERE incident = ? AND kind = 'entries'
     ORDER BY number DESC LIMIT 1"""
@@ -48,7 +48,7 @@ class Audit(NamedTuple):
     """The row of the ledger from which on some key was always in use; 0 if none is."""
 
 
-async def audit(journal: SqlJournal, anchors: Sequence[Anchor] = ()) -> Audit:
+async def audit_journal(journal: SqlJournal, anchors: Sequence[Anchor] = ()) -> Audit:
     """Look at everything. Raises Temporary or Permanent if the store cannot be read."""
     database, keyring = journal.database, journal.ledger.keyring
     replay = Replay(keyring, anchors)
@@ -63,7 +63,7 @@ async def audit_incident(journal: SqlJournal, incident: str) -> list[Break]:
     """Look at one incident alone; quick if it is one of the newest."""
 
     def work(connection: Connection) -> list[Break]:
-        auditor = Auditor(journal.ledger.keyring)
+        auditor = IncidentAuditor(journal.ledger.keyring)
         end = next(raw(connection, _END, incident), None)
         breaks = _again(connection, auditor, incident, None if end is None else End(*end))
         return [*breaks, *map(unknown_key, sorted(auditor.unknown))]
@@ -80,7 +80,7 @@ def _judge(replay: Replay, portions: Iterable[Portion], connection: Connection) 
     _follow(replay, connection)
     replay.finish()
     breaks = list(replay.breaks)
-    auditor = Auditor(replay.keyring)
+    auditor = IncidentAuditor(replay.keyring)
     incidents = entries = 0
     unseen, suspects = set(replay.ends), set()
     for portion in portions:
@@ -106,7 +106,7 @@ def _otherwise(portion: Portion, replay: Replay) -> Iterator[str]:
 
 
 def _again(
-    connection: Connection, auditor: Auditor, incident: str, end: End | None
+    connection: Connection, auditor: IncidentAuditor, incident: str, end: End | None
 ) -> Iterator[Break]:
     rows = list(raw(connection, f"{ENTRIES} WHERE incident = ? ORDER BY seq", incident))
     head = next(raw(connection, f"{HEADS} WHERE incident = ?", incident), None)

@@ -11,14 +11,14 @@ from typing import Any
 from daemon.adapters.store.auditing.findings import DERIVED, Break
 from daemon.adapters.store.auditing.replay import End
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import apply
+from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import HeadState
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.values.seal import Keyring, Seal, key_of, quoted
 
 COLUMNS = 'incident, seq, at, "by", kind, format, body, digest'
-HEAD = (
+HEAD_COLUMNS = (
     "incident",
     "key",
     "seq",
@@ -56,12 +56,12 @@ TELLING_OF_CLOSED = frozenset(
 )
 """Those that the head of a closed incident is made of: its title and its severity."""
 
-Row = Sequence[Any]
+StoredRow = Sequence[Any]
 """COLUMNS, as they are stored."""
 
 
 @dataclass
-class Auditor:
+class IncidentAuditor:
     """Checks one incident after another; `starts` and `unknown` gather what concerns all."""
 
     keyring: Keyring
@@ -71,7 +71,7 @@ class Auditor:
     """Keys that digests were made with and that are not known here."""
 
     def check(
-        self, incident: str, rows: Sequence[Row], head: Row | None, end: End | None
+        self, incident: str, rows: Sequence[StoredRow], head: StoredRow | None, end: End | None
     ) -> list[Break]:
         """What is wrong with it. `rows` in the order of seq; `head` has the columns HEAD, and is
         None without a head row, as `end` is if the ledger does not know the incident."""
@@ -81,14 +81,14 @@ class Auditor:
             breaks += self._rebuilt(incident, rows, head)
         return breaks
 
-    def check_entries(self, rows: Sequence[Row], end: End | None) -> list[str]:
+    def check_entries(self, rows: Sequence[StoredRow], end: End | None) -> list[str]:
         """What is wrong with the entries, as far as there are any."""
         found = list(self._chain(rows))
         if not found and rows and end and rows[-1][1] == end.seq and rows[-1][7] != end.digest:
             found.append(f"its entries were rewritten: the ledger's row {end.number} has others")
         return found
 
-    def _chain(self, rows: Sequence[Row]) -> Iterator[str]:
+    def _chain(self, rows: Sequence[StoredRow]) -> Iterator[str]:
         """Each entry is checked against the digest that the one before it has stored, so one
         edit is one break and not a break in all that follows."""
         last, previous, seal = 0, "", self.keyring.current
@@ -111,7 +111,9 @@ class Auditor:
                 seal = other or seal
             last, previous = seq, digest
 
-    def _rebuilt(self, incident: str, rows: Sequence[Row], head: Row) -> Iterator[Break]:
+    def _rebuilt(
+        self, incident: str, rows: Sequence[StoredRow], head: StoredRow
+    ) -> Iterator[Break]:
         """The head as the entries make it, against the one that is stored."""
         if not rows or rows[0][4] != e.IncidentOpened.__name__:
             return
@@ -133,14 +135,14 @@ class Auditor:
             if folded is None:
                 folded = Incident(incident, moment, event, seq)  # type: ignore[arg-type]
             else:
-                folded = apply(folded, moment, event, by)
+                folded = apply_event(folded, moment, event, by)
         assert folded is not None  # noqa: S101 - the first row is an opening
         for name, value in _differences(folded, rows[0][2], closed_at, head):
-            text = f"the head says {name} {head[HEAD.index(name)]!r}, the journal {value!r}"
+            text = f"the head says {name} {head[HEAD_COLUMNS.index(name)]!r}, the journal {value!r}"
             yield Break(incident, text, DERIVED)
 
 
-def _digest(seal: Seal, previous: str, row: Row) -> str:
+def _digest(seal: Seal, previous: str, row: StoredRow) -> str:
     """As `Seal.digest`, written out for these columns: this is most of the work."""
     incident, seq, at, by, kind, version, body, _ = row
     try:
@@ -150,7 +152,7 @@ def _digest(seal: Seal, previous: str, row: Row) -> str:
         return ""  # not even text: that was not written by a daemon
 
 
-def _lengths(rows: Sequence[Row], head: Row | None, end: End | None) -> Iterator[str]:
+def _lengths(rows: Sequence[StoredRow], head: StoredRow | None, end: End | None) -> Iterator[str]:
     """Whether entries, head and ledger speak of the same number of entries."""
     last = rows[-1][1] if rows else 0
     if head is None and not rows:
@@ -171,7 +173,7 @@ def _lengths(rows: Sequence[Row], head: Row | None, end: End | None) -> Iterator
 
 
 def _differences(
-    folded: Incident, opened_at: str, closed_at: str | None, head: Row
+    folded: Incident, opened_at: str, closed_at: str | None, head: StoredRow
 ) -> Iterator[tuple[str, Any]]:
     """The columns of the head that are not what they should be, with what they should be."""
     opened, state = folded.opened, HeadState.of(folded, None)
@@ -186,5 +188,5 @@ def _differences(
         "team": opened.team,
         "service": service_of(opened.key),
     }
-    stored = dict(zip(HEAD, head, strict=True))
+    stored = dict(zip(HEAD_COLUMNS, head, strict=True))
     yield from ((name, value) for name, value in expected.items() if stored[name] != value)

@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD, Auditor
+from daemon.adapters.store.auditing.incidents import COLUMNS, HEAD_COLUMNS, IncidentAuditor
 from daemon.adapters.store.auditing.replay import End
 from daemon.adapters.store.sqlite import reading_engine, translated
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.seal import Keyring
 
 ENTRIES = f"SELECT {COLUMNS} FROM events"  # noqa: S608 - our own columns
-HEADS = f"SELECT {', '.join(HEAD)} FROM heads"  # noqa: S608
+HEADS = f"SELECT {', '.join(HEAD_COLUMNS)} FROM heads"  # noqa: S608
 
 SIZE = 2500
 """Incidents in a portion: enough to be worth a process, few enough to share them out evenly."""
@@ -86,7 +86,7 @@ def _look(connection: Connection, keyring: Keyring, first: str, before: str | No
     if before is not None:
         within, values = f"{within} AND incident < ?", [first, before]
     heads = {row[0]: row for row in raw(connection, f"{HEADS} {within}", *values)}
-    auditor, ends, suspects, entries = Auditor(keyring), {}, [], 0
+    auditor, ends, suspects, entries = IncidentAuditor(keyring), {}, [], 0
     ordered = raw(connection, f"{ENTRIES} {within} ORDER BY incident, seq", *values)
     for incident, group in groupby(ordered, itemgetter(0)):
         rows = list(group)

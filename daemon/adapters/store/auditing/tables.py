@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table
 
 from daemon.adapters.store.auditing.findings import DERIVED, EVIDENCE, Break
 from daemon.adapters.store.auditing.replay import Replay
-from daemon.adapters.store.schema import actions, freezes, marks
+from daemon.adapters.store.schema import actions_table, freezes_table, marks
 
 _Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Primary key → columns by name."""
@@ -22,11 +22,13 @@ def check_tables(
 ) -> Iterator[Break]:
     """Every row that is not as it should be, is missing, or should not be there. `starts`: the
     steps that the entries say were started (`incidents.Auditor`)."""
-    yield from _compared("freeze", replay.freezes, _keyed(_read(connection, freezes), ("scope",)))
+    yield from _compared(
+        "freeze", replay.freezes, _keyed(_read(connection, freezes_table), ("scope",))
+    )
     found = _keyed(_read(connection, marks), ("subject", "item"))
     yield from _compared("mark", replay.marks, found)
     claimed = _keyed(replay.actions, _ACTION)
-    yield from _compared("action", claimed, _keyed(_read(connection, actions), _ACTION))
+    yield from _compared("action", claimed, _keyed(_read(connection, actions_table), _ACTION))
     for incident, step, at, target in starts:
         if (incident, step, target, at) not in claimed:
             text = f"step {step} was started on {target}, but the ledger has no lock for it"

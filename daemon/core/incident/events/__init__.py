@@ -162,7 +162,7 @@ __all__ = [
     "decode",
     "encode",
     "received",
-    "refused",
+    "step_refused",
 ]
 
 FORMAT = 1
@@ -257,7 +257,7 @@ class Entry(Frozen):
     digest: str
 
 
-def refused(event: Event) -> bool:
+def step_refused(event: Event) -> bool:
     """Whether it says that an action ended before it changed anything."""
     return isinstance(event, StepFinished) and event.outcome.result == "refused"
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
-from daemon.core.measurement.problem import Problem, Reading
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.units import Frozen, Moment
 
 
@@ -80,7 +80,7 @@ class RecoveryMeasured(Frozen):
 
     kind: Literal["RecoveryMeasured"] = "RecoveryMeasured"
     step: int
-    reading: Reading
+    reading: RecoveryReading
 
 
 class Recovered(Frozen):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from daemon.core.measurement.problem import Reading
+from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen
 
@@ -111,7 +111,7 @@ class EvidenceTaken(Frozen):
 
     kind: Literal["EvidenceTaken"] = "EvidenceTaken"
     step: int
-    reading: Reading | None = None
+    reading: RecoveryReading | None = None
     answers: dict[str, str] = Field(default_factory=dict)
     target: dict[str, str] = Field(default_factory=dict)
     monitoring: str = ""
