@@ -19,7 +19,7 @@ from daemon.core.people.schedules import CalendarSource
 from daemon.core.values.yaml_document import Mistakes, one_document
 from tests.core.build import MINUTE
 
-SHIPPED = Path(__file__).parents[2] / "rules/roster.yaml"
+SHIPPED = Path(__file__).parents[3] / "rules/roster.yaml"
 NIGHT = datetime(2026, 11, 5, 2, 0, tzinfo=UTC)
 NOON = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 SECRET = "s3cr3t9f8e7d"

@@ -13,7 +13,7 @@ from daemon.core.response.escalation import Due, engagements_due, pages_due, una
 from daemon.core.response.roles import NotPossible
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene, one
-from tests.core.test_campaigns import GAPPED, called, gapped
+from tests.core.response.test_campaigns import GAPPED, called, gapped
 
 # ── expert teams ─────────────────────────────────────────────────────────────────────────────
 

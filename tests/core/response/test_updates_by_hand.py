@@ -10,7 +10,14 @@ from daemon.core.response.escalation import pending
 from daemon.core.response.roles import NotPossible
 from tests.core.build import MINUTE, finished, started
 from tests.core.scene import Scene, of, one
-from tests.core.test_cadence import AUTOMATIC, BY_HAND, again, confirmed_scene, sent, tells
+from tests.core.response.test_update_schedule import (
+    AUTOMATIC,
+    BY_HAND,
+    again,
+    confirmed_scene,
+    sent,
+    tells,
+)
 
 # ── updates that wait for a tap ──────────────────────────────────────────────────────────────
 
