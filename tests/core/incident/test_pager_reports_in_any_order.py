@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from daemon.core.incident import events as e
 from daemon.core.response.commands import Report
 from tests.core.build import NOW, SECOND
-from tests.core.scene import Scene, of
 from tests.core.incident.test_pager_reports import hears
+from tests.core.scene import Scene, of
 
 # ── any order, any number of times ───────────────────────────────────────────────────────────
 

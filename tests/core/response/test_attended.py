@@ -12,8 +12,8 @@ from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import Due, engagements_due, pages_due, unattended, wanted
 from daemon.core.response.roles import NotPossible
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
-from tests.core.scene import Scene, one
 from tests.core.response.test_campaigns import GAPPED, called, gapped
+from tests.core.scene import Scene, one
 
 # ── expert teams ─────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,6 @@ from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import pending
 from daemon.core.response.roles import NotPossible
 from tests.core.build import MINUTE, finished, started
-from tests.core.scene import Scene, of, one
 from tests.core.response.test_update_schedule import (
     AUTOMATIC,
     BY_HAND,
@@ -18,6 +17,7 @@ from tests.core.response.test_update_schedule import (
     sent,
     tells,
 )
+from tests.core.scene import Scene, of, one
 
 # ── updates that wait for a tap ──────────────────────────────────────────────────────────────
 
