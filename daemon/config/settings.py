@@ -1,8 +1,8 @@
-"""stopgap.yaml and the environment → frozen settings; all mistakes at once, each with its line.
+"""stopgap.yaml and the environment → frozen settings; all mistakes at once, each with its place.
 
-Every key can be overridden from the environment: `STOPGAP_` and the path in capitals, parted by
-two underscores: `STOPGAP_PROMETHEUS__URL`. Relative paths are relative to the settings file.
-Secrets are named by reference (`env:NAME`, `file:PATH`) and read by `secret`.
+Every key can be overridden from the environment, see `daemon.config.environment`. Relative paths
+are relative to the settings file. Secrets are named by reference (`env:NAME`, `file:PATH`) and
+read by `secret`.
 """
 
 from __future__ import annotations
@@ -10,212 +10,37 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from daemon.config.auth import AuthSettings
-from daemon.config.serving import ConnectionSettings, TlsSettings, TrustSettings
-from daemon.core.people.contact_methods import Reference
+from daemon.config.environment import overridden
+from daemon.config.sections import (
+    AlertmanagerSettings,
+    ArgoCDSettings,
+    AuditSettings,
+    CommandSettings,
+    GrafanaOncallSettings,
+    HeartbeatSettings,
+    HttpSettings,
+    InboxSettings,
+    KubernetesSettings,
+    LogSettings,
+    OpsgenieSettings,
+    PagerDutySettings,
+    PrometheusSettings,
+    RecoverySettings,
+    RetentionSettings,
+    SlackSettings,
+    SmtpSettings,
+    TracingSettings,
+)
+from daemon.config.serving import ConnectionSettings, TlsSettings
 from daemon.core.values.outcome import Permanent
-from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
+from daemon.core.values.units import Duration, Frozen, parse_duration
 from daemon.core.values.yaml_document import YamlDocument, one_document
-
-PREFIX = "STOPGAP_"
-
-
-class PrometheusSettings(Frozen):
-    """Where the metrics are, how long a query may take, and how old a sample may be."""
-
-    url: str = Field(default="http://127.0.0.1:9090", pattern="^https?://")
-    timeout: Duration = parse_duration("10s")
-    max_age: Duration = parse_duration("2m")
-    concurrency: int = Field(default=16, ge=1, le=128)
-    bearer_token: Reference | None = None
-    tls: TrustSettings = TrustSettings()
-
-
-class AlertmanagerSettings(Frozen):
-    """What it lists is compared with the incidents, every `reconcile`. `urls`: all peers of a
-    cluster. `receiver`: ours, as Alertmanager's configuration names it; None learns it.
-
-    `settle`: so long after its start a peer's silence about an alert counts for nothing.
-    """
-
-    url: str | None = Field(default=None, pattern="^https?://")
-    urls: tuple[Annotated[str, Field(pattern="^https?://")], ...] = ()
-    timeout: Duration = parse_duration("10s")
-    reconcile: Duration = Field(default=parse_duration("30s"), ge=timedelta(seconds=1))
-    receiver: str | None = Field(default=None, min_length=1)
-    settle: Duration = parse_duration("10m")
-
-    @property
-    def peers(self) -> tuple[str, ...]:
-        """The addresses of all peers, each once; none if its API is not to be asked."""
-        every = (self.url, *self.urls) if self.url else self.urls
-        return tuple(dict.fromkeys(url.rstrip("/") for url in every))
-
-
-class InboxSettings(Frozen):
-    """Bounds of the intake. `remember`: how long the same content counts as a duplicate.
-    `max_age`: with an older unprocessed delivery nothing more is taken, and people are called."""
-
-    max_pending: int = Field(default=10_000, ge=1)
-    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    remember: Duration = parse_duration("30m")
-    max_age: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
-
-
-class BudgetSettings(Frozen):
-    """How many actions of one rule, team or failure domain may start by themselves."""
-
-    rule: int = Field(default=2, ge=0)
-    team: int = Field(default=3, ge=0)
-    domain: int = Field(default=2, ge=0)
-
-
-class RecoverySettings(Frozen):
-    """How much automation is allowed: per target, in all, and while much goes wrong at once.
-
-    `budget` actions may start by themselves in `budget_window`, and of those `budgets` each.
-    `onset_age`: nothing starts by itself for trouble that began longer ago. `outage`: from that
-    share of all scrape targets down, the monitoring is not believed.
-    """
-
-    cooldown: Duration = parse_duration("30m")
-    flap: Duration = parse_duration("24h")
-    budget: int = Field(default=5, ge=0)
-    budgets: BudgetSettings = BudgetSettings()
-    budget_window: Duration = parse_duration("1h")
-    storm: int = Field(default=4, ge=2)
-    storm_window: Duration = parse_duration("5m")
-    onset_age: Duration = parse_duration("1h")
-    outage: Share = 0.5
-
-
-class KubernetesSettings(Frozen):
-    """The cluster. Without `kubeconfig`: the pod's own service account."""
-
-    kubeconfig: Path | None = None
-    context: str | None = None
-    timeout: Duration = parse_duration("10s")
-
-
-class ArgoCDSettings(Frozen):
-    """The API of Argo CD, and the token of an account that may roll back."""
-
-    url: str | None = Field(default=None, pattern="^https?://")
-    token: Reference | None = None
-    timeout: Duration = parse_duration("10s")
-
-
-class HttpSettings(Frozen):
-    """`allow`: the only hosts (`flags.example.org`, with `:port` if it is not the usual one)
-    that `http_call` may talk to."""
-
-    allow: tuple[str, ...] = ()
-
-
-class CommandSettings(Frozen):
-    """The only commands that actions may run; `*` stands for one argument."""
-
-    allow: tuple[tuple[str, ...], ...] = ()
-
-
-class PagerDutySettings(Frozen):
-    """`url`: the Events API v2. `webhook_secret`: signs what PagerDuty's V3 webhooks tell us."""
-
-    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", pattern="^https?://")
-    webhook_secret: Reference | None = None
-
-
-class OpsgenieSettings(Frozen):
-    """`url`: the Alert API, of Opsgenie or of Jira Service Management's integrations.
-    `webhook_secret`: what its webhooks must send us."""
-
-    url: str = Field(default="https://api.opsgenie.com", pattern="^https?://")
-    webhook_secret: Reference | None = None
-
-
-class GrafanaOncallSettings(Frozen):
-    """`webhook_secret`: what its outgoing webhooks must send us."""
-
-    webhook_secret: Reference | None = None
-
-
-class SlackSettings(Frozen):
-    """`token`: the bot's. `signing_secret`: signs what a tap on a button tells us."""
-
-    url: str = Field(default="https://slack.com/api/", pattern="^https?://")
-    token: Reference | None = None
-    signing_secret: Reference | None = None
-
-
-class SmtpSettings(Frozen):
-    """The mail server. `security`: `starttls` and `tls` check its certificate."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=25, ge=1, le=65535)
-    sender: str = Field(default="stopgap@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
-    username: str | None = None
-    password: Reference | None = None
-    security: Literal["none", "starttls", "tls"] = "none"
-
-    @model_validator(mode="after")
-    def _private(self) -> SmtpSettings:
-        local = self.host in {"127.0.0.1", "::1", "localhost"}
-        if self.password is not None and self.security == "none" and not local:
-            raise ValueError(
-                f"the password would go to {self.host} in plain text; "
-                "set `security: starttls` or `security: tls`"
-            )
-        return self
-
-
-class HeartbeatSettings(Frozen):
-    """The dead man's switch: `url` is asked every so often while all is well."""
-
-    url: Reference | None = None
-    every: Duration = Field(default=parse_duration("1m"), ge=timedelta(seconds=1))
-
-
-class AuditSettings(Frozen):
-    """`key`: seals the journal, so that nobody without it can rewrite it unseen. `former_keys`
-    check what was sealed before the key was changed or given up."""
-
-    key: Reference | None = None
-    former_keys: tuple[Reference, ...] = ()
-
-
-class RetentionSettings(Frozen):
-    """Closed incidents older than `keep` are moved to files in `archive`; without it all stay."""
-
-    keep: Duration | None = None
-    archive: Path = Path("archive")
-
-    @field_validator("keep")
-    @classmethod
-    def _long_enough(cls, keep: timedelta | None) -> timedelta | None:
-        if keep is not None and keep < timedelta(days=30):
-            raise ValueError(f"has to be at least 30d; it is {format_duration(keep)}")
-        return keep
-
-
-class TracingSettings(Frozen):
-    """Where spans are sent by OTLP over HTTP; without an endpoint there are none. `sample`: the
-    share of incidents and of deliveries that are traced."""
-
-    endpoint: str | None = Field(default=None, pattern="^https?://")
-    sample: float = Field(default=1.0, ge=0, le=1)
-
-
-class LogSettings(Frozen):
-    """`console` for people, `json` for machines."""
-
-    format: str = Field(default="json", pattern="^(json|console)$")
-    level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
 
 class Settings(Frozen):
@@ -300,8 +125,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
             raise Permanent(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
         document = one_document(text, str(path))
         base = path.resolve().parent
-    data = _overridden(document.data, environ)
-    loaded = YamlDocument(document.file, data, document.lines).read(Settings)
+    loaded = overridden(document, Settings, environ).read(Settings)
     return loaded.model_copy(update={"base": base})
 
 
@@ -326,30 +150,6 @@ def secret(reference: str, environ: Mapping[str, str], base: Path) -> str:
 def same_secret(given: str, expected: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
-
-
-def _overridden(data: Any, environ: Mapping[str, str]) -> Any:
-    """The data with the environment's values in the places that they name.
-
-    Only names of settings are taken: other STOPGAP_ variables hold people's tokens.
-    """
-    if not isinstance(data, dict):
-        return data
-    result = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
-    for name, field in Settings.model_fields.items():
-        if name == "base":
-            continue
-        value = environ.get(PREFIX + name.upper())
-        if value is not None:
-            result[name] = value
-        section = field.annotation
-        if not (isinstance(section, type) and issubclass(section, Frozen)):
-            continue
-        for key in section.model_fields:
-            value = environ.get(f"{PREFIX}{name.upper()}__{key.upper()}")
-            if value is not None:
-                result[name] = {**(result.get(name) or {}), key: value}
-    return result
 
 
 def environment() -> Mapping[str, str]:

@@ -29,17 +29,16 @@ class AlertSource(Protocol):
 async def complete(source: AlertSource | None, delivery: Delivery, tell: Tell) -> None:
     """Read what the truncated notification left out, and tell it; try again while that fails
     for now. Without a source it stays incomplete, and the log says so."""
-    for pause in PAUSES:
+    for pause in (*PAUSES, None):
         try:
             if source is None:
                 raise Permanent("no `alertmanager.url` in the settings")
             await tell(await source.alerts(delivery.group_labels, delivery.receiver))
-        except Temporary as error:
+        except Exception as error:
+            if pause is None or not isinstance(error, Temporary):
+                _log.error("a truncated notification stays incomplete", error=str(error))
+                return
             _log.warning("a truncated notification is not complete yet", error=str(error))
             await asyncio.sleep(pause)
-        except Exception as error:
-            _log.error("a truncated notification stays incomplete", error=str(error))
-            return
         else:
             return
-    _log.error("a truncated notification stays incomplete; Alertmanager did not answer")

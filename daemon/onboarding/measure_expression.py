@@ -89,7 +89,6 @@ def measure(
     narrow = {label: f"${label}" for label in group_by}
     try:
         tree = promql.parsed(query)
-        tree.prettify()
     except ValueError:
         return unreadable(name)
     bounds = _bounds(tree)
@@ -137,11 +136,11 @@ def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
         found = []
         for side, other in (sides, sides[::-1]):
             word = "and" if op == "and" else "or"
-            note = f"left out: {word} {promql.spelled(without_parens(other))}"
+            note = f"left out: {word} {promql.written(without_parens(other))}"
             found += [(bound, (*notes, note)) for bound, notes in _bounds(side)]
         return found
     if op == "unless":
-        note = f"left out: unless {promql.spelled(without_parens(tree.rhs))}"
+        note = f"left out: unless {promql.written(without_parens(tree.rhs))}"
         return [(bound, (*notes, note)) for bound, notes in _bounds(tree.lhs)]
     if op not in COMPARISONS:
         return []
@@ -153,7 +152,7 @@ def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
     if right is not None:
         inner = without_parens(tree.lhs)
         if operator(inner) in COMPARISONS and not _is_bool(inner):
-            left_out = f"left out: {promql.spelled(inner)}"
+            left_out = f"left out: {promql.written(inner)}"
             return [
                 (replace(bound, op=op, limit=right), (*notes, left_out))
                 for bound, notes in _bounds(inner)
@@ -254,7 +253,7 @@ def _counted(node: Any, narrow: Narrow, recordings: RecordingRules, depth: int =
         name = str(counter.name or promql.equalities(counter).get("__name__", ""))
         if _NO_COUNT.search(name):
             return None
-        return f"sum(increase({promql.selector(counter, narrow, '[$window]')}))"
+        return f"sum(increase({promql.windowed(node.args[0], narrow)}))"
     if operator(node) in {"+", "-"}:
         left, right = promql.sides(node, narrow)
         parts = (

@@ -1,14 +1,14 @@
 """PromQL as a tree: which labels an answer keeps, and spelling an expression anew.
 
-The parser (promql-parser) reads; it cannot write a changed tree, so that is done here. Text that
-comes out is a template of `daemon.core.rules.query_templates`: a label's value that looks like
-`$name` is spelled so that it stays what it is.
+The parser (promql-parser) reads, rewrites and writes; the selectors alone are written here. Text
+that comes out is a template of `daemon.core.rules.query_templates`: a label's value that looks
+like `$name` is spelled so that it stays what it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from operator import add, mul, sub, truediv
 from types import MappingProxyType
@@ -17,7 +17,6 @@ from typing import Any
 import promql_parser as p
 
 from daemon.core.rules.query_templates import names_in, quote
-from daemon.core.values.units import format_duration
 
 Narrow = Mapping[str, str]
 """Labels, and the value that each is held to; `$service` is the incident's own."""
@@ -30,12 +29,17 @@ SETS = frozenset({"and", "or", "unless"})
 _KEEPS_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 _NO_LABELS = frozenset({"absent", "absent_over_time", "vector", "scalar", "time"})
 _REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
+_PLAIN_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EPOCH = "@ 0.000"
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 def parsed(query: str) -> Any:
     """The tree, without parentheses around it. Raises ValueError if it is not PromQL."""
-    return without_parens(p.parse(query))
+    tree = without_parens(p.parse(query))
+    if any(str(getattr(node, "at", None)) == _EPOCH for node in every(tree)):
+        raise ValueError("`@` a time before 1970, which the parser writes as `@ 0`")
+    return tree
 
 
 def without_parens(node: Any) -> Any:
@@ -79,24 +83,11 @@ def constant(node: Any) -> float | None:
 _ARITHMETIC: Mapping[str, Any] = {"+": add, "-": sub, "*": mul, "/": truediv}
 
 
-def children(node: Any) -> list[Any]:
-    """The expressions right under a node."""
-    if isinstance(node, p.BinaryExpr):
-        return [node.lhs, node.rhs]
-    if isinstance(node, p.Call):
-        return list(node.args)
-    if isinstance(node, p.AggregateExpr):
-        return [node.expr]
-    if isinstance(node, p.MatrixSelector):
-        return [node.vector_selector]
-    return [node.expr] if hasattr(node, "expr") else []
-
-
-def every(node: Any) -> Iterator[Any]:
+def every(node: Any) -> list[Any]:
     """The node and all under it."""
-    yield node
-    for child in children(node):
-        yield from every(child)
+    found: list[Any] = []
+    p.walk(node, found.append)
+    return found
 
 
 def equalities(selector: Any) -> dict[str, str]:
@@ -134,8 +125,8 @@ def kept(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...]
         if inner is not None and name in {"label_replace", "label_join"}:
             return _each((*inner, str(node.args[1].val)))
         return inner
-    inner = children(node)
-    return kept(inner[0], recordings) if inner else None
+    inner = getattr(node, "vector_selector", None) or getattr(node, "expr", None)
+    return None if inner is None else kept(inner, recordings)
 
 
 def _kept_by_aggregation(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | None:
@@ -182,44 +173,31 @@ def _each(labels: Collection[str]) -> tuple[str, ...]:
 # ── spelling ─────────────────────────────────────────────────────────────────────────────────
 
 
+def written(node: Any) -> str:
+    """The expression itself on one line, no template: values in it stay as they are."""
+    text = node.prettify().strip(" ")  # breaks lines at 100 characters, but none in a string
+    return re.sub(r"\n *", " ", re.sub(r"(?<=\()\n *|\n *(?=\))", "", text))
+
+
 def spelled(node: Any, narrow: Narrow = NOT_NARROWED) -> str:
-    """The expression as a template; the series that a label of `narrow` may come from are held
-    to that label of the incident."""
-    if isinstance(node, p.ParenExpr):
-        return f"({spelled(node.expr, narrow)})"
-    if isinstance(node, p.BinaryExpr):
-        left, right = sides(node, narrow)
-        return f"{spelled(node.lhs, left)} {_joined(node)} {spelled(node.rhs, right)}"
-    if isinstance(node, p.UnaryExpr):
-        return f"-{spelled(node.expr, narrow)}"
-    if isinstance(node, p.AggregateExpr):
-        return _aggregation(node, narrow)
-    if isinstance(node, p.Call):
-        inner = _through_call(node, narrow)
-        return f"{function(node)}({', '.join(spelled(arg, inner) for arg in node.args)})"
-    if isinstance(node, p.SubqueryExpr):
-        step = format_duration(node.step) if node.step else ""
-        span = format_duration(node.range or timedelta())
-        return f"{spelled(node.expr, narrow)}[{span}:{step}]{_shifted(node)}"
-    if isinstance(node, p.MatrixSelector):
-        window = format_duration(node.range)
-        return selector(node.vector_selector, narrow, f"[{window}]")
-    if isinstance(node, p.VectorSelector):
-        return selector(node, narrow)
-    if isinstance(node, p.StringLiteral):
-        return quote(node.val)
-    return str(node.prettify())
+    """The expression as a template on one line; the series that a label of `narrow` may come from
+    are held to that label of the incident. Raises ValueError for `{a="1" or b="2"}`."""
+    pending = [narrow]
+
+    def visit(found: Any) -> Any:
+        held = pending.pop()
+        if isinstance(found, p.VectorSelector):
+            return p.parse(_selector(found, held))
+        pending.extend(reversed(_inside(found, held)))
+        return None
+
+    return written(p.transform(node, visit))
 
 
-def selector(node: Any, narrow: Narrow = NOT_NARROWED, window: str = "") -> str:
-    """A selector as a template, with that range. Raises ValueError for `{a="1" or b="2"}`."""
-    if node.matchers.or_matchers:
-        raise ValueError("a selector with `or` in it")
-    held = equalities(node)
-    parts = [_matcher(m) for m in node.matchers.matchers]
-    parts += [f"{name}={quote(value)}" for name, value in narrow.items() if name not in held]
-    braces = f"{{{','.join(parts)}}}" if parts else ""
-    return f"{node.name or ''}{braces}{window}{_shifted(node)}"
+def windowed(node: Any, narrow: Narrow = NOT_NARROWED) -> str:
+    """A range selector as a template, with `$window` for its range. Raises as `spelled` does."""
+    before, _, after = spelled(node, narrow).rpartition("[")
+    return f"{before}[$window]{after.partition(']')[2]}"
 
 
 def passed_on(node: Any, narrow: Narrow) -> Narrow:
@@ -231,28 +209,6 @@ def passed_on(node: Any, narrow: Narrow) -> Narrow:
         return NOT_NARROWED
     inside = modifier.type == p.AggModifierType.By
     return {n: value for n, value in narrow.items() if (n in modifier.labels) == inside}
-
-
-def _aggregation(node: Any, narrow: Narrow) -> str:
-    inner = passed_on(node, narrow)
-    param = "" if node.param is None else f"{spelled(node.param)}, "
-    modifier = "" if node.modifier is None else f" {_grouping(node.modifier)} "
-    return f"{node.op}{modifier}({param}{spelled(node.expr, inner)})"
-
-
-def _grouping(modifier: Any) -> str:
-    word = "by" if modifier.type == p.AggModifierType.By else "without"
-    return f"{word} ({', '.join(modifier.labels)})"
-
-
-def _through_call(node: Any, narrow: Narrow) -> Narrow:
-    name = function(node)
-    if name in _NO_LABELS:
-        return NOT_NARROWED
-    if name in {"label_replace", "label_join"}:
-        made = str(node.args[1].val)
-        return {n: value for n, value in narrow.items() if n != made}
-    return narrow
 
 
 def sides(node: Any, narrow: Narrow) -> tuple[Narrow, Narrow]:
@@ -274,21 +230,38 @@ def sides(node: Any, narrow: Narrow) -> tuple[Narrow, Narrow]:
     return {**matched, **one}, {**matched, **many}
 
 
-def _joined(node: Any) -> str:
-    modifier = node.modifier
-    words = [operator(node)]
-    if modifier is None:
-        return words[0]
-    if modifier.return_bool:
-        words.append("bool")
-    if modifier.matching is not None:
-        on = modifier.matching.type == p.LabelModifierType.Include
-        words.append(f"{'on' if on else 'ignoring'} ({', '.join(modifier.matching.labels)})")
-    if modifier.card in _ONE_SIDED:
-        left = modifier.card == p.VectorMatchCardinality.ManyToOne
-        labels = ", ".join(modifier.group_labels or ())
-        words.append(f"{'group_left' if left else 'group_right'} ({labels})")
-    return " ".join(words)
+def _inside(node: Any, narrow: Narrow) -> Sequence[Narrow]:
+    """What narrows each expression right under a node, in the order that `transform` visits."""
+    if isinstance(node, p.BinaryExpr):
+        return sides(node, narrow)
+    if isinstance(node, p.AggregateExpr):
+        inner = passed_on(node, narrow)
+        return [inner] if node.param is None else [NOT_NARROWED, inner]
+    if isinstance(node, p.Call):
+        return [_through_call(node, narrow)] * len(node.args)
+    return [] if isinstance(node, p.NumberLiteral | p.StringLiteral) else [narrow]
+
+
+def _through_call(node: Any, narrow: Narrow) -> Narrow:
+    name = function(node)
+    if name in _NO_LABELS:
+        return NOT_NARROWED
+    if name in {"label_replace", "label_join"}:
+        made = str(node.args[1].val)
+        return {n: value for n, value in narrow.items() if n != made}
+    return narrow
+
+
+def _selector(node: Any, narrow: Narrow) -> str:
+    # By hand: `transform` ignores what is changed in a selector that it is given back, and
+    # `str`, which shows it, neither escapes values nor keeps milliseconds (promql-parser 0.12).
+    if node.matchers.or_matchers:
+        raise ValueError("a selector with `or` in it")
+    held = equalities(node)
+    parts = [_matcher(m) for m in node.matchers.matchers]
+    parts += [f"{_label(n)}={quote(value)}" for n, value in narrow.items() if n not in held]
+    at = f" {node.at}" if node.at is not None else ""
+    return f"{node.name or ''}{{{','.join(parts)}}}{at}{_offset(node.offset)}"
 
 
 def _matcher(matcher: Any) -> str:
@@ -297,17 +270,18 @@ def _matcher(matcher: Any) -> str:
         # In a template `$name` would be a label; in a class of a regular expression it is not.
         op = "=~" if op == "=" else "!~"
         value = _REGEX_SPECIAL.sub(r"\\\1", value).replace("\\$", "[$]")
-    return f"{matcher.name}{op}{quote(value)}"
+    return f"{_label(matcher.name)}{op}{quote(value)}"
+
+
+def _label(name: str) -> str:
+    return name if _PLAIN_LABEL.fullmatch(name) else quote(name)
 
 
 def _op(matcher: Any) -> str:
     return _OPERATORS[str(matcher.op).rpartition(".")[2]]
 
 
-def _shifted(node: Any) -> str:
-    """`@` and `offset`."""
-    text = f" {node.at}" if node.at is not None else ""
-    if node.offset:
-        back = node.offset >= timedelta(0)
-        text += f" offset {'' if back else '-'}{format_duration(abs(node.offset))}"
-    return text
+def _offset(offset: timedelta | None) -> str:
+    if not offset:
+        return ""
+    return f" offset {'' if offset > timedelta(0) else '-'}{p.display_duration(abs(offset))}"

@@ -66,7 +66,8 @@ async def _asked(answer: Awaitable[_T], action: str) -> _T:
 async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
     """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
 
-    async def installation() -> _T:
+    # No retry library: tenacity and stamina keep deadlines by the machine's clock, not the loop's.
+    async def patiently() -> _T:
         clock, pause = asyncio.get_running_loop().time, 1.0
         begin = clock()
         while True:
@@ -79,7 +80,7 @@ async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
             await asyncio.sleep(pause)
             pause *= 2
 
-    return await _asked(installation(), action)
+    return await _asked(patiently(), action)
 
 
 @dataclass(frozen=True)

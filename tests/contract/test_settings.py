@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +52,119 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert settings.prometheus.timeout.total_seconds() == 3
     assert settings.port == 1
     assert settings.rules_dir == tmp_path / "rules"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "path", "becomes"),
+    [
+        ("STOPGAP_COMMANDS__ALLOW", '[["/bin/true"]]', "commands.allow", (("/bin/true",),)),
+        ("STOPGAP_HTTP__ALLOW", '["a.example", "b"]', "http.allow", ("a.example", "b")),
+        ("STOPGAP_ACTIONS", '{"a": {"b": 1}}', "actions", {"a": {"b": 1, "c": 2}}),
+        ("STOPGAP_RECOVERY__BUDGETS__RULE", "7", "recovery.budgets.rule", 7),
+        ("STOPGAP_RECOVERY__BUDGETS", '{"team": 8}', "recovery.budgets.rule", 1),
+        ("STOPGAP_AUTH__OIDC__ACCESS__ADMIN", '["x"]', "auth.oidc.access.admin", ("x",)),
+        ("STOPGAP_AUTH__OIDC__ACCESS", '{"claim": "roles"}', "auth.oidc.access.claim", "roles"),
+        ("STOPGAP_SHUTDOWN", "30s", "shutdown", timedelta(seconds=30)),
+        ("STOPGAP_AUDIT__KEY", "env:KEY", "audit.key", "env:KEY"),
+    ],
+)
+def test_every_kind_of_setting_can_come_from_the_environment_over_the_file(
+    tmp_path: Path, variable: str, value: str, path: str, becomes: object
+) -> None:
+    text = """
+commands: {allow: [[ls]]}
+actions: {a: {c: 2}}
+recovery: {budgets: {rule: 1}}
+auth: {oidc: {issuer: 'https://x', client_id: y}}
+"""
+    settings = load_settings(written(tmp_path, text), {variable: value})
+    assert attrgetter(path)(settings) == becomes
+
+
+def test_a_setting_beats_the_section_that_it_is_in(tmp_path: Path) -> None:
+    given = {"STOPGAP_SMTP__PORT": "27", "STOPGAP_SMTP": '{"host": "127.0.0.1", "port": 26}'}
+    smtp = load_settings(written(tmp_path, "smtp: {host: x, sender: a@b}"), given).smtp
+    assert (smtp.host, smtp.port, smtp.sender) == ("127.0.0.1", 27, "a@b")
+    assert load_settings(None, given).smtp.port == 27
+
+
+class Environment(dict[str, str]):
+    """Remembers whose values were asked for."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        super().__init__(given)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: object = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 (it is `get`)
+
+    def values(self) -> Any:
+        raise AssertionError("tokens of people are read")
+
+    items = values
+
+
+def test_variables_that_are_no_settings_are_not_read(tmp_path: Path) -> None:
+    tokens = (
+        *("STOPGAP_ADA_TOKEN", "STOPGAP_TOKEN", "STOPGAP_SLACK_TOKEN", "STOPGAP_SLACK__BOT_TOKEN"),
+        *("STOPGAP_BASE", "STOPGAP_ACTIONS__A__TOKEN", "STOPGAP_LISTEN__X", "stopgap_listen"),
+    )
+    environ = Environment({**dict.fromkeys(tokens, "hunter2"), "STOPGAP_LISTEN": "127.0.0.1:1"})
+    settings = load_settings(written(tmp_path, ""), environ)
+    assert environ.read == {"STOPGAP_LISTEN"}
+    assert settings.port == 1
+    assert "hunter2" not in repr(settings)
+
+
+SECRET = "hunter2"  # in all values below
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("COMMANDS__ALLOW", "/bin/hunter2", 'valid tuple; write it as JSON: ["a", "b"]'),
+        ("COMMANDS__ALLOW", '[["a"], "hunter2"]', "commands.allow.1: input should be a valid"),
+        ("COMMANDS__ALLOW", "[" * 100_000 + "hunter2", "write it as JSON"),
+        ("SMTP", "hunter2", 'SmtpSettings; write it as JSON: {"key": "value"}'),
+        ("SMTP", '{"password": "hunter2"}', "smtp.password: say where the secret is, env:NAME"),
+        ("SMTP__PORT", "hunter2", "smtp.port: input should be a valid integer"),
+        ("SLACK__TOKEN", "hunter2", "slack.token: say where the secret is"),
+        ("SLACK", '{"tokn": "hunter2"}', "slack.tokn: unknown key; did you mean `token`?"),
+        ("PROMETHEUS__URL", "ftp://u:hunter2@x", "string should match pattern '^https?://'"),
+        ("ACTIONS", '{"a": "hunter2"}', "actions.a: input should be a valid dictionary"),
+        ("AUTH__PROXY__FROM", "hunter2", "auth.proxy.from: input should be a valid tuple"),
+        ("AUDIT__FORMER_KEYS", '["hunter2"]', "audit.former_keys.0: say where the secret is"),
+    ],
+    ids=range(12),  # the values are long
+)
+def test_a_mistake_in_a_variable_names_it_and_the_mend_but_not_what_it_holds(
+    tmp_path: Path, variable: str, value: str, told: str
+) -> None:
+    path = written(tmp_path, "smtp: {sender: 5}\nlog: {level: loud}\n")
+    with pytest.raises(Mistakes) as caught:
+        load_settings(path, {f"STOPGAP_{variable}": value})
+    whole = "".join(traceback.format_exception(caught.value))
+    assert (SECRET in value, SECRET in whole) == (True, False)
+    lines = str(caught.value).splitlines()
+    assert f"{path}:2: log.level: string should match" in "\n".join(lines)
+    (line,) = (line for line in lines if line.startswith(f"STOPGAP_{variable}: "))
+    assert told in line
+
+
+def test_what_settings_are_together_names_the_variables_among_them(tmp_path: Path) -> None:
+    path = written(tmp_path, "listen: 127.0.0.1:1\nsmtp: {host: mail.example}\n")
+    with pytest.raises(Mistakes) as caught:
+        load_settings(path, {"STOPGAP_SMTP__PASSWORD": "env:P", "STOPGAP_SHUTDOWN": "1m"})
+    assert str(caught.value).startswith(f"{path}:2: smtp: the password would go to mail.example")
+    assert str(caught.value).endswith("(the environment sets STOPGAP_SMTP__PASSWORD)")
+    with pytest.raises(Mistakes, match=r"auth.proxy.from: is missing; .*STOPGAP_AUTH__PROXY__HEAD"):
+        load_settings(path, {"STOPGAP_AUTH__PROXY__HEADER": "x"})
+    with pytest.raises(Mistakes, match=r":1: smtp: input .*; it is 5 \(the .* STOPGAP_SMTP__PORT"):
+        load_settings(written(tmp_path, "smtp: 5"), {"STOPGAP_SMTP__PORT": "26"})
 
 
 def test_all_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.rules import rule as rules
+from daemon.core.rules.query_templates import check_query
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent
 from daemon.onboarding import promql
@@ -89,6 +90,8 @@ def test_a_recorded_series_is_found_by_the_labels_that_its_rule_adds() -> None:
     assert measured("slo:ratio > 0.1").kind == "value"
     held = measured('job:ratio{job="shop"} > 0.1')
     assert held.queries["total"] == 'sum(increase(http_total{job="shop"}[$window]))'
+    quoted = measured('job:ratio{job="a\\"b"} > 0.1')
+    assert quoted.queries["total"] == 'sum(increase(http_total{job="a\\"b"}[$window]))'
     assert measured('job:ratio{pod="x"} > 0.1').kind == "value"
     assert measured("loop:a > 1").kind == "value"
 
@@ -178,6 +181,8 @@ def test_which_labels_an_alert_has(query: str, labels: tuple[str, ...] | None) -
         ('label_replace(x, "svc", "$1", "a", "(.*)")', None),
         ("x - scalar(y)", 'x{svc="$svc"} - scalar(y)'),
         ("x[5m] offset 1h", 'x{svc="$svc"}[5m] offset 1h'),
+        ("topk by (svc) (scalar(q), x)", 'topk by (svc) (scalar(q), x{svc="$svc"})'),
+        ('count_values by (svc) ("v", x)', 'count_values by (svc) ("v", x{svc="$svc"})'),
     ],
 )
 def test_only_series_that_the_label_may_come_from_are_held_to_it(
@@ -191,8 +196,24 @@ def test_only_series_that_the_label_may_come_from_are_held_to_it(
 
 METRICS = st.sampled_from(["http_total", "a:b", "up", "x_bucket"])
 MATCHERS = st.sampled_from(["", '{job="a\\"b"}', '{code!~"5..|\\\\d"}', '{a="$x",b=""}'])
-SELECTORS = st.builds("{}{}".format, METRICS, MATCHERS)
-LABELS = st.sampled_from(["job", "job, le", "pod"])
+SHIFTS = st.sampled_from(
+    ["", " offset 90s", " offset -1s500ms", " @ 1609746000.123", " @ start() offset 1w"]
+)
+SELECTORS = st.one_of(
+    st.builds("{}{}{}".format, METRICS, MATCHERS, SHIFTS),
+    st.builds('{{"{}.{}"}}{}'.format, st.just("http"), METRICS, SHIFTS),
+    st.just('{"http.route"="$x] [5m",__name__="http.total"}'),
+)
+RANGES = st.builds("rate({}{}[{}]{})".format, METRICS, MATCHERS, st.just("1m500ms"), SHIFTS)
+LABELS = st.sampled_from(["job", "job, svc", "pod", '"http.route", le', "svc"])
+MATCHING = st.sampled_from(
+    [
+        *("+", "/", "^", "> bool", "> on (job)", "and", "or", "unless on (svc)", "* on ()"),
+        "* ignoring (pod) group_left (le)",
+        '* on ("http.route") group_right (svc)',
+        "/ ignoring (svc) fill_left (0)",
+    ]
+)
 
 
 def _deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -201,22 +222,17 @@ def _deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("-{}".format, inner),
         st.builds("{} by ({}) ({})".format, st.sampled_from(["sum", "max"]), LABELS, inner),
         st.builds("topk without ({}) (2, {})".format, LABELS, inner),
-        st.builds("abs({} offset 5m)".format, SELECTORS),
+        st.builds("quantile by ({}) (scalar({}), {})".format, LABELS, SELECTORS, inner),
+        st.builds("abs({})".format, SELECTORS),
+        st.builds('label_replace({}, "svc", "$1\\n\\"", "a", "(.*)")'.format, inner),
+        st.builds("max_over_time({}[1h:]{})".format, inner, SHIFTS),
         st.builds("max_over_time({}[1h:5m] @ end())".format, inner),
-        st.builds(
-            "({}) {} ({})".format,
-            inner,
-            st.sampled_from(
-                ["+", "/", "> bool", "> on (job)", "* ignoring (pod) group_left (le)", "and"]
-            ),
-            inner,
-        ),
+        st.builds("({}) {} ({})".format, inner, MATCHING, inner),
+        st.builds("{} {} {}".format, inner, MATCHING, inner),  # precedence makes the tree
     )
 
 
-VECTORS = st.recursive(
-    st.one_of(SELECTORS, st.builds("rate({}[5m])".format, SELECTORS)), _deeper, max_leaves=6
-)
+VECTORS = st.recursive(st.one_of(SELECTORS, RANGES), _deeper, max_leaves=6)
 QUERIES = st.builds(
     "{} {} {}".format, VECTORS, st.sampled_from([">", "<", "==", "<="]), st.sampled_from([0, 0.5])
 )
@@ -230,13 +246,50 @@ def _valid(query: str) -> bool:
     return True
 
 
+def _meant(query: str) -> str:
+    """The parser's tree, to the last field."""
+    return repr(promql_parser.parse(query))
+
+
 @given(VECTORS.filter(_valid))
 def test_what_is_spelled_says_the_same(query: str) -> None:
-    tree = promql_parser.parse(query)
-    again = promql_parser.parse(promql.spelled(tree))
+    spelled = promql.spelled(promql_parser.parse(query))
     # `$x` would be a label of the incident in a template, so it is spelled otherwise.
-    plain = query.replace('a="$x"', 'a=~"[$]x"')
-    assert again.prettify() == promql_parser.parse(plain).prettify()
+    plain = query.replace('="$x] [5m"', '=~"[$]x\\\\] \\\\[5m"').replace('="$x"', '=~"[$]x"')
+    assert _meant(spelled) == _meant(plain)
+    written = promql.written(promql_parser.parse(query))
+    assert _meant(written) == _meant(query)
+    assert "\n" not in spelled + written
+
+
+@given(VECTORS.filter(_valid))
+def test_holding_series_to_a_label_changes_nothing_else(query: str) -> None:
+    tree = promql_parser.parse(query)
+    narrowed = promql.spelled(tree, {"svc": "$svc"})
+    assert check_query(narrowed, ["svc"], windowed=False) is None
+    freed = narrowed.replace('svc="$svc",', "").replace(',svc="$svc"', "")
+    assert _meant(freed.replace('{svc="$svc"}', "")) == _meant(promql.spelled(tree))
+
+
+@given(RANGES)
+def test_a_window_takes_the_place_of_the_range_alone(query: str) -> None:
+    (selector,) = promql_parser.parse(query).args
+    windowed = promql.windowed(selector)
+    assert windowed.count("[$window]") == 1
+    assert windowed.replace("[$window]", "[1m500ms]") == promql.spelled(selector)
+
+
+def test_what_the_parser_cannot_write_is_not_read() -> None:
+    for query in ("x @ -5", "max_over_time(x[5m:1m] @ -5)"):
+        assert promql_parser.parse(query).prettify() != query  # it writes `@ 0.000`
+        assert measured(f"{query} > 1").kind == "unreadable"
+
+
+def test_what_is_left_out_may_be_what_no_label_can_be_added_to() -> None:
+    found = measured('queue > 5 and x{a="1" or b="2"}')
+    assert found.queries == {"value": "max(queue)"}
+    assert found.notes == ('left out: and x{a="1" or b="2"}',)
+    assert measured('x{a="1" or b="2"} > 5').kind == "unreadable"
 
 
 @given(

@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import median
+from statistics import NormalDist, median
 
-Z99 = 2.5758293035489004
+Z99 = NormalDist().inv_cdf(0.995)
 """The two-sided 99 % quantile of the normal distribution."""
 
 CHANGE_EVIDENCE = 10.0

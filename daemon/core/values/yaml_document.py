@@ -15,13 +15,18 @@ from daemon.core.values.units import Frozen, format_duration
 
 Path = tuple[str | int, ...]
 _M = TypeVar("_M", bound=BaseModel)
+_V = TypeVar("_V")
 
 MOST_PLACES = 50_000
 """More keys and items than any rule file has; aliases of aliases reach it in a few lines."""
+_LIST = '; write it as JSON: ["a", "b"]'
+_MAPPING = '; write it as JSON: {"key": "value"}'
+_AS_JSON = {"tuple_type": _LIST, "dict_type": _MAPPING, "model_type": _MAPPING}
 
 
 class FileMistake(Frozen):
-    """One mistake in a file: where it stands, and how to mend it."""
+    """One mistake in a file: where it stands, and how to mend it. `line` 0: in no file, but in
+    what `file` names."""
 
     file: str
     line: int
@@ -29,7 +34,7 @@ class FileMistake(Frozen):
     text: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
         return f"{where}: {self.place}: {self.text}" if self.place else f"{where}: {self.text}"
 
 
@@ -43,19 +48,29 @@ class Mistakes(ValueError):
 
 @dataclass(frozen=True)
 class YamlDocument:
-    """One YAML document: plain data, and the line (from 1) of each place in it."""
+    """One YAML document: plain data, and the line (from 1) of each place in it.
+
+    `origins`: the variables that set places instead of the file. What they hold is never shown.
+    """
 
     file: str
     data: Any
     lines: Mapping[Path, int] = field(default_factory=dict)
+    origins: Mapping[Path, str] = field(default_factory=dict)
 
     def mistake(self, path: Sequence[str | int], text: str) -> FileMistake:
-        """A mistake at a place; the line of the nearest place that exists in the file."""
-        known = tuple(path)
-        while known and known not in self.lines:
-            known = known[:-1]
-        place = ".".join(str(part) for part in path)
-        return FileMistake(file=self.file, line=self.lines.get(known, 1), place=place, text=text)
+        """A mistake at a place: in the variable that set it, or on the line of the nearest place
+        that exists in the file."""
+        at, place = tuple(path), ".".join(str(part) for part in path)
+        origin = _nearest(at, self.origins)
+        if origin is not None:
+            return FileMistake(file=origin, line=0, place=place, text=text)
+        line = _nearest(at, self.lines) or 1
+        around = at if at in self.lines else at[:-1] or at
+        sets = [name for set_, name in self.origins.items() if set_[: len(around)] == around]
+        if sets:
+            text = f"{text} (the environment sets {', '.join(dict.fromkeys(sets))})"
+        return FileMistake(file=self.file, line=line, place=place, text=text)
 
     def read(self, model: type[_M]) -> _M:
         """Validate into a model. Raises Mistakes with every mistake that it has."""
@@ -66,11 +81,16 @@ class YamlDocument:
         except ValidationError as error:
             problems = error.errors(include_url=False)
             found = [
-                self.mistake(_place(problem["loc"], self.data), _explain(problem, model))
+                self._told(problem, model)
                 for problem in problems
                 if not _follows(problem, problems)
             ]
             raise Mistakes(list(dict.fromkeys(found))) from None
+
+    def _told(self, problem: Any, model: type[BaseModel]) -> FileMistake:
+        place = _place(problem["loc"], self.data)
+        given = _mend(problem) if _nearest(place, self.origins) else _shown(problem)
+        return self.mistake(place, _explain(problem, model, given))
 
 
 def documents(text: str, file: str) -> list[YamlDocument]:
@@ -160,7 +180,14 @@ def _follows(problem: Any, problems: Sequence[Any]) -> bool:
     return problem["type"] == "too_short" and inner
 
 
-def _explain(problem: Any, model: type[BaseModel]) -> str:
+def _nearest(path: Path, known: Mapping[Path, _V]) -> _V | None:
+    """What is known of the place, or else of the nearest one around it."""
+    while path and path not in known:
+        path = path[:-1]
+    return known.get(path)
+
+
+def _explain(problem: Any, model: type[BaseModel], given: str) -> str:
     kind, message = problem["type"], str(problem["msg"])
     if kind == "missing":
         return "is missing; add it"
@@ -173,9 +200,18 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         return "is empty; at least one is needed"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]}{given}"
+
+
+def _shown(problem: Any) -> str:
     given = problem.get("input")
     got = format_duration(given) if isinstance(given, timedelta) else repr(given)
-    return f"{message[0].lower()}{message[1:]}; it is {got[:80]}"
+    return f"; it is {got[:80]}"
+
+
+def _mend(problem: Any) -> str:
+    """Of a value in the environment, which may be a secret: how it is written at all."""
+    return _AS_JSON.get(problem["type"], "")
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import random
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -74,12 +76,27 @@ def test_the_difference_has_newcombes_published_interval(
     assert near(difference(bad, total, base_bad, base_total, Z95), low, high, 5e-5)
 
 
+def test_99_percent_intervals_are_those_of_statsmodels() -> None:
+    """Over 2,000 pairs of shares: whole and fractional counts, none, all, and very many."""
+    text = (Path(__file__).parents[1] / "data/statsmodels-intervals.csv").read_text()
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    assert len(rows) > 2000
+    for row in rows:
+        said = {name: float(value) for name, value in row.items()}
+        share = wilson(said["bad"], said["total"])
+        assert near(share, said["low"], said["high"], 2e-15), row
+        counts = (said["bad"], said["total"], said["base_bad"], said["base_total"])
+        gap = difference(*counts)
+        assert near(gap, said["difference_low"], said["difference_high"], 2e-15), row
+
+
 @given(parts, totals, parts, totals)
 def test_the_interval_is_of_99_percent_if_nothing_else_is_said(
     part: float, total: float, base_part: float, base: float
 ) -> None:
     counted = (part * total, total, base_part * base, base)
-    assert difference(*counted) == difference(*counted, Z99)
+    asked = difference(*counted, Z99)
+    assert near(difference(*counted), asked.low, asked.high, 1e-12)
     assert difference(*counted).low <= difference(*counted, Z95).low
 
 
