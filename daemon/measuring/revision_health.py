@@ -10,9 +10,9 @@ import structlog
 
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import HealthMark
-from daemon.core.measurement.assessment import judge_life
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples
+from daemon.core.measurement.recovery_reading import judge_life
 from daemon.measuring.queries import Survey
 
 _log = structlog.get_logger()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from statistics import median
 
-from daemon.core.measurement.assessment import read_recovery
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples, one_number
+from daemon.core.measurement.recovery_reading import read_recovery
 from daemon.core.rules.rule import VerifySpec
 from daemon.measuring.queries import Survey
 

@@ -13,10 +13,8 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import get_args
 
-from daemon.core.changes.suspects import Change, HealthMark
+from daemon.core.changes.suspects import Change
 from daemon.core.measurement.baseline import (
-    MIN_BASELINE_EVENTS,
-    MIN_BASELINE_SAMPLES,
     MINUTE,
     Baseline,
     Onset,
@@ -25,17 +23,17 @@ from daemon.core.measurement.baseline import (
     value_baseline,
     value_onset,
 )
+from daemon.core.measurement.loss import direction, scale
 from daemon.core.measurement.problem import (
     Comparison,
     Problem,
     ProblemReason,
-    RecoveryReading,
     Severity,
 )
 from daemon.core.measurement.problem import ProblemVerdict as Verdict
 from daemon.core.measurement.query_result import Unmeasurable
-from daemon.core.rules.rule import ProblemSpec, VerifySpec
-from daemon.core.values.significance import Bin, difference, shift, wilson
+from daemon.core.rules.rule import ProblemSpec
+from daemon.core.values.significance import Bin, difference, shift
 from daemon.core.values.units import clock_time, percent, quantity
 
 
@@ -97,7 +95,7 @@ def assess_value(
             spec,
             {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
         )
-    sign = 1.0 if spec.direction == "lower_is_better" else -1.0
+    sign = direction(spec)
     onset = value_onset(spec, history, sign, now, changes)
     baseline = value_baseline(spec, history, sign, onset)
     base, level = baseline.samples, median(baseline.samples)
@@ -107,110 +105,20 @@ def assess_value(
         if not samples:
             raise Unmeasurable("no_data", "empty_answer", f"no sample of {spec.symptom} now")
         gap = shift([sign * s for s in samples], [sign * b for b in base])
-        scale = abs(level) or 1.0
+        unit = scale(level)
         comparisons.append(
             Comparison(
                 window=window,
                 level=median(samples),
-                loss=gap.estimate / scale,
-                low=_bounded(gap.low / scale),
-                high=_bounded(gap.high / scale),
+                loss=gap.estimate / unit,
+                low=_bounded(gap.low / unit),
+                high=_bounded(gap.high / unit),
                 traffic=traffic.get(window),
-                exceeds=gap.estimate / scale >= spec.confirm.loss(level),
+                exceeds=gap.estimate / unit >= spec.confirm.loss(level),
                 significant=gap.low > 0,
             )
         )
     return _concluded(spec, comparisons, baseline, onset, now, level)
-
-
-def read_recovery(
-    spec: ProblemSpec,
-    verify: VerifySpec,
-    problem: Problem,
-    level: float | None,
-    counted: tuple[float, float] | None,
-    now: datetime,
-) -> RecoveryReading:
-    """One reading after a step, against the baseline of the confirmed problem.
-
-    `counted` is (bad, total) of the shortest window for counts, or (0, total) where a value
-    rule counts its traffic; `level` is the value's median. Healthy needs the level near the
-    baseline *and* under the threshold that confirms, with enough traffic. Impaired needs no more
-    traffic than what confirms: an outage drives users away, and is no less one for that.
-    """
-    traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
-    wanted = spec.confirm.traffic  # the traffic in the baseline is known for counts alone
-    if problem.baseline_traffic is not None:
-        wanted = problem.baseline_traffic * verify.traffic
-    if spec.total is not None and not traffic:
-        return RecoveryReading(at=now, state="unreadable", reason="no_traffic", traffic=traffic)
-    thin = traffic is not None and traffic < wanted
-    dim = RecoveryReading(
-        at=now, state="unreadable", reason="traffic_below_baseline", traffic=traffic
-    )
-    if thin and (traffic or 0.0) < spec.confirm.traffic:
-        return dim
-    if problem.baseline is None:
-        return RecoveryReading(at=now, state="unreadable", reason="no_baseline", traffic=traffic)
-    low = high = None
-    near = verify.near_baseline
-    limit = spec.confirm.loss(problem.baseline)
-    if spec.value is None and counted is not None:
-        share = wilson(*counted)
-        level = 1 - share.estimate
-        base_bad = 1 - problem.baseline
-        loss = share.estimate - base_bad
-        low, high = share.low - base_bad, share.high - base_bad
-        near = 0.005 if near is None else near
-    elif level is None:
-        return RecoveryReading(at=now, state="unreadable", reason="empty_answer", traffic=traffic)
-    else:
-        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-        loss = sign * (level - problem.baseline) / (abs(problem.baseline) or 1.0)
-        near = limit / 4 if near is None else near
-    impaired = loss >= limit
-    if thin and not (impaired and (low is None or low > 0)):
-        return dim
-    healthy = loss <= near and not impaired
-    return RecoveryReading(
-        at=now,
-        state="healthy" if healthy else "impaired" if impaired else "degraded",
-        severity=severity_of(spec, loss) if impaired else "",
-        reason="near_baseline" if healthy else "away_from_baseline",
-        level=level,
-        loss=loss,
-        low=low,
-        high=high,
-        traffic=traffic,
-    )
-
-
-def judge_life(
-    spec: ProblemSpec,
-    problem: Problem,
-    counted: tuple[float, float] | None,
-    samples: Sequence[float],
-) -> HealthMark | None:
-    """Whether an item was healthy while it was live, against the confirmed problem's baseline.
-
-    `counted` is its (bad, total) for counts; `samples` are the values for a value. None if that
-    is too little to judge by, or lies between healthy and bad.
-    """
-    if problem.baseline is None:
-        return None
-    if spec.value is None:
-        if counted is None or counted[1] < MIN_BASELINE_EVENTS:
-            return None
-        loss = counted[0] / counted[1] - (1 - problem.baseline)
-    else:
-        if len(samples) < MIN_BASELINE_SAMPLES:
-            return None
-        sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-        loss = sign * (median(samples) - problem.baseline) / (abs(problem.baseline) or 1.0)
-    limit = spec.confirm.loss(problem.baseline)
-    if loss >= limit:
-        return "bad"
-    return "healthy" if loss <= limit / 2 else None
 
 
 def unmeasured(spec: ProblemSpec, trouble: Unmeasurable, now: datetime) -> Problem:

@@ -117,6 +117,17 @@ class Problem(Frozen):
         }
 
 
+ReadingState = Literal["healthy", "degraded", "impaired", "unreadable"]
+ReadingReason = Literal[
+    "near_baseline",
+    "away_from_baseline",
+    # unreadable, for these and for what keeps a problem from being measured
+    "no_traffic",
+    "traffic_below_baseline",
+    ProblemReason,
+]
+
+
 class RecoveryReading(Frozen):
     """One measurement after a step.
 
@@ -125,9 +136,9 @@ class RecoveryReading(Frozen):
     """
 
     at: Moment
-    state: Literal["healthy", "degraded", "impaired", "unreadable"]
+    state: ReadingState
     severity: Severity = ""
-    reason: str
+    reason: ReadingReason
     level: float | None = None
     loss: float | None = None
     low: float | None = None

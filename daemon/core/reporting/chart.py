@@ -10,6 +10,7 @@ from typing import Literal
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.loss import level_at
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.samples import Sample
 from daemon.core.rules.rule import ProblemSpec
@@ -83,11 +84,7 @@ def sketch(incident: Incident, spec: ProblemSpec, entries: Sequence[Entry], now:
 
 def threshold(spec: ProblemSpec, baseline: float) -> float:
     """The level from which on the problem counts as confirmed."""
-    loss = spec.confirm.loss(baseline)
-    if spec.value is None:
-        return baseline - loss
-    sign = 1.0 if spec.direction == "lower_is_better" else -1.0
-    return baseline + sign * loss * (abs(baseline) or 1.0)
+    return level_at(spec, baseline, spec.confirm.loss(baseline))
 
 
 def _levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:

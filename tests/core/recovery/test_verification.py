@@ -159,7 +159,11 @@ def test_noise_about_a_value_is_not_worse(baseline: float) -> None:
     def reading(n: int, level: float) -> RecoveryReading:
         loss = (level - baseline) / scale
         return RecoveryReading(
-            at=FIRST + n * MINUTE, state="impaired", reason="away", level=level, loss=loss
+            at=FIRST + n * MINUTE,
+            state="impaired",
+            reason="away_from_baseline",
+            level=level,
+            loss=loss,
         )
 
     def verdict(*levels: float) -> str | None:

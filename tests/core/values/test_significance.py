@@ -78,7 +78,7 @@ def test_the_difference_has_newcombes_published_interval(
 
 def test_99_percent_intervals_are_those_of_statsmodels() -> None:
     """Over 2,000 pairs of shares: whole and fractional counts, none, all, and very many."""
-    text = (Path(__file__).parents[1] / "data/statsmodels-intervals.csv").read_text()
+    text = (Path(__file__).parents[2] / "data/statsmodels-intervals.csv").read_text()
     rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
     assert len(rows) > 2000
     for row in rows:
