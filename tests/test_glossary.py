@@ -1,0 +1,39 @@
+"""The glossary is true: its files are there, and the README says what it quotes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "daemon/GLOSSARY.md").read_text(encoding="utf-8")
+WORDS, README_TO_CODE = TEXT.split("\n## ")
+ROWS = re.findall(r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", TEXT, re.M)
+
+
+def plain(text: str) -> str:
+    """One line without the markup that may fall inside a sentence."""
+    return " ".join(re.sub(r"[*`│▶─]", "", text).split())
+
+
+README = plain((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def test_it_is_a_page() -> None:
+    assert len(TEXT.splitlines()) <= 66
+    assert len(ROWS) == TEXT.count("` |\n")
+
+
+@pytest.mark.parametrize(("word", "files"), ROWS, ids=[word for word, _ in ROWS])
+def test_each_word_is_where_it_says(word: str, files: str) -> None:
+    for file in re.findall(r"`([^`]+)`", files):
+        assert (ROOT / "daemon" / file).exists(), f"{word}: there is no daemon/{file}"
+
+
+@pytest.mark.parametrize(
+    "sentence", re.findall(r"^\| (?!The README says|---)(.+?) \|", README_TO_CODE, re.M)
+)
+def test_the_readme_says_so(sentence: str) -> None:
+    assert plain(sentence) in README
