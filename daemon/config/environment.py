@@ -29,7 +29,7 @@ def overridden(
     # Imported here: it takes a seventh of a second, and the command line seldom needs it.
     from daemon.config.environment_source import GivenVariables
 
-    given = GivenVariables(model, {name: environ[name] for name in taken.values()})()
+    given = GivenVariables(model, {name: environ[name] for name in taken.values()}, PREFIX)()
     origins = dict(_origins(given, taken))
     return replace(document, data=_merged(document.data, given), origins=origins)
 

@@ -9,19 +9,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from daemon.config.environment import PREFIX
-
 
 class GivenVariables(EnvSettingsSource):
     """Called, it returns the values as nested mappings, lists and text; nothing is validated."""
 
-    def __init__(self, model: type[BaseModel], given: Mapping[str, str]) -> None:
-        """Every name in `given` is that of a setting of the model."""
+    def __init__(self, model: type[BaseModel], given: Mapping[str, str], prefix: str) -> None:
+        """Every name in `given` is that of a setting of the model, after the prefix."""
         self._given = given
         # No BaseSettings, which would read the whole environment by itself; the source asks no
         # more of the class than its fields and its configuration.
         settings = cast(type[BaseSettings], model)
-        super().__init__(settings, env_prefix=PREFIX, env_nested_delimiter="__")
+        super().__init__(settings, env_prefix=prefix, env_nested_delimiter="__")
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         return {name.lower(): value for name, value in self._given.items()}
