@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "daemon/GLOSSARY.md").read_text(encoding="utf-8")
 WORDS, README_TO_CODE = TEXT.split("\n## ")
-ROWS = re.findall(r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", TEXT, re.M)
+ROWS = re.findall(
+    r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", TEXT, re.MULTILINE
+)
 
 
 def plain(text: str) -> str:
@@ -33,7 +35,7 @@ def test_each_word_is_where_it_says(word: str, files: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence", re.findall(r"^\| (?!The README says|---)(.+?) \|", README_TO_CODE, re.M)
+    "sentence", re.findall(r"^\| (?!The README says|---)(.+?) \|", README_TO_CODE, re.MULTILINE)
 )
 def test_the_readme_says_so(sentence: str) -> None:
     assert plain(sentence) in README
