@@ -10,9 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "daemon/GLOSSARY.md").read_text(encoding="utf-8")
 WORDS, README_TO_CODE = TEXT.split("\n## ")
-ROWS = re.findall(
-    r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", TEXT, re.MULTILINE
-)
+ROW = re.compile(r"^\| (?!The README says|Word|---)(.+?) \|(?: .+ \|)* (`.+`) \|$", re.MULTILINE)
+ROWS = ROW.findall(TEXT)
 
 
 def plain(text: str) -> str:
