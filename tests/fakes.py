@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from daemon.config.active import Live
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import (
     FORMAT,
@@ -606,3 +607,17 @@ class FakeAction:
         if self.trouble:
             raise self.trouble.pop(0)
         return self.landed
+
+
+_V = TypeVar("_V")
+
+
+class Following(Live[_V]):
+    """In force is whatever the test has at that moment."""
+
+    def __init__(self, look: Callable[[], _V]) -> None:
+        self._look = look
+
+    @property
+    def now(self) -> _V:
+        return self._look()

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 
 from daemon.adapters.store import Store
 from daemon.app.builders import now
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.people.access import is_password_hash
 from daemon.core.people.contact_methods import REFERENCE
@@ -24,7 +25,7 @@ Secret = Callable[[str], str]
 """Reads what a reference names. Raises Permanent."""
 
 
-def doorkeeper_for(settings: Settings, roster: Roster, secret: Secret) -> SecretCheck:
+def secret_check_for(settings: Settings, roster: Roster, secret: Secret) -> SecretCheck:
     """The tokens and password hashes of the roster. Raises Permanent naming what is not there."""
     people = roster.people.items()
     webhook = settings.auth.webhook_token
@@ -63,8 +64,8 @@ def authenticator_for(
     store: Store,
     session: aiohttp.ClientSession,
     secret: Secret,
-    roster: Callable[[], Roster],
-    doorkeeper: Callable[[], SecretCheck],
+    active: Live[ActiveConfig],
+    secrets: Live[SecretCheck],
 ) -> Authenticator:
     """The authenticator. Raises Permanent if the client secret of `auth.oidc` is not there."""
     oidc = settings.auth.oidc
@@ -79,8 +80,8 @@ def authenticator_for(
     return Authenticator(
         settings=settings.auth,
         credentials=store.credentials,
-        roster=roster,
-        doorkeeper=doorkeeper,
+        roster=lambda: active.now.roster,
+        secrets=secrets,
         browser=Browser(
             lambda: store.keys.current.secrets(now(), settings.auth.session), settings.external_url
         ),

@@ -16,7 +16,7 @@ from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store
 from daemon.adapters.tls import Trust
-from daemon.conduct.executor import ActiveConfig
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
@@ -137,7 +137,7 @@ def reconciler_for(
     store: Store,
     intake: Intake,
     repository: IncidentRepository,
-    standing: Callable[[], ActiveConfig],
+    active: Live[ActiveConfig],
     observer: Observer,
 ) -> Reconciler | None:
     """Compares what Alertmanager lists with the incidents; None if its API is not known."""
@@ -152,7 +152,7 @@ def reconciler_for(
         intake,
         store.inbox,
         repository,
-        lambda: standing().rules,
+        lambda: active.now.rules,
         ReconcilePace(chosen.reconcile, chosen.settle),
         observer,
     )
@@ -161,7 +161,7 @@ def reconciler_for(
 def sources_for(
     store: Store,
     version: str,
-    standing: Callable[[], ActiveConfig],
+    active: Live[ActiveConfig],
     ready: Callable[[], bool],
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
@@ -170,15 +170,15 @@ def sources_for(
 
     async def freezes() -> list[Freeze]:
         moment = now()
-        windows = standing().freezes.upcoming(moment, moment + timedelta(microseconds=1))
+        windows = active.now.freezes.upcoming(moment, moment + timedelta(microseconds=1))
         return [*await store.journal.freezes(moment), *windows]
 
     return Sources(
         version=version,
         clock=now,
         ready=ready,
-        rules=lambda: standing().rules.rules,
-        roster=lambda: standing().roster,
+        rules=lambda: active.now.rules.rules,
+        roster=lambda: active.now.roster,
         tasks=tasks,
         backlog=store.inbox.backlog,
         oldest=store.inbox.oldest,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import aiohttp
 import structlog
 
 from daemon.adapters.emergency_file import EmergencyFile
-from daemon.app.active_config import standing_for
+from daemon.app.active_config import active_config
 from daemon.app.builders import actions_for, calendars_for, now, ruleset_for, store_path
 from daemon.app.notifiers import NotifierBuilder
-from daemon.conduct.executor import ActiveConfig
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings, secret
 from daemon.core.ports.store import StoreFailure, StoreTrouble
 from daemon.core.values.outcome import Permanent
@@ -23,13 +24,12 @@ _log = structlog.get_logger()
 
 
 def emergency_for(
-    settings: Settings, standing: Callable[[], ActiveConfig], observer: Observer = QUIET
+    settings: Settings, active: Live[ActiveConfig], observer: Observer = QUIET
 ) -> EmergencyCalls:
     """The emergency calls about the store of these settings."""
     path = store_path(settings)
     return EmergencyCalls(
-        lambda: standing().roster,
-        lambda: standing().ways,
+        active,
         EmergencyFile(path.with_name(f"{path.name}.emergency")),
         now,
         settings.external_url.rstrip("/"),
@@ -46,16 +46,16 @@ async def call_before_the_end(
         return
     async with aiohttp.ClientSession() as session:
         try:
-            standing = _standing(settings, environ, session)
+            config = _config(settings, environ, session)
         except (Permanent, Mistakes) as mistake:
             _log.error("nobody can be called about the store", why=str(mistake))
             return
-        calls = emergency_for(settings, lambda: standing)
+        calls = emergency_for(settings, Live(config))
         await calls.recall()
         await calls.look(StoreTrouble(kind=failure.fault, text=str(failure)))
 
 
-def _standing(
+def _config(
     settings: Settings, environ: Mapping[str, str], session: aiohttp.ClientSession
 ) -> ActiveConfig:
     """The roster and its ways. Raises Mistakes or Permanent."""
@@ -67,8 +67,12 @@ def _standing(
     calendars = calendars_for(settings, environ, session, nobody_to_tell)
     if ruleset.roster is not None:
         calendars.recall(ruleset.roster)
-    reach = NotifierBuilder(settings, session, lambda name: secret(name, environ, settings.base))
-    return standing_for(ruleset, settings.rules_dir, calendars, reach)
+    notifiers = NotifierBuilder(settings, session, partial(_secret, settings, environ))
+    return active_config(ruleset, settings.rules_dir, calendars, notifiers)
+
+
+def _secret(settings: Settings, environ: Mapping[str, str], reference: str) -> str:
+    return secret(reference, environ, settings.base)
 
 
 def _store_failure(error: BaseException) -> StoreFailure | None:

@@ -25,9 +25,9 @@ from daemon.adapters.slack import slack_client
 from daemon.config.settings import Settings
 from daemon.core.people.contact_methods import ChannelSpec, Contact
 from daemon.core.people.roster import Roster
-from daemon.core.ports.notification import Channel, Pager
+from daemon.core.ports.notification import Channel, Channels, Pager, Ways
 from daemon.core.values.outcome import Permanent
-from daemon.notifying.notifier import DEADLINE_SECONDS, Channels, Ways
+from daemon.notifying.notifier import DEADLINE_SECONDS
 
 
 class NotifierBuilder:

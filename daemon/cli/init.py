@@ -193,10 +193,10 @@ def _propose(
     labels: set[str] | None,
 ) -> list[RuleDraft]:
     known = _ruleset(settings)
-    repository = RuleBook(rule for rule, _ in known.rules)
-    unknown = [a for a in alerts if not repository.find({"alertname": a.name, **a.labels})]
+    book = RuleBook(rule for rule, _ in known.rules)
+    unknown = [a for a in alerts if not book.find({"alertname": a.name, **a.labels})]
     proposals = draft_rules(
-        unknown, recordings, team=team, labels=labels or None, taken=tuple(repository.rules)
+        unknown, recordings, team=team, labels=labels or None, taken=tuple(book.rules)
     )
     return [p for p in proposals if folder.write(_rules(settings) / p.path, p.text)]
 

@@ -8,14 +8,15 @@ anew from the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from daemon.conduct.executor import ActiveConfig, Executor, Executors
+from daemon.conduct.executor import Executor, Executors
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import Decision, earliest
 from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
@@ -76,16 +77,16 @@ class Conductor:
     """Conducts every open incident."""
 
     def __init__(
-        self, repository: IncidentRepository, standing: Callable[[], ActiveConfig], means: Executors
+        self, repository: IncidentRepository, active: Live[ActiveConfig], means: Executors
     ) -> None:
         self._repository = repository
-        self._standing = standing
+        self._active = active
         self._means = means
         self._closing = False
         self._conducted: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
-        self._executor = Executor(repository, standing, means)
+        self._executor = Executor(repository, active, means)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -134,12 +135,12 @@ class Conductor:
         bell.clear()
         try:
             await self._repository.pay(incident)
-            standing = self._standing()
-            views = await self._outlook(await self._repository.load(incident), standing)
+            config = self._active.now
+            views = await self._outlook(await self._repository.load(incident), config)
             # What was told meanwhile counts, too: a steady stream of news must not make each
             # decision stale before it is made. The store asks again before a step may start.
             current = await self._repository.load(incident)
-            turn = self._decide(current, standing, views)
+            turn = self._decide(current, config, views)
             current = await self._act(current, turn, flight, effects)
             wake_at = turn.wake_at(flight)
             if current.closed is not None and wake_at is None and not flight.tasks:
@@ -163,19 +164,19 @@ class Conductor:
         await self._sleep(bell, wake_at)
         return False
 
-    async def _outlook(self, incident: Incident, standing: ActiveConfig) -> dict[int, Outlook]:
+    async def _outlook(self, incident: Incident, config: ActiveConfig) -> dict[int, Outlook]:
         """What stands in the way of the steps that may be started now."""
-        rule = standing.rules.rules.get(incident.rule)
+        rule = config.rules.rules.get(incident.rule)
         if rule is None or incident.phase not in MAY_START:
             return {}
         return await outlook(self._repository, rule, incident, self._executor.step_context)
 
     def _decide(
-        self, current: Incident, standing: ActiveConfig, views: Mapping[int, Outlook]
+        self, current: Incident, config: ActiveConfig, views: Mapping[int, Outlook]
     ) -> _Turn:
         """What to write down and to do in these surroundings."""
-        rule = standing.rules.rules.get(current.rule)
-        around = Surroundings(standing.roster, standing.approvals, self._means.limits, views)
+        rule = config.rules.rules.get(current.rule)
+        around = Surroundings(config.roster, config.approvals, self._means.limits, views)
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)
 

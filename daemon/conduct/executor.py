@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark, Suspicion, suspect, unseen
 from daemon.core.effects import (
@@ -27,13 +28,10 @@ from daemon.core.effects import (
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import METRICS
 from daemon.core.incident.state import Incident
-from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
-from daemon.core.recovery.approvals import Approvals
-from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Limits
-from daemon.core.rules.rule import Rule, RuleBook
+from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
@@ -54,18 +52,6 @@ _AGAIN = timedelta(seconds=2)
 """How long to wait before the changes are asked for again."""
 _PATIENCE = timedelta(seconds=10)
 """For so long the changes are asked for again, before a problem is defined without them."""
-
-
-@dataclass(frozen=True)
-class ActiveConfig:
-    """The rules, roster and approvals in force; replaced as a whole by a reload."""
-
-    rules: RuleBook
-    roster: Roster
-    approvals: Approvals
-    ways: communicate.Ways
-    channels: communicate.Channels = field(default_factory=dict)
-    freezes: FreezeWindows = field(default_factory=FreezeWindows)
 
 
 @dataclass(frozen=True)
@@ -91,18 +77,18 @@ class Executor:
     """Carries out effects, by the rules in force at that moment."""
 
     def __init__(
-        self, repository: IncidentRepository, standing: Callable[[], ActiveConfig], means: Executors
+        self, repository: IncidentRepository, active: Live[ActiveConfig], means: Executors
     ) -> None:
         self._repository = repository
-        self._standing = standing
+        self._active = active
         self._means = means
         self._turns = MeasuringQueue()
         self.step_context = StepContext(
             actions=means.actions,
             limits=means.limits,
-            rules=lambda: standing().rules.rules,
-            approvals=lambda: standing().approvals,
-            closed=lambda scopes, now: standing().freezes.standing(scopes, now),
+            rules=lambda: active.now.rules.rules,
+            approvals=lambda: active.now.approvals,
+            closed=lambda scopes, now: active.now.freezes.standing(scopes, now),
             look=self._look,
             vet=self._vet,
             tracer=means.tracer,
@@ -110,23 +96,23 @@ class Executor:
 
     def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
         """Carry it out. Raises Temporary, Permanent, UnknownIncident."""
-        means, standing = self._means, self._standing()
+        means, config = self._means, self._active.now
         match effect:
             case SendPage():
                 return communicate.deliver(
-                    self._repository, incident, effect.page, standing.ways, means.links
+                    self._repository, incident, effect.page, config.ways, means.links
                 )
             case Publish():
                 return communicate.publish(
                     self._repository,
                     incident,
                     effect,
-                    standing.channels,
+                    config.channels,
                     means.links,
-                    standing.roster,
+                    config.roster,
                 )
             case Settle():
-                return communicate.settle_pager(self._repository, incident, effect, standing.ways)
+                return communicate.settle_pager(self._repository, incident, effect, config.ways)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -210,7 +196,7 @@ class Executor:
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
-        rule = self._standing().rules.rules.get(current.rule)
+        rule = self._active.now.rules.rules.get(current.rule)
         await recover.run_step(self._repository, incident, rule, order, self.step_context)
 
     async def _rehearse(self, incident: str, step: int) -> None:
@@ -241,7 +227,7 @@ class Executor:
         return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
 
     def _rule(self, incident: Incident) -> Rule:
-        rule = self._standing().rules.rules.get(incident.rule)
+        rule = self._active.now.rules.rules.get(incident.rule)
         if rule is None:
             raise Temporary(f"the rule {incident.rule!r} is no longer there")
         return rule

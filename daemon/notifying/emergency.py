@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.core.people.roster import Roster
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.ports.emergency import CallMemory, EmergencyNotice
 from daemon.core.ports.notification import KeepsState, Page, Pager
 from daemon.core.ports.store import StoreTrouble, TroubleKind
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.notifying.notifier import DeliveryFailure, Ways, attempt
+from daemon.notifying.notifier import DeliveryFailure, attempt
 
 _log = structlog.get_logger()
 
@@ -55,15 +55,13 @@ class EmergencyCalls:
 
     def __init__(
         self,
-        roster: Callable[[], Roster],
-        ways: Callable[[], Ways],
+        active: Live[ActiveConfig],
         memory: CallMemory,
         clock: Callable[[], datetime],
         link: str,
         observer: Observer = QUIET,
     ) -> None:
-        self._roster = roster
-        self._ways = ways
+        self._active = active
         self._memory = memory
         self._clock = clock
         self._link = link
@@ -107,7 +105,7 @@ class EmergencyCalls:
     async def _call(self, trouble: StoreTrouble, now: datetime) -> None:
         due = [
             person
-            for person in self._roster().everybody_responsible("", now)
+            for person in self._active.now.roster.everybody_responsible("", now)
             if not _recent(self._failed_at.get(person), now, EMERGENCY_RETRY)
             and not _recent(self._told_at(trouble.kind, person), now, EMERGENCY_AGAIN)
         ]
@@ -142,7 +140,7 @@ class EmergencyCalls:
         await self._remember()
 
     async def _tell_over(self, told: EmergencyNotice, now: datetime) -> None:
-        pager: object = dict(self._ways().get(told.person, ())).get(told.method)
+        pager: object = dict(self._active.now.ways.get(told.person, ())).get(told.method)
         page = self._page(told.kind, told.person, f"over: {_TITLES[told.kind]}", _OVER, now)
         if isinstance(pager, KeepsState):
             done = await attempt(pager.settle(page.dedup_key, "resolved"), _INCIDENT, told.method)
@@ -156,7 +154,7 @@ class EmergencyCalls:
     async def _reach(self, page: Page) -> str:
         """Call somebody by the first of their ways that works; returns its name, empty if none
         does."""
-        ways: Sequence[tuple[str, Pager]] = self._ways().get(page.person, ())
+        ways: Sequence[tuple[str, Pager]] = self._active.now.ways.get(page.person, ())
         for method, pager in ways:
             sent = await self._send(page, method, pager)
             if not isinstance(sent, DeliveryFailure):

@@ -7,7 +7,7 @@ goes on with what is next. A way that fails hands over to the next at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,14 +18,14 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import (
-    Channel,
+    Channels,
     Edits,
     KeepsState,
     Links,
     Message,
     Page,
-    Pager,
     Receipt,
+    Ways,
 )
 from daemon.core.response import pager_sync as settling
 from daemon.core.response import update_schedule as cadence
@@ -36,10 +36,6 @@ from daemon.repository import IncidentRepository
 _log = structlog.get_logger()
 
 DEADLINE_SECONDS = 10.0
-
-Ways = Mapping[str, Sequence[tuple[str, Pager]]]
-"""Person → (name of the way, pager), in order of preference."""
-Channels = Mapping[str, Channel]
 
 _T = TypeVar("_T")
 

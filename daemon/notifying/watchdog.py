@@ -4,15 +4,15 @@ a defect of ours. It is found here and paged for, even if the conductor is stuck
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
-from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Links
 from daemon.core.response.escalation import UNATTENDED, new_pages, summons, unattended, wanted
 from daemon.core.values.outcome import Permanent, Temporary
@@ -35,14 +35,12 @@ class Watchdog:
     def __init__(
         self,
         repository: IncidentRepository,
-        roster: Callable[[], Roster],
-        ways: Callable[[], communicate.Ways],
+        active: Live[ActiveConfig],
         links: Links,
         observer: Observer = QUIET,
     ) -> None:
         self._repository = repository
-        self._roster = roster
-        self._ways = ways
+        self._active = active
         self._links = links
         self._observer = observer
         self._suspected: dict[str, str] = {}
@@ -69,7 +67,7 @@ class Watchdog:
             bind_contextvars(incident=head.incident)
             try:
                 incident = await self._repository.load(head.incident)
-                why = unattended(incident, self._roster(), self._repository.clock())
+                why = unattended(incident, self._active.now.roster, self._repository.clock())
                 if why and self._suspected.get(incident.id):
                     # Twice in a row: it is not just being taken care of at this moment.
                     await self._page_for(incident, why)
@@ -84,7 +82,7 @@ class Watchdog:
         self.looked_at = self._repository.clock()
 
     async def _page_for(self, incident: Incident, why: str) -> None:
-        now, roster = self._repository.clock(), self._roster()
+        now, roster = self._repository.clock(), self._active.now.roster
         if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
             return
         _log.error("nobody responds and nobody is called", why=why)
@@ -127,7 +125,7 @@ class Watchdog:
             await asyncio.gather(
                 *(
                     communicate.deliver(
-                        self._repository, incident.id, page, self._ways(), self._links
+                        self._repository, incident.id, page, self._active.now.ways, self._links
                     )
                     for page in stuck
                 )

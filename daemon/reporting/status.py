@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident.state import Incident
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.metrics import Peer
 from daemon.core.ports.search import IncidentSearch
-from daemon.core.recovery.approvals import Approvals
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report
-from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, Moment, clock_time, printable
 from daemon.repository import IncidentRepository
@@ -103,9 +102,7 @@ class StatusReport:
 
     repository: IncidentRepository
     inbox: Inbox
-    roster: Callable[[], Roster]
-    rules: Callable[[], RuleBook]
-    approvals: Callable[[], Approvals]
+    active: Live[ActiveConfig]
     ready: Callable[[], bool]
     loading: Callable[[], Loading]
     version: str
@@ -118,17 +115,20 @@ class StatusReport:
 
     async def rule_reports(self) -> list[RuleReport]:
         """The rules in force, by name. Raises Temporary."""
-        now, approvals, repository = self.repository.clock(), self.approvals(), self.rules()
+        now, config = self.repository.clock(), self.active.now
         opened = await self.repository.journal.openings()
+        files = config.rules.files
         return [
-            rule_report(rule, repository.files.get(name, ""), approvals, opened.get(name), now)
-            for name, rule in sorted(repository.rules.items())
+            rule_report(rule, files.get(name, ""), config.approvals, opened.get(name), now)
+            for name, rule in sorted(config.rules.rules.items())
         ]
 
     async def coverage(self, past: timedelta) -> Coverage:
         """Which alerts of that time had a rule. Raises Temporary."""
         since = self.repository.clock() - past
-        return covered(await self.repository.journal.heard(since), self.rules().rules, since)
+        return covered(
+            await self.repository.journal.heard(since), self.active.now.rules.rules, since
+        )
 
     async def observed(self, rule: str | None) -> list[Observed]:
         """What rules in the mode `observe` would have done in the newest incidents, against what
@@ -162,8 +162,8 @@ class StatusReport:
             inbox=self.inbox.backlog(),
             open_incidents=len(heads),
             pages=_pages(incidents),
-            updates=_updates(incidents, self.roster()),
-            rules=len(self.rules().rules),
+            updates=_updates(incidents, self.active.now.roster),
+            rules=len(self.active.now.rules.rules),
             loading=self.loading(),
             actions=self.actions,
             peers=tuple(peers),

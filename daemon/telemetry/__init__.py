@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import prometheus_client
 from prometheus_client import CollectorRegistry, generate_latest
 
+from daemon.core.people.roster import Roster
 from daemon.repository import IncidentRepository
 from daemon.telemetry.flow import Flow
 from daemon.telemetry.gauges import Gauges, Sources
@@ -22,21 +25,29 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # a
 
 
 class Telemetry:
-    """Everything that one daemon counts; `flow` is what the stages tell it to."""
+    """Everything that one daemon counts; `flow` is what the stages tell it to.
 
-    def __init__(self, repository: IncidentRepository, sources: Sources) -> None:
+    `roster`: the one in force, for the milestones that are counted. Gauges come with `watch`.
+    """
+
+    def __init__(self, repository: IncidentRepository, roster: Callable[[], Roster]) -> None:
         self._repository = repository
         self._registry = CollectorRegistry()
+        self._gauges: Gauges | None = None
         make = Instruments(self._registry)
         self.flow = Flow(make)
         self.flow.stands(repository.clock().timestamp(), ok=True)
-        self._gauges = Gauges(self._registry, sources)
         prometheus_client.ProcessCollector(registry=self._registry)
         prometheus_client.PlatformCollector(registry=self._registry)
         prometheus_client.GCCollector(registry=self._registry)
-        repository.listeners.append(Journaled(make, sources.roster, repository.clock).heard)
+        repository.listeners.append(Journaled(make, roster, repository.clock).heard)
+
+    def watch(self, sources: Sources) -> None:
+        """Show from now on what stands there at each scrape."""
+        self._gauges = Gauges(self._registry, sources)
 
     async def scrape(self) -> bytes:
         """Everything as it stands now, as Prometheus reads it."""
-        await self._gauges.read(self._repository.known)
+        if self._gauges is not None:
+            await self._gauges.read(self._repository.known)
         return generate_latest(self._registry)

@@ -19,7 +19,7 @@ from daemon.web.links.pages import Pages, as_pages
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.account import You
-from daemon.web.site.event_stream import ChangeCounter, Live
+from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.freezes import FreezePages
 from daemon.web.site.incident import IncidentPage
@@ -76,7 +76,7 @@ def web_application(
         IncidentPage(frame, changes),
         FreezePages(frame),
         SystemPages(frame),
-        Live(frame, changes),
+        EventStreams(frame, changes),
         Static(),
     ):
         application.add_routes(room.routes())

@@ -8,14 +8,13 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.people.access import Access, TokenScope
 from daemon.core.people.roster import Roster
 from daemon.core.people.signing_keys import Keys
-from daemon.core.recovery.approvals import Approvals
-from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.plan import Outlook
 from daemon.core.reporting.chart import Curve
@@ -67,11 +66,10 @@ class WebContext:
 
     intake: Intake
     repository: IncidentRepository
-    rules: Callable[[], RuleBook]
+    active: Live[ActiveConfig]
     authenticator: Authenticator
     ready: Callable[[], bool]
-    roster: Callable[[], Roster]
-    hooks: Callable[[], Hooks]
+    hooks: Live[Hooks]
     links: SignedLinks
     keys: Keys
     metrics: Callable[[], Awaitable[bytes]]
@@ -80,11 +78,17 @@ class WebContext:
     overview: StatusReport
     reload: Callable[[str], Awaitable[Loading]]
     actions: Actions = field(default_factory=dict)
-    freezes: Callable[[], FreezeWindows] = FreezeWindows
-    approvals: Callable[[], Approvals] = Approvals
     trace: Trace | None = None
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
+
+    def rules(self) -> RuleBook:
+        """The rules in force."""
+        return self.active.now.rules
+
+    def roster(self) -> Roster:
+        """The roster in force."""
+        return self.active.now.roster
 
     async def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises Problem 401, and 403 if a browser's change is not from our pages."""
@@ -110,7 +114,7 @@ class WebContext:
         """The freezes in force, by hand and by the calendar."""
         now = self.repository.clock()
         by_hand = await self.repository.journal.freezes(now)
-        return [*by_hand, *self.freezes().in_force(now)]
+        return [*by_hand, *self.active.now.freezes.in_force(now)]
 
     async def freeze(
         self, scope: str, reason: str, by: str, last: timedelta | None = None
@@ -136,7 +140,7 @@ class WebContext:
     def freezes_ahead(self) -> list[Freeze]:
         """The freezes that the calendar has for the next days."""
         now = self.repository.clock()
-        return [f for f in self.freezes().upcoming(now, now + SHOWN_AHEAD) if f.at > now]
+        return [f for f in self.active.now.freezes.upcoming(now, now + SHOWN_AHEAD) if f.at > now]
 
     def unfit(self, spec: StepSpec, incident: Incident) -> str:
         """Why that step cannot be proposed for that incident; empty if it can."""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.auth import AuthSettings
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
@@ -40,7 +41,7 @@ from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.credentials import MemoryCredentials, MemoryKeys
-from tests.fakes import START, FakeAction, FakePeer, MemoryInbox, MemoryJournal
+from tests.fakes import START, FakeAction, FakePeer, Following, MemoryInbox, MemoryJournal
 from tests.stories.stage import RULE, alert, body
 
 ROSTER = """
@@ -77,17 +78,15 @@ SECRETS = Hooks(("pd-old", "pd-new"), "slack-secret", "oncall-secret", "genie-se
 def overview_of(
     repository: IncidentRepository,
     inbox: MemoryInbox,
-    roster: Roster,
-    rules: Callable[[], RuleBook],
+    active: Live[ActiveConfig],
     **more: Any,
 ) -> StatusReport:
     """A daemon that started a minute ago."""
-    given = {"approvals": Approvals, "loading": lambda: Loading(at=START), **more}
+    given = {"loading": lambda: Loading(at=START), **more}
     return StatusReport(
         repository=repository,
         inbox=inbox,
-        roster=lambda: roster,
-        rules=rules,
+        active=active,
         ready=lambda: True,
         version="1.2.3",
         started_at=START - timedelta(minutes=1),
@@ -129,7 +128,9 @@ class Rig:
             settings=auth or AuthSettings(),
             credentials=self.credentials,
             roster=lambda: self.roster,
-            doorkeeper=lambda: SecretCheck(TOKENS, self.webhook, self.passwords, certificates),
+            secrets=Following(
+                lambda: SecretCheck(TOKENS, self.webhook, self.passwords, certificates)
+            ),
             browser=Browser(
                 lambda: self.keys.current.secrets(self.now, AuthSettings().session), url
             ),
@@ -155,16 +156,19 @@ class Rig:
         self.loading = Loading(at=self.now)
         self.reloads: list[str] = []
 
+    def active(self) -> ActiveConfig:
+        """What is in force."""
+        return ActiveConfig(self.rules, self.roster, self.approvals)
+
     def context(self) -> WebContext:
         """The context of this rig."""
         return WebContext(
             intake=self.intake,
             repository=self.repository,
-            rules=lambda: self.rules,
+            active=Following(self.active),
             authenticator=self.authenticator,
             ready=lambda: True,
-            roster=lambda: self.roster,
-            hooks=lambda: self.hooks,
+            hooks=Following(lambda: self.hooks),
             links=self.links,
             keys=self.keys,
             metrics=self._metrics,
@@ -181,9 +185,7 @@ class Rig:
         return overview_of(
             self.repository,
             self.inbox,
-            self.roster,
-            lambda: self.rules,
-            approvals=lambda: self.approvals,
+            Following(self.active),
             loading=lambda: self.loading,
             peers=self.peers,
             actions=2,

@@ -25,6 +25,7 @@ from daemon.adapters.store import (
     read_archived,
 )
 from daemon.adapters.store.journal import SqlJournal
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head
 from daemon.core.rules.rule import RuleBook
@@ -297,7 +298,9 @@ async def test_who_has_just_read_a_list_misses_what_is_archived_and_goes_on(
         repository = IncidentRepository(journal, lambda: LATER)  # type: ignore[arg-type]
         assert await unfinished(repository) == []
         await Night(store.journal, "inc-3", "web", BEGIN + 10 * HOUR).whole()
-        overview = overview_of(repository, MemoryInbox(), Roster.model_construct(), RuleBook)
+        overview = overview_of(
+            repository, MemoryInbox(), Live(ActiveConfig(RuleBook(()), Roster.model_construct()))
+        )
         assert await overview.observed(None) == []
         assert [each.incident for each in await archived(store.journal)] == ["inc-1", "inc-3"]
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from aiohttp.test_utils import TestServer
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.auth import AuthSettings
 from daemon.core.people.roster import Roster
 from daemon.core.rules.rule import RuleBook, load
@@ -78,24 +79,24 @@ async def unasked(*_: object) -> NoReturn:
 async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
     repository = IncidentRepository(MemoryJournal(), lambda: START)
     rules = RuleBook(rule for rule, _ in load(RULE, "checkout.yaml"))
+    active = Live(ActiveConfig(rules, ROSTER))
     inbox, keys = MemoryInbox(), MemoryKeys()
     intake = Intake(inbox, repository, lambda: rules, None, timedelta(hours=1))
     context = WebContext(
         intake=intake,
         repository=repository,
-        rules=lambda: rules,
+        active=active,
         authenticator=Authenticator(
             settings=AuthSettings(),
             credentials=MemoryCredentials(),
             roster=lambda: ROSTER,
-            doorkeeper=lambda: SecretCheck({"ada": "ada-token", "bo": "bo-token"}, None),
+            secrets=Live(SecretCheck({"ada": "ada-token", "bo": "bo-token"}, None)),
             browser=Browser(lambda: ["a key of the store"], "http://stopgap"),
             passwords=Passwords(CHEAP),
             clock=repository.clock,
         ),
         ready=lambda: True,
-        roster=lambda: ROSTER,
-        hooks=Hooks,
+        hooks=Live(Hooks()),
         links=SignedLinks(
             lambda: keys.current, "http://stopgap", repository.clock, timedelta(days=90)
         ),
@@ -104,7 +105,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         reload=unasked,
         veterans=lambda _: (),
         whisper=unheard,
-        overview=overview_of(repository, inbox, ROSTER, lambda: rules),
+        overview=overview_of(repository, inbox, active),
     )
     await intake.receive(body(alert()))
     async with asyncio.TaskGroup() as group:

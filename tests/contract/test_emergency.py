@@ -9,9 +9,11 @@ import pytest
 import structlog
 
 from daemon.adapters.emergency_file import EmergencyFile
+from daemon.config.active import ActiveConfig
 from daemon.core.people.roster import Roster
 from daemon.core.ports.emergency import CallMemory, EmergencyNotice
 from daemon.core.ports.store import StoreTrouble
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.yaml_document import one_document
 from daemon.instrumentation import Observer
 from daemon.notifying.emergency import (
@@ -20,7 +22,7 @@ from daemon.notifying.emergency import (
     EMERGENCY_RETRY,
     EmergencyCalls,
 )
-from tests.fakes import START, Phone, Switchboard
+from tests.fakes import START, Following, Phone, Switchboard
 
 ROSTER = """
 people:
@@ -61,12 +63,17 @@ class Alarm:
     def restart(self) -> None:
         """Another process with the same memory."""
         self.calls = EmergencyCalls(
-            lambda: self.roster,
-            lambda: {
-                "ada": [("phone-1", self.ada), ("desk-2", self.desk)],
-                "bo": [("pager-1", self.bo)],
-                "cy": [("phone-1", self.cy)],
-            },
+            Following(
+                lambda: ActiveConfig(
+                    RuleBook(()),
+                    self.roster,
+                    ways={
+                        "ada": [("phone-1", self.ada), ("desk-2", self.desk)],
+                        "bo": [("pager-1", self.bo)],
+                        "cy": [("phone-1", self.cy)],
+                    },
+                )
+            ),
             self.memory,
             lambda: self.now,
             "https://stopgap.example",

@@ -11,9 +11,11 @@ import pytest
 
 from daemon.adapters.oidc import OpenIdProvider
 from daemon.adapters.store import Store, open_store
-from daemon.app.auth import authenticator_for, doorkeeper_for
+from daemon.app.auth import authenticator_for, secret_check_for
+from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings, secret
 from daemon.core.people.roster import Roster
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import one_document
 from tests.contract.rig import CHEAP
@@ -48,7 +50,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 )
 def test_a_hash_stands_in_the_roster_or_elsewhere(tmp_path: Path, given: str) -> None:
     (tmp_path / "ada.hash").write_text(f"{HASH}\n")
-    keeper = doorkeeper_for(Settings(), roster(given), secrets(tmp_path, ADA_HASH=HASH))
+    keeper = secret_check_for(Settings(), roster(given), secrets(tmp_path, ADA_HASH=HASH))
     assert keeper.password_of("ada") == HASH
     assert keeper.password_of("bo") is None
     assert keeper.person_of("adas") == "ada"
@@ -57,13 +59,13 @@ def test_a_hash_stands_in_the_roster_or_elsewhere(tmp_path: Path, given: str) ->
 
 def test_what_is_no_hash_is_said_and_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(Permanent) as caught:
-        doorkeeper_for(Settings(), roster("env:ADA_HASH"), secrets(tmp_path, ADA_HASH="hunter2"))
+        secret_check_for(Settings(), roster("env:ADA_HASH"), secrets(tmp_path, ADA_HASH="hunter2"))
     assert str(caught.value) == (
         "people.ada.password: what env:ADA_HASH holds is no argon2id hash; `stopgap password` "
         "makes one"
     )
     with pytest.raises(Permanent, match="variable ADA_HASH is not set"):
-        doorkeeper_for(Settings(), roster("env:ADA_HASH"), secrets(tmp_path))
+        secret_check_for(Settings(), roster("env:ADA_HASH"), secrets(tmp_path))
 
 
 def test_nobody_shares_a_token_with_somebody_else_or_with_alertmanager(tmp_path: Path) -> None:
@@ -71,28 +73,27 @@ def test_nobody_shares_a_token_with_somebody_else_or_with_alertmanager(tmp_path:
     people = {**two.people, "bo": two.people["bo"].model_copy(update={"token": "env:BO"})}
     two = two.model_copy(update={"people": people})
     with_hook = Settings.model_validate({"auth": {"webhook_token": "env:HOOK"}})
-    keeper = doorkeeper_for(with_hook, two, secrets(tmp_path, BO="bos", HOOK="hooks"))
+    keeper = secret_check_for(with_hook, two, secrets(tmp_path, BO="bos", HOOK="hooks"))
     assert (keeper.token_of("bo"), keeper.token_of("cy")) == ("bos", None)
     with pytest.raises(
         Permanent, match=r"people\.bo\.token is the same secret as people\.ada\."
     ) as e:
-        doorkeeper_for(with_hook, two, secrets(tmp_path, BO="adas", HOOK="hooks"))
+        secret_check_for(with_hook, two, secrets(tmp_path, BO="adas", HOOK="hooks"))
     assert "adas" not in str(e.value)
     with pytest.raises(Permanent, match=r"people\.bo\.token is the same secret as auth\.webhook_t"):
-        doorkeeper_for(with_hook, two, secrets(tmp_path, BO="hooks", HOOK="hooks"))
+        secret_check_for(with_hook, two, secrets(tmp_path, BO="hooks", HOOK="hooks"))
 
 
 async def test_a_provider_is_there_if_it_is_set_up(store: Store, tmp_path: Path) -> None:
     people = roster(HASH)
-    keeper = doorkeeper_for(Settings(), people, secrets(tmp_path))
+    keeper = secret_check_for(Settings(), people, secrets(tmp_path))
     with_oidc = Settings.model_validate({"auth": {"oidc": OIDC}})
     async with aiohttp.ClientSession() as session:
+        active = Live(ActiveConfig(RuleBook(()), people))
 
         def build(settings: Settings, **environ: str) -> object:
             known = secrets(tmp_path, **environ)
-            return authenticator_for(
-                settings, store, session, known, lambda: people, lambda: keeper
-            ).provider
+            return authenticator_for(settings, store, session, known, active, Live(keeper)).provider
 
         assert build(Settings()) is None
         assert isinstance(build(with_oidc, CLIENT="s"), OpenIdProvider)

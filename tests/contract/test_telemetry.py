@@ -35,8 +35,8 @@ class Counting:
         self.rules: dict[str, Rule] = {}
         self.store_fails = False
         self.store_trouble: StoreTrouble | None = None
-        self.telemetry = Telemetry(
-            self.repository,
+        self.telemetry = Telemetry(self.repository, lambda: roster)
+        self.telemetry.watch(
             Sources(
                 version="1.2.3",
                 clock=lambda: self.now,
@@ -48,7 +48,7 @@ class Counting:
                 oldest=self._oldest,
                 freezes=self._freezes,
                 store_trouble=lambda: self.store_trouble,
-            ),
+            )
         )
 
     def later(self, seconds: float) -> datetime:

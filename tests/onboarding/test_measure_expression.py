@@ -333,10 +333,10 @@ def test_every_proposal_is_sound_and_answers_its_alert(alerts: list[Alerting]) -
     assert len({p.path for p in proposals}) == len({p.rule for p in proposals}) == len(proposals)
     loaded = [found for p in proposals for found in rules.load(p.text, p.path)]
     assert check_rules(loaded, {}, {}, ["shop"]) == []
-    repository = rules.RuleBook(rule for rule, _ in loaded)
-    assert all(rule.mode == "observe" for rule in repository.rules.values())
+    book = rules.RuleBook(rule for rule, _ in loaded)
+    assert all(rule.mode == "observe" for rule in book.rules.values())
     for alert in alerts:
-        assert len(repository.find({"alertname": alert.name})) == 1
+        assert len(book.find({"alertname": alert.name})) == 1
     for proposal in proposals:
         folder, _, name = proposal.path.partition("/")
         assert set(folder + name.removesuffix(".yaml")) <= set(

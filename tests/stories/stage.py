@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import ActiveConfig, Executors
+from daemon.conduct.executor import Executors
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import DAEMON
 from daemon.core.incident.fold import fold
@@ -197,15 +198,13 @@ class Stage:
         repository = IncidentRepository(self.journal, clock, self.debts)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
-        standing = ActiveConfig(
-            self.book_rules,
-            self.roster,
-            self._approvals(),
-            ways,
-            self.boards,
-            self.windows,
+        active = Live(
+            ActiveConfig(
+                self.book_rules, self.roster, self._approvals(), ways, self.boards, self.windows
+            )
         )
-        telemetry = Telemetry(repository, self._sources(clock, lambda: conductor.tasks))
+        telemetry = Telemetry(repository, lambda: active.now.roster)
+        telemetry.watch(self._sources(clock, lambda: conductor.tasks))
         observer = telemetry.flow
         means = Executors(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
@@ -222,15 +221,15 @@ class Stage:
         intake = Intake(
             self.inbox,
             repository,
-            lambda: standing.rules,
+            lambda: active.now.rules,
             None,
             timedelta(hours=1),
             observer,
             self.tracer,
         )
-        conductor = Conductor(repository, lambda: standing, means)
+        conductor = Conductor(repository, active, means)
         daemon = Daemon(self, repository, intake, telemetry, conductor)
-        auditor = Watchdog(repository, lambda: standing.roster, lambda: standing.ways, PlainLinks())
+        auditor = Watchdog(repository, active, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.heard)
         reconciler = Reconciler(
@@ -239,7 +238,7 @@ class Stage:
             intake,
             self.inbox,
             repository,
-            lambda: standing.rules,
+            lambda: active.now.rules,
             ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )

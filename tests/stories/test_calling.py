@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.active import ActiveConfig, Live
 from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import ESCALATION
+from daemon.core.rules.rule import RuleBook
 from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
 from tests.fakes import PlainLinks
@@ -120,8 +122,13 @@ async def test_the_auditor_delivers_what_a_stuck_conductor_does_not(stage: Stage
     repository.forget(incident.id)
     auditor = Watchdog(
         repository,
-        lambda: stage.roster,
-        lambda: {name: [("phone", phone)] for name, phone in stage.phones.items()},
+        Live(
+            ActiveConfig(
+                RuleBook(()),
+                stage.roster,
+                ways={name: [("phone", phone)] for name, phone in stage.phones.items()},
+            )
+        ),
         PlainLinks(),
     )
     await auditor.look()
@@ -140,7 +147,9 @@ async def test_an_incident_that_cannot_be_read_blinds_the_auditor_for_no_other(
         lost = (await daemon.incident()).id
         stage.journal.entries[lost].clear()
         daemon.repository.forget(lost)
-        auditor = Watchdog(daemon.repository, lambda: stage.roster, dict, PlainLinks())
+        auditor = Watchdog(
+            daemon.repository, Live(ActiveConfig(RuleBook(()), stage.roster)), PlainLinks()
+        )
         await auditor.look()
         assert auditor.looked_at == daemon.repository.clock()
 
@@ -198,7 +207,9 @@ async def test_no_heartbeat_while_the_store_fails_or_nobody_is_called(tmp_path: 
     stage = Stage(tmp_path, roster_text=BOUNDED)
     stage.service.fails(0.10, at=60)
     async with stage.daemon() as daemon:
-        auditor = Watchdog(daemon.repository, lambda: stage.roster, dict, PlainLinks())
+        auditor = Watchdog(
+            daemon.repository, Live(ActiveConfig(RuleBook(()), stage.roster)), PlainLinks()
+        )
         await auditor.look()
         assert await trouble(daemon.repository, auditor) == ""
         stage.journal.failing = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -98,3 +99,9 @@ class Links(Protocol):
 
     def document(self, incident: str) -> str:
         """The incident's standard document, to read."""
+
+
+Ways = Mapping[str, Sequence[tuple[str, Pager]]]
+"""Person → (name of the way, pager), in order of preference."""
+Channels = Mapping[str, Channel]
+"""Name in the roster → channel."""

@@ -60,24 +60,26 @@ class Inbound:
 
     async def pagerduty(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take PagerDuty's V3 webhook."""
-        self._context.hooks().check_pagerduty(call.request, call.sent)
+        self._context.hooks.now.check_pagerduty(call.request, call.sent)
         return await self._take(reports.pagerduty(call.sent, self._context.roster()))
 
     async def grafana_oncall(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take Grafana OnCall's outgoing webhook."""
-        self._context.hooks().check_grafana_oncall(call.request)
+        self._context.hooks.now.check_grafana_oncall(call.request)
         now = self._context.repository.clock()
         return await self._take(reports.grafana_oncall(call.sent, self._context.roster(), now))
 
     async def opsgenie(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take the webhook of Opsgenie or Jira Service Management."""
-        self._context.hooks().check_opsgenie(call.request)
+        self._context.hooks.now.check_opsgenie(call.request)
         now = self._context.repository.clock()
         return await self._take(reports.opsgenie(call.sent, self._context.roster(), now))
 
     async def slack(self, call: Call[None, None, bytes]) -> SlackAnswer:
         """Take a tap on the button of a message of ours in Slack."""
-        self._context.hooks().check_slack(call.request, call.sent, self._context.repository.clock())
+        self._context.hooks.now.check_slack(
+            call.request, call.sent, self._context.repository.clock()
+        )
         tap = reports.slack(_payload(call.sent), self._context.roster())
         if tap is None:
             return SlackAnswer({})

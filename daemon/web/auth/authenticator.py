@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 
+from daemon.config.active import Live
 from daemon.config.auth import AuthSettings
 from daemon.config.settings import same_secret
 from daemon.core.people.access import (
@@ -60,7 +61,7 @@ class Authenticator:
     settings: AuthSettings
     credentials: Credentials
     roster: Callable[[], Roster]
-    doorkeeper: Callable[[], SecretCheck]
+    secrets: Live[SecretCheck]
     browser: Browser
     passwords: Passwords
     clock: Callable[[], datetime]
@@ -85,7 +86,7 @@ class Authenticator:
         token = any_token(request)
         identity = await self._by_api_token(token) if token.startswith(TOKEN_PREFIX) else None
         if identity is None:
-            self.doorkeeper().sender(request)
+            self.secrets.now.sender(request)
             return
         identity.require_scope(scope)
 
@@ -131,7 +132,7 @@ class Authenticator:
         return found
 
     async def _by_token(self, token: str) -> Identity | None:
-        name = self.doorkeeper().person_of(token)
+        name = self.secrets.now.person_of(token)
         person = self.roster().people.get(name or "")
         if name is not None and person is not None:
             return Identity(name, person.access, "token")
@@ -175,7 +176,7 @@ class Authenticator:
         """What proves that person today; None if nothing of that kind does any more."""
         if proof == "oidc":
             return None if self.settings.oidc is None else self.settings.oidc.issuer
-        keeper = self.doorkeeper()
+        keeper = self.secrets.now
         return keeper.token_of(person) if proof == "token" else keeper.password_of(person)
 
     def _still_proven(self, value: str, session: Session) -> bool:

@@ -44,7 +44,7 @@ class Proving:
         now, block, short = self._authenticator.clock(), block_of(address), name[:100]
         self._must_not_wait(self._addresses.wait(block, now), name, address, now)
         self._addresses.begin(block, now)
-        owner = self._authenticator.doorkeeper().person_of(secret.strip())
+        owner = self._authenticator.secrets.now.person_of(secret.strip())
         if owner is not None and owner in self._authenticator.roster().people:
             if name not in {"", owner}:
                 raise self._wrong(name, address)
@@ -61,7 +61,7 @@ class Proving:
     async def _password_fits(self, name: str, password: str) -> bool:
         known = None
         if name in self._authenticator.roster().people:
-            known = self._authenticator.doorkeeper().password_of(name)
+            known = self._authenticator.secrets.now.password_of(name)
         try:
             return await self._authenticator.passwords.fits(known, password)
         except Busy:

@@ -87,7 +87,7 @@ class ChangeCounter:
         rung.set()
 
 
-class Live:
+class EventStreams:
     """The route."""
 
     def __init__(self, frame: Frame, changes: ChangeCounter) -> None:

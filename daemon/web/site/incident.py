@@ -147,7 +147,9 @@ class IncidentPage:
             "suppressed": suppression(incident.suppressed),
             "asked": glance.asked(incident),
             "stoppable": glance.stoppable(incident),
-            "plan": glance.plan_lines(incident, rule, entries, self._context.approvals(), now),
+            "plan": glance.plan_lines(
+                incident, rule, entries, self._context.active.now.approvals, now
+            ),
             "clock": read_clock(incident, roster, now),
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),

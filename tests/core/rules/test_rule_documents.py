@@ -328,10 +328,10 @@ def test_the_steps_of_a_rule_have_different_contents() -> None:
 
 
 def test_the_rules_of_an_alert_are_found() -> None:
-    repository = RuleBook([make_rule(), make_rule(rule="other", match=['service="search"'])])
+    book = RuleBook([make_rule(), make_rule(rule="other", match=['service="search"'])])
     labels = {"alertname": "CheckoutFails", "service": "search"}
-    assert [rule.rule for rule in repository.find(labels)] == ["checkout", "other"]
-    assert repository.find({"alertname": "Other"}) == []
+    assert [rule.rule for rule in book.find(labels)] == ["checkout", "other"]
+    assert book.find({"alertname": "Other"}) == []
 
 
 def test_an_incident_is_told_apart_by_the_group_labels_alone() -> None:

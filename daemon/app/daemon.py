@@ -1,0 +1,305 @@
+"""The daemon's parts, built from the bottom up: each gets what stands already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import aiohttp
+import structlog
+
+from daemon.adapters.alertmanager import Alertmanagers
+from daemon.adapters.heartbeat import Heartbeat
+from daemon.adapters.slack import Whisperer
+from daemon.adapters.store import SCHEMA, FileArchive, Store
+from daemon.app.active_config import Configuration
+from daemon.app.auth import authenticator_for
+from daemon.app.builders import (
+    alertmanagers_for,
+    calendars_for,
+    limits_for,
+    named,
+    now,
+    prometheus_for,
+    reconciler_for,
+    sources_for,
+    watch_for,
+    workshop_for,
+)
+from daemon.app.emergency import emergency_for
+from daemon.app.notifiers import NotifierBuilder
+from daemon.app.reload import Reloader
+from daemon.app.server import certificate_for, serving
+from daemon.conduct.conductor import Conductor
+from daemon.conduct.executor import Executors
+from daemon.config.rules_folder import Ruleset
+from daemon.config.settings import Settings, secret
+from daemon.instrumentation import Tracer
+from daemon.intake.intake import Intake
+from daemon.measuring.chart_data import trace
+from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.notifying.watchdog import Watchdog
+from daemon.reporting.reviews import Reviews, Veterans
+from daemon.reporting.status import StatusReport, StoreReport
+from daemon.repository import IncidentRepository
+from daemon.telemetry import Telemetry, WatchedMetrics
+from daemon.watching.changes import Watcher
+from daemon.watching.heartbeat import beat
+from daemon.watching.retention import retain
+from daemon.watching.store_health import StoreWatch
+from daemon.web.application import WebContext
+from daemon.web.links.signed_links import SignedLinks
+from recovery_actions import catalogue
+
+_log = structlog.get_logger()
+
+
+class Daemon:
+    """Everything, put together. `umask` is what the commands of actions get."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        store: Store,
+        session: aiohttp.ClientSession,
+        tracer: Tracer,
+        umask: int,
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._store = store
+        self._session = session
+        self._tracer = tracer
+        self._version = version("stopgap")
+        self._started_at = now()
+        self._ready = False
+        self._certificate = certificate_for(settings)
+        self._workshop = workshop_for(settings, environ, umask)
+        self._actions = catalogue(self._workshop)
+        self._calendars = calendars_for(settings, environ, session, self._receive_own_alert)
+        notifiers = NotifierBuilder(settings, session, self._secret)
+        self._configuration = Configuration(
+            settings, self._actions, self._calendars, notifiers, self._secret
+        )
+        self._active = self._configuration.active
+        self._repository = IncidentRepository(store.journal, now, store.debts)
+        self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
+        self._observer = self._telemetry.flow
+        store.listeners.append(self._observer.transaction)
+        self._build_surroundings()
+        self._build_stages()
+
+    def _build_surroundings(self) -> None:
+        """What the stages stand on: links, metrics, peers, changes, the store's health."""
+        settings, store = self._settings, self._store
+        self._links = SignedLinks(
+            lambda: store.keys.current,
+            settings.external_url.rstrip("/"),
+            now,
+            settings.auth.key_grace,
+        )
+        self._prometheus = prometheus_for(settings, self._environ)
+        self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
+        self._alertmanagers = alertmanagers_for(settings, self._session)
+        self._watcher = Watcher(
+            self._repository,
+            lambda: list(self._active.now.rules.rules.values()),
+            lambda kind, params: watch_for(kind, params, self._workshop, self._metrics),
+        )
+        self._health = StoreWatch(
+            store.condition, store.inbox, settings.inbox.max_age, self._observer
+        )
+        self._veterans = Veterans(self._repository)
+        self._reloader = Reloader(
+            self._configuration.read, self._take, now, self._observer, settings.base
+        )
+
+    def _build_stages(self) -> None:
+        """What runs: intake, conductor, watchdog, emergency calls, the comparing."""
+        settings, store = self._settings, self._store
+        self._intake = Intake(
+            store.inbox,
+            self._repository,
+            lambda: self._active.now.rules,
+            Alertmanagers(self._alertmanagers) if self._alertmanagers else None,
+            settings.inbox.remember,
+            self._observer,
+            self._tracer,
+            self._health.why_not,
+        )
+        self._reconciler = reconciler_for(
+            settings,
+            self._alertmanagers,
+            store,
+            self._intake,
+            self._repository,
+            self._active,
+            self._observer,
+        )
+        self._conductor = Conductor(self._repository, self._active, self._executors())
+        self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
+        self._emergency = emergency_for(settings, self._active, self._observer)
+        self._telemetry.watch(
+            sources_for(
+                store,
+                self._version,
+                self._active,
+                ready=self._takes_alerts,
+                tasks=lambda: self._conductor.tasks,
+                store_trouble=self._health.trouble,
+            )
+        )
+
+    async def __aenter__(self) -> Daemon:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._prometheus.close()
+        await self._workshop.close()
+
+    async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
+        """Serve until `stop`; `reload` reads the rules again."""
+        signing = self._store.keys.current.signing
+        _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
+        self._calendars.recall(self._active.now.roster)
+        await self._veterans.begin()
+        async with asyncio.TaskGroup() as group:
+            async with self._server():
+                # Nothing is done to the world before the address is ours.
+                tasks = [
+                    group.create_task(part, name=name) for name, part in self._parts(reload).items()
+                ]
+                self._ready = True
+                await stop.wait()
+                self._ready = False
+                _log.info("stopping: the door is closed")
+            await self._conductor.drain(self._settings.shutdown)
+            for task in tasks:
+                task.cancel()
+        _log.info("stopped")
+
+    def _parts(self, reload: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs side by side as long as the daemon does."""
+        parts = {
+            "conductor": self._conductor.run(),
+            "intake": self._intake.run(),
+            "watcher": self._watcher.run(),
+            "watchdog": self._watchdog.run(),
+            "store": self._health.run(),
+            "emergency": self._emergency.run(self._health.trouble),
+            "calendars": self._calendars.run(
+                lambda: self._active.now.roster, self._repository.ring_all
+            ),
+            "reloads": self._reloader.run(reload),
+        }
+        retention = self._settings.retention
+        if retention.keep is not None:
+            archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
+            parts["retention"] = retain(archive, retention.keep, now, self._observer)
+        if self._reconciler is not None:
+            parts["reconciler"] = self._reconciler.run()
+        chosen = self._settings.heartbeat
+        if chosen.url is not None:
+            parts["heartbeat"] = beat(
+                self._repository,
+                self._watchdog,
+                self._heartbeat(chosen.url),
+                chosen.every,
+                self._observer,
+                self._health.why_not,
+            )
+        return parts
+
+    def _heartbeat(self, reference: str) -> Callable[[], Awaitable[None]]:
+        """Tells the dead man's switch that all is well, and how far the journal has come."""
+        heartbeat = Heartbeat(self._session, self._secret(reference), DEADLINE_SECONDS)
+
+        async def send() -> None:
+            await heartbeat.send(await self._store.journal.anchor())
+
+        return send
+
+    def _takes_alerts(self) -> bool:
+        return self._ready and not self._health.trouble()
+
+    async def _receive_own_alert(self, alert: bytes) -> None:
+        """An alert of our own goes the way of all alerts."""
+        await self._intake.receive(alert)
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[None]:
+        context = WebContext(
+            intake=self._intake,
+            repository=self._repository,
+            active=self._active,
+            authenticator=authenticator_for(
+                self._settings,
+                self._store,
+                self._session,
+                self._secret,
+                self._active,
+                self._configuration.secrets,
+            ),
+            ready=lambda: self._ready,
+            hooks=self._configuration.hooks,
+            links=self._links,
+            keys=self._store.keys,
+            metrics=self._telemetry.scrape,
+            veterans=self._veterans.of,
+            whisper=Whisperer(self._session, self._settings.slack.url).whisper,
+            overview=self._status_report(),
+            reload=self._reloader.reload,
+            observer=self._observer,
+            store_trouble=self._health.why_not,
+            actions=self._actions,
+            trace=lambda incident, rule, entries: trace(
+                self._metrics, incident, rule, entries, now()
+            ),
+        )
+        async with serving(self._settings, context, self._certificate):
+            yield
+
+    def _take(self, ruleset: Ruleset) -> None:
+        """Put what a reload has read in force."""
+        if self._certificate is not None:
+            self._certificate.look()
+        self._configuration.take(ruleset)
+        self._repository.ring_all()
+
+    def _status_report(self) -> StatusReport:
+        return StatusReport(
+            repository=self._repository,
+            inbox=self._store.inbox,
+            active=self._active,
+            ready=self._takes_alerts,
+            loading=lambda: self._reloader.last,
+            version=self._version,
+            started_at=self._started_at,
+            store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
+            actions=len(self._actions),
+            peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
+            calendars=lambda: self._calendars.reports(self._active.now.roster),
+            store_trouble=self._health.why_not,
+        )
+
+    def _executors(self) -> Executors:
+        settings = self._settings
+        return Executors(
+            metrics=self._metrics,
+            max_age=settings.prometheus.max_age,
+            actions=self._actions,
+            limits=limits_for(settings),
+            outage=settings.recovery.outage,
+            changes=self._watcher.of,
+            reviews=Reviews(settings.base / settings.reviews),
+            links=self._links,
+            observer=self._observer,
+            tracer=self._tracer,
+        )
+
+    def _secret(self, reference: str) -> str:
+        return secret(reference, self._environ, self._settings.base)

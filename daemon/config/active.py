@@ -1,0 +1,42 @@
+"""What is in force: the rules, the roster and the approvals, as the last sound reload read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from daemon.core.people.roster import Roster
+from daemon.core.ports.notification import Channels, Ways
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.rules.rule import RuleBook
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class ActiveConfig:
+    """Replaced as a whole, so that nobody sees one file's new version beside another's old one."""
+
+    rules: RuleBook
+    roster: Roster
+    approvals: Approvals = field(default_factory=Approvals)
+    ways: Ways = field(default_factory=dict)
+    channels: Channels = field(default_factory=dict)
+    freezes: FreezeWindows = field(default_factory=FreezeWindows)
+
+
+class Live(Generic[_T]):
+    """A cell whose value is in force: whoever holds it sees a replacement at the next look."""
+
+    def __init__(self, value: _T) -> None:
+        self._value = value
+
+    @property
+    def now(self) -> _T:
+        """The value in force. For one piece of work, look once and keep what was seen."""
+        return self._value
+
+    def replace(self, value: _T) -> None:
+        """Put another in force."""
+        self._value = value
