@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("stopgap")
+
+# A hundred daemons are started: each compiling all of its source again is a fifth of that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # pytest-asyncio asks for the current event loop before each test. On Python 3.11 that makes one
 # which nobody closes, unless it was said that there is none.

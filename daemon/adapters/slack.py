@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
 from daemon.adapters.http import shortened
 from daemon.core.values.outcome import Permanent, Temporary
+
+if TYPE_CHECKING:  # only whoever uses Slack loads its library, when its client is built
+    from slack_sdk.web.async_client import AsyncWebClient
 
 _log = structlog.get_logger()
 
@@ -50,6 +51,8 @@ def slack_client(
 ) -> AsyncWebClient:
     """The bot. `timeout` in seconds. It tries once, and what is to be tried again is not its
     business: a message whose answer was lost would stand there twice."""
+    from slack_sdk.web.async_client import AsyncWebClient
+
     client = AsyncWebClient(
         token=token, base_url=url.rstrip("/") + "/", session=session, retry_handlers=[]
     )
@@ -123,6 +126,8 @@ async def send_to_slack(client: AsyncWebClient, sending: Awaitable[Any]) -> str:
 
     Temporary: rate limits, Slack's own failures, the network. Permanent: what Slack refuses.
     """
+    from slack_sdk.errors import SlackApiError, SlackClientError
+
     try:
         async with asyncio.timeout(client.timeout):
             answer = await sending

@@ -99,6 +99,6 @@ def _calm_garbage_collector() -> None:
     """Collect cycles seldom. Deliveries are many small objects without cycles; by default they
     make the collector walk everything over and over, at the cost of most of the intake's speed.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 50)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
 
-from daemon.adapters.channels.apprise import AppriseChannel
 from daemon.adapters.channels.console import ConsoleChannel
 from daemon.adapters.channels.mail import MailChannel
 from daemon.adapters.channels.slack import SlackChannel
 from daemon.adapters.channels.webhook import WebhookChannel
 from daemon.adapters.mail import PostOffice
-from daemon.adapters.pagers.apprise import ApprisePager
 from daemon.adapters.pagers.console import ConsolePager
 from daemon.adapters.pagers.grafana_oncall import GrafanaOncallPager
 from daemon.adapters.pagers.mail import MailPager
@@ -28,6 +26,9 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Channel, Channels, Pager, Ways
 from daemon.core.values.outcome import Permanent
 from daemon.notifying.notifier import DEADLINE_SECONDS
+
+if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
 
 
 class NotifierBuilder:
@@ -77,6 +78,9 @@ class NotifierBuilder:
         if contact.email is not None:
             return MailPager(self._post_office(), contact.email)
         if contact.apprise is not None:
+            # Apprise brings much that only its users should wait for at the start.
+            from daemon.adapters.pagers.apprise import ApprisePager
+
             return ApprisePager(self._secret(contact.apprise))
         return ConsolePager()
 
@@ -90,6 +94,8 @@ class NotifierBuilder:
         if spec.email:
             return MailChannel(self._post_office(), spec.email)
         if spec.apprise is not None:
+            from daemon.adapters.channels.apprise import AppriseChannel  # as above
+
             return AppriseChannel(self._secret(spec.apprise))
         return ConsoleChannel()
 

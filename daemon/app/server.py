@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -15,7 +16,9 @@ from daemon.core.values.outcome import Permanent
 from daemon.web.application import WebContext, web_application
 from daemon.web.serving.connections import Connections
 from daemon.web.serving.listener import Listener
-from daemon.web.serving.tls import Certificate
+
+if TYPE_CHECKING:
+    from daemon.web.serving.tls import Certificate
 
 _log = structlog.get_logger()
 
@@ -26,7 +29,11 @@ SHUTDOWN_SECONDS = 5
 def certificate_for(settings: Settings) -> Certificate | None:
     """What we prove ourselves with; None without TLS. Raises Permanent naming what is broken."""
     files = settings.tls.files(settings.base)
-    return None if files is None else Certificate(files, now)
+    if files is None:
+        return None
+    from daemon.web.serving.tls import Certificate  # it reads X.509, which takes its time to load
+
+    return Certificate(files, now)
 
 
 @asynccontextmanager

@@ -10,8 +10,6 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.cli.client import CommandFailure
-
 _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look": {
         "watch": ("watch", "the open incidents, or one, live"),
@@ -62,7 +60,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Run": {
         "run": ("server", "run the daemon"),
-        "reload": ("server", "let it read the rules again"),
+        "reload": ("reload", "let it read the rules again"),
         "doctor": ("doctor", "look at the whole chain, and say what to mend"),
         "store": ("store", "check, back up and restore what is kept"),
         "audit": ("audit", "prove that the journal was not edited"),
@@ -126,6 +124,12 @@ def main() -> None:
     """The entry point."""
     try:
         stopgap()
-    except CommandFailure as failure:
-        click.echo(f"stopgap: {failure}", err=True)
+    except Exception as error:
+        from daemon.cli.client import (
+            CommandFailure,
+        )  # whoever raised it has loaded it; --help has not
+
+        if not isinstance(error, CommandFailure):
+            raise
+        click.echo(f"stopgap: {error}", err=True)
         sys.exit(1)

@@ -21,8 +21,8 @@ from daemon.cli.client import (
     remote_options,
 )
 from daemon.cli.terminal import columns, escape, terminal
-from daemon.core.people.access import SCOPES
-from daemon.core.values.units import printable
+from daemon.core.people.scopes import SCOPES
+from daemon.core.values.formats import printable
 
 _TOKENS = "/api/v1/tokens"
 _NEVER = "never"

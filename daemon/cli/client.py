@@ -6,16 +6,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import click
-import requests
 
-from daemon.config.settings import Settings, environment, load_settings
-from daemon.core.values.outcome import Permanent
-from daemon.core.values.units import parse_duration, printable
-from daemon.core.values.yaml_document import Mistakes
+from daemon.core.values.formats import parse_duration, printable
+
+if TYPE_CHECKING:
+    from daemon.config.settings import Settings
 
 DEFAULT_CONFIG = Path("stopgap.yaml")
 DEFAULT_URL = "http://127.0.0.1:9393"
@@ -77,6 +76,11 @@ def duration(_: click.Context, option: click.Parameter, given: str | None) -> st
 
 def settings_from(config: Path | None) -> Settings:
     """The settings. Raises Failure."""
+    # Most commands only talk to the daemon, and load no models for that.
+    from daemon.config.settings import environment, load_settings
+    from daemon.core.values.outcome import Permanent
+    from daemon.core.values.yaml_document import Mistakes
+
     path = config if config is not None else DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
     try:
         return load_settings(path, environment())
@@ -134,6 +138,8 @@ def call(
 
     Raises Failure; Unanswered if it is away or cannot answer now.
     """
+    import requests  # a command that asks nothing does without, as --help does
+
     token = _token(token_file)
     try:
         answer = requests.request(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from click.shell_completion import CompletionItem, get_completion_class
 
 from daemon.cli.client import DEFAULT_CONFIG, DEFAULT_URL, CommandFailure, F, call, incident_path
@@ -35,15 +34,7 @@ def completes(find: Callable[[click.Context], Iterable[Completion]]) -> Complete
     ) -> list[CompletionItem]:
         try:
             found = dict(find(context))
-        except (
-            CommandFailure,
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            yaml.YAMLError,
-        ):
+        except (CommandFailure, OSError, ValueError, KeyError, TypeError, AttributeError):
             return []
         return [
             CompletionItem(name, help=text or None)
@@ -131,7 +122,7 @@ def _folder() -> Path | None:
     """The folder of the rules, if there are settings here."""
     if not DEFAULT_CONFIG.exists():
         return None
-    settings = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8")) or {}
+    settings = _yaml(DEFAULT_CONFIG)
     return Path(settings.get("rules", "rules"))
 
 
@@ -140,9 +131,18 @@ def _names(part: str) -> Iterator[Completion]:
     folder = _folder()
     roster = folder / "roster.yaml" if folder is not None else None
     if roster is not None and roster.exists():
-        data = yaml.safe_load(roster.read_text(encoding="utf-8")) or {}
-        for name, value in (data.get(part) or {}).items():
+        for name, value in (_yaml(roster).get(part) or {}).items():
             yield str(name), str(value.get("name", "")) if isinstance(value, dict) else ""
+
+
+def _yaml(file: Path) -> Any:
+    """What is in the file. Raises OSError, ValueError."""
+    import yaml  # every command knows its completions, but only Tab reads files
+
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
 
 
 complete_incident = completes(lambda context: _incidents(context, ""))

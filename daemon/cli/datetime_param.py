@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from daemon.core.values.units import parse_duration
+from daemon.core.values.formats import parse_duration
 
 _FAR = timedelta(days=3660)
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from daemon.adapters.tls import Trust, distrust
+from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.units import printable
 
 _LARGEST = 64 << 20
 """Bytes; the rules of a large Prometheus are a few million."""

@@ -21,7 +21,7 @@ from daemon.cli.phrases import (
     to_decide,
 )
 from daemon.cli.terminal import SEVERITY_COLOURS, age, columns
-from daemon.core.values.units import printable
+from daemon.core.values.formats import printable
 
 NARROW = 100
 """Columns; below them the table gives way to blocks."""

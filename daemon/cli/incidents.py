@@ -9,7 +9,7 @@ import click
 from daemon.cli.client import act, call, incident_path, json_option, print_answer, remote_options
 from daemon.cli.completion import complete_incident, incident_argument
 from daemon.cli.post_text import text_command
-from daemon.core.values.units import printable
+from daemon.core.values.formats import printable
 
 
 @click.command("review")

@@ -36,9 +36,9 @@ from daemon.cli.terminal import columns, escape, print_stamp, terminal
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
 from daemon.core.people.signing_keys import SigningKeys
+from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring
-from daemon.core.values.units import printable
 from daemon.web.api.keys import KEYS, key_list
 
 _Ask = Callable[[str], Any]

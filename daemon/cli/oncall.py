@@ -12,9 +12,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import click
-import structlog
 
-from daemon import app
 from daemon.cli.client import (
     CommandFailure,
     call,
@@ -28,9 +26,6 @@ from daemon.cli.client import (
 from daemon.cli.completion import complete_team
 from daemon.cli.datetime_param import DatetimeParam
 from daemon.cli.terminal import columns, escape, terminal
-from daemon.config.settings import environment
-from daemon.core.values.outcome import Permanent
-from daemon.core.values.yaml_document import Mistakes
 
 SHOWN_GAPS = 5
 
@@ -81,6 +76,14 @@ def oncall_command(
 
 
 def _local(config: Path | None, at: datetime) -> Any:
+    # Only whoever reads the roster here needs what the daemon is made of.
+    import structlog
+
+    from daemon import app
+    from daemon.config.settings import environment
+    from daemon.core.values.outcome import Permanent
+    from daemon.core.values.yaml_document import Mistakes
+
     # Standard output is for the answer, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:

@@ -29,7 +29,7 @@ from daemon.cli.phrases import (
     title,
 )
 from daemon.cli.post_text import text_command
-from daemon.core.values.units import printable
+from daemon.core.values.formats import printable
 
 ME = "me"
 NONE = "none"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daemon.core.response.roles import ROLE_NAMES
-from daemon.core.values.units import clock_time, printable
+from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.values.formats import clock_time, printable
 
 View = Mapping[str, Any]
 """A part of what the API says of an incident."""

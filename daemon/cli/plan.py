@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-import yaml
 
 from daemon.cli.client import (
     act,
@@ -28,8 +27,9 @@ from daemon.cli.completion import (
     incident_argument,
 )
 from daemon.cli.terminal import columns, escape, terminal
-from daemon.core.recovery.guardrails import GLOBAL
 
+EVERYWHERE = "global"
+"""The scope of a freeze, as the API has it, of every team and service."""
 _DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "vetoed"}
 
 
@@ -155,7 +155,7 @@ def freeze_command(
     scope = _scope(team, service)
     body = {"reason": " ".join(reason), "scope": scope, **({"for": last} if last else {})}
     done = call("PUT", url, token_file, "/api/v1/freeze", body)
-    what = "" if scope == GLOBAL else f" for {scope.replace(':', ' ')}"
+    what = "" if scope == EVERYWHERE else f" for {scope.replace(':', ' ')}"
     print_answer(as_json, done, f"frozen: no recovery action will start{what}")
 
 
@@ -232,7 +232,7 @@ def observed_command(rule: str | None, url: str, token_file: Path | None, as_jso
 def _scope(team: str | None, service: str | None) -> str:
     if team and service:
         raise click.UsageError("give --team or --service, not both")
-    return f"team:{team}" if team else f"service:{service}" if service else GLOBAL
+    return f"team:{team}" if team else f"service:{service}" if service else EVERYWHERE
 
 
 def _short(moment: str | None) -> str:
@@ -241,6 +241,8 @@ def _short(moment: str | None) -> str:
 
 def _params(given: tuple[str, ...]) -> dict[str, Any]:
     """NAME=VALUE pairs; a value is read as YAML, so numbers, lists and true work."""
+    import yaml  # for the one command that reads some
+
     params: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")

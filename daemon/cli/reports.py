@@ -16,7 +16,7 @@ from daemon.cli.completion import complete_rule, complete_team
 from daemon.cli.datetime_param import DatetimeParam
 from daemon.cli.phrases import View
 from daemon.cli.terminal import DASH, columns, escape, print_stamp, severity, terminal
-from daemon.core.values.units import format_duration
+from daemon.core.values.formats import format_duration
 
 PAGE = 1000
 """So many incidents the daemon tells at once."""

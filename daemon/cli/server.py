@@ -1,23 +1,14 @@
-"""`run` and `reload`: the daemon itself."""
+"""`run`: the daemon itself."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import click
 
-from daemon import app
-from daemon.cli.client import (
-    CommandFailure,
-    call,
-    config_option,
-    json_option,
-    part_of,
-    print_answer,
-    remote_options,
-    settings_from,
-)
+from daemon.cli.client import CommandFailure, config_option, settings_from
 from daemon.config.settings import environment
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import Mistakes
@@ -35,6 +26,11 @@ def run_command(config: Path | None, new_store: bool) -> None:
 
     Example: stopgap run --config /etc/stopgap/stopgap.yaml
     """
+    # What is imported stays: to look for garbage among it is a tenth of the start. `serve` goes on
+    # with it.
+    gc.disable()
+    from daemon import app
+
     settings = settings_from(config)
     try:
         asyncio.run(app.serve(settings, environment(), new_store=new_store))
@@ -49,20 +45,6 @@ def run_command(config: Path | None, new_store: bool) -> None:
         if expected is None:
             raise
         raise CommandFailure(str(_first(expected))) from None
-
-
-@click.command("reload")
-@remote_options
-@json_option
-def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
-    """Let the daemon read its rules again; it needs the access `admin`.
-
-    Broken rules are refused with every mistake, and the old ones stay in force.
-
-    Example: stopgap reload
-    """
-    done = call("POST", url, token_file, "/-/reload")
-    print_answer(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

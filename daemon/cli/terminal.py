@@ -10,7 +10,7 @@ from rich import box, markup
 from rich.console import Console
 from rich.table import Table
 
-from daemon.core.values.units import format_duration, printable
+from daemon.core.values.formats import format_duration, printable
 
 SEVERITY_COLOURS: Mapping[str, str] = {
     "sev1": "bold red",

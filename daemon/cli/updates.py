@@ -25,7 +25,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.completion import complete_update, incident_argument
 from daemon.cli.phrases import View, how_to_send, moment, paragraphs
-from daemon.core.values.units import printable
+from daemon.core.values.formats import printable
 
 SHORT = 60
 """How much of an update that was sent is listed."""

@@ -25,7 +25,7 @@ from daemon.cli.incident_card import (
 )
 from daemon.cli.phrases import View
 from daemon.cli.terminal import terminal
-from daemon.core.values.units import parse_duration
+from daemon.core.values.formats import parse_duration
 
 _LOOKED_AT = 20
 """So many incidents are looked at one by one."""

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import structlog
 
 from daemon.core.alertmanager import own_alert
-from daemon.core.people.icalendar_shifts import read_calendar
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import CalendarSource, Schedule, Shift
@@ -174,6 +173,9 @@ class Calendars:
     def _expand(
         self, name: str, schedule: Schedule, text: str, roster: Roster, around: datetime
     ) -> None:
+        # Large, and nothing without calendars: they come after the start.
+        from daemon.core.people.icalendar_shifts import read_calendar
+
         calendar = read_calendar(
             text, schedule.zone_info, aliases(roster), around - BEFORE, around + _AHEAD
         )

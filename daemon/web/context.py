@@ -12,8 +12,9 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
-from daemon.core.people.access import Access, TokenScope
+from daemon.core.people.access import Access
 from daemon.core.people.roster import Roster
+from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.plan import Outlook
@@ -106,7 +107,7 @@ class WebContext:
         """The name of who asks, likewise."""
         return (await self.admitted(request, needs)).person
 
-    async def sender(self, request: web.Request, scope: TokenScope) -> None:
+    async def sender(self, request: web.Request, scope: Scope) -> None:
         """Whether a system may deliver what that scope is for. Raises Problem 401, 403."""
         await self.authenticator.sender(request, scope)
 

@@ -24,7 +24,17 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+VIOLATIONS = ["violations"]
+"""What axe tells; all that is in order too would be megabytes."""
+WCAG = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": VIOLATIONS,
+}
+COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": VIOLATIONS,
+}
+"""The rules whose answers depend on the colour scheme."""
 
 
 def chromium() -> str:
@@ -76,7 +86,18 @@ class Window:
         assert self.troubles == []
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await self.page.evaluate(overflow) <= 0, f"{self.page.url} is wider than the screen"
-        results = await Axe().run(self.page, options=WCAG)
+        await self._passes(WCAG)
+
+    async def is_sound_in_both_schemes(self) -> None:
+        """In light as `is_sound`; in dark everybody can tell its colours too."""
+        await self.is_sound()
+        await self.page.emulate_media(color_scheme="dark")
+        await self._passes(COLOURS)
+        assert self.troubles == []
+        await self.page.emulate_media(color_scheme="light")
+
+    async def _passes(self, rules: dict[str, Any]) -> None:
+        results = await Axe().run(self.page, options=rules)
         assert results.violations_count == 0, f"{self.page.url}: {results.generate_report()}"
 
 

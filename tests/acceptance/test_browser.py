@@ -10,65 +10,15 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser
 
-from tests.acceptance.browsing import DESK, PHONE, Window, a_browser, a_window
-from tests.acceptance.deliveries import alert, encoded
-from tests.acceptance.prometheus_double import PrometheusDouble, changed_at
-from tests.acceptance.running import RULE, SETTINGS, TOKEN, Daemon, lay_out
-
-BO = "bo's own"
-ROSTER = """
-people:
-  ada: {name: Ada, token: env:STOPGAP_ADA_TOKEN, contact: [{console: true}]}
-  bo: {name: Bo, token: env:STOPGAP_BO_TOKEN, contact: [{console: true}]}
-teams:
-  shop: {owners: [ada], lead: bo, policy: shop}
-policies:
-  shop: {tiers: [{notify: [ada], wait: 10m}]}
-default_policy: shop
-channels: {room: {console: true}}
-audiences: {responders: {channels: [room], send: one_tap}}
-"""
-PLAN = """
-  severity: {sev1: 50%, sev2: 5%}
-recover:
-  - {action: run_command, with: {argv: [./mend], target: shop}}
-  - {action: run_command, with: {argv: [./mend, again], target: shop}}
-verify: {settle: 100ms, hold: 1s, near_baseline: 1%, traffic: 30%, watch: 1s}
-"""
-ALERT = encoded(alert("shop"))
-
-
-class Shop:
-    """A daemon over a shop that fails until its `mend` has run."""
-
-    def __init__(self, folder: Path, daemon: Daemon, prometheus: PrometheusDouble) -> None:
-        self.folder = folder
-        self.daemon = daemon
-        self.prometheus = prometheus
-
-    async def breaks(self, http: aiohttp.ClientSession, service: str = "shop") -> None:
-        """It begins to fail, and Alertmanager says so."""
-        self.prometheus.breaks(service, over=lambda: changed_at(self.folder / "mended"))
-        body = encoded(alert(service))
-        async with http.post(f"{self.daemon.url}/api/v1/alerts", data=body) as answer:
-            assert answer.status == 200
+from tests.acceptance.browsing import PHONE, Window, a_browser, a_window
+from tests.acceptance.mendable_shop import BO, MendableShop, a_mendable_shop
+from tests.acceptance.running import TOKEN, Daemon
 
 
 @pytest.fixture
-async def shop(tmp_path: Path, make_daemon: Callable[..., Daemon]) -> AsyncIterator[Shop]:
-    """The daemon runs, and nothing is broken yet."""
-    async with PrometheusDouble().serving() as prometheus:
-        lay_out(
-            tmp_path,
-            settings=SETTINGS.replace("http://127.0.0.1:9", prometheus.url)
-            + "commands: {allow: [[./mend], [./mend, again]]}\n",
-            rules=RULE + PLAN,
-            more={"rules/roster.yaml": ROSTER, "mend": "#!/bin/sh\ntouch mended\n"},
-        )
-        (tmp_path / "mend").chmod(0o755)
-        daemon = make_daemon(tmp_path)
-        daemon.start({"STOPGAP_BO_TOKEN": BO})
-        yield Shop(tmp_path, daemon, prometheus)
+async def shop(tmp_path: Path, make_daemon: Callable[..., Daemon]) -> AsyncIterator[MendableShop]:
+    async with a_mendable_shop(tmp_path, make_daemon) as found:
+        yield found
 
 
 @pytest.fixture
@@ -78,7 +28,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def test_a_whole_incident_is_steered_by_clicking_on_a_phone(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=PHONE)
     await ada.opens("/")
@@ -116,7 +66,7 @@ async def test_a_whole_incident_is_steered_by_clicking_on_a_phone(
 
 
 async def test_without_javascript_everything_works_all_the_same(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     ada = await a_window(browser, shop.daemon.url, TOKEN, java_script_enabled=False)
     await shop.breaks(http)
@@ -140,7 +90,7 @@ async def test_without_javascript_everything_works_all_the_same(
 
 
 async def test_two_people_press_at_the_same_moment_and_both_see_the_truth(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     windows: list[Window] = []
@@ -164,35 +114,8 @@ async def test_two_people_press_at_the_same_moment_and_both_see_the_truth(
     assert seen[0] in {"ada", "bo"}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-async def test_every_page_fits_its_screen_and_is_for_everybody(
-    shop: Shop,
-    browser: Browser,
-    http: aiohttp.ClientSession,
-    viewport: dict[str, int],
-    scheme: str,
-) -> None:
-    await shop.breaks(http)
-    ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=viewport, color_scheme=scheme)
-    await ada.opens("/")
-    await ada.sees("success rate 99.5 %")
-    await ada.is_sound()
-    await ada.page.get_by_role("link", name="shop").first.click()
-    await ada.sees("needs approval")
-    await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    await ada.is_sound()
-    for path in ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs"):
-        await ada.opens(path)
-        await ada.is_sound()
-    ada.troubles.clear()
-    await ada.opens("/nowhere")
-    ada.troubles.clear()  # the browser calls a 404 an error, and it is one
-    await ada.is_sound()
-
-
 async def test_the_keyboard_alone_will_do(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada = await a_window(browser, shop.daemon.url, TOKEN)
@@ -212,7 +135,7 @@ async def test_the_keyboard_alone_will_do(
 
 
 async def test_what_somebody_is_writing_is_not_taken_away_by_news(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
@@ -229,7 +152,7 @@ async def test_what_somebody_is_writing_is_not_taken_away_by_news(
 
 
 async def test_news_takes_neither_the_focus_nor_a_choice_nor_the_place_one_reads(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
@@ -262,7 +185,7 @@ async def test_news_takes_neither_the_focus_nor_a_choice_nor_the_place_one_reads
 
 
 async def test_a_login_that_ends_leaves_what_was_written_and_a_new_one_sends_it(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada, bo = [await a_window(browser, shop.daemon.url, token) for token in (TOKEN, BO)]
@@ -286,7 +209,7 @@ async def test_a_login_that_ends_leaves_what_was_written_and_a_new_one_sends_it(
 
 
 async def test_a_hurried_thumb_does_each_thing_once(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=PHONE)
@@ -312,7 +235,7 @@ async def test_a_hurried_thumb_does_each_thing_once(
 
 
 async def test_a_page_says_when_the_daemon_is_away_and_is_live_again_after_it(
-    shop: Shop, browser: Browser, http: aiohttp.ClientSession
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession
 ) -> None:
     await shop.breaks(http)
     ada = await a_window(browser, shop.daemon.url, TOKEN)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from daemon.web.auth import throttle as throttling
 from daemon.web.auth.passwords import HASHES_AT_ONCE, LONGEST_PASSWORD, WAITING, Busy, Passwords
@@ -88,30 +90,30 @@ async def test_a_password_fits_its_hash_and_nothing_fits_none() -> None:
 async def test_an_unknown_name_costs_the_same_work() -> None:
     verified: list[str] = []
 
-    class Counting:
-        def hash(self, _: str) -> str:
-            return "the hash of nobody"
+    class Counting(PasswordHasher):
+        def verify(self, hash: Any, password: Any) -> Literal[True]:  # noqa: A002
+            verified.append(hash)
+            return super().verify(hash, password)
 
-        def verify(self, known: str, _: bytes) -> bool:
-            verified.append(known)
-            return True
-
-    hasher: Any = Counting()
+    hasher = Counting(time_cost=2, memory_cost=64, parallelism=1)
+    ada = hasher.hash("ada's own")
     passwords = Passwords(hasher)
-    assert not await passwords.fits(None, "guess")
-    assert await passwords.fits("the hash of ada", "guess")
-    assert verified == ["the hash of nobody", "the hash of ada"]
+    assert not await passwords.fits(None, "ada's own")
+    assert await passwords.fits(ada, "ada's own")
+    assert not await passwords.fits(ada, "guess")
+    nobody = verified[0]
+    assert verified == [nobody, ada, ada]
+    assert extract_parameters(nobody) == extract_parameters(ada)
+    with pytest.raises(VerifyMismatchError):  # it was worked out, and not refused at a glance
+        hasher.verify(nobody, "ada's own")
 
 
 async def test_few_are_verified_at_once_and_too_many_are_sent_away() -> None:
     gate, running, most = threading.Event(), [0], [0]
     lock = threading.Lock()
 
-    class Slow:
-        def hash(self, _: str) -> str:
-            return ""
-
-        def verify(self, *_: Any) -> bool:
+    class Slow(PasswordHasher):
+        def verify(self, *_: Any) -> Literal[True]:
             with lock:
                 running[0] += 1
                 most[0] = max(most[0], running[0])
@@ -120,8 +122,7 @@ async def test_few_are_verified_at_once_and_too_many_are_sent_away() -> None:
                 running[0] -= 1
             return True
 
-    hasher: Any = Slow()
-    passwords = Passwords(hasher)
+    passwords = Passwords(Slow())
     tasks = [asyncio.create_task(passwords.fits("known", "x")) for _ in range(WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(Busy):

@@ -27,9 +27,10 @@ from daemon.config.serving import TlsFiles, TlsSettings
 from daemon.config.settings import Settings
 from daemon.core.values.outcome import Permanent
 from daemon.web.application import web_application
+from daemon.web.serving.client_names import client_names
 from daemon.web.serving.connections import Connections
 from daemon.web.serving.listener import Listener
-from daemon.web.serving.tls import LOOK_EVERY, Certificate, client_names, read_papers
+from daemon.web.serving.tls import LOOK_EVERY, Certificate, read_papers
 from tests.contract.papers import Papers
 from tests.contract.rig import HOOK, MAX_BODY, Rig
 from tests.stories.stage import alert, body

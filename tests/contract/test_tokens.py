@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.core.people.access import TokenScope, hash_of
+from daemon.core.people.access import hash_of
+from daemon.core.people.scopes import Scope
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.contract.visitor import PLAIN, Visitor, give_access, give_passwords, give_token
 from tests.stories.stage import alert, body
@@ -58,13 +59,13 @@ async def statuses(rig: Rig, headers: dict[str, str]) -> list[int]:
     ],
 )
 async def test_a_token_does_what_its_scopes_say(
-    rig: Rig, scopes: tuple[TokenScope, ...], may: list[int]
+    rig: Rig, scopes: tuple[Scope, ...], may: list[int]
 ) -> None:
     assert await statuses(rig, await give_token(rig, "cy", *scopes)) == may
 
 
 async def test_it_gives_no_more_than_its_person_has(rig: Rig) -> None:
-    everything: tuple[TokenScope, ...] = ("respond", "admin", "changes", "alerts", "sentiment")
+    everything: tuple[Scope, ...] = ("respond", "admin", "changes", "alerts", "sentiment")
     headers = await give_token(rig, "bo", *everything)
     assert await statuses(rig, headers) == [200, 403, 403, 403, 403]
     _, problem = await rig.asks("POST", "/api/v1/changes", headers, json=CHANGE)

@@ -9,7 +9,8 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
-from daemon.core.people.access import ApiToken, TokenScope, hash_of
+from daemon.core.people.access import ApiToken, hash_of
+from daemon.core.people.scopes import Scope
 from daemon.web.site.layout import SITE_HEADERS
 from tests.contract.rig import CHEAP, Rig
 
@@ -105,7 +106,7 @@ def give_access(rig: Rig, **accesses: str) -> None:
     rig.roster = rig.roster.model_copy(update={"people": people})
 
 
-async def give_token(rig: Rig, person: str, *scopes: TokenScope, **more: Any) -> dict[str, str]:
+async def give_token(rig: Rig, person: str, *scopes: Scope, **more: Any) -> dict[str, str]:
     """The header of a new API token."""
     value = f"stopgap_{person}-{'-'.join(scopes)}"
     token = ApiToken(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from slack_sdk.web.async_client import AsyncWebClient
+from typing import TYPE_CHECKING, Any
 
 from daemon.adapters.slack import TEXT, bold, escaped, fitted, plain_words, section, send_to_slack
 from daemon.core.ports.notification import Message, Receipt
+
+if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
 
 _HEAD = 100
 """Characters; a longer first line is a text, not a head."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from slack_sdk.web.async_client import AsyncWebClient
+from typing import TYPE_CHECKING, Any
 
 from daemon.adapters.slack import TEXT, bold, fitted, section, send_to_slack
 from daemon.core.ports.notification import Page
+
+if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
 
 _ACKNOWLEDGE = "acknowledge"
 

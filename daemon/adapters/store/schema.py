@@ -107,7 +107,6 @@ Index(
     heads.c.key,
     unique=True,
     sqlite_where=head_is_open,
-    postgresql_where=head_is_open,
 )
 Index("heads_by_age", heads.c.opened_at)
 Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
@@ -133,7 +132,6 @@ Index(
     actions_table.c.target,
     unique=True,
     sqlite_where=action_runs,
-    postgresql_where=action_runs,
 )
 Index("actions_by_end", actions_table.c.target, actions_table.c.finished_at)
 Index("actions_by_start", actions_table.c.started_at)
@@ -204,7 +202,6 @@ Index(
     "deliveries_waiting",
     inbox.c.arrival,
     sqlite_where=delivery_waits,
-    postgresql_where=delivery_waits,
 )
 
 alert_ends = Table(

@@ -15,23 +15,14 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BeforeValidator, WithJsonSchema
 
 from daemon.core.people.contact_methods import REFERENCE
+from daemon.core.people.scopes import Scope
 
 Access = Literal["viewer", "responder", "admin"]
 """`viewer` sees everything; `responder` also does what people do in incidents; `admin` also looks
 after the daemon: reload, other people's sessions and tokens."""
 LEVELS: tuple[Access, ...] = ("viewer", "responder", "admin")
 
-TokenScope = Literal["read", "respond", "admin", "changes", "alerts", "sentiment"]
-SCOPES: Mapping[TokenScope, str] = {
-    "read": "see everything",
-    "respond": "see everything, and do what responders do",
-    "admin": "all that an admin does",
-    "changes": "report changes, as CI/CD does",
-    "alerts": "deliver alerts, as Alertmanager does",
-    "sentiment": "report what the public says",
-}
-"""What a token may be for."""
-NEEDED: Mapping[TokenScope, Access] = {
+NEEDED: Mapping[Scope, Access] = {
     "read": "viewer",
     "respond": "responder",
     "admin": "admin",
@@ -40,11 +31,7 @@ NEEDED: Mapping[TokenScope, Access] = {
     "sentiment": "responder",
 }
 """The access that a person needs for a token of that scope, when it is made and when it is used."""
-BY_ACCESS: Mapping[Access, TokenScope] = {
-    "viewer": "read",
-    "responder": "respond",
-    "admin": "admin",
-}
+BY_ACCESS: Mapping[Access, Scope] = {"viewer": "read", "responder": "respond", "admin": "admin"}
 """The scope that allows what needs that access, and less."""
 
 TOKEN_PREFIX = "stopgap_"  # noqa: S105 - by which scanners of leaked secrets know them
@@ -64,7 +51,7 @@ def higher(one: Access, other: Access) -> Access:
     return one if reaches(one, other) else other
 
 
-def scopes_reach(scopes: Container[TokenScope], needs: Access) -> bool:
+def scopes_reach(scopes: Container[Scope], needs: Access) -> bool:
     """Whether one of the scopes allows what needs that access."""
     return any(BY_ACCESS[level] in scopes for level in LEVELS if reaches(level, needs))
 
@@ -125,7 +112,7 @@ class ApiToken:
     id: str
     person: str
     name: str
-    scopes: tuple[TokenScope, ...]
+    scopes: tuple[Scope, ...]
     created_at: datetime
     expires_at: datetime | None = None
     used_on: date | None = None

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from daemon.core.people.icalendar_shifts import busy
 from daemon.core.people.rotations import Restriction, instant
 from daemon.core.people.schedules import LocalMoment, Zone
 from daemon.core.recovery.guardrails import GLOBAL, Freeze, is_scope
@@ -89,6 +88,8 @@ class Window(Frozen):
         elif self.between is not None:
             found = [self.between.instants(zone)]
         elif self.calendar is not None:
+            from daemon.core.people.icalendar_shifts import busy  # few have calendars; it is large
+
             found = busy(calendars[self.calendar], zone, start, end)
         yield from ((begin, over) for begin, over in found if begin < end and start < over)
 

@@ -17,7 +17,8 @@ from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
 from daemon.core.reporting.timeline import describe, for_people
-from daemon.core.response.roles import ROLE_NAMES, holder_text
+from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.response.roles import holder_text
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from daemon.core.incident import events as e
 from daemon.core.measurement.problem import RecoveryReading
-from daemon.core.response.roles import ROLE_NAMES
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.values.units import clock_time, percent, printable
 
 SILENCES = 5

@@ -14,7 +14,8 @@ from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster, Team
 from daemon.core.response.escalation import ENGAGED, Due, new_pages, summons, team_due
-from daemon.core.response.roles import ROLE_NAMES, lapse, leave, request, separation
+from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.response.roles import lapse, leave, request, separation
 
 ASKED_AT_MOST = 5
 """How many people are asked for one role before the Commander is told that nobody took it."""

@@ -15,14 +15,9 @@ from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.response.escalation import summons
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.values.units import clock_time
 
-ROLE_NAMES: dict[e.Role, str] = {
-    "commander": "Commander",
-    "communicator": "Communicator",
-    "fast_recovery": "Fast-Recovery Owner",
-    "diagnosis": "Problem Diagnosis Owner",
-}
 APART: frozenset[e.Role] = frozenset({"fast_recovery", "diagnosis"})
 """The roles that leave no head for communicating."""
 

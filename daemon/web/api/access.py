@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.people.access import ApiToken, TokenScope
+from daemon.core.people.access import ApiToken
+from daemon.core.people.scopes import Scope
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
@@ -29,7 +30,7 @@ class Myself(Frozen):
     access: Access
     via: Via
     guest: bool
-    scopes: tuple[TokenScope, ...] | None
+    scopes: tuple[Scope, ...] | None
     token: str
     csrf: str
 
@@ -50,7 +51,7 @@ class NewToken(Frozen):
     """A token to make. `expires`: after how long it is invalid; null for never."""
 
     name: str = Field(pattern=f"^{NAME}$")
-    scopes: tuple[TokenScope, ...] = Field(min_length=1, max_length=10)
+    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=10)
     expires: Lasting | None = Field(default=LASTS, json_schema_extra={"default": "90d"})
 
 
@@ -60,7 +61,7 @@ class TokenView(Frozen):
     id: str
     person: str
     name: str
-    scopes: tuple[TokenScope, ...]
+    scopes: tuple[Scope, ...]
     created_at: Stamp
     expires_at: Stamp | None
     expired: bool

@@ -16,8 +16,8 @@ from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.review import durations
 from daemon.core.reporting.timeline import describe, suppression
 from daemon.core.response import milestones as minutes
-from daemon.core.response import roles
 from daemon.core.response.role_requests import suggestions
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import format_duration
 from daemon.web.api.schemas import (
@@ -149,7 +149,7 @@ def _crew(
 ) -> dict[str, Any]:
     """Who has which role, who is asked, who could be; and the teams that were called in."""
     crew = incident.crew
-    held = {role: crew.holder(role) for role in roles.ROLE_NAMES}
+    held = {role: crew.holder(role) for role in ROLE_NAMES}
     vacant = [role for role, person in held.items() if not person and incident.closed is None]
     return {
         "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},

@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
-from daemon.core.people.access import TokenScope
+from daemon.core.people.scopes import Scope
 from daemon.core.values.units import Frozen
 from daemon.repository import DecideEvents
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
@@ -78,7 +78,7 @@ class ApiOperation:
     sent_as: str = "application/json"
     guarded: bool = False
     tagged: bool = False
-    scope: TokenScope = "alerts"
+    scope: Scope = "alerts"
     also: str = ""
 
     @cached_property

@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 from daemon.core.incident import events as e
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.operation import (
     ApiOperation,
@@ -21,7 +22,7 @@ from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
 
 _TAG = "people"
-_ROLES: dict[str, e.Role] = {role.replace("_", "-"): role for role in roles.ROLE_NAMES}
+_ROLES: dict[str, e.Role] = {role.replace("_", "-"): role for role in ROLE_NAMES}
 
 
 class ReasonBody(Frozen):

@@ -21,11 +21,11 @@ from daemon.core.people.access import (
     IdentityProvider,
     Proof,
     Session,
-    TokenScope,
     hash_of,
     higher,
 )
 from daemon.core.people.roster import Roster
+from daemon.core.people.scopes import Scope
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.web.auth.csrf import Browser
@@ -80,7 +80,7 @@ class Authenticator:
         await self.browser.check(request, identity)
         return identity
 
-    async def sender(self, request: web.Request, scope: TokenScope) -> None:
+    async def sender(self, request: web.Request, scope: Scope) -> None:
         """Whether this system may deliver: by the webhook token, or by an API token that has the
         scope itself. Raises Problem 401, 403."""
         token = any_token(request)

@@ -12,10 +12,10 @@ from daemon.core.people.access import (
     LEVELS,
     NEEDED,
     Access,
-    TokenScope,
     reaches,
     scopes_reach,
 )
+from daemon.core.people.scopes import Scope
 from daemon.web.errors import HttpProblem
 
 __all__ = ["LEVELS", "Access", "Identity", "Via"]
@@ -38,7 +38,7 @@ class Identity:
     access: Access
     via: Via
     csrf: str = field(default="", repr=False)
-    scopes: Sequence[TokenScope] | None = None
+    scopes: Sequence[Scope] | None = None
     token: str = ""
     session: str = ""
     guest: bool = False
@@ -63,13 +63,13 @@ class Identity:
         if not self.may(needs):
             raise self._too_small(BY_ACCESS[needs])
 
-    def require_scope(self, scope: TokenScope) -> None:
+    def require_scope(self, scope: Scope) -> None:
         """Raises Problem 403 unless the token has this very scope, and its person may use it."""
         if scope not in (self.scopes or ()):
             raise self._too_small(scope)
         replace(self, scopes=None).require(NEEDED[scope])
 
-    def _too_small(self, needed: TokenScope) -> HttpProblem:
+    def _too_small(self, needed: Scope) -> HttpProblem:
         text = f"the token {self.token!r} has the scopes {', '.join(self.scopes or ())}"
         mend = f"`stopgap token create NAME --scope {needed}` makes one"
         return HttpProblem(403, "Not allowed", f"{text}; this needs `{needed}`: {mend}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from base64 import b64encode
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 HASHES_AT_ONCE = 2
 """Each takes 64 MiB and a core for a while."""
@@ -23,7 +26,7 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher) -> None:
         self._hasher = hasher
-        self._nobody = hasher.hash("nobody has this one")
+        self._nobody = _nobodys_hash(hasher)
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._waiting = 0
 
@@ -45,3 +48,11 @@ class Passwords:
             return self._hasher.verify(known, given)
         except (Argon2Error, InvalidHashError):
             return False
+
+
+def _nobodys_hash(hasher: PasswordHasher) -> str:
+    """A hash of no password that costs as much to verify as any other, and nothing to make."""
+    sizes = (hasher.salt_len, hasher.hash_len)
+    salt, digest = (b64encode(os.urandom(size)).rstrip(b"=").decode() for size in sizes)
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"

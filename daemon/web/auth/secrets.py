@@ -15,7 +15,7 @@ from aiohttp import web
 
 from daemon.config.settings import same_secret
 from daemon.web.errors import HttpProblem
-from daemon.web.serving.tls import client_names
+from daemon.web.serving.client_names import client_names
 
 ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 """What a browser or a proxy adds to a request, and Alertmanager never sends."""

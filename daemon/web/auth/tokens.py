@@ -16,10 +16,10 @@ from daemon.core.people.access import (
     ApiToken,
     Credentials,
     Session,
-    TokenScope,
     hash_of,
     reaches,
 )
+from daemon.core.people.scopes import Scope
 from daemon.web.auth.identity import Identity
 from daemon.web.errors import HttpProblem
 
@@ -52,7 +52,7 @@ class TokenRegistry:
         return await self.credentials.sessions(self.clock(), None if everybody else who.person)
 
     async def create(
-        self, who: Identity, name: str, scopes: Sequence[TokenScope], lasts: timedelta | None
+        self, who: Identity, name: str, scopes: Sequence[Scope], lasts: timedelta | None
     ) -> tuple[ApiToken, str]:
         """A new token, and what proves it, which nobody can see again. Without `lasts` it has
         no end. Raises Problem 400, 403, 409."""

@@ -17,6 +17,7 @@ from daemon.core.incident.updates import UpdateState
 from daemon.core.people.roster import Roster
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import clock_time
 
@@ -155,7 +156,7 @@ def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) 
         return f"Put off until {until}. What they must know at once is told all the same."
     if offered.request is not None:
         role = offered.request.event.role
-        return f"You said {form.deed}. {roles.ROLE_NAMES[role]}: {roles.holder_text(after, role)}."
+        return f"You said {form.deed}. {ROLE_NAMES[role]}: {roles.holder_text(after, role)}."
     if after.commander == offered.person:
         return "You are on it, and you are the Commander."
     return f"You are on it. The Commander is {after.commander or 'nobody yet'}."

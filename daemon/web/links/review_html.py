@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markdown import Markdown
 from markupsafe import Markup
 
 from daemon.core.incident.events import Entry
@@ -31,6 +30,8 @@ def document_html(entries: Sequence[Entry]) -> Markup:
     The review escapes what others wrote. This does not rely on it: raw HTML, links and pictures
     are not even read, so that everything left is text, which is escaped when it is written.
     """
+    from markdown import Markdown  # for the first document, not for the start
+
     reader = Markdown(extensions=["tables"], output_format="html")
     reader.preprocessors.deregister("html_block")
     reader.parser.blockprocessors.deregister("reference")

@@ -1,4 +1,4 @@
-"""The certificate by which this daemon proves itself, and what clients' certificates say.
+"""The certificate by which this daemon proves itself.
 
 The files are looked at while connections come, so that a renewed certificate serves the next one
 without a restart. Files that do not fit together change nothing, and the log says so.
@@ -7,7 +7,7 @@ without a restart. Files that do not fit together change nothing, and the log sa
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,17 +112,6 @@ class Certificate:
         """What tells whether a file is another one; it may be a link to a folder of others."""
         given = (self._files.certificate, self._files.key, self._files.client_ca)
         return {path: _state_of(path) for path in given if path is not None}
-
-
-def client_names(peer: Mapping[str, Any] | None) -> Collection[str]:
-    """Whose certificate a client has shown: its common name and alternative names. Without one,
-    or without a check of it, nobody's."""
-    if not peer:
-        return ()
-    subject = {
-        value for part in peer.get("subject", ()) for name, value in part if name == "commonName"
-    }
-    return subject | {value for _, value in peer.get("subjectAltName", ())}
 
 
 def _leaf(path: Path) -> x509.Certificate:

@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from daemon.core.people.access import NEEDED, SCOPES, ApiToken, TokenScope, reaches
+from daemon.core.people.access import NEEDED, ApiToken, reaches
+from daemon.core.people.scopes import SCOPES, Scope
 from daemon.core.values.units import format_duration, parse_duration
 from daemon.web.auth.csrf import checked_form
 from daemon.web.auth.identity import Identity
@@ -41,7 +42,7 @@ class You:
         """A new token, on the only page that ever shows it."""
         who = await self._frame.visitor(request)
         given = await checked_form(request, who)
-        known: tuple[TokenScope, ...] = get_args(TokenScope)
+        known: tuple[Scope, ...] = get_args(Scope)
         scopes = [scope for scope in known if scope in given.get("scope", ())]
         name, lasts = (given.get(field, [""])[0].strip() for field in ("name", "expires"))
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -20,7 +19,8 @@ from daemon.core.reporting.story import GROUPS, story
 from daemon.core.reporting.timeline import suppression
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.roles import ROLE_NAMES, NotPossible
+from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
@@ -45,7 +45,6 @@ class IncidentPage:
         self._context = frame.context
         self._changes = changes
         self._charts: dict[tuple[str, int], tuple[float, Curve]] = {}
-        self._drawing = asyncio.Semaphore(2)
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -87,8 +86,7 @@ class IncidentPage:
         if rule is None:
             raise web.HTTPNotFound
         curve = await self._curve(incident, rule, entries)
-        async with self._drawing:
-            drawn = await asyncio.to_thread(svg, curve, narrow="narrow" in request.query)
+        drawn = svg(curve, narrow="narrow" in request.query)
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
         return web.Response(body=drawn, content_type="image/svg+xml", headers=headers)

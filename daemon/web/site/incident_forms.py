@@ -15,6 +15,7 @@ from daemon.core.recovery import commands as steering
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
+from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import parse_duration
@@ -60,7 +61,7 @@ class FormRequest:
     def role(self) -> e.Role:
         """The role that is meant."""
         given = self.form["role"]
-        if given not in roles.ROLE_NAMES:
+        if given not in ROLE_NAMES:
             raise NotPossible(f"{given!r} is no role; choose one of the list")
         return given
 

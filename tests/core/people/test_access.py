@@ -11,9 +11,7 @@ from daemon.core.people.access import (
     BY_ACCESS,
     LEVELS,
     NEEDED,
-    SCOPES,
     ApiToken,
-    TokenScope,
     higher,
     is_password_hash,
     reaches,
@@ -21,6 +19,7 @@ from daemon.core.people.access import (
 )
 from daemon.core.people.roster import Roster
 from daemon.core.people.roster_checks import check_roster
+from daemon.core.people.scopes import SCOPES, Scope
 from daemon.core.values.yaml_document import Mistakes, one_document
 
 HASH = (
@@ -67,7 +66,7 @@ def test_narrow_scopes_reach_nothing_else() -> None:
 
 
 def test_every_scope_is_explained_and_needs_an_access() -> None:
-    assert set(get_args(TokenScope)) == set(SCOPES) == set(NEEDED)
+    assert set(get_args(Scope)) == set(SCOPES) == set(NEEDED)
     assert {NEEDED[scope]: scope for scope in BY_ACCESS.values()} == dict(BY_ACCESS)
 
 

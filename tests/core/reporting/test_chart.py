@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +13,7 @@ from daemon.core.reporting.chart import AFTER, LEAD, MOST_MARKS, ChartMark, Curv
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
-from daemon.web.site.chart import FROM_JOURNAL, NO_MEASUREMENT, described, svg
+from daemon.web.site.chart import described
 from tests.core.build import COUNTS, MINUTE, NOW, TARGET, VALUE, confirmed
 from tests.core.scene import Scene
 
@@ -64,17 +62,6 @@ def test_what_was_never_measured_has_no_figures() -> None:
     curve, _ = scene()
     assert (curve.samples, curve.baseline, curve.threshold, curve.marks) == ((), None, None, ())
     assert described(curve) == "No measurement of success rate in this time."
-    drawn = svg(curve, narrow=True)
-    assert drawn.startswith(b"<?xml")
-    assert NO_MEASUREMENT.encode() in drawn  # instead of a scale of nothing
-    assert b"%" not in drawn.partition(b"</style>")[2]
-
-
-def test_a_chart_says_when_the_metrics_do_not_answer() -> None:
-    curve, _ = scene(confirmed())
-    assert FROM_JOURNAL.encode() not in svg(curve, narrow=False)
-    silent = replace(curve, trouble="Prometheus does not answer in time")
-    assert FROM_JOURNAL.encode() in svg(silent, narrow=False)
 
 
 def test_the_marks_are_in_the_order_of_time_and_not_too_many() -> None:
@@ -98,21 +85,6 @@ def test_samples_of_prometheus_take_the_place_of_the_journals_and_cut_what_was_b
     assert measured.marks == ()
     assert [level for _, level in measured.samples] == [0.9, 0.95]
     assert curve.measured([]).begin == curve.begin
-
-
-HOSTILE = "$\\frac{x}$<svg onload=alert(1)>&\x1b[31m"
-
-
-@pytest.mark.parametrize("narrow", [True, False])
-def test_a_chart_shows_hostile_names_as_text_and_hides_no_colour(narrow: bool) -> None:
-    suspicion = Suspicion(verdict="suspect", text="x", change=changed(HOSTILE))
-    curve, _ = scene(confirmed(suspicion=suspicion))
-    drawn = svg(curve, narrow=narrow).decode()
-    assert "<svg onload" not in drawn
-    assert "\x1b" not in drawn
-    assert "&lt;svg onload" in drawn
-    assert "#01010" not in drawn
-    assert set(re.findall(r"var\(--(\w+)\)", drawn)) >= {"line", "base", "limit", "bad", "change"}
 
 
 def test_a_chart_in_words_has_its_numbers() -> None:

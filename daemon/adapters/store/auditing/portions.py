@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import groupby
-from multiprocessing import get_context
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,6 +104,11 @@ def look_at_all(path: Path, keyring: Keyring, shares: Sequence[Bounds]) -> Itera
         return
     # Not forked: there are threads here, and they hold locks.
     workers = min(len(os.sched_getaffinity(0)), len(shares))
+    # The daemon has this module too, and starts no processes.
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
             yield from pool.map(one, shares)

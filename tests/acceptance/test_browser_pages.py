@@ -1,0 +1,48 @@
+"""Every page in a real browser, on a phone and a desk, in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser
+
+from tests.acceptance.browsing import DESK, PHONE, a_browser, a_window
+from tests.acceptance.mendable_shop import MendableShop, a_mendable_shop
+from tests.acceptance.running import TOKEN, Daemon
+
+
+@pytest.fixture
+async def shop(tmp_path: Path, make_daemon: Callable[..., Daemon]) -> AsyncIterator[MendableShop]:
+    async with a_mendable_shop(tmp_path, make_daemon) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with a_browser() as found:
+        yield found
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+async def test_every_page_fits_its_screen_and_is_for_everybody(
+    shop: MendableShop, browser: Browser, http: aiohttp.ClientSession, viewport: dict[str, int]
+) -> None:
+    await shop.breaks(http)
+    ada = await a_window(browser, shop.daemon.url, TOKEN, viewport=viewport, color_scheme="light")
+    await ada.opens("/")
+    await ada.sees("success rate 99.5 %")
+    await ada.is_sound_in_both_schemes()
+    await ada.page.get_by_role("link", name="shop").first.click()
+    await ada.sees("needs approval")
+    await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    await ada.is_sound_in_both_schemes()
+    for path in ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs"):
+        await ada.opens(path)
+        await ada.is_sound_in_both_schemes()
+    ada.troubles.clear()
+    await ada.opens("/nowhere")
+    ada.troubles.clear()  # the browser calls a 404 an error, and it is one
+    await ada.is_sound_in_both_schemes()
