@@ -27,16 +27,19 @@ from daemon.core.incident.events import (
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import (
+    ALL_INCIDENTS,
+    AlertSighting,
     Claim,
     ClaimRefused,
     Head,
     HeadState,
+    IncidentSearch,
     KeyTaken,
     Owed,
+    RuleOpenings,
     SequenceConflict,
 )
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits, hindered, service_of

@@ -12,8 +12,8 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
+from daemon.core.ports.journal import IncidentSearch
 from daemon.core.ports.metrics import Peer
-from daemon.core.ports.search import IncidentSearch
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report

@@ -12,8 +12,14 @@ import pytest
 from daemon.adapters.store import open_store
 from daemon.core.alertmanager import Alert
 from daemon.core.incident.events import AlertsReceived, Draft, Event, IncidentClosed, IncidentOpened
-from daemon.core.ports.journal import HeadState, Journal
-from daemon.core.ports.search import AlertSighting, IncidentSearch, ListCursor, RuleOpenings
+from daemon.core.ports.journal import (
+    AlertSighting,
+    HeadState,
+    IncidentSearch,
+    Journal,
+    ListCursor,
+    RuleOpenings,
+)
 from daemon.core.rules.rule import incident_key
 from tests.fakes import MemoryJournal
 

@@ -24,14 +24,17 @@ from daemon.adapters.store.sqlite import insert
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
 from daemon.core.ports.journal import (
+    ALL_INCIDENTS,
+    AlertSighting,
     Claim,
     ClaimRefused,
     Head,
     HeadState,
+    IncidentSearch,
     KeyTaken,
+    RuleOpenings,
     SequenceConflict,
 )
-from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.anchor import Anchor

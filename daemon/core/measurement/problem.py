@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from daemon.core.values.units import Duration, Frozen, Moment
+from daemon.core.values.units import Duration, Frozen, Moment, percent
 
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
@@ -133,3 +133,8 @@ class RecoveryReading(Frozen):
     low: float | None = None
     high: float | None = None
     traffic: float | None = None
+
+    def describe(self) -> str:
+        """State, reason and, where it was measured, the loss: for a sentence."""
+        loss = "" if self.loss is None else f", loss {percent(self.loss)}"
+        return f"{self.state} ({self.reason}){loss}"

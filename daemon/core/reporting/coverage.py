@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from daemon.core.ports.search import AlertSighting, RuleOpenings
+from daemon.core.ports.journal import AlertSighting, RuleOpenings
 from daemon.core.recovery.approvals import Approvals, ApprovalState
 from daemon.core.rules.rule import Mode, Rule
 from daemon.core.values.units import Frozen, Moment, printable

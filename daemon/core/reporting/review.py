@@ -16,7 +16,6 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
-from daemon.core.reporting.timeline import describe, for_people
 from daemon.core.response.roles import ROLE_NAMES, holder_text
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
@@ -204,9 +203,9 @@ def _findings(incident: Incident) -> str:
 def _timeline(entries: Sequence[e.Entry]) -> str:
     rows = [
         f"| {clock_time(x.at)} | {markdown_text(x.by.removeprefix(PERSON_PREFIX))} "
-        f"| {markdown_text(describe(x.event))} |"
+        f"| {markdown_text(x.event.describe())} |"
         for x in entries
-        if for_people(x.event)
+        if x.event.for_people
     ]
     return "\n".join(["## Timeline", "", "| Time | Who | What |", "|---|---|---|", *rows])
 

@@ -11,18 +11,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from daemon.core.incident import events as e
+from daemon.core.incident.events import ROLE_NAMES as ROLE_NAMES
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.response.escalation import summons
 from daemon.core.values.units import clock_time
 
-ROLE_NAMES: dict[e.Role, str] = {
-    "commander": "Commander",
-    "communicator": "Communicator",
-    "fast_recovery": "Fast-Recovery Owner",
-    "diagnosis": "Problem Diagnosis Owner",
-}
 APART: frozenset[e.Role] = frozenset({"fast_recovery", "diagnosis"})
 """The roles that leave no head for communicating."""
 

@@ -9,15 +9,14 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from daemon.core.incident.events import Entry
+from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
-from daemon.core.reporting.story import GROUPS, story
-from daemon.core.reporting.timeline import suppression
+from daemon.core.reporting.timeline import GROUPS, timeline_lines
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
 from daemon.core.response.roles import ROLE_NAMES, NotPossible
@@ -178,7 +177,7 @@ def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, A
     wanted = group if group in GROUPS else ""
     lines = [
         {"at": line.at, "by": line.by.removeprefix(PERSON_PREFIX), "text": line.text}
-        for line in story(entries, wanted or None)
+        for line in timeline_lines(entries, wanted or None)
     ]
     shown = lines if "all" in asked else lines[:_SHOWN]
     return {

@@ -13,8 +13,7 @@ from aiohttp import web
 
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Head
-from daemon.core.ports.search import IncidentSearch, ListCursor
+from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.response.milestones import read_clock
