@@ -6,8 +6,14 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
-from daemon.core.incident.state import RECENT_READINGS, Incident, RecoveryState
-from daemon.core.measurement.problem import UNMEASURED, Problem, RecoveryReading, Severity
+from daemon.core.incident.state import RECENT_READINGS, Incident
+from daemon.core.measurement.problem import (
+    UNMEASURED,
+    Problem,
+    RecoveryReading,
+    RecoveryState,
+    Severity,
+)
 from daemon.core.values.replace import replace
 
 

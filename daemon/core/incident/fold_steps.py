@@ -7,7 +7,8 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold_lifecycle import with_reading
-from daemon.core.incident.state import TAKEN_BACK, Incident, StepState
+from daemon.core.incident.reasons import VETOED, is_taken_back
+from daemon.core.incident.state import Incident, StepState
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.replace import replace
@@ -87,9 +88,9 @@ def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
 
 
 def _finished(step: StepState, at: datetime, outcome: Outcome) -> StepState:
-    if outcome.reason == "vetoed":
+    if outcome.reason == VETOED:
         return replace(step, status="vetoed", summary="", intent=None)
-    if outcome.reason in TAKEN_BACK:
+    if is_taken_back(outcome.reason):
         return replace(
             step,
             status="waiting",

@@ -6,9 +6,9 @@ other. Shares are 0…1, rates per minute, `value` problems in their metric's ow
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from daemon.core.values.units import Duration, Frozen, Moment, percent
+from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment, percent
 
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
@@ -117,6 +117,16 @@ class Problem(Frozen):
         }
 
 
+RecoveryState = Literal["impaired", "degraded", "healthy", "unreadable"]
+ReadingReason = Literal[
+    ProblemReason,  # unreadable: why nothing could be measured
+    "no_traffic",
+    "traffic_below_baseline",
+    "near_baseline",
+    "away_from_baseline",
+]
+
+
 class RecoveryReading(Frozen):
     """One measurement after a step.
 
@@ -125,9 +135,9 @@ class RecoveryReading(Frozen):
     """
 
     at: Moment
-    state: Literal["healthy", "degraded", "impaired", "unreadable"]
+    state: RecoveryState
     severity: Severity = ""
-    reason: str
+    reason: Annotated[ReadingReason, AnyVersion]
     level: float | None = None
     loss: float | None = None
     low: float | None = None

@@ -9,10 +9,11 @@ from typing import Literal, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
-from daemon.core.incident.state import Incident
+from daemon.core.incident.reasons import Hindrance
+from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.urgency import Urgency
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Hindrance, Limits
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.units import Frozen, Moment
 
 
@@ -37,9 +38,9 @@ class Head(Frozen):
     incident: str
     key: str
     seq: int
-    phase: str
+    phase: Phase
     title: str
-    severity: str
+    severity: Severity
     opened_at: Moment
     closed_at: Moment | None = None
     wake_at: Moment | None = None
@@ -51,9 +52,9 @@ class Head(Frozen):
 class HeadState(Frozen):
     """What an append changes in the head row. `closed` frees the key."""
 
-    phase: str
+    phase: Phase
     title: str
-    severity: str
+    severity: Severity
     wake_at: Moment | None
     closed: bool
 

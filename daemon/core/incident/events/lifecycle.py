@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
-from daemon.core.values.units import Frozen, Moment, printable
+from daemon.core.values.units import AnyVersion, Frozen, Moment, printable
 
 
 class _AboutProblem(BaseEvent, ABC):
@@ -167,7 +168,7 @@ class DiagnosisOpened(_AboutProblem):
     """Fast recovery has failed or is not possible; people look for the cause."""
 
     kind: Literal["DiagnosisOpened"] = "DiagnosisOpened"
-    reason: str
+    reason: Annotated[DiagnosisReason, AnyVersion]
     text: str
 
     def describe(self) -> str:

@@ -80,7 +80,7 @@ class PagerSettled(_AboutCalls):
     kind: Literal["PagerSettled"] = "PagerSettled"
     person: str
     method: str
-    state: Literal["acknowledged", "resolved"]
+    state: Settled
     proof: str
     alert: str = ""
 
@@ -94,7 +94,7 @@ class PagerUnsettled(_AboutCalls):
     kind: Literal["PagerUnsettled"] = "PagerUnsettled"
     person: str
     method: str
-    state: Literal["acknowledged", "resolved"]
+    state: Settled
     error: str
     last: bool
     alert: str = ""

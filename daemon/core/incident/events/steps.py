@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.reasons import AskReason, RefusalReason
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
-from daemon.core.values.units import Duration
+from daemon.core.values.units import AnyVersion, Duration
 
 Verdict = Literal["recovered", "partial", "unchanged", "worse", "inconclusive", "self_recovered"]
 
@@ -24,7 +25,7 @@ class ApprovalRequested(_AboutStep):
 
     kind: Literal["ApprovalRequested"] = "ApprovalRequested"
     step: int
-    reason: str
+    reason: Annotated[AskReason, AnyVersion]
     text: str
 
     def describe(self) -> str:
@@ -79,7 +80,7 @@ class StepRefused(_AboutStep):
 
     kind: Literal["StepRefused"] = "StepRefused"
     step: int
-    reason: str
+    reason: Annotated[RefusalReason, AnyVersion]
     text: str
 
     def describe(self) -> str:
@@ -88,7 +89,10 @@ class StepRefused(_AboutStep):
 
 class StepSkipped(_AboutStep):
     """The step does not apply to this problem, or a `person` passed it over; the next one is
-    looked at."""
+    looked at.
+
+    `reason` is the plan's (`SkipReason`), or what the action itself said when it was rehearsed.
+    """
 
     kind: Literal["StepSkipped"] = "StepSkipped"
     step: int
@@ -105,7 +109,7 @@ class StepObserved(_AboutStep):
     """The rule only observes: this is what would have been done now, and was not.
 
     `reason` is empty if it would have started; else why the Commander would have been asked, or
-    what its own preflight or the last look refused (`rehearsed`).
+    what its own preflight or the last look refused (`rehearsed`), in the action's own words.
     """
 
     kind: Literal["StepObserved"] = "StepObserved"

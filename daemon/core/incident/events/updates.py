@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
-from daemon.core.values.units import Moment, clock_time
+from daemon.core.values.units import AnyVersion, Moment, clock_time
+
+StageOfSteps = Literal["early", "middle", "late"]
+"""Early: nothing was decided yet. Middle: recovery or diagnosis. Late: restored."""
 
 
 class _AboutUpdates(BaseEvent, ABC):
@@ -24,7 +27,7 @@ class UpdateDrafted(_AboutUpdates):
     update: str
     audience: str
     revision: int
-    stage: str
+    stage: Annotated[StageOfSteps, AnyVersion]
     text: str
     because: str
     facts: str
