@@ -20,7 +20,7 @@ from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
-from daemon.recovering.attempt import ActionEnded, Attempt, ended
+from daemon.recovering.attempt import ActionEnded, Attempt, attempt_ended
 from daemon.recovering.step_context import StepContext, aim
 from daemon.repository import IncidentRepository
 
@@ -58,7 +58,9 @@ async def run_step(
     action = step_context.actions.get(state.action)
     if action is None:
         text = f"the action {state.action!r} is no longer there; look at the target by hand"
-        await _finish(repository, incident, order.step, ended("unknown", "action_gone", text))
+        await _finish(
+            repository, incident, order.step, attempt_ended("unknown", "action_gone", text)
+        )
         return
     within = spec.within if spec is not None else WITHOUT_RULE
     try:
@@ -68,7 +70,7 @@ async def run_step(
             )
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
-        outcome = ended("unknown", "deadline_exceeded", text)
+        outcome = attempt_ended("unknown", "deadline_exceeded", text)
     except ActionEnded as end:
         outcome = end.outcome
     except (Temporary, Permanent):
@@ -77,7 +79,7 @@ async def run_step(
         # It would crash again, and again, and hold its target for ever.
         _log.exception("a step crashed", step=order.step)
         text = f"{type(error).__name__}: {error}; look at {state.target} by hand"
-        outcome = ended("unknown", "step_crashed", text)
+        outcome = attempt_ended("unknown", "step_crashed", text)
     await _finish(repository, incident, order.step, outcome)
 
 
@@ -103,7 +105,7 @@ async def rehearse(
                 imagined
             )
     except TimeoutError:
-        outcome = ended("unknown", "deadline_exceeded", "its preflight did not end in time")
+        outcome = attempt_ended("unknown", "deadline_exceeded", "its preflight did not end in time")
     except ActionEnded as end:
         outcome = end.outcome
     allowed = outcome.result == "done"

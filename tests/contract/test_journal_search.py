@@ -66,7 +66,7 @@ async def opens(
 
 
 def state(title: str, severity: str, *, closed: bool = False) -> HeadState:
-    return HeadState(phase="x", title=title, severity=severity, wake_at=None, closed=closed)
+    return HeadState(phase="deciding", title=title, severity=severity, wake_at=None, closed=closed)
 
 
 async def closes(journal: Journal, incident: str, at: datetime) -> None:

@@ -13,7 +13,7 @@ from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment, perce
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
 ]
-UNMEASURED = frozenset({"no_data", "query_error"})
+UNMEASURED: frozenset[ProblemVerdict] = frozenset({"no_data", "query_error"})
 """The verdicts that tell of the metrics, not of the service."""
 ProblemReason = Literal[
     # confirmed
@@ -45,6 +45,10 @@ MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
     {"prometheus_unreachable", "targets_down", "samples_stale"}
 )
 """The reasons that speak of the monitoring, not of the service."""
+NO_PROBLEM: frozenset[ProblemReason] = frozenset(
+    {"loss_below_threshold", "not_significant", "failures_never_seen"}
+)
+"""The reasons that speak of a service that is well."""
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4", ""]
 """The greatest is sev1; empty until something was confirmed."""
@@ -110,11 +114,7 @@ class Problem(Frozen):
     @property
     def healthy(self) -> bool:
         """Measured, with traffic, and found to be no problem. Unknown is never healthy."""
-        return self.verdict == "not_confirmed" and self.reason in {
-            "loss_below_threshold",
-            "not_significant",
-            "failures_never_seen",
-        }
+        return self.verdict == "not_confirmed" and self.reason in NO_PROBLEM
 
 
 RecoveryState = Literal["impaired", "degraded", "healthy", "unreadable"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
@@ -14,7 +14,7 @@ from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
-from daemon.core.values.units import Frozen, Moment
+from daemon.core.values.units import AnyVersion, Frozen, Moment
 
 
 class SequenceConflict(Exception):
@@ -38,7 +38,7 @@ class Head(Frozen):
     incident: str
     key: str
     seq: int
-    phase: Phase
+    phase: Annotated[Phase, AnyVersion]
     title: str
     severity: Severity
     opened_at: Moment

@@ -164,10 +164,10 @@ def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime)
             return Decision(effects=(ReadRecovery(step.number),))
         return Decision(wake_at=ruling.again_at)
     verified = e.StepVerified(step=step.number, verdict=ruling.verdict, text=ruling.text)
-    if ruling.verdict in {"recovered", "self_recovered"}:
+    if ruling.verdict == "recovered" or ruling.verdict == "self_recovered":
         credit = step.number if ruling.verdict == "recovered" else 0
         return Decision(record=(verified, e.Recovered(step=credit, text=ruling.text)))
-    if ruling.verdict in {"partial", "inconclusive", "worse"}:
+    if ruling.verdict in plan.ASK_AFTER:
         text = f"{step.action} ended {ruling.verdict}: {ruling.text}"
         call = _call_people(incident, around, f"{ruling.verdict}-{step.number}", text)
         return Decision(record=(verified, *call))

@@ -34,11 +34,12 @@ APPROVAL_LASTS = timedelta(minutes=30)
 PROPOSED_FROM = 101
 """The number of the first alternative that people propose; a rule's own never come so far."""
 
-_ASK_AFTER: dict[Verdict, AskReason] = {
+ASK_AFTER: dict[Verdict, AskReason] = {
     "partial": "after_partial",
     "inconclusive": "after_inconclusive",
     "worse": "after_worse",
 }
+"""The verdicts on a step after which a person decides."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ def _cautious(number: int, incident: Incident) -> AskApproval | None:
     if incident.relapses:
         return AskApproval(number, "relapsed", "it came back after a recovery; a person decides")
     verdict = incident.last_verdict
-    after = _ASK_AFTER.get(verdict) if verdict is not None else None
+    after = ASK_AFTER.get(verdict) if verdict is not None else None
     if after is not None:
         return AskApproval(number, after, f"the step before ended {verdict}; a person decides")
     outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]

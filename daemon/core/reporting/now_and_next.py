@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
@@ -21,8 +22,6 @@ from daemon.core.values.units import clock_time, format_duration, printable
 Deed = Literal["approve", "start", "skip", "veto"]
 Tone = Literal["plain", "asks", "runs", "good", "bad"]
 """How a line wants to be shown: `asks` waits for a person."""
-
-_PROGRESS = frozenset({"StepRefused", "ApprovalRequested", "StepSkipped", "StepObserved"})
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,9 @@ def plan_lines(
 def _said(entries: Sequence[Entry]) -> dict[int, str]:
     """The newest sentence about each step that did not start."""
     said = {}
-    for entry in entries:
-        if entry.event.kind in _PROGRESS:
-            said[entry.event.step] = entry.event.text  # type: ignore[union-attr]
+    for event in (entry.event for entry in entries):
+        if isinstance(event, e.StepRefused | e.ApprovalRequested | e.StepSkipped | e.StepObserved):
+            said[event.step] = event.text
     return said
 
 

@@ -15,11 +15,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetPydanticSchema,
     PlainSerializer,
     StrictInt,
-    ValidatorFunctionWrapHandler,
     WithJsonSchema,
-    WrapValidator,
 )
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -138,11 +137,7 @@ def _aware(value: Any) -> Any:
 Moment = Annotated[datetime, BeforeValidator(_aware)]
 
 
-def _any_text(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    return value if isinstance(value, str) else handler(value)
-
-
-AnyVersion = WrapValidator(_any_text)
+AnyVersion = GetPydanticSchema(lambda _, handler: handler(str))
 """In `Annotated`, on an enumerated word that is journaled: mypy holds whoever writes it to the
 enumeration, but a journal may hold words of other versions, which are read as they stand."""
 

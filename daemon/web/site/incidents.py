@@ -115,10 +115,9 @@ def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch
                 moments[name] = day + timedelta(days=days)
             except (ValueError, OverflowError):
                 wrong.append(f"{asked[name]!r} is no day; write it like 2026-11-24")
-    severity = asked["severity"]
-    if severity not in get_args(Severity):
-        wrong.append(f"{severity!r} is no severity; there are sev1 to sev4")
-        severity = ""
+    severity: Severity = next((s for s in get_args(Severity) if s == asked["severity"]), "")
+    if severity != asked["severity"]:
+        wrong.append(f"{asked['severity']!r} is no severity; there are sev1 to sev4")
     after = None
     if query.get("after"):
         at, _, incident = query["after"].partition(" ")

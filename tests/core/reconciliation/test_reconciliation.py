@@ -206,7 +206,7 @@ def test_what_suppresses_an_alert_is_told_in_words() -> None:
     assert "inhibited by DatacenterDown" in text
     assert "inhibited by another alert" in text
     assert "muted by the time interval nights" in text
-    assert e.AlertsSuppressed(suppressed=().describe()).endswith("tells of all its alerts again")
+    assert e.AlertsSuppressed(suppressed=()).describe().endswith("tells of all its alerts again")
 
 
 def test_silences_with_long_comments_leave_room_for_what_matters() -> None:
