@@ -156,7 +156,7 @@ class MemoryJournal:
         at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
         return {rule: RuleOpenings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         newest = {
             (alert.name, incident): AlertSighting(
                 alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at

@@ -128,7 +128,9 @@ class StatusReport:
     async def coverage(self, past: timedelta) -> Coverage:
         """Which alerts of that time had a rule. Raises Temporary."""
         since = self.repository.clock() - past
-        return covered(await self.repository.journal.heard(since), self.rules().rules, since)
+        return covered(
+            await self.repository.journal.alert_sightings(since), self.rules().rules, since
+        )
 
     async def observed(self, rule: str | None) -> list[Observed]:
         """What rules in the mode `observe` would have done in the newest incidents, against what

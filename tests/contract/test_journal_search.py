@@ -135,10 +135,10 @@ async def test_openings_are_counted_by_rule(four: Journal) -> None:
 async def test_what_was_heard_is_told_once_for_each_incident(four: Journal) -> None:
     again = Draft(at=NOW + 4 * HOUR, event=received("High"))
     await four.append("a", 2, [again], state("it fails", ""))
-    found = await four.heard(NOW + HOUR)
+    found = await four.alert_sightings(NOW + HOUR)
     assert found == [
         AlertSighting(alert="High", rule="errors", incident="a", at=NOW + 4 * HOUR),
         AlertSighting(alert="Slow", rule="latency", incident="d", at=NOW + 3 * HOUR),
         AlertSighting(alert="High", rule="errors", incident="c", at=NOW + HOUR),
     ]
-    assert {h.alert for h in await four.heard(NOW) if not h.rule} == {"Disk", "High"}
+    assert {h.alert for h in await four.alert_sightings(NOW) if not h.rule} == {"Disk", "High"}

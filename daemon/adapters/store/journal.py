@@ -114,7 +114,7 @@ class SqlJournal:
         """What each rule that has opened incidents has opened, by its name."""
         return await self.database.read(searching.openings)
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
         return await self.database.read(partial(searching.alert_sightings, since))
 

@@ -45,8 +45,8 @@ def apply_update(incident: Incident, at: datetime, event: e.UpdateEvent) -> Inci
 def _drafted(before: UpdateState | None, at: datetime, event: e.UpdateDrafted) -> UpdateState:
     if before is None:
         return UpdateState(event, at, event.text)
-    news = event.because != before.draft.because
-    return replace(_unassigned(before) if news else before, draft=event, text=event.text)
+    another = event.because != before.draft.because
+    return replace(_unassigned(before) if another else before, draft=event, text=event.text)
 
 
 def _assigned(state: UpdateState, at: datetime, event: e.UpdateAssigned) -> UpdateState:

@@ -201,7 +201,7 @@ class Journal(Protocol):
     async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:

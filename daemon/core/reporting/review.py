@@ -162,21 +162,20 @@ def _step_line(step: StepState) -> str:
 
 
 def _people(incident: Incident) -> str:
-    crew = incident.crew
     lines = [
         f"- {ROLE_NAMES[role]}: {markdown_text(holder_text(incident, role))}"
         for role in ROLE_NAMES
         if role != "commander"
     ]
-    for team, engaged in crew.engaged.items():
+    for team, engaged in incident.crew.engaged.items():
         answer = (
             f"{markdown_text(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
         )
         lines.append(f"- Team {markdown_text(team)} was called in: {answer}")
     lines += [f"- {markdown_text(item)}: late" for item in incident.missed]
-    for heard in incident.sentiment[-5:]:
+    for sentiment in incident.sentiment[-5:]:
         lines.append(
-            f"- Heard outside ({markdown_text(heard.source)}): {markdown_text(heard.text)}"
+            f"- Heard outside ({markdown_text(sentiment.source)}): {markdown_text(sentiment.text)}"
         )
     return "\n".join(["## People", "", *lines])
 

@@ -30,8 +30,8 @@ class IncidentRow(Frozen):
 
     id: str
     status: _Status
-    phase: str
-    severity: str
+    phase: Phase
+    severity: Severity
     title: str
     rule: str
     team: str

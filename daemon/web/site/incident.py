@@ -144,7 +144,7 @@ class IncidentPage:
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
-            "asked": glance.asked(incident),
+            "asked": glance.awaiting_approval(incident),
             "stoppable": glance.stoppable(incident),
             "plan": glance.plan_lines(incident, rule, entries, self._context.approvals(), now),
             "clock": read_clock(incident, roster, now),

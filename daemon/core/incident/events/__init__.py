@@ -16,16 +16,11 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
-from daemon.core.incident.events.lifecycle import *  # noqa: F403
-from daemon.core.incident.events.lifecycle import LifecycleEvent
-from daemon.core.incident.events.pages import *  # noqa: F403
-from daemon.core.incident.events.pages import PageEvent
-from daemon.core.incident.events.responders import *  # noqa: F403
-from daemon.core.incident.events.responders import ResponderEvent
-from daemon.core.incident.events.steps import *  # noqa: F403
-from daemon.core.incident.events.steps import StepEvent
-from daemon.core.incident.events.updates import *  # noqa: F403
-from daemon.core.incident.events.updates import UpdateEvent
+from daemon.core.incident.events.lifecycle import *
+from daemon.core.incident.events.pages import *
+from daemon.core.incident.events.responders import *
+from daemon.core.incident.events.steps import *
+from daemon.core.incident.events.updates import *
 from daemon.core.values.seal import UNKEYED
 from daemon.core.values.units import Frozen, Moment
 
