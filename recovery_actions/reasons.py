@@ -57,8 +57,8 @@ ActionReason = Literal[
     "not_rolling",
     "on_delete",
     "operation_running",
-    "paused",
     "pending",
+    "rollout_paused",
     "scaled_to_zero",
     "stable_not_healthy",
     # how it went

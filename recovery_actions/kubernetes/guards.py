@@ -26,11 +26,11 @@ _FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
 
 
 def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
-    """Why a new template would not reach any pod: `paused`, `on_delete` or `scaled_to_zero`."""
+    """Why no pod would get a new template: `rollout_paused`, `on_delete` or `scaled_to_zero`."""
     spec = objects.part(raw, "spec")
     if spec.get("paused") is True:
         return NotReady(
-            "paused",
+            "rollout_paused",
             f"{workload.words} is paused, so a new template would reach no pod; to let it go on: "
             f"kubectl rollout resume {workload.command}",
         )

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from daemon.core.incident.reasons import TAKEN_BACK, VETOED
+from recovery_actions.reasons import ActionReason
 
 ROOT = Path(__file__).parents[2]
 IMPORTS = """\
@@ -97,3 +101,7 @@ def _dedented(code: str) -> str:
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_mypy_sees_it(name: str, errors: dict[str, list[str]]) -> None:
     assert errors.get(name, []) == SNIPPETS[name][1]
+
+
+def test_no_action_says_what_the_daemon_takes_a_step_back_for() -> None:
+    assert not {*TAKEN_BACK, VETOED} & set(get_args(ActionReason))

@@ -88,6 +88,9 @@ def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
 
 
 def _finished(step: StepState, at: datetime, outcome: Outcome) -> StepState:
+    if outcome.result != "refused":
+        # It may have changed the world, so its effect is measured, whatever word it chose.
+        return replace(step, status="finished", finished_at=at, outcome=outcome)
     if outcome.reason == VETOED:
         return replace(step, status="vetoed", summary="", intent=None)
     if is_taken_back(outcome.reason):
