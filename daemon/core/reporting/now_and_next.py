@@ -13,7 +13,7 @@ from typing import Literal
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import UNTRIED, Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.rules.rule import Rule, StepSpec
@@ -233,7 +233,7 @@ def _permission(
 
 
 def _deeds(incident: Incident, state: StepState) -> tuple[Deed, ...]:
-    if incident.closed is not None or state.status not in {"waiting", "skipped"}:
+    if incident.closed is not None or state.status not in UNTRIED:
         return ()
     waiting = state.status == "waiting"
     startable = incident.recovered_at is None and incident.running is None

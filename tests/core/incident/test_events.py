@@ -19,7 +19,8 @@ from tests.core.vocabulary import ANSWERS, KINDS, KNOWN, events_of
 FAMILIES = (e.LifecycleEvent, e.StepEvent, e.PageEvent, e.ResponderEvent, e.UpdateEvent)
 WRITTEN = Path(__file__).parents[2] / "data" / "events-2026-11.jsonl"
 """Every kind of event as a stopgap of November 2026 encoded it, with the sentence it had: from
-scenes of these tests, and at random where texts are free."""
+scenes of these tests, at random where texts are free, and by hand for the reasons that no scene
+gave."""
 
 
 def written() -> list[tuple[str, str]]:
