@@ -25,6 +25,7 @@ from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource
 from recovery_actions.kubernetes.objects import number, parse_moment, part, several, word
+from recovery_actions.reasons import NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
@@ -121,7 +122,7 @@ class ArgoRolloutsAbort:
                 f"{context.expected} was to be aborted, but the canary is {seen.canary}; "
                 "look who deployed"
             )
-            return Refused("changed_meanwhile", text)
+            return NotReady("changed_meanwhile", text)
         # What is stable was served before the canary. That nobody has measured it is no reason
         # to leave a bad canary alone; that something else was measured healthy is.
         candidate = await context.choose(seen.canary, self._history(params, raw))
@@ -130,7 +131,7 @@ class ArgoRolloutsAbort:
                 f"aborting would go back to {seen.stable}, but what was measured healthy is "
                 f"{candidate.item}; look which one is good"
             )
-            return Refused("stable_not_healthy", text)
+            return NotReady("stable_not_healthy", text)
         known = "measured healthy" if candidate.reason == "measured_healthy" else "not measured"
         return Ready(
             f"abort the canary {seen.canary} of {params.words}, back to the stable "
@@ -148,15 +149,15 @@ class ArgoRolloutsAbort:
             seen = _canary(await self._client.get(_resource(params)))
             landed = _landed(seen, intent)
             if landed == "unknown":
-                return _refused(_changed(params, seen, intent))
+                return as_outcome(_changed(params, seen, intent))
             if landed == "not_done":
                 await self._abort(params, intent)
                 await context.progress(f"the canary {intent['from']} is aborted")
         except (Missing, Forbidden) as error:
-            return _refused(_unreadable(error))
+            return as_outcome(_unreadable(error))
         except VersionConflict:
             text = f"{params.words} changed just then, so it was left alone"
-            return _refused(Refused("changed_meanwhile", text))
+            return as_outcome(NotReady("changed_meanwhile", text))
         return await self._follow(params, intent, context)
 
     async def check(
@@ -193,12 +194,12 @@ class ArgoRolloutsAbort:
                 trouble, landed = "", _landed(seen, intent)
                 if landed in {"unknown", "not_done"}:
                     text = f"somebody has undone the abort: {_changed(params, seen, intent).text}"
-                    return Outcome(result="failed", reason="reverted", detail=text)
+                    return ending(result="failed", reason="reverted", detail=text)
                 if landed == "done":
                     text = f"{params.words} serves {intent['to']} alone; its template still asks "
                     text += f"for {intent['from']}, so deploy what is good before the next change"
                     facts = dict(intent)
-                    return Outcome(result="done", reason="aborted", detail=text, facts=facts)
+                    return ending(result="done", reason="aborted", detail=text, facts=facts)
                 if (stage := f"{seen.phase} {seen.message}".strip()) not in {"", told}:
                     await context.progress(stage)
                     told = stage
@@ -206,9 +207,9 @@ class ArgoRolloutsAbort:
                 limit = format_duration(params.timeout)
                 if trouble:
                     text = f"the abort was ordered; its end could not be seen: {trouble}"
-                    return Outcome(result="unknown", reason="lost_sight", detail=text)
+                    return ending(result="unknown", reason="lost_sight", detail=text)
                 text = f"the traffic has not left {intent['from']} within {limit} ({told})"
-                return Outcome(result="failed", reason="abort_timeout", detail=text)
+                return ending(result="failed", reason="abort_timeout", detail=text)
 
     def _history(self, params: ArgoRolloutsAbortParams, raw: Object) -> list[Change]:
         """When the canary came, if the Rollout tells."""
@@ -260,10 +261,10 @@ def _canary(raw: Object) -> Canary:
 def _obstacle(params: ArgoRolloutsAbortParams, seen: Canary) -> Refused | None:
     if not seen.stable or not seen.canary or seen.canary == seen.stable:
         text = f"no canary of {params.words} goes on, so there is nothing to abort"
-        return Refused("not_rolling", text)
+        return NotReady("not_rolling", text)
     if seen.aborted:
         text = f"the canary {seen.canary} of {params.words} is aborted already"
-        return Refused("already_aborted", text)
+        return NotReady("already_aborted", text)
     return None
 
 
@@ -280,13 +281,9 @@ def _changed(params: ArgoRolloutsAbortParams, seen: Canary, intent: Mapping[str,
         f"the canary of {params.words} was {intent['from']} beside {intent['to']} when this was "
         f"decided, and is {seen.canary or '?'} beside {seen.stable or '?'} now"
     )
-    return Refused("changed_meanwhile", text)
+    return NotReady("changed_meanwhile", text)
 
 
 def _unreadable(error: Missing | Forbidden) -> Refused:
-    reason = "forbidden" if isinstance(error, Forbidden) else "no_such_rollout"
-    return Refused(reason, str(error))
-
-
-def _refused(why: Refused) -> Outcome:
-    return Outcome(result="refused", reason=why.reason, detail=why.text)
+    forbidden = isinstance(error, Forbidden)
+    return NotReady("forbidden" if forbidden else "no_such_rollout", str(error))

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import aiohttp
@@ -20,20 +20,12 @@ from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
 from recovery_actions.argocd_state import Application, application, sentence, short
+from recovery_actions.reasons import ActionReason
 from recovery_actions.workshop import Workshop
 
 _MOST = 8 << 20
 """Bytes of an answer beyond which it is not read; an application's status can be large."""
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
-
-Reason = Literal[
-    "not_configured",
-    "forbidden",
-    "no_such_application",
-    "auto_sync",
-    "operation_running",
-    "refused_by_argocd",
-]
 
 
 def _name(text: str) -> str:
@@ -49,9 +41,9 @@ ArgoName = Annotated[str, AfterValidator(_name)]
 class Unwilling(Permanent):
     """Argo CD will not, or cannot be asked: an enumerated reason and the sentence."""
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    def __init__(self, reason: ActionReason, text: str) -> None:
         super().__init__(text)
-        self.reason: Reason = reason
+        self.reason: ActionReason = reason
         self.text = text
 
 

@@ -15,6 +15,7 @@ from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import format_duration
 from recovery_actions.argocd import Argo, ArgoCDPlace
 from recovery_actions.argocd_state import Application, Deployment, short
+from recovery_actions.reasons import ActionReason, NotReady, ending
 from recovery_actions.waiting import Countdown, Pause
 
 SYNC_EVERY = timedelta(seconds=2)
@@ -58,7 +59,7 @@ def moved(place: ArgoCDPlace, seen: Application, intent: Intent) -> Refused | No
         f"history id {intent['last']} of {place.application} was live when this was decided, and "
         f"{live.id} ({short(live.item)}) is now: somebody else has synced, so it was left alone"
     )
-    return Refused("changed_meanwhile", text)
+    return NotReady("changed_meanwhile", text)
 
 
 async def follow_sync(
@@ -98,7 +99,7 @@ def displaced(
     seen: Application,
     intent: Intent,
     result: Literal["unknown", "failed", "refused"],
-    reason: str,
+    reason: ActionReason,
 ) -> Outcome:
     """Somebody else has synced something else."""
     now = seen.operation.item if seen.operation.running else ""
@@ -107,7 +108,7 @@ def displaced(
         f"{place.application} was to go back to {short(intent['to'])}, but somebody has synced "
         f"{short(now)} meanwhile; look in Argo CD who it was"
     )
-    return Outcome(result=result, reason=reason, detail=text, facts=_facts(seen, intent))
+    return ending(result=result, reason=reason, detail=text, facts=_facts(seen, intent))
 
 
 def _ours(seen: Application, intent: Intent) -> bool:
@@ -128,13 +129,13 @@ def _over(place: ArgoCDPlace, seen: Application, intent: Intent, fresh: bool) ->
         if not fresh or seen.health != "Healthy":
             return None
         text = f"{place.application} is back at {short(intent['to'])}, and healthy in Argo CD"
-        return Outcome(result="done", reason="rolled_back", detail=text, facts=facts)
+        return ending(result="done", reason="rolled_back", detail=text, facts=facts)
     if operation.phase in _BROKEN:
         text = (
             f"Argo CD could not sync {place.application} to {short(intent['to'])}: "
             f"{operation.phase} {operation.message}; some of it may have been changed"
         )
-        return Outcome(result="failed", reason="sync_failed", detail=text, facts=facts)
+        return ending(result="failed", reason="sync_failed", detail=text, facts=facts)
     return None
 
 
@@ -150,12 +151,12 @@ def _out_of_time(intent: Intent, told: str, trouble: str, limit: timedelta) -> O
     facts = {"from": intent["from"], "to": intent["to"]}
     if trouble:
         text = f"how the rollback ends could not be seen within {spent}: {trouble}"
-        return Outcome(result="unknown", reason="lost_sight", detail=text, facts=facts)
+        return ending(result="unknown", reason="lost_sight", detail=text, facts=facts)
     if told.startswith(_LIVE):
         text = f"{short(intent['to'])} is {told}, not Healthy within {spent}"
-        return Outcome(result="failed", reason="not_healthy", detail=text, facts=facts)
+        return ending(result="failed", reason="not_healthy", detail=text, facts=facts)
     text = f"the sync to {short(intent['to'])} has not ended within {spent} ({told}); it goes on"
-    return Outcome(result="unknown", reason="timeout", detail=text, facts=facts)
+    return ending(result="unknown", reason="timeout", detail=text, facts=facts)
 
 
 def _facts(seen: Application, intent: Intent) -> dict[str, str]:

@@ -35,6 +35,7 @@ from recovery_actions.argocd_follow import (
     under_way,
 )
 from recovery_actions.argocd_state import Application, Deployment, short
+from recovery_actions.reasons import NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
@@ -118,13 +119,13 @@ class ArgoCDRollback:
                 return displaced(params, seen, intent, "refused", "changed_meanwhile")
             if not under_way(seen, intent):
                 if refused := _obstacle(params, seen) or moved(params, seen, intent):
-                    return Outcome(result="refused", reason=refused.reason, detail=refused.text)
+                    return as_outcome(refused)
                 if missed := await self._order(argo, params, intent):
                     return missed
             await context.progress(f"Argo CD syncs {params.application} to {short(intent['to'])}")
         except Unwilling as error:
             refused = _why(params, error)
-            return Outcome(result="refused", reason=refused.reason, detail=refused.text)
+            return as_outcome(refused)
         return await follow_sync(
             argo, params, intent, context.progress, params.timeout, self._pause
         )
@@ -148,20 +149,20 @@ class ArgoCDRollback:
                 f"{short(context.expected)} was to be rolled back, but {short(live.item)} is live "
                 "in Argo CD; look who synced"
             )
-            return Refused("changed_meanwhile", text)
+            return NotReady("changed_meanwhile", text)
         if params.to_id is not None:
             found = [entry for entry in seen.history if entry.id == params.to_id]
             if not found or found[0] is live:
                 why = "is live already" if found else "is not in the history of Argo CD"
-                return Refused("no_healthy_item", f"history id {params.to_id} {why}")
+                return NotReady("no_healthy_item", f"history id {params.to_id} {why}")
             return found[0]
         candidate = await context.choose(live.item, seen.changes(self.target(params)))
         if candidate.reason == "no_healthy_item":
-            return Refused("no_healthy_item", candidate.text)
+            return NotReady("no_healthy_item", candidate.text)
         found = [entry for entry in seen.history if entry.item == candidate.item]
         if not found or candidate.item == live.item:
             why = "is live already" if found else "is no longer in the history of Argo CD"
-            return Refused("no_healthy_item", f"{short(candidate.item)} was healthy, but {why}")
+            return NotReady("no_healthy_item", f"{short(candidate.item)} was healthy, but {why}")
         return found[-1]
 
     async def _dry_run(
@@ -174,13 +175,13 @@ class ArgoCDRollback:
             if not await patience.lasts():
                 limit = format_duration(DRY_RUN)
                 text = f"the dry run of {params.application} did not end within {limit}"
-                return Refused("dry_run_failed", text)
+                return NotReady("dry_run_failed", text)
             seen = await argo.get()
         if seen.operation.phase == "Succeeded":
             return None
         what = f"{seen.operation.phase} {seen.operation.message}".strip()
         text = f"the dry run of going back to {short(chosen.item)} ended with {what or 'nothing'}"
-        return Refused("dry_run_failed", text)
+        return NotReady("dry_run_failed", text)
 
     async def _order(
         self, argo: Argo, params: ArgoCDRollbackParams, intent: Mapping[str, str]
@@ -194,11 +195,11 @@ class ArgoCDRollback:
                     return None
             except Temporary:
                 text = f"it was ordered, but nobody knows whether Argo CD took it: {error}"
-                return Outcome(result="unknown", reason="lost_sight", detail=text)
+                return ending(result="unknown", reason="lost_sight", detail=text)
             late = isinstance(error, RequestUncertain)
             text = f"Argo CD has not taken the order{' so far' if late else ''}: {error}"
             result: Result = "unknown" if late else "failed"
-            return Outcome(result=result, reason="not_accepted", detail=text)
+            return ending(result=result, reason="not_accepted", detail=text)
         return None
 
 
@@ -209,10 +210,10 @@ def _obstacle(params: ArgoCDRollbackParams, seen: Application) -> Refused | None
     if seen.operation.running:
         what = f"{seen.operation.phase} {seen.operation.message}".strip()
         text = f"an operation of {params.application} goes on in Argo CD: {what}"
-        return Refused("operation_running", f"{text}; wait for its end, or terminate it there")
+        return NotReady("operation_running", f"{text}; wait for its end, or terminate it there")
     if seen.live is None:
         text = f"Argo CD has no history of {params.application}, so nothing to go back to"
-        return Refused("no_history", text)
+        return NotReady("no_history", text)
     return None
 
 
@@ -222,8 +223,8 @@ def _auto_sync(params: ArgoCDRollbackParams) -> Refused:
         "them; revert the commit in git, or first switch it off: "
         f"argocd app set {params.application} --sync-policy none"
     )
-    return Refused("auto_sync", text)
+    return NotReady("auto_sync", text)
 
 
 def _why(params: ArgoCDRollbackParams, error: Unwilling) -> Refused:
-    return _auto_sync(params) if error.reason == "auto_sync" else Refused(error.reason, error.text)
+    return _auto_sync(params) if error.reason == "auto_sync" else NotReady(error.reason, error.text)

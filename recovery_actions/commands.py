@@ -114,11 +114,14 @@ def shown_command(argv: Sequence[str]) -> str:
 # ── running ──────────────────────────────────────────────────────────────────────────────────
 
 
+CommandReason = Literal["succeeded", "exit_status", "timeout", "not_started"]
+
+
 @dataclass(frozen=True)
 class Ran:
     """How a command ended: an enumerated reason, a sentence, and the end of its output."""
 
-    reason: Literal["succeeded", "exit_status", "timeout", "not_started"]
+    reason: CommandReason
     text: str
     output: str = ""
 

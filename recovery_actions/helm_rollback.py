@@ -19,6 +19,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Temporary
 from daemon.core.values.units import Duration
 from recovery_actions.commands import (
+    CommandReason,
     Ran,
     run_argv,
     shown_command,
@@ -34,6 +35,7 @@ from recovery_actions.helm import (
     cluster_flags,
     release_history,
 )
+from recovery_actions.reasons import ActionReason, NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
 
@@ -42,6 +44,11 @@ _EVERY = timedelta(seconds=3)
 _GONE = frozenset({"uninstalled", "uninstalling"})
 _FAILURES = ('Rollback "', 'Release "')
 """How Helm begins the description of a rollback that has failed."""
+_FAILED: dict[CommandReason, ActionReason] = {
+    "exit_status": "helm_failed",
+    "timeout": "helm_timeout",
+    "not_started": "not_started",
+}
 
 
 class HelmRollbackParams(HelmPlace):
@@ -121,23 +128,23 @@ class HelmRollback:
         `helm_failed`, `helm_timeout` or `not_started`; `unknown` with `changed_meanwhile`.
         """
         if refused := self._obstacle(params):
-            return _refused(refused)
+            return as_outcome(refused)
         try:
             found = await self._ended(params, intent, context)
         except (NoSuchRelease, HelmForbidden) as error:
-            return _refused(_unreadable(error))
+            return as_outcome(_unreadable(error))
         landed = _landed(found, intent)
         if landed == "done":
             text = f"{params.release} is rolled back already, as {found[-1].words}"
-            return Outcome(result="done", reason="rolled_back", detail=text, facts=_facts(intent))
+            return ending(result="done", reason="rolled_back", detail=text, facts=_facts(intent))
         if landed == "unknown":
-            return _refused(_changed(params, found, intent))
+            return as_outcome(_changed(params, found, intent))
         ours = found[-1].number > int(intent["last"])
         if not ours and (refused := _unfit(params, found)):
-            return _refused(refused)
+            return as_outcome(refused)
         if not any(str(one.number) == intent["revision"] and one.ran for one in found):
             text = f"Helm no longer keeps revision {intent['revision']} of {params.release}"
-            return _refused(Refused("no_healthy_item", text))
+            return as_outcome(NotReady("no_healthy_item", text))
         argv = self._argv(params, intent["revision"])
         await context.progress(f"{shown_command(argv)} has been started")
         # Helm's timeout is for each of its steps, so it may well need more than one of them.
@@ -161,9 +168,9 @@ class HelmRollback:
 
     def _obstacle(self, params: HelmRollbackParams) -> Refused | None:
         if text := self.allowed(params):
-            return Refused("command_not_allowed", text)
+            return NotReady("command_not_allowed", text)
         if text := why_not_runnable([params.helm], self._workshop.base):
-            return Refused("program_missing", text)
+            return NotReady("program_missing", text)
         return None
 
     async def _ended(
@@ -189,24 +196,20 @@ class HelmRollback:
     ) -> Outcome:
         facts = {**_facts(intent), **({"output": ran.output} if ran.output else {})}
         if ran.reason != "succeeded":
-            reasons = {"timeout": "helm_timeout", "not_started": "not_started"}
-            reason = reasons.get(ran.reason, "helm_failed")
             text = ran.text
-            if reason != "not_started":
+            if ran.reason != "not_started":
                 text += f"; look what it left behind: helm history {params.release}"
                 text += f" --namespace {params.namespace}"
-            return Outcome(result="failed", reason=reason, detail=text, facts=facts)
+            return ending(result="failed", reason=_FAILED[ran.reason], detail=text, facts=facts)
         try:
             found = await release_history(params, self._workshop)
         except (Temporary, NoSuchRelease, HelmForbidden):
-            return Outcome(result="done", reason="rolled_back", detail=ran.text, facts=facts)
+            return ending(result="done", reason="rolled_back", detail=ran.text, facts=facts)
         if _landed(found, intent) != "done":
             refused = _changed(params, found, intent)
-            return Outcome(
-                result="unknown", reason=refused.reason, detail=refused.text, facts=facts
-            )
+            return as_outcome(refused, "unknown", facts)
         text = f"{params.release} is back at {found[-1].words}: {ran.text}"
-        return Outcome(result="done", reason="rolled_back", detail=text, facts=facts)
+        return ending(result="done", reason="rolled_back", detail=text, facts=facts)
 
 
 # ── what a history means ─────────────────────────────────────────────────────────────────────
@@ -236,13 +239,13 @@ def _unfit(params: HelmRollbackParams, found: Sequence[HelmRevision]) -> Refused
             f"{newest.words} of {params.release} is {newest.status}: somebody is deploying, or "
             "Helm died over it; if nobody is, roll back by hand"
         )
-        return Refused("pending", text)
+        return NotReady("pending", text)
     if newest.status in _GONE:
         text = f"{params.release} in {params.namespace} is {newest.status}"
-        return Refused("no_such_release", text)
+        return NotReady("no_such_release", text)
     if not any(one.ran and one.item != newest.item for one in found):
         text = f"Helm keeps no other revision of {params.release} that was rolled out to the end"
-        return Refused("no_history", text)
+        return NotReady("no_history", text)
     return None
 
 
@@ -256,18 +259,18 @@ async def _chosen(
             f"revision {context.expected} was to be rolled back, but {live.words} is live; "
             "look who deployed"
         )
-        return Refused("changed_meanwhile", text)
+        return NotReady("changed_meanwhile", text)
     if params.to_revision is not None:
         good = [one for one in found[:-1] if one.number == params.to_revision and one.ran]
         text = f"revision {params.to_revision} is live, is gone, or was never rolled out"
-        return good[0] if good else Refused("no_healthy_item", text)
+        return good[0] if good else NotReady("no_healthy_item", text)
     candidate = await context.choose(live.item, changes(params.target, found))
     if candidate.reason == "no_healthy_item":
-        return Refused("no_healthy_item", candidate.text)
+        return NotReady("no_healthy_item", candidate.text)
     good = [one for one in found if one.item == candidate.item and one.ran]
     if not good or candidate.item == live.item:
         text = f"revision {candidate.item} was healthy, but is live, is gone or failed in Helm"
-        return Refused("no_healthy_item", text)
+        return NotReady("no_healthy_item", text)
     return good[-1]
 
 
@@ -279,16 +282,12 @@ def _changed(
         f"{found[-1].words} ({found[-1].status}: {found[-1].description}) is the newest now; "
         "look who deployed"
     )
-    return Refused("changed_meanwhile", text)
+    return NotReady("changed_meanwhile", text)
 
 
 def _unreadable(error: NoSuchRelease | HelmForbidden) -> Refused:
-    reason = "forbidden" if isinstance(error, HelmForbidden) else "no_such_release"
-    return Refused(reason, str(error))
-
-
-def _refused(why: Refused) -> Outcome:
-    return Outcome(result="refused", reason=why.reason, detail=why.text)
+    forbidden = isinstance(error, HelmForbidden)
+    return NotReady("forbidden" if forbidden else "no_such_release", str(error))
 
 
 def _facts(intent: Mapping[str, str]) -> dict[str, str]:

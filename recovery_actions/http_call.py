@@ -26,6 +26,7 @@ from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.addresses import origin, sendable, why_not_reachable, without_query
 from recovery_actions.http_exchange import HttpAnswer, Lost, NotSent, exchange, pointed, quoted
 from recovery_actions.http_params import HttpCallParams
+from recovery_actions.reasons import ActionReason, NotReady, ending
 from recovery_actions.workshop import Workshop
 
 
@@ -64,14 +65,14 @@ class HttpCall:
     async def preflight(self, params: HttpCallParams, context: ActionContext) -> Ready | Refused:
         """Refuses with `host_not_allowed`, `secret_unreadable` or `already_so`."""
         if obstacle := self.allowed(params):
-            return Refused("host_not_allowed", obstacle)
+            return NotReady("host_not_allowed", obstacle)
         try:
             self._secrets(params)
         except Permanent as error:
-            return Refused("secret_unreadable", str(error))
+            return NotReady("secret_unreadable", str(error))
         if await self._true(params) == "done":
             text = f"{self.target(params)}: it is as wanted already, so there is nothing to send"
-            return Refused("already_so", text)
+            return NotReady("already_so", text)
         request = _request(params)
         return Ready(f"send {request} to change {self.target(params)}", {"request": request})
 
@@ -83,23 +84,23 @@ class HttpCall:
         with `timeout` or `interrupted`. Refuses as preflight does.
         """
         if obstacle := self.allowed(params):
-            return Outcome(result="refused", reason="host_not_allowed", detail=obstacle)
+            return ending(result="refused", reason="host_not_allowed", detail=obstacle)
         try:
             secrets = self._secrets(params)
         except Permanent as error:
-            return Outcome(result="refused", reason="secret_unreadable", detail=str(error))
+            return ending(result="refused", reason="secret_unreadable", detail=str(error))
         request = _request(params)
         if await self._true(params) == "done":
             text = f"it was as wanted already, without {request}"
-            return Outcome(result="done", reason="already_so", detail=text)
+            return ending(result="done", reason="already_so", detail=text)
         try:
             answer = await self._send(params, secrets, context.token)
         except NotSent as error:
             text = f"{request} was not sent: {error}"
-            return Outcome(result="failed", reason="unreachable", detail=text)
+            return ending(result="failed", reason="unreachable", detail=text)
         except Lost as error:
             text = f"{request} was sent, but {error}"
-            lost = Outcome(result="unknown", reason=error.reason, detail=text)
+            lost = ending(result="unknown", reason=error.reason, detail=text)
             return await self._but_true(params, lost)
         outcome = _judged(params, answer, secrets)
         doubtful = outcome.reason == "server_error"
@@ -171,7 +172,7 @@ class HttpCall:
         if await self._true(params) != "done":
             return outcome
         text = f"{outcome.detail}; it came true all the same, says {params.check_url}"
-        return Outcome(result="done", reason="found_done", detail=text)
+        return ending(result="done", reason="found_done", detail=text)
 
 
 def _request(params: HttpCallParams) -> str:
@@ -185,7 +186,8 @@ def _judged(params: HttpCallParams, answer: HttpAnswer, secrets: Mapping[str, st
     said = f"{request} was answered with {status}" + (f": {words}" if words else "")
     if status in params.statuses:
         text = f"{request} was answered with {status}"
-        return Outcome(result="done", reason="called", detail=text, facts=facts)
+        return ending(result="done", reason="called", detail=text, facts=facts)
+    reason: ActionReason
     if 300 <= status < 400:
         reason = "redirected"
         said = f"{request} was redirected ({status}); write the address that it leads to"
@@ -193,4 +195,4 @@ def _judged(params: HttpCallParams, answer: HttpAnswer, secrets: Mapping[str, st
         reason = "refused_by_server"
     else:
         reason = "server_error" if status >= 500 else "unexpected_status"
-    return Outcome(result="failed", reason=reason, detail=said, facts=facts)
+    return ending(result="failed", reason=reason, detail=said, facts=facts)

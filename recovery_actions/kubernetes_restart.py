@@ -28,6 +28,7 @@ from recovery_actions.kubernetes.revisions import known_live, read_state
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
 from recovery_actions.kubernetes.showing import show_object
 from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
+from recovery_actions.reasons import NotReady
 from recovery_actions.workshop import Workshop
 
 
@@ -72,13 +73,13 @@ class KubernetesRestart:
             patch = _patch(raw, context)
             await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
         except Missing as error:
-            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
         except Forbidden as error:
-            return Refused("forbidden", str(error))
+            return NotReady("forbidden", str(error))
         except VersionConflict as error:
-            return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
+            return NotReady("changed_meanwhile", f"{error}; the next attempt will see what it is")
         except Permanent as error:
-            return Refused("dry_run_failed", f"a dry run of the restart failed: {error}")
+            return NotReady("dry_run_failed", f"a dry run of the restart failed: {error}")
         template = objects.template_of(raw)
         return Ready(
             f"restart the pods of {workload.words} ({objects.images(template)})",
@@ -165,7 +166,7 @@ async def expected_live(
     if live.item == context.expected:
         return None
     text = f"this was meant for {context.expected}, but {live.words} is live in {workload.words}"
-    return Refused("changed_meanwhile", f"{text}; look who deployed")
+    return NotReady("changed_meanwhile", f"{text}; look who deployed")
 
 
 def _obstacle(workload: Workload, raw: Raw) -> Refused | None:
@@ -189,7 +190,7 @@ def _as_before(raw: Raw, intent: Mapping[str, str]) -> bool:
 
 def _changed(workload: Workload, raw: Raw, before: str) -> Refused:
     now = objects.images(objects.template_of(raw))
-    return Refused(
+    return NotReady(
         "changed_meanwhile",
         f"{workload.words} ran {before} when this was decided, and has another template now "
         f"({now}): somebody else has changed it, so it was left alone",

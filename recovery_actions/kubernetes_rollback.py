@@ -44,6 +44,7 @@ from recovery_actions.kubernetes.revisions import (
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
 from recovery_actions.kubernetes.showing import show_object
 from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
+from recovery_actions.reasons import NotReady, ending
 from recovery_actions.workshop import Workshop
 
 _TRIES = 5
@@ -96,9 +97,9 @@ class KubernetesRollback:
                 return to
             return await self._tried(context, state, live, to)
         except Missing as error:
-            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
         except Forbidden as error:
-            return Refused("forbidden", str(error))
+            return NotReady("forbidden", str(error))
 
     async def run(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -170,12 +171,12 @@ class KubernetesRollback:
             except VersionConflict:
                 state = await read_state(self._client, state.workload)
                 if (now := state.live) is None or now.item != live.item:
-                    return Refused("changed_meanwhile", _changed(state, live.item))
+                    return NotReady("changed_meanwhile", _changed(state, live.item))
                 continue
             except (Forbidden, Missing):
                 raise
             except Permanent as error:
-                return Refused("dry_run_failed", f"a dry run of the rollback failed: {error}")
+                return NotReady("dry_run_failed", f"a dry run of the rollback failed: {error}")
             intent = {
                 "from": live.item,
                 "to": to.item,
@@ -190,7 +191,7 @@ class KubernetesRollback:
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
         text = f"{state.workload.words} changes too fast for a dry run; look who else works on it"
-        return Refused("changed_meanwhile", text)
+        return NotReady("changed_meanwhile", text)
 
     async def _look(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -203,7 +204,7 @@ class KubernetesRollback:
         if live is None or not _as_before(state, intent):
             facts = {"live": live.item if live else ""}
             text = _changed(state, intent["from"])
-            return Outcome(result="refused", reason="changed_meanwhile", detail=text, facts=facts)
+            return ending(result="refused", reason="changed_meanwhile", detail=text, facts=facts)
         if to is None:
             return _revision_missing(state, intent["to"])
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
@@ -228,9 +229,9 @@ async def _destination(
 ) -> WorkloadRevision | Refused:
     """The revision to go back to, or why there is none."""
     if context.expected not in {"", live.item}:
-        return Refused("changed_meanwhile", _changed(state, context.expected))
+        return NotReady("changed_meanwhile", _changed(state, context.expected))
     if len(state.revisions) < 2:
-        return Refused(
+        return NotReady(
             "no_history",
             f"{state.workload.words} keeps no other revision than {live.words}; deploy a good "
             "version by hand, and look at spec.revisionHistoryLimit",
@@ -241,12 +242,12 @@ async def _destination(
     else:
         candidate = await context.choose(live.item, workload_history(state))
         if candidate.reason == "no_healthy_item":
-            return Refused("no_healthy_item", candidate.text)
+            return NotReady("no_healthy_item", candidate.text)
         to, wanted = state.find(candidate.item), candidate.item
     if to is None:
         return _revision_missing(state, wanted)
     if to.item == live.item or objects.digest(to.template) == objects.digest(live.template):
-        return Refused("already_live", f"{to.words} is live already in {state.workload.words}")
+        return NotReady("already_live", f"{to.words} is live already in {state.workload.words}")
     return guards.declared_migration(state, live, to) or to
 
 
@@ -298,7 +299,7 @@ def _changed(state: WorkloadState, before: str) -> str:
 
 def _revision_missing(state: WorkloadState, wanted: str) -> Refused:
     kept = ", ".join(f"{one.number} ({one.item})" for one in state.revisions[-10:])
-    return Refused(
+    return NotReady(
         "revision_missing",
         f"{wanted} is no longer kept in {state.workload.words}; kept are the revisions {kept}: "
         "deploy the version by hand, and look at spec.revisionHistoryLimit",

@@ -34,6 +34,7 @@ from recovery_actions.kubernetes.rollout import progress_overdue, wanted_replica
 from recovery_actions.kubernetes.showing import show_object
 from recovery_actions.kubernetes.waiting import PollPace, Rollout, RolloutLimit
 from recovery_actions.kubernetes_restart import expected_live
+from recovery_actions.reasons import NotReady
 from recovery_actions.workshop import Workshop
 
 _MOST = 10_000
@@ -133,13 +134,13 @@ class KubernetesScale:
             patch = patches.scale_patch(raw, now, aim)
             await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
         except Missing as error:
-            return Refused("no_such_workload", f"{error}; look at the name and the namespace")
+            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
         except Forbidden as error:
-            return Refused("forbidden", str(error))
+            return NotReady("forbidden", str(error))
         except VersionConflict as error:
-            return Refused("changed_meanwhile", f"{error}; the next attempt will see what it is")
+            return NotReady("changed_meanwhile", f"{error}; the next attempt will see what it is")
         except Permanent as error:
-            return Refused("dry_run_failed", f"a dry run of the scaling failed: {error}")
+            return NotReady("dry_run_failed", f"a dry run of the scaling failed: {error}")
         words = autoscaled
         if (keeper := guards.keeper(raw)) is not None:
             words += f"; {keeper.name} manages it and may take this back"
@@ -206,7 +207,7 @@ class KubernetesScale:
             aim = objects.part(one, "spec", "scaleTargetRef")
             if (aim.get("kind"), aim.get("name")) == (KIND_NAMES[workload.kind], workload.name):
                 name = objects.name_of(one)
-                return Refused(
+                return NotReady(
                     "autoscaled",
                     f"the HorizontalPodAutoscaler {name} scales {workload.words} and would take "
                     f"this back; change its bounds: kubectl edit hpa {name} -n "
@@ -236,13 +237,13 @@ def _obstacle(params: KubernetesScaleParams, raw: Raw, aim: int) -> Refused | No
         return gone
     if now == 0:
         text = f"{workload.words} is scaled to zero, which somebody must have meant; scale it up"
-        return Refused("scaled_to_zero", f"{text} by hand: kubectl scale {workload.command}")
+        return NotReady("scaled_to_zero", f"{text} by hand: kubectl scale {workload.command}")
     if params.goes_the_way(now, aim):
         return None
     if params.by is None:
-        return Refused("already_scaled", f"{workload.words} has {now} replicas already")
+        return NotReady("already_scaled", f"{workload.words} has {now} replicas already")
     text = f"{workload.words} has {now} replicas, and between {params.min} and {params.max} there"
-    return Refused("at_bound", f"{text} is no room for {params.by}; raise or lower the bound")
+    return NotReady("at_bound", f"{text} is no room for {params.by}; raise or lower the bound")
 
 
 def _is_ours(raw: Raw, intent: Mapping[str, str]) -> bool:
@@ -256,7 +257,7 @@ def _as_before(raw: Raw, intent: Mapping[str, str]) -> bool:
 
 
 def _changed(workload: Workload, raw: Raw, intent: Mapping[str, str]) -> Refused:
-    return Refused(
+    return NotReady(
         "changed_meanwhile",
         f"{workload.words} had {intent['replicas_before']} replicas when this was decided, and "
         f"has {wanted_replicas(raw)} now: somebody else has scaled it, so it was left alone",

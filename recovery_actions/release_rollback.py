@@ -33,6 +33,7 @@ from recovery_actions.commands import (
     why_not_allowed,
     why_not_runnable,
 )
+from recovery_actions.reasons import ActionReason, NotReady, as_outcome, ending
 from recovery_actions.releases import DirectoryText, ReleaseDirectory, release_target
 from recovery_actions.workshop import Workshop
 
@@ -81,12 +82,14 @@ class ReleaseRollback:
             text = (
                 f"{context.expected} was to be rolled back, but {live} is live; look who deployed"
             )
-            return Refused("changed_meanwhile", text)
+            return NotReady("changed_meanwhile", text)
         candidate = await context.choose(live)
         if candidate.reason == "no_healthy_item":
-            return Refused("no_healthy_item", candidate.text)
+            return NotReady("no_healthy_item", candidate.text)
         if candidate.item == live:
-            return Refused("no_healthy_item", f"{live} is live already; there is no other to go to")
+            return NotReady(
+                "no_healthy_item", f"{live} is live already; there is no other to go to"
+            )
         if not await asyncio.to_thread(releases.has, candidate.item):
             return _release_missing(releases, candidate.item)
         return Ready(
@@ -103,14 +106,14 @@ class ReleaseRollback:
         """
         releases = self._releases(params)
         if obstacle := await asyncio.to_thread(self._obstacle, params, releases):
-            return _refused(obstacle)
+            return as_outcome(obstacle)
         try:
             lock = releases.lock()
         except BlockingIOError:
             text = f"another process is just rolling back in {releases.path}"
-            return _refused(Refused("locked", text))
+            return as_outcome(NotReady("locked", text))
         except OSError as error:
-            return _refused(_not_writable(releases, error.strerror))
+            return as_outcome(_not_writable(releases, error.strerror))
         with lock:
             switched = await _to_the_end(lambda: _switch(releases, intent, context.token))
             if isinstance(switched, Outcome):
@@ -140,14 +143,14 @@ class ReleaseRollback:
     ) -> Refused | None:
         """What stands in the way whichever release we go back to."""
         if text := self.allowed(params):
-            return Refused("command_not_allowed", text)
+            return NotReady("command_not_allowed", text)
         # Found out after the switch, this would leave the old process beside a new link.
         if text := why_not_runnable(params.restart, self._base):
-            return Refused("program_missing", text)
+            return NotReady("program_missing", text)
         if not os.path.isdir(releases.path):
-            return Refused("no_directory", f"there is no folder {releases.path}")
+            return NotReady("no_directory", f"there is no folder {releases.path}")
         if not releases.live():
-            return Refused("not_a_release_directory", releases.fault())
+            return NotReady("not_a_release_directory", releases.fault())
         if not os.access(releases.path, os.W_OK | os.X_OK):
             return _not_writable(releases, "no permission")
         return None
@@ -168,11 +171,12 @@ class ReleaseRollback:
                 f"while {shown_command(params.restart)} ran, "
                 f"somebody switched current to {live or '?'}"
             )
-            return Outcome(result="unknown", reason="changed_meanwhile", detail=text, facts=facts)
+            return ending(result="unknown", reason="changed_meanwhile", detail=text, facts=facts)
         if ran.reason != "succeeded":
-            reason = "restart_timeout" if ran.reason == "timeout" else "restart_failed"
+            late = ran.reason == "timeout"
+            reason: ActionReason = "restart_timeout" if late else "restart_failed"
             text = f"current was switched from {before} to {after} and stays there, but {ran.text}"
-            return Outcome(result="failed", reason=reason, detail=text, facts=facts)
+            return ending(result="failed", reason=reason, detail=text, facts=facts)
         # The outcome goes to the journal anyway; this mark only spares a second restart after a
         # crash, so a full disk does not turn a success into a failure.
         with suppress(OSError):
@@ -181,7 +185,7 @@ class ReleaseRollback:
             )
         await context.progress("restarted")
         text = f"current was switched from {before} to {after}, and {ran.text}"
-        return Outcome(result="done", reason="rolled_back", detail=text, facts=facts)
+        return ending(result="done", reason="rolled_back", detail=text, facts=facts)
 
 
 def _switch(releases: ReleaseDirectory, intent: Mapping[str, str], token: str) -> Outcome | str:
@@ -190,13 +194,13 @@ def _switch(releases: ReleaseDirectory, intent: Mapping[str, str], token: str) -
     live, phase = releases.live(), releases.phase(token)
     if live == after and phase == "restarted":
         text = f"current was switched to {after} and restarted already"
-        return Outcome(result="done", reason="rolled_back", detail=text, facts=dict(intent))
+        return ending(result="done", reason="rolled_back", detail=text, facts=dict(intent))
     if live == after and phase == "linked":
         return f"current → {after} already, going on with the restart"
     if live != before or phase == "restarted":
         return _changed_meanwhile(releases, before)
     if not releases.has(after):
-        return _refused(_release_missing(releases, after))
+        return as_outcome(_release_missing(releases, after))
     try:
         releases.write_phase(token, before, after, "linked")
         if not releases.switch(before, after):
@@ -206,7 +210,7 @@ def _switch(releases: ReleaseDirectory, intent: Mapping[str, str], token: str) -
             f"could not switch current from {before} to {after}: {error.strerror}; "
             f"it points to {releases.live() or 'no release'} now, and nothing was restarted"
         )
-        return Outcome(result="failed", reason="switch_failed", detail=text, facts=dict(intent))
+        return ending(result="failed", reason="switch_failed", detail=text, facts=dict(intent))
     return f"current → {after}"
 
 
@@ -229,18 +233,14 @@ def _changed_meanwhile(releases: ReleaseDirectory, before: str) -> Outcome:
         f"current pointed to {before} when this was decided, and points to {live} now: "
         "somebody else has switched it, so it was left alone"
     )
-    return Outcome(result="refused", reason="changed_meanwhile", detail=text, facts={"live": live})
+    return ending(result="refused", reason="changed_meanwhile", detail=text, facts={"live": live})
 
 
 def _release_missing(releases: ReleaseDirectory, name: str) -> Refused:
     text = f"release {name!r} was healthy, but is no longer in {releases.path}/releases"
-    return Refused("release_missing", text)
+    return NotReady("release_missing", text)
 
 
 def _not_writable(releases: ReleaseDirectory, why: str | None) -> Refused:
     text = f"the daemon may not write in {releases.path} ({why}), so it cannot switch current"
-    return Refused("not_writable", text)
-
-
-def _refused(why: Refused) -> Outcome:
-    return Outcome(result="refused", reason=why.reason, detail=why.text)
+    return NotReady("not_writable", text)

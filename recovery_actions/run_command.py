@@ -25,6 +25,7 @@ from recovery_actions.commands import (
     why_not_allowed,
     why_not_runnable,
 )
+from recovery_actions.reasons import NotReady, ending
 from recovery_actions.workshop import Workshop
 
 
@@ -58,9 +59,9 @@ class RunCommand:
     async def preflight(self, params: RunCommandParams, context: ActionContext) -> Ready | Refused:
         """Refuses with `command_not_allowed` or `program_missing`."""
         if obstacle := self.allowed(params):
-            return Refused("command_not_allowed", obstacle)
+            return NotReady("command_not_allowed", obstacle)
         if obstacle := why_not_runnable(params.argv, self._base):
-            return Refused("program_missing", obstacle)
+            return NotReady("program_missing", obstacle)
         return Ready(f"run {shown_command(params.argv)}", {"command": shlex.join(params.argv)})
 
     async def run(
@@ -71,9 +72,9 @@ class RunCommand:
         A command that left the allow-list after preflight is refused: `command_not_allowed`.
         """
         if obstacle := self.allowed(params):
-            return Outcome(result="refused", reason="command_not_allowed", detail=obstacle)
+            return ending(result="refused", reason="command_not_allowed", detail=obstacle)
         ran = await run_argv(params.argv, params.timeout, self._base, self._umask)
-        return Outcome(
+        return ending(
             result="done" if ran.reason == "succeeded" else "failed",
             reason=ran.reason,
             detail=ran.text,

@@ -28,16 +28,19 @@ from daemon.core.incident.events import (
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import (
+    ALL_INCIDENTS,
+    AlertSighting,
     Claim,
     ClaimRefused,
     Head,
     HeadState,
+    IncidentSearch,
     KeyTaken,
     Owed,
+    RuleOpenings,
     SequenceConflict,
 )
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits, hindered, service_of
@@ -154,7 +157,7 @@ class MemoryJournal:
         at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
         return {rule: RuleOpenings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         newest = {
             (alert.name, incident): AlertSighting(
                 alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at

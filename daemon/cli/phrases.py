@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.values.formats import clock_time, printable
 
 View = Mapping[str, Any]

@@ -12,7 +12,7 @@ from daemon.cli.client import call, json_option, part_of, print_answer, remote_o
 @click.command("reload")
 @remote_options
 @json_option
-def reload(url: str, token_file: Path | None, as_json: bool) -> None:
+def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """Let the daemon read its rules again; it needs the access `admin`.
 
     Broken rules are refused with every mistake, and the old ones stay in force.

@@ -21,7 +21,7 @@ from daemon.core.decide import settle_decision
 from daemon.core.decision import Decision, earliest
 from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
 from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident
+from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 _RETRY = timedelta(seconds=2)
 """How long a failed effect rests before it may be started again."""
-MAY_START = frozenset({"defining", "observing", "deciding", "diagnosing"})
+MAY_START: frozenset[Phase] = frozenset({"defining", "observing", "deciding", "diagnosing"})
 """The phases in which a step may be started, if only by a person."""
 NOTED = timedelta(seconds=5)
 """A shorter sleep is not worth a write; until then the head says that a decision is due."""

@@ -26,7 +26,7 @@ from daemon.core.effects import (
     WriteReview,
 )
 from daemon.core.incident import events as e
-from daemon.core.incident.fold import METRICS
+from daemon.core.incident.events import METRICS
 from daemon.core.incident.state import Incident
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links

@@ -19,7 +19,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
 from daemon.core.ports.inbox import Inbox
-from daemon.core.ports.search import IncidentSearch
+from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reconciliation import judgement
 from daemon.core.reconciliation.deliveries import ended, taken_in
 from daemon.core.reconciliation.listing import (

@@ -19,7 +19,7 @@ CLOCK_WARNING, CLOCK_WRONG = timedelta(seconds=5), timedelta(seconds=30)
 FREE_WARNING, FREE_WRONG = 1 << 30, 100 << 20
 """Bytes left on the disk of the store."""
 _ANYBODY = "stopgap0anybody"
-_CALM = frozenset(
+CALM = frozenset(
     {
         *("no_healthy_item", "no_history", "at_bound", "not_rolling"),
         *("already_live", "already_scaled", "already_so", "already_aborted"),
@@ -105,7 +105,7 @@ def judge_windows(rule: Rule, scrapes: Collection[timedelta], max_age: timedelta
 
 def judge_preflight(check: str, words: str, reason: str, text: str) -> Finding | None:
     """What a step's preflight refused while all is well; None if that is as it should be."""
-    if reason in _CALM:
+    if reason in CALM:
         return None
     said = f"{words} would be refused ({reason}): {text}"
     if reason in BROKEN:

@@ -18,13 +18,14 @@ import structlog
 from daemon.core.changes.live_periods import lives, merge_periods
 from daemon.core.changes.suspects import Candidate, Change, last_healthy
 from daemon.core.incident import events as e
+from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
 from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import content_of, plan_of, scope_of
 from daemon.core.rules.rule import Rule
-from daemon.core.values.outcome import Outcome, Permanent, Temporary
+from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import format_duration
 from daemon.instrumentation import SpanAttributes
 from daemon.recovering.step_context import Findings, StepContext
@@ -55,12 +56,15 @@ async def _asked(answer: Awaitable[_T], action: str) -> _T:
         return await answer
     except (Temporary, Permanent) as error:
         text = str(error)
-        raise ActionEnded(Outcome(result="failed", reason="action_failed", detail=text)) from error
+        raise ActionEnded(attempt_ended("failed", "action_failed", text)) from error
     except TimeoutError as error:
-        raise ActionEnded(unknown("action_timed_out", f"{action}: {error}")) from error
+        raise ActionEnded(
+            attempt_ended("unknown", "action_timed_out", f"{action}: {error}")
+        ) from error
     except Exception as error:
         _log.exception("an action crashed", action=action)
-        raise ActionEnded(unknown("action_crashed", f"{type(error).__name__}: {error}")) from error
+        text = f"{type(error).__name__}: {error}"
+        raise ActionEnded(attempt_ended("unknown", "action_crashed", text)) from error
 
 
 async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
@@ -124,7 +128,7 @@ class Attempt:
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         evidence, alerting = await self._evidence(incident, params, context)
         stopped = await self._frozen(incident) or await self._storm(incident, alerting)
-        would = Outcome(result="done", reason="rehearsed", detail=ready.summary)
+        would = attempt_ended("done", "rehearsed", ready.summary)
         return stopped or self._doubt(incident, evidence) or would
 
     async def _prepare(
@@ -166,12 +170,12 @@ class Attempt:
         except ActionEnded as blind:
             # It may have happened, so nothing else is tried before the metrics were asked.
             text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
-            return unknown("interrupted", text)
+            return attempt_ended("unknown", "interrupted", text)
         if landed == "done":
-            return Outcome(result="done", reason="found_done", detail="done before the restart")
+            return attempt_ended("done", "found_done", "done before the restart")
         if landed == "unknown":
             text = "the daemon stopped while it ran, and nobody can tell whether it happened"
-            return unknown("interrupted", text)
+            return attempt_ended("unknown", "interrupted", text)
         # What is half done is better ended than left; what has not begun is asked anew.
         if landed == "not_done":
             stopped = self._stale(incident) or await self._last_look(incident, params, context)
@@ -216,7 +220,7 @@ class Attempt:
         closed = self.step_context.closed(scopes, now)
         for freeze in (*standing, *filter(None, [closed])):
             text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
-            return Outcome(result="refused", reason="frozen", detail=text)
+            return attempt_ended("refused", "frozen", text)
         return None
 
     async def _storm(self, incident: Incident, alerting: int) -> Outcome | None:
@@ -232,21 +236,21 @@ class Attempt:
         guard = await self.repository.journal.guard(state.target, incident.id, scope, limits, now)
         # Its own start is counted by now, and its own lock is held: only the storm is asked for.
         text = stormy(replace(guard, alerting=max(guard.alerting, alerting)), limits)
-        return Outcome(result="refused", reason="storm", detail=text) if text else None
+        return attempt_ended("refused", "storm", text) if text else None
 
     def _stopped(self, now: Incident) -> Outcome | None:
         """Whether a person has stopped it, or taken back what allows it, by now."""
         state = now.step(self.number)
         if state.vetoed_by:
             text = f"vetoed by {state.vetoed_by} before anything was changed"
-            return Outcome(result="refused", reason="vetoed", detail=text)
+            return attempt_ended("refused", "vetoed", text)
         if now.paused_by and not state.ordered:
             text = f"paused by {now.paused_by} before anything was changed"
-            return Outcome(result="refused", reason="paused", detail=text)
+            return attempt_ended("refused", "paused", text)
         rule = self.step_context.rules().get(now.rule)
         if rule is None or self.number not in plan_of(now, rule):
             text = "its rule was removed before anything was changed"
-            return Outcome(result="refused", reason="approval_void", detail=text)
+            return attempt_ended("refused", "approval_void", text)
         if state.approved_by:
             valid = state.approved_content == content_of(now, rule, self.number)
             text = f"the rule was edited after {state.approved_by} approved the step"
@@ -255,7 +259,7 @@ class Attempt:
                 rule, self.number, self.repository.clock()
             )
             valid = standing == "valid" and rule.mode == "automatic"
-        return None if valid else Outcome(result="refused", reason="approval_void", detail=text)
+        return None if valid else attempt_ended("refused", "approval_void", text)
 
     def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
         """Whether the metrics, looked at once more, still ask for it; a person may know better."""
@@ -263,12 +267,12 @@ class Attempt:
             return None
         if evidence.monitoring:
             text = f"{evidence.monitoring}: the monitoring is not believed, so nothing is touched"
-            return Outcome(result="refused", reason="monitoring_outage", detail=text)
+            return attempt_ended("refused", "monitoring_outage", text)
         state = evidence.reading.state if evidence.reading else "unreadable"
         if state == "impaired":
             return None
         reason, text = withheld(state)
-        return Outcome(result="refused", reason=reason, detail=text)
+        return attempt_ended("refused", reason, text)
 
     def _stale(self, incident: Incident) -> Outcome | None:
         """An intent older than a measurement may be: what it rests on must be measured anew."""
@@ -278,7 +282,7 @@ class Attempt:
             return None
         shown = format_duration(timedelta(seconds=round(age.total_seconds())))
         text = f"prepared {shown} ago and never begun; the problem is measured again first"
-        return Outcome(result="refused", reason="stale_intent", detail=text)
+        return attempt_ended("refused", "stale_intent", text)
 
     async def _context(self, incident: Incident) -> ActionContext:
         target = incident.step(self.number).target
@@ -324,6 +328,6 @@ def _expected(incident: Incident, number: int) -> str:
     return suspect.item
 
 
-def unknown(reason: str, detail: str) -> Outcome:
-    """Nobody can tell whether it happened."""
-    return Outcome(result="unknown", reason=reason, detail=detail)
+def attempt_ended(result: Result, reason: AttemptReason, detail: str) -> Outcome:
+    """How an attempt ended that its action did not end itself."""
+    return Outcome(result=result, reason=reason, detail=detail)

@@ -13,13 +13,14 @@ import structlog
 
 from daemon.core.effects import RunStep
 from daemon.core.incident import events as e
-from daemon.core.incident.state import TAKEN_BACK, Incident
+from daemon.core.incident.reasons import is_taken_back
+from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.recovery.plan import Outlook, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import format_duration
-from daemon.recovering.attempt import ActionEnded, Attempt, unknown
+from daemon.recovering.attempt import ActionEnded, Attempt, attempt_ended
 from daemon.recovering.step_context import StepContext, aim
 from daemon.repository import IncidentRepository
 
@@ -57,7 +58,9 @@ async def run_step(
     action = step_context.actions.get(state.action)
     if action is None:
         text = f"the action {state.action!r} is no longer there; look at the target by hand"
-        await _finish(repository, incident, order.step, unknown("action_gone", text))
+        await _finish(
+            repository, incident, order.step, attempt_ended("unknown", "action_gone", text)
+        )
         return
     within = spec.within if spec is not None else WITHOUT_RULE
     try:
@@ -67,16 +70,16 @@ async def run_step(
             )
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
-        outcome = Outcome(result="unknown", reason="deadline_exceeded", detail=text)
-    except ActionEnded as ended:
-        outcome = ended.outcome
+        outcome = attempt_ended("unknown", "deadline_exceeded", text)
+    except ActionEnded as end:
+        outcome = end.outcome
     except (Temporary, Permanent):
         raise  # the store's; it is carried on when that is well
     except Exception as error:
         # It would crash again, and again, and hold its target for ever.
         _log.exception("a step crashed", step=order.step)
         text = f"{type(error).__name__}: {error}; look at {state.target} by hand"
-        outcome = unknown("step_crashed", text)
+        outcome = attempt_ended("unknown", "step_crashed", text)
     await _finish(repository, incident, order.step, outcome)
 
 
@@ -102,9 +105,9 @@ async def rehearse(
                 imagined
             )
     except TimeoutError:
-        outcome = unknown("deadline_exceeded", "its preflight did not end in time")
-    except ActionEnded as ended:
-        outcome = ended.outcome
+        outcome = attempt_ended("unknown", "deadline_exceeded", "its preflight did not end in time")
+    except ActionEnded as end:
+        outcome = end.outcome
     allowed = outcome.result == "done"
     text = f"every condition and every guardrail allows it: {outcome.detail}"
     seen = e.StepObserved(
@@ -116,7 +119,7 @@ async def rehearse(
         rehearsed=True,
     )
     events: list[e.Event] = [seen]
-    if outcome.result == "refused" and outcome.reason not in TAKEN_BACK:
+    if outcome.result == "refused" and not is_taken_back(outcome.reason):
         # As in earnest: the next alternative would have been looked at.
         events.append(e.StepSkipped(step=number, reason=outcome.reason, text=outcome.detail))
 

@@ -13,8 +13,8 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
+from daemon.core.ports.journal import IncidentSearch
 from daemon.core.ports.metrics import Peer
-from daemon.core.ports.search import IncidentSearch
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report
 from daemon.core.values.outcome import Permanent, Temporary
@@ -127,7 +127,7 @@ class StatusReport:
         """Which alerts of that time had a rule. Raises Temporary."""
         since = self.repository.clock() - past
         return covered(
-            await self.repository.journal.heard(since), self.active.now.rules.rules, since
+            await self.repository.journal.alert_sightings(since), self.active.now.rules.rules, since
         )
 
     async def observed(self, rule: str | None) -> list[Observed]:

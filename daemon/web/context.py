@@ -19,7 +19,6 @@ from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.plan import Outlook
 from daemon.core.reporting.chart import Curve
-from daemon.core.reporting.timeline import describe
 from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule, RuleBook, StepSpec
 from daemon.instrumentation import QUIET, Observer
@@ -201,7 +200,7 @@ class WebContext:
         seen = max((number for number in range(seq) if number in expected), default=0)
         entries = await self.repository.journal.read(incident, seen)
         since = [
-            Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=describe(x.event))
+            Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=x.event.describe())
             for x in entries[-MOST_TOLD:]
         ]
         text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"

@@ -12,6 +12,7 @@ from recovery_actions.kubernetes.errors import Forbidden, Missing, NotDone, Vers
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.waiting import PollPace
+from recovery_actions.reasons import NotReady, as_outcome, ending
 
 _TRIES = 5
 """How often a patch is tried that met a conflict, or an answer that did not come."""
@@ -54,7 +55,7 @@ async def apply_patch(
             if isinstance(found, Outcome):
                 return found
             if isinstance(found, Refused):
-                return refuse_patch(found)
+                return as_outcome(found)
             if found.patch is not None:
                 sending = True
                 await client.patch(workload.resource, found.patch.kind, found.patch.body)
@@ -62,24 +63,19 @@ async def apply_patch(
             unsure = unsure or (sending and not isinstance(error, VersionConflict | NotDone))
             trouble = error
         except Missing as error:
-            return refuse_patch(Refused("no_such_workload", str(error)))
+            return as_outcome(NotReady("no_such_workload", str(error)))
         except Forbidden as error:
-            return refuse_patch(Refused("forbidden", str(error)))
+            return as_outcome(NotReady("forbidden", str(error)))
         except Permanent as error:
             text = f"{workload.words} could not be {deed}: {error}"
-            return Outcome(result="failed", reason="patch_failed", detail=text)
+            return ending(result="failed", reason="patch_failed", detail=text)
         else:
             return found.late
     if unsure:
         text = f"whether {workload.words} was {deed} is not known: {trouble}"
-        return Outcome(result="unknown", reason="unreachable", detail=text)
+        return ending(result="unknown", reason="unreachable", detail=text)
     text = f"{workload.words} could not be {deed}: {trouble}"
     if isinstance(trouble, VersionConflict):
         text += f", {_TRIES} times in a row; it was left alone, look who works on it"
-        return Outcome(result="refused", reason="changed_meanwhile", detail=text)
-    return Outcome(result="failed", reason="unreachable", detail=text)
-
-
-def refuse_patch(why: Refused) -> Outcome:
-    """The refusal as the end of a run."""
-    return Outcome(result="refused", reason=why.reason, detail=why.text)
+        return ending(result="refused", reason="changed_meanwhile", detail=text)
+    return ending(result="failed", reason="unreachable", detail=text)

@@ -12,6 +12,7 @@ from recovery_actions.kubernetes.names import KIND_NAMES, Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
 from recovery_actions.kubernetes.rollout import wanted_replicas
+from recovery_actions.reasons import NotReady
 
 NO_ROLLBACK = "stopgap.dev/no-rollback"
 
@@ -24,23 +25,23 @@ _FLUX_PASSES_BY = "kustomize.toolkit.fluxcd.io/reconcile"
 _FLUX_MANAGERS = ("kustomize-controller", "helm-controller")
 
 
-def standing_still(workload: Workload, raw: Raw) -> Refused | None:
-    """Why a new template would not reach any pod: `paused`, `on_delete` or `scaled_to_zero`."""
+def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
+    """Why no pod would get a new template: `rollout_paused`, `on_delete` or `scaled_to_zero`."""
     spec = objects.part(raw, "spec")
     if spec.get("paused") is True:
-        return Refused(
-            "paused",
+        return NotReady(
+            "rollout_paused",
             f"{workload.words} is paused, so a new template would reach no pod; to let it go on: "
             f"kubectl rollout resume {workload.command}",
         )
     if objects.part(spec, "updateStrategy").get("type") == "OnDelete":
-        return Refused(
+        return NotReady(
             "on_delete",
             f"{workload.words} has the updateStrategy OnDelete, so a new template would reach a "
             "pod only when somebody deletes it; change the template and delete the pods by hand",
         )
     if workload.kind != "daemonset" and wanted_replicas(raw) == 0:
-        return Refused(
+        return NotReady(
             "scaled_to_zero",
             f"{workload.words} is scaled to zero, so there is nothing to recover; if that is a "
             f"mistake: kubectl scale {workload.command} --replicas=…",
@@ -52,7 +53,7 @@ def taken_away(workload: Workload, raw: Raw) -> Refused | None:
     """`no_such_workload` for one that is just being deleted."""
     if "deletionTimestamp" not in objects.part(raw, "metadata"):
         return None
-    return Refused("no_such_workload", f"{workload.words} is just being deleted")
+    return NotReady("no_such_workload", f"{workload.words} is just being deleted")
 
 
 # ── who else manages it ──────────────────────────────────────────────────────────────────────
@@ -77,7 +78,7 @@ def managed_by_gitops(workload: Workload, raw: Raw) -> Refused | None:
     found = keeper(raw)
     if found is None:
         return None
-    return Refused(
+    return NotReady(
         "managed_by_gitops",
         f"{workload.words} is managed by {found.name} ({found.proof}), which would undo the "
         f"rollback; {found.route}",
@@ -173,7 +174,7 @@ def declared_migration(
     if said is None:
         return None
     why = f': "{printable(said)[:200]}"' if said.strip() else ""
-    return Refused(
+    return NotReady(
         "declared_migration",
         f"{where} carries {NO_ROLLBACK}{why}, so there is no going back from {live.words} to "
         f"{to.words}; fix it forward, or take the annotation away if it no longer holds",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from recovery_actions.kubernetes.guards import standing_still
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.rollout import rollout_status
+from recovery_actions.reasons import ActionReason, ending
 
 RolloutLimit = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(hours=2))]
 """How long a rollout may take. There is no waiting without an end."""
@@ -47,15 +48,15 @@ class RolloutEnd:
     """How a rollout ended: a word, and what is to be said after 'it was rolled back, '."""
 
     result: Result
-    reason: str
+    reason: ActionReason | Literal[""]
     text: str
 
-    def outcome(self, done: str, text: str, facts: dict[str, str]) -> Outcome:
+    def outcome(self, done: ActionReason, text: str, facts: dict[str, str]) -> Outcome:
         """As the end of a run; `done` is the reason if all went well."""
         joint = ", and" if self.result == "done" else ", but"
         reason = self.reason or done
         detail = f"{text}{joint} {self.text}"
-        return Outcome(result=self.result, reason=reason, detail=detail, facts=facts)
+        return ending(result=self.result, reason=reason, detail=detail, facts=facts)
 
 
 @dataclass

@@ -12,8 +12,14 @@ import pytest
 from daemon.adapters.store import open_store
 from daemon.core.alertmanager import Alert
 from daemon.core.incident.events import AlertsReceived, Draft, Event, IncidentClosed, IncidentOpened
-from daemon.core.ports.journal import HeadState, Journal
-from daemon.core.ports.search import AlertSighting, IncidentSearch, ListCursor, RuleOpenings
+from daemon.core.ports.journal import (
+    AlertSighting,
+    HeadState,
+    IncidentSearch,
+    Journal,
+    ListCursor,
+    RuleOpenings,
+)
 from daemon.core.rules.rule import incident_key
 from tests.fakes import MemoryJournal
 
@@ -60,7 +66,7 @@ async def opens(
 
 
 def state(title: str, severity: str, *, closed: bool = False) -> HeadState:
-    return HeadState(phase="x", title=title, severity=severity, wake_at=None, closed=closed)
+    return HeadState(phase="deciding", title=title, severity=severity, wake_at=None, closed=closed)
 
 
 async def closes(journal: Journal, incident: str, at: datetime) -> None:
@@ -129,10 +135,10 @@ async def test_openings_are_counted_by_rule(four: Journal) -> None:
 async def test_what_was_heard_is_told_once_for_each_incident(four: Journal) -> None:
     again = Draft(at=NOW + 4 * HOUR, event=received("High"))
     await four.append("a", 2, [again], state("it fails", ""))
-    found = await four.heard(NOW + HOUR)
+    found = await four.alert_sightings(NOW + HOUR)
     assert found == [
         AlertSighting(alert="High", rule="errors", incident="a", at=NOW + 4 * HOUR),
         AlertSighting(alert="Slow", rule="latency", incident="d", at=NOW + 3 * HOUR),
         AlertSighting(alert="High", rule="errors", incident="c", at=NOW + HOUR),
     ]
-    assert {h.alert for h in await four.heard(NOW) if not h.rule} == {"Disk", "High"}
+    assert {h.alert for h in await four.alert_sightings(NOW) if not h.rule} == {"Disk", "High"}

@@ -12,7 +12,7 @@ import pytest
 from daemon.adapters.store import SCHEMA, audit_journal, open_store
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import FORMAT, IncidentOpened, Noted, chain, encode
-from daemon.core.ports.search import IncidentSearch
+from daemon.core.ports.journal import IncidentSearch
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import incident_key
 from daemon.core.values.outcome import Permanent

@@ -189,7 +189,7 @@ async def test_too_few_pods_after_scaling_is_a_failure(world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"spec": {"paused": True}}, "paused"),
+        ({"spec": {"paused": True}}, "rollout_paused"),
         ({"spec": {"replicas": 0}}, "scaled_to_zero"),
         ({"metadata": {"deletionTimestamp": "now"}}, "no_such_workload"),
     ],

@@ -164,7 +164,7 @@ async def test_one_paused_meanwhile_is_a_failure_with_its_mend(world: World) -> 
     params, intent = await prepared(world, world.rollback)
     world.once(lambda: world.edit({"spec": {"paused": True}}))
     outcome = await world.rollback.run(params, intent, context())
-    assert (outcome.result, outcome.reason) == ("failed", "paused")
+    assert (outcome.result, outcome.reason) == ("failed", "rollout_paused")
     assert "kubectl rollout resume" in outcome.detail
 
 

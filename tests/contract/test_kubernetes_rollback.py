@@ -43,7 +43,7 @@ NO_WAY_BACK = {"metadata": {"annotations": {guards.NO_ROLLBACK: "drops a column"
     [
         (
             {"spec": {"paused": True}},
-            "paused",
+            "rollout_paused",
             "kubectl rollout resume deployment/checkout -n demo",
         ),
         ({"spec": {"replicas": 0}}, "scaled_to_zero", "scaled to zero"),
@@ -67,7 +67,7 @@ async def test_an_obstacle_that_came_after_preflight_is_seen_too(world: World) -
     params = world.params(world.rollback)
     ready = await world.rollback.preflight(params, context(world.items[0]))
     for change, reason in (
-        ({"spec": {"paused": True}}, "paused"),
+        ({"spec": {"paused": True}}, "rollout_paused"),
         (FLUX, "managed_by_gitops"),
         (NO_WAY_BACK, "declared_migration"),
     ):

@@ -240,8 +240,8 @@ async def test_a_paused_deployment_is_refused(lab: Lab) -> None:
     good = await lab.deploy(image())
     await lab.deploy(image())
     await lab.merge({"spec": {"paused": True}})
-    assert await reason(lab, lab.action("kubernetes_rollback"), to=good.item) == "paused"
-    assert await reason(lab, lab.action("kubernetes_restart")) == "paused"
+    assert await reason(lab, lab.action("kubernetes_rollback"), to=good.item) == "rollout_paused"
+    assert await reason(lab, lab.action("kubernetes_restart")) == "rollout_paused"
 
 
 async def test_one_that_was_expected_and_is_not_live_is_refused(lab: Lab) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
 from daemon.core.rules.rule import load
 from daemon.onboarding.findings import (
+    BROKEN,
+    CALM,
     for_anybody,
     judge_answers,
     judge_clock,
@@ -17,6 +20,7 @@ from daemon.onboarding.findings import (
     judge_windows,
     main_queries,
 )
+from recovery_actions.reasons import ActionReason
 from tests.stories.stage import RULE
 
 [(RULE_OF_STAGE, _)] = load(RULE, "rule.yaml")
@@ -94,3 +98,8 @@ def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:
 def test_a_refusal_may_be_as_it_should_be(reason: str, state: str | None) -> None:
     found = judge_preflight("rule shop", "step 1", reason, "because")
     assert (found and found.state) == state
+
+
+def test_what_is_known_of_preflights_is_what_the_actions_say() -> None:
+    assert set(get_args(ActionReason)) >= CALM | BROKEN
+    assert not CALM & BROKEN

@@ -8,7 +8,7 @@ from daemon.core.recovery import commands as steering
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import sketch
 from daemon.core.reporting.now_and_next import PlanLine
-from daemon.core.reporting.story import story
+from daemon.core.reporting.timeline import timeline_lines
 from daemon.core.response import commands as deeds
 from daemon.measuring.chart_data import trace
 from tests.fakes import START
@@ -138,12 +138,12 @@ async def test_the_story_is_short_where_nothing_changes_and_parted_by_what_it_is
         await daemon.at(3000)
         incident = await daemon.incident()
     entries = stage.journal.entries[incident.id]
-    lines = story(entries)
+    lines = timeline_lines(entries)
     assert [line.at for line in lines] == sorted((line.at for line in lines), reverse=True)
     measured = [line.text for line in lines if line.text.startswith("measured: healthy")]
     assert any(" (the last of " in text for text in measured)
     assert len(measured) < sum(x.event.kind == "RecoveryMeasured" for x in entries)
-    people = [line.text for line in story(entries, "people")]
+    people = [line.text for line in timeline_lines(entries, "people")]
     assert people[-2:] == ["ada is Commander: the first responder", "ada responds (by test)"]
     assert not any("measured" in text for text in people)
 

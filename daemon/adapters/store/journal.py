@@ -24,14 +24,17 @@ from daemon.adapters.store.sqlite import insert
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
 from daemon.core.ports.journal import (
+    ALL_INCIDENTS,
+    AlertSighting,
     Claim,
     ClaimRefused,
     Head,
     HeadState,
+    IncidentSearch,
     KeyTaken,
+    RuleOpenings,
     SequenceConflict,
 )
-from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
 from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.anchor import Anchor
@@ -111,7 +114,7 @@ class SqlJournal:
         """What each rule that has opened incidents has opened, by its name."""
         return await self.database.read(searching.openings)
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
         return await self.database.read(partial(searching.alert_sightings, since))
 

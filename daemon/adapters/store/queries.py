@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from daemon.adapters.store.schema import events, head_is_open, heads, to_stamp
 from daemon.core.incident.events import AlertsReceived, decode
-from daemon.core.ports.search import AlertSighting, IncidentSearch, RuleOpenings
+from daemon.core.ports.journal import AlertSighting, IncidentSearch, RuleOpenings
 
 _LOOKED_AT = 20_000
 """So many of the newest deliveries are looked through for the alerts that were heard."""

@@ -1,32 +1,33 @@
-"""A step of the plan is the fold of its events, too."""
+"""The fold of the steps: a step of the plan is the fold of its events, too."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import assert_never
 
 from daemon.core.incident import events as e
-from daemon.core.incident.state import TAKEN_BACK, StepState
+from daemon.core.incident.fold_lifecycle import with_reading
+from daemon.core.incident.reasons import VETOED, is_taken_back
+from daemon.core.incident.state import Incident, StepState
 from daemon.core.rules.rule import StepSpec
+from daemon.core.values.outcome import Outcome
 from daemon.core.values.replace import replace
 
-StepEvent = (
-    e.ApprovalRequested
-    | e.StepApproved
-    | e.StepProposed
-    | e.StepVetoed
-    | e.StepRefused
-    | e.StepSkipped
-    | e.StepObserved
-    | e.EvidenceTaken
-    | e.StepStarted
-    | e.StepPrepared
-    | e.StepFinished
-    | e.StepVerified
-)
+
+def apply_step(incident: Incident, at: datetime, event: e.StepEvent) -> Incident:
+    """The incident after one more event of a step of its plan."""
+    if isinstance(event, e.EvidenceTaken) and event.reading is not None:
+        incident = with_reading(incident, event.reading)
+    if isinstance(event, e.StepStarted):
+        incident = replace(incident, decided_at=incident.decided_at or at)
+    before = incident.step(event.step)
+    step = _apply(before, at, event)
+    if step is before:
+        return incident
+    return replace(incident, steps={**incident.steps, event.step: step})
 
 
-def apply_step(step: StepState, at: datetime, event: StepEvent) -> StepState:
-    """The step after one more event of it."""
+def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
     match event:
         case e.ApprovalRequested():
             return replace(step, asked=event.reason)
@@ -64,20 +65,13 @@ def apply_step(step: StepState, at: datetime, event: StepEvent) -> StepState:
         case e.StepPrepared():
             return replace(step, summary=event.summary, intent=event.intent)
         case e.StepFinished():
-            if event.outcome.reason == "vetoed":
-                return replace(step, status="vetoed", summary="", intent=None)
-            if event.outcome.reason in TAKEN_BACK:
-                return replace(
-                    step,
-                    status="waiting",
-                    summary="",
-                    intent=None,
-                    taken_back=event.outcome.reason,
-                    taken_back_at=at,
-                )
-            return replace(step, status="finished", finished_at=at, outcome=event.outcome)
+            return _finished(step, at, event.outcome)
         case e.StepVerified():
             return replace(step, verdict=event.verdict, verdict_at=at, verdict_text=event.text)
+        case e.StepProgressed():
+            return step
+        case _:
+            assert_never(event)
 
 
 def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
@@ -91,3 +85,21 @@ def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
         started_at=at,
         refusal="",
     )
+
+
+def _finished(step: StepState, at: datetime, outcome: Outcome) -> StepState:
+    if outcome.result != "refused":
+        # It may have changed the world, so its effect is measured, whatever word it chose.
+        return replace(step, status="finished", finished_at=at, outcome=outcome)
+    if outcome.reason == VETOED:
+        return replace(step, status="vetoed", summary="", intent=None)
+    if is_taken_back(outcome.reason):
+        return replace(
+            step,
+            status="waiting",
+            summary="",
+            intent=None,
+            taken_back=outcome.reason,
+            taken_back_at=at,
+        )
+    return replace(step, status="finished", finished_at=at, outcome=outcome)

@@ -10,9 +10,16 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import Crew
 from daemon.core.incident.updates import Word
-from daemon.core.measurement.problem import UNMEASURED, Problem, RecoveryReading, Severity
+from daemon.core.measurement.problem import (
+    UNMEASURED,
+    Problem,
+    RecoveryReading,
+    RecoveryState,
+    Severity,
+)
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import printable
@@ -27,32 +34,20 @@ Phase = Literal[
     "watching",
     "closed",
 ]
-StageOfSteps = Literal["early", "middle", "late"]
 StepStatus = Literal["waiting", "vetoed", "skipped", "running", "finished"]
+UNTRIED: frozenset[StepStatus] = frozenset({"waiting", "skipped"})
+"""What people may still decide about."""
 
-TAKEN_BACK = frozenset(
-    {
-        "paused",
-        "frozen",
-        "stale_intent",
-        "approval_void",
-        "metrics_look_healthy",
-        "below_threshold",
-        "no_fresh_data",
-        "monitoring_outage",
-        "storm",
-    }
-)
-"""Refusals at the last moment, before anything was changed: the step waits as before."""
 RECENT_READINGS = 50
 """How many of the newest measurements are kept for judging a streak."""
-
-RecoveryState = Literal["impaired", "degraded", "healthy", "unreadable"]
 
 
 @dataclass(frozen=True)
 class StepState:
-    """One alternative of the plan, as far as it has come."""
+    """One alternative of the plan, as far as it has come.
+
+    `refusal` and `observed` can be the action's own words; None: nothing was observed.
+    """
 
     number: int
     status: StepStatus = "waiting"
@@ -61,7 +56,7 @@ class StepState:
     proposed: StepSpec | None = None
     proposed_by: str = ""
     refusal: str = ""
-    asked: str = ""
+    asked: AskReason | Literal[""] = ""
     observed: str | None = None
     rehearsed: bool = False
     approved_by: str = ""
@@ -69,7 +64,7 @@ class StepState:
     approved_content: str = ""
     ordered: bool = False
     vetoed_by: str = ""
-    taken_back: str = ""
+    taken_back: TakenBackReason | Literal[""] = ""
     taken_back_at: datetime | None = None
     evidence: e.EvidenceTaken | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -114,11 +109,11 @@ class PageState:
 class Settling:
     """How far a pager that keeps state was told. `failures`: tries at the next state."""
 
-    state: str = ""
+    state: e.Settled | Literal[""] = ""
     at: datetime | None = None
     failures: int = 0
     failed_at: datetime | None = None
-    given_up: str = ""
+    given_up: e.Settled | Literal[""] = ""
 
 
 @dataclass(frozen=True)
@@ -230,7 +225,7 @@ class Incident:
         return "defining" if self.problem is None else "observing"
 
     @property
-    def stage(self) -> StageOfSteps:
+    def stage(self) -> e.StageOfSteps:
         """Early: nothing was decided yet. Middle: recovery or diagnosis. Late: restored."""
         if self.closed is not None or self.recovered_at is not None:
             return "late"

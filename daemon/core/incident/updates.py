@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -93,92 +93,3 @@ class Word:
         """The draft that waits to be sent."""
         drafts = [update for update in self.of(audience) if not update.sent]
         return drafts[-1] if drafts else None
-
-
-WordEvent = (
-    e.UpdateDrafted
-    | e.UpdateAssigned
-    | e.UpdateReleased
-    | e.UpdateEdited
-    | e.UpdatePublished
-    | e.UpdateFailed
-    | e.UpdatesSnoozed
-)
-
-
-def apply_word(word: Word, at: datetime, event: WordEvent) -> Word:
-    """The updates after one more event."""
-    if isinstance(event, e.UpdatesSnoozed):
-        return _snoozed(word, at, event)
-    if isinstance(event, e.UpdateDrafted):
-        before = word.updates.get(event.update)
-        if before is None:
-            state = UpdateState(event, at, event.text)
-        else:
-            news = event.because != before.draft.because
-            state = _asked_anew(before) if news else before
-            state = replace(state, draft=event, text=event.text)
-    else:
-        state = _changed(word.updates[event.update], at, event)
-    return replace(word, updates={**word.updates, event.update: state})
-
-
-def _snoozed(word: Word, at: datetime, event: e.UpdatesSnoozed) -> Word:
-    """Whoever was asked before may be asked again when it is over."""
-    updates = {
-        name: _asked_anew(state) if state.audience == event.audience and not state.sent else state
-        for name, state in word.updates.items()
-    }
-    return replace(
-        word,
-        updates=updates,
-        snoozed={**word.snoozed, event.audience: event.until},
-        snoozed_at={**word.snoozed_at, event.audience: at},
-    )
-
-
-def _asked_anew(state: UpdateState) -> UpdateState:
-    return replace(state, person="", assigned_at=None, assigned=())
-
-
-def _changed(
-    state: UpdateState,
-    at: datetime,
-    event: e.UpdateAssigned
-    | e.UpdateReleased
-    | e.UpdateEdited
-    | e.UpdatePublished
-    | e.UpdateFailed,
-) -> UpdateState:
-    match event:
-        case e.UpdateAssigned():
-            assigned = (*state.assigned, event.person)
-            return replace(
-                state,
-                person=event.person,
-                assigned_at=at,
-                assigned=assigned,
-                assignments=state.assignments + 1,
-            )
-        case e.UpdateReleased():
-            return replace(
-                state, text=event.text, version=1, released_at=at, released_by=event.person
-            )
-        case e.UpdateEdited():
-            # Another text is tried anew, also where the one before could not be brought.
-            untried = {
-                channel: replace(has, failures=0, failed_at=None)
-                for channel, has in state.deliveries.items()
-            }
-            return replace(state, text=event.text, version=event.version, deliveries=untried)
-        case e.UpdatePublished():
-            delivery = ChannelDelivery(event.version, event.reference)
-        case e.UpdateFailed():
-            before = state.delivery(event.channel)
-            delivery = replace(
-                before,
-                failures=before.failures + 1,
-                failed_at=at,
-                given_up=event.version if event.last else before.given_up,
-            )
-    return replace(state, deliveries={**state.deliveries, event.channel: delivery})

@@ -6,14 +6,14 @@ other. Shares are 0…1, rates per minute, `value` problems in their metric's ow
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from daemon.core.values.units import Duration, Frozen, Moment
+from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment, percent
 
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
 ]
-UNMEASURED = frozenset({"no_data", "query_error"})
+UNMEASURED: frozenset[ProblemVerdict] = frozenset({"no_data", "query_error"})
 """The verdicts that tell of the metrics, not of the service."""
 ProblemReason = Literal[
     # confirmed
@@ -45,6 +45,10 @@ MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
     {"prometheus_unreachable", "targets_down", "samples_stale"}
 )
 """The reasons that speak of the monitoring, not of the service."""
+NO_PROBLEM: frozenset[ProblemReason] = frozenset(
+    {"loss_below_threshold", "not_significant", "failures_never_seen"}
+)
+"""The reasons that speak of a service that is well."""
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4", ""]
 """The greatest is sev1; empty until something was confirmed."""
@@ -110,21 +114,16 @@ class Problem(Frozen):
     @property
     def healthy(self) -> bool:
         """Measured, with traffic, and found to be no problem. Unknown is never healthy."""
-        return self.verdict == "not_confirmed" and self.reason in {
-            "loss_below_threshold",
-            "not_significant",
-            "failures_never_seen",
-        }
+        return self.verdict == "not_confirmed" and self.reason in NO_PROBLEM
 
 
-ReadingState = Literal["healthy", "degraded", "impaired", "unreadable"]
+RecoveryState = Literal["impaired", "degraded", "healthy", "unreadable"]
 ReadingReason = Literal[
-    "near_baseline",
-    "away_from_baseline",
-    # unreadable, for these and for what keeps a problem from being measured
+    ProblemReason,  # unreadable: why nothing could be measured
     "no_traffic",
     "traffic_below_baseline",
-    ProblemReason,
+    "near_baseline",
+    "away_from_baseline",
 ]
 
 
@@ -136,11 +135,16 @@ class RecoveryReading(Frozen):
     """
 
     at: Moment
-    state: ReadingState
+    state: RecoveryState
     severity: Severity = ""
-    reason: ReadingReason
+    reason: Annotated[ReadingReason, AnyVersion]
     level: float | None = None
     loss: float | None = None
     low: float | None = None
     high: float | None = None
     traffic: float | None = None
+
+    def describe(self) -> str:
+        """State, reason and, where it was measured, the loss: for a sentence."""
+        loss = "" if self.loss is None else f", loss {percent(self.loss)}"
+        return f"{self.state} ({self.reason}){loss}"

@@ -53,7 +53,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Refused:
-    """Preflight did not pass: an enumerated reason and the sentence for a person."""
+    """Preflight did not pass: the action's own word for it, and the sentence for a person."""
 
     reason: str
     text: str

@@ -1,19 +1,20 @@
-"""The port to the journal of incidents."""
+"""The port to the journal of incidents, and what is asked of it as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
-from daemon.core.incident.state import Incident
-from daemon.core.ports.search import ALL_INCIDENTS, AlertSighting, IncidentSearch, RuleOpenings
+from daemon.core.incident.reasons import Hindrance
+from daemon.core.incident.state import Incident, Phase
+from daemon.core.measurement.problem import Severity
 from daemon.core.ports.urgency import Urgency
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Hindrance, Limits
-from daemon.core.values.units import Frozen, Moment
+from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
+from daemon.core.values.units import AnyVersion, Frozen, Moment
 
 
 class SequenceConflict(Exception):
@@ -37,9 +38,9 @@ class Head(Frozen):
     incident: str
     key: str
     seq: int
-    phase: str
+    phase: Annotated[Phase, AnyVersion]
     title: str
-    severity: str
+    severity: Severity
     opened_at: Moment
     closed_at: Moment | None = None
     wake_at: Moment | None = None
@@ -51,9 +52,9 @@ class Head(Frozen):
 class HeadState(Frozen):
     """What an append changes in the head row. `closed` frees the key."""
 
-    phase: str
+    phase: Phase
     title: str
-    severity: str
+    severity: Severity
     wake_at: Moment | None
     closed: bool
 
@@ -113,6 +114,53 @@ class Debts(Protocol):
         """What an earlier run owed; read once, before `keep`."""
 
 
+class ListCursor(Frozen):
+    """Where a list of incidents goes on: after this one, towards the older ones."""
+
+    opened_at: Moment
+    incident: str
+
+
+class IncidentSearch(Frozen):
+    """Which incidents are wanted; what is empty or None does not matter.
+
+    `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
+    in title, id, rule, team and service, whatever its capitals. Opened in [since, until).
+    `after`: only older ones.
+    """
+
+    status: Literal["", "open", "closed"] = ""
+    key: str = ""
+    severity: Severity = ""
+    rule: str | None = None
+    team: str = ""
+    service: str = ""
+    text: str = ""
+    since: Moment | None = None
+    until: Moment | None = None
+    after: ListCursor | None = None
+
+
+ALL_INCIDENTS = IncidentSearch()
+
+
+class RuleOpenings(Frozen):
+    """How many incidents a rule has opened, and when the last."""
+
+    count: int
+    last_at: Moment
+
+
+class AlertSighting(Frozen):
+    """An alert, by its name, in one incident. `rule` is empty if none matched it; `at` is when
+    Alertmanager last had news of it."""
+
+    alert: str
+    rule: str
+    incident: str
+    at: Moment
+
+
 class Journal(Protocol):
     """The append-only journal of incidents, and what must change in the same transaction."""
 
@@ -153,7 +201,7 @@ class Journal(Protocol):
     async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""
 
-    async def heard(self, since: datetime) -> list[AlertSighting]:
+    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:

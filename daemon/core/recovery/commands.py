@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from daemon.core.incident import events as e
+from daemon.core.incident.reasons import SKIPPED_BY_PERSON
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.response.commands import NOTE_LENGTH, by_commander, still_open
@@ -63,7 +64,7 @@ def skip(
     if status != "waiting":
         raise NotPossible(f"step {step} is {status}; only a waiting step can be skipped")
     text = reason.strip()[:NOTE_LENGTH] or "no reason given"
-    return (e.StepSkipped(step=step, reason="skipped_by_person", text=text, person=person),)
+    return (e.StepSkipped(step=step, reason=SKIPPED_BY_PERSON, text=text, person=person),)
 
 
 def veto(incident: Incident, rule: Rule | None, step: int, person: str) -> tuple[e.Event, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from daemon.core.incident.reasons import Hindrance
 from daemon.core.values.units import Frozen, Moment, clock_time, format_duration
 
 GLOBAL = "global"
@@ -19,15 +20,6 @@ GLOBAL = "global"
 
 Level = Literal["rule", "team", "domain", "global"]
 """What a budget counts: the actions of one rule, one team, one failure domain, or all."""
-
-Hindrance = Literal[
-    "frozen",
-    "target_locked",
-    "storm",
-    "cooldown",
-    "second_recovery",
-    "budget_spent",
-]
 
 
 class Freeze(Frozen):

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from daemon.core.decision import Decision, earliest, once
 from daemon.core.effects import MeasureProblem, ReadRecovery, Rehearse, RunStep
 from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident, RecoveryState
+from daemon.core.incident.reasons import DiagnosisReason, WithheldReason
+from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import RecoveryState
 from daemon.core.recovery import plan
 from daemon.core.recovery import verification as recovery
 from daemon.core.recovery.situation import Surroundings
@@ -162,10 +164,10 @@ def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime)
             return Decision(effects=(ReadRecovery(step.number),))
         return Decision(wake_at=ruling.again_at)
     verified = e.StepVerified(step=step.number, verdict=ruling.verdict, text=ruling.text)
-    if ruling.verdict in {"recovered", "self_recovered"}:
+    if ruling.verdict == "recovered" or ruling.verdict == "self_recovered":
         credit = step.number if ruling.verdict == "recovered" else 0
         return Decision(record=(verified, e.Recovered(step=credit, text=ruling.text)))
-    if ruling.verdict in {"partial", "inconclusive", "worse"}:
+    if ruling.verdict in plan.ASK_AFTER:
         text = f"{step.action} ended {ruling.verdict}: {ruling.text}"
         call = _call_people(incident, around, f"{ruling.verdict}-{step.number}", text)
         return Decision(record=(verified, *call))
@@ -203,6 +205,7 @@ def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
 
 
 def _diagnosis(incident: Incident, rule: Rule) -> tuple[e.Event, ...]:
+    reason: DiagnosisReason
     if rule.recover:
         reason, text = "plan_exhausted", "every alternative was tried or does not apply"
     else:
@@ -240,7 +243,7 @@ def _call_people(
     return [page for person in people for page in summons(incident, person, reason, full)]
 
 
-def withheld(state: RecoveryState) -> tuple[str, str]:
+def withheld(state: RecoveryState) -> tuple[WithheldReason, str]:
     """Why nothing is touched while the metrics look like that: the reason, the sentence."""
     if state == "healthy":
         return "metrics_look_healthy", "the latest measurement is near the baseline"

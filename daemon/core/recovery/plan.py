@@ -12,18 +12,34 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
+from daemon.core.incident.events import Verdict
+from daemon.core.incident.reasons import (
+    AskReason,
+    Hindrance,
+    SkipReason,
+    UnfitReason,
+)
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.outcome import MEDDLED
 from daemon.core.values.units import format_duration
 
 APPROVAL_LASTS = timedelta(minutes=30)
 """For how long a person's approval of a step in an incident counts."""
 PROPOSED_FROM = 101
 """The number of the first alternative that people propose; a rule's own never come so far."""
+
+ASK_AFTER: dict[Verdict, AskReason] = {
+    "partial": "after_partial",
+    "inconclusive": "after_inconclusive",
+    "worse": "after_worse",
+}
+"""The verdicts on a step after which a person decides."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Outlook:
     """
 
     target: str = ""
-    unfit: str = ""
+    unfit: UnfitReason | Literal[""] = ""
     unfit_text: str = ""
     guard: Guard = field(default_factory=Guard)
     live: str = ""
@@ -58,7 +74,7 @@ class Skip:
     """It does not apply here; look at the next alternative."""
 
     step: int
-    reason: str
+    reason: SkipReason
     text: str
 
 
@@ -67,7 +83,7 @@ class Refuse:
     """Not now, whoever approves: frozen or locked. It is looked at again."""
 
     step: int
-    reason: str
+    reason: Hindrance
     text: str
 
 
@@ -76,7 +92,7 @@ class AskApproval:
     """It needs the Commander's word."""
 
     step: int
-    reason: str
+    reason: AskReason
     text: str
 
 
@@ -85,7 +101,7 @@ class Observe:
     """The rule only observes: it would have been started (no reason), or asked for."""
 
     step: int
-    reason: str
+    reason: AskReason | Literal[""]
     text: str
 
 
@@ -260,11 +276,11 @@ def _cautious(number: int, incident: Incident) -> AskApproval | None:
     if incident.relapses:
         return AskApproval(number, "relapsed", "it came back after a recovery; a person decides")
     verdict = incident.last_verdict
-    if verdict in {"partial", "inconclusive", "worse"}:
-        text = f"the step before ended {verdict}; a person decides"
-        return AskApproval(number, f"after_{verdict}", text)
+    after = ASK_AFTER.get(verdict) if verdict is not None else None
+    if after is not None:
+        return AskApproval(number, after, f"the step before ended {verdict}; a person decides")
     outcomes = [step.outcome for step in incident.steps.values() if step.outcome is not None]
-    if any(outcome.reason in {"changed_meanwhile", "reverted"} for outcome in outcomes):
+    if any(outcome.reason in MEDDLED for outcome in outcomes):
         text = "somebody else is changing the target just now; a person decides"
         return AskApproval(number, "changed_meanwhile", text)
     if any(step.asked == "storm" for step in incident.steps.values()):

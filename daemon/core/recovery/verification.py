@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.incident.events import Verdict
-from daemon.core.incident.state import Incident, RecoveryState, StepState
+from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.assessment import level_text
-from daemon.core.measurement.problem import Problem, RecoveryReading
+from daemon.core.measurement.problem import Problem, RecoveryReading, RecoveryState
 from daemon.core.rules.rule import ProblemSpec, Rule
 from daemon.core.values.units import format_duration
 

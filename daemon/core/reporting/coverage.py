@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from daemon.core.ports.search import AlertSighting, RuleOpenings
+from daemon.core.ports.journal import AlertSighting, RuleOpenings
 from daemon.core.recovery.approvals import Approvals, ApprovalState
 from daemon.core.rules.rule import Mode, Rule
 from daemon.core.values.units import Frozen, Moment, printable
@@ -68,10 +68,12 @@ class Coverage(Frozen):
     silent: tuple[str, ...]
 
 
-def covered(heard: Sequence[AlertSighting], rules: Mapping[str, Rule], since: datetime) -> Coverage:
+def covered(
+    sightings: Sequence[AlertSighting], rules: Mapping[str, Rule], since: datetime
+) -> Coverage:
     """The alerts counted by name and rule, the newest first."""
     groups: dict[tuple[str, str], list[AlertSighting]] = defaultdict(list)
-    for each in heard:
+    for each in sightings:
         groups[each.alert, each.rule].append(each)
     reports = sorted(
         (_alert(alert, rule, group, rules) for (alert, rule), group in groups.items()),
@@ -81,14 +83,14 @@ def covered(heard: Sequence[AlertSighting], rules: Mapping[str, Rule], since: da
         since=since,
         matched=tuple(report for report in reports if report.rule),
         unmatched=tuple(report for report in reports if not report.rule),
-        silent=tuple(sorted(rules.keys() - {each.rule for each in heard})),
+        silent=tuple(sorted(rules.keys() - {each.rule for each in sightings})),
     )
 
 
 def _alert(
     alert: str, rule: str, group: Sequence[AlertSighting], rules: Mapping[str, Rule]
 ) -> AlertReport:
-    last = max(group, key=lambda heard: (heard.at, heard.incident))
+    last = max(group, key=lambda each: (each.at, each.incident))
     return AlertReport(
         alert=printable(alert),
         rule=rule,

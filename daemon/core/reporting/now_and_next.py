@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import UNTRIED, Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.rules.rule import Rule, StepSpec
@@ -21,8 +22,6 @@ from daemon.core.values.units import clock_time, format_duration, printable
 Deed = Literal["approve", "start", "skip", "veto"]
 Tone = Literal["plain", "asks", "runs", "good", "bad"]
 """How a line wants to be shown: `asks` waits for a person."""
-
-_PROGRESS = frozenset({"StepRefused", "ApprovalRequested", "StepSkipped", "StepObserved"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def doing(incident: Incident) -> str:
         return "measuring, to define the problem"
     if incident.confirmed is None:
         return f"measuring again and again; not confirmed so far ({incident.problem.reason})"
-    waiting = asked(incident)
+    waiting = awaiting_approval(incident)
     if waiting is not None:
         return f"waiting for the Commander to decide on step {waiting.number}"
     if incident.diagnosis is not None:
@@ -96,7 +95,7 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
         return f"{after}; {_otherwise(incident, rule, current.number)}"
     if incident.paused_by:
         return "nothing more starts by itself until somebody resumes"
-    waiting = asked(incident)
+    waiting = awaiting_approval(incident)
     if waiting is not None:
         return f"nothing starts before somebody approves, skips or vetoes step {waiting.number}"
     if incident.confirmed is None:
@@ -107,7 +106,7 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
 
 
-def asked(incident: Incident) -> StepState | None:
+def awaiting_approval(incident: Incident) -> StepState | None:
     """The step that waits for the Commander's word; the first, if several do."""
     if incident.recovered_at is not None or incident.closed is not None:
         return None
@@ -136,20 +135,20 @@ def plan_lines(
     specs: dict[int, StepSpec | None] = dict.fromkeys(sorted(incident.steps))
     if rule is not None:
         specs |= plan_of(incident, rule)
-    said = _said(entries)
+    sentences = _last_sentences(entries)
     return [
-        _line(incident, rule, number, specs[number], said.get(number, ""), approvals, now)
+        _line(incident, rule, number, specs[number], sentences.get(number, ""), approvals, now)
         for number in sorted(specs)
     ]
 
 
-def _said(entries: Sequence[Entry]) -> dict[int, str]:
+def _last_sentences(entries: Sequence[Entry]) -> dict[int, str]:
     """The newest sentence about each step that did not start."""
-    said = {}
-    for entry in entries:
-        if entry.event.kind in _PROGRESS:
-            said[entry.event.step] = entry.event.text  # type: ignore[union-attr]
-    return said
+    sentences = {}
+    for event in (entry.event for entry in entries):
+        if isinstance(event, e.StepRefused | e.ApprovalRequested | e.StepSkipped | e.StepObserved):
+            sentences[event.step] = event.text
+    return sentences
 
 
 def _line(
@@ -157,12 +156,12 @@ def _line(
     rule: Rule | None,
     number: int,
     spec: StepSpec | None,
-    said: str,
+    sentence: str,
     approvals: Approvals,
     now: datetime,
 ) -> PlanLine:
     state = incident.step(number)
-    word, why, tone = _standing(incident, rule, state, spec, said, approvals, now)
+    shown, why, tone = _standing(incident, rule, state, spec, sentence, approvals, now)
     params = state.params or (spec.params if spec else {})
     known = rule is not None and spec is not None
     return PlanLine(
@@ -171,7 +170,7 @@ def _line(
         target=printable(state.target),
         parameters=tuple((name, _shown(value)) for name, value in params.items()),
         conditions=_conditions(spec, rule),
-        state=word,
+        state=shown,
         why=printable(why),
         tone=tone,
         deeds=_deeds(incident, state) if known else (),
@@ -188,7 +187,7 @@ def _standing(
     rule: Rule | None,
     state: StepState,
     spec: StepSpec | None,
-    said: str,
+    sentence: str,
     approvals: Approvals,
     now: datetime,
 ) -> tuple[str, str, Tone]:
@@ -205,18 +204,18 @@ def _standing(
     if state.status == "vetoed":
         return "vetoed", f"vetoed by {state.vetoed_by}", "plain"
     if state.status == "skipped":
-        return "skipped", said, "plain"
+        return "skipped", sentence, "plain"
     if incident.closed is not None or incident.recovered_at is not None:
-        return "not needed", said, "plain"
+        return "not needed", sentence, "plain"
     if state.approved_by:
         words = "ordered" if state.ordered else "approved"
-        return words, said or f"{words} by {state.approved_by}; it starts next", "runs"
+        return words, sentence or f"{words} by {state.approved_by}; it starts next", "runs"
     if state.asked:
-        return "needs approval", said, "asks"
+        return "needs approval", sentence, "asks"
     if state.refusal:
-        return "waits", said, "asks"
+        return "waits", sentence, "asks"
     if state.observed is not None:
-        return "observed only", said, "plain"
+        return "observed only", sentence, "plain"
     return "in reserve", _permission(rule, state.number, spec, approvals, now), "plain"
 
 
@@ -234,7 +233,7 @@ def _permission(
 
 
 def _deeds(incident: Incident, state: StepState) -> tuple[Deed, ...]:
-    if incident.closed is not None or state.status not in {"waiting", "skipped"}:
+    if incident.closed is not None or state.status not in UNTRIED:
         return ()
     waiting = state.status == "waiting"
     startable = incident.recovered_at is None and incident.running is None

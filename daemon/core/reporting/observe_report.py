@@ -16,6 +16,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.fold import fold
+from daemon.core.incident.reasons import SKIPPED_BY_PERSON
 from daemon.core.incident.state import Incident
 from daemon.core.values.units import Frozen, Moment
 
@@ -158,7 +159,7 @@ def _then(
 
 def _forbids(event: e.Event, step: int) -> bool:
     if isinstance(event, e.StepSkipped):
-        return event.step == step and event.reason == "skipped_by_person"
+        return event.step == step and event.reason == SKIPPED_BY_PERSON
     return isinstance(event, e.StepVetoed) and event.step == step
 
 

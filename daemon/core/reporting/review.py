@@ -16,8 +16,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
-from daemon.core.reporting.timeline import describe, for_people
-from daemon.core.response.role_titles import ROLE_NAMES
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.response.roles import holder_text
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
@@ -164,21 +163,20 @@ def _step_line(step: StepState) -> str:
 
 
 def _people(incident: Incident) -> str:
-    crew = incident.crew
     lines = [
         f"- {ROLE_NAMES[role]}: {markdown_text(holder_text(incident, role))}"
         for role in ROLE_NAMES
         if role != "commander"
     ]
-    for team, engaged in crew.engaged.items():
+    for team, engaged in incident.crew.engaged.items():
         answer = (
             f"{markdown_text(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
         )
         lines.append(f"- Team {markdown_text(team)} was called in: {answer}")
     lines += [f"- {markdown_text(item)}: late" for item in incident.missed]
-    for heard in incident.sentiment[-5:]:
+    for sentiment in incident.sentiment[-5:]:
         lines.append(
-            f"- Heard outside ({markdown_text(heard.source)}): {markdown_text(heard.text)}"
+            f"- Heard outside ({markdown_text(sentiment.source)}): {markdown_text(sentiment.text)}"
         )
     return "\n".join(["## People", "", *lines])
 
@@ -205,9 +203,9 @@ def _findings(incident: Incident) -> str:
 def _timeline(entries: Sequence[e.Entry]) -> str:
     rows = [
         f"| {clock_time(x.at)} | {markdown_text(x.by.removeprefix(PERSON_PREFIX))} "
-        f"| {markdown_text(describe(x.event))} |"
+        f"| {markdown_text(x.event.describe())} |"
         for x in entries
-        if for_people(x.event)
+        if x.event.for_people
     ]
     return "\n".join(["## Timeline", "", "| Time | Who | What |", "|---|---|---|", *rows])
 

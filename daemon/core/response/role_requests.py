@@ -12,9 +12,9 @@ from datetime import datetime
 from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster, Team
 from daemon.core.response.escalation import ENGAGED, Due, new_pages, summons, team_due
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import lapse, leave, request, separation
 
 ASKED_AT_MOST = 5

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
 from daemon.core.response.escalation import summons
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.values.units import clock_time
 
 APART: frozenset[e.Role] = frozenset({"fast_recovery", "diagnosis"})

@@ -6,21 +6,25 @@ reaches the stages.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from daemon.core.values.units import Frozen
 
 Result = Literal["done", "refused", "failed", "unknown"]
+MeddlingReason = Literal["changed_meanwhile", "reverted"]
+"""What an action says when somebody else changes its target; a person decides from then on."""
+MEDDLED: frozenset[MeddlingReason] = frozenset(get_args(MeddlingReason))
 
 
 class Outcome(Frozen):
     """How one run of an action ended.
 
     `done`: it changed what it meant to. `refused`: it changed nothing, on purpose. `failed`: it
-    tried and could not. `unknown`: nobody can tell. `reason` is an enumerated word, `detail` a
-    sentence for a person at 3 a.m., `facts` are plain values for the timeline.
+    tried and could not. `unknown`: nobody can tell. `reason` is a word that can be counted: the
+    daemon's own are enumerated, those of actions are theirs to choose, for anybody may write
+    one. `detail` is a sentence for a person at 3 a.m., `facts` are plain values for the timeline.
     """
 
     result: Result

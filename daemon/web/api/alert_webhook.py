@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from daemon.core.alertmanager import Delivery, NotADelivery
-from daemon.core.incident.fold import METRICS
+from daemon.core.incident.events import METRICS
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import Frozen

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.core.incident.events import Entry
+from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.review import durations
-from daemon.core.reporting.timeline import describe, suppression
 from daemon.core.response import milestones as minutes
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import format_duration
 from daemon.web.api.schemas import (
@@ -137,7 +136,7 @@ def timeline_view(entries: Iterable[Entry]) -> tuple[TimelineEntry, ...]:
             at=entry.at,
             kind=entry.event.kind,
             by=entry.by,
-            text=describe(entry.event),
+            text=entry.event.describe(),
             event=entry.event,
         )
         for entry in entries

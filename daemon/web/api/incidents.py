@@ -9,10 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Head
-from daemon.core.ports.search import IncidentSearch, ListCursor
+from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
 from daemon.core.reporting.review import markdown
-from daemon.core.reporting.timeline import for_people
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
 from daemon.web.api.operation import ApiOperation, Call, IncidentPath
@@ -145,7 +143,7 @@ class IncidentReads:
         # Strong: the clock and who could help change without an entry. Deeds compare its number.
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
-        told = [entry for entry in entries if for_people(entry.event)]
+        told = [entry for entry in entries if entry.event.for_people]
         return WithTimeline(incident=view, timeline=timeline_view(told))
 
     async def timeline(self, call: Call[IncidentPath, TimelinePart, None]) -> Timeline:

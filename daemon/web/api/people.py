@@ -6,9 +6,9 @@ from aiohttp import web
 from pydantic import Field, StrictBool
 
 from daemon.core.incident import events as e
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.operation import (
     ApiOperation,

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import PlainSerializer, WithJsonSchema
 
 from daemon.core.changes.suspects import Suspicion
-from daemon.core.incident.events import Event, RequestKind, Role, Verdict
-from daemon.core.incident.state import Phase, StageOfSteps, StepStatus
+from daemon.core.incident.events import Event, RequestKind, Role, StageOfSteps, Verdict
+from daemon.core.incident.state import Phase, StepStatus
 from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
 from daemon.core.response.milestones import Milestone, MilestoneState
@@ -30,8 +30,8 @@ class IncidentRow(Frozen):
 
     id: str
     status: _Status
-    phase: str
-    severity: str
+    phase: Phase
+    severity: Severity
     title: str
     rule: str
     team: str

@@ -14,10 +14,10 @@ from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.updates import UpdateState
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible
 from daemon.core.values.units import clock_time
 

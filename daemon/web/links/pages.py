@@ -17,8 +17,8 @@ from aiohttp.typedefs import Handler
 
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.response.escalation import new_pages
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible, holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident

@@ -100,6 +100,8 @@ def _time_label(at: float, apart: int) -> str:
 def _share_label(level: float, step: float) -> str:
     if step >= 1:
         return f"{level * 100:.8g}%" if level <= 1 else ""
+    if step < _FEWEST:
+        return f"{level * 100:.8g}%"
     return f"{level:.{_decimals(step * 100, least=1)}%}" if level <= 1 + step * 1e-9 else ""
 
 

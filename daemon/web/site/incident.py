@@ -8,18 +8,17 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from daemon.core.incident.events import Entry
+from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
-from daemon.core.reporting.story import GROUPS, story
-from daemon.core.reporting.timeline import suppression
+from daemon.core.reporting.timeline import GROUPS, timeline_lines
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.web.auth.identity import Identity
@@ -143,7 +142,7 @@ class IncidentPage:
             "doing": glance.doing(incident),
             "coming": glance.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
-            "asked": glance.asked(incident),
+            "asked": glance.awaiting_approval(incident),
             "stoppable": glance.stoppable(incident),
             "plan": glance.plan_lines(
                 incident, rule, entries, self._context.active.now.approvals, now
@@ -178,7 +177,7 @@ def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, A
     wanted = group if group in GROUPS else ""
     lines = [
         {"at": line.at, "by": line.by.removeprefix(PERSON_PREFIX), "text": line.text}
-        for line in story(entries, wanted or None)
+        for line in timeline_lines(entries, wanted or None)
     ]
     shown = lines if "all" in asked else lines[:_SHOWN]
     return {

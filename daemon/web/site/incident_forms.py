@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
+from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery import commands as steering
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response import commands as deeds
 from daemon.core.response import roles
-from daemon.core.response.role_titles import ROLE_NAMES
 from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import parse_duration

@@ -13,8 +13,7 @@ from aiohttp import web
 
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Head
-from daemon.core.ports.search import IncidentSearch, ListCursor
+from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.response.milestones import read_clock
@@ -116,10 +115,9 @@ def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch
                 moments[name] = day + timedelta(days=days)
             except (ValueError, OverflowError):
                 wrong.append(f"{asked[name]!r} is no day; write it like 2026-11-24")
-    severity = asked["severity"]
-    if severity not in get_args(Severity):
-        wrong.append(f"{severity!r} is no severity; there are sev1 to sev4")
-        severity = ""
+    severity: Severity = next((s for s in get_args(Severity) if s == asked["severity"]), "")
+    if severity != asked["severity"]:
+        wrong.append(f"{asked['severity']!r} is no severity; there are sev1 to sev4")
     after = None
     if query.get("after"):
         at, _, incident = query["after"].partition(" ")

@@ -17,7 +17,8 @@ def line(
     """A straight line; `dashes` as `stroke-dasharray` has it."""
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     return (
-        f'<line x1="{svg_number(x1)}" y1="{svg_number(y1)}" x2="{svg_number(x2)}" y2="{svg_number(y2)}" '
+        f'<line x1="{svg_number(x1)}" y1="{svg_number(y1)}" '
+        f'x2="{svg_number(x2)}" y2="{svg_number(y2)}" '
         f'style="stroke:var(--{colour})" stroke-width="{width}"{dashed}/>\n'
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.core.alertmanager import Alert, milliseconds, parse_delivery, quoted_receiver
 from daemon.core.incident import events as e
+from daemon.core.incident.events import suppression
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.deliveries import ended, taken_in
@@ -30,7 +31,6 @@ from daemon.core.reconciliation.listing import (
     timed_receivers,
 )
 from daemon.core.reconciliation.suppressions import suppressions
-from daemon.core.reporting.timeline import describe, suppression
 from tests.core.build import ALERTS, MINUTE, NOW, SECOND, ago, make_alert, make_incident
 
 GROUP = {"alertname": "CheckoutFails"}
@@ -201,12 +201,12 @@ def test_what_suppresses_an_alert_is_told_in_words() -> None:
         "fp": listing(make_alert(alertname="DatacenterDown")),
     }
     found = suppressions(open_one(), listed, silences)
-    text = describe(e.AlertsSuppressed(suppressed=found))
+    text = e.AlertsSuppressed(suppressed=found).describe()
     assert "silenced until 2026-03-01 16:00 UTC by ada: a move ;" in text
     assert "inhibited by DatacenterDown" in text
     assert "inhibited by another alert" in text
     assert "muted by the time interval nights" in text
-    assert describe(e.AlertsSuppressed(suppressed=())).endswith("tells of all its alerts again")
+    assert e.AlertsSuppressed(suppressed=()).describe().endswith("tells of all its alerts again")
 
 
 def test_silences_with_long_comments_leave_room_for_what_matters() -> None:

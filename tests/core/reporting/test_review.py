@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from daemon.core.incident import events as e
 from daemon.core.measurement.problem import Impact
 from daemon.core.reporting.review import durations, markdown, markdown_text
-from daemon.core.reporting.timeline import describe
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,
@@ -33,7 +32,6 @@ from tests.core.build import (
     page_queued,
     started,
 )
-from tests.core.vocabulary import KINDS, events_of
 
 PROBLEM = make_problem(
     at=ago(9),
@@ -197,17 +195,6 @@ def test_plain_text_is_one_line_without_markup(text: str) -> None:
     assert markdown_text("plain words, 5 %") == "plain words, 5 %"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_event_is_told_in_words(kind: type[Any]) -> None:
-    @given(events_of(kind))
-    def told(event: Any) -> None:
-        assert isinstance(describe(event), str)
-        if kind not in {e.Noted, e.DeadlineMissed}:
-            assert describe(event)
-
-    told()
-
-
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -225,4 +212,4 @@ def test_every_event_is_told_in_words(kind: type[Any]) -> None:
     ],
 )
 def test_a_line_of_the_timeline(event: e.Event, line: str) -> None:
-    assert describe(event) == line
+    assert event.describe() == line

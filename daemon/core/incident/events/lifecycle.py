@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from abc import ABC
+from collections.abc import Iterable, Sequence
+from typing import Annotated, ClassVar, Literal
 
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
+from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
-from daemon.core.values.units import Frozen, Moment
+from daemon.core.values.units import AnyVersion, Frozen, Moment, printable
 
 
-class IncidentOpened(Frozen):
+class _AboutProblem(BaseEvent, ABC):
+    group: ClassVar[EventGroup] = "problem"
+
+
+class IncidentOpened(_AboutProblem):
     """An alert reached us that no open incident covers. `rule` is empty if no rule matched."""
 
     kind: Literal["IncidentOpened"] = "IncidentOpened"
@@ -21,13 +28,22 @@ class IncidentOpened(Frozen):
     title: str
     team: str
 
+    def describe(self) -> str:
+        return f"incident opened: {self.title}" + ("" if self.rule else " (no rule matches)")
 
-class AlertsReceived(Frozen):
+
+class AlertsReceived(_AboutProblem):
     """What Alertmanager says now of these alerts. `incomplete`: its message was cut short."""
 
     kind: Literal["AlertsReceived"] = "AlertsReceived"
     alerts: tuple[Alert, ...]
     incomplete: bool = False
+
+    def describe(self) -> str:
+        firing = sum(1 for alert in self.alerts if alert.status == "firing")
+        text = f"{firing} firing, {len(self.alerts) - firing} resolved"
+        names = ", ".join(sorted({alert.name for alert in self.alerts})[:5])
+        return f"alerts: {text} ({names})" + (" — incomplete" if self.incomplete else "")
 
 
 ALERTS_AT_ONCE = 1000
@@ -59,103 +75,180 @@ class Suppression(Frozen):
     by: str = ""
     reason: str = ""
 
+    def describe(self) -> str:
+        """It in a few words; what others wrote is shortened."""
+        if self.how == "silenced":
+            until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
+            text = f"silenced{until}{f' by {self.by}' if self.by else ''}"
+            text += f": {_short(self.reason)}" if self.reason else ""
+        elif self.how == "inhibited":
+            text = f"inhibited by {self.by or 'another alert'}"
+        else:
+            text = f"muted by the time interval {self.by}"
+        alerts = f" ({len(self.alerts)} alerts)" if len(self.alerts) > 1 else ""
+        return printable(text + alerts)
 
-class AlertsSuppressed(Frozen):
+
+_MOST_SUPPRESSIONS = 5
+_MOST_CHARACTERS = 200
+"""So many suppressions are named in a sentence, and so many characters of each comment: the
+buttons below them have to stay in sight."""
+
+
+def suppression(suppressed: Sequence[Suppression]) -> str:
+    """Why Alertmanager tells nothing of some alerts, for a sentence."""
+    shown = [one.describe() for one in suppressed[:_MOST_SUPPRESSIONS]]
+    more = len(suppressed) - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more else shown)
+
+
+def _short(comment: str) -> str:
+    if len(comment) <= _MOST_CHARACTERS:
+        return comment
+    return f"{comment[: _MOST_CHARACTERS - 1]}…"
+
+
+class AlertsSuppressed(_AboutProblem):
     """All that keeps Alertmanager from telling of the alerts, from now on; empty: nothing."""
 
     kind: Literal["AlertsSuppressed"] = "AlertsSuppressed"
     suppressed: tuple[Suppression, ...]
 
+    def describe(self) -> str:
+        if not self.suppressed:
+            return "Alertmanager tells of all its alerts again"
+        return f"Alertmanager keeps it to itself: {suppression(self.suppressed)}"
 
-class ProblemDefined(Frozen):
+
+class ProblemDefined(_AboutProblem):
     """The metrics were measured, and this is what they say."""
 
     kind: Literal["ProblemDefined"] = "ProblemDefined"
     problem: Problem
     suspicion: Suspicion | None = None
 
+    def describe(self) -> str:
+        text = f"{self.problem.verdict}: {self.problem.text}"
+        return f"{text}; {self.suspicion.text}" if self.suspicion else text
 
-class RecoveryMeasured(Frozen):
+
+class RecoveryMeasured(_AboutProblem):
     """One measurement on the way to a verdict."""
 
     kind: Literal["RecoveryMeasured"] = "RecoveryMeasured"
     step: int
     reading: RecoveryReading
 
+    def describe(self) -> str:
+        return f"measured: {self.reading.describe()}"
 
-class Recovered(Frozen):
+
+class Recovered(_AboutProblem):
     """Service is restored, by the metrics. `step` is 0 when nothing we did restored it."""
 
     kind: Literal["Recovered"] = "Recovered"
     step: int
     text: str
 
+    def describe(self) -> str:
+        return f"recovered: {self.text}"
 
-class Relapsed(Frozen):
+
+class Relapsed(_AboutProblem):
     """The problem came back during the relapse watch."""
 
     kind: Literal["Relapsed"] = "Relapsed"
     text: str
 
+    def describe(self) -> str:
+        return f"relapsed: {self.text}"
 
-class DiagnosisOpened(Frozen):
+
+class DiagnosisOpened(_AboutProblem):
     """Fast recovery has failed or is not possible; people look for the cause."""
 
     kind: Literal["DiagnosisOpened"] = "DiagnosisOpened"
-    reason: str
+    reason: Annotated[DiagnosisReason, AnyVersion]
     text: str
 
+    def describe(self) -> str:
+        return f"diagnosis opened ({self.reason}): {self.text}"
 
-class IncidentPaused(Frozen):
+
+class IncidentPaused(_AboutProblem):
     """A person stopped the automation of this incident."""
 
     kind: Literal["IncidentPaused"] = "IncidentPaused"
     person: str
     reason: str
 
+    def describe(self) -> str:
+        return f"automation paused by {self.person}: {self.reason}"
 
-class IncidentResumed(Frozen):
+
+class IncidentResumed(_AboutProblem):
     """A person let the automation go on."""
 
     kind: Literal["IncidentResumed"] = "IncidentResumed"
     person: str
 
+    def describe(self) -> str:
+        return f"automation resumed by {self.person}"
 
-class Noted(Frozen):
+
+class Noted(_AboutProblem):
     """Something worth keeping on the timeline."""
 
     kind: Literal["Noted"] = "Noted"
     text: str
 
+    def describe(self) -> str:
+        return self.text
 
-class EffectClaimed(Frozen):
+
+class EffectClaimed(_AboutProblem):
     """Somebody begins to carry out an effect: nobody else may, for the incident has moved on.
 
     `about` is the page, the update with its version and channel, or the step that a restart
     found at work. A step that starts is claimed by its StepStarted.
     """
 
+    for_people: ClassVar[bool] = False
+
     kind: Literal["EffectClaimed"] = "EffectClaimed"
     effect: Literal["page", "update", "step"]
     about: str
 
+    def describe(self) -> str:
+        return f"begins with {self.effect} {self.about}"
 
-class IncidentClosed(Frozen):
+
+class IncidentClosed(_AboutProblem):
     """The incident is over."""
 
     kind: Literal["IncidentClosed"] = "IncidentClosed"
     reason: Literal["recovered", "not_confirmed", "alerts_resolved", "by_person"]
     text: str
 
+    def describe(self) -> str:
+        return f"incident closed ({self.reason}): {self.text}"
 
-class ReviewWritten(Frozen):
+
+class ReviewWritten(_AboutProblem):
     """The review document was written."""
 
     kind: Literal["ReviewWritten"] = "ReviewWritten"
     path: str
 
+    def describe(self) -> str:
+        return f"review written: {self.path}"
 
-class SentimentHeard(Frozen):
+
+METRICS = "metrics"
+"""The source of what the rule's sentiment queries say."""
+
+
+class SentimentHeard(_AboutProblem):
     """What the public says. `source`: `metrics`, a person, or the system that reported it.
 
     `value` is the number behind it where there is one, in the source's own unit.
@@ -166,10 +259,36 @@ class SentimentHeard(Frozen):
     text: str
     value: float | None = None
 
+    def describe(self) -> str:
+        return f"heard outside ({self.source}): {self.text}"
 
-class DeadlineMissed(Frozen):
+
+class DeadlineMissed(_AboutProblem):
     """Something that the first ten minutes ask for was not there in time."""
 
     kind: Literal["DeadlineMissed"] = "DeadlineMissed"
     item: str
     text: str
+
+    def describe(self) -> str:
+        return self.text
+
+
+LifecycleEvent = (
+    IncidentOpened
+    | AlertsReceived
+    | AlertsSuppressed
+    | ProblemDefined
+    | RecoveryMeasured
+    | Recovered
+    | Relapsed
+    | DiagnosisOpened
+    | IncidentPaused
+    | IncidentResumed
+    | Noted
+    | EffectClaimed
+    | IncidentClosed
+    | ReviewWritten
+    | SentimentHeard
+    | DeadlineMissed
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import ABC
+from typing import ClassVar, Literal
 
-from daemon.core.values.units import Frozen, Moment
+from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.values.units import Moment, clock_time
 
 Asks = Literal["acknowledge", "alive", "answer", "send", ""]
 """What a page wants of its person: to respond, a sign of life, an answer to a request for a
@@ -14,7 +16,11 @@ role, to send a draft; or nothing but to read it."""
 Settled = Literal["acknowledged", "resolved"]
 
 
-class PageQueued(Frozen):
+class _AboutCalls(BaseEvent, ABC):
+    group: ClassVar[EventGroup] = "calls"
+
+
+class PageQueued(_AboutCalls):
     """The intent to call a person. `round` and `tier` place it in the escalation policy.
 
     `attempt` counts the earlier calls of the same kind that reached nobody. `about` names the
@@ -32,8 +38,11 @@ class PageQueued(Frozen):
     asks: Asks = "acknowledge"
     about: str = ""
 
+    def describe(self) -> str:
+        return f"calling {self.person}: {self.text}"
 
-class PageDelivered(Frozen):
+
+class PageDelivered(_AboutCalls):
     """A pager or channel took the page; `proof` is what it answered."""
 
     kind: Literal["PageDelivered"] = "PageDelivered"
@@ -41,8 +50,11 @@ class PageDelivered(Frozen):
     method: str
     proof: str
 
+    def describe(self) -> str:
+        return f"page {self.page} delivered by {self.method}: {self.proof}"
 
-class PageFailed(Frozen):
+
+class PageFailed(_AboutCalls):
     """One way of reaching the person did not work. `last`: there is no other way left.
 
     `temporary`: the same way may work later.
@@ -55,8 +67,11 @@ class PageFailed(Frozen):
     last: bool
     temporary: bool = False
 
+    def describe(self) -> str:
+        return f"page {self.page} failed by {self.method}: {self.error}"
 
-class PagerSettled(Frozen):
+
+class PagerSettled(_AboutCalls):
     """A pager that goes on calling by itself was told that it need not any more.
 
     `alert`: the page whose own alert it is; empty for the incident's.
@@ -65,24 +80,30 @@ class PagerSettled(Frozen):
     kind: Literal["PagerSettled"] = "PagerSettled"
     person: str
     method: str
-    state: Literal["acknowledged", "resolved"]
+    state: Settled
     proof: str
     alert: str = ""
 
+    def describe(self) -> str:
+        return f"{self.method} of {self.person} told {self.state}: {self.proof}"
 
-class PagerUnsettled(Frozen):
+
+class PagerUnsettled(_AboutCalls):
     """Telling the pager failed. `last`: it is not tried again."""
 
     kind: Literal["PagerUnsettled"] = "PagerUnsettled"
     person: str
     method: str
-    state: Literal["acknowledged", "resolved"]
+    state: Settled
     error: str
     last: bool
     alert: str = ""
 
+    def describe(self) -> str:
+        return f"{self.method} of {self.person} not told {self.state}: {self.error}"
 
-class PagerSaid(Frozen):
+
+class PagerSaid(_AboutCalls):
     """A pager or chat reports what somebody did there, and it is news.
 
     `person` is who that is in the roster; empty if it was automation, or nobody known (`who`
@@ -97,23 +118,33 @@ class PagerSaid(Frozen):
     occurred_at: Moment
     reference: str
 
+    def describe(self) -> str:
+        who = self.person or self.who or "automation"
+        return f"{self.source}: {self.said} by {who} at {clock_time(self.occurred_at)}"
 
-class EscalationJumped(Frozen):
+
+class EscalationJumped(_AboutCalls):
     """A person asked for the tier to be called now, whoever is there already."""
 
     kind: Literal["EscalationJumped"] = "EscalationJumped"
     tier: int
     person: str
 
+    def describe(self) -> str:
+        return f"{self.person} escalates to tier {self.tier + 1}"
 
-class EscalationDefect(Frozen):
+
+class EscalationDefect(_AboutCalls):
     """Nobody responds and nobody is being called: the daemon's own fault, found by its auditor."""
 
     kind: Literal["EscalationDefect"] = "EscalationDefect"
     text: str
 
+    def describe(self) -> str:
+        return f"DEFECT in the escalation: {self.text}"
 
-class TeamEngaged(Frozen):
+
+class TeamEngaged(_AboutCalls):
     """An expert team is called in. `packet` is what they are told."""
 
     kind: Literal["TeamEngaged"] = "TeamEngaged"
@@ -121,10 +152,30 @@ class TeamEngaged(Frozen):
     person: str
     packet: str
 
+    def describe(self) -> str:
+        return f"team {self.team} called in by {self.person}"
 
-class TeamAnswered(Frozen):
+
+class TeamAnswered(_AboutCalls):
     """Somebody of the team that was called in is there."""
 
     kind: Literal["TeamAnswered"] = "TeamAnswered"
     team: str
     person: str
+
+    def describe(self) -> str:
+        return f"team {self.team} is here: {self.person}"
+
+
+PageEvent = (
+    PageQueued
+    | PageDelivered
+    | PageFailed
+    | PagerSettled
+    | PagerUnsettled
+    | PagerSaid
+    | EscalationJumped
+    | EscalationDefect
+    | TeamEngaged
+    | TeamAnswered
+)

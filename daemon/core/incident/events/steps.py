@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from abc import ABC
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.reasons import AskReason, RefusalReason
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
-from daemon.core.values.units import Duration, Frozen
+from daemon.core.values.units import AnyVersion, Duration
 
 Verdict = Literal["recovered", "partial", "unchanged", "worse", "inconclusive", "self_recovered"]
 
 
-class ApprovalRequested(Frozen):
+class _AboutStep(BaseEvent, ABC):
+    group: ClassVar[EventGroup] = "recovery"
+
+
+class ApprovalRequested(_AboutStep):
     """The step waits for the Commander's word."""
 
     kind: Literal["ApprovalRequested"] = "ApprovalRequested"
     step: int
-    reason: str
+    reason: Annotated[AskReason, AnyVersion]
     text: str
 
+    def describe(self) -> str:
+        return f"approval wanted: {self.text}"
 
-class StepApproved(Frozen):
+
+class StepApproved(_AboutStep):
     """A person approved the step as it stood: `content` is its hash (`plan.content_of`).
 
     `first`: they start it now, whatever the plan's order, its conditions and the metrics say.
@@ -34,8 +44,11 @@ class StepApproved(Frozen):
     content: str
     first: bool = False
 
+    def describe(self) -> str:
+        return f"step {self.step} {'started' if self.first else 'approved'} by {self.person}"
 
-class StepProposed(Frozen):
+
+class StepProposed(_AboutStep):
     """A person added an alternative to the plan; it waits for the Commander's word."""
 
     kind: Literal["StepProposed"] = "StepProposed"
@@ -46,27 +59,40 @@ class StepProposed(Frozen):
     within: Duration
     reason: str = ""
 
+    def describe(self) -> str:
+        why = f": {self.reason}" if self.reason else ""
+        return f"step {self.step} proposed by {self.person}: {self.action}{why}"
 
-class StepVetoed(Frozen):
+
+class StepVetoed(_AboutStep):
     """A person forbade the step; it will not run in this incident."""
 
     kind: Literal["StepVetoed"] = "StepVetoed"
     step: int
     person: str
 
+    def describe(self) -> str:
+        return f"step {self.step} vetoed by {self.person}"
 
-class StepRefused(Frozen):
+
+class StepRefused(_AboutStep):
     """The daemon would not start the step, and this is why. It may later."""
 
     kind: Literal["StepRefused"] = "StepRefused"
     step: int
-    reason: str
+    reason: Annotated[RefusalReason, AnyVersion]
     text: str
 
+    def describe(self) -> str:
+        return f"step {self.step} not started ({self.reason}): {self.text}"
 
-class StepSkipped(Frozen):
+
+class StepSkipped(_AboutStep):
     """The step does not apply to this problem, or a `person` passed it over; the next one is
-    looked at."""
+    looked at.
+
+    `reason` is the plan's (`SkipReason`), or what the action itself said when it was rehearsed.
+    """
 
     kind: Literal["StepSkipped"] = "StepSkipped"
     step: int
@@ -74,12 +100,16 @@ class StepSkipped(Frozen):
     text: str
     person: str = ""
 
+    def describe(self) -> str:
+        by = f" by {self.person}" if self.person else ""
+        return f"step {self.step} skipped{by} ({self.reason}): {self.text}"
 
-class StepObserved(Frozen):
+
+class StepObserved(_AboutStep):
     """The rule only observes: this is what would have been done now, and was not.
 
     `reason` is empty if it would have started; else why the Commander would have been asked, or
-    what its own preflight or the last look refused (`rehearsed`).
+    what its own preflight or the last look refused (`rehearsed`), in the action's own words.
     """
 
     kind: Literal["StepObserved"] = "StepObserved"
@@ -90,8 +120,14 @@ class StepObserved(Frozen):
     text: str
     rehearsed: bool = False
 
+    def describe(self) -> str:
+        asks = "would be refused" if self.rehearsed else "would ask"
+        would = f"{asks} ({self.reason})" if self.reason else "would start"
+        what = f"{self.action} on {self.target}: {self.text}"
+        return f"observed only: step {self.step} {would}: {what}"
 
-class StepStarted(Frozen):
+
+class StepStarted(_AboutStep):
     """The step has taken its target's lock. Nothing is changed before StepPrepared."""
 
     kind: Literal["StepStarted"] = "StepStarted"
@@ -101,8 +137,11 @@ class StepStarted(Frozen):
     params: dict[str, Any]
     authority: str
 
+    def describe(self) -> str:
+        return f"step {self.step} started: {self.action} on {self.target} ({self.authority})"
 
-class EvidenceTaken(Frozen):
+
+class EvidenceTaken(_AboutStep):
     """What was known at the very moment of acting, before anything was changed.
 
     `answers` maps each query to Prometheus's answer in short, `target` what stood at the
@@ -116,8 +155,16 @@ class EvidenceTaken(Frozen):
     target: dict[str, str] = Field(default_factory=dict)
     monitoring: str = ""
 
+    def describe(self) -> str:
+        measured = self.reading.describe() if self.reading else "not measured"
+        text = f"evidence before step {self.step}: {measured}"
+        if self.monitoring:
+            text += f"; the monitoring is not believed: {self.monitoring}"
+        stands = "; ".join(f"{name} {value}" for name, value in self.target.items())
+        return f"{text}; {stands}" if stands else text
 
-class StepPrepared(Frozen):
+
+class StepPrepared(_AboutStep):
     """Preflight passed; this is what will now be done. The world may change from here on."""
 
     kind: Literal["StepPrepared"] = "StepPrepared"
@@ -125,27 +172,62 @@ class StepPrepared(Frozen):
     summary: str
     intent: dict[str, str]
 
+    def describe(self) -> str:
+        return f"step {self.step} will {self.summary}"
 
-class StepProgressed(Frozen):
+
+class StepProgressed(_AboutStep):
     """The action says how far it is."""
 
     kind: Literal["StepProgressed"] = "StepProgressed"
     step: int
     text: str
 
+    def describe(self) -> str:
+        return f"step {self.step}: {self.text}"
 
-class StepFinished(Frozen):
+
+class StepFinished(_AboutStep):
     """The action ended and gave back its target's lock."""
 
     kind: Literal["StepFinished"] = "StepFinished"
     step: int
     outcome: Outcome
 
+    def describe(self) -> str:
+        ended = self.outcome
+        return f"step {self.step} {ended.result} ({ended.reason}): {ended.detail}"
 
-class StepVerified(Frozen):
+
+class StepVerified(_AboutStep):
     """What the metrics say the step has achieved."""
 
     kind: Literal["StepVerified"] = "StepVerified"
     step: int
     verdict: Verdict
     text: str
+
+    def describe(self) -> str:
+        return f"step {self.step} verified: {self.verdict}: {self.text}"
+
+
+StepEvent = (
+    ApprovalRequested
+    | StepApproved
+    | StepProposed
+    | StepVetoed
+    | StepRefused
+    | StepSkipped
+    | StepObserved
+    | StepStarted
+    | EvidenceTaken
+    | StepPrepared
+    | StepProgressed
+    | StepFinished
+    | StepVerified
+)
+
+
+def step_refused(event: BaseEvent) -> bool:
+    """Whether it says that an action ended before it changed anything."""
+    return isinstance(event, StepFinished) and event.outcome.result == "refused"

@@ -1,15 +1,14 @@
-"""What the roles are called."""
+"""The roles in an incident, and what people call them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:  # the command line has the titles without the events' models
-    from daemon.core.incident.events import Role
-
+Role = Literal["commander", "communicator", "fast_recovery", "diagnosis"]
 ROLE_NAMES: dict[Role, str] = {
     "commander": "Commander",
     "communicator": "Communicator",
     "fast_recovery": "Fast-Recovery Owner",
     "diagnosis": "Problem Diagnosis Owner",
 }
+"""In the order in which people read them."""

@@ -1,0 +1,147 @@
+"""The fold of what happens to the incident itself: alerts, measurements, and how it goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import RECENT_READINGS, Incident
+from daemon.core.measurement.problem import (
+    UNMEASURED,
+    Problem,
+    RecoveryReading,
+    RecoveryState,
+    Severity,
+)
+from daemon.core.values.replace import replace
+
+
+def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -> Incident:
+    """The incident after one more event of its own course."""
+    match event:
+        case e.AlertsReceived():
+            return _alerts(incident, at, event)
+        case e.AlertsSuppressed():
+            return replace(incident, suppressed=event.suppressed)
+        case e.ProblemDefined():
+            return _defined(incident, at, event)
+        case e.RecoveryMeasured():
+            return _measured(incident, at, event)
+        case e.Recovered():
+            return replace(
+                incident,
+                recovered_at=at,
+                recovered_by=event.step,
+                impaired_in_a_row=0,
+                # Nobody is asked while it is well; if it comes back, they are asked anew.
+                crew=replace(incident.crew, asked=None),
+            )
+        case e.Relapsed():
+            return _relapsed(incident, at)
+        case e.DiagnosisOpened():
+            decided = incident.decided_at or at
+            return replace(incident, diagnosis=event, diagnosed_at=at, decided_at=decided)
+        case e.IncidentPaused():
+            return replace(incident, paused_by=event.person)
+        case e.IncidentResumed():
+            return replace(incident, paused_by="")
+        case e.IncidentClosed():
+            return replace(incident, closed=event, closed_at=at)
+        case e.ReviewWritten():
+            return replace(incident, review=event.path)
+        case e.DeadlineMissed():
+            return replace(incident, missed={**incident.missed, event.item: at})
+        case e.SentimentHeard():
+            return _sentiment(incident, at, event)
+        case e.IncidentOpened() | e.Noted() | e.EffectClaimed():
+            return incident
+        case _:
+            assert_never(event)
+
+
+def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incident:
+    again = incident.all_resolved and any(a.status == "firing" for a in event.alerts)
+    # A restart of Prometheus ends every alert and fires it anew; the metrics know better.
+    unbroken = incident.confirmed is not None and incident.recovered_at is None
+    return replace(
+        incident,
+        alerts={**incident.alerts, **{a.identity: a for a in event.alerts}},
+        alerts_changed_at=at,
+        incomplete=event.incomplete,
+        refired=incident.refired + (1 if again and not unbroken else 0),
+    )
+
+
+def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incident:
+    problem = event.problem
+    quantified = problem.verdict not in UNMEASURED
+    incident = replace(
+        incident,
+        problem=problem,
+        suspicion=event.suspicion,
+        measured_at=incident.measured_at or (at if quantified else None),
+    )
+    if problem.verdict == "confirmed":
+        confirmed_at = incident.confirmed_at or problem.at
+        incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at)
+        incident = _as_severe(incident, at, problem.severity)
+    return _recent(incident, problem.at, _state_of(problem))
+
+
+def _state_of(problem: Problem) -> RecoveryState:
+    if problem.verdict == "confirmed":
+        return "impaired"
+    return "healthy" if problem.healthy else "unreadable"
+
+
+def _measured(incident: Incident, at: datetime, event: e.RecoveryMeasured) -> Incident:
+    if event.step:
+        step = incident.step(event.step)
+        step = replace(step, readings=(*step.readings, event.reading))
+        incident = replace(incident, steps={**incident.steps, event.step: step})
+    incident = _as_severe(incident, at, event.reading.severity)
+    return with_reading(incident, event.reading)
+
+
+def with_reading(incident: Incident, reading: RecoveryReading) -> Incident:
+    """The incident after one more measurement, whoever took it."""
+    return _recent(replace(incident, reading=reading), reading.at, reading.state)
+
+
+def _recent(incident: Incident, measured: datetime, state: RecoveryState) -> Incident:
+    row = incident.impaired_in_a_row + 1 if state == "impaired" else 0
+    recent = (*incident.recent[1 - RECENT_READINGS :], (measured, state))
+    return replace(incident, recent=recent, impaired_in_a_row=row)
+
+
+def _as_severe(incident: Incident, at: datetime, severity: Severity) -> Incident:
+    """Severity rises and does not fall: sev1 is the greatest and sorts first."""
+    if not severity or (incident.severity and incident.severity <= severity):
+        return incident
+    return replace(incident, severity=severity, severity_rose_at=at)
+
+
+def _relapsed(incident: Incident, at: datetime) -> Incident:
+    """The plan is gone through anew, so whether it fits is open again."""
+    steps = {
+        number: replace(
+            step, approved_by="", asked="", ordered=False, observed=None, rehearsed=False
+        )
+        for number, step in incident.steps.items()
+    }
+    return replace(
+        incident,
+        recovered_at=None,
+        relapses=incident.relapses + 1,
+        relapsed_at=at,
+        diagnosis=None,
+        crew=replace(incident.crew, no_plan=None),
+        steps=steps,
+    )
+
+
+def _sentiment(incident: Incident, at: datetime, event: e.SentimentHeard) -> Incident:
+    recent = (*incident.sentiment[1 - RECENT_READINGS :], event)
+    measured_at = at if event.source == e.METRICS else incident.sentiment_measured_at
+    return replace(incident, sentiment=recent, sentiment_at=at, sentiment_measured_at=measured_at)

@@ -1,0 +1,91 @@
+"""The fold of the calls: pages, pagers, and the teams that were called in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from daemon.core.incident import events as e
+from daemon.core.incident.responders import Crew, Engagement, PagerReports
+from daemon.core.incident.state import Incident, PageState, Settling
+from daemon.core.values.replace import replace
+
+
+def apply_page(incident: Incident, at: datetime, event: e.PageEvent) -> Incident:
+    """The incident after one more event of its calls."""
+    crew = incident.crew
+    match event:
+        case e.PageQueued():
+            page = PageState(event, at, crew.campaign, len(crew.jumps))
+            return _with_page(incident, page)
+        case e.PageDelivered():
+            page = incident.pages[event.page]
+            return _with_page(incident, replace(page, delivered_at=at, delivered_by=event.method))
+        case e.PageFailed():
+            return _with_page(incident, _failed(incident.pages[event.page], event))
+        case e.PagerSettled() | e.PagerUnsettled():
+            return _settled(incident, at, event)
+        case e.PagerSaid():
+            return replace(incident, crew=_reported(crew, at, event))
+        case e.EscalationJumped():
+            return replace(incident, crew=replace(crew, jumps=(*crew.jumps, event)))
+        case e.EscalationDefect():
+            return replace(incident, defects=(*incident.defects, at))
+        case e.TeamEngaged():
+            return _with_team(incident, Engagement(event, at))
+        case e.TeamAnswered():
+            team = crew.engaged[event.team]
+            return _with_team(incident, replace(team, answered_by=event.person))
+        case _:
+            assert_never(event)
+
+
+def _with_page(incident: Incident, page: PageState) -> Incident:
+    return replace(incident, pages={**incident.pages, page.queued.page: page})
+
+
+def _with_team(incident: Incident, team: Engagement) -> Incident:
+    engaged = {**incident.crew.engaged, team.event.team: team}
+    return replace(incident, crew=replace(incident.crew, engaged=engaged))
+
+
+def _failed(page: PageState, event: e.PageFailed) -> PageState:
+    return replace(
+        page,
+        failed_methods=(*page.failed_methods, event.method),
+        worth_trying=page.worth_trying or event.temporary,
+        given_up=event.last,
+    )
+
+
+def _settled(
+    incident: Incident, at: datetime, event: e.PagerSettled | e.PagerUnsettled
+) -> Incident:
+    key = (event.person, event.method, event.alert)
+    if isinstance(event, e.PagerSettled):
+        after = Settling(event.state, at)
+    else:
+        before = incident.settling.get(key, Settling())
+        after = replace(
+            before,
+            failures=before.failures + 1,
+            failed_at=at,
+            given_up=event.state if event.last else before.given_up,
+        )
+    return replace(incident, settling={**incident.settling, key: after})
+
+
+def _reported(crew: Crew, at: datetime, event: e.PagerSaid) -> Crew:
+    before = crew.heard.get(event.source)
+    # Reports of the same moment stay apart by their reference, older ones by their time.
+    references = (before.references if before else frozenset()) | {event.reference}
+    standing = before.standing if before else frozenset()
+    taken_back_at = before.taken_back_at if before else None
+    if event.said == "acknowledged":
+        standing |= {event.person} - {""}
+    else:
+        taken_back_at = at
+        # Nobody knows whose acknowledgement automation took back, so then none stands.
+        standing = standing - {event.person} if event.person in standing else frozenset()
+    reports = PagerReports(event.occurred_at, taken_back_at, references, standing)
+    return replace(crew, heard={**crew.heard, event.source: reports})

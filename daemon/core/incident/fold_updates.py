@@ -1,0 +1,102 @@
+"""The fold of the updates: drafts, what was sent, and where it has arrived."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.incident.updates import ChannelDelivery, UpdateState, Word
+from daemon.core.values.replace import replace
+
+
+def apply_update(incident: Incident, at: datetime, event: e.UpdateEvent) -> Incident:
+    """The incident after one more event of its updates."""
+    word = incident.word
+    match event:
+        case e.UpdatesSnoozed():
+            return replace(incident, word=_snoozed(word, at, event))
+        case e.UpdateDrafted():
+            state = _drafted(word.updates.get(event.update), at, event)
+        case e.UpdateAssigned():
+            state = _assigned(word.updates[event.update], at, event)
+        case e.UpdateReleased():
+            state = replace(
+                word.updates[event.update],
+                text=event.text,
+                version=1,
+                released_at=at,
+                released_by=event.person,
+            )
+        case e.UpdateEdited():
+            state = _edited(word.updates[event.update], event)
+        case e.UpdatePublished():
+            delivery = ChannelDelivery(event.version, event.reference)
+            state = _with_delivery(word.updates[event.update], event.channel, delivery)
+        case e.UpdateFailed():
+            state = _failed(word.updates[event.update], at, event)
+        case _:
+            assert_never(event)
+    updates = {**word.updates, event.update: state}
+    return replace(incident, word=replace(word, updates=updates))
+
+
+def _drafted(before: UpdateState | None, at: datetime, event: e.UpdateDrafted) -> UpdateState:
+    if before is None:
+        return UpdateState(event, at, event.text)
+    another = event.because != before.draft.because
+    return replace(_unassigned(before) if another else before, draft=event, text=event.text)
+
+
+def _assigned(state: UpdateState, at: datetime, event: e.UpdateAssigned) -> UpdateState:
+    return replace(
+        state,
+        person=event.person,
+        assigned_at=at,
+        assigned=(*state.assigned, event.person),
+        assignments=state.assignments + 1,
+    )
+
+
+def _edited(state: UpdateState, event: e.UpdateEdited) -> UpdateState:
+    """Another text is tried anew, also where the one before could not be brought."""
+    untried = {
+        channel: replace(has, failures=0, failed_at=None)
+        for channel, has in state.deliveries.items()
+    }
+    return replace(state, text=event.text, version=event.version, deliveries=untried)
+
+
+def _failed(state: UpdateState, at: datetime, event: e.UpdateFailed) -> UpdateState:
+    before = state.delivery(event.channel)
+    delivery = replace(
+        before,
+        failures=before.failures + 1,
+        failed_at=at,
+        given_up=event.version if event.last else before.given_up,
+    )
+    return _with_delivery(state, event.channel, delivery)
+
+
+def _with_delivery(state: UpdateState, channel: str, delivery: ChannelDelivery) -> UpdateState:
+    return replace(state, deliveries={**state.deliveries, channel: delivery})
+
+
+def _snoozed(word: Word, at: datetime, event: e.UpdatesSnoozed) -> Word:
+    """Whoever was asked before may be asked again when it is over."""
+    updates = {
+        name: _unassigned(state) if state.audience == event.audience and not state.sent else state
+        for name, state in word.updates.items()
+    }
+    return replace(
+        word,
+        updates=updates,
+        snoozed={**word.snoozed, event.audience: event.until},
+        snoozed_at={**word.snoozed_at, event.audience: at},
+    )
+
+
+def _unassigned(state: UpdateState) -> UpdateState:
+    """Nobody was asked to send it."""
+    return replace(state, person="", assigned_at=None, assigned=())

@@ -1,0 +1,102 @@
+"""Why a step of the plan is not started, skipped, asked for, or ended: the daemon's own words.
+
+They are enumerated, so that a misspelt one is an error of mypy wherever it is written or
+compared. What an action says (`Outcome.reason`, `Refused.reason`) is open text, for anybody may
+write actions; `skipped` and `observed` steps can carry such a reason, too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeGuard, get_args
+
+Hindrance = Literal[
+    "frozen",
+    "target_locked",
+    "storm",
+    "cooldown",
+    "second_recovery",
+    "budget_spent",
+]
+"""What may stand in the way of every action, whatever it is."""
+
+WithheldReason = Literal["metrics_look_healthy", "below_threshold", "no_fresh_data"]
+"""Why nothing is touched: the latest measurement does not show the problem any more."""
+
+TakenBackReason = Literal[
+    WithheldReason,
+    "paused",
+    "frozen",
+    "stale_intent",
+    "approval_void",
+    "monitoring_outage",
+    "storm",
+]
+"""Refusals at the last moment, before anything was changed: the step waits as before."""
+TAKEN_BACK: frozenset[TakenBackReason] = frozenset(get_args(TakenBackReason))
+
+VETOED: Literal["vetoed"] = "vetoed"
+"""The refusal at the last moment after which the step does not wait any more."""
+
+AttemptReason = Literal[
+    TakenBackReason,
+    "vetoed",
+    "rehearsed",
+    "found_done",
+    "interrupted",
+    "action_failed",
+    "action_timed_out",
+    "action_crashed",
+    "action_gone",
+    "deadline_exceeded",
+    "step_crashed",
+]
+"""Why an attempt ended, where it was not the action itself that ended it."""
+
+UnfitReason = Literal[
+    "unknown_action", "unsafe_label", "bad_parameters", "not_allowed", "no_single_target"
+]
+"""Why a step cannot be made concrete for an incident."""
+
+SkipReason = Literal[
+    UnfitReason,
+    "no_suspect_change",
+    "changes_unseen",
+    "ambiguous_suspects",
+    "suspect_is_elsewhere",
+    "skipped_by_person",
+]
+"""Why a step is passed over, and the next one looked at."""
+SKIPPED_BY_PERSON: SkipReason = "skipped_by_person"
+
+AskReason = Literal[
+    Hindrance,
+    "not_approved",
+    "approval_void",
+    "approval_expired",
+    "approval_lapsed",
+    "changed_since",
+    "suspect_is_a_rollback",
+    "commander_decides",
+    "mode_approve",
+    "relapsed",
+    "after_partial",
+    "after_inconclusive",
+    "after_worse",
+    "after_unknown",
+    "changed_meanwhile",
+    "monitoring_outage",
+    "shared_cause",
+    "too_old",
+]
+"""Why a step needs the Commander's word."""
+
+RefusalReason = Literal[Hindrance, WithheldReason, AskReason]
+"""Why a step was not started; with one of AskReason, it is asked for as well."""
+
+DiagnosisReason = Literal["plan_exhausted", "no_plan", "no_suitable_plan"]
+"""Why people look for the cause."""
+
+
+def is_taken_back(reason: str) -> TypeGuard[TakenBackReason]:
+    """Whether it is the reason of a refusal after which the step waits as before."""
+    return reason in TAKEN_BACK
