@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import ESCALATION
 from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
+from tests import commanding as deeds
 from tests.fakes import PlainLinks
 from tests.stories.stage import ROSTER, Daemon, Stage, alert
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daemon.core.recovery import commands as steering
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import sketch
 from daemon.core.reporting.now_and_next import PlanLine
 from daemon.core.reporting.story import story
-from daemon.core.response import commands as deeds
 from daemon.measuring.chart_data import trace
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 

@@ -11,6 +11,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head
+from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.review import durations
@@ -100,7 +101,7 @@ def incident_view(
             for a in incident.alerts.values()
         ),
         suppressed=suppression(incident.suppressed),
-        steps=tuple(_step(incident, n, plan.get(n)) for n in sorted(incident.steps)),
+        steps=tuple(_step(incident, rule, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),
         document=document,
@@ -204,7 +205,7 @@ def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
     )
 
 
-def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
+def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | None) -> StepView:
     """`spec`: what the rule says of it; before it starts there is nothing else."""
     step = incident.steps[number]
     return StepView(
@@ -222,6 +223,7 @@ def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
         outcome=step.outcome,
         verdict=step.verdict,
         verdict_text=step.verdict_text,
+        allowed=allowed_commands(incident, rule, number),
     )
 
 

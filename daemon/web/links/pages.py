@@ -15,12 +15,13 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import new_pages
-from daemon.core.response.roles import ROLE_NAMES, NotPossible, holder_text
+from daemon.core.response.roles import ROLE_NAMES, holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
+from daemon.web.body import revision_read
 from daemon.web.context import WebContext, raw_body
 from daemon.web.errors import HttpProblem
 from daemon.web.links import answers as offers
@@ -71,14 +72,11 @@ class Pages:
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says, as the page's person, once."""
         incident, page = await self._opened(request)
-        roster, form = self._context.roster(), await _form(request)
-        now = self._context.repository.clock()
+        form, now = await _form(request), self._context.repository.clock()
         try:
-            offered = offers.offer(incident, page, roster)
-            after = await self._context.repository.record(
-                incident.id,
-                lambda i: offers.carry_out(i, page, form, roster, now),
-                by=f"{PERSON_PREFIX}{offered.person}",
+            offered = offers.offer(incident, page, self._context.roster())
+            after = await self._context.carry_out(
+                incident.id, offers.UseLink(page, form), offered.person, "link"
             )
         except (offers.LinkSpent, NotPossible) as error:
             return await self._refused(request, page, form, error)
@@ -110,7 +108,7 @@ class Pages:
             offered = offers.offer(incident, page, self._context.roster())
         except offers.LinkSpent as over:
             return self._over(request, incident, over)
-        kept = form.text if form.deed == "send" else ""
+        kept = form.text if form.button == "send" else ""
         return self._offering(request, incident, offered, 409, trouble=str(error), kept=kept)
 
     def _offering(
@@ -183,7 +181,8 @@ async def _form(request: web.Request) -> offers.LinkForm:
             400, "Bad form", "This form is not readable; open the link again."
         ) from None
     given = {name: values[0] for name, values in fields.items()}
-    return offers.LinkForm(given.get("deed", ""), given.get("text", ""), given.get("revision", ""))
+    revision = revision_read(given.get("revision", ""))
+    return offers.LinkForm(given.get("deed", ""), given.get("text", ""), revision)
 
 
 def _trouble(request: web.Request, status: int, text: str) -> web.Response:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
+from daemon.core.commands import COMMANDS
 from daemon.core.incident.events import Entry
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
@@ -18,14 +19,15 @@ from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
 from daemon.core.reporting.story import GROUPS, story
 from daemon.core.reporting.timeline import suppression
+from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.roles import ROLE_NAMES, NotPossible
+from daemon.core.response.roles import ROLE_NAMES
 from daemon.core.rules.rule import Rule
 from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
 from daemon.web.site.event_stream import ChangeCounter
-from daemon.web.site.incident_forms import BUTTONS, FormRequest
+from daemon.web.site.incident_forms import FORMS, SECTIONS
 from daemon.web.site.layout import Frame, to
 
 _SHOWN = 60
@@ -53,32 +55,29 @@ class IncidentPage:
         return [
             web.get(one, self.show),
             web.get(f"{one}/chart.svg", self.chart),
-            web.post(f"{one}/do/{{deed}}", self.do),
+            web.post(f"{one}/do/{{command}}", self.do),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
         """The page; `?show=` is a part of the timeline, `?all` the whole of it."""
         identity = await self._frame.visitor(request)
-        deed = BUTTONS.get(request.query.get("done", ""))
-        return await self._page(request, identity, 200, done=deed.done if deed else "")
+        name = request.query.get("done", "")
+        done = COMMANDS[name].done if name in FORMS else ""
+        return await self._page(request, identity, 200, done=done)
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says; then the page again, or what stood in the way."""
         identity = await self._frame.visitor(request, "responder")
         form = await self._frame.form(request, identity)
-        name, incident = request.match_info["deed"], request.match_info["id"]
-        button = BUTTONS.get(name)
-        if button is None:
+        name, incident = request.match_info["command"], request.match_info["id"]
+        if name not in FORMS:
             raise web.HTTPNotFound
         try:
-            change = button.make(FormRequest(self._context, identity.person, form))
-            await self._context.repository.record(
-                incident, change, by=f"{PERSON_PREFIX}{identity.person}"
-            )
+            await self._context.carry_out(incident, FORMS[name](form), identity.person, "page")
         except NotPossible as error:
             text = f"Not possible: {error}."
             return await self._page(request, identity, 409, trouble=text, kept=form, tried=name)
-        return to(f"/incidents/{quote(incident)}?done={name}#{button.part}")
+        return to(f"/incidents/{quote(incident)}?done={name}#{SECTIONS.get(name, 'now')}")
 
     async def chart(self, request: web.Request) -> web.Response:
         """The symptom over time as SVG; `?narrow` for a phone."""

@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
-from daemon.core.response.commands import Report
+from tests import commanding
+from tests import commanding as deeds
+from tests.commanding import Report
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import Scene, one
 
@@ -130,7 +130,7 @@ def test_an_acknowledgement_from_before_command_was_vacated_does_not_count(how: 
     if how == "leaves":
         scene.leaves("ada")
     elif how == "steps_down":
-        scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+        scene.does("ada", *commanding.step_down(scene.incident, "commander", "ada"))
     else:
         scene.passes(20)
         scene.staff()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
-from daemon.core.response.commands import Report
+from tests.commanding import Report
 from tests.core.build import NOW, SECOND
 from tests.core.incident.test_pager_reports import hears
 from tests.core.scene import Scene, of

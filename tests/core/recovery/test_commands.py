@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.plan import content_of, plan_of
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
+from tests import commanding as steering
 from tests.core.build import MINUTE, confirmed, finished, make_incident, make_rule, started
 
 RULE = make_rule()

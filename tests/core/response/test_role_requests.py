@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import pages_due, pending
 from daemon.core.response.role_requests import deputy
+from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 

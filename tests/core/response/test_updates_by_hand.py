@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import pending
-from daemon.core.response.roles import NotPossible
+from tests import commanding as deeds
 from tests.core.build import MINUTE, finished, started
 from tests.core.response.test_update_schedule import (
     AUTOMATIC,
