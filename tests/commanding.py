@@ -17,7 +17,7 @@ from daemon.core.response.commands import RecordPagerReport
 from daemon.core.rules.rule import Rule
 from tests.core.build import HOUSE, NOW, make_rule
 
-__all__ = ["NotPossible"]
+__all__ = ["NotPossible", "RecordPagerReport"]
 
 Events = tuple[e.Event, ...]
 
@@ -95,12 +95,6 @@ def engage(
 
 def sentiment(incident: Incident, source: str, text: str, value: float | None = None) -> Events:
     return given(incident, response.ReportSentiment(text, value, source), "")
-
-
-def Report(  # noqa: N802 - it stands for a class
-    source: str, said: str, person: str, who: str, occurred_at: datetime, reference: str
-) -> RecordPagerReport:
-    return RecordPagerReport(source, said, person, who, occurred_at, reference)  # type: ignore[arg-type]
 
 
 def mark_heard(

@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from daemon.cli import main
+from daemon.core.recovery.commands import ALLOWED
 from daemon.web.api.people import People
 from daemon.web.api.updates import Words
 from daemon.web.context import WebContext
@@ -106,7 +107,8 @@ def step(number: int, status: str = "waiting", **more: Any) -> dict[str, Any]:
     """A step of the plan, as the API tells it."""
     base = {"step": number, "status": status, "action": "kubernetes_rollback", "target": "shop"}
     texts = dict.fromkeys(("summary", "refusal", "waits_for", "verdict_text"), "")
-    return {**base, **texts, "verdict": None, "outcome": None, **more}
+    allowed = ALLOWED[status]  # type: ignore[index]
+    return {**base, **texts, "verdict": None, "outcome": None, "allowed": list(allowed), **more}
 
 
 def roles(**changes: str) -> dict[str, str]:

@@ -182,9 +182,9 @@ class Night(Scene):
         self.come(PEOPLE[number % len(PEOPLE)])
 
     def _says(self, said: str, person: str) -> None:
-        report = deeds.Report(
+        report = deeds.RecordPagerReport(
             source="pagerduty",
-            said=said,  # type: ignore[arg-type]
+            state=said,  # type: ignore[arg-type]
             person=person,
             who=person,
             occurred_at=self.now,

@@ -235,9 +235,9 @@ class World:
         asked = self.chance.choice(waiting).event if waiting else None
         accept = self.chance.random() < 0.5
         said = self.chance.choice(["acknowledged", "acknowledged", "unacknowledged"])
-        report = deeds.Report(
+        report = deeds.RecordPagerReport(
             source="pagerduty",
-            said=said,  # type: ignore[arg-type]
+            state=said,  # type: ignore[arg-type]
             person=self.chance.choice([who, who, ""]),
             who=who,
             occurred_at=now - self.chance.choice([0, 1, 3, 20]) * MINUTE,

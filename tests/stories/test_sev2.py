@@ -76,7 +76,7 @@ def moment(seconds: float) -> datetime:
 
 async def pager_says(daemon: Daemon, said: str, person: str, at: float) -> Incident:
     """PagerDuty reports what happened there."""
-    report = deeds.Report("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
+    report = deeds.RecordPagerReport("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
     by = person or DAEMON
     return await daemon.does(
         deeds.mark_heard, report, moment(at + 1), timedelta(minutes=10), who=by if person else ""

@@ -118,6 +118,19 @@ def asked(incident: Incident) -> StepState | None:
     )
 
 
+def decidable(
+    incident: Incident, rule: Rule | None
+) -> list[tuple[StepState, tuple[StepCommandName, ...]]]:
+    """The steps that a person should decide on now, with what may be done: those that wait for the
+    Commander, and the one that still prepares."""
+    found = [
+        (state, allowed_commands(incident, rule, number))
+        for number, state in sorted(incident.steps.items())
+        if state.status == "running" or (state.status == "waiting" and state.asked)
+    ]
+    return [(state, allowed) for state, allowed in found if allowed]
+
+
 def stoppable(incident: Incident) -> bool:
     """Whether there is automation that a pause would stop."""
     return incident.closed is None and bool(incident.rule) and not incident.paused_by

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.core.incident.state import Incident
+from daemon.core.reporting.now_and_next import decidable
 from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import new_pages
 from daemon.core.response.roles import ROLE_NAMES, holder_text
@@ -144,6 +145,7 @@ class Pages:
             "facts": new_pages(incident),
             "commander": holder_text(incident, "commander"),
             "document": self._context.links.document(incident.id),
+            "decidable": decidable(incident, self._context.rules().rules.get(incident.rule)),
         }
 
 
