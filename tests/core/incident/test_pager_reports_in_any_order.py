@@ -81,7 +81,7 @@ def test_the_newest_report_decides_whether_somebody_commands(
         assert scene.commander
     if newest.state == "unacknowledged" and newest.person in {"", scene.commander}:
         assert not scene.commander
-    unacknowledged = [r for r in reports if r.said == "unacknowledged"]
+    unacknowledged = [r for r in reports if r.state == "unacknowledged"]
     if not unacknowledged:
         known = [r.person for r in reports if r.person]
         assert bool(scene.commander) <= bool(known)
