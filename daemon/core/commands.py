@@ -1,4 +1,7 @@
-"""All commands of people in one table: what each needs, by what it may come, what is said then."""
+"""All commands of people in one table: what each needs, by what it may come, what is said then.
+
+What pagers report (`RecordPagerReport`) is none of them, for nobody gives it here.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,6 @@ from daemon.core.response.commands import (
     Leave,
     Note,
     PauseAutomation,
-    RecordPagerReport,
     ReportSentiment,
     ResumeAutomation,
 )
@@ -85,5 +87,4 @@ COMMANDS: Mapping[str, CommandSpec] = {
         EditUpdate, "Changed; the channels that can are brought up to date.", _SITE
     ),
     "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
-    "pager-report": CommandSpec(RecordPagerReport, "Taken.", frozenset({"webhook"})),
 }

@@ -146,6 +146,8 @@ def test_one_incident_shows_steps_roles_clock_and_the_newest_of_its_timeline() -
         "2 kubernetes_rollback running restart",
         "3 kubernetes_rollback waiting ambiguous_suspects",
         f"yours to decide: stopgap step {ID} 4 approve, start, skip, or veto",
+        f"still to be stopped: stopgap step {ID} 2 veto",
+        f"possible: stopgap step {ID} 3 approve, start, skip, or veto",
         "Communicator: vacant",
         f"stopgap answer {ID} communicator.1 yes",
         "✓ quantified: after 40s",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from daemon.cli.phrases import one_of, step_commands
 from daemon.core.commands import COMMANDS
 from daemon.core.incident import events as e
 from daemon.core.response.command import Surface
@@ -20,7 +21,7 @@ from daemon.web.site.incident_forms import FORMS, SECTIONS
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.test_hooks_slack import headers, tap
 from tests.contract.visitor import give_access
-from tests.core.build import confirmed, started
+from tests.core.build import confirmed, finished, started
 
 Before = Callable[[Rig], Awaitable[Any]]
 
@@ -342,6 +343,69 @@ async def test_a_command_does_the_same_by_every_surface(case: Case) -> None:
     assert found == dict.fromkeys(found, expected)
 
 
+SKIPPED = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
+ASKING = e.ApprovalRequested(step=1, reason="not_approved", text="x")
+PREPARED = e.StepPrepared(step=1, summary="x", intent={})
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((ASKING,), ["approve", "start", "skip", "veto"]),
+        ((SKIPPED,), ["start", "veto"]),
+        ((started(),), ["veto"]),
+        ((started(), PREPARED), []),
+        ((started(), PREPARED, finished()), []),
+        ((started(), e.StepVetoed(step=1, person="bo")), []),
+        ((e.StepVetoed(step=1, person="bo"),), []),
+        ((ASKING, e.Recovered(step=0, text="x")), ["approve", "skip", "veto"]),
+        ((ASKING, e.IncidentClosed(reason="by_person", text="x")), []),
+    ],
+)
+async def test_every_surface_offers_what_a_step_takes(
+    events: tuple[e.Event, ...], expected: list[str]
+) -> None:
+    async with rigged() as rig:
+        await rig.does("ack")
+        await rig.happens(confirmed(), *events)
+        page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
+        plan = page.partition('id="plan"')[2].partition('id="people"')[0]
+        assert _offered(plan, 1) == expected
+        _, found = await rig.asks("GET", rig.path, ADA)
+        (step,) = found["incident"]["steps"]
+        assert step["allowed"] == expected
+        lines = step_commands(found["incident"])
+        if not expected:
+            assert lines == []
+        else:
+            assert [line.partition(f"{rig.id} 1 ")[2] for line in lines] == [one_of(expected)]
+        for name in ("approve", "start", "skip", "veto"):
+            before = rig.seq
+            if name not in expected:
+                await rig.does(f"steps/1/{name}")
+                assert rig.seq == before, "what is not offered changes nothing"
+
+
+def _offered(plan: str, number: int) -> list[str]:
+    """The buttons of a step, in their order."""
+    pattern = r'action="[^"]*/do/(\w+)" class="deed">(.*?)</form>'
+    forms = re.findall(pattern, plan, re.DOTALL)
+    return [name for name, body in forms if f'name="step" value="{number}"' in body]
+
+
+async def test_a_link_tells_which_steps_can_be_decided() -> None:
+    async with rigged() as rig:
+        await rig.happens(confirmed(), ASKING)
+        link = await rig.calls()
+        page = " ".join((await rig.gets(link)).split())
+        assert "which waits for a decision: approve, start, skip, veto" in page
+        await rig.happens(started())
+        page = " ".join((await rig.gets(link)).split())
+        assert "rollback, which still prepares: veto" in page
+        await rig.happens(PREPARED)
+        assert "<dt>Step 1</dt>" not in await rig.gets(link)
+
+
 async def test_whoever_may_only_look_is_told_so_by_the_link_and_by_slack() -> None:
     """The API and the pages do not let them in at all."""
     async with AsyncExitStack() as stack:
@@ -357,8 +421,7 @@ async def test_whoever_may_only_look_is_told_so_by_the_link_and_by_slack() -> No
 def test_each_command_is_done_and_refused_by_every_surface_that_has_it() -> None:
     for name, spec in COMMANDS.items():
         cases = [case for case in CASES if case.name == name]
-        if "api" not in spec.surfaces:
-            continue
+        assert {"api", "cli"} <= spec.surfaces
         assert any(not case.refused for case in cases), name
         assert any(case.refused for case in cases), name
         if "link" in spec.surfaces:

@@ -71,7 +71,7 @@ class ApiOperation:
     path: str
     handler: Handler
     needs: Needs
-    room: str
+    tag: str
     status: int = 200
     errors: tuple[int, ...] = ()
     example: Mapping[str, Any] | None = None
@@ -98,10 +98,10 @@ class ApiOperation:
     @property
     def name(self) -> str:
         """What programs call it: unique in the document."""
-        return f"{self.room}_{self.handler.__name__}"
+        return f"{self.tag}_{self.handler.__name__}"
 
     @property
-    def told(self) -> tuple[str, str]:
+    def description(self) -> tuple[str, str]:
         """The first sentence of its story, and the rest."""
         head, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
         return " ".join(head.split()).rstrip("."), " ".join(rest.split())
@@ -226,7 +226,7 @@ def incident_operation(
     method: Literal["POST", "PUT", "DELETE"],
     path: str,
     handler: Handler,
-    room: str,
+    tag: str,
     **more: Any,
 ) -> ApiOperation:
     """The row of a command; `path` goes on after the incident's."""
@@ -235,7 +235,7 @@ def incident_operation(
         f"/api/v1/incidents/{{id}}/{path}",
         handler,
         "responder",
-        room,
+        tag,
         errors=(409,),
         guarded=True,
         tagged=True,

@@ -85,7 +85,7 @@ class OneRequest(IncidentPath):
     request: str
 
 
-class People:
+class PeopleOperations:
     """The rows; each wants the person's own token."""
 
     def __init__(self, context: WebContext) -> None:

@@ -59,7 +59,7 @@ class Catalogue(Frozen):
     actions: tuple[ActionView, ...]
 
 
-class Steering:
+class PlanOperations:
     """The rows."""
 
     def __init__(self, context: WebContext) -> None:

@@ -71,7 +71,7 @@ class UpdateList(Frozen):
     snoozed: dict[str, Stamp]
 
 
-class Words:
+class UpdateOperations:
     """The rows; each wants the person's own token."""
 
     def __init__(self, context: WebContext) -> None:

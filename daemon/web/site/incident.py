@@ -14,7 +14,7 @@ from daemon.core.incident.events import Entry
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.guardrails import service_of
-from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
 from daemon.core.reporting.story import GROUPS, story
@@ -70,7 +70,8 @@ class IncidentPage:
         identity = await self._frame.visitor(request, "responder")
         form = await self._frame.form(request, identity)
         name, incident = request.match_info["command"], request.match_info["id"]
-        if name not in FORMS:
+        spec = COMMANDS.get(name)
+        if spec is None or "page" not in spec.surfaces:
             raise web.HTTPNotFound
         try:
             await self._context.carry_out(incident, FORMS[name](form), identity.person, "page")
@@ -113,16 +114,16 @@ class IncidentPage:
         return curve
 
     async def _page(
-        self, request: web.Request, identity: Identity, status: int, **said: object
+        self, request: web.Request, identity: Identity, status: int, **feedback: object
     ) -> web.Response:
-        """The page; `said` is what the frame says beside it: `done`, or `trouble` with the rest."""
+        """The page; `feedback` is said beside it: `done`, or `trouble` with the rest."""
         version = self._changes.version(request.match_info["id"])
         incident, rule, entries = await self._read(request)
         context = {
             **self._facts(incident, rule, entries),
             "timeline": _timeline(entries, request.query),
             "version": version,
-            **said,
+            **feedback,
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
@@ -141,12 +142,15 @@ class IncidentPage:
             "problem": incident.confirmed or incident.problem,
             "rule": rule,
             "in_words": described(sketch(incident, rule.problem, entries, now)) if rule else "",
-            "doing": glance.doing(incident),
-            "coming": glance.coming(incident, rule, now),
+            "doing": now_and_next.doing(incident),
+            "coming": now_and_next.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
-            "asked": glance.asked(incident),
-            "stoppable": glance.stoppable(incident),
-            "plan": glance.plan_lines(incident, rule, entries, self._context.approvals(), now),
+            "asked": now_and_next.asked(incident),
+            "stoppable": now_and_next.stoppable(incident),
+            "commanders": {name for name, spec in COMMANDS.items() if spec.needs == "commander"},
+            "plan": now_and_next.plan_lines(
+                incident, rule, entries, self._context.approvals(), now
+            ),
             "clock": read_clock(incident, roster, now),
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
@@ -167,21 +171,21 @@ class IncidentPage:
 
 def _taking(incident: Incident, person: str) -> Request | None:
     """The person's own question whether they may take over command, while it is open."""
-    asked = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
-    return next((one for one in asked if one.event.taker == person), None)
+    requests = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
+    return next((one for one in requests if one.event.taker == person), None)
 
 
-def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, Any]:
+def _timeline(entries: Sequence[Entry], query: Mapping[str, str]) -> dict[str, Any]:
     """The newest entries first, of one group or of all."""
-    group = asked.get("show", "")
-    wanted = group if group in GROUPS else ""
+    group = query.get("show", "")
+    chosen = group if group in GROUPS else ""
     lines = [
         {"at": line.at, "by": line.by.removeprefix(PERSON_PREFIX), "text": line.text}
-        for line in story(entries, wanted or None)
+        for line in story(entries, chosen or None)
     ]
-    shown = lines if "all" in asked else lines[:_SHOWN]
+    shown = lines if "all" in query else lines[:_SHOWN]
     return {
-        "group": wanted,
+        "group": chosen,
         "groups": GROUPS,
         "lines": shown,
         "hidden": len(lines) - len(shown),
