@@ -70,7 +70,7 @@ def _hindrance(incident: Incident, step: int, name: StepCommandName) -> str:
         return "service is recovered; a step is started again only if it relapses"
     if name == "start" and running is not None:
         return f"step {running.number} is running; one at a time"
-    if name == "veto" and state.vetoed_by:
+    if name == "veto" and state.status == "running" and state.vetoed_by:
         return f"step {step} was vetoed by {state.vetoed_by} already"
     if name == "veto" and state.intent is not None:
         return f"step {step} is {state.status}; {_REFUSALS[name]}"
@@ -177,7 +177,9 @@ class VetoStep(StepCommand):
 
     def _is_done(self, incident: Incident) -> bool:
         state = incident.step(self.step)
-        return state.status == "vetoed" or bool(state.vetoed_by)
+        # One that prepared may have been taken back for another reason, and waits again.
+        stopping = state.status == "running" and bool(state.vetoed_by)
+        return state.status == "vetoed" or stopping
 
     def _decided(self, incident: Incident, rule: Rule, person: str) -> tuple[e.Event, ...]:
         return (e.StepVetoed(step=self.step, person=person),)
