@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -393,6 +392,23 @@ def _offered(plan: str, number: int) -> list[str]:
     return [name for name, body in forms if f'name="step" value="{number}"' in body]
 
 
+async def test_an_approval_that_has_lapsed_can_be_given_again_on_the_page() -> None:
+    async with rigged() as rig:
+        await rig.does("ack")
+        await rig.happens(confirmed(), ASKING)
+        assert (await rig.does("steps/1/approve"))[0] == 200
+        rig.later(minutes=31)
+        lapsed = e.ApprovalRequested(step=1, reason="approval_lapsed", text="over 30m ago")
+        await rig.happens(lapsed)
+        page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
+        assert 'aria-label="Approve again: step 1">Approve again</button>' in page
+        form = await filled(rig, {"step": "1", "content": "*"})
+        path = f"/incidents/{rig.id}/do/approve"
+        answer = await rig.client.post(path, headers=ADA, data=form, allow_redirects=False)
+        assert answer.status == 303
+        assert (await rig.incident()).step(1).approved_at == rig.now
+
+
 async def test_a_link_tells_which_steps_can_be_decided() -> None:
     async with rigged() as rig:
         await rig.happens(confirmed(), ASKING)
@@ -408,8 +424,7 @@ async def test_a_link_tells_which_steps_can_be_decided() -> None:
 
 async def test_whoever_may_only_look_is_told_so_by_the_link_and_by_slack() -> None:
     """The API and the pages do not let them in at all."""
-    async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(rigged())
+    async with rigged() as rig:
         await barred(rig)
         told = await by_slack(rig, CASES[0])
         assert "ada has the access `viewer` and may only look" in told
