@@ -114,7 +114,7 @@ def act(
     path: str,
     body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Carry out a deed; returns the incident as it stands after it. Raises Failure."""
+    """Carry out a command; returns the incident as it stands after it. Raises Failure."""
     after: dict[str, Any] = part_of(call(method, url, token_file, path, body), "incident", url)
     return after
 
@@ -171,7 +171,7 @@ def call(
 
 
 def print_answer(as_json: bool, answer: Any, *lines: str) -> None:
-    """Print what came of a deed: the daemon's answer for machines, or lines for people."""
+    """Print what came of a command: the daemon's answer for machines, or lines for people."""
     if as_json:
         click.echo(json.dumps(answer))
         return

@@ -18,7 +18,7 @@ from daemon.cli.phrases import (
     holder,
     how_to_answer,
     moment,
-    to_decide,
+    step_commands,
 )
 from daemon.cli.terminal import SEVERITY_COLOURS, age, columns
 from daemon.core.values.formats import printable
@@ -219,7 +219,7 @@ def _details(incident: View) -> list[RenderableType]:
                 Text(printable(text or "")),
             )
         parts.append(table)
-    parts += [Text(line, style="yellow") for line in to_decide(incident)]
+    parts += [Text(line, style="yellow") for line in step_commands(incident)]
     roles = ", ".join(f"{name}: {holder(incident, role)}" for role, name in ROLE_TITLES.items())
     parts.append(Text(roles))
     for request in incident.get("requests", ()):

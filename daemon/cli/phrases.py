@@ -93,14 +93,25 @@ def engaged_line(engaged: View) -> str:
     )
 
 
-def to_decide(incident: View) -> list[str]:
-    """The commands by which the steps that wait for a person are decided."""
+def step_commands(incident: View) -> list[str]:
+    """The commands that the steps of the plan take now, as the daemon says."""
     one = printable(incident["id"])
     return [
-        f"yours to decide: stopgap step {one} {step['step']} approve, or veto"
+        f"{_occasion(step)}: stopgap step {one} {step['step']} {one_of(step['allowed'])}"
         for step in incident.get("steps", ())
-        if step["status"] == "waiting" and step["waits_for"]
+        if step.get("allowed")
     ]
+
+
+def _occasion(step: View) -> str:
+    if step["waits_for"]:
+        return "yours to decide"
+    return "still to be stopped" if step["status"] == "running" else "possible"
+
+
+def one_of(words: Sequence[str]) -> str:
+    """A choice, for a sentence: approve, skip, or veto."""
+    return ", or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def how_to_send(incident: str, update: View) -> str:

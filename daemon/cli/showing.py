@@ -21,8 +21,8 @@ from daemon.cli.phrases import (
     holder,
     how_to_answer,
     how_to_send,
+    step_commands,
     suggested,
-    to_decide,
 )
 from daemon.cli.terminal import escape, terminal
 
@@ -99,14 +99,14 @@ def _role(incident: View, role: str) -> str:
 
 
 def _plan(incident: View) -> Iterator[str]:
-    """How far each step has come, and how the ones that wait for a person are decided."""
+    """How far each step has come, and what may be done to it."""
     for step in incident.get("steps", ()):
         outcome = (step["outcome"] or {}).get("result", "")
         state = step["verdict"] or outcome or step["status"]
         why = step["verdict_text"] or step["waits_for"] or step["refusal"] or step["summary"]
         yield f"{step['step']}. {step['action']}: {state}{f' ({why})' if why else ''}"
     if incident["status"] == "open":
-        yield from to_decide(incident)
+        yield from step_commands(incident)
 
 
 def _requests(incident: View) -> Iterator[str]:

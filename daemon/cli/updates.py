@@ -44,7 +44,7 @@ class _Order:
     token_file: Path | None
 
     def act(self, method: str, *parts: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a deed on the incident."""
+        """Carry out a command on the incident."""
         path = incident_path(self.incident, *parts)
         return act(method, self.url, self.token_file, path, body)
 

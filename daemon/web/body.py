@@ -7,6 +7,7 @@ comes out: a thousand times of what came in, and nobody else has their turn mean
 
 from __future__ import annotations
 
+import re
 import zlib
 from urllib.parse import parse_qs
 
@@ -20,6 +21,7 @@ FORM = "application/x-www-form-urlencoded"
 FORM_BYTES = 128 * 1024
 """The longest text that people write, and more; reading megabytes of it would hold up everybody,
 and a login is read before anybody knows whose it is."""
+_REVISION = re.compile(r"[0-9]{1,4}")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _BROKEN = "the body broke off, or is not packed as `Content-Encoding` says; send it again"
 
@@ -76,3 +78,8 @@ async def form(request: web.Request) -> dict[str, list[str]]:
         raise HttpProblem(
             400, "Bad form", "this form is not readable; open its page again"
         ) from None
+
+
+def revision_read(given: str) -> int:
+    """The revision of a draft that a form says was read; 0, which no draft has, if it says none."""
+    return int(given) if _REVISION.fullmatch(given) else 0

@@ -1,4 +1,4 @@
-"""What all handlers share: the context they stand in, the raw body, carrying out a deed."""
+"""What all handlers share: the context they stand in, the raw body, carrying out a command."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.plan import Outlook
 from daemon.core.reporting.chart import Curve
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import Command, CommandSituation, Surface
 from daemon.core.rules.rule import Rule, RuleBook, StepSpec
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
 from daemon.recovering.step_context import Actions, aim
 from daemon.reporting.status import Loading, StatusReport
-from daemon.repository import DecideEvents, IncidentRepository
+from daemon.repository import IncidentRepository
 from daemon.web.api.incident_view import incident_view
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.body import raw_body
-from daemon.web.errors import Happened, HttpProblem
+from daemon.web.errors import HttpProblem
 from daemon.web.links.signed_links import SignedLinks
 from daemon.web.request_log import PERSON_KEY as WHO
 
@@ -42,12 +42,10 @@ Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
 SHOWN_AHEAD = timedelta(days=14)
 """How far ahead the freezes of the calendar are shown."""
-MOST_TOLD = 100
-"""So many of the newest entries are told to whoever missed them."""
 
 
-class _Moved(Exception):
-    """The incident is not where it was expected to be."""
+class IncidentMoved(Exception):
+    """The incident is not at the entry at which it was expected to be, so nothing was done."""
 
     def __init__(self, seq: int) -> None:
         super().__init__(f"it is at entry {seq}")
@@ -142,14 +140,6 @@ class WebContext:
         now = self.repository.clock()
         return [f for f in self.active.now.freezes.upcoming(now, now + SHOWN_AHEAD) if f.at > now]
 
-    def unfit(self, spec: StepSpec, incident: Incident) -> str:
-        """Why that step cannot be proposed for that incident; empty if it can."""
-        aimed = aim(spec, incident.group_labels, self.actions)
-        if not isinstance(aimed, Outlook):
-            return ""
-        known = f"; known: {', '.join(sorted(self.actions))}"
-        return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
-
     def _scope(self, given: str) -> str:
         """The scope of a freeze, if it can concern anything. Raises Problem 400."""
         if not is_scope(given):
@@ -169,39 +159,47 @@ class WebContext:
             incident, rule, self.roster(), self.repository.clock(), document, veterans
         )
 
-    async def deed(
+    def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
+        """What a command to that incident may need to know now."""
+
+        def misfit(spec: StepSpec) -> str:
+            aimed = aim(spec, incident.group_labels, self.actions)
+            if not isinstance(aimed, Outlook):
+                return ""
+            known = f"; known: {', '.join(sorted(self.actions))}"
+            return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
+
+        return CommandSituation(
+            person=person,
+            via=via,
+            now=self.repository.clock(),
+            roster=self.roster(),
+            rule=self.rules().rules.get(incident.rule),
+            document=self.links.document(incident.id),
+            misfit=misfit,
+        )
+
+    async def carry_out(
         self,
         incident: str,
+        command: Command,
         person: str,
-        change: DecideEvents,
+        via: Surface,
+        *,
+        by: str = "",
         expected: Container[int] | None = None,
     ) -> Incident:
-        """Carry out what a person does to an incident; returns it as it is then.
+        """Carry out a command; returns the incident as it is then.
 
-        `expected`: nothing is done unless the incident is at one of these sequence numbers, which
-        is looked at in the very moment of the append. Raises Problem 409 if it does not fit the
-        incident, Problem 412 if that is not expected, UnknownIncident, Temporary.
+        `person` gives it, empty if that is another system; `by` is who the journal names, if not
+        that person. `expected`: nothing is done unless the incident is at one of these sequence
+        numbers, which is looked at in the very moment of the append. Raises NotPossible,
+        IncidentMoved, UnknownIncident, Temporary.
         """
 
-        def unchanged(before: Incident) -> Sequence[Event]:
+        def change(before: Incident) -> Sequence[Event]:
             if expected is not None and before.seq not in expected:
-                raise _Moved(before.seq)
-            return change(before)
+                raise IncidentMoved(before.seq)
+            return command.apply(before, self.situation(before, person, via))
 
-        try:
-            return await self.repository.record(incident, unchanged, by=f"{PERSON_PREFIX}{person}")
-        except NotPossible as error:
-            raise HttpProblem(409, "Not possible now", str(error)) from None
-        except _Moved as moved:
-            raise await self._moved(incident, moved.seq, expected or ()) from None
-
-    async def _moved(self, incident: str, seq: int, expected: Container[int]) -> HttpProblem:
-        """What has happened since the caller looked."""
-        seen = max((number for number in range(seq) if number in expected), default=0)
-        entries = await self.repository.journal.read(incident, seen)
-        since = [
-            Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=x.event.describe())
-            for x in entries[-MOST_TOLD:]
-        ]
-        text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
-        return HttpProblem(412, "Changed meanwhile", text, seq=seq, since=since)
+        return await self.repository.record(incident, change, by=by or f"{PERSON_PREFIX}{person}")

@@ -21,8 +21,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from daemon.cli import main
-from daemon.web.api.people import People
-from daemon.web.api.updates import Words
+from daemon.core.recovery.commands import ALLOWED
+from daemon.web.api.people import PeopleOperations
+from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
 from daemon.web.errors import problem_response as problem
 
@@ -106,7 +107,8 @@ def step(number: int, status: str = "waiting", **more: Any) -> dict[str, Any]:
     """A step of the plan, as the API tells it."""
     base = {"step": number, "status": status, "action": "kubernetes_rollback", "target": "shop"}
     texts = dict.fromkeys(("summary", "refusal", "waits_for", "verdict_text"), "")
-    return {**base, **texts, "verdict": None, "outcome": None, **more}
+    allowed = ALLOWED[status]  # type: ignore[index]
+    return {**base, **texts, "verdict": None, "outcome": None, "allowed": list(allowed), **more}
 
 
 def roles(**changes: str) -> dict[str, str]:
@@ -208,7 +210,8 @@ async def listening(patch: pytest.MonkeyPatch) -> AsyncIterator[Double]:
 def test_the_double_has_the_routes_of_the_api() -> None:
     context = cast("WebContext", None)
     real = {
-        (r.method, r.path) for r in (*People(context).operations(), *Words(context).operations())
+        (r.method, r.path)
+        for r in (*PeopleOperations(context).operations(), *UpdateOperations(context).operations())
     }
     assert {(method, f"/api/v1/incidents/{{id}}/{tail}") for method, tail in DEEDS} <= real
 

@@ -68,7 +68,7 @@ async def test_show_tells_who_is_asked_what_and_what_is_due(daemon: Double) -> N
         "now step 1 is running: kubernetes_rollback on shop",
         "next its effect is measured",
         "2. kubernetes_rollback: waiting (cooldown)",
-        f"yours to decide: stopgap step {ID} 2 approve, or veto",
+        f"yours to decide: stopgap step {ID} 2 approve, start, skip, or veto",
         "Commander ada",
         "Communicator vacant; you could ask bo (is here)",
         "Fast-Recovery Owner stopgap",

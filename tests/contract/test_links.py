@@ -141,7 +141,7 @@ async def test_a_draft_that_changed_meanwhile_is_shown_anew_and_ones_words_are_k
     await rig.does("updates", audience="room")
     seq = rig.seq
     page = await rig.taps(link, 409, deed="send", revision="1", text="my <b>words</b>")
-    assert "the draft has changed while you read it" in page
+    assert "the draft has changed since you read it" in page
     assert 'name="revision" value="2"' in page
     assert "my &lt;b&gt;words&lt;/b&gt;" in page
     assert rig.seq == seq
@@ -155,7 +155,10 @@ async def test_a_draft_that_changed_meanwhile_is_shown_anew_and_ones_words_are_k
         ({"deed": "yes"}, "no such button"),
         ({"deed": "close"}, "no such button"),
         ({"deed": "send", "revision": "1"}, "the update is empty"),
-        ({"deed": "send", "revision": "1", "text": "x" * 2001}, "that is too long: 2001"),
+        (
+            {"deed": "send", "revision": "1", "text": "x" * 2001},
+            "the update has 2001 characters; 2000 at most",
+        ),
         ({"deed": "send", "text": "x"}, "the draft has changed"),
     ],
 )

@@ -12,9 +12,9 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import PageState
 from daemon.core.people.roster import LAST_RESORT_WAIT, Roster
 from daemon.core.people.schedules import Shift
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import ESCALATION, pages_due, pending, tried_again
-from daemon.core.response.roles import NotPossible
+from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import ROUNDS, Scene
 
@@ -182,9 +182,9 @@ class Night(Scene):
         self.come(PEOPLE[number % len(PEOPLE)])
 
     def _says(self, said: str, person: str) -> None:
-        report = deeds.Report(
+        report = deeds.RecordPagerReport(
             source="pagerduty",
-            said=said,  # type: ignore[arg-type]
+            state=said,  # type: ignore[arg-type]
             person=person,
             who=person,
             occurred_at=self.now,

@@ -11,9 +11,9 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
 from daemon.core.response.role_requests import Staffing, staffing
+from tests import commanding
+from tests import commanding as deeds
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_problem, opening
 
 PATIENCE = 3 * MINUTE
@@ -76,15 +76,17 @@ class Scene:
         return self.does(person, *deeds.unacknowledge(self.incident, person, "cli"))
 
     def takes(self, person: str, role: e.Role) -> tuple[e.Event, ...]:
-        return self.does(person, *roles.take(self.incident, role, person, self.now, PATIENCE))
+        return self.does(person, *commanding.take(self.incident, role, person, self.now, PATIENCE))
 
     def assigns(self, by: str, role: e.Role, person: str) -> tuple[e.Event, ...]:
-        return self.does(by, *roles.assign(self.incident, role, person, by, self.now, PATIENCE))
+        return self.does(
+            by, *commanding.assign(self.incident, role, person, by, self.now, PATIENCE)
+        )
 
     def answers(self, person: str, request: str, *, accept: bool) -> tuple[e.Event, ...]:
         return self.does(
             person,
-            *roles.answer_request(
+            *commanding.answer_request(
                 self.incident, request, person, accept=accept, now=self.now, patience=PATIENCE
             ),
         )

@@ -19,8 +19,8 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response import commands as deeds
 from daemon.core.rules.rule import Rule
+from tests import commanding as deeds
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,

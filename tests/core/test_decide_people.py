@@ -20,8 +20,8 @@ from daemon.core.effects import (
 from daemon.core.incident import events as e
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response import commands as deeds
 from daemon.core.rules.rule import Rule
+from tests import commanding as deeds
 from tests.core.build import (
     COUNTS,
     HOUSE,

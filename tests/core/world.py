@@ -25,15 +25,17 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
 from daemon.core.people.roster import Roster
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.plan import Outlook, open_steps
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response import commands as deeds
 from daemon.core.response import roles
+from daemon.core.response.command import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
+from tests import commanding
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.core.build import (
     ALERTS,
     COUNTS,
@@ -202,7 +204,7 @@ class World:
         deed = self.chance.choice(self.chance.choice(groups)(who, other))
         try:
             self.happen(*deed(), by=f"person:{who}")
-        except roles.NotPossible:
+        except NotPossible:
             return
 
     def on_the_plan(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
@@ -233,9 +235,9 @@ class World:
         asked = self.chance.choice(waiting).event if waiting else None
         accept = self.chance.random() < 0.5
         said = self.chance.choice(["acknowledged", "acknowledged", "unacknowledged"])
-        report = deeds.Report(
+        report = deeds.RecordPagerReport(
             source="pagerduty",
-            said=said,  # type: ignore[arg-type]
+            state=said,  # type: ignore[arg-type]
             person=self.chance.choice([who, who, ""]),
             who=who,
             occurred_at=now - self.chance.choice([0, 1, 3, 20]) * MINUTE,
@@ -247,13 +249,13 @@ class World:
             lambda: deeds.mark_heard(incident, report, now, 10 * MINUTE),
             lambda: deeds.jump(incident, self.roster, self.chance.randint(1, 2), who, now),
             lambda: deeds.engage(incident, self.roster, "mysql", who, "help", "link"),
-            lambda: roles.take(incident, role, who, now, PATIENCE),
-            lambda: roles.assign(incident, role, other, who, now, PATIENCE),
-            lambda: roles.step_down(incident, role, who),
+            lambda: commanding.take(incident, role, who, now, PATIENCE),
+            lambda: commanding.assign(incident, role, other, who, now, PATIENCE),
+            lambda: commanding.step_down(incident, role, who),
         ]
         if asked is not None:
             deeds_ += 3 * [
-                lambda: roles.answer_request(
+                lambda: commanding.answer_request(
                     incident, asked.request, asked.asked, accept=accept, now=now, patience=PATIENCE
                 )
             ]

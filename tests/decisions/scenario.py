@@ -21,14 +21,14 @@ from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Refused
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import ActionScope, Freeze
-from daemon.core.response import commands as deeds
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
 from daemon.core.rules.rule import Rule, load
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.fakes import START, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 

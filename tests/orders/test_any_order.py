@@ -24,9 +24,9 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import ActionContext, Landed
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.response import commands
 from daemon.core.response.escalation import wanted
 from daemon.core.values.outcome import Outcome, Temporary
+from tests import commanding as commands
 from tests.fakes import START, Board, FakeAction, MemoryJournal, Phone, Service
 from tests.orders.seeded_loop import SeededLoop, Stretched, played, stretch
 from tests.stories.stage import ROSTER, Stage, alert, body, healed_by

@@ -23,7 +23,6 @@ from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Limits
-from daemon.core.response import commands as deeds
 from daemon.core.rules.rule import Rule, RuleBook, load
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.yaml_document import one_document
@@ -35,6 +34,7 @@ from daemon.notifying.watchdog import Watchdog
 from daemon.reporting.reviews import Reviews
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
+from tests import commanding as deeds
 from tests.fakes import (
     START,
     Board,

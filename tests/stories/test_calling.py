@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from daemon.config.active import ActiveConfig, Live
-from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import ESCALATION
 from daemon.core.rules.rule import RuleBook
 from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
+from tests import commanding as deeds
 from tests.fakes import PlainLinks
 from tests.stories.stage import ROSTER, Daemon, Stage, alert
 

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.ports.actions import ActionContext, Ready, Refused
-from daemon.core.recovery import commands as steering
+from tests import commanding as steering
 from tests.fakes import START, FakeAction
 from tests.stories.stage import Daemon, Stage, alert, healed_by
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daemon.core.recovery import commands as steering
 from daemon.core.reporting import now_and_next as glance
 from daemon.core.reporting.chart import sketch
 from daemon.core.reporting.now_and_next import PlanLine
 from daemon.core.reporting.timeline import timeline_lines
-from daemon.core.response import commands as deeds
 from daemon.measuring.chart_data import trace
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 
@@ -35,7 +35,7 @@ async def test_a_recovery_is_told_from_the_first_alert_to_the_end(stage: Stage) 
         now, coming, plan = await looked(daemon)
         assert now == "measuring, to define the problem"
         assert coming == "nothing is touched unless the metrics confirm the problem"
-        assert [(line.state, line.deeds) for line in plan] == [
+        assert [(line.state, line.allowed) for line in plan] == [
             ("in reserve", ("approve", "start", "skip", "veto"))
         ] * 2
         assert plan[0].why.startswith("pre-approved by ada until ")
@@ -46,8 +46,8 @@ async def test_a_recovery_is_told_from_the_first_alert_to_the_end(stage: Stage) 
         assert coming == (
             "its effect is measured; if it did not help, step 2 is looked at: flag_off"
         )
-        assert (plan[0].state, plan[0].tone, plan[0].deeds) == ("running", "runs", ())
-        assert plan[1].deeds == ("approve", "skip", "veto")
+        assert (plan[0].state, plan[0].tone, plan[0].allowed) == ("running", "runs", ())
+        assert plan[1].allowed == ("approve", "skip", "veto")
         await daemon.at(270)
         now, coming, plan = await looked(daemon)
         assert now == "measuring whether step 1 helped: rollback on shop"
@@ -65,7 +65,7 @@ async def test_a_recovery_is_told_from_the_first_alert_to_the_end(stage: Stage) 
         now, coming, plan = await looked(daemon)
         assert now.startswith("nothing more: ")
         assert coming == "nothing; the review is there"
-        assert all(not line.deeds for line in plan)
+        assert all(not line.allowed for line in plan)
 
 
 async def test_a_step_that_waits_for_the_commander_says_why_and_what_may_be_done(

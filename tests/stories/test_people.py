@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from daemon.core.response import commands as deeds
+from tests import commanding as deeds
 from tests.stories.stage import Stage, alert
 
 

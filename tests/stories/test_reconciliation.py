@@ -11,8 +11,8 @@ import pytest
 from daemon.core.alertmanager import MAX_LABEL_BYTES, Alert
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.listing import Listing, Silence
-from daemon.core.response import commands as deeds
 from daemon.core.values.outcome import Temporary
+from tests import commanding as deeds
 from tests.fakes import START, FakeAlertmanager
 from tests.stories.stage import Stage, alert
 

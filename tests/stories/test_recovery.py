@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from daemon.core.ports.actions import Refused
-from daemon.core.recovery import commands as steering
 from daemon.core.values.outcome import Outcome
+from tests import commanding as steering
 from tests.fakes import START
 from tests.stories.stage import Stage, alert, healed_by
 

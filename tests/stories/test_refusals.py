@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from daemon.core.incident.events import Entry, StepRefused, StepSkipped
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.guardrails import Freeze
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 
@@ -54,11 +55,11 @@ async def test_only_the_commander_approves(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(185)
-        with pytest.raises(deeds.NotPossible, match="nobody; acknowledge"):
+        with pytest.raises(NotPossible, match="nobody; acknowledge"):
             await daemon.does(steering.approve, stage.rules[0], 1, "ada")
         await daemon.acknowledges("ada")
         await daemon.acknowledges("bo")
-        with pytest.raises(deeds.NotPossible, match=r"only the Commander .* ada"):
+        with pytest.raises(NotPossible, match=r"only the Commander .* ada"):
             await daemon.does(steering.approve, stage.rules[0], 1, "bo")
 
 

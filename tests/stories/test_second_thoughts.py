@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
+from tests import commanding as steering
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, body, healed_by
 

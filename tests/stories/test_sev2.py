@@ -12,9 +12,10 @@ import pytest
 from daemon.core.incident.events import DAEMON
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
+from daemon.core.response.command import NotPossible
 from daemon.core.values.yaml_document import one_document
+from tests import commanding
+from tests import commanding as deeds
 from tests.fakes import START, Switchboard
 from tests.stories.stage import Daemon, Stage, alert
 
@@ -75,7 +76,7 @@ def moment(seconds: float) -> datetime:
 
 async def pager_says(daemon: Daemon, said: str, person: str, at: float) -> Incident:
     """PagerDuty reports what happened there."""
-    report = deeds.Report("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
+    report = deeds.RecordPagerReport("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
     by = person or DAEMON
     return await daemon.does(
         deeds.mark_heard, report, moment(at + 1), timedelta(minutes=10), who=by if person else ""
@@ -91,7 +92,7 @@ async def answers(daemon: Daemon, role: str, person: str, at: float, accept: boo
         if r.event.role == role and r.event.asked == person
     ]
     await daemon.does(
-        roles.answer_request,
+        commanding.answer_request,
         asked,
         person,
         accept=accept,
@@ -118,14 +119,16 @@ async def the_first_ten_minutes(stage: Stage, daemon: Daemon) -> None:
     assert incident.commander == "ada"
 
     await daemon.at(OPENED + 100)
-    await daemon.does(roles.take, "fast_recovery", "hal", moment(OPENED + 100), PATIENCE, who="hal")
+    await daemon.does(
+        commanding.take, "fast_recovery", "hal", moment(OPENED + 100), PATIENCE, who="hal"
+    )
 
     await daemon.at(OPENED + 160)
     await answers(daemon, "communicator", "fay", OPENED + 160)
     incident = await daemon.incident()
     assert incident.crew.holder("communicator") == "fay"
-    with pytest.raises(roles.NotPossible, match="cannot be Problem Diagnosis Owner too"):
-        roles.take(incident, "diagnosis", "fay", moment(OPENED + 160), PATIENCE)
+    with pytest.raises(NotPossible, match="cannot be Problem Diagnosis Owner too"):
+        commanding.take(incident, "diagnosis", "fay", moment(OPENED + 160), PATIENCE)
 
 
 async def test_a_sev2_from_the_page_to_the_last_update(stage: Stage) -> None:
@@ -197,7 +200,9 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
     incident = await daemon.incident()
     assert incident.commander == "ada", "rank alone changes nothing"
     if not incident.crew.open_requests("commander"):
-        await daemon.does(roles.take, "commander", "cy", moment(OPENED + 900), PATIENCE, who="cy")
+        await daemon.does(
+            commanding.take, "commander", "cy", moment(OPENED + 900), PATIENCE, who="cy"
+        )
     else:
         await answers(daemon, "commander", "cy", OPENED + 900)
     incident = await daemon.incident()
@@ -205,7 +210,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
     assert (asking.event.how, asking.event.asked) == ("takeover", "ada")
     assert "Tried: 1. rollback unchanged; 2. flag_off unchanged" in asking.event.briefing
     await answers(daemon, "commander", "ada", OPENED + 901)
-    await daemon.does(roles.take, "diagnosis", "ed", moment(OPENED + 910), PATIENCE, who="ed")
+    await daemon.does(commanding.take, "diagnosis", "ed", moment(OPENED + 910), PATIENCE, who="ed")
     incident = await daemon.incident()
     posts = {role: post.person for role, post in incident.crew.posts.items()}
     assert posts == {

@@ -13,13 +13,13 @@ from typing import Literal
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
-from daemon.core.incident.state import UNTRIED, Incident, StepState
+from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.commands import StepCommandName, allowed_commands
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import clock_time, format_duration, printable
 
-Deed = Literal["approve", "start", "skip", "veto"]
 Tone = Literal["plain", "asks", "runs", "good", "bad"]
 """How a line wants to be shown: `asks` waits for a person."""
 
@@ -29,7 +29,7 @@ class PlanLine:
     """One alternative of the plan as people see it.
 
     `state` is one or two words, `why` a sentence; both may change with the next event. `content`
-    is what an approval now would be bound to. `deeds`: what the Commander may do with it now;
+    is what an approval now would be bound to. `allowed`: what the Commander may do with it now;
     a veto is anybody's.
     """
 
@@ -41,8 +41,9 @@ class PlanLine:
     state: str
     why: str
     tone: Tone
-    deeds: tuple[Deed, ...]
+    allowed: tuple[StepCommandName, ...]
     content: str
+    approved_by: str = ""
     proposed_by: str = ""
     reason: str = ""
     started_at: datetime | None = None
@@ -116,6 +117,19 @@ def awaiting_approval(incident: Incident) -> StepState | None:
     )
 
 
+def decidable(
+    incident: Incident, rule: Rule | None
+) -> list[tuple[StepState, tuple[StepCommandName, ...]]]:
+    """The steps that a person should decide on now, with what may be done: those that wait for the
+    Commander, and the one that still prepares."""
+    found = [
+        (state, allowed_commands(incident, rule, number))
+        for number, state in sorted(incident.steps.items())
+        if state.status == "running" or (state.status == "waiting" and state.asked)
+    ]
+    return [(state, allowed) for state, allowed in found if allowed]
+
+
 def stoppable(incident: Incident) -> bool:
     """Whether there is automation that a pause would stop."""
     return incident.closed is None and bool(incident.rule) and not incident.paused_by
@@ -173,8 +187,9 @@ def _line(
         state=shown,
         why=printable(why),
         tone=tone,
-        deeds=_deeds(incident, state) if known else (),
+        allowed=allowed_commands(incident, rule, number),
         content=content_of(incident, rule, number) if rule is not None and known else "",
+        approved_by=state.approved_by,
         proposed_by=state.proposed_by,
         reason=state.refusal or state.asked,
         started_at=state.started_at,
@@ -230,21 +245,6 @@ def _permission(
     if rule.mode != "automatic":
         return f"the rule's mode is `{rule.mode}`, so it does not start by itself"
     return approvals.standing(rule, number, now)[1]
-
-
-def _deeds(incident: Incident, state: StepState) -> tuple[Deed, ...]:
-    if incident.closed is not None or state.status not in UNTRIED:
-        return ()
-    waiting = state.status == "waiting"
-    startable = incident.recovered_at is None and incident.running is None
-    found: list[Deed] = []
-    if waiting and not state.approved_by and incident.recovered_at is None:
-        found.append("approve")
-    if startable and not state.ordered:
-        found.append("start")
-    if waiting:
-        found.append("skip")
-    return (*found, "veto")
 
 
 def _conditions(spec: StepSpec | None, rule: Rule | None) -> str:

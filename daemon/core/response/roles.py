@@ -1,8 +1,8 @@
-"""The four roles: appoint, hand over, take over, vacate. What people may do about them.
+"""The four roles: appoint, hand over, take over, vacate.
 
 The first person to respond commands. Rank changes nothing by itself: command moves by a request
-that both sides have agreed to, or that one side has left unanswered. What the daemon does about
-roles by itself is in `daemon.core.response.role_requests`.
+that both sides have agreed to, or that one side has left unanswered. What people do about roles is
+in `role_commands`, what the daemon does by itself in `role_requests`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,11 @@ from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
-from daemon.core.people.roster import Roster
 from daemon.core.response.escalation import summons
 from daemon.core.values.units import clock_time
 
 APART: frozenset[e.Role] = frozenset({"fast_recovery", "diagnosis"})
 """The roles that leave no head for communicating."""
-
-
-class NotPossible(ValueError):
-    """The deed does not fit the incident as it stands; the text says why."""
 
 
 def arrive(incident: Incident, person: str, via: str) -> tuple[e.Event, ...]:
@@ -50,7 +45,7 @@ def leave(incident: Incident, person: str, via: str, reason: str = "") -> tuple[
         return ()
     left = reason or f"{person} left"
     roles = incident.crew.roles_of(person)
-    ceded = _ceded(incident, roles, person)
+    ceded = takeover_requests(incident, roles, person)
     events: list[e.Event] = [
         e.RoleLeft(role=role, person=person, reason=left) for role in roles if role != "commander"
     ]
@@ -62,55 +57,7 @@ def leave(incident: Incident, person: str, via: str, reason: str = "") -> tuple[
     events.append(e.ResponderLeft(person=person, via=via))
     if incident.commander == person:
         events.append(e.CommandVacated(person=person, reason=left))
-    return (*events, *_pass_on(incident, ceded, left))
-
-
-def fill(
-    incident: Incident, roster: Roster, role: e.Role, person: str, by: str, now: datetime
-) -> tuple[e.Event, ...]:
-    """Take a role oneself, or ask somebody of the roster to. Raises NotPossible."""
-    patience = roster.timing.answer
-    if person == by:
-        return take(incident, role, by, now, patience)
-    barred = roster.bars(person)
-    if barred:
-        raise NotPossible(barred)
-    return assign(incident, role, person, by, now, patience)
-
-
-def take(
-    incident: Incident, role: e.Role, person: str, now: datetime, patience: timedelta
-) -> tuple[e.Event, ...]:
-    """Take a vacant role at once, or ask its holder to give it up. Raises NotPossible."""
-    _open(incident)
-    holder = incident.crew.holder(role)
-    if holder == person:
-        return ()
-    _keep_apart(incident, role, person)
-    if holder:
-        why = f"{person} asks to take over as {ROLE_NAMES[role]}"
-        return request(incident, role, "takeover", person, holder, person, why, now, patience)
-    if role == "commander":
-        return arrive(incident, person, "role")
-    arrived = () if person in incident.responders else arrive(incident, person, "role")
-    return (*arrived, e.RoleTaken(role=role, person=person, reason="took it"))
-
-
-def assign(
-    incident: Incident, role: e.Role, person: str, by: str, now: datetime, patience: timedelta
-) -> tuple[e.Event, ...]:
-    """Ask somebody else to take a role: its holder hands it over, or the Commander names them."""
-    _open(incident)
-    holder = incident.crew.holder(role)
-    if by not in (holder, incident.commander):
-        who = incident.commander or "nobody; acknowledge the incident first"
-        raise NotPossible(f"only its holder or the Commander gives this role; that is {who}")
-    if holder == person:
-        return ()
-    _keep_apart(incident, role, person)
-    how: e.RequestKind = "offer" if by == holder else "ask"
-    why = f"{by} asks you to be {ROLE_NAMES[role]}"
-    return request(incident, role, how, person, person, by, why, now, patience)
+    return (*events, *hand_over(incident, ceded, left))
 
 
 def request(
@@ -146,27 +93,6 @@ def request(
     return (asking, *summons(incident, asked, f"role-{name}", text, asks="answer", about=name))
 
 
-def answer_request(
-    incident: Incident, name: str, person: str, *, accept: bool, now: datetime, patience: timedelta
-) -> tuple[e.Event, ...]:
-    """Say yes or no to a request. Raises NotPossible if it is not this person's to answer."""
-    _open(incident)
-    asked = incident.crew.requests.get(name)
-    if asked is None:
-        raise NotPossible(f"there is no request {name!r}")
-    if asked.event.asked != person:
-        raise NotPossible(f"this is asked of {asked.event.asked}, not of {person}")
-    if not asked.open:
-        raise NotPossible(f"this request is {asked.answer} already")
-    if not accept:
-        return (e.RoleAnswered(request=name, answer="declined"),)
-    _keep_apart(incident, asked.event.role, asked.event.taker)
-    return (
-        e.RoleAnswered(request=name, answer="accepted"),
-        *_granted(incident, asked, now, patience),
-    )
-
-
 def lapse(incident: Incident, asked: Request) -> tuple[e.Event, ...]:
     """Nobody answered in time: a takeover goes through, everything else is off."""
     name = asked.event.request
@@ -176,20 +102,7 @@ def lapse(incident: Incident, asked: Request) -> tuple[e.Event, ...]:
         return (lapsed,)
     if separation(incident, asked.event.role, asked.event.taker):
         return (lapsed,)
-    return (lapsed, *_give(incident, asked, f"{asked.event.asked} did not answer"))
-
-
-def step_down(incident: Incident, role: e.Role, person: str) -> tuple[e.Event, ...]:
-    """Give up a role, to whoever had asked to take it over. Without a Commander people are
-    called again."""
-    _open(incident)
-    if incident.crew.holder(role) != person:
-        raise NotPossible(f"you are not {ROLE_NAMES[role]}; that is {holder_text(incident, role)}")
-    left = f"{person} stepped down"
-    passed_on = _pass_on(incident, _ceded(incident, (role,), person), left)
-    if role == "commander":
-        return (e.CommandVacated(person=person, reason=left), *passed_on)
-    return (e.RoleLeft(role=role, person=person, reason=left), *passed_on)
+    return (lapsed, *grant_role(incident, asked, f"{asked.event.asked} did not answer"))
 
 
 def separation(incident: Incident, role: e.Role, person: str) -> str:
@@ -252,37 +165,7 @@ def _due(incident: Incident) -> Sequence[str]:
     return due
 
 
-def _granted(
-    incident: Incident, asked: Request, now: datetime, patience: timedelta
-) -> tuple[e.Event, ...]:
-    """The answer was yes. Whoever holds the role by now must have agreed as well."""
-    event = asked.event
-    holder = incident.crew.holder(event.role)
-    if holder == event.taker:
-        return ()
-    if holder and not _agreed(incident, event, holder):
-        if event.role != "commander":
-            raise NotPossible(f"{holder} is {ROLE_NAMES[event.role]} by now; ask to take it over")
-        why = f"{event.taker} is ready to take command ({event.why})"
-        arrived = arrive(incident, event.taker, "role")
-        asking = request(
-            incident, "commander", "takeover", event.taker, holder, event.taker, why, now, patience
-        )
-        return (*arrived, *asking)
-    return _give(incident, asked, event.why)
-
-
-def _agreed(incident: Incident, event: e.RoleRequested, holder: str) -> bool:
-    """Whether the holder has agreed to give the role up, or the Commander has decided it."""
-    if event.how == "takeover":
-        return event.asked == holder
-    no_plan = incident.crew.no_plan
-    if event.role == "commander" and no_plan is not None and no_plan.person == holder:
-        return True
-    return bool(event.by) and event.by in (holder, incident.commander)
-
-
-def _ceded(incident: Incident, roles: Sequence[e.Role], person: str) -> list[Request]:
+def takeover_requests(incident: Incident, roles: Sequence[e.Role], person: str) -> list[Request]:
     """The requests to take these roles over from this person, who gives them up now."""
     return [
         asked
@@ -293,7 +176,7 @@ def _ceded(incident: Incident, roles: Sequence[e.Role], person: str) -> list[Req
     ]
 
 
-def _pass_on(incident: Incident, ceded: Sequence[Request], reason: str) -> tuple[e.Event, ...]:
+def hand_over(incident: Incident, ceded: Sequence[Request], reason: str) -> tuple[e.Event, ...]:
     """Giving a role up is a yes to whoever asked for it; of several, to the first."""
     events: list[e.Event] = []
     served: set[str] = set()
@@ -304,11 +187,12 @@ def _pass_on(incident: Incident, ceded: Sequence[Request], reason: str) -> tuple
             continue
         served |= {role, taker}
         events.append(e.RoleAnswered(request=asked.event.request, answer="accepted"))
-        events += _give(incident, asked, f"{reason}; {taker} had asked for it")
+        events += grant_role(incident, asked, f"{reason}; {taker} had asked for it")
     return tuple(events)
 
 
-def _give(incident: Incident, asked: Request, reason: str) -> tuple[e.Event, ...]:
+def grant_role(incident: Incident, asked: Request, reason: str) -> tuple[e.Event, ...]:
+    """The role goes to whoever the request is for, who comes if they are not here yet."""
     event = asked.event
     if event.role == "commander":
         arrived: list[e.Event] = []
@@ -317,14 +201,3 @@ def _give(incident: Incident, asked: Request, reason: str) -> tuple[e.Event, ...
         return (*arrived, e.CommanderAppointed(person=event.taker, reason=reason))
     arrived = [] if event.taker in incident.responders else [*arrive(incident, event.taker, "role")]
     return (*arrived, e.RoleTaken(role=event.role, person=event.taker, reason=reason))
-
-
-def _open(incident: Incident) -> None:
-    if incident.closed is not None:
-        raise NotPossible(f"incident {incident.id} is closed")
-
-
-def _keep_apart(incident: Incident, role: e.Role, person: str) -> None:
-    why_not = separation(incident, role, person)
-    if why_not:
-        raise NotPossible(why_not)

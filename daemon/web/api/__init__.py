@@ -1,6 +1,6 @@
 """The JSON API, `/api/v1`: what can be asked and done over HTTP, and the document about it.
 
-`operations` has the table's rows and serves them, `reading` turns requests into models, `openapi`
-and `docs` tell people and programs of them. Each room (`incidents`, `people`, `words`, …) adds
-its rows to `table`.
+`operation` has the table's rows and serves them, `request_parsing` turns requests into models,
+`openapi` and `docs` describe them to people and programs. Each section (`incidents`, `people`,
+`updates`, …) adds its rows to `table`.
 """

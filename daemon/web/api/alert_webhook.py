@@ -6,8 +6,8 @@ from pydantic import Field
 
 from daemon.core.alertmanager import Delivery, NotADelivery
 from daemon.core.incident.events import METRICS
-from daemon.core.response import commands as deeds
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import TEXT_LENGTH, NotPossible
+from daemon.core.response.commands import ReportSentiment
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.context import WebContext
@@ -26,7 +26,7 @@ class Sentiment(Frozen):
     """
 
     labels: dict[str, str] = Field(min_length=1)
-    text: str = Field(pattern=r"\S", max_length=deeds.NOTE_LENGTH)
+    text: str = Field(pattern=r"\S", max_length=TEXT_LENGTH)
     source: str = Field(pattern=r"\S", max_length=100)
     value: float | None = Field(default=None, allow_inf_nan=False)
 
@@ -97,18 +97,15 @@ class Webhooks:
         if given.source == METRICS or given.source in self._context.roster().people:
             text = f"source: {given.source!r} is taken by the daemon's own reports or a person"
             raise HttpProblem(400, "Bad request", f"{text}; name the system that reports")
-        told = []
+        command = ReportSentiment(given.text, given.value, source=given.source)
+        taken = []
         for head in await repository.journal.open_heads():
             incident = await repository.load(head.incident)
             if not incident.concerned_by(given.labels):
                 continue
             try:
-                await repository.record(
-                    head.incident,
-                    lambda i: deeds.sentiment(i, given.source, given.text, given.value),
-                    by=_REPORTED,
-                )
+                await self._context.carry_out(head.incident, command, "", "webhook", by=_REPORTED)
             except NotPossible:
                 continue  # it was closed meanwhile
-            told.append(head.incident)
-        return SentimentTaken(incidents=tuple(told))
+            taken.append(head.incident)
+        return SentimentTaken(incidents=tuple(taken))

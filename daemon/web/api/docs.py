@@ -80,10 +80,10 @@ def rooms(described: Json, link: str) -> list[Json]:
     found = []
     for tag in described["tags"]:
         operations = [
-            _operation(method, path, told, link)
+            _operation(method, path, operation, link)
             for path, methods in described["paths"].items()
-            for method, told in methods.items()
-            if tag["name"] in told["tags"]
+            for method, operation in methods.items()
+            if tag["name"] in operation["tags"]
         ]
         found.append({**tag, "operations": operations})
     return found
@@ -98,11 +98,11 @@ def schemas(described: Json) -> list[Json]:
             "fields": [
                 {
                     "name": field,
-                    "kind": kind(told),
-                    "text": told.get("description", ""),
+                    "kind": kind(spec),
+                    "text": spec.get("description", ""),
                     "required": field in schema.get("required", ()),
                 }
-                for field, told in schema.get("properties", {}).items()
+                for field, spec in schema.get("properties", {}).items()
             ],
             "kind": kind(schema),
         }
@@ -110,8 +110,8 @@ def schemas(described: Json) -> list[Json]:
     ]
 
 
-def _operation(method: str, path: str, told: Json, link: str) -> Json:
-    content: Json = next(iter(told.get("requestBody", {}).get("content", {}).values()), {})
+def _operation(method: str, path: str, operation: Json, link: str) -> Json:
+    content: Json = next(iter(operation.get("requestBody", {}).get("content", {}).values()), {})
     answers = [
         {
             "status": status,
@@ -119,32 +119,32 @@ def _operation(method: str, path: str, told: Json, link: str) -> Json:
             "kinds": [kind(media["schema"]) for media in answer.get("content", {}).values()],
             "problem": KINDS[int(status)][0] if "$ref" in answer else "",
         }
-        for status, answer in told["responses"].items()
+        for status, answer in operation["responses"].items()
     ]
     return {
-        "id": told["operationId"],
+        "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": told["summary"],
-        "text": told.get("description", ""),
+        "summary": operation["summary"],
+        "text": operation.get("description", ""),
         "parameters": [
             {"description": "", **parameter, "kind": kind(parameter["schema"])}
-            for parameter in told.get("parameters", ())
+            for parameter in operation.get("parameters", ())
         ],
         "body": kind(content["schema"]) if content else None,
         "answers": answers,
-        "curl": _curl(method.upper(), path, told, content, link),
+        "curl": _curl(method.upper(), path, operation, content, link),
     }
 
 
-def _curl(method: str, path: str, told: Json, content: Json, link: str) -> str:
+def _curl(method: str, path: str, operation: Json, content: Json, link: str) -> str:
     """A line to try it with."""
-    examples = [p for p in told.get("parameters", ()) if "example" in p]
+    examples = [p for p in operation.get("parameters", ()) if "example" in p]
     query = "&".join(f"{p['name']}={p['example']}" for p in examples)
     url = f"{link}{path}" + (f"?{query}" if query else "")
-    words = ["curl"] if method == "GET" else ["curl", "-X", method]
-    line = " ".join([*words, shlex.quote(url)])
-    for scheme in [name for asked in told["security"] for name in asked]:
+    arguments = ["curl"] if method == "GET" else ["curl", "-X", method]
+    line = " ".join([*arguments, shlex.quote(url)])
+    for scheme in [name for required in operation["security"] for name in required]:
         named = SECURITY[scheme].get("name")
         header = f"{named}: …" if named else "Authorization: Bearer $STOPGAP_TOKEN"
         line += f' \\\n  -H "{header}"'
@@ -175,15 +175,15 @@ def kind(schema: Any) -> list[tuple[str, str]]:
 
 
 def _bounded(named: str, schema: Json) -> str:
-    told = [schema["format"]] if "format" in schema else [named]
+    parts = [schema["format"]] if "format" in schema else [named]
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None or high is not None:
-        told.append(f"{low if low is not None else '…'} to {high if high is not None else '…'}")
+        parts.append(f"{low if low is not None else '…'} to {high if high is not None else '…'}")
     if "maxLength" in schema:
-        told.append(f"at most {schema['maxLength']} characters")
+        parts.append(f"at most {schema['maxLength']} characters")
     if schema.get("default") not in (None, "", [], {}):
-        told.append(f"default {schema['default']}")
-    return ", ".join(told)
+        parts.append(f"default {schema['default']}")
+    return ", ".join(parts)
 
 
 def _joined(parts: Iterable[list[tuple[str, str]]], by: str) -> list[tuple[str, str]]:

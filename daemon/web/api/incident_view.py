@@ -12,10 +12,11 @@ from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head
+from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
-from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting import now_and_next
 from daemon.core.reporting.review import durations
-from daemon.core.response import milestones as minutes
+from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import format_duration
@@ -70,8 +71,8 @@ def incident_view(
         severity=incident.severity,
         title=incident.title,
         statement=problem.text if problem else "",
-        doing=glance.doing(incident),
-        coming=glance.coming(incident, rule, now),
+        doing=now_and_next.doing(incident),
+        coming=now_and_next.coming(incident, rule, now),
         rule=incident.rule,
         labels=incident.group_labels,
         team=incident.opened.team,
@@ -83,7 +84,7 @@ def incident_view(
         responders=incident.responders,
         paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
-        clock=tuple(_reading(reading) for reading in minutes.read_clock(incident, roster, now)),
+        clock=tuple(_reading(reading) for reading in milestones.read_clock(incident, roster, now)),
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),
         sentiment=tuple(
@@ -99,7 +100,7 @@ def incident_view(
             for a in incident.alerts.values()
         ),
         suppressed=suppression(incident.suppressed),
-        steps=tuple(_step(incident, n, plan.get(n)) for n in sorted(incident.steps)),
+        steps=tuple(_step(incident, rule, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),
         document=document,
@@ -154,16 +155,16 @@ def _crew(
         "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
         "requests": tuple(
             RequestView(
-                request=asked.event.request,
-                role=asked.event.role,
-                how=asked.event.how,
-                taker=asked.event.taker,
-                asked=asked.event.asked,
-                by=asked.event.by,
-                until=asked.event.until,
-                why=asked.event.why,
+                request=request.event.request,
+                role=request.event.role,
+                how=request.event.how,
+                taker=request.event.taker,
+                asked=request.event.asked,
+                by=request.event.by,
+                until=request.event.until,
+                why=request.event.why,
             )
-            for asked in crew.open_requests()
+            for request in crew.open_requests()
         ),
         "suggestions": {
             role: tuple(
@@ -179,7 +180,7 @@ def _crew(
     }
 
 
-def _reading(reading: minutes.MilestoneReading) -> ClockView:
+def _reading(reading: milestones.MilestoneReading) -> ClockView:
     took = reading.took
     return ClockView(
         item=reading.item,
@@ -203,7 +204,7 @@ def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
     )
 
 
-def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
+def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | None) -> StepView:
     """`spec`: what the rule says of it; before it starts there is nothing else."""
     step = incident.steps[number]
     return StepView(
@@ -221,6 +222,7 @@ def _step(incident: Incident, number: int, spec: StepSpec | None) -> StepView:
         outcome=step.outcome,
         verdict=step.verdict,
         verdict_text=step.verdict_text,
+        allowed=allowed_commands(incident, rule, number),
     )
 
 

@@ -113,22 +113,22 @@ class IncidentReads:
 
         A list that goes on has `next`; the header `Link` with `rel="next"` leads there, too.
         """
-        wanted = call.query
+        query = call.query
         search = IncidentSearch(
-            status=wanted.status,
-            severity=wanted.severity,
-            rule=wanted.rule,
-            team=wanted.team,
-            service=wanted.service,
-            text=wanted.q,
-            since=wanted.since,
-            until=wanted.until,
-            after=_place(wanted.cursor),
+            status=query.status,
+            severity=query.severity,
+            rule=query.rule,
+            team=query.team,
+            service=query.service,
+            text=query.q,
+            since=query.since,
+            until=query.until,
+            after=_place(query.cursor),
         )
-        heads = await self._context.repository.journal.heads(wanted.limit + 1, search)
-        cursor = _cursor(heads[wanted.limit - 1]) if len(heads) > wanted.limit else None
+        heads = await self._context.repository.journal.heads(query.limit + 1, search)
+        cursor = _cursor(heads[query.limit - 1]) if len(heads) > query.limit else None
         _link_next(call, "cursor", cursor)
-        rows = tuple(head_view(head) for head in heads[: wanted.limit])
+        rows = tuple(head_view(head) for head in heads[: query.limit])
         return IncidentList(incidents=rows, next=cursor)
 
     async def show(self, call: Call[IncidentPath, None, None]) -> WithTimeline:
@@ -143,19 +143,19 @@ class IncidentReads:
         # Strong: the clock and who could help change without an entry. Deeds compare its number.
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
-        told = [entry for entry in entries if entry.event.for_people]
-        return WithTimeline(incident=view, timeline=timeline_view(told))
+        shown = [entry for entry in entries if entry.event.for_people]
+        return WithTimeline(incident=view, timeline=timeline_view(shown))
 
     async def timeline(self, call: Call[IncidentPath, TimelinePart, None]) -> Timeline:
         """Every entry of an incident's journal, part by part."""
         incident = await self._context.repository.load(call.at.id)
-        wanted = call.query
+        query = call.query
         entries = [
             entry
-            for entry in await self._context.repository.journal.read(incident.id, wanted.after)
-            if wanted.kind in {"", entry.event.kind}
+            for entry in await self._context.repository.journal.read(incident.id, query.after)
+            if query.kind in {"", entry.event.kind}
         ]
-        shown = entries[: wanted.limit]
+        shown = entries[: query.limit]
         after = shown[-1].seq if len(entries) > len(shown) else None
         _link_next(call, "after", after)
         return Timeline(timeline=timeline_view(shown), next=after, seq=incident.seq)

@@ -88,7 +88,7 @@ def document(table: Iterable[ApiOperation], version: str) -> Json:
     paths: dict[str, Json] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
-    used = {row.room for row in rows}
+    used = {row.tag for row in rows}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -112,10 +112,10 @@ def document(table: Iterable[ApiOperation], version: str) -> Json:
 
 
 def _operation(row: ApiOperation) -> Json:
-    summary, description = row.told
+    summary, description = row.description
     found: Json = {
         "operationId": row.name,
-        "tags": [row.room],
+        "tags": [row.tag],
         "summary": summary,
         "responses": _responses(row),
         "security": _security(row),
@@ -139,14 +139,14 @@ def _parameters(row: ApiOperation) -> Iterable[Json]:
             continue
         schema = model.model_json_schema(ref_template=f"{SCHEMAS}{{model}}")
         for name, field in schema["properties"].items():
-            told = dict(field)
-            told.pop("title", None)
+            attributes = dict(field)
+            attributes.pop("title", None)
             parameter: Json = {"name": name, "in": place, "required": place == "path"}
-            if "description" in told:
-                parameter["description"] = told.pop("description")
+            if "description" in attributes:
+                parameter["description"] = attributes.pop("description")
             if row.example and row.method != "POST" and place == "query" and name in row.example:
                 parameter["example"] = row.example[name]
-            yield {**parameter, "schema": _without_null(told)}
+            yield {**parameter, "schema": _without_null(attributes)}
     if row.guarded:
         yield _IF_MATCH
 
@@ -156,8 +156,8 @@ def _without_null(schema: Json) -> Json:
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if len(options) != 1:
         return schema
-    kept = {k: v for k, v in schema.items() if k not in {"anyOf", "default"}}
-    return {**kept, **options[0]}
+    rest = {k: v for k, v in schema.items() if k not in {"anyOf", "default"}}
+    return {**rest, **options[0]}
 
 
 def _body(row: ApiOperation) -> Json | None:
@@ -178,11 +178,11 @@ def _responses(row: ApiOperation) -> Json:
     story = " ".join((row.answer.__doc__ or "").split()) if row.answer is not str else "Text."
     good: Json = {"description": story, "content": {row.media: {"schema": schema}}}
     if row.tagged:
-        told = "How far the incident is; `If-Match` takes it."
-        good["headers"] = {"ETag": {"description": told, "schema": _TAG}}
+        text = "How far the incident is; `If-Match` takes it."
+        good["headers"] = {"ETag": {"description": text, "schema": _TAG}}
     if "next" in getattr(row.answer, "model_fields", {}):
-        told = 'Where the list goes on, with `rel="next"` (RFC 8288).'
-        good["headers"] = {"Link": {"description": told, "schema": {"type": "string"}}}
+        text = 'Where the list goes on, with `rel="next"` (RFC 8288).'
+        good["headers"] = {"Link": {"description": text, "schema": {"type": "string"}}}
     found: Json = {str(row.status): good}
     if row.tagged and row.method == "GET":
         found["304"] = {"description": "It is as it was (`If-None-Match`)."}
@@ -199,7 +199,7 @@ def _errors(row: ApiOperation) -> set[int]:
         found |= {401, 429}
     if row.needs in PEOPLES or row.needs == "webhook":
         found.add(403)  # a person's access, or an API token's scopes, may not go so far
-    if at is not None or row.room == "hooks":
+    if at is not None or row.tag == "hooks":
         found.add(404)
     if query is not None or sent is not None or row.guarded:
         found.add(400)
@@ -242,12 +242,12 @@ def _defined(models: Iterable[type[BaseModel]], mode: Any, *, by_alias: bool, en
         by_alias=by_alias,
         ref_template=f"{SCHEMAS}{{model}}{ending}",
     )
-    found = {f"{name}{ending}": _plain(told) for name, told in schema.get("$defs", {}).items()}
+    found = {f"{name}{ending}": _plain(part) for name, part in schema.get("$defs", {}).items()}
     if mode == "serialization":
         # A newer daemon may tell more; what a client does not know it ignores (RFC 9457, too).
-        for told in found.values():
-            if told.get("additionalProperties") is False:
-                del told["additionalProperties"]
+        for part in found.values():
+            if part.get("additionalProperties") is False:
+                del part["additionalProperties"]
     twice = [name for name in found if "__" in name]  # what pydantic makes of two of one name
     if twice:
         raise ValueError(f"two models of the API have one name: {', '.join(twice)}")

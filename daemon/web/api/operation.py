@@ -7,7 +7,7 @@ three can say something else than the others.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
@@ -16,12 +16,13 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from daemon.core.people.scopes import Scope
+from daemon.core.response.command import Command, InvalidCommand, NotPossible, Surface
 from daemon.core.values.units import Frozen
-from daemon.repository import DecideEvents
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.identity import Access, Identity
-from daemon.web.context import WebContext, raw_body
+from daemon.web.context import IncidentMoved, WebContext, raw_body
+from daemon.web.errors import Happened, HttpProblem
 
 PathModel = TypeVar("PathModel")
 QueryModel = TypeVar("QueryModel")
@@ -69,7 +70,7 @@ class ApiOperation:
     path: str
     handler: Handler
     needs: Needs
-    room: str
+    tag: str
     status: int = 200
     errors: tuple[int, ...] = ()
     example: Mapping[str, Any] | None = None
@@ -96,10 +97,10 @@ class ApiOperation:
     @property
     def name(self) -> str:
         """What programs call it: unique in the document."""
-        return f"{self.room}_{self.handler.__name__}"
+        return f"{self.tag}_{self.handler.__name__}"
 
     @property
-    def told(self) -> tuple[str, str]:
+    def description(self) -> tuple[str, str]:
         """The first sentence of its story, and the rest."""
         head, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
         return " ".join(head.split()).rstrip("."), " ".join(rest.split())
@@ -164,7 +165,10 @@ def _knows(request: web.Request, tag: str) -> bool:
     return any(part.removeprefix("W/") in {tag, "*"} for part in known)
 
 
-# ── deeds: what people do to one incident ────────────────────────────────────────────────────
+# ── commands: what people do to one incident ─────────────────────────────────────────────────
+
+MOST_HAPPENED = 100
+"""So many of the newest entries are told to whoever missed them."""
 
 
 class IncidentPath(Frozen):
@@ -179,28 +183,58 @@ class IncidentAfter(Frozen):
     incident: IncidentView
 
 
-async def do(context: WebContext, call: Call[Any, Any, Any], change: DecideEvents) -> IncidentAfter:
-    """Carry out a deed on the incident of the path, if it is still as `If-Match` wants it."""
-    expected = expected_seq(call.request)
-    after = await context.deed(call.at.id, call.person, change, expected)
+async def do(context: WebContext, call: Call[Any, Any, Any], command: Command) -> IncidentAfter:
+    """Carry out a command on the incident of the path, if it is still as `If-Match` wants it.
+
+    Raises Problem 400 if the command is wrong, 409 if it does not fit the incident, 412 if the
+    incident has moved on; UnknownIncident, Temporary.
+    """
+    expected, via = expected_seq(call.request), _via(call.request)
+    try:
+        after = await context.carry_out(call.at.id, command, call.person, via, expected=expected)
+    except InvalidCommand as error:
+        raise HttpProblem(400, "Bad request", str(error)) from None
+    except NotPossible as error:
+        raise HttpProblem(409, "Not possible now", str(error)) from None
+    except IncidentMoved as moved:
+        raise await _missed(context, call.at.id, moved.seq, expected or ()) from None
     call.headers["ETag"] = f'"{after.seq}"'
     return IncidentAfter(incident=context.view(after))
+
+
+def _via(request: web.Request) -> Surface:
+    """By the command line, or by another client of the API."""
+    return "cli" if request.headers.get("User-Agent", "").startswith("stopgap") else "api"
+
+
+async def _missed(
+    context: WebContext, incident: str, seq: int, expected: Container[int]
+) -> HttpProblem:
+    """What has happened since the caller looked."""
+    seen = max((number for number in range(seq) if number in expected), default=0)
+    entries = await context.repository.journal.read(incident, seen)
+    since = [
+        Happened(seq=x.seq, at=x.at.isoformat(), by=x.by, text=x.event.describe())
+        for x in entries[-MOST_HAPPENED:]
+    ]
+    text = f"the incident is at entry {seq} now; nothing was done: look again, decide again"
+    return HttpProblem(412, "Changed meanwhile", text, seq=seq, since=since)
 
 
 def incident_operation(
     method: Literal["POST", "PUT", "DELETE"],
     path: str,
     handler: Handler,
-    room: str,
+    tag: str,
     **more: Any,
 ) -> ApiOperation:
-    """The row of a deed; `path` goes on after the incident's."""
+    """The row of a command; `path` goes on after the incident's."""
     return ApiOperation(
         method,
         f"/api/v1/incidents/{{id}}/{path}",
         handler,
         "responder",
-        room,
+        tag,
         errors=(409,),
         guarded=True,
         tagged=True,

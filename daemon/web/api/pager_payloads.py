@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from daemon.core.alertmanager import Instant
 from daemon.core.people.roster import Roster
-from daemon.core.response.commands import Report
+from daemon.core.response.commands import PagerState, RecordPagerReport
 from daemon.core.values.units import printable, whole
 from daemon.web.api.request_parsing import read_json
 from daemon.web.errors import HttpProblem
-
-PagerState = Literal["acknowledged", "unacknowledged"]
 
 
 def _words(value: Any) -> Any:
@@ -43,7 +41,7 @@ class PagerReport:
 
     incident: str
     alert: str
-    report: Report
+    command: RecordPagerReport
 
 
 class _Wire(BaseModel):
@@ -98,13 +96,13 @@ class PagerDutyWebhook(_Wire):
 def pagerduty(sent: bytes, roster: Roster) -> PagerReport | None:
     """A V3 webhook. Whoever did it is `agent`; the assignees are only who was called."""
     title = "Not a PagerDuty webhook"
-    said = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
-    if said is None:
+    state = _PAGERDUTY.get(read_json(sent, _AnyEvent, title).event.event_type)
+    if state is None:
         return None
     event = read_json(sent, PagerDutyWebhook, title).event
     person, who = _agent(roster, event.agent)
-    report = Report("pagerduty", said, person, who, event.occurred_at, event.id)
-    return _about(event.data.incident_key, report)
+    command = RecordPagerReport("pagerduty", state, person, who, event.occurred_at, event.id)
+    return _about(event.data.incident_key, command)
 
 
 def _agent(roster: Roster, agent: PagerDutyAgent | None) -> tuple[str, str]:
@@ -158,15 +156,15 @@ class GrafanaWebhook(_Wire):
 def grafana_oncall(sent: bytes, roster: Roster, now: datetime) -> PagerReport | None:
     """An outgoing webhook. Without its own time it happened now."""
     given = read_json(sent, GrafanaWebhook, "Not a Grafana OnCall webhook")
-    said = _GRAFANA.get(given.event.type.casefold())
-    if said is None or given.alert_payload is None:
+    state = _GRAFANA.get(given.event.type.casefold())
+    if state is None or given.alert_payload is None:
         return None
     user = given.user or GrafanaUser()
     occurred_at = given.event.time or now
     person, who = _somebody(roster, "grafana_oncall", user.username, user.email, user.id)
-    reference = f"{given.alert_group_id}/{said}/{occurred_at.isoformat()}"
-    report = Report("grafana_oncall", said, person, who, occurred_at, reference)
-    return _about(given.alert_payload.alert_uid, report)
+    reference = f"{given.alert_group_id}/{state}/{occurred_at.isoformat()}"
+    command = RecordPagerReport("grafana_oncall", state, person, who, occurred_at, reference)
+    return _about(given.alert_payload.alert_uid, command)
 
 
 # ── Opsgenie ─────────────────────────────────────────────────────────────────────────────────
@@ -200,15 +198,15 @@ class OpsgenieWebhook(_Wire):
 def opsgenie(sent: bytes, roster: Roster, now: datetime) -> PagerReport | None:
     """A webhook of Opsgenie or Jira Service Management. Without its own time it happened now."""
     given = read_json(sent, OpsgenieWebhook, "Not an Opsgenie webhook")
-    said = _OPSGENIE.get(given.action.casefold())
-    if said is None:
+    state = _OPSGENIE.get(given.action.casefold())
+    if state is None:
         return None
     alert = given.alert
     occurred_at = now if alert.updated_at is None else _since_epoch(alert.updated_at)
     person, who = _somebody(roster, "opsgenie", alert.username, alert.user_id)
-    reference = f"{alert.alert_id}/{said}/{occurred_at.isoformat()}"
-    report = Report("opsgenie", said, person, who, occurred_at, reference)
-    return _about(alert.alias, report)
+    reference = f"{alert.alert_id}/{state}/{occurred_at.isoformat()}"
+    command = RecordPagerReport("opsgenie", state, person, who, occurred_at, reference)
+    return _about(alert.alias, command)
 
 
 def _since_epoch(count: int) -> datetime:
@@ -300,7 +298,7 @@ def _short(who: str) -> str:
     return printable(who).strip()[:200]
 
 
-def _about(key: str, report: Report) -> PagerReport | None:
+def _about(key: str, command: RecordPagerReport) -> PagerReport | None:
     """`key` is what we gave the alert: the incident, or the incident and one question of it."""
     incident, _, alert = key.partition("/")
-    return PagerReport(incident, alert, report) if incident else None
+    return PagerReport(incident, alert, command) if incident else None

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, RootModel
 
 from daemon.core.incident.responders import PERSON_PREFIX
-from daemon.core.response import commands as deeds
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
+from daemon.core.response.commands import Acknowledge
 from daemon.core.values.units import Frozen
 from daemon.repository import UnknownIncident
-from daemon.web.api import pager_payloads as reports
+from daemon.web.api import pager_payloads as payloads
 from daemon.web.api.operation import ApiOperation, Call, Handler, Hook
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
@@ -52,35 +52,35 @@ class Inbound:
         hook = partial(_hook, status=202)
         form = "application/x-www-form-urlencoded"
         return [
-            hook("pagerduty", self.pagerduty, reports.PagerDutyWebhook, needs="pagerduty"),
-            hook("grafana-oncall", self.grafana_oncall, reports.GrafanaWebhook),
-            hook("opsgenie", self.opsgenie, reports.OpsgenieWebhook),
+            hook("pagerduty", self.pagerduty, payloads.PagerDutyWebhook, needs="pagerduty"),
+            hook("grafana-oncall", self.grafana_oncall, payloads.GrafanaWebhook),
+            hook("opsgenie", self.opsgenie, payloads.OpsgenieWebhook),
             _hook("slack", self.slack, SlackForm, needs="slack", sent_as=form),
         ]
 
     async def pagerduty(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take PagerDuty's V3 webhook."""
         self._context.hooks.now.check_pagerduty(call.request, call.sent)
-        return await self._take(reports.pagerduty(call.sent, self._context.roster()))
+        return await self._take(payloads.pagerduty(call.sent, self._context.roster()))
 
     async def grafana_oncall(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take Grafana OnCall's outgoing webhook."""
         self._context.hooks.now.check_grafana_oncall(call.request)
         now = self._context.repository.clock()
-        return await self._take(reports.grafana_oncall(call.sent, self._context.roster(), now))
+        return await self._take(payloads.grafana_oncall(call.sent, self._context.roster(), now))
 
     async def opsgenie(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take the webhook of Opsgenie or Jira Service Management."""
         self._context.hooks.now.check_opsgenie(call.request)
         now = self._context.repository.clock()
-        return await self._take(reports.opsgenie(call.sent, self._context.roster(), now))
+        return await self._take(payloads.opsgenie(call.sent, self._context.roster(), now))
 
     async def slack(self, call: Call[None, None, bytes]) -> SlackAnswer:
         """Take a tap on the button of a message of ours in Slack."""
         self._context.hooks.now.check_slack(
             call.request, call.sent, self._context.repository.clock()
         )
-        tap = reports.slack(_payload(call.sent), self._context.roster())
+        tap = payloads.slack(_payload(call.sent), self._context.roster())
         if tap is None:
             return SlackAnswer({})
         text = await self._tapped(tap)
@@ -88,44 +88,35 @@ class Inbound:
         await self._context.whisper(tap.answer_url, text)
         return SlackAnswer({"text": text})
 
-    async def _tapped(self, tap: reports.Tap) -> str:
-        """A tap happens now, so it is the deed itself and no report of one. What came of it."""
+    async def _tapped(self, tap: payloads.Tap) -> str:
+        """A tap happens now, so it is the command itself and no report of one. What came of it."""
         if not tap.person:
             user = tap.user or "this user"
             return (
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {tap.incident}"
             )
-        barred = self._context.roster().bars(tap.person)
-        if barred:
-            return f"Not possible: {barred}"
         try:
-            after = await self._context.repository.record(
-                tap.incident,
-                lambda i: deeds.acknowledge(i, tap.person, "slack"),
-                by=f"{PERSON_PREFIX}{tap.person}",
-            )
+            after = await self._context.carry_out(tap.incident, Acknowledge(), tap.person, "slack")
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
         if after.commander == tap.person:
             return f"You respond to {after.id}, and you command it."
         return f"You respond to {after.id}; the Commander is {after.commander}."
 
-    async def _take(self, told: reports.PagerReport | None) -> HookTaken:
-        if told is None:
+    async def _take(self, reported: payloads.PagerReport | None) -> HookTaken:
+        if reported is None:
             return HookTaken(noted="this does not concern us")
-        report, now = told.report, self._context.repository.clock()
-        if told.alert and report.said == "unacknowledged":
+        command, now = reported.command, self._context.repository.clock()
+        if reported.alert and command.state == "unacknowledged":
             # One question called again; the incident itself is in the same hands as before.
             return HookTaken(noted="this takes back no acknowledgement of the incident")
-        stale = self._context.roster().timing.stale_ack
         # What is reported hours later is no sign of life of that person now.
-        lately = now - report.occurred_at <= stale
-        by = f"{PERSON_PREFIX}{report.person}" if report.person and lately else report.source
+        stale = command.is_stale(now, self._context.roster().timing.stale_ack)
+        person = "" if stale else command.person
+        by = f"{PERSON_PREFIX}{person}" if person else command.source
         try:
-            await self._context.repository.record(
-                told.incident, lambda i: deeds.mark_heard(i, report, now, stale), by=by
-            )
+            await self._context.carry_out(reported.incident, command, "", "webhook", by=by)
         except UnknownIncident:
             return HookTaken(noted="this is no incident of ours")
         return HookTaken(noted="taken")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from aiohttp import web
 from pydantic import Field, StrictBool
 
 from daemon.core.incident import events as e
 from daemon.core.people.role_names import ROLE_NAMES
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
+from daemon.core.response.command import TEXT_LENGTH
+from daemon.core.response.commands import (
+    Acknowledge,
+    Close,
+    DeclareNoPlan,
+    EngageTeam,
+    Escalate,
+    Leave,
+    Note,
+    PauseAutomation,
+    ReportSentiment,
+    ResumeAutomation,
+)
+from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.operation import (
     ApiOperation,
@@ -34,7 +45,7 @@ class ReasonBody(Frozen):
 class TextBody(Frozen):
     """What somebody has to say."""
 
-    text: str = Field(max_length=deeds.NOTE_LENGTH)
+    text: str = Field(max_length=TEXT_LENGTH)
 
 
 class TierPath(Frozen):
@@ -47,7 +58,7 @@ class EngagementRequest(Frozen):
     """A team to call in, and why."""
 
     team: str = Field(max_length=100)
-    reason: str = Field(default="", max_length=deeds.NOTE_LENGTH)
+    reason: str = Field(default="", max_length=TEXT_LENGTH)
 
 
 class Whom(Frozen):
@@ -74,7 +85,7 @@ class OneRequest(IncidentPath):
     request: str
 
 
-class People:
+class PeopleOperations:
     """The rows; each wants the person's own token."""
 
     def __init__(self, context: WebContext) -> None:
@@ -117,93 +128,55 @@ class People:
 
     async def ack(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Respond; the first person becomes Commander."""
-        who, via = call.person, _via(call.request)
-        return await do(self._context, call, lambda i: deeds.acknowledge(i, who, via))
+        return await do(self._context, call, Acknowledge())
 
     async def leave(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Be off it."""
-        who, via = call.person, _via(call.request)
-        return await do(self._context, call, lambda i: deeds.unacknowledge(i, who, via))
+        return await do(self._context, call, Leave())
 
     async def pause(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """Stop the automation of one incident."""
-        who, why = call.person, call.sent.reason
-        return await do(self._context, call, lambda i: deeds.pause(i, who, why))
+        return await do(self._context, call, PauseAutomation(call.sent.reason))
 
     async def resume(self, call: Call[IncidentPath, None, None]) -> IncidentAfter:
         """Let the automation go on."""
-        return await do(self._context, call, lambda i: deeds.resume(i, call.person))
+        return await do(self._context, call, ResumeAutomation())
 
     async def say(self, call: Call[IncidentPath, None, TextBody]) -> IncidentAfter:
         """Put a note on the timeline."""
-        return await do(self._context, call, lambda i: deeds.say(i, call.sent.text))
+        return await do(self._context, call, Note(call.sent.text))
 
     async def close(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """End an incident."""
-        who, why = call.person, call.sent.reason
-        return await do(self._context, call, lambda i: deeds.close(i, who, why))
+        return await do(self._context, call, Close(call.sent.reason))
 
     async def no_plan(self, call: Call[IncidentPath, None, ReasonBody]) -> IncidentAfter:
         """Say, as the Commander, that no plan fits."""
-        who, why = call.person, call.sent.reason
-        return await do(self._context, call, lambda i: deeds.no_plan(i, who, why))
+        return await do(self._context, call, DeclareNoPlan(call.sent.reason))
 
     async def escalate(self, call: Call[IncidentPath, None, TierPath]) -> IncidentAfter:
         """Call a tier of the policy now."""
-        who, tier = call.person, call.sent.tier
-        roster, clock = self._context.roster(), self._context.repository.clock
-        return await do(self._context, call, lambda i: deeds.jump(i, roster, tier, who, clock()))
+        return await do(self._context, call, Escalate(call.sent.tier))
 
     async def engage(self, call: Call[IncidentPath, None, EngagementRequest]) -> IncidentAfter:
         """Call in an expert team."""
-        who, given = call.person, call.sent
-        roster, links = self._context.roster(), self._context.links
-        return await do(
-            self._context,
-            call,
-            lambda i: deeds.engage(i, roster, given.team, who, given.reason, links.document(i.id)),
-        )
+        return await do(self._context, call, EngageTeam(call.sent.team, call.sent.reason))
 
     async def sentiment(self, call: Call[IncidentPath, None, TextBody]) -> IncidentAfter:
         """Report, as a person, what the public says."""
-        who, text = call.person, call.sent.text
-        return await do(self._context, call, lambda i: deeds.sentiment(i, who, text))
+        return await do(self._context, call, ReportSentiment(call.sent.text))
 
     async def take_role(self, call: Call[OneRole, None, Whom]) -> IncidentAfter:
         """Take a role, or ask somebody else to."""
-        who, role = call.person, _role(call.at.role)
-        roster, clock = self._context.roster(), self._context.repository.clock
-        taker = who if call.sent.person is None else call.sent.person
-        if taker not in roster.people:
-            known = ", ".join(sorted(roster.people))
-            raise HttpProblem(
-                400, "Who is that?", f"{taker!r} is not in the roster; it has {known}"
-            )
-        return await do(
-            self._context, call, lambda i: roles.fill(i, roster, role, taker, who, clock())
-        )
+        return await do(self._context, call, FillRole(_role(call.at.role), call.sent.person))
 
     async def leave_role(self, call: Call[OneRole, None, None]) -> IncidentAfter:
         """Give up a role."""
-        role = _role(call.at.role)
-        return await do(self._context, call, lambda i: roles.step_down(i, role, call.person))
+        return await do(self._context, call, LeaveRole(_role(call.at.role)))
 
     async def answer(self, call: Call[OneRequest, None, RoleAnswer]) -> IncidentAfter:
         """Say yes or no to a request for a role."""
-        who, accept, name = call.person, call.sent.accept, call.at.request
-        patience, clock = self._context.roster().timing.answer, self._context.repository.clock
-        return await do(
-            self._context,
-            call,
-            lambda i: roles.answer_request(
-                i, name, who, accept=accept, now=clock(), patience=patience
-            ),
-        )
-
-
-def _via(request: web.Request) -> str:
-    """How they came or went: by the command line, or by another client of the API."""
-    return "cli" if request.headers.get("User-Agent", "").startswith("stopgap") else "api"
+        return await do(self._context, call, AnswerRequest(call.at.request, call.sent.accept))
 
 
 def _role(given: str) -> e.Role:

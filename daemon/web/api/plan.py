@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
 
-from daemon.core.recovery import commands as steering
-from daemon.core.rules.rule import StepSpec
+from daemon.core.recovery.commands import (
+    USUAL_DEADLINE,
+    ApproveStep,
+    ProposeStep,
+    SkipStep,
+    StartStepNow,
+    VetoStep,
+)
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import (
     ApiOperation,
@@ -21,7 +26,6 @@ from daemon.web.api.operation import (
 from daemon.web.api.people import ReasonBody
 from daemon.web.api.request_parsing import Count, Lasting
 from daemon.web.context import WebContext
-from daemon.web.errors import HttpProblem
 
 _TAG = "plan"
 
@@ -31,7 +35,7 @@ class StepProposal(Frozen):
 
     action: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict, alias="with")
-    within: Lasting = Field(default=timedelta(minutes=10), json_schema_extra={"default": "10m"})
+    within: Lasting = Field(default=USUAL_DEADLINE, json_schema_extra={"default": "10m"})
     reason: str = Field(default="", max_length=500)
 
 
@@ -55,7 +59,7 @@ class Catalogue(Frozen):
     actions: tuple[ActionView, ...]
 
 
-class Steering:
+class PlanOperations:
     """The rows."""
 
     def __init__(self, context: WebContext) -> None:
@@ -83,55 +87,25 @@ class Steering:
 
     async def approve(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Allow a step, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._context.rules().rules
-        return await do(
-            self._context, call, lambda i: steering.approve(i, rules.get(i.rule), step, who)
-        )
+        return await do(self._context, call, ApproveStep(call.at.step))
 
     async def start(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Start a step now, out of turn, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._context.rules().rules
-        return await do(
-            self._context, call, lambda i: steering.start(i, rules.get(i.rule), step, who)
-        )
+        return await do(self._context, call, StartStepNow(call.at.step))
 
     async def skip(self, call: Call[OneStep, None, ReasonBody]) -> IncidentAfter:
         """Pass a step over, as the Commander."""
-        who, step, rules = call.person, call.at.step, self._context.rules().rules
-        why = call.sent.reason
-        return await do(
-            self._context, call, lambda i: steering.skip(i, rules.get(i.rule), step, who, why)
-        )
+        return await do(self._context, call, SkipStep(call.at.step, call.sent.reason))
 
     async def veto(self, call: Call[OneStep, None, None]) -> IncidentAfter:
         """Forbid a step."""
-        who, step, rules = call.person, call.at.step, self._context.rules().rules
-        return await do(
-            self._context, call, lambda i: steering.veto(i, rules.get(i.rule), step, who)
-        )
+        return await do(self._context, call, VetoStep(call.at.step))
 
     async def propose(self, call: Call[IncidentPath, None, StepProposal]) -> IncidentAfter:
         """Add an alternative to the plan, as a responder."""
-        who, given = call.person, call.sent
-        incident = await self._context.repository.load(call.at.id)
-        spec = StepSpec.model_validate({"action": given.action, "with": given.params})
-        unfit = self._context.unfit(spec, incident)
-        if unfit:
-            raise HttpProblem(400, "Not a step", unfit)
-        rules = self._context.rules().rules
-        return await do(
-            self._context,
-            call,
-            lambda i: steering.propose(
-                i,
-                rules.get(i.rule),
-                given.action,
-                given.params,
-                given.within,
-                given.reason,
-                who,
-            ),
-        )
+        given = call.sent
+        proposal = ProposeStep(given.action, given.params, given.within, given.reason)
+        return await do(self._context, call, proposal)
 
     async def actions(self, call: Call[None, None, None]) -> Catalogue:
         """List the catalogue of actions, with the schema of their parameters."""

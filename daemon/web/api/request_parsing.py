@@ -144,8 +144,10 @@ def _read_parameters(
 def _problem(
     status: int, title: str, places: Sequence[str], mistakes: Sequence[RequestMistake]
 ) -> HttpProblem:
-    told = [f"{place}: {mistake.detail}" for place, mistake in zip(places, mistakes, strict=True)]
-    return HttpProblem(status, title, "; ".join(told), errors=mistakes)
+    details = [
+        f"{place}: {mistake.detail}" for place, mistake in zip(places, mistakes, strict=True)
+    ]
+    return HttpProblem(status, title, "; ".join(details), errors=mistakes)
 
 
 _MOST = 20

@@ -12,6 +12,7 @@ from daemon.core.incident.events import Event, RequestKind, Role, StageOfSteps, 
 from daemon.core.incident.state import Phase, StepStatus
 from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
+from daemon.core.recovery.commands import StepCommandName
 from daemon.core.response.milestones import Milestone, MilestoneState
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
@@ -135,7 +136,8 @@ class StepView(Frozen):
     """A step of the plan as far as it has come.
 
     `waits_for`: why it waits for a person. `observed`: what a rule that only observes would have
-    done. `refusal`: why it did not start.
+    done. `refusal`: why it did not start. `allowed`: what may be done to it now; a veto is
+    anybody's, the rest is the Commander's.
     """
 
     step: int
@@ -152,6 +154,7 @@ class StepView(Frozen):
     outcome: Outcome | None
     verdict: Verdict | None
     verdict_text: str
+    allowed: tuple[StepCommandName, ...]
 
 
 class IncidentView(Frozen):

@@ -1,4 +1,4 @@
-"""The whole table of the API, room by room."""
+"""The whole table of the API, section by section."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
-from daemon.web.api.people import People
-from daemon.web.api.plan import Steering
+from daemon.web.api.people import PeopleOperations
+from daemon.web.api.plan import PlanOperations
 from daemon.web.api.system import Looking
-from daemon.web.api.updates import Words
+from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
 
 _SECTIONS = (
     IncidentReads,
-    People,
-    Steering,
-    Words,
+    PeopleOperations,
+    PlanOperations,
+    UpdateOperations,
     Automation,
     Looking,
     OwnAccess,
@@ -27,9 +27,9 @@ _SECTIONS = (
     Webhooks,
     Inbound,
 )
-"""In the order in which the document has them. A room of the API goes here."""
+"""In the order in which the document has them. A section of the API goes here."""
 
 
 def operations(context: WebContext) -> list[ApiOperation]:
     """The whole table."""
-    return [operation for room in _SECTIONS for operation in room(context).operations()]
+    return [operation for section in _SECTIONS for operation in section(context).operations()]

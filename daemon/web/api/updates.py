@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
-from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import TEXT_LENGTH
+from daemon.core.response.update_commands import (
+    DraftUpdate,
+    EditUpdate,
+    SendUpdate,
+    SnoozeUpdates,
+)
 from daemon.core.values.units import Frozen, Whole
 from daemon.web.api.incident_view import updates_view
 from daemon.web.api.operation import (
@@ -33,16 +35,19 @@ class AudiencePath(Frozen):
 
 
 class Sending(Frozen):
-    """One's own words, or the revision of the draft that was read; neither: as it stands."""
+    """One's own words, and the revision of the draft that was read; neither: as it stands.
 
-    text: str | None = Field(default=None, max_length=deeds.NOTE_LENGTH)
+    If the draft has changed since that revision, nothing is sent.
+    """
+
+    text: str | None = Field(default=None, max_length=TEXT_LENGTH)
     revision: Whole | None = None
 
 
 class Edited(Frozen):
     """The new text of an update that was sent."""
 
-    text: str = Field(max_length=deeds.NOTE_LENGTH)
+    text: str = Field(max_length=TEXT_LENGTH)
 
 
 class Snoozing(Frozen):
@@ -66,7 +71,7 @@ class UpdateList(Frozen):
     snoozed: dict[str, Stamp]
 
 
-class Words:
+class UpdateOperations:
     """The rows; each wants the person's own token."""
 
     def __init__(self, context: WebContext) -> None:
@@ -96,41 +101,20 @@ class Words:
 
     async def draft(self, call: Call[IncidentPath, None, AudiencePath]) -> IncidentAfter:
         """Draft an update now."""
-        context = self._context
-
-        def change(incident: Incident) -> Sequence[e.Event]:
-            rule = context.rules().rules.get(incident.rule)
-            description = rule.description if rule else ""
-            return deeds.draft_now(
-                incident,
-                context.roster(),
-                call.sent.audience,
-                description,
-                context.repository.clock(),
-            )
-
-        return await do(context, call, change)
+        return await do(self._context, call, DraftUpdate(call.sent.audience))
 
     async def send(self, call: Call[OneUpdate, None, Sending]) -> IncidentAfter:
         """Send a draft."""
-        who, given, update = call.person, call.sent, call.at.update
-        return await do(
-            self._context, call, lambda i: deeds.send(i, update, who, given.revision, given.text)
-        )
+        given = call.sent
+        return await do(self._context, call, SendUpdate(call.at.update, given.revision, given.text))
 
     async def edit(self, call: Call[OneUpdate, None, Edited]) -> IncidentAfter:
         """Change an update that was sent."""
-        who, text, update = call.person, call.sent.text, call.at.update
-        return await do(self._context, call, lambda i: deeds.edit(i, update, who, text))
+        return await do(self._context, call, EditUpdate(call.at.update, call.sent.text))
 
     async def snooze(self, call: Call[IncidentPath, None, Snoozing]) -> IncidentAfter:
         """Put the updates to an audience off."""
-        who, given = call.person, call.sent
-        roster, clock = self._context.roster(), self._context.repository.clock
+        given = call.sent
         return await do(
-            self._context,
-            call,
-            lambda i: deeds.snooze(
-                i, roster, given.audience, who, given.last, given.reason, clock()
-            ),
+            self._context, call, SnoozeUpdates(given.audience, given.last, given.reason)
         )

@@ -6,24 +6,26 @@ when the link is opened, and once more when the button is pressed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import ClassVar
 
+from daemon.core.commands import COMMANDS
 from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import Command, CommandSituation, NotPossible
+from daemon.core.response.commands import Acknowledge
+from daemon.core.response.role_commands import AnswerRequest
+from daemon.core.response.roles import holder_text
+from daemon.core.response.update_commands import USUAL_SNOOZE, SendUpdate, SnoozeUpdates
 from daemon.core.values.units import clock_time
 
-_VIA = "link"
-PUT_OFF = timedelta(minutes=15)
-DEEDS: Mapping[e.Asks, tuple[str, ...]] = {
+BUTTONS: Mapping[e.Asks, tuple[str, ...]] = {
     "acknowledge": ("ack",),
     "alive": ("ack",),
     "answer": ("yes", "no"),
@@ -43,11 +45,12 @@ class NoSuchPage(LookupError):
 
 @dataclass(frozen=True)
 class LinkForm:
-    """What was sent: the button, and for a draft its text and the revision that was read."""
+    """What was sent: the button, and for a draft its text and the revision that was read, 0 for
+    none."""
 
-    deed: str
+    button: str
     text: str = ""
-    revision: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,26 +59,26 @@ class LinkOffer:
 
     person: str
     asks: e.Asks
-    told: str
+    text: str
     request: Request | None = None
     update: UpdateState | None = None
 
 
 def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
-    """What the page's link offers now. Raises Over or NoSuchPage."""
+    """What the page's link offers now. Raises LinkSpent or NoSuchPage."""
     state = incident.pages.get(page)
     if state is None:
         raise NoSuchPage(f"incident {incident.id} has no page {page}")
     queued = state.queued
-    why = _why_over(incident, state, roster)
-    if why:
-        raise LinkSpent(why)
+    spent = _why_spent(incident, state, roster)
+    if spent:
+        raise LinkSpent(spent)
     request = incident.crew.requests.get(queued.about) if queued.asks == "answer" else None
     update = incident.word.updates.get(queued.about) if queued.asks == "send" else None
     return LinkOffer(queued.person, queued.asks, queued.text, request, update)
 
 
-def _why_over(incident: Incident, state: PageState, roster: Roster) -> str:
+def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:
     queued, crew = state.queued, incident.crew
     if incident.closed is not None:
         return f"This incident is closed: {incident.closed.text}"
@@ -102,61 +105,45 @@ def _why_over(incident: Incident, state: PageState, roster: Roster) -> str:
     return ""
 
 
-def carry_out(
-    incident: Incident, page: str, form: LinkForm, roster: Roster, now: datetime
-) -> Sequence[e.Event]:
-    """The events of a tap, and that the link has served. Raises Over, NotPossible, NoSuchPage."""
-    offered = offer(incident, page, roster)
-    if form.deed not in DEEDS[offered.asks]:
+@dataclass(frozen=True)
+class UseLink(Command):
+    """What a tap on a page's link does, and that the link has served.
+
+    Raises LinkSpent, NoSuchPage beside NotPossible.
+    """
+
+    even_closed: ClassVar[bool] = True
+    page: str
+    form: LinkForm
+
+    def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
+        offered = offer(incident, self.page, situation.roster)
+        command = _command(offered, self.form)
+        return (*command.apply(incident, situation), e.LinkUsed(page=self.page))
+
+
+def _command(offered: LinkOffer, form: LinkForm) -> Command:
+    if form.button not in BUTTONS[offered.asks]:
         raise NotPossible("this page has no such button; open the link again")
-    return (*_done(incident, offered, form, roster, now), e.LinkUsed(page=page))
-
-
-def _done(
-    incident: Incident, offered: LinkOffer, form: LinkForm, roster: Roster, now: datetime
-) -> Sequence[e.Event]:
-    person = offered.person
     if offered.request is not None:
-        return roles.answer_request(
-            incident,
-            offered.request.event.request,
-            person,
-            accept=form.deed == "yes",
-            now=now,
-            patience=roster.timing.answer,
-        )
-    if offered.update is not None and form.deed == "snooze":
-        audience = offered.update.audience
-        return deeds.snooze(incident, roster, audience, person, PUT_OFF, "", now)
+        return AnswerRequest(offered.request.event.request, form.button == "yes")
+    if offered.update is not None and form.button == "snooze":
+        return SnoozeUpdates(offered.update.audience)
     if offered.update is not None:
-        return _sent(incident, offered.update, person, form)
-    return deeds.acknowledge(incident, person, _VIA)
-
-
-def _sent(
-    incident: Incident, update: UpdateState, person: str, form: LinkForm
-) -> Sequence[e.Event]:
-    revision = update.draft.revision
-    if form.revision != str(revision):
-        raise NotPossible("the draft has changed while you read it; this is the new one")
-    text = form.text.replace("\r\n", "\n")  # forms end their lines as mail does
-    if text.strip() == update.text.strip():
-        return deeds.send(incident, update.draft.update, person, revision, None)
-    if len(text) > deeds.NOTE_LENGTH:
-        raise NotPossible(f"that is too long: {len(text)} of {deeds.NOTE_LENGTH} characters")
-    return deeds.send(incident, update.draft.update, person, revision, text)
+        return SendUpdate(offered.update.draft.update, form.revision, form.text)
+    return Acknowledge()
 
 
 def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) -> str:
     """What the tap has brought about, in a sentence."""
-    if form.deed == "send":
-        return "The update goes out now."
-    if form.deed == "snooze":
-        until = clock_time(now + PUT_OFF)
+    if form.button == "send":
+        return COMMANDS["send"].done
+    if form.button == "snooze":
+        until = clock_time(now + USUAL_SNOOZE)
         return f"Put off until {until}. What they must know at once is told all the same."
     if offered.request is not None:
         role = offered.request.event.role
-        return f"You said {form.deed}. {ROLE_NAMES[role]}: {roles.holder_text(after, role)}."
+        return f"You said {form.button}. {ROLE_NAMES[role]}: {holder_text(after, role)}."
     if after.commander == offered.person:
         return "You are on it, and you are the Commander."
     return f"You are on it. The Commander is {after.commander or 'nobody yet'}."

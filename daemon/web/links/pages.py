@@ -15,16 +15,18 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
+from daemon.core.reporting.now_and_next import decidable
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import new_pages
-from daemon.core.response.roles import NotPossible, holder_text
+from daemon.core.response.roles import holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
+from daemon.web.body import revision_read
 from daemon.web.context import WebContext, raw_body
 from daemon.web.errors import HttpProblem
-from daemon.web.links import answers as offers
+from daemon.web.links import answers
 from daemon.web.links.review_html import document_html
 from daemon.web.links.signed_links import BadLink, TokenRefusal
 from daemon.web.site.layout import SITE_HEADERS as SITE_HEADERS
@@ -64,26 +66,23 @@ class Pages:
         """What the page asks, and the buttons to answer it."""
         incident, page = await self._opened(request)
         try:
-            offered = offers.offer(incident, page, self._context.roster())
-        except offers.LinkSpent as over:
-            return self._over(request, incident, over)
+            offered = answers.offer(incident, page, self._context.roster())
+        except answers.LinkSpent as spent:
+            return self._spent(request, incident, spent)
         return self._offering(request, incident, offered, 200)
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says, as the page's person, once."""
         incident, page = await self._opened(request)
-        roster, form = self._context.roster(), await _form(request)
-        now = self._context.repository.clock()
+        form, now = await _form(request), self._context.repository.clock()
         try:
-            offered = offers.offer(incident, page, roster)
-            after = await self._context.repository.record(
-                incident.id,
-                lambda i: offers.carry_out(i, page, form, roster, now),
-                by=f"{PERSON_PREFIX}{offered.person}",
+            offered = answers.offer(incident, page, self._context.roster())
+            after = await self._context.carry_out(
+                incident.id, answers.UseLink(page, form), offered.person, "link"
             )
-        except (offers.LinkSpent, NotPossible) as error:
+        except (answers.LinkSpent, NotPossible) as error:
             return await self._refused(request, page, form, error)
-        done = offers.outcome(after, offered, form, now)
+        done = answers.outcome(after, offered, form, now)
         return _page("done.html", request, 200, heading=done, **self._facts(after))
 
     async def document(self, request: web.Request) -> web.Response:
@@ -103,25 +102,25 @@ class Pages:
         return await self._context.repository.load(incident), page
 
     async def _refused(
-        self, request: web.Request, page: str, form: offers.LinkForm, error: Exception
+        self, request: web.Request, page: str, form: answers.LinkForm, error: Exception
     ) -> web.Response:
-        """It did not come to it: the page as it is now, and why. What was written is kept."""
+        """It did not come to it: the page as it is now, and why. What was written is written."""
         incident, _ = await self._opened(request)
         try:
-            offered = offers.offer(incident, page, self._context.roster())
-        except offers.LinkSpent as over:
-            return self._over(request, incident, over)
-        kept = form.text if form.deed == "send" else ""
-        return self._offering(request, incident, offered, 409, trouble=str(error), kept=kept)
+            offered = answers.offer(incident, page, self._context.roster())
+        except answers.LinkSpent as spent:
+            return self._spent(request, incident, spent)
+        written = form.text if form.button == "send" else ""
+        return self._offering(request, incident, offered, 409, trouble=str(error), written=written)
 
     def _offering(
         self,
         request: web.Request,
         incident: Incident,
-        offered: offers.LinkOffer,
+        offered: answers.LinkOffer,
         status: int,
         trouble: str = "",
-        kept: str = "",
+        written: str = "",
     ) -> web.Response:
         role = ROLE_NAMES[offered.request.event.role] if offered.request else ""
         return _page(
@@ -132,14 +131,16 @@ class Pages:
             offered=offered,
             role=role,
             trouble=trouble,
-            kept=kept if offered.update and kept.split() != offered.update.text.split() else "",
+            written=written
+            if offered.update and written.split() != offered.update.text.split()
+            else "",
             **self._facts(incident),
         )
 
-    def _over(
-        self, request: web.Request, incident: Incident, over: offers.LinkSpent
+    def _spent(
+        self, request: web.Request, incident: Incident, spent: answers.LinkSpent
     ) -> web.Response:
-        return _page("over.html", request, 410, heading=str(over), **self._facts(incident))
+        return _page("over.html", request, 410, heading=str(spent), **self._facts(incident))
 
     def _facts(self, incident: Incident) -> dict[str, Any]:
         return {
@@ -147,6 +148,7 @@ class Pages:
             "facts": new_pages(incident),
             "commander": holder_text(incident, "commander"),
             "document": self._context.links.document(incident.id),
+            "decidable": decidable(incident, self._context.rules().rules.get(incident.rule)),
         }
 
 
@@ -159,7 +161,7 @@ async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await handler(request)
     except BadLink as error:
         response = _trouble(request, *GONE[error.why])
-    except (UnknownIncident, offers.NoSuchPage):
+    except (UnknownIncident, answers.NoSuchPage):
         response = _trouble(request, 404, "The daemon does not know this page or its incident.")
     except Temporary as error:
         _log.error("a page failed for now", error=str(error))
@@ -175,7 +177,7 @@ async def as_pages(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
-async def _form(request: web.Request) -> offers.LinkForm:
+async def _form(request: web.Request) -> answers.LinkForm:
     """The form as browsers send it. Raises Problem 400 or 413."""
     try:
         fields = parse_qs((await raw_body(request)).decode(), max_num_fields=10)
@@ -184,7 +186,8 @@ async def _form(request: web.Request) -> offers.LinkForm:
             400, "Bad form", "This form is not readable; open the link again."
         ) from None
     given = {name: values[0] for name, values in fields.items()}
-    return offers.LinkForm(given.get("deed", ""), given.get("text", ""), given.get("revision", ""))
+    revision = revision_read(given.get("revision", ""))
+    return answers.LinkForm(given.get("deed", ""), given.get("text", ""), revision)
 
 
 def _trouble(request: web.Request, status: int, text: str) -> web.Response:

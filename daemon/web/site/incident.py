@@ -8,23 +8,24 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
+from daemon.core.commands import COMMANDS
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
-from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
+from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
-from daemon.core.response.roles import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
 from daemon.web.site.event_stream import ChangeCounter
-from daemon.web.site.incident_forms import BUTTONS, FormRequest
+from daemon.web.site.incident_forms import FORMS, SECTIONS
 from daemon.web.site.layout import Frame, to
 
 _SHOWN = 60
@@ -51,32 +52,30 @@ class IncidentPage:
         return [
             web.get(one, self.show),
             web.get(f"{one}/chart.svg", self.chart),
-            web.post(f"{one}/do/{{deed}}", self.do),
+            web.post(f"{one}/do/{{command}}", self.do),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
         """The page; `?show=` is a part of the timeline, `?all` the whole of it."""
         identity = await self._frame.visitor(request)
-        deed = BUTTONS.get(request.query.get("done", ""))
-        return await self._page(request, identity, 200, done=deed.done if deed else "")
+        name = request.query.get("done", "")
+        done = COMMANDS[name].done if name in FORMS else ""
+        return await self._page(request, identity, 200, done=done)
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says; then the page again, or what stood in the way."""
         identity = await self._frame.visitor(request, "responder")
         form = await self._frame.form(request, identity)
-        name, incident = request.match_info["deed"], request.match_info["id"]
-        button = BUTTONS.get(name)
-        if button is None:
+        name, incident = request.match_info["command"], request.match_info["id"]
+        spec = COMMANDS.get(name)
+        if spec is None or "page" not in spec.surfaces:
             raise web.HTTPNotFound
         try:
-            change = button.make(FormRequest(self._context, identity.person, form))
-            await self._context.repository.record(
-                incident, change, by=f"{PERSON_PREFIX}{identity.person}"
-            )
+            await self._context.carry_out(incident, FORMS[name](form), identity.person, "page")
         except NotPossible as error:
             text = f"Not possible: {error}."
             return await self._page(request, identity, 409, trouble=text, kept=form, tried=name)
-        return to(f"/incidents/{quote(incident)}?done={name}#{button.part}")
+        return to(f"/incidents/{quote(incident)}?done={name}#{SECTIONS.get(name, 'now')}")
 
     async def chart(self, request: web.Request) -> web.Response:
         """The symptom over time as SVG; `?narrow` for a phone."""
@@ -111,16 +110,16 @@ class IncidentPage:
         return curve
 
     async def _page(
-        self, request: web.Request, identity: Identity, status: int, **said: object
+        self, request: web.Request, identity: Identity, status: int, **feedback: object
     ) -> web.Response:
-        """The page; `said` is what the frame says beside it: `done`, or `trouble` with the rest."""
+        """The page; `feedback` is said beside it: `done`, or `trouble` with the rest."""
         version = self._changes.version(request.match_info["id"])
         incident, rule, entries = await self._read(request)
         context = {
             **self._facts(incident, rule, entries),
             "timeline": _timeline(entries, request.query),
             "version": version,
-            **said,
+            **feedback,
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
@@ -139,12 +138,13 @@ class IncidentPage:
             "problem": incident.confirmed or incident.problem,
             "rule": rule,
             "in_words": described(sketch(incident, rule.problem, entries, now)) if rule else "",
-            "doing": glance.doing(incident),
-            "coming": glance.coming(incident, rule, now),
+            "doing": now_and_next.doing(incident),
+            "coming": now_and_next.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
-            "asked": glance.awaiting_approval(incident),
-            "stoppable": glance.stoppable(incident),
-            "plan": glance.plan_lines(
+            "asked": now_and_next.awaiting_approval(incident),
+            "stoppable": now_and_next.stoppable(incident),
+            "commanders": {name for name, spec in COMMANDS.items() if spec.needs == "commander"},
+            "plan": now_and_next.plan_lines(
                 incident, rule, entries, self._context.active.now.approvals, now
             ),
             "clock": read_clock(incident, roster, now),
@@ -167,21 +167,21 @@ class IncidentPage:
 
 def _taking(incident: Incident, person: str) -> Request | None:
     """The person's own question whether they may take over command, while it is open."""
-    asked = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
-    return next((one for one in asked if one.event.taker == person), None)
+    requests = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
+    return next((one for one in requests if one.event.taker == person), None)
 
 
-def _timeline(entries: Sequence[Entry], asked: Mapping[str, str]) -> dict[str, Any]:
+def _timeline(entries: Sequence[Entry], query: Mapping[str, str]) -> dict[str, Any]:
     """The newest entries first, of one group or of all."""
-    group = asked.get("show", "")
-    wanted = group if group in GROUPS else ""
+    group = query.get("show", "")
+    chosen = group if group in GROUPS else ""
     lines = [
         {"at": line.at, "by": line.by.removeprefix(PERSON_PREFIX), "text": line.text}
-        for line in timeline_lines(entries, wanted or None)
+        for line in timeline_lines(entries, chosen or None)
     ]
-    shown = lines if "all" in asked else lines[:_SHOWN]
+    shown = lines if "all" in query else lines[:_SHOWN]
     return {
-        "group": wanted,
+        "group": chosen,
         "groups": GROUPS,
         "lines": shown,
         "hidden": len(lines) - len(shown),

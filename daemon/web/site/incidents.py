@@ -15,7 +15,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
 from daemon.core.recovery.guardrails import service_of
-from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting import now_and_next
 from daemon.core.response.milestones import read_clock
 from daemon.web.site.event_stream import ChangeCounter
 from daemon.web.site.layout import FormFields, Frame
@@ -24,7 +24,7 @@ HISTORY = 25
 """So many incidents of the past are on one page."""
 WHOLE = 10
 """So many open incidents are shown with all that is known; further ones in short, as in a storm."""
-ASKED = ("q", "severity", "rule", "team", "since", "until")
+SEARCH_FIELDS = ("q", "severity", "rule", "team", "since", "until")
 """The fields of the search."""
 NO_RULE = "-"
 """Asks for incidents that no rule matched."""
@@ -49,8 +49,8 @@ class IncidentListPage:
         repository = self._context.repository
         heads = await repository.journal.open_heads()
         incidents = await asyncio.gather(*(repository.load(head.incident) for head in heads))
-        asked = FormFields((name, request.query.get(name, "").strip()) for name in ASKED)
-        search, trouble = _search(asked, request.query)
+        filters = FormFields((name, request.query.get(name, "").strip()) for name in SEARCH_FIELDS)
+        search, trouble = _search(filters, request.query)
         past = await repository.journal.heads(HISTORY + 1, search)
         context = {
             "heading": f"{len(incidents)} open" if incidents else "Incidents",
@@ -58,9 +58,9 @@ class IncidentListPage:
             "whole": WHOLE,
             "tally": _tally(incidents),
             "past": [_row(head) for head in past[:HISTORY]],
-            "older": _older(asked, past),
-            "asked": asked,
-            "searching": any(asked.values()),
+            "older": _older(filters, past),
+            "filters": filters,
+            "searching": any(filters.values()),
             "severities": [name for name in get_args(Severity) if name],
             "rules": sorted(self._context.rules().rules),
             "version": version,
@@ -75,8 +75,8 @@ class IncidentListPage:
         readings = read_clock(incident, roster, now)
         return {
             "incident": incident,
-            "doing": glance.doing(incident),
-            "coming": glance.coming(incident, rule, now),
+            "doing": now_and_next.doing(incident),
+            "coming": now_and_next.coming(incident, rule, now),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],
             "due": min(
                 (r for r in readings if r.state == "running"), key=lambda r: r.due_at, default=None
@@ -104,20 +104,20 @@ def _row(head: Head) -> dict[str, Any]:
     return {"head": head, "lasted": ended - head.opened_at}
 
 
-def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch, str]:
+def _search(filters: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch, str]:
     """What is looked for among the closed incidents, and what of it was not understood."""
     wrong = []
     moments: dict[str, datetime] = {}
     for name, days in (("since", 0), ("until", 1)):
-        if asked[name]:
+        if filters[name]:
             try:
-                day = datetime.combine(datetime.fromisoformat(asked[name]), time(), UTC)
+                day = datetime.combine(datetime.fromisoformat(filters[name]), time(), UTC)
                 moments[name] = day + timedelta(days=days)
             except (ValueError, OverflowError):
-                wrong.append(f"{asked[name]!r} is no day; write it like 2026-11-24")
-    severity: Severity = next((s for s in get_args(Severity) if s == asked["severity"]), "")
-    if severity != asked["severity"]:
-        wrong.append(f"{asked['severity']!r} is no severity; there are sev1 to sev4")
+                wrong.append(f"{filters[name]!r} is no day; write it like 2026-11-24")
+    severity: Severity = next((s for s in get_args(Severity) if s == filters["severity"]), "")
+    if severity != filters["severity"]:
+        wrong.append(f"{filters['severity']!r} is no severity; there are sev1 to sev4")
     after = None
     if query.get("after"):
         at, _, incident = query["after"].partition(" ")
@@ -125,13 +125,13 @@ def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch
             after = ListCursor(opened_at=datetime.fromisoformat(at), incident=incident)
         except ValueError:
             wrong.append("the place to go on from is not readable; this is the first page")
-    rule = asked["rule"]
+    rule = filters["rule"]
     search = IncidentSearch(
         status="closed",
         severity=severity,
         rule=None if not rule else "" if rule == NO_RULE else rule,
-        team=asked["team"],
-        text=asked["q"],
+        team=filters["team"],
+        text=filters["q"],
         since=moments.get("since"),
         until=moments.get("until"),
         after=after,
@@ -139,12 +139,12 @@ def _search(asked: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch
     return search, "; ".join(wrong)
 
 
-def _older(asked: FormFields, past: list[Head]) -> str:
+def _older(filters: FormFields, past: list[Head]) -> str:
     """Where the list goes on; empty if it does not."""
     if len(past) <= HISTORY:
         return ""
     last = past[HISTORY - 1]
-    fields = {name: value for name, value in asked.items() if value}
+    fields = {name: value for name, value in filters.items() if value}
     return (
         f"/?{urlencode({**fields, 'after': f'{last.opened_at.isoformat()} {last.incident}'})}#past"
     )

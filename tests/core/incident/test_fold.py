@@ -16,8 +16,8 @@ from daemon.core.incident.fold import apply_event, fold
 from daemon.core.incident.state import Incident, PageState, Settling, StepState
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.journal import HeadState
-from daemon.core.response.commands import acknowledge
 from daemon.core.values.outcome import Result
+from tests.commanding import acknowledge
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,

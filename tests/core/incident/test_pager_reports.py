@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
-from daemon.core.response.commands import Report
+from daemon.core.response.commands import RecordPagerReport
+from tests import commanding
+from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import Scene, one
 
@@ -26,11 +26,13 @@ def report(
     reference: str = "",
     source: str = "pagerduty",
     who: str = "",
-) -> Report:
-    return Report(source, said, person, who or person, at, reference or f"{said}-{person}-{at}")
+) -> RecordPagerReport:
+    return RecordPagerReport(
+        source, said, person, who or person, at, reference or f"{said}-{person}-{at}"
+    )
 
 
-def hears(scene: Scene, told: Report) -> tuple[e.Event, ...]:
+def hears(scene: Scene, told: RecordPagerReport) -> tuple[e.Event, ...]:
     by = f"person:{told.person}" if told.person else e.DAEMON
     return scene.happen(*deeds.mark_heard(scene.incident, told, scene.now, STALE), by=by)
 
@@ -95,7 +97,7 @@ def test_what_one_already_did_elsewhere_is_only_noted() -> None:
 @pytest.mark.parametrize("who", ["", "Workflow 7", "nobody@else"])
 def test_automation_and_strangers_are_noted_and_command_nothing(who: str) -> None:
     scene = Scene()
-    (said,) = hears(scene, Report("pagerduty", "acknowledged", "", who, NOW, "r1"))
+    (said,) = hears(scene, RecordPagerReport("pagerduty", "acknowledged", "", who, NOW, "r1"))
     assert isinstance(said, e.PagerSaid)
     assert (said.person, said.who) == ("", who)
     assert scene.incident.responders == ()
@@ -130,7 +132,7 @@ def test_an_acknowledgement_from_before_command_was_vacated_does_not_count(how: 
     if how == "leaves":
         scene.leaves("ada")
     elif how == "steps_down":
-        scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+        scene.does("ada", *commanding.step_down(scene.incident, "commander", "ada"))
     else:
         scene.passes(20)
         scene.staff()

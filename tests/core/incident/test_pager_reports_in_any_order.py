@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
-from daemon.core.response.commands import Report
+from daemon.core.response.commands import RecordPagerReport
 from tests.core.build import NOW, SECOND
 from tests.core.incident.test_pager_reports import hears
 from tests.core.scene import Scene, of
@@ -22,7 +22,7 @@ told = st.lists(
     max_size=7,
 ).map(
     lambda said: [
-        Report(
+        RecordPagerReport(
             "pagerduty",
             how,  # type: ignore[arg-type]
             "" if person == "stranger" else person,
@@ -35,7 +35,7 @@ told = st.lists(
 )
 
 
-def ended(reports: list[Report]) -> Scene:
+def ended(reports: list[RecordPagerReport]) -> Scene:
     """All of these reports, heard in this order, a few minutes later."""
     scene = Scene()
     scene.passes(3)
@@ -45,10 +45,10 @@ def ended(reports: list[Report]) -> Scene:
     return scene
 
 
-def in_order(reports: list[Report]) -> list[Report]:
+def in_order(reports: list[RecordPagerReport]) -> list[RecordPagerReport]:
     """Those that the rule lets through: never one that is older than, or the same as, another
     before it."""
-    passed: list[Report] = []
+    passed: list[RecordPagerReport] = []
     for told_ in reports:
         if not passed or told_.occurred_at > passed[-1].occurred_at:
             passed.append(told_)
@@ -58,7 +58,7 @@ def in_order(reports: list[Report]) -> list[Report]:
 @settings(max_examples=400)
 @given(st.data(), told)
 def test_any_order_and_any_repetition_end_as_if_in_order(
-    data: st.DataObject, reports: list[Report]
+    data: st.DataObject, reports: list[RecordPagerReport]
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(reports), max_size=4))
     shuffled = data.draw(st.permutations([*reports, *again]))
@@ -73,15 +73,15 @@ def test_any_order_and_any_repetition_end_as_if_in_order(
 @settings(max_examples=400)
 @given(st.data(), told)
 def test_the_newest_report_decides_whether_somebody_commands(
-    data: st.DataObject, reports: list[Report]
+    data: st.DataObject, reports: list[RecordPagerReport]
 ) -> None:
     scene = ended(data.draw(st.permutations(reports)))
     newest = reports[-1]
-    if newest.said == "acknowledged" and newest.person:
+    if newest.state == "acknowledged" and newest.person:
         assert scene.commander
-    if newest.said == "unacknowledged" and newest.person in {"", scene.commander}:
+    if newest.state == "unacknowledged" and newest.person in {"", scene.commander}:
         assert not scene.commander
-    unacknowledged = [r for r in reports if r.said == "unacknowledged"]
+    unacknowledged = [r for r in reports if r.state == "unacknowledged"]
     if not unacknowledged:
         known = [r.person for r in reports if r.person]
         assert bool(scene.commander) <= bool(known)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.recovery import commands as steering
 from daemon.core.recovery.plan import content_of, plan_of
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
+from tests import commanding as steering
 from tests.core.build import MINUTE, confirmed, finished, make_incident, make_rule, started
 
 RULE = make_rule()
@@ -80,6 +80,8 @@ def test_a_veto_stops_a_step_that_has_changed_nothing_yet() -> None:
     assert steering.veto(stopping, RULE, 1, "cy") == ()
     ended = make_incident(*preparing, veto, finished(result="refused", reason="vetoed"))
     assert ended.step(1).status == "vetoed"
+    frozen = make_incident(*preparing, veto, finished(result="refused", reason="frozen"))
+    assert (frozen.step(1).status, steering.veto(frozen, RULE, 1, "bo")) == ("waiting", (veto,))
     acting = make_incident(*preparing, e.StepPrepared(step=1, summary="x", intent={}))
     assert "comes too late" in refusal(lambda: steering.veto(acting, RULE, 1, "bo"))
 

@@ -8,9 +8,9 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import LAST_RESORT_WAIT
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import Due, engagements_due, pages_due, unattended, wanted
-from daemon.core.response.roles import NotPossible
+from tests import commanding as deeds
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.response.test_campaigns import GAPPED, called, gapped
 from tests.core.scene import Scene, one

@@ -9,9 +9,9 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Shift
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import Due, pages_due, pending, tried_again
-from daemon.core.response.roles import NotPossible
+from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene
 

@@ -8,9 +8,9 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
-from daemon.core.recovery import commands as steering
-from daemon.core.response import commands as deeds
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
+from tests import commanding as deeds
+from tests import commanding as steering
 from tests.core.build import (
     ACKNOWLEDGED,
     HOUSE,

@@ -6,8 +6,8 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
+from tests import commanding
+from tests import commanding as deeds
 from tests.core.build import delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
@@ -177,5 +177,5 @@ def test_without_a_ladder_and_a_team_nobody_is_called() -> None:
     scene.confirm("sev1")
     scene.diagnose()
     assert scene.staff() == []
-    scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+    scene.does("ada", *commanding.step_down(scene.incident, "commander", "ada"))
     assert scene.staff() == []

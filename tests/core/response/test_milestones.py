@@ -8,7 +8,6 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
-from daemon.core.response import commands as deeds
 from daemon.core.response.milestones import (
     ITEMS,
     Milestone,
@@ -16,6 +15,7 @@ from daemon.core.response.milestones import (
     overdue_milestones,
     read_clock,
 )
+from tests import commanding as deeds
 from tests.core.build import (
     HOUSE,
     MINUTE,

@@ -6,7 +6,8 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.response import roles
-from daemon.core.response.roles import NotPossible, briefing
+from daemon.core.response.command import NotPossible
+from daemon.core.response.roles import briefing
 from tests.core.build import MINUTE, NOW, finished, make_incident, started
 from tests.core.scene import PATIENCE, Scene, one
 

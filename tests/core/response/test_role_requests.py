@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
 from daemon.core.response.escalation import pages_due, pending
 from daemon.core.response.role_requests import deputy
+from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
@@ -43,7 +43,7 @@ def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
 
 
 def in_the_pager(scene: Scene) -> tuple[e.Event, ...]:
-    report = deeds.Report("pagerduty", "acknowledged", "ada", "ada", scene.now, "r1")
+    report = deeds.RecordPagerReport("pagerduty", "acknowledged", "ada", "ada", scene.now, "r1")
     return deeds.mark_heard(scene.incident, report, scene.now, 10 * MINUTE)
 
 
@@ -85,7 +85,7 @@ def test_what_others_do_is_no_sign_of_the_commander(scene: Scene) -> None:
 def test_an_old_report_that_comes_late_is_no_sign_of_life(scene: Scene) -> None:
     scene.happen(*in_the_pager(scene))
     seen = scene.incident.crew.seen["ada"]
-    late = deeds.Report("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
+    late = deeds.RecordPagerReport("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
     scene.passes(20)
     scene.staff()
     scene.happen(*deeds.mark_heard(scene.incident, late, scene.now, 10 * MINUTE))

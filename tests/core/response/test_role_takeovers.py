@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
 from daemon.core.response import roles
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import pending
-from daemon.core.response.roles import NotPossible
+from tests import commanding
+from tests import commanding as deeds
 from tests.core.scene import PATIENCE, Scene, of, one
 
 
@@ -150,9 +151,9 @@ def test_to_step_down_is_to_say_yes(scene: Scene) -> None:
     scene.takes("ada", "communicator")
     scene.takes("bo", "commander")
     scene.takes("cy", "communicator")
-    scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+    scene.does("ada", *commanding.step_down(scene.incident, "commander", "ada"))
     assert scene.posts == {"commander": "bo", "communicator": "ada"}
-    scene.does("ada", *roles.step_down(scene.incident, "communicator", "ada"))
+    scene.does("ada", *commanding.step_down(scene.incident, "communicator", "ada"))
     assert scene.posts == {"commander": "bo", "communicator": "cy"}
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.response import roles
-from daemon.core.response.roles import NotPossible, separation
+from daemon.core.response.command import NotPossible
+from daemon.core.response.roles import separation
+from tests import commanding
 from tests.core.scene import Scene, of, one
 
 ROLES: list[e.Role] = ["commander", "communicator", "fast_recovery", "diagnosis"]
@@ -166,7 +168,7 @@ def test_the_separation_is_looked_at_again_when_the_answer_comes() -> None:
     with pytest.raises(NotPossible, match="bo is Fast-Recovery Owner"):
         scene.answers("bo", "communicator.1", accept=True)
     assert scene.open() == ["communicator.1"], "it waits; bo may still give up the other role"
-    scene.does("bo", *roles.step_down(scene.incident, "fast_recovery", "bo"))
+    scene.does("bo", *commanding.step_down(scene.incident, "fast_recovery", "bo"))
     scene.answers("bo", "communicator.1", accept=True)
     assert scene.posts == {"commander": "ada", "communicator": "bo"}
 
@@ -178,15 +180,15 @@ def test_stepping_down_leaves_the_role_and_not_the_incident() -> None:
     scene = Scene()
     scene.come("ada")
     scene.takes("ada", "communicator")
-    down = roles.step_down(scene.incident, "communicator", "ada")
+    down = commanding.step_down(scene.incident, "communicator", "ada")
     assert down == (e.RoleLeft(role="communicator", person="ada", reason="ada stepped down"),)
-    scene.does("ada", *roles.step_down(scene.incident, "commander", "ada"))
+    scene.does("ada", *commanding.step_down(scene.incident, "commander", "ada"))
     assert scene.commander == ""
     assert scene.incident.responders == ("ada",)
     with pytest.raises(NotPossible, match="you are not Commander; that is nobody"):
-        roles.step_down(scene.incident, "commander", "ada")
+        commanding.step_down(scene.incident, "commander", "ada")
     with pytest.raises(NotPossible, match="not Fast-Recovery Owner; that is stopgap"):
-        roles.step_down(scene.incident, "fast_recovery", "ada")
+        commanding.step_down(scene.incident, "fast_recovery", "ada")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_stepping_down_leaves_the_role_and_not_the_incident() -> None:
         lambda s: s.assigns("ada", "communicator", "bo"),
         lambda s: s.answers("bo", "diagnosis.1", accept=True),
         lambda s: s.answers("bo", "diagnosis.1", accept=False),
-        lambda s: roles.step_down(s.incident, "commander", "ada"),
+        lambda s: commanding.step_down(s.incident, "commander", "ada"),
     ],
 )
 def test_in_a_closed_incident_no_role_changes_hands(deed: Callable[[Scene], object]) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from daemon.core.effects import Publish
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
-from daemon.core.response.roles import NotPossible
+from daemon.core.response.command import NotPossible
 from daemon.core.response.update_schedule import UPDATE_TRIES, talk
+from tests import commanding as deeds
 from tests.core.build import HOUSE, MINUTE, NOW, SECOND, make_roster
 from tests.core.scene import Scene
 

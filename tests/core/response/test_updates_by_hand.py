@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import commands as deeds
+from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import pending
-from daemon.core.response.roles import NotPossible
+from tests import commanding as deeds
 from tests.core.build import MINUTE, finished, started
 from tests.core.response.test_update_schedule import (
     AUTOMATIC,
@@ -111,8 +111,11 @@ def test_a_draft_follows_the_facts_and_an_old_one_is_not_sent(scene: Scene) -> N
     assert redrafted.facts != first.draft.facts
     with pytest.raises(NotPossible, match="the draft has changed since you read it"):
         deeds.send(scene.incident, "public.1", "ada", 1, None)
+    with pytest.raises(NotPossible, match="the draft has changed since you read it"):
+        deeds.send(scene.incident, "public.1", "ada", 1, "We are on it.")
     assert deeds.send(scene.incident, "public.1", "ada", 2, None)
-    own = deeds.send(scene.incident, "public.1", "ada", 1, " We are on it. ")
+    assert deeds.send(scene.incident, "public.1", "ada", None, "We are on it.")
+    own = deeds.send(scene.incident, "public.1", "ada", 2, " We are on it. ")
     assert own == (e.UpdateReleased(update="public.1", text="We are on it.", person="ada"),)
     assert tells(scene) == [], "nobody else is asked because of that"
 

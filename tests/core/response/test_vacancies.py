@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response import roles
 from daemon.core.response.escalation import pending
 from daemon.core.response.role_requests import ASKED_AT_MOST, wanted_since
+from tests import commanding
 from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, make_roster
 from tests.core.scene import Scene, of, one
 
@@ -120,7 +120,7 @@ def test_whoever_was_asked_to_give_a_role_up_may_be_asked_to_take_it() -> None:
     scene.takes("hal", "communicator")
     scene.takes("eve", "communicator")
     scene.answers("hal", "communicator.1", accept=False)
-    scene.does("hal", *roles.step_down(scene.incident, "communicator", "hal"))
+    scene.does("hal", *commanding.step_down(scene.incident, "communicator", "hal"))
     scene.passes(2)
     assert asked(scene) == ["hal"]
 

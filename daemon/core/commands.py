@@ -1,0 +1,90 @@
+"""All commands of people in one table: what each needs, by what it may come, what is said then.
+
+What pagers report (`RecordPagerReport`) is none of them, for nobody gives it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from daemon.core.recovery.commands import (
+    ApproveStep,
+    ProposeStep,
+    SkipStep,
+    StartStepNow,
+    VetoStep,
+)
+from daemon.core.response.command import Command, Surface
+from daemon.core.response.commands import (
+    Acknowledge,
+    Close,
+    DeclareNoPlan,
+    EngageTeam,
+    Escalate,
+    Leave,
+    Note,
+    PauseAutomation,
+    ReportSentiment,
+    ResumeAutomation,
+)
+from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
+from daemon.core.response.update_commands import (
+    DraftUpdate,
+    EditUpdate,
+    SendUpdate,
+    SnoozeUpdates,
+)
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A row: the command, what is said when it is done, and by what it may come."""
+
+    command: type[Command]
+    done: str
+    surfaces: frozenset[Surface]
+
+    @property
+    def needs(self) -> Literal["responder", "commander"]:
+        """Whether every responder may give it, or the Commander alone."""
+        return "commander" if self.command.commander_only else "responder"
+
+
+_SITE: frozenset[Surface] = frozenset({"cli", "api", "page"})
+_LINK: frozenset[Surface] = frozenset({"cli", "api", "page", "link"})
+_CHAT: frozenset[Surface] = frozenset({"cli", "api", "page", "link", "slack"})
+_WEBHOOK: frozenset[Surface] = frozenset({"cli", "api", "page", "webhook"})
+_SNOOZED = "Put off. What they must know at once is told all the same."
+
+COMMANDS: Mapping[str, CommandSpec] = {
+    "ack": CommandSpec(Acknowledge, "You are on it.", _CHAT),
+    "leave": CommandSpec(Leave, "You are off it.", _SITE),
+    "pause": CommandSpec(
+        PauseAutomation, "Stopped: nothing more starts by itself. What runs is finished.", _SITE
+    ),
+    "resume": CommandSpec(ResumeAutomation, "Automation goes on.", _SITE),
+    "approve": CommandSpec(ApproveStep, "Approved.", _SITE),
+    "start": CommandSpec(StartStepNow, "Ordered: it starts now, if nothing forbids it.", _SITE),
+    "skip": CommandSpec(SkipStep, "Skipped; the next alternative is looked at.", _SITE),
+    "veto": CommandSpec(VetoStep, "Vetoed: it will not run in this incident.", _SITE),
+    "propose": CommandSpec(ProposeStep, "Proposed; it runs once the Commander approves it.", _SITE),
+    "role": CommandSpec(FillRole, "Taken, or asked for.", _SITE),
+    "leave-role": CommandSpec(LeaveRole, "Given up.", _SITE),
+    "answer": CommandSpec(AnswerRequest, "Answered.", _LINK),
+    "no-plan": CommandSpec(
+        DeclareNoPlan, "Diagnosis is open, and a dedicated commander is called.", _SITE
+    ),
+    "escalate": CommandSpec(Escalate, "They are being called.", _SITE),
+    "engage": CommandSpec(EngageTeam, "The team is being called in.", _SITE),
+    "note": CommandSpec(Note, "Noted.", _SITE),
+    "sentiment": CommandSpec(ReportSentiment, "Noted.", _WEBHOOK),
+    "close": CommandSpec(Close, "Closed.", _SITE),
+    "draft": CommandSpec(DraftUpdate, "Drafted.", _SITE),
+    "send": CommandSpec(SendUpdate, "The update goes out now.", _LINK),
+    "edit": CommandSpec(
+        EditUpdate, "Changed; the channels that can are brought up to date.", _SITE
+    ),
+    "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
+}
