@@ -17,8 +17,16 @@ from structlog.contextvars import bind_contextvars
 
 from daemon.conduct.executor import ActiveConfig, Executor, Executors
 from daemon.core.decide import settle_decision
-from daemon.core.decision import Decision, earliest
-from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
+from daemon.core.decision import (
+    Decision,
+    Effect,
+    RunStep,
+    SendPage,
+    claim_of,
+    earliest,
+    effect_label,
+    needs_claim,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import ClaimRefused
@@ -274,9 +282,9 @@ class Conductor:
 
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
         """One effect, which must not end the others when it fails."""
-        name, said = told(effect)
-        bind_contextvars(effect=name, **said)
-        attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in said.items()}
+        name, details = effect_label(effect)
+        bind_contextvars(effect=name, **details)
+        attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in details.items()}
         try:
             before = (await self._repository.load(incident)).seq
             with self._means.tracer.span(name, attributes, incident=incident):

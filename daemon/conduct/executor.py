@@ -12,7 +12,7 @@ import structlog
 
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark, Suspicion, suspect, unseen
-from daemon.core.effects import (
+from daemon.core.decision import (
     Effect,
     Listen,
     MeasureProblem,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.core.effects import RunStep
+from daemon.core.decision import RunStep
 from daemon.core.incident import events as e
 from daemon.core.incident.state import TAKEN_BACK, Incident
 from daemon.core.ports.journal import Claim, ClaimRefused

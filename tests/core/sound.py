@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.core.decision import Decision
-from daemon.core.effects import MeasureProblem, Publish, RunStep, Settle, WriteReview
+from daemon.core.decision import MeasureProblem, Publish, RunStep, Settle, WriteReview
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.situation import Surroundings

@@ -11,7 +11,7 @@ import pytest
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
 from daemon.core.decision import Decision
-from daemon.core.effects import MeasureProblem, ReadRecovery, RunStep, SendPage, WriteReview
+from daemon.core.decision import MeasureProblem, ReadRecovery, RunStep, SendPage, WriteReview
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.core.decide import decide
 from daemon.core.decision import Decision
-from daemon.core.effects import (
+from daemon.core.decision import (
     Listen,
     MeasureProblem,
     Publish,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold_steps import StepEvent, apply_step
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import PERSON_PREFIX, CrewEvent, apply_crew, sign_of_life
 from daemon.core.incident.state import RECENT_READINGS, Incident, PageState, RecoveryState, Settling
 from daemon.core.incident.updates import apply_word
@@ -151,7 +152,10 @@ def _called(
             return replace(incident, settling={**incident.settling, key: after})
         case e.PageQueued():
             crew = incident.crew
-            page = PageState(event, at, crew.campaign, len(crew.jumps))
+            occasion = event.occasion
+            if occasion is None:  # written before occasions were: it is the present one
+                occasion = occasion_of(incident, event.purpose, event.about)
+            page = PageState(event, at, occasion, crew.campaign, len(crew.jumps))
         case e.PageDelivered():
             page = replace(incident.pages[event.page], delivered_at=at, delivered_by=event.method)
         case e.PageFailed():

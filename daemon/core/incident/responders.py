@@ -57,11 +57,12 @@ class Engagement:
 @dataclass(frozen=True)
 class Crew:
     """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last;
-    `past_jumps` are those of the campaigns before."""
+    `past_jumps` are those of the campaigns before. `times_left`: how often a role was given up."""
 
     responders: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None
     posts: Mapping[e.Role, Post] = field(default_factory=dict)
+    times_left: Mapping[e.Role, int] = field(default_factory=dict)
     campaign: int = 0
     vacated_at: datetime | None = None
     seen: Mapping[str, datetime] = field(default_factory=dict)
@@ -138,7 +139,14 @@ def apply_crew(crew: Crew, at: datetime, event: CrewEvent) -> Crew:
         case e.RoleTaken():
             return replace(crew, posts={**crew.posts, event.role: Post(event.person, at)})
         case e.RoleLeft():
-            return replace(crew, posts={r: p for r, p in crew.posts.items() if r != event.role})
+            return replace(
+                crew,
+                posts={r: p for r, p in crew.posts.items() if r != event.role},
+                times_left={
+                    **crew.times_left,
+                    event.role: crew.times_left.get(event.role, 0) + 1,
+                },
+            )
         case e.RoleRequested():
             return replace(crew, requests={**crew.requests, event.request: Request(at, event)})
         case e.RoleAnswered():

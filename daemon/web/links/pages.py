@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
-from daemon.core.response.escalation import new_pages
+from daemon.core.response.paging import headline
 from daemon.core.response.roles import ROLE_NAMES, NotPossible, holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
@@ -143,7 +143,7 @@ class Pages:
     def _facts(self, incident: Incident) -> dict[str, Any]:
         return {
             "incident": incident,
-            "facts": new_pages(incident),
+            "facts": headline(incident),
             "commander": holder_text(incident, "commander"),
             "document": self._context.links.document(incident.id),
         }

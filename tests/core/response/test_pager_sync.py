@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.effects import Settle
+from daemon.core.decision import Settle
 from daemon.core.incident import events as e
 from daemon.core.incident.events.pages import Settled
 from daemon.core.response.escalation import alert_of, summons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.effects import Publish
+from daemon.core.decision import Publish
 from daemon.core.incident import events as e
 from daemon.core.response import commands as deeds
 from daemon.core.response.roles import NotPossible

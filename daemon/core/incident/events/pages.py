@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import model_validator
+
+from daemon.core.incident.page_identity import Purpose, with_purpose
 from daemon.core.values.units import Frozen, Moment
 
 Asks = Literal["acknowledge", "alive", "answer", "send", ""]
@@ -17,20 +20,31 @@ Settled = Literal["acknowledged", "resolved"]
 class PageQueued(Frozen):
     """The intent to call a person. `round` and `tier` place it in the escalation policy.
 
-    `attempt` counts the earlier calls of the same kind that reached nobody. `about` names the
-    request or the update that `asks` speaks of.
+    Nobody is paged twice for the same `purpose`, `about` and `occasion`. `about` says which step
+    (and why it needs a person), team, role, severity, milestone, request or update is meant;
+    `occasion` counts how often that came about (None: not counted when it was written). `attempt`
+    counts the earlier pages of the same occasion that reached nobody.
+
+    Entries from before purposes have a `reason` instead.
     """
 
     kind: Literal["PageQueued"] = "PageQueued"
     page: str
     person: str
-    reason: str
+    purpose: Purpose
+    about: str = ""
+    occasion: int | None = None
     text: str
     round: int = 0
     tier: int = 0
     attempt: int = 0
     asks: Asks = "acknowledge"
-    about: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_reason(cls, fields: Any) -> Any:
+        old = isinstance(fields, dict) and "reason" in fields and "purpose" not in fields
+        return with_purpose(fields) if old else fields
 
 
 class PageDelivered(Frozen):
