@@ -292,7 +292,7 @@ class MemoryInbox:
         self.came[identity] = at
         return True
 
-    async def undelivered(self, limit: int) -> list[tuple[str, bytes]]:
+    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
         return list(self.waiting.items())[:limit]
 
     def backlog(self) -> int:
