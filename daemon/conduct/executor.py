@@ -37,15 +37,13 @@ from daemon.core.rules.rule import Rule, RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
-from daemon.measuring import define, diagnose, verify
-from daemon.measuring import queries as measure
-from daemon.measuring import revision_health as vet
+from daemon.measuring import define, diagnose, queries, revision_health, verify
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
-from daemon.notifying import notifier as communicate
-from daemon.recovering import steps as recover
+from daemon.notifying import notifier
+from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
-from daemon.reporting import reviews as learn
+from daemon.reporting.reviews import Reviews, write_review
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
@@ -63,8 +61,8 @@ class ActiveConfig:
     rules: RuleBook
     roster: Roster
     approvals: Approvals
-    ways: communicate.Ways
-    channels: communicate.Channels = field(default_factory=dict)
+    ways: notifier.Ways
+    channels: notifier.Channels = field(default_factory=dict)
     freezes: FreezeWindows = field(default_factory=FreezeWindows)
 
 
@@ -81,7 +79,7 @@ class Executors:
     limits: Limits
     outage: float
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
-    reviews: learn.Reviews
+    reviews: Reviews
     links: Links
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
@@ -91,42 +89,45 @@ class Executor:
     """Carries out effects, by the rules in force at that moment."""
 
     def __init__(
-        self, repository: IncidentRepository, standing: Callable[[], ActiveConfig], means: Executors
+        self,
+        repository: IncidentRepository,
+        config: Callable[[], ActiveConfig],
+        dependencies: Executors,
     ) -> None:
         self._repository = repository
-        self._standing = standing
-        self._means = means
+        self._config = config
+        self._dependencies = dependencies
         self._turns = MeasuringQueue()
         self.step_context = StepContext(
-            actions=means.actions,
-            limits=means.limits,
-            rules=lambda: standing().rules.rules,
-            approvals=lambda: standing().approvals,
-            closed=lambda scopes, now: standing().freezes.standing(scopes, now),
+            actions=dependencies.actions,
+            limits=dependencies.limits,
+            rules=lambda: config().rules.rules,
+            approvals=lambda: config().approvals,
+            closed=lambda scopes, now: config().freezes.standing(scopes, now),
             look=self._look,
             vet=self._vet,
-            tracer=means.tracer,
+            tracer=dependencies.tracer,
         )
 
     def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
         """Carry it out. Raises Temporary, Permanent, UnknownIncident."""
-        means, standing = self._means, self._standing()
+        dependencies, config = self._dependencies, self._config()
         match effect:
             case SendPage():
-                return communicate.deliver(
-                    self._repository, incident, effect.page, standing.ways, means.links
+                return notifier.deliver(
+                    self._repository, incident, effect.page, config.ways, dependencies.links
                 )
             case Publish():
-                return communicate.publish(
+                return notifier.publish(
                     self._repository,
                     incident,
                     effect,
-                    standing.channels,
-                    means.links,
-                    standing.roster,
+                    config.channels,
+                    dependencies.links,
+                    config.roster,
                 )
             case Settle():
-                return communicate.settle_pager(self._repository, incident, effect, standing.ways)
+                return notifier.settle_pager(self._repository, incident, effect, config.ways)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -138,7 +139,7 @@ class Executor:
             case Rehearse():
                 return self._rehearse(incident, effect.step)
             case WriteReview():
-                return learn.write_review(self._repository, incident, means.reviews)
+                return write_review(self._repository, incident, dependencies.reviews)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)
@@ -172,7 +173,7 @@ class Executor:
         until = self._repository.clock() + _PATIENCE
         while True:
             try:
-                return await self._means.changes(rule, incident), ""
+                return await self._dependencies.changes(rule, incident), ""
             except (Temporary, Permanent) as error:
                 _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
                 if isinstance(error, Permanent) or self._repository.clock() + _AGAIN > until:
@@ -210,22 +211,22 @@ class Executor:
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
-        rule = self._standing().rules.rules.get(current.rule)
-        await recover.run_step(self._repository, incident, rule, order, self.step_context)
+        rule = self._config().rules.rules.get(current.rule)
+        await steps.run_step(self._repository, incident, rule, order, self.step_context)
 
     async def _rehearse(self, incident: str, step: int) -> None:
         rule = self._rule(await self._repository.load(incident))
-        await recover.rehearse(self._repository, incident, rule, step, self.step_context)
+        await steps.rehearse(self._repository, incident, rule, step, self.step_context)
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
-        survey, means = self._survey(rule, incident), self._means
+        survey, dependencies = self._survey(rule, incident), self._dependencies
         if incident.confirmed is None:
             return Findings(None, {}, "")
         reading, outage, alerting = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            measure.outage(means.metrics, survey.now, means.outage),
-            measure.alerting(means.metrics, survey.now, means.limits.storm_window),
+            queries.outage(dependencies.metrics, survey.now, dependencies.outage),
+            queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
         )
         return Findings(reading, survey.asked, outage, alerting)
 
@@ -234,14 +235,16 @@ class Executor:
     ) -> Mapping[str, HealthMark]:
         if incident.confirmed is None:
             return {}
-        return await vet.vet(self._survey(rule, incident), incident.confirmed, lives)
+        return await revision_health.vet(self._survey(rule, incident), incident.confirmed, lives)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
-        means, now = self._means, self._repository.clock()
-        return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
+        dependencies, now = self._dependencies, self._repository.clock()
+        return Survey(
+            dependencies.metrics, rule.problem, incident.group_labels, now, dependencies.max_age
+        )
 
     def _rule(self, incident: Incident) -> Rule:
-        rule = self._standing().rules.rules.get(incident.rule)
+        rule = self._config().rules.rules.get(incident.rule)
         if rule is None:
             raise Temporary(f"the rule {incident.rule!r} is no longer there")
         return rule

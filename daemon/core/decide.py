@@ -127,8 +127,8 @@ def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Deci
     """Ask the rule's sentiment queries again when it is time."""
     if rule is None or not rule.problem.sentiment or incident.confirmed is None:
         return Decision()
-    asked = [incident.sentiment_measured_at, incident.confirmed_at]
-    again = max(at for at in asked if at is not None) + LISTEN_EVERY
+    latest = [incident.sentiment_measured_at, incident.confirmed_at]
+    again = max(at for at in latest if at is not None) + LISTEN_EVERY
     return Decision(effects=(Listen(),)) if now >= again else Decision(wake_at=again)
 
 

@@ -74,7 +74,7 @@ def overdue_milestones(incident: Incident, roster: Roster, now: datetime) -> Dec
         within = format_duration(MILESTONES[reading.item][1])
         late = f"late: {reading.text}, due within {within}"
         missed = e.DeadlineMissed(item=reading.item, text=late)
-        text = f"{late}. {_mend(incident, reading.item)} {headline(incident)}"
+        text = f"{late}. {_remedy(incident, reading.item)} {headline(incident)}"
         owner = _owner(incident, reading.item)
         page = direct_page(incident, owner, "milestone", text, reading.item)
         due |= Decision(record=(missed, *page))
@@ -149,7 +149,7 @@ def _owner(incident: Incident, item: Milestone) -> str:
     return incident.commander
 
 
-def _mend(incident: Incident, item: Milestone) -> str:
+def _remedy(incident: Incident, item: Milestone) -> str:
     match item:
         case "quantified":
             return "Look at Prometheus and at the rule's queries."

@@ -24,31 +24,36 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     if incident.closed is not None:
         return False
     queued = page.queued
-    present = page.occasion == occasion_of(incident, queued.purpose, queued.about)
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None
     match queued.purpose:
         case "escalation" | "unattended":
-            return present and not incident.commander
+            return _is_present(incident, page) and not incident.commander
         case "approval":
-            return present and commands and not restored and _unanswered(incident, page)
+            asked = _is_present(incident, page) and _awaits_approval(incident, page)
+            return asked and commands and not restored
         case "relapse" | "verdict":
-            return present and not restored
+            return _is_present(incident, page) and not restored
         case "diagnosis":
-            return present and not restored and incident.diagnosis is not None
+            return _is_present(incident, page) and not restored and incident.diagnosis is not None
         case "refired":
-            return present and not incident.all_resolved
+            return _is_present(incident, page) and not incident.all_resolved
         case "severity":
             return not restored and queued.person not in incident.responders
         case "jump":
             return queued.person not in incident.responders
         case "deputy":
-            return present and commands
+            return _is_present(incident, page) and commands
         case "vacancy":
-            vacant = queued.about not in incident.crew.posts
-            return present and commands and not restored and vacant
+            vacant = _is_present(incident, page) and queued.about not in incident.crew.posts
+            return vacant and commands and not restored
         case _:
             return _question_open(incident, page)
+
+
+def _is_present(incident: Incident, page: PageState) -> bool:
+    """Whether its occasion is the present one, and no later one has come."""
+    return page.occasion == occasion_of(incident, page.queued.purpose, page.queued.about)
 
 
 def _question_open(incident: Incident, page: PageState) -> bool:
@@ -74,10 +79,10 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             return True
 
 
-def _unanswered(incident: Incident, page: PageState) -> bool:
+def _awaits_approval(incident: Incident, page: PageState) -> bool:
     """Whether the step that approval is asked for still waits for it."""
     step = incident.step(int(page.queued.about.partition("-")[0]))
-    approved = step.approved_at is not None and step.approved_at >= page.at
+    approved = step.approved_at is not None and step.approved_at > page.at
     return step.status == "waiting" and not approved
 
 
