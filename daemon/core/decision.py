@@ -106,7 +106,13 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     wake_at: datetime | None = None
 
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self.record or self.effects or self.wake_at)
+
     def __or__(self, other: Decision) -> Decision:
+        if not (self and other):  # as most sums are: these are made at each decision
+            return self or other
         return Decision(
             (*self.record, *other.record),
             (*self.effects, *other.effects),
