@@ -18,8 +18,16 @@ from structlog.contextvars import bind_contextvars
 from daemon.conduct.executor import Executor, Executors
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
-from daemon.core.decision import Decision, earliest
-from daemon.core.effects import Effect, RunStep, SendPage, claim_of, needs_claim, told
+from daemon.core.decision import (
+    Decision,
+    Effect,
+    RunStep,
+    SendPage,
+    claim_of,
+    earliest,
+    effect_label,
+    needs_claim,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
@@ -28,9 +36,9 @@ from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import SpanAttributes
-from daemon.recovering import steps as recover
+from daemon.recovering import steps
 from daemon.recovering.step_context import outlook
-from daemon.reporting import reviews as learn
+from daemon.reporting import reviews
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
 _log = structlog.get_logger()
@@ -77,16 +85,19 @@ class Conductor:
     """Conducts every open incident."""
 
     def __init__(
-        self, repository: IncidentRepository, active: Live[ActiveConfig], means: Executors
+        self,
+        repository: IncidentRepository,
+        active: Live[ActiveConfig],
+        dependencies: Executors,
     ) -> None:
         self._repository = repository
         self._active = active
-        self._means = means
+        self._dependencies = dependencies
         self._closing = False
         self._conducted: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
-        self._executor = Executor(repository, active, means)
+        self._executor = Executor(repository, active, dependencies)
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -104,7 +115,7 @@ class Conductor:
         """Conduct all incidents, those that were open before the start first; until cancelled."""
         async with asyncio.TaskGroup() as group:
             left = [head.incident for head in await self._repository.journal.open_heads()]
-            unfinished = await learn.unfinished(self._repository)
+            unfinished = await reviews.unfinished(self._repository)
             for incident in [*left, *unfinished, *self._repository.owing]:
                 self._begin(incident, group)
             while True:
@@ -159,7 +170,7 @@ class Conductor:
             wake_at = self._repository.clock() + _RETRY
         except Exception:
             _log.exception("deciding crashed; trying again")
-            self._means.observer.crashed("conductor")
+            self._dependencies.observer.crashed("conductor")
             wake_at = self._repository.clock() + 5 * _RETRY
         await self._sleep(bell, wake_at)
         return False
@@ -176,7 +187,7 @@ class Conductor:
     ) -> _Turn:
         """What to write down and to do in these surroundings."""
         rule = config.rules.rules.get(current.rule)
-        around = Surroundings(config.roster, config.approvals, self._means.limits, views)
+        around = Surroundings(config.roster, config.approvals, self._dependencies.limits, views)
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)
 
@@ -188,7 +199,7 @@ class Conductor:
         What may not be done twice is claimed in the same append: if the incident has moved on
         since it was read, nothing is written and nothing of that begins. Raises Stale, Temporary.
         """
-        claims: dict[Effect, recover.StepStart | e.EffectClaimed] = {}
+        claims: dict[Effect, steps.StepStart | e.EffectClaimed] = {}
         for effect in [] if self._closing else self._due(incident.id, turn.decision, flight):
             if not needs_claim(effect):
                 self._launch(incident.id, effect, flight, effects)
@@ -211,28 +222,28 @@ class Conductor:
 
     def _claim_for(
         self, incident: Incident, rule: Rule | None, effect: Effect
-    ) -> recover.StepStart | e.EffectClaimed | None:
+    ) -> steps.StepStart | e.EffectClaimed | None:
         """What is written down before the effect begins; None for a step that fits no more."""
         if not isinstance(effect, RunStep) or incident.step(effect.step).status == "running":
             return claim_of(effect)
         step_context, now = self._executor.step_context, self._repository.clock()
-        return recover.start_step(incident, rule, effect, step_context, now) if rule else None
+        return steps.start_step(incident, rule, effect, step_context, now) if rule else None
 
     async def _claim(
         self,
         incident: Incident,
         facts: Sequence[e.Event],
-        claims: Collection[recover.StepStart | e.EffectClaimed],
+        claims: Collection[steps.StepStart | e.EffectClaimed],
         flight: _Flight,
     ) -> Incident:
         """One append for all of it. What the store refuses at the last moment rests."""
-        start = next((claim for claim in claims if isinstance(claim, recover.StepStart)), None)
-        events = [
-            claim.event if isinstance(claim, recover.StepStart) else claim for claim in claims
-        ]
+        start = next((claim for claim in claims if isinstance(claim, steps.StepStart)), None)
+        events = [claim.event if isinstance(claim, steps.StepStart) else claim for claim in claims]
         kinds = ",".join(event.kind for event in facts)
         try:
-            with self._means.tracer.span("decide", {"stopgap.facts": kinds}, incident=incident.id):
+            with self._dependencies.tracer.span(
+                "decide", {"stopgap.facts": kinds}, incident=incident.id
+            ):
                 return await self._repository.claim(
                     incident, (*facts, *events), start.lock if start else None
                 )
@@ -240,7 +251,7 @@ class Conductor:
             if start is None:
                 raise
             flight.resting[RunStep(start.event.step)] = self._repository.clock() + _RETRY
-            await recover.refuse(self._repository, incident.id, start.event.step, refusal)
+            await steps.refuse(self._repository, incident.id, start.event.step, refusal)
             raise Stale from None
 
     def _due(self, incident: str, decision: Decision, flight: _Flight) -> list[Effect]:
@@ -275,12 +286,12 @@ class Conductor:
 
     async def _carry_out(self, incident: str, effect: Effect, key: Effect, flight: _Flight) -> None:
         """One effect, which must not end the others when it fails."""
-        name, said = told(effect)
-        bind_contextvars(effect=name, **said)
-        attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in said.items()}
+        name, details = effect_label(effect)
+        bind_contextvars(effect=name, **details)
+        attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in details.items()}
         try:
             before = (await self._repository.load(incident)).seq
-            with self._means.tracer.span(name, attributes, incident=incident):
+            with self._dependencies.tracer.span(name, attributes, incident=incident):
                 await self._executor.execute(incident, effect)
             if (await self._repository.load(incident)).seq == before:
                 # It changed nothing, so it would be decided again at once, and again.
@@ -290,7 +301,7 @@ class Conductor:
             flight.resting[key] = self._repository.clock() + _RETRY
         except Exception:
             _log.exception("effect crashed; it rests before it is tried again")
-            self._means.observer.crashed("effect")
+            self._dependencies.observer.crashed("effect")
             flight.resting[key] = self._repository.clock() + 5 * _RETRY
         finally:
             flight.tasks.pop(key, None)

@@ -13,7 +13,7 @@ import structlog
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark, Suspicion, suspect, unseen
-from daemon.core.effects import (
+from daemon.core.decision import (
     Effect,
     Listen,
     MeasureProblem,
@@ -35,15 +35,13 @@ from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
-from daemon.measuring import define, diagnose, verify
-from daemon.measuring import queries as measure
-from daemon.measuring import revision_health as vet
+from daemon.measuring import define, diagnose, queries, revision_health, verify
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
-from daemon.notifying import notifier as communicate
-from daemon.recovering import steps as recover
+from daemon.notifying import notifier
+from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
-from daemon.reporting import reviews as learn
+from daemon.reporting.reviews import Reviews, write_review
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
@@ -67,7 +65,7 @@ class Executors:
     limits: Limits
     outage: float
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
-    reviews: learn.Reviews
+    reviews: Reviews
     links: Links
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
@@ -77,42 +75,45 @@ class Executor:
     """Carries out effects, by the rules in force at that moment."""
 
     def __init__(
-        self, repository: IncidentRepository, active: Live[ActiveConfig], means: Executors
+        self,
+        repository: IncidentRepository,
+        active: Live[ActiveConfig],
+        dependencies: Executors,
     ) -> None:
         self._repository = repository
         self._active = active
-        self._means = means
+        self._dependencies = dependencies
         self._turns = MeasuringQueue()
         self.step_context = StepContext(
-            actions=means.actions,
-            limits=means.limits,
+            actions=dependencies.actions,
+            limits=dependencies.limits,
             rules=lambda: active.now.rules.rules,
             approvals=lambda: active.now.approvals,
             closed=lambda scopes, now: active.now.freezes.standing(scopes, now),
             look=self._look,
             vet=self._vet,
-            tracer=means.tracer,
+            tracer=dependencies.tracer,
         )
 
     def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
         """Carry it out. Raises Temporary, Permanent, UnknownIncident."""
-        means, config = self._means, self._active.now
+        dependencies, config = self._dependencies, self._active.now
         match effect:
             case SendPage():
-                return communicate.deliver(
-                    self._repository, incident, effect.page, config.ways, means.links
+                return notifier.deliver(
+                    self._repository, incident, effect.page, config.ways, dependencies.links
                 )
             case Publish():
-                return communicate.publish(
+                return notifier.publish(
                     self._repository,
                     incident,
                     effect,
                     config.channels,
-                    means.links,
+                    dependencies.links,
                     config.roster,
                 )
             case Settle():
-                return communicate.settle_pager(self._repository, incident, effect, config.ways)
+                return notifier.settle_pager(self._repository, incident, effect, config.ways)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -124,7 +125,7 @@ class Executor:
             case Rehearse():
                 return self._rehearse(incident, effect.step)
             case WriteReview():
-                return learn.write_review(self._repository, incident, means.reviews)
+                return write_review(self._repository, incident, dependencies.reviews)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)
@@ -158,7 +159,7 @@ class Executor:
         until = self._repository.clock() + _PATIENCE
         while True:
             try:
-                return await self._means.changes(rule, incident), ""
+                return await self._dependencies.changes(rule, incident), ""
             except (Temporary, Permanent) as error:
                 _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
                 if isinstance(error, Permanent) or self._repository.clock() + _AGAIN > until:
@@ -197,21 +198,21 @@ class Executor:
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
         rule = self._active.now.rules.rules.get(current.rule)
-        await recover.run_step(self._repository, incident, rule, order, self.step_context)
+        await steps.run_step(self._repository, incident, rule, order, self.step_context)
 
     async def _rehearse(self, incident: str, step: int) -> None:
         rule = self._rule(await self._repository.load(incident))
-        await recover.rehearse(self._repository, incident, rule, step, self.step_context)
+        await steps.rehearse(self._repository, incident, rule, step, self.step_context)
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""
-        survey, means = self._survey(rule, incident), self._means
+        survey, dependencies = self._survey(rule, incident), self._dependencies
         if incident.confirmed is None:
             return Findings(None, {}, "")
         reading, outage, alerting = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            measure.outage(means.metrics, survey.now, means.outage),
-            measure.alerting(means.metrics, survey.now, means.limits.storm_window),
+            queries.outage(dependencies.metrics, survey.now, dependencies.outage),
+            queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
         )
         return Findings(reading, survey.asked, outage, alerting)
 
@@ -220,11 +221,13 @@ class Executor:
     ) -> Mapping[str, HealthMark]:
         if incident.confirmed is None:
             return {}
-        return await vet.vet(self._survey(rule, incident), incident.confirmed, lives)
+        return await revision_health.vet(self._survey(rule, incident), incident.confirmed, lives)
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
-        means, now = self._means, self._repository.clock()
-        return Survey(means.metrics, rule.problem, incident.group_labels, now, means.max_age)
+        dependencies, now = self._dependencies, self._repository.clock()
+        return Survey(
+            dependencies.metrics, rule.problem, incident.group_labels, now, dependencies.max_age
+        )
 
     def _rule(self, incident: Incident) -> Rule:
         rule = self._active.now.rules.rules.get(incident.rule)

@@ -7,29 +7,31 @@ requests: `conduct` starts those that are not under way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from daemon.core.decision import Decision, earliest
-from daemon.core.effects import Effect, Listen, RunStep, SendPage, WriteReview
+from daemon.core.decision import (
+    Decision,
+    Listen,
+    RunStep,
+    SendPage,
+    WriteReview,
+    first_recording,
+    recording,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.recovery.lifecycle import course
+from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response.escalation import (
-    Due,
-    engagements_due,
-    new_pages,
-    pages_due,
-    pending,
-    summons,
-    tried_again,
-)
+from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.milestones import overdue_milestones
-from daemon.core.response.pager_sync import settling
-from daemon.core.response.role_requests import staffing
-from daemon.core.response.update_schedule import talk
+from daemon.core.response.open_pages import retries_due, undelivered
+from daemon.core.response.pager_sync import pager_states_due
+from daemon.core.response.paging import direct_page, headline
+from daemon.core.response.role_requests import role_requests_due
+from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 
 LISTEN_EVERY = timedelta(minutes=5)
@@ -38,23 +40,31 @@ UNRULED_HOLD = timedelta(minutes=15)
 """How long all alerts must be resolved before an incident without a rule is closed."""
 
 
-def decide(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
-    """Decide. `rule` is None when no rule matched, or when its rule is no longer there."""
+def decide(
+    incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
+) -> Decision:
+    """Decide. `rule` is None when no rule matched, or when its rule is no longer there.
+
+    Pages come before what the service needs, that before what else people need; where facts are
+    recorded of one, the rest is decided anew on these. Effects go side by side: measuring does
+    not wait until pages are written down.
+    """
     if incident.closed is not None:
-        return _aftermath(incident, rule, around, now)
-    step = _unruled(incident, now) if rule is None else course(incident, rule, around, now)
-    calls = _calls_due(incident, around.roster, now)
-    if calls.pages:
-        # Neither waits for the other: measuring starts while the pages are written down.
-        return Decision(record=calls.pages, effects=step.effects)
-    if step.record:
-        return step
-    people = _people(incident, rule, around, now)
+        return _after_closing(incident, rule, surroundings, now)
+    service = (
+        _without_rule(incident, now)
+        if rule is None
+        else next_action(incident, rule, surroundings, now)
+    )
+    paging = _pages_due(incident, surroundings.roster, now)
+    if paging.record:
+        return paging | service.without_record
+    if service.record:
+        return service
+    people = _people_due(incident, rule, surroundings.roster, now)
     if people.record:
-        return Decision(people.record, step.effects + people.effects)
-    pages = tuple(SendPage(page.queued.page) for page in pending(incident))
-    wake_at = earliest(calls.again_at, step.wake_at, people.wake_at)
-    return Decision((), pages + step.effects + people.effects, wake_at)
+        return service | people
+    return _deliveries(incident) | service | people | paging
 
 
 _MOST = 100
@@ -62,7 +72,7 @@ _MOST = 100
 
 
 def settle_decision(
-    incident: Incident, rule: Rule | None, around: Surroundings, now: datetime
+    incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
 ) -> tuple[tuple[e.Event, ...], Decision]:
     """Decide until nothing more is to be written down: all facts, and the decision after them.
 
@@ -70,7 +80,7 @@ def settle_decision(
     """
     facts: list[e.Event] = []
     while True:
-        decision = decide(incident, rule, around, now)
+        decision = decide(incident, rule, surroundings, now)
         if not decision.record:
             return tuple(facts), decision
         facts += decision.record
@@ -80,51 +90,46 @@ def settle_decision(
             incident = apply_event(incident, now, event)
 
 
-def _calls_due(incident: Incident, roster: Roster, now: datetime) -> Due:
+def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """Every page that is due: of the escalation, to expert teams, and those that failed."""
-    due = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
-    return due | tried_again(incident, now) | Due(_refired(incident))
+    policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+    return policies | retries_due(incident, now) | recording(*_refired(incident))
 
 
-def _people(incident: Incident, rule: Rule | None, around: Surroundings, now: datetime) -> Decision:
-    """What people need besides the calls: roles, the clock, updates, their pagers told."""
-    roster = around.roster
-    staffed = staffing(incident, roster, now)
-    if staffed.record:
-        return Decision(record=staffed.record)
-    missed, next_item = overdue_milestones(incident, roster, now)
-    if missed:
-        return Decision(record=missed)
-    told = talk(incident, roster, rule.description if rule else "", now)
-    settled = settling(incident, now)
-    effects: tuple[Effect, ...] = (*told.effects, *settled.effects)
-    listen_at = _listening(incident, rule)
-    if listen_at is not None and now >= listen_at:
-        effects = (*effects, Listen())
-        listen_at = None
-    wake_at = earliest(staffed.again_at, next_item, told.again_at, settled.again_at, listen_at)
-    return Decision(told.record, effects, wake_at)
+def _deliveries(incident: Incident) -> Decision:
+    return Decision(effects=tuple(SendPage(page.queued.page) for page in undelivered(incident)))
 
 
-def _aftermath(
-    incident: Incident, rule: Rule | None, around: Surroundings, now: datetime
+def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: datetime) -> Decision:
+    """What people need besides the pages: roles, milestones, updates, the state of their pagers."""
+
+    def due() -> Iterator[Decision]:
+        yield role_requests_due(incident, roster, now)
+        yield overdue_milestones(incident, roster, now)
+        updates = updates_due(incident, roster, rule.description if rule else "", now)
+        yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
+
+    return first_recording(due())
+
+
+def _after_closing(
+    incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
 ) -> Decision:
-    """It is over: the review, the last word to those who were told, quiet for the pagers."""
-    told = talk(incident, around.roster, rule.description if rule else "", now)
-    if told.record:
-        return Decision(record=told.record)
-    settled = settling(incident, now)
-    review = () if incident.review else (WriteReview(),)
-    effects = (*review, *told.effects, *settled.effects)
-    return Decision((), effects, earliest(told.again_at, settled.again_at))
+    """It is over: the review, the last update to those who were informed, quiet for the pagers."""
+    updates = updates_due(incident, surroundings.roster, rule.description if rule else "", now)
+    if updates.record:
+        return recording(*updates.record)
+    review = Decision(effects=() if incident.review else (WriteReview(),))
+    return review | updates | pager_states_due(incident, now)
 
 
-def _listening(incident: Incident, rule: Rule | None) -> datetime | None:
-    """When to ask the rule's sentiment queries again."""
+def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:
+    """Ask the rule's sentiment queries again when it is time."""
     if rule is None or not rule.problem.sentiment or incident.confirmed is None:
-        return None
-    heard = [incident.sentiment_measured_at, incident.confirmed_at]
-    return max(at for at in heard if at is not None) + LISTEN_EVERY
+        return Decision()
+    latest = [incident.sentiment_measured_at, incident.confirmed_at]
+    again = max(at for at in latest if at is not None) + LISTEN_EVERY
+    return Decision(effects=(Listen(),)) if now >= again else Decision(wake_at=again)
 
 
 def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
@@ -140,12 +145,12 @@ def _refired(incident: Incident) -> tuple[e.PageQueued, ...]:
         refired_at = incident.alerts_changed_at or incident.recovered_at
         if at < refired_at or state != "unreadable":
             return ()
-    text = f"fires again after it was resolved · {new_pages(incident)}"
-    return summons(incident, incident.commander, f"refired-{incident.refired}", text)
+    text = f"fires again after it was resolved · {headline(incident)}"
+    return direct_page(incident, incident.commander, "refired", text)
 
 
-def _unruled(incident: Incident, now: datetime) -> Decision:
-    """Without a rule Alertmanager's word is all there is; it is believed slowly."""
+def _without_rule(incident: Incident, now: datetime) -> Decision:
+    """Without a rule Alertmanager's resolution is all there is; it is believed slowly."""
     if incident.running is not None:
         return Decision(effects=(RunStep(incident.running.number),))
     if not incident.all_resolved or incident.alerts_changed_at is None:
@@ -154,4 +159,4 @@ def _unruled(incident: Incident, now: datetime) -> Decision:
     if now < ends:
         return Decision(wake_at=ends)
     text = "every alert was resolved; no metric was measured, for no rule matches these alerts"
-    return Decision(record=(e.IncidentClosed(reason="alerts_resolved", text=text),))
+    return recording(e.IncidentClosed(reason="alerts_resolved", text=text))

@@ -66,7 +66,7 @@ class EmergencyCalls:
         self._clock = clock
         self._link = link
         self._observer = observer
-        self._told: dict[tuple[TroubleKind, str], EmergencyNotice] = {}
+        self._notices: dict[tuple[TroubleKind, str], EmergencyNotice] = {}
         self._failed_at: dict[str, datetime] = {}
         self._well_since: datetime | None = None
         self._forgetful = False
@@ -89,7 +89,7 @@ class EmergencyCalls:
         except (Temporary, Permanent) as error:
             _log.warning("who was told of the store's trouble is not known", error=str(error))
             return
-        self._told = {(told.kind, told.person): told for told in remembered}
+        self._notices = {(notice.kind, notice.person): notice for notice in remembered}
 
     async def look(self, trouble: StoreTrouble | None) -> None:
         """Call whoever is due to hear of this trouble, or that it is over."""
@@ -99,7 +99,7 @@ class EmergencyCalls:
             await self._call(trouble, now)
             return
         self._well_since = self._well_since or now
-        if self._told and now - self._well_since >= EMERGENCY_CALM:
+        if self._notices and now - self._well_since >= EMERGENCY_CALM:
             await self._call_off(now)
 
     async def _call(self, trouble: StoreTrouble, now: datetime) -> None:
@@ -107,7 +107,7 @@ class EmergencyCalls:
             person
             for person in self._active.now.roster.everybody_responsible("", now)
             if not _recent(self._failed_at.get(person), now, EMERGENCY_RETRY)
-            and not _recent(self._told_at(trouble.kind, person), now, EMERGENCY_AGAIN)
+            and not _recent(self._noticed_at(trouble.kind, person), now, EMERGENCY_AGAIN)
         ]
         if not due:
             return
@@ -118,11 +118,11 @@ class EmergencyCalls:
         )
         for person, method in zip(due, methods, strict=True):
             if method:
-                told = EmergencyNotice(kind=trouble.kind, person=person, method=method, at=now)
-                self._told[trouble.kind, person] = told
+                notice = EmergencyNotice(kind=trouble.kind, person=person, method=method, at=now)
+                self._notices[trouble.kind, person] = notice
             else:
                 self._failed_at[person] = now
-        if not any(kind == trouble.kind for kind, _ in self._told):
+        if not any(kind == trouble.kind for kind, _ in self._notices):
             _log.critical(
                 "NOBODY can be told of the store's trouble: no way to anybody works; call the "
                 "people on call by phone",
@@ -133,23 +133,25 @@ class EmergencyCalls:
 
     async def _call_off(self, now: datetime) -> None:
         """Say once that it is over, to each who was told, by the way that they were told."""
-        told, self._told = list(self._told.values()), {}
+        notices, self._notices = list(self._notices.values()), {}
         self._failed_at.clear()
-        _log.warning("telling people that the store is well", people=[t.person for t in told])
-        await asyncio.gather(*(self._tell_over(one, now) for one in told))
+        _log.warning(
+            "telling people that the store is well", people=[notice.person for notice in notices]
+        )
+        await asyncio.gather(*(self._send_all_clear(notice, now) for notice in notices))
         await self._remember()
 
-    async def _tell_over(self, told: EmergencyNotice, now: datetime) -> None:
-        pager: object = dict(self._active.now.ways.get(told.person, ())).get(told.method)
-        page = self._page(told.kind, told.person, f"over: {_TITLES[told.kind]}", _OVER, now)
+    async def _send_all_clear(self, notice: EmergencyNotice, now: datetime) -> None:
+        pager: object = dict(self._active.now.ways.get(notice.person, ())).get(notice.method)
+        page = self._page(notice.kind, notice.person, f"over: {_TITLES[notice.kind]}", _OVER, now)
         if isinstance(pager, KeepsState):
-            done = await attempt(pager.settle(page.dedup_key, "resolved"), _INCIDENT, told.method)
+            done = await attempt(pager.settle(page.dedup_key, "resolved"), _INCIDENT, notice.method)
         elif pager is not None:
-            done = await self._send(page, told.method, pager)  # type: ignore[arg-type]
+            done = await self._send(page, notice.method, pager)  # type: ignore[arg-type]
         else:
             return  # the roster has no such way to them any more
         if isinstance(done, DeliveryFailure):
-            _log.warning("could not say that it is over", person=told.person, why=done.text)
+            _log.warning("could not say that it is over", person=notice.person, why=done.text)
 
     async def _reach(self, page: Page) -> str:
         """Call somebody by the first of their ways that works; returns its name, empty if none
@@ -181,13 +183,13 @@ class EmergencyCalls:
             dedup_key=f"{_INCIDENT}-{kind} {self._link}",
         )
 
-    def _told_at(self, kind: TroubleKind, person: str) -> datetime | None:
-        told = self._told.get((kind, person))
-        return told.at if told else None
+    def _noticed_at(self, kind: TroubleKind, person: str) -> datetime | None:
+        notice = self._notices.get((kind, person))
+        return notice.at if notice else None
 
     async def _remember(self) -> None:
         try:
-            await self._memory.save(tuple(self._told.values()))
+            await self._memory.save(tuple(self._notices.values()))
         except (Temporary, Permanent) as error:
             if not self._forgetful:
                 _log.warning("a restart will call again about the store", error=str(error))

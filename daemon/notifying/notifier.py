@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from daemon.core.effects import Publish, Settle
+from daemon.core.decision import Publish, Settle
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
@@ -27,9 +27,9 @@ from daemon.core.ports.notification import (
     Receipt,
     Ways,
 )
-from daemon.core.response import pager_sync as settling
-from daemon.core.response import update_schedule as cadence
-from daemon.core.response.escalation import alert_of
+from daemon.core.response.pager_sync import PAGER_TRIES
+from daemon.core.response.paging import alert_of
+from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository
 
@@ -53,7 +53,7 @@ async def deliver(
 ) -> None:
     """Deliver one queued page, or journal that nobody could be reached by it.
 
-    Whoever calls this has claimed it (`Casebook.claim`).
+    Whoever calls this has claimed it (`IncidentRepository.claim`).
     """
     state = (await repository.load(incident)).pages[page]
     if not state.pending:
@@ -87,22 +87,21 @@ async def settle_pager(
     """Tell a pager that keeps state that somebody came, or that it is over."""
     pager: object = dict(ways.get(order.person, ())).get(order.method)
     key = _dedup_key(incident, order.alert)
-    told: str | DeliveryFailure
+    answer: str | DeliveryFailure
     if isinstance(pager, KeepsState):
-        told = await attempt(pager.settle(key, order.state), incident, order.method)
+        answer = await attempt(pager.settle(key, order.state), incident, order.method)
     else:
-        told = DeliveryFailure("the roster has no such way to them any more", temporary=False)
-    failures = (await repository.load(incident)).settling.get(
-        (order.person, order.method, order.alert)
-    )
-    tried = failures.failures + 1 if failures else 1
+        answer = DeliveryFailure("the roster has no such way to them any more", temporary=False)
+    current = await repository.load(incident)
+    before = current.settling.get((order.person, order.method, order.alert))
+    tries = before.failures + 1 if before else 1
     event: e.Event
-    if isinstance(told, str):
+    if isinstance(answer, str):
         event = e.PagerSettled(
             person=order.person,
             method=order.method,
             state=order.state,
-            proof=told,
+            proof=answer,
             alert=order.alert,
         )
     else:
@@ -110,8 +109,8 @@ async def settle_pager(
             person=order.person,
             method=order.method,
             state=order.state,
-            error=told.text,
-            last=not told.temporary or tried >= settling.PAGER_TRIES,
+            error=answer.text,
+            last=not answer.temporary or tries >= PAGER_TRIES,
             alert=order.alert,
         )
     await repository.report(incident, event)
@@ -127,41 +126,41 @@ async def publish(
 ) -> None:
     """Bring one version of an update to one channel.
 
-    Whoever calls this has claimed it (`Casebook.claim`).
+    Whoever calls this has claimed it (`IncidentRepository.claim`).
     """
     current = await repository.load(incident)
     update = current.word.updates[order.update]
-    has = update.delivery(order.channel)
-    if has.version >= order.version:
+    delivery = update.delivery(order.channel)
+    if delivery.version >= order.version:
         return
     message = _message(current, order, links, repository, roster)
     channel = channels.get(order.channel)
-    done: Receipt | DeliveryFailure
+    outcome: Receipt | DeliveryFailure
     if channel is None:
-        done = DeliveryFailure("the roster has no such channel any more", temporary=False)
-    elif has.version == 0:
-        done = await attempt(channel.post(message), incident, order.channel)
+        outcome = DeliveryFailure("the roster has no such channel any more", temporary=False)
+    elif delivery.version == 0:
+        outcome = await attempt(channel.post(message), incident, order.channel)
     elif isinstance(channel, Edits):
-        done = await attempt(channel.edit(has.reference, message), incident, order.channel)
+        outcome = await attempt(channel.edit(delivery.reference, message), incident, order.channel)
     else:
-        done = DeliveryFailure("what was sent here cannot be changed", temporary=False)
+        outcome = DeliveryFailure("what was sent here cannot be changed", temporary=False)
     event: e.Event
-    if isinstance(done, Receipt):
+    if isinstance(outcome, Receipt):
         event = e.UpdatePublished(
             update=order.update,
             version=order.version,
             channel=order.channel,
-            proof=done.proof,
-            reference=done.reference,
+            proof=outcome.proof,
+            reference=outcome.reference,
         )
     else:
-        _log.warning("update failed", channel=order.channel, why=done.text)
+        _log.warning("update failed", channel=order.channel, why=outcome.text)
         event = e.UpdateFailed(
             update=order.update,
             version=order.version,
             channel=order.channel,
-            error=done.text,
-            last=not done.temporary or has.failures + 1 >= cadence.UPDATE_TRIES,
+            error=outcome.text,
+            last=not outcome.temporary or delivery.failures + 1 >= UPDATE_TRIES,
         )
     await repository.report(incident, event)
 

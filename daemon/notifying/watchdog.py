@@ -12,12 +12,14 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.state import Incident
 from daemon.core.ports.notification import Links
-from daemon.core.response.escalation import UNATTENDED, new_pages, summons, unattended, wanted
+from daemon.core.response.open_pages import still_relevant, unattended
+from daemon.core.response.paging import direct_page, headline
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.notifying import notifier as communicate
+from daemon.notifying.notifier import deliver
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
 _log = structlog.get_logger()
@@ -90,13 +92,13 @@ class Watchdog:
         def defect(current: Incident) -> Sequence[e.Event]:
             if not unattended(current, roster, now):
                 return ()
-            number = len(current.defects) + 1
-            text = f"{why}: {new_pages(current)}"
+            number = occasion_of(current, "unattended") + 1
+            text = f"{why}: {headline(current)}"
             people = roster.everybody_responsible(current.opened.team, now)
             calls = [
                 page
                 for person in people
-                for page in summons(current, person, f"{UNATTENDED}{number}", text)
+                for page in direct_page(current, person, "unattended", text, occasion=number)
             ]
             return (e.EscalationDefect(text=why), *calls)
 
@@ -111,7 +113,7 @@ class Watchdog:
             if page.pending
             and (incident.id, page.queued.page) not in self._repository.attempts
             and not page.failed_methods
-            and wanted(incident, page)
+            and still_relevant(incident, page)
             and now - page.at >= STUCK
         ]
         if not stuck:
@@ -124,9 +126,7 @@ class Watchdog:
             await self._repository.claim(incident, claims)
             await asyncio.gather(
                 *(
-                    communicate.deliver(
-                        self._repository, incident.id, page, self._active.now.ways, self._links
-                    )
+                    deliver(self._repository, incident.id, page, self._active.now.ways, self._links)
                     for page in stuck
                 )
             )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.core.effects import RunStep
+from daemon.core.decision import RunStep
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import is_taken_back
 from daemon.core.incident.state import Incident

@@ -16,7 +16,7 @@ from daemon.core.people.audiences import SeverityName
 from daemon.core.people.roster import Roster
 from daemon.core.ports.store import Fault, StoreTrouble
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
-from daemon.core.response.escalation import pending
+from daemon.core.response.open_pages import undelivered
 from daemon.core.rules.rule import Mode, Rule
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -102,7 +102,7 @@ class Gauges:
         calling = [incident.opened_at for incident in incidents if _calling(incident)]
         self._calling.set(len(calling))
         self._calling_age.set(_age(calling, now))
-        pages = [page for incident in incidents for page in pending(incident)]
+        pages = [page for incident in incidents for page in undelivered(incident)]
         self._waiting.labels("page").set(len(pages))
         self._failing.labels("page").set(sum(bool(page.failed_methods) for page in pages))
         failures = [n for incident in incidents for n in self._updates(incident)]

@@ -10,7 +10,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.contact_methods import WAYS
 from daemon.core.people.roster import Roster
-from daemon.core.response.milestones import ITEMS, read_clock
+from daemon.core.response.milestones import MILESTONES, read_clock
 from daemon.core.values.outcome import Result
 from daemon.telemetry.instruments import HUMAN, SLOW, Bounded, Instruments
 
@@ -47,7 +47,7 @@ class Journaled:
             buckets=HUMAN,
         )
         self._late = make.counter(
-            "stopgap_clock_late", "Items not there in time.", "item", known=ITEMS
+            "stopgap_clock_late", "Items not there in time.", "item", known=MILESTONES
         )
 
     def _people(self, make: Instruments) -> None:

@@ -152,7 +152,7 @@ async def scene(
 
 
 async def test_a_sev2_with_all_four_roles(scene: Scene) -> None:
-    called = [x.event["page"] for x in scene.entries("PageQueued", reason="escalation")]
+    called = [x.event["page"] for x in scene.entries("PageQueued", purpose="escalation")]
     assert called == ["r0.t1.bo", "r0.t2.ada", "r0.t2.fay"], "past the gap and the dead pager"
     assert scene.entries("PageFailed", page="r0.t1.bo", last=True)
     assert "(sev2)" in scene.messages("C0ROOM00")[0]

@@ -43,6 +43,12 @@ verify: {settle: 1h, hold: 1h}
 """
 
 
+UNHINDERED = """recovery:
+  {budget: 1000, budgets: {rule: 1000, team: 1000, domain: 1000}, storm: 1000,"""
+"""So many services of one rule within minutes are a storm and spend its budget: people would be
+asked, and rightly so. Here each must be acted upon."""
+
+
 @pytest.fixture
 async def prometheus() -> AsyncIterator[PrometheusDouble]:
     """Answers each query after a known time."""
@@ -54,6 +60,8 @@ async def prometheus() -> AsyncIterator[PrometheusDouble]:
 async def daemon(tmp_path: Path, prometheus: PrometheusDouble) -> AsyncIterator[Daemon]:
     """The daemon, which runs /bin/true for whatever service fails."""
     settings = SETTINGS.replace("http://127.0.0.1:9", prometheus.url)
+    settings = settings.replace("recovery: {budget: 1000,", UNHINDERED)
+    assert UNHINDERED in settings
     settings += 'commands: {allow: [[/bin/true, "*"]]}\n'
     lay_out(tmp_path, settings=settings, rules=RULE + INSTANT_ACTION)
     run_command(tmp_path, "approve", "service-errors", "--step", "1", "--by", "ada")

@@ -251,7 +251,7 @@ class Rig:
     async def calls(self, person: str = "ada", **more: Any) -> str:
         """A page is queued for a person; returns the path of its link."""
         page = more.pop("page", f"r0.t0.{person}")
-        queued = {"reason": "escalation", "text": "come", **more}
+        queued = {"purpose": "escalation", "text": "come", **more}
         await self.happens(e.PageQueued(page=page, person=person, **queued))
         return urlsplit(self.links.for_page(self.id, page)).path
 

@@ -21,7 +21,7 @@ from tests.fakes import MemoryDebts, MemoryJournal
 from tests.stories.stage import LIMITS
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
-PAGE = e.PageQueued(page="r0.t0.ada", person="ada", reason="escalation", text="come")
+PAGE = e.PageQueued(page="r0.t0.ada", person="ada", purpose="escalation", text="come")
 CLAIM = e.EffectClaimed(effect="page", about=PAGE.page)
 DELIVERED = e.PageDelivered(page=PAGE.page, method="phone-1", proof="rang")
 OPENED = e.IncidentOpened(key="k", rule="r", group_labels={}, title="t", team="payments")

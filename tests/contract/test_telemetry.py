@@ -11,7 +11,7 @@ from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze
-from daemon.core.response.milestones import ITEMS
+from daemon.core.response.milestones import MILESTONES
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Temporary
 from daemon.repository import IncidentRepository
@@ -137,7 +137,7 @@ async def test_after_a_restart_what_is_open_is_counted_from_the_store(counting: 
 
 
 def queued(page: str, person: str = "ada") -> e.PageQueued:
-    return e.PageQueued(page=page, person=person, reason="escalation", text="come")
+    return e.PageQueued(page=page, person=person, purpose="escalation", text="come")
 
 
 def delivered(page: str, method: str) -> e.PageDelivered:
@@ -261,4 +261,4 @@ class TestTheClock:
         assert await counting.value(bucket, item="document", le=bound) == inside
 
     def test_every_deadline_is_a_bound(self) -> None:
-        assert {within.total_seconds() for _, within in ITEMS.values()} <= set(HUMAN)
+        assert {within.total_seconds() for _, within in MILESTONES.values()} <= set(HUMAN)

@@ -145,7 +145,7 @@ class TestGauges:
 
     async def test_the_outbox_and_what_in_it_fails(self, counting: Counting) -> None:
         incident = await counting.opens()
-        page = e.PageQueued(page="p1", person="ada", reason="escalation", text="come")
+        page = e.PageQueued(page="p1", person="ada", purpose="escalation", text="come")
         await counting.happens(incident, page)
         assert await counting.value("stopgap_outbox_waiting", kind="page") == 1
         assert await counting.value("stopgap_outbox_failing", kind="page") == 0

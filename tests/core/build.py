@@ -13,6 +13,7 @@ from daemon.core.alertmanager import Alert
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
+from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.assessment import assess_counts, assess_value
 from daemon.core.measurement.problem import (
@@ -387,12 +388,12 @@ def opening(rule: str = "checkout", team: str = "shop") -> e.IncidentOpened:
 def page_queued(
     page: str = "r0.t0.ada",
     person: str = "ada",
-    reason: str = "escalation",
+    purpose: Purpose = "escalation",
     round_: int = 0,
     tier: int = 0,
 ) -> e.PageQueued:
     return e.PageQueued(
-        page=page, person=person, reason=reason, text="come", round=round_, tier=tier
+        page=page, person=person, purpose=purpose, text="come", round=round_, tier=tier
     )
 
 

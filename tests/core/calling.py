@@ -13,7 +13,8 @@ from daemon.core.incident.state import PageState
 from daemon.core.people.roster import LAST_RESORT_WAIT, Roster
 from daemon.core.people.schedules import Shift
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import ESCALATION, pages_due, pending, tried_again
+from daemon.core.response.escalation import pages_due
+from daemon.core.response.open_pages import retries_due, undelivered
 from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import ROUNDS, Scene
@@ -129,11 +130,11 @@ class Night(Scene):
         """Decide until there is nothing to decide; returns when to wake up."""
         for _ in range(ROUNDS):
             due = pages_due(self.incident, self.roster, self.now)
-            due |= tried_again(self.incident, self.now)
-            if not due.pages:
+            due |= retries_due(self.incident, self.now)
+            if not due.record:
                 self.check()
-                return due.again_at
-            for page in due.pages:
+                return due.wake_at
+            for page in due.record:
                 assert page.page not in self.incident.pages
                 crew = self.incident.crew
                 self.queued.append(Call(self.now, page, crew.campaign, len(crew.jumps)))
@@ -160,7 +161,7 @@ class Night(Scene):
         self.down_at.append(self.now)
 
     def _waiting(self, number: int) -> PageState | None:
-        waiting = pending(self.incident)
+        waiting = undelivered(self.incident)
         return waiting[number % len(waiting)] if waiting else None
 
     def delivers_(self, number: int) -> None:
@@ -213,7 +214,7 @@ class Night(Scene):
 
 def escalated(night: Night) -> list[Call]:
     """The calls of the policy, without those that were tried again."""
-    return [c for c in night.queued if c.page.reason == ESCALATION and not c.page.attempt]
+    return [c for c in night.queued if c.page.purpose == "escalation" and not c.page.attempt]
 
 
 def gaps(night: Night) -> list[tuple[datetime, datetime]]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event, fold
+from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response.role_requests import Staffing, staffing
+from daemon.core.response.role_requests import role_requests_due
 from tests import commanding
 from tests import commanding as deeds
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_problem, opening
@@ -97,8 +99,8 @@ class Scene:
 
     # ── the daemon ───────────────────────────────────────────────────────────────────────────
 
-    def staffing(self) -> Staffing:
-        return staffing(self.incident, self.roster, self.now)
+    def staffing(self) -> Decision:
+        return role_requests_due(self.incident, self.roster, self.now)
 
     def staff(self) -> list[e.Event]:
         """Do whatever is due about the roles now, until nothing is; returns it."""
@@ -133,10 +135,10 @@ class Scene:
         """The names of the requests that wait."""
         return [r.event.request for r in self.incident.crew.open_requests(role)]
 
-    def calls(self, reason: str = "") -> list[tuple[str, str]]:
-        """(reason, person) of the pages whose reason begins like that."""
-        pages = [p.queued for p in self.incident.pages.values()]
-        return [(p.reason, p.person) for p in pages if p.reason.startswith(reason)]
+    def calls(self, purpose: Purpose) -> list[tuple[str, str]]:
+        """(what it is about, person) of the pages for that purpose."""
+        pages = [page.queued for page in self.incident.pages.values()]
+        return [(page.about, page.person) for page in pages if page.purpose == purpose]
 
 
 def of(kind: type[E], events: Sequence[object]) -> list[E]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from daemon.core.decision import Decision
-from daemon.core.effects import MeasureProblem, Publish, RunStep, Settle, WriteReview
+from daemon.core.decision import Decision, MeasureProblem, Publish, RunStep, Settle, WriteReview
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.situation import Surroundings
@@ -49,7 +48,7 @@ def sound(
             assert incident.step(event.step).acted
         if isinstance(event, e.PageQueued):
             assert event.page not in incident.pages
-            if event.reason == "escalation":
+            if event.purpose == "escalation":
                 assert not incident.commander
     for effect in decision.effects:
         if isinstance(effect, MeasureProblem):

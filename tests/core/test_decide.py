@@ -10,8 +10,14 @@ import pytest
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
-from daemon.core.decision import Decision
-from daemon.core.effects import MeasureProblem, ReadRecovery, RunStep, SendPage, WriteReview
+from daemon.core.decision import (
+    Decision,
+    MeasureProblem,
+    ReadRecovery,
+    RunStep,
+    SendPage,
+    WriteReview,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
@@ -118,7 +124,7 @@ def test_a_commander_who_comes_after_the_question_is_asked_it() -> None:
     asked = e.ApprovalRequested(step=1, reason="not_approved", text="may it run?")
     (call,) = decided(confirmed(), asked, approvals=Approvals()).record
     assert isinstance(call, e.PageQueued)
-    assert (call.person, call.reason) == ("ada", "approval-1-not_approved")
+    assert (call.person, call.about) == ("ada", "1-not_approved")
     assert decided(confirmed(), asked, call, approvals=Approvals()).record == ()
 
 
@@ -145,7 +151,7 @@ def test_a_refire_during_the_relapse_watch_is_measured_at_once_and_called_by_tha
     assert well.record == ()
     back = decided(*fires, read(impaired(ago(0.9))), read(impaired(ago(0.4))), now=ago(0.3))
     assert kinds(back)[0] == "Relapsed"
-    assert ("relapse-1", "ada") in {(p.reason, p.person) for p in back.record[1:]}
+    assert ("relapse-1.ada", "ada") in {(p.page, p.person) for p in back.record[1:]}
 
 
 def test_a_refire_that_cannot_be_measured_is_called() -> None:

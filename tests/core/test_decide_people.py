@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from daemon.core.decide import decide
-from daemon.core.decision import Decision
-from daemon.core.effects import (
+from daemon.core.decision import (
+    Decision,
     Listen,
     MeasureProblem,
     Publish,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.decide import decide
-from daemon.core.effects import RunStep
+from daemon.core.decision import RunStep
 from daemon.core.incident.fold import apply_event
 from tests.core.scene import ROUNDS
 from tests.core.world import World

@@ -97,6 +97,7 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     datetime: moments,
     float | None: st.none() | numbers,
+    int | None: st.none() | st.integers(0, 3),
     timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     dict[str, str]: labels,
     RecoveryReading | None: st.none() | readings,
@@ -119,7 +120,7 @@ def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStra
 
 # What answers something comes after it; everything else may come in any order.
 KNOWN = (
-    e.PageQueued(page="known", person="ada", reason="escalation", text="come"),
+    e.PageQueued(page="known", person="ada", purpose="escalation", text="come"),
     e.RoleRequested(
         request="known",
         role="communicator",

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.decide import decide
-from daemon.core.decision import Decision
-from daemon.core.effects import (
+from daemon.core.decision import (
+    Decision,
     Effect,
     Listen,
     MeasureProblem,

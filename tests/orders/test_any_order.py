@@ -24,7 +24,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import ActionContext, Landed
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.response.escalation import wanted
+from daemon.core.response.open_pages import still_relevant
 from daemon.core.values.outcome import Outcome, Temporary
 from tests import commanding as commands
 from tests.fakes import START, Board, FakeAction, MemoryJournal, Phone, Service
@@ -189,6 +189,6 @@ def _holds(seed: int) -> None:
     for incident in seen.incidents:
         assert not incident.defects
         due = [page for page in incident.pages.values() if page.at < ENDED - LATEST]
-        assert all(not page.pending for page in due if wanted(incident, page))
+        assert all(not page.pending for page in due if still_relevant(incident, page))
         assert any(page.delivered_at for page in incident.pages.values())
         assert incident.commander == "ada"

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from daemon.core.decide import UNRULED_HOLD
-from daemon.core.response.escalation import ESCALATION
 from daemon.core.values.outcome import Temporary
 from daemon.watching.calendar_feeds import FEEDS_EVERY, Calendars
 from tests.fakes import START
@@ -186,5 +185,5 @@ async def test_who_is_called_follows_the_calendar_even_during_an_incident(stage:
         feed.on_call = "Bo"
         await daemon.at(2 * EACH + 180 + 5)
         incident = await daemon.incident()
-    called = [p.queued.page for p in incident.pages.values() if p.queued.reason == ESCALATION]
+    called = [p.queued.page for p in incident.pages.values() if p.queued.purpose == "escalation"]
     assert called[:3] == ["r0.t0.ada", "r0.t1.cy", "r1.t0.bo"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from daemon.config.active import ActiveConfig, Live
-from daemon.core.response.escalation import ESCALATION
 from daemon.core.rules.rule import RuleBook
 from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
@@ -73,7 +72,7 @@ async def test_a_restart_neither_skips_nor_repeats_a_call(stage: Stage, restart_
     async with stage.daemon() as daemon:
         await daemon.at(180 + 905)
         incident = await daemon.incident()
-    queued = [p for p in incident.pages.values() if p.queued.reason == ESCALATION]
+    queued = [p for p in incident.pages.values() if p.queued.purpose == "escalation"]
     assert [p.queued.page for p in queued] == ["r0.t0.ada", "r0.t1.bo", "r1.t0.ada", "r1.t1.bo"]
     after = [(p.at - incident.opened_at).total_seconds() for p in queued]
     assert after == pytest.approx([0, 300, 600, 900], abs=1.5)

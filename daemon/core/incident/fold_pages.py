@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import Crew, Engagement, PagerReports
 from daemon.core.incident.state import Incident, PageState, Settling
 from daemon.core.values.replace import replace
@@ -16,7 +17,10 @@ def apply_page(incident: Incident, at: datetime, event: e.PageEvent) -> Incident
     crew = incident.crew
     match event:
         case e.PageQueued():
-            page = PageState(event, at, crew.campaign, len(crew.jumps))
+            occasion = event.occasion
+            if occasion is None:  # written before occasions were: it is the present one
+                occasion = occasion_of(incident, event.purpose, event.about)
+            page = PageState(event, at, occasion, crew.campaign, len(crew.jumps))
             return _with_page(incident, page)
         case e.PageDelivered():
             page = incident.pages[event.page]

@@ -50,7 +50,14 @@ def _apply(crew: Crew, at: datetime, event: e.ResponderEvent) -> Crew:
         case e.RoleTaken():
             return replace(crew, posts={**crew.posts, event.role: Post(event.person, at)})
         case e.RoleLeft():
-            return replace(crew, posts={r: p for r, p in crew.posts.items() if r != event.role})
+            return replace(
+                crew,
+                posts={r: p for r, p in crew.posts.items() if r != event.role},
+                times_left={
+                    **crew.times_left,
+                    event.role: crew.times_left.get(event.role, 0) + 1,
+                },
+            )
         case e.RoleRequested():
             return replace(crew, requests={**crew.requests, event.request: Request(at, event)})
         case e.RoleAnswered():

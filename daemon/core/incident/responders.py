@@ -57,11 +57,12 @@ class Engagement:
 @dataclass(frozen=True)
 class Crew:
     """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last;
-    `past_jumps` are those of the campaigns before."""
+    `past_jumps` are those of the campaigns before. `times_left`: how often a role was given up."""
 
     responders: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None
     posts: Mapping[e.Role, Post] = field(default_factory=dict)
+    times_left: Mapping[e.Role, int] = field(default_factory=dict)
     campaign: int = 0
     vacated_at: datetime | None = None
     seen: Mapping[str, datetime] = field(default_factory=dict)

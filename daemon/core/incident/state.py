@@ -10,6 +10,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import Crew
 from daemon.core.incident.updates import Word
@@ -87,10 +88,12 @@ class StepState:
 
 @dataclass(frozen=True)
 class PageState:
-    """One call to one person. `campaign` and `jumps`: those of the crew when it was queued."""
+    """One call to one person. `occasion`: which of its purpose; `campaign` and `jumps`: those of
+    the crew when it was queued."""
 
     queued: e.PageQueued
     at: datetime
+    occasion: int = 0
     campaign: int = 0
     jumps: int = 0
     failed_methods: tuple[str, ...] = ()
@@ -98,6 +101,10 @@ class PageState:
     delivered_at: datetime | None = None
     delivered_by: str = ""
     given_up: bool = False
+
+    def is_for(self, purpose: Purpose, about: str = "") -> bool:
+        """Whether that is what the person was called for."""
+        return self.queued.purpose == purpose and self.queued.about == about
 
     @property
     def pending(self) -> bool:

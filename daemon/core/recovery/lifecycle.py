@@ -1,23 +1,29 @@
-"""The course of recovery: observe, try the plan, verify, watch for a relapse.
+"""The lifecycle of a recovery: observe, try the plan, verify, watch for a relapse.
 
 What is decided here is about the service and the plan; what people need is `decide`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from daemon.core.decision import Decision, earliest, once
-from daemon.core.effects import MeasureProblem, ReadRecovery, Rehearse, RunStep
+from daemon.core.decision import (
+    Decision,
+    MeasureProblem,
+    ReadRecovery,
+    Rehearse,
+    RunStep,
+    recording,
+)
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
+from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import DiagnosisReason, WithheldReason
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryState
-from daemon.core.recovery import plan
-from daemon.core.recovery import verification as recovery
+from daemon.core.recovery import plan, verification
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response.escalation import new_pages, summons
+from daemon.core.response.paging import direct_page, headline
 from daemon.core.rules.rule import Rule
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -26,61 +32,65 @@ FRESH = timedelta(seconds=30)
 """The age up to which a measurement may be acted upon; two of the shortest windows if longer."""
 
 
-def course(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+def next_action(
+    incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime
+) -> Decision:
     """What is next for the service, by its rule."""
     if incident.recovered_at is not None:
-        return _watch(incident, rule, around, now)
+        return _watch(incident, rule, surroundings, now)
     if incident.running is not None:
         return Decision(effects=(RunStep(incident.running.number),))
-    wanted = bool(plan.open_steps(incident, rule))
+    has_steps = bool(plan.open_steps(incident, rule))
     if incident.confirmed is None:
         # A person may start a step before anything is confirmed; the daemon never does.
-        return _recover(incident, rule, around, now) if wanted else _observe(incident, rule, now)
+        if has_steps:
+            return _recover(incident, rule, surroundings, now)
+        return _observe(incident, rule, now)
     if incident.verifying is not None:
-        return _verify(incident, rule, around, now)
-    if recovery.recovered_alone(incident, rule):
+        return _verify(incident, rule, surroundings, now)
+    if verification.recovered_alone(incident, rule):
         text = "the metrics are back near the baseline without any action of ours"
-        return Decision(record=(e.Recovered(step=0, text=text),))
-    if (incident.diagnosis is not None or incident.paused_by) and not wanted:
+        return recording(e.Recovered(step=0, text=text))
+    if (incident.diagnosis is not None or incident.paused_by) and not has_steps:
         return _reread(incident, rule, now)
-    return _recover(incident, rule, around, now)
+    return _recover(incident, rule, surroundings, now)
 
 
 def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
     """Nothing is confirmed: measure, again and again, and touch nothing."""
     if incident.problem is None:
         return Decision(effects=(MeasureProblem(),))
-    if incident.all_resolved and recovery.recovered_alone(incident, rule):
+    if incident.all_resolved and verification.recovered_alone(incident, rule):
         text = (
             f"never confirmed by the metrics ({incident.problem.reason}), and every alert is over"
         )
-        return Decision(record=(e.IncidentClosed(reason="not_confirmed", text=text),))
-    again = incident.problem.at + recovery.pace(rule, incident.opened_at, now)
+        return recording(e.IncidentClosed(reason="not_confirmed", text=text))
+    again = incident.problem.at + verification.pace(rule, incident.opened_at, now)
     return Decision(effects=(MeasureProblem(),)) if now >= again else Decision(wake_at=again)
 
 
-def _recover(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime) -> Decision:
     """A confirmed problem and nothing at work: the next step of the plan."""
-    if any(number not in around.outlook for number in plan.open_steps(incident, rule)):
+    if any(number not in surroundings.outlook for number in plan.open_steps(incident, rule)):
         # The store was looked at before the incident came this far: look again, decide anew.
         return Decision(wake_at=now)
-    step = plan.next_step(incident, rule, around.outlook, around.approvals, around.limits, now)
+    outlook, approvals, limits = surroundings.outlook, surroundings.approvals, surroundings.limits
+    step = plan.next_step(incident, rule, outlook, approvals, limits, now)
     again = _again(incident, rule, now)
     match step:
         case plan.Skip():
-            return once(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
+            return recording(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
         case plan.Exhausted():
-            return Decision(record=_diagnosis(incident, rule))
+            return _open_diagnosis(incident, rule)
         case plan.Refuse():
             if incident.step(step.step).refusal != step.reason:
-                return once(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
-            return Decision((), again.effects, earliest(again.wake_at, now + LOOK_AGAIN))
+                return recording(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
+            return again | Decision(wake_at=now + LOOK_AGAIN)
         case plan.AskApproval():
-            asked = incident.step(step.step).asked == step.reason
-            told = _request(incident, rule, step, asked=asked)
-            return Decision(record=told) if told else again
+            request = _request_approval(incident, rule, step)
+            return request if request.record else again
         case plan.Observe():
-            return _observing(incident, rule, around, step, again, now)
+            return _observing(incident, rule, surroundings, step, again, now)
         case plan.StartStep():
             return _start(incident, rule, step, again, now)
 
@@ -91,8 +101,7 @@ def _start(
     """Start it, if the latest measurement still shows the problem."""
     taken_back_at = incident.step(step.step).taken_back_at
     if taken_back_at is not None and now < taken_back_at + LOOK_AGAIN:
-        wake_at = earliest(again.wake_at, taken_back_at + LOOK_AGAIN)
-        return Decision((), again.effects, wake_at)
+        return again | Decision(wake_at=taken_back_at + LOOK_AGAIN)
     if not step.ordered:
         if not _fresh(incident, rule, now):
             return Decision(effects=(ReadRecovery(0),))
@@ -105,7 +114,7 @@ def _start(
 def _observing(
     incident: Incident,
     rule: Rule,
-    around: Surroundings,
+    surroundings: Surroundings,
     step: plan.Observe,
     again: Decision,
     now: datetime,
@@ -115,7 +124,7 @@ def _observing(
     if state.rehearsed or state.observed == step.reason:
         return again
     if step.reason:
-        return once(_observed(incident, rule, around, step))
+        return recording(_observed(incident, rule, surroundings, step))
     if not _fresh(incident, rule, now):
         return Decision(effects=(ReadRecovery(0),))
     if incident.evidence is None or incident.evidence[1] != "impaired":
@@ -124,12 +133,12 @@ def _observing(
 
 
 def _observed(
-    incident: Incident, rule: Rule, around: Surroundings, step: plan.Observe
+    incident: Incident, rule: Rule, surroundings: Surroundings, step: plan.Observe
 ) -> e.StepObserved:
     return e.StepObserved(
         step=step.step,
         action=plan.plan_of(incident, rule)[step.step].action,
-        target=around.outlook[step.step].target,
+        target=surroundings.outlook[step.step].target,
         reason=step.reason,
         text=step.text,
     )
@@ -146,19 +155,19 @@ def _withheld(incident: Incident, step: plan.StartStep, again: Decision) -> Deci
     """The latest measurement does not show the problem any more, so nothing is touched."""
     reason, text = withheld(incident.evidence[1] if incident.evidence else "unreadable")
     if incident.step(step.step).refusal != reason:
-        return once(e.StepRefused(step=step.step, reason=reason, text=text))
+        return recording(e.StepRefused(step=step.step, reason=reason, text=text))
     return again
 
 
-def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+def _verify(incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime) -> Decision:
     step = incident.verifying
-    assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by _course
+    assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by next_action
     ordered = [s for s in incident.steps.values() if s.ordered and s.status == "waiting"]
     if ordered:
         # What is measured from now on would be the other's doing.
         text = f"not waited for: {ordered[0].approved_by} starts step {ordered[0].number}"
-        return once(e.StepVerified(step=step.number, verdict="inconclusive", text=text))
-    ruling = recovery.rule_on(rule, incident.confirmed, step, now)
+        return recording(e.StepVerified(step=step.number, verdict="inconclusive", text=text))
+    ruling = verification.rule_on(rule, incident.confirmed, step, now)
     if ruling.verdict is None:
         if now >= ruling.again_at:
             return Decision(effects=(ReadRecovery(step.number),))
@@ -166,32 +175,33 @@ def _verify(incident: Incident, rule: Rule, around: Surroundings, now: datetime)
     verified = e.StepVerified(step=step.number, verdict=ruling.verdict, text=ruling.text)
     if ruling.verdict == "recovered" or ruling.verdict == "self_recovered":
         credit = step.number if ruling.verdict == "recovered" else 0
-        return Decision(record=(verified, e.Recovered(step=credit, text=ruling.text)))
+        return recording(verified, e.Recovered(step=credit, text=ruling.text))
     if ruling.verdict in plan.ASK_AFTER:
         text = f"{step.action} ended {ruling.verdict}: {ruling.text}"
-        call = _call_people(incident, around, f"{ruling.verdict}-{step.number}", text)
-        return Decision(record=(verified, *call))
-    return Decision(record=(verified,))
+        call = _call_people(incident, surroundings, "verdict", text, about=str(step.number))
+        return recording(verified, *call)
+    return recording(verified)
 
 
-def _watch(incident: Incident, rule: Rule, around: Surroundings, now: datetime) -> Decision:
+def _watch(incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime) -> Decision:
     """Recovered: watch for a relapse, then close."""
     recovered_at = incident.recovered_at or now
     if incident.impaired_in_a_row >= 2:
         text = "the problem came back while it was being watched"
-        call = _call_people(incident, around, f"relapse-{incident.relapses + 1}", text)
-        return Decision(record=(e.Relapsed(text=text), *call))
+        relapse = occasion_of(incident, "relapse") + 1
+        call = _call_people(incident, surroundings, "relapse", text, occasion=relapse)
+        return recording(e.Relapsed(text=text), *call)
     at, state = incident.evidence or (recovered_at, "unreadable")
     ends = recovered_at + rule.verify.watch
-    held = recovery.healthy_for(incident, rule) >= min(rule.verify.hold, rule.verify.watch)
+    held = verification.healthy_for(incident, rule) >= min(rule.verify.hold, rule.verify.watch)
     if at >= ends and state == "healthy" and held:
         text = "held through the relapse watch"
-        return Decision(record=(e.IncidentClosed(reason="recovered", text=text),))
+        return recording(e.IncidentClosed(reason="recovered", text=text))
     fired_at = incident.alerts_changed_at or recovered_at
     if incident.all_resolved or fired_at < recovered_at:
-        again = at + recovery.pace(rule, recovered_at, now)
+        again = at + verification.pace(rule, recovered_at, now)
     else:  # an alert says that it is back: look at once, and often
-        again = at if at < fired_at else at + recovery.pace(rule, fired_at, now)
+        again = at if at < fired_at else at + verification.pace(rule, fired_at, now)
     if at < ends < again:
         again = ends
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
@@ -200,47 +210,51 @@ def _watch(incident: Incident, rule: Rule, around: Surroundings, now: datetime) 
 def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
     """Keep an eye on the metrics while people decide."""
     at = incident.evidence[0] if incident.evidence else incident.opened_at
-    again = at + recovery.pace(rule, incident.confirmed_at or incident.opened_at, now)
+    again = at + verification.pace(rule, incident.confirmed_at or incident.opened_at, now)
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)
 
 
-def _diagnosis(incident: Incident, rule: Rule) -> tuple[e.Event, ...]:
+def _open_diagnosis(incident: Incident, rule: Rule) -> Decision:
     reason: DiagnosisReason
     if rule.recover:
         reason, text = "plan_exhausted", "every alternative was tried or does not apply"
     else:
         reason, text = "no_plan", "the rule has no recovery steps"
-    call = summons(
-        incident,
-        incident.commander,
-        f"diagnosis-{incident.relapses}",
-        f"{new_pages(incident)} · diagnosis opens: {text}",
-    )
-    return (e.DiagnosisOpened(reason=reason, text=text), *call)
+    full = f"{headline(incident)} · diagnosis opens: {text}"
+    page = direct_page(incident, incident.commander, "diagnosis", full)
+    return recording(e.DiagnosisOpened(reason=reason, text=text), *page)
 
 
-def _request(
-    incident: Incident, rule: Rule, step: plan.AskApproval, *, asked: bool
-) -> tuple[e.Event, ...]:
-    """Ask for the step once, and call the Commander once, whichever comes first."""
+def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) -> Decision:
+    """Ask for the step once, and page the Commander once, whichever comes first; both anew after
+    a relapse."""
     action = plan.plan_of(incident, rule)[step.step].action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
-    call = summons(incident, incident.commander, f"approval-{step.step}-{step.reason}", text)
-    if asked:
-        return call
+    about = f"{step.step}-{step.reason}"
+    page = direct_page(incident, incident.commander, "approval", text, about)
+    if incident.step(step.step).asked == step.reason:
+        return recording(*page)
     refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
-    return (refused, e.ApprovalRequested(step=step.step, reason=step.reason, text=text), *call)
+    asked = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
+    return recording(refused, asked, *page)
 
 
 def _call_people(
-    incident: Incident, around: Surroundings, reason: str, text: str
-) -> Sequence[e.Event]:
+    incident: Incident,
+    surroundings: Surroundings,
+    purpose: Purpose,
+    text: str,
+    *,
+    about: str = "",
+    occasion: int | None = None,
+) -> tuple[e.PageQueued, ...]:
     """Page the Commander and the team's lead about something that needs a person."""
-    team = around.roster.teams.get(incident.opened.team)
+    team = surroundings.roster.teams.get(incident.opened.team)
     lead = team.lead if team is not None else None
     people = dict.fromkeys(filter(None, (incident.commander, lead)))
-    full = f"{new_pages(incident)} · {text}"
-    return [page for person in people for page in summons(incident, person, reason, full)]
+    full = f"{headline(incident)} · {text}"
+    pages = (direct_page(incident, p, purpose, full, about, occasion=occasion) for p in people)
+    return tuple(page for each in pages for page in each)
 
 
 def withheld(state: RecoveryState) -> tuple[WithheldReason, str]:

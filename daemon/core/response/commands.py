@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import PagerReports
 from daemon.core.incident.state import Incident
 from daemon.core.response.command import (
@@ -20,7 +21,7 @@ from daemon.core.response.command import (
     optional_text,
     required_text,
 )
-from daemon.core.response.escalation import new_pages, summons
+from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.roles import arrive, leave
 
 PagerState = Literal["acknowledged", "unacknowledged"]
@@ -152,12 +153,14 @@ class Escalate(Command):
         jumped = e.EscalationJumped(tier=tier - 1, person=person)
         if not incident.commander:
             return (jumped,)  # the escalation goes on from there
-        number = len(incident.crew.jumps) + 1
-        text = f"{person} calls for you: {new_pages(incident)}"
+        number = occasion_of(incident, "jump") + 1
+        text = f"{person} calls for you: {headline(incident)}"
         people = [p for p in tiers[tier - 1].people if p not in incident.responders]
         if not people:
             raise NotPossible(f"tier {tier} has nobody who is not here already")
-        calls = [page for p in people for page in summons(incident, p, f"jump-{number}", text)]
+        calls = [
+            page for p in people for page in direct_page(incident, p, "jump", text, occasion=number)
+        ]
         return (jumped, *calls)
 
 
@@ -181,7 +184,7 @@ class EngageTeam(Command):
 
 def _packet(incident: Incident, person: str, reason: str, document: str) -> str:
     problem = incident.confirmed or incident.problem
-    lines = [f"{person} asks for your help: {reason.strip() or new_pages(incident)}"]
+    lines = [f"{person} asks for your help: {reason.strip() or headline(incident)}"]
     if problem is not None:
         lines.append(f"Problem: {problem.text}")
         lines += [f"Query: {query}" for query in problem.queries[:3]]

@@ -1,4 +1,4 @@
-"""The ten-minute clock: what the first ten minutes of an incident must bring, and by when."""
+"""The milestones of the first ten minutes of an incident: what they must bring, and by when."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import new_pages, reached, summons
-from daemon.core.response.role_requests import wanted_since
+from daemon.core.response.paging import delivered_pages, direct_page, headline
+from daemon.core.response.role_requests import roles_needed_since
 from daemon.core.values.units import format_duration
 
 Milestone = Literal[
     "quantified", "document", "commander", "first_update", "communicator", "recovery_decision"
 ]
-ITEMS: dict[Milestone, tuple[str, timedelta]] = {
+MILESTONES: dict[Milestone, tuple[str, timedelta]] = {
     "quantified": ("the problem is quantified", timedelta(minutes=1)),
     "document": ("the document is in people's hands", timedelta(minutes=2)),
     "commander": ("somebody commands", timedelta(minutes=5)),
@@ -44,8 +45,8 @@ class MilestoneReading:
 def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[MilestoneReading]:
     """The clock as it stands. An incident that ended sooner needs no more of it."""
     readings = []
-    for item, (text, within) in ITEMS.items():
-        done_at = _done_at(incident, item)
+    for item, (text, within) in MILESTONES.items():
+        done_at = reached_at(incident, item)
         due_at = _due_at(incident, item, within, done_at)
         took = None if done_at is None else max(done_at - incident.opened_at, timedelta(0))
         state: MilestoneState
@@ -59,35 +60,35 @@ def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[Milest
     return readings
 
 
-def overdue_milestones(
-    incident: Incident, roster: Roster, now: datetime
-) -> tuple[tuple[e.Event, ...], datetime | None]:
-    """What is late and was not noted yet, with a nudge to the one who can mend it; and when the
-    next item falls due."""
+def overdue_milestones(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """Record what is late and was not noted yet, page the one who can mend it, and wake when the
+    next milestone falls due."""
+    due = Decision()
     if incident.closed is not None:
-        return (), None
-    record: list[e.Event] = []
-    running: list[datetime] = []
+        return due
     for reading in read_clock(incident, roster, now):
         if reading.state == "running":
-            running.append(reading.due_at)
+            due |= Decision(wake_at=reading.due_at)
         if reading.state != "late" or reading.done_at or reading.item in incident.missed:
             continue
-        within = format_duration(ITEMS[reading.item][1])
-        text = f"late: {reading.text}, due within {within}"
-        record.append(e.DeadlineMissed(item=reading.item, text=text))
-        told = f"{text}. {_mend(incident, reading.item)} {new_pages(incident)}"
-        record += summons(incident, _mender(incident, reading.item), f"late-{reading.item}", told)
-    return tuple(record), min(running, default=None)
+        within = format_duration(MILESTONES[reading.item][1])
+        late = f"late: {reading.text}, due within {within}"
+        missed = e.DeadlineMissed(item=reading.item, text=late)
+        text = f"{late}. {_remedy(incident, reading.item)} {headline(incident)}"
+        owner = _owner(incident, reading.item)
+        page = direct_page(incident, owner, "milestone", text, reading.item)
+        due |= Decision(record=(missed, *page))
+    return due
 
 
-def _done_at(incident: Incident, item: Milestone) -> datetime | None:
+def reached_at(incident: Incident, item: Milestone) -> datetime | None:
+    """When the milestone was reached; None if it is not yet."""
     moments: list[datetime | None]
     match item:
         case "quantified":
             return incident.measured_at
         case "document":
-            moments = [page.delivered_at for page in reached(incident.pages.values())]
+            moments = [page.delivered_at for page in delivered_pages(incident.pages.values())]
             moments += [update.released_at for update in incident.word.updates.values()]
         case "commander":
             return incident.acknowledged_at
@@ -132,12 +133,12 @@ def _needed(incident: Incident, item: Milestone, roster: Roster, due_at: datetim
             return any(audience.concerned(severity) for audience in roster.audiences.values())
         case "communicator":
             severe = bool(incident.severity) and incident.severity <= roster.timing.staffed_from
-            return severe or "communicator" in wanted_since(incident, roster)
+            return severe or "communicator" in roles_needed_since(incident, roster)
         case "recovery_decision":
             return incident.confirmed is not None
 
 
-def _mender(incident: Incident, item: Milestone) -> str:
+def _owner(incident: Incident, item: Milestone) -> str:
     """Who can mend it: the role it belongs to, else the Commander. Without one, the escalation
     is calling already."""
     crew = incident.crew
@@ -148,7 +149,7 @@ def _mender(incident: Incident, item: Milestone) -> str:
     return incident.commander
 
 
-def _mend(incident: Incident, item: Milestone) -> str:
+def _remedy(incident: Incident, item: Milestone) -> str:
     match item:
         case "quantified":
             return "Look at Prometheus and at the rule's queries."

@@ -1,4 +1,4 @@
-"""What the daemon does about the roles by itself: ask, remind, replace, call higher ground.
+"""What the daemon does about the roles by itself: ask, remind, replace, escalate command.
 
 Everything here is worked out from the incident, the roster and the clock, and done once.
 """
@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon.core.decision import Decision, earliest, first_recording, recording
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster, Team
-from daemon.core.response.escalation import ENGAGED, Due, new_pages, summons, team_due
+from daemon.core.response.escalation import team_due
+from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.roles import lapse, leave, request, separation
 
 ASKED_AT_MOST = 5
@@ -29,31 +32,20 @@ class Suggestion:
     why: str
 
 
-@dataclass(frozen=True)
-class Staffing:
-    """Facts to append now, and when to look again."""
-
-    record: tuple[e.Event, ...] = ()
-    again_at: datetime | None = None
-
-
-def staffing(incident: Incident, roster: Roster, now: datetime) -> Staffing:
-    """What is due now. The first thing that is due is done; the rest is looked at again then."""
+def role_requests_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """What is due about the roles. The first thing that is due is done; the rest is looked at
+    again then."""
     if incident.closed is not None:
-        return Staffing()
-    again: list[datetime] = []
-    for found in (
-        _lapsed(incident, roster, now),
-        _silence(incident, roster, now),
-        _higher_ground(incident, roster, now),
-        _vacancies(incident, roster, now),
-        _unanswered(incident, roster, now),
-    ):
-        if found.record:
-            return found
-        if found.again_at is not None:
-            again.append(found.again_at)
-    return Staffing(again_at=min(again, default=None))
+        return Decision()
+    duties = (
+        _lapsed_requests,
+        _silent_commander,
+        _severity_calls,
+        _dedicated_commander,
+        _vacancies,
+        _unanswered_teams,
+    )
+    return first_recording(duty(incident, roster, now) for duty in duties)
 
 
 def suggestions(
@@ -116,99 +108,92 @@ def _candidates(
         yield from ((p, "is a dedicated commander") for p in team.commanders)
 
 
-def _lapsed(incident: Incident, roster: Roster, now: datetime) -> Staffing:
-    open_ = incident.crew.open_requests()
-    for asked in open_:
-        if asked.event.taker not in roster.people:  # they left while the question was open
-            lapsed = e.RoleAnswered(request=asked.event.request, answer="lapsed")
-            return Staffing((lapsed,))
-        if now >= asked.event.until or _moot(incident, asked):
-            return Staffing(lapse(incident, asked))
-    return Staffing(again_at=min((r.event.until for r in open_), default=None))
+def _lapsed_requests(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    open_requests = incident.crew.open_requests()
+    for open_ in open_requests:
+        if open_.event.taker not in roster.people:  # they left while the question was open
+            return recording(e.RoleAnswered(request=open_.event.request, answer="lapsed"))
+        if now >= open_.event.until or _moot(incident, open_):
+            return Decision(record=lapse(incident, open_))
+    return Decision(wake_at=earliest(*(open_.event.until for open_ in open_requests)))
 
 
-def _moot(incident: Incident, asked: Request) -> bool:
+def _moot(incident: Incident, open_: Request) -> bool:
     """Whether what the daemon asked for has come about: nobody is woken for it any more."""
-    role, holder = asked.event.role, incident.crew.holder(asked.event.role)
-    if asked.event.by or not holder:
+    role, holder = open_.event.role, incident.crew.holder(open_.event.role)
+    if open_.event.by or not holder:
         return False
-    return role != "commander" or holder == asked.event.taker
+    return role != "commander" or holder == open_.event.taker
 
 
-def _silence(incident: Incident, roster: Roster, now: datetime) -> Staffing:
+def _silent_commander(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """A Commander without a sign of life is asked, then replaced by the deputy."""
     commander, crew = incident.commander, incident.crew
     if not commander or incident.recovered_at is not None:
-        return Staffing()
+        return Decision()
     if crew.asked is None:
         quiet_at = crew.seen.get(commander, incident.opened_at) + roster.timing.silence
         if now < quiet_at:
-            return Staffing(again_at=quiet_at)
-        text = f"are you still on it? Nothing was heard of you. {new_pages(incident)}"
-        return Staffing(_alive(incident, roster, commander, text, now))
+            return Decision(wake_at=quiet_at)
+        text = f"are you still on it? Nothing was heard of you. {headline(incident)}"
+        return Decision(record=_ask_for_sign_of_life(incident, roster, commander, text, now))
     if now < crew.asked.until:
-        return Staffing(again_at=crew.asked.until)
+        return Decision(wake_at=crew.asked.until)
     heir = deputy(incident, roster)
     silent = f"{commander} did not answer"
-    gone = leave(incident, commander, "silence", silent)
-    if not heir or any(isinstance(event, e.CommanderAppointed) for event in gone):
-        return Staffing(gone)
+    left = leave(incident, commander, "silence", silent)
+    if not heir or any(isinstance(event, e.CommanderAppointed) for event in left):
+        return Decision(record=left)
     appointed = e.CommanderAppointed(person=heir, reason=f"deputy: {silent}")
-    text = f"you are Commander now, for {silent}. {new_pages(incident)}"
-    told: tuple[e.Event, ...] = summons(incident, heir, f"deputy-{crew.campaign + 1}", text)
+    text = f"you are Commander now, for {silent}. {headline(incident)}"
+    page: tuple[e.Event, ...]
     if now >= crew.seen.get(heir, incident.opened_at) + roster.timing.silence:
-        told = _alive(incident, roster, heir, f"{text} Are you on it?", now)
-    return Staffing((*gone, appointed, *told))
+        page = _ask_for_sign_of_life(incident, roster, heir, f"{text} Are you on it?", now)
+    else:
+        vacated = occasion_of(incident, "deputy") + 1
+        page = direct_page(incident, heir, "deputy", text, occasion=vacated)
+    return Decision(record=(*left, appointed, *page))
 
 
-def _alive(
+def _ask_for_sign_of_life(
     incident: Incident, roster: Roster, person: str, text: str, now: datetime
 ) -> tuple[e.Event, ...]:
-    """Ask for a sign of life."""
     asked = e.CommanderAsked(person=person, until=now + roster.timing.answer)
-    times = len([p for p in incident.pages.values() if p.queued.asks == "alive"]) + 1
-    return (asked, *summons(incident, person, f"alive-{times}", text, asks="alive"))
+    number = occasion_of(incident, "sign_of_life") + 1
+    return (asked, *direct_page(incident, person, "sign_of_life", text, occasion=number))
 
 
-def _higher_ground(incident: Incident, roster: Roster, now: datetime) -> Staffing:
-    """Without a plan a dedicated commander is asked; a rising severity calls the next lead."""
-    if incident.recovered_at is not None:
-        return Staffing()
-    if incident.severity:
-        leads = roster.named(roster.ladder.get(incident.severity, ()), now)
-        text = f"severity is {incident.severity} now: {new_pages(incident)}"
-        calls = [
-            page
-            for lead in leads
-            if lead not in incident.responders
-            for page in summons(incident, lead, f"severity-{incident.severity}", text)
-        ]
-        if calls:
-            return Staffing(tuple(calls))
+def _severity_calls(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """A rising severity calls the leads that the ladder names for it."""
+    severity = incident.severity
+    if incident.recovered_at is not None or not severity:
+        return Decision()
+    text = f"severity is {severity} now: {headline(incident)}"
+    calls = [
+        page
+        for lead in roster.named(roster.ladder.get(severity, ()), now)
+        if lead not in incident.responders
+        for page in direct_page(incident, lead, "severity", text, severity)
+    ]
+    return Decision(record=tuple(calls))
+
+
+def _dedicated_commander(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """Without a plan a dedicated commander is asked to take command, one after the other."""
     team = roster.teams.get(incident.opened.team)
     why = _needs_commander(incident)
-    if team is None or not why or incident.commander in team.commanders:
-        return Staffing()
+    if incident.recovered_at is not None or team is None or not why:
+        return Decision()
+    if incident.commander in team.commanders or incident.crew.open_requests("commander"):
+        return Decision()
     asked = _asked_for(incident, "commander", since=incident.relapsed_at)
-    if incident.crew.open_requests("commander"):
-        return Staffing()
-    for person in team.commanders:
-        if person not in asked:
-            text = f"{why}, so you are asked to command"
-            return Staffing(
-                request(
-                    incident,
-                    "commander",
-                    "ask",
-                    person,
-                    person,
-                    "",
-                    text,
-                    now,
-                    roster.timing.answer,
-                )
-            )
-    return Staffing()
+    person = next((person for person in team.commanders if person not in asked), "")
+    if not person:
+        return Decision()
+    text = f"{why}, so you are asked to command"
+    patience = roster.timing.answer
+    asking = request(incident, "commander", "ask", person, person, "", text, now, patience)
+    return Decision(record=asking)
 
 
 def _needs_commander(incident: Incident) -> str:
@@ -219,47 +204,48 @@ def _needs_commander(incident: Incident) -> str:
     return ""
 
 
-def _unanswered(incident: Incident, roster: Roster, now: datetime) -> Staffing:
+def _unanswered_teams(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """An expert team whose bounded policy has ended: the Commander must know that nobody comes."""
     for team, engagement in incident.crew.engaged.items():
-        called = any(p.queued.reason == f"{ENGAGED}{team}" for p in incident.pages.values())
+        called = any(page.is_for("engagement", team) for page in incident.pages.values())
         if engagement.answered_by or not called or incident.recovered_at is not None:
             continue
-        if team_due(incident, roster, team, now) == Due():
+        if team_due(incident, roster, team, now) == Decision():
             text = f"nobody of the team {team} answered, and its policy has come to its end"
-            told = summons(incident, incident.commander, f"unanswered-{team}", text)
-            if told:
-                return Staffing(told)
-    return Staffing()
+            page = direct_page(incident, incident.commander, "unanswered", text, team)
+            if page:
+                return Decision(record=page)
+    return Decision()
 
 
-def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Staffing:
+def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """A role that is needed and that nobody took is asked for, one person after the other."""
-    again: list[datetime] = []
-    for role, since in wanted_since(incident, roster).items():
+    due = Decision()
+    for role, since in roles_needed_since(incident, roster).items():
         if incident.crew.holder(role) or incident.crew.open_requests(role):
             continue
         begin = since + roster.timing.vacancy
         if now < begin:
-            again.append(begin)
+            due |= Decision(wake_at=begin)
             continue
         asked = _asked_for(incident, role, since=since)
         # No veterans are needed: nobody is asked for fast recovery, which the daemon holds.
         left = [s for s in suggestions(incident, role, roster, (), now) if s.person not in asked]
         if not left or len(asked) >= ASKED_AT_MOST:
-            text = f"nobody took the role of {ROLE_NAMES[role]}; name one. {new_pages(incident)}"
-            told = summons(incident, incident.commander, f"vacant-{role}", text)
-            if told:
-                return Staffing(told)
+            text = f"nobody took the role of {ROLE_NAMES[role]}; name one. {headline(incident)}"
+            page = direct_page(incident, incident.commander, "vacancy", text, role)
+            if page:
+                return Decision(record=page)
             continue
         person, why = left[0].person, left[0].why
         text = f"a {ROLE_NAMES[role]} is needed, please take it ({person} {why})"
         patience = roster.timing.answer
-        return Staffing(request(incident, role, "ask", person, person, "", text, now, patience))
-    return Staffing(again_at=min(again, default=None))
+        asking = request(incident, role, "ask", person, person, "", text, now, patience)
+        return Decision(record=asking)
+    return due
 
 
-def wanted_since(incident: Incident, roster: Roster) -> dict[e.Role, datetime]:
+def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datetime]:
     """The roles that this incident needs a person for, and since when.
 
     A Communicator from `timing.staffed_from` on, once somebody commands; a Problem Diagnosis

@@ -14,7 +14,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
-from daemon.core.response.escalation import summons
+from daemon.core.response.paging import direct_page
 from daemon.core.values.units import clock_time
 
 APART: frozenset[e.Role] = frozenset({"fast_recovery", "diagnosis"})
@@ -31,8 +31,8 @@ def arrive(incident: Incident, person: str, via: str) -> tuple[e.Event, ...]:
         reason = "the first responder" if first else "answered while nobody commanded"
         events.append(e.CommanderAppointed(person=person, reason=reason))
     for team, engagement in incident.crew.engaged.items():
-        reason = f"engage-{team}"
-        called = {p.queued.person for p in incident.pages.values() if p.queued.reason == reason}
+        pages = [page for page in incident.pages.values() if page.is_for("engagement", team)]
+        called = {page.queued.person for page in pages}
         if not engagement.answered_by and person in called:
             events.append(e.TeamAnswered(team=team, person=person))
     return tuple(events)
@@ -90,7 +90,7 @@ def request(
         briefing=told,
     )
     text = f"{why}: answer by {clock_time(until)}\n{told}"
-    return (asking, *summons(incident, asked, f"role-{name}", text, asks="answer", about=name))
+    return (asking, *direct_page(incident, asked, "role_request", text, name))
 
 
 def lapse(incident: Incident, asked: Request) -> tuple[e.Event, ...]:

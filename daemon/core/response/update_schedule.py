@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.core.effects import Publish
+from daemon.core.decision import Decision, Publish, first_recording
 from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.audiences import Audience
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import summons
+from daemon.core.response.paging import direct_page
 from daemon.core.response.roles import APART
 from daemon.core.response.update_text import draft, facts_in_short
+from daemon.core.values.backoff import Backoff
 
 UPDATE_TRIES = 8
 """How often a channel is tried for one version of an update."""
-_FIRST_PAUSE = timedelta(seconds=15)
-_LONGEST_PAUSE = timedelta(minutes=5)
+UPDATE_BACKOFF = Backoff(timedelta(seconds=15), timedelta(minutes=5))
+"""How soon a channel that did not take an update is tried again."""
 
 
-@dataclass(frozen=True)
-class Talk:
-    """Facts to append, updates to publish, and when to look again."""
-
-    record: tuple[e.Event, ...] = ()
-    effects: tuple[Publish, ...] = ()
-    again_at: datetime | None = None
-
-
-def talk(incident: Incident, roster: Roster, description: str, now: datetime) -> Talk:
+def updates_due(incident: Incident, roster: Roster, description: str, now: datetime) -> Decision:
     """What is due to every audience now. `description` is the rule's, for public wording."""
-    effects, again = _undelivered(incident, roster, now)
-    for name, audience in roster.audiences.items():
-        record, at = _due(incident, roster, name, audience, description, now)
-        if record:
-            return Talk(tuple(record), effects)
-        if at is not None:
-            again.append(at)
-    return Talk((), effects, min(again, default=None))
+    return _publications(incident, roster, now) | first_recording(
+        _due(incident, roster, name, audience, description, now)
+        for name, audience in roster.audiences.items()
+    )
 
 
 def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime | None, str]:
@@ -127,61 +114,61 @@ def _due(
     audience: Audience,
     description: str,
     now: datetime,
-) -> tuple[Sequence[e.Event], datetime | None]:
+) -> Decision:
     waiting = incident.word.open_draft(name)
     if waiting is not None and audience.send != "automatic":
-        return _waits(incident, roster, waiting, audience, description, now)
+        return _await_release(incident, roster, waiting, audience, description, now)
     # A draft that somebody asked for by hand does not keep the automatic updates waiting.
     at, because = due_at(incident, name, audience)
     if at is None or now < at:
-        return (), at
+        return Decision(wake_at=at)
     if incident.closed is not None and audience.send != "automatic":
-        return (), None  # nobody is woken to say that it is over
+        return Decision()  # nobody is woken to say that it is over
     drafted = new_draft(incident, name, audience, description, because, now)
     if not drafted.automatic:
-        return (drafted,), None
+        return Decision(record=(drafted,))
     released = e.UpdateReleased(update=drafted.update, text=drafted.text, person="")
-    return (drafted, released), None
+    return Decision(record=(drafted, released))
 
 
-def _waits(
+def _await_release(
     incident: Incident,
     roster: Roster,
     waiting: UpdateState,
     audience: Audience,
     description: str,
     now: datetime,
-) -> tuple[Sequence[e.Event], datetime | None]:
+) -> Decision:
     """A draft waits for somebody's tap: keep it true, and ask another person when it is overdue."""
     if incident.closed is not None:
-        return (), None
+        return Decision()
     if waiting.draft.facts != facts_in_short(incident):
         name = waiting.audience
         because = due_at(incident, name, audience)[1] or waiting.draft.because
-        return (new_draft(incident, name, audience, description, because, now),), None
+        drafted = new_draft(incident, name, audience, description, because, now)
+        return Decision(record=(drafted,))
     snoozed = incident.word.snoozed.get(waiting.audience)
     if snoozed is not None and now < snoozed:
         put_off_at = incident.word.snoozed_at[waiting.audience]
         if _news(incident, put_off_at)[0] is None:
-            return (), snoozed
+            return Decision(wake_at=snoozed)
     if waiting.assigned_at is not None:
         patience_ends = waiting.assigned_at + roster.timing.overdue
         if now < patience_ends:
-            return (), patience_ends
+            return Decision(wake_at=patience_ends)
     sender = _next_sender(incident, roster, waiting)
     if not sender:
-        return (), None
+        return Decision()
     reason = f"{waiting.person} did not send it" if waiting.person else "it falls to you"
-    assigned = e.UpdateAssigned(update=waiting.draft.update, person=sender, reason=reason)
+    update = waiting.draft.update
+    assigned = e.UpdateAssigned(update=update, person=sender, reason=reason)
     text = (
         f"an update to {waiting.audience} is due ({waiting.draft.because}); {reason}. "
-        f"Send it: stopgap update {incident.id} send {waiting.draft.update}\n\n{waiting.text}"
+        f"Send it: stopgap update {incident.id} send {update}\n\n{waiting.text}"
     )
-    update = waiting.draft.update
-    # The first call has the update's own name; whoever is asked once more is called once more.
-    number = f"-{waiting.assignments + 1}" if waiting.assignments else ""
-    page = summons(incident, sender, f"update-{update}{number}", text, asks="send", about=update)
-    return (assigned, *page), None
+    assignment = occasion_of(incident, "update", update) + 1
+    page = direct_page(incident, sender, "update", text, update, occasion=assignment)
+    return Decision(record=(assigned, *page))
 
 
 def _next_sender(incident: Incident, roster: Roster, waiting: UpdateState) -> str:
@@ -198,25 +185,22 @@ def _next_sender(incident: Incident, roster: Roster, waiting: UpdateState) -> st
     return next((p for p in order if p and p not in waiting.assigned), "")
 
 
-def _undelivered(
-    incident: Incident, roster: Roster, now: datetime
-) -> tuple[tuple[Publish, ...], list[datetime]]:
-    """What channels must still be told. An update that a newer one has overtaken is let go; its
+def _publications(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """What channels do not have yet. An update that a newer one has overtaken is let go; its
     edits still reach the channels that have it."""
-    effects: list[Publish] = []
-    again: list[datetime] = []
+    due = Decision()
     for name, audience in roster.audiences.items():
         last = incident.word.last_sent(name)
         for update in incident.word.of(name):
             for channel in audience.channels if update.sent else ():
-                has = update.delivery(channel)
-                overtaken = update is not last and has.version == 0
-                if overtaken or has.version >= update.version or has.given_up >= update.version:
+                delivery = update.delivery(channel)
+                overtaken = update is not last and delivery.version == 0
+                done = max(delivery.version, delivery.given_up) >= update.version
+                if overtaken or done:
                     continue
-                pause = min(_FIRST_PAUSE * 2 ** max(has.failures - 1, 0), _LONGEST_PAUSE)
-                at = now if has.failed_at is None else has.failed_at + pause
-                if now < at:
-                    again.append(at)
-                else:
-                    effects.append(Publish(update.draft.update, channel, update.version))
-    return tuple(effects), again
+                at = now
+                if delivery.failed_at is not None:
+                    at = delivery.failed_at + UPDATE_BACKOFF.pause(delivery.failures)
+                publish = Publish(update.draft.update, channel, update.version)
+                due |= Decision(wake_at=at) if now < at else Decision(effects=(publish,))
+    return due

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from daemon.core.values.backoff import Backoff
+
 _REMEMBERED = 10_000
 """So many names and addresses; beyond them the one that tried longest ago is forgotten."""
 
@@ -24,8 +26,7 @@ class Throttle:
 
     def __init__(self, free: int, first: timedelta, most: timedelta) -> None:
         self._free = free
-        self._first = first
-        self._most = most
+        self._backoff = Backoff(first, most)
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
 
     def wait(self, key: str, now: datetime) -> timedelta:
@@ -33,14 +34,13 @@ class Throttle:
         tries = self._tries.get(key)
         if tries is None or tries.count < self._free:
             return timedelta(0)
-        doubled: int = 2 ** min(tries.count - self._free, 30)
-        due = tries.last + min(self._most, self._first * doubled)
+        due = tries.last + self._backoff.pause(tries.count - self._free + 1)
         return max(due - now, timedelta(0))
 
     def begin(self, key: str, now: datetime) -> None:
         """A try begins."""
         tries = self._tries.pop(key, None)
-        if tries is None or now - tries.last > 2 * self._most:
+        if tries is None or now - tries.last > 2 * self._backoff.most:
             tries = _Tries(0, now)
         self._tries[key] = _Tries(tries.count + 1, now)
         if len(self._tries) > _REMEMBERED:

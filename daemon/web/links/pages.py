@@ -19,7 +19,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.reporting.now_and_next import decidable
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import new_pages
+from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
@@ -145,7 +145,7 @@ class Pages:
     def _facts(self, incident: Incident) -> dict[str, Any]:
         return {
             "incident": incident,
-            "facts": new_pages(incident),
+            "facts": headline(incident),
             "commander": holder_text(incident, "commander"),
             "document": self._context.links.document(incident.id),
             "decidable": decidable(incident, self._context.rules().rules.get(incident.rule)),

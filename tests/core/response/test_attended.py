@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.people.roster import LAST_RESORT_WAIT
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import Due, engagements_due, pages_due, unattended, wanted
+from daemon.core.response.escalation import engagements_due, pages_due
+from daemon.core.response.open_pages import still_relevant, unattended
 from tests import commanding as deeds
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.response.test_campaigns import GAPPED, called, gapped
@@ -24,14 +26,14 @@ def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() ->
     engage = deeds.engage(scene.incident, HOUSE, "mysql", "ada", "slow queries", "http://doc")
     assert one(e.TeamEngaged, engage).packet.startswith("ada asks for your help: slow queries")
     scene.does("ada", *engage)
-    (first,) = engagements_due(scene.incident, HOUSE, scene.now).pages
-    assert (first.page, first.reason) == ("engage-mysql.r0.t0.hal", "engage-mysql")
+    (first,) = engagements_due(scene.incident, HOUSE, scene.now).record
+    assert (first.page, first.about) == ("engage-mysql.r0.t0.hal", "mysql")
     assert first.text.splitlines()[0] == "ada asks for your help: slow queries"
     assert "Everything: http://doc" in first.text
     scene.happen(first)
-    assert engagements_due(scene.incident, HOUSE, scene.now) == Due((), NOW + 4 * MINUTE)
+    assert engagements_due(scene.incident, HOUSE, scene.now) == Decision(wake_at=NOW + 4 * MINUTE)
     scene.passes(4)
-    (second,) = engagements_due(scene.incident, HOUSE, scene.now).pages
+    (second,) = engagements_due(scene.incident, HOUSE, scene.now).record
     assert second.person == "gus"
     scene.happen(second)
     scene.come("fay")
@@ -40,8 +42,8 @@ def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() ->
         e.TeamAnswered, scene.does("gus", *deeds.acknowledge(scene.incident, "gus", "cli"))
     ) == e.TeamAnswered(team="mysql", person="gus")
     scene.passes(60)
-    assert engagements_due(scene.incident, HOUSE, scene.now) == Due()
-    assert not any(wanted(scene.incident, page) for page in scene.incident.pages.values())
+    assert engagements_due(scene.incident, HOUSE, scene.now) == Decision()
+    assert not any(still_relevant(scene.incident, page) for page in scene.incident.pages.values())
     assert scene.commander == "ada"
 
 
@@ -49,7 +51,7 @@ def test_an_expert_who_is_here_already_answers_for_the_team_by_acknowledging() -
     scene = Scene()
     scene.come("ada", "hal")
     scene.does("ada", *deeds.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
-    scene.happen(*engagements_due(scene.incident, HOUSE, scene.now).pages)
+    scene.happen(*engagements_due(scene.incident, HOUSE, scene.now).record)
     assert scene.does("hal", *deeds.acknowledge(scene.incident, "hal", "cli")) == (
         e.TeamAnswered(team="mysql", person="hal"),
     )
@@ -62,7 +64,7 @@ def test_a_team_is_engaged_once_and_must_be_known() -> None:
     with pytest.raises(NotPossible, match="no team 'redis'; the roster has mysql, shop"):
         deeds.engage(scene.incident, HOUSE, "redis", "ada", "", "")
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
-    assert engagements_due(scene.incident, HOUSE, scene.now + HOUR) == Due()
+    assert engagements_due(scene.incident, HOUSE, scene.now + HOUR) == Decision()
 
 
 # ── who is on call ───────────────────────────────────────────────────────────────────────────
@@ -101,7 +103,7 @@ def test_when_nobody_at_all_is_on_call_too_many_are_called(
     assert sorted(tier.people) == sorted(people)
     assert called(scene) == [f"r0.t2.{person}" for person in tier.people]
     due = pages_due(scene.incident, roster, scene.now)
-    assert due == Due((), NOW + LAST_RESORT_WAIT)
+    assert due == Decision(wake_at=NOW + LAST_RESORT_WAIT)
 
 
 def test_after_the_last_resort_the_policy_goes_on_with_whoever_is_back() -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Shift
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import Due, pages_due, pending, tried_again
+from daemon.core.response.escalation import pages_due
+from daemon.core.response.open_pages import retries_due, undelivered
 from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene
@@ -19,7 +21,7 @@ from tests.core.scene import Scene
 def called(scene: Scene) -> list[str]:
     """Queue what is due by the policy now; returns the names of the pages."""
     due = pages_due(scene.incident, scene.roster, scene.now)
-    return [page.page for page in scene.happen(*due.pages) if isinstance(page, e.PageQueued)]
+    return [page.page for page in scene.happen(*due.record) if isinstance(page, e.PageQueued)]
 
 
 def jumps(scene: Scene, tier: int, by: str = "hal") -> tuple[e.Event, ...]:
@@ -78,12 +80,12 @@ def test_a_responder_who_leaves_or_stays_does_not_stop_the_calling() -> None:
 def test_pages_of_before_are_neither_sent_nor_tried_again() -> None:
     scene = Scene(page_queued("r0.t1.fay", "fay", tier=1), page_queued())
     scene.happen(failed("r0.t0.ada", temporary=True))
-    assert [p.queued.page for p in pending(scene.incident)] == ["r0.t1.fay"]
+    assert [p.queued.page for p in undelivered(scene.incident)] == ["r0.t1.fay"]
     scene.come("bo")
     scene.leaves("bo")
     scene.passes(1)
-    assert pending(scene.incident) == []
-    assert tried_again(scene.incident, scene.now) == Due()
+    assert undelivered(scene.incident) == []
+    assert retries_due(scene.incident, scene.now) == Decision()
 
 
 def test_a_bounded_policy_has_all_its_rounds_again() -> None:
@@ -165,7 +167,7 @@ def test_under_command_a_jump_calls_those_who_are_not_here() -> None:
     assert (call.page, call.asks) == ("jump-1.gus", "acknowledge")
     assert call.text.startswith("ada calls for you: ")
     assert called(scene) == []
-    assert [p.queued.page for p in pending(scene.incident)] == ["jump-1.gus"]
+    assert [p.queued.page for p in undelivered(scene.incident)] == ["jump-1.gus"]
     (again,) = jumps(scene, 2, "fay")[1:]
     assert isinstance(again, e.PageQueued)
     assert again.page == "jump-2.gus", "asked again, called again"

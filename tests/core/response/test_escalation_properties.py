@@ -11,7 +11,8 @@ from hypothesis import given, settings
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import ESCALATION, pages_due, pending, tried_again, unattended
+from daemon.core.response.escalation import pages_due
+from daemon.core.response.open_pages import retries_due, unattended, undelivered
 from tests.core.calling import SPAN, Call, Night, bounded, escalated, gaps, moves, unbounded
 
 # ── (a) never silence ────────────────────────────────────────────────────────────────────────
@@ -22,9 +23,9 @@ class Attended(Night):
         if self.commander:
             return
         due = pages_due(self.incident, self.roster, self.now)
-        assert due.again_at is not None
-        assert self.now < due.again_at <= self.now + self.longest
-        waiting = [p for p in pending(self.incident) if p.queued.reason == ESCALATION]
+        assert due.wake_at is not None
+        assert self.now < due.wake_at <= self.now + self.longest
+        waiting = [p for p in undelivered(self.incident) if p.queued.purpose == "escalation"]
         recent = [c for c in escalated(self) if self.now - c.at <= self.longest]
         assert waiting or recent
         assert unattended(self.incident, self.roster, self.now) == ""
@@ -47,14 +48,14 @@ class Bounded(Night):
         if self.commander:
             assert unattended(self.incident, self.roster, self.now) == ""
             return
-        waiting = pending(self.incident)
+        waiting = undelivered(self.incident)
         recent = [c for c in self.queued if self.now - c.at < self.longest]
-        retried = tried_again(self.incident, self.now).again_at
+        retried = retries_due(self.incident, self.now).wake_at
         alarm = unattended(self.incident, self.roster, self.now)
         assert waiting or recent or retried or alarm
         assert not (waiting and alarm), "a page is being made"
         due = pages_due(self.incident, self.roster, self.now)
-        assert bool(alarm) == (not waiting and due.again_at is None and retried is None)
+        assert bool(alarm) == (not waiting and due.wake_at is None and retried is None)
 
 
 @settings(max_examples=250)
@@ -71,7 +72,7 @@ def test_a_bounded_policy_that_has_ended_is_found_within_the_wait(
     # Everybody is reached from now on, and nobody comes: then it does end.
     night.passes_(0)
     for _ in range(40):
-        while pending(night.incident):
+        while undelivered(night.incident):
             night.delivers_(0)
         night.passes_(1200)
     night.now += timedelta(hours=9)
@@ -86,13 +87,13 @@ class Commanded(Night):
     def check(self) -> None:
         if not self.commander:
             return
-        assert not [p for p in pending(self.incident) if p.queued.reason == ESCALATION]
-        assert not pages_due(self.incident, self.roster, self.now).pages
-        assert pages_due(self.incident, self.roster, self.now + SPAN).pages == ()
+        assert not [p for p in undelivered(self.incident) if p.queued.purpose == "escalation"]
+        assert not pages_due(self.incident, self.roster, self.now).record
+        assert pages_due(self.incident, self.roster, self.now + SPAN).record == ()
         assert not [
             page
-            for page in tried_again(self.incident, self.now + SPAN).pages
-            if page.reason == ESCALATION
+            for page in retries_due(self.incident, self.now + SPAN).record
+            if page.purpose == "escalation"
         ]
 
 
@@ -104,7 +105,7 @@ def test_nobody_is_called_by_the_policy_while_somebody_commands(
     night = Commanded(roster)
     night.does_all(course)
     for before, after in pairwise(night.journal):
-        if isinstance(after.event, e.PageQueued) and after.event.reason == ESCALATION:
+        if isinstance(after.event, e.PageQueued) and after.event.purpose == "escalation":
             assert not isinstance(before.event, e.CommanderAppointed)
 
 

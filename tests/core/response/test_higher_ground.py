@@ -124,7 +124,7 @@ def test_in_a_closed_incident_not_even_a_request_lapses(scene: Scene) -> None:
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     scene.passes(9)
     assert scene.staffing().record == ()
-    assert scene.staffing().again_at is None
+    assert scene.staffing().wake_at is None
 
 
 # ── higher ground: the ladder ────────────────────────────────────────────────────────────────

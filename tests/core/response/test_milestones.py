@@ -6,10 +6,11 @@ from datetime import datetime
 
 import pytest
 
+from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from daemon.core.response.milestones import (
-    ITEMS,
+    MILESTONES,
     Milestone,
     MilestoneReading,
     overdue_milestones,
@@ -43,8 +44,8 @@ def states(scene: Scene) -> dict[Milestone, str]:
 
 
 def missed(scene: Scene) -> list[e.Event]:
-    record, _ = overdue_milestones(scene.incident, scene.roster, scene.now)
-    return list(scene.happen(*record))
+    due = overdue_milestones(scene.incident, scene.roster, scene.now)
+    return list(scene.happen(*due.record))
 
 
 def test_at_the_beginning_everything_that_is_known_to_be_needed_runs() -> None:
@@ -79,7 +80,7 @@ def test_each_item_is_late_from_its_minute_on(item: Milestone, minutes: float) -
     assert states(scene)[item] == "late"
     scene.now -= SECOND
     assert states(scene)[item] == "running"
-    assert set(ITEMS) == set(clock(scene))
+    assert set(MILESTONES) == set(clock(scene))
 
 
 DONE: list[tuple[Milestone, tuple[e.Event, ...]]] = [
@@ -108,7 +109,7 @@ def test_an_item_is_there_from_its_event_on(
     scene = Scene()
     if item == "communicator":
         scene.confirm("sev2")
-    scene.passes(ITEMS[item][1] / MINUTE + (0 if state == "met" else 0.5))
+    scene.passes(MILESTONES[item][1] / MINUTE + (0 if state == "met" else 0.5))
     done_at = scene.now
     scene.happen(*events)
     scene.passes(30)
@@ -175,7 +176,7 @@ def test_what_ended_sooner_needs_no_more_of_it() -> None:
         "recovery_decision": "met",
     }
     scene.happen(e.IncidentClosed(reason="recovered", text="x"))
-    assert overdue_milestones(scene.incident, HOUSE, scene.now) == ((), None)
+    assert overdue_milestones(scene.incident, HOUSE, scene.now) == Decision()
 
 
 @pytest.mark.parametrize(
@@ -255,13 +256,13 @@ def test_a_miss_is_noted_once_and_the_one_who_can_mend_it_is_nudged_once() -> No
         "first_update": "late: the first update is out, due within 5m",
         "recovery_decision": "late: how to recover is decided, due within 10m",
     }
-    calls = {page.reason: (page.person, page.text) for page in of(e.PageQueued, record)}
-    assert {reason: person for reason, (person, _) in calls.items()} == {
-        "late-document": "ada",
-        "late-first_update": "eve",
-        "late-recovery_decision": "hal",
+    calls = {page.about: (page.person, page.text) for page in of(e.PageQueued, record)}
+    assert {about: person for about, (person, _) in calls.items()} == {
+        "document": "ada",
+        "first_update": "eve",
+        "recovery_decision": "hal",
     }
-    assert "`stopgap update 0301-1409` shows the draft" in calls["late-first_update"][1]
+    assert "`stopgap update 0301-1409` shows the draft" in calls["first_update"][1]
     assert missed(scene) == []
 
 
@@ -282,7 +283,7 @@ def test_the_next_item_says_when_to_look_again() -> None:
     scene = Scene()
 
     def next_at() -> datetime | None:
-        return overdue_milestones(scene.incident, HOUSE, scene.now)[1]
+        return overdue_milestones(scene.incident, HOUSE, scene.now).wake_at
 
     assert next_at() == NOW + MINUTE
     scene.confirm("sev2")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.effects import Settle
+from daemon.core.decision import Settle
 from daemon.core.incident import events as e
 from daemon.core.incident.events.pages import Settled
-from daemon.core.response.escalation import alert_of, summons
-from daemon.core.response.pager_sync import PAGER_TRIES, settling
+from daemon.core.incident.page_identity import Purpose
+from daemon.core.response.pager_sync import PAGER_TRIES, pager_states_due
+from daemon.core.response.paging import alert_of, direct_page
 from tests.core.build import MINUTE, NOW, SECOND, delivered, page_queued
 from tests.core.scene import Scene
 
@@ -19,15 +20,15 @@ def rang(
     scene.happen(page_queued(page, person), delivered(page, method))
 
 
-def asks(scene: Scene, person: str, reason: str, about: str = "", asks_: e.Asks = "") -> str:
+def asks(scene: Scene, person: str, purpose: Purpose, about: str) -> str:
     """A question to somebody, taken by their pager; returns the page."""
-    (page,) = summons(scene.incident, person, reason, "?", asks=asks_ or "acknowledge", about=about)
+    (page,) = direct_page(scene.incident, person, purpose, "?", about)
     scene.happen(page, delivered(page.page, "pagerduty"))
     return page.page
 
 
 def to_tell(scene: Scene) -> list[Settle]:
-    return list(settling(scene.incident, scene.now).effects)
+    return list(pager_states_due(scene.incident, scene.now).effects)
 
 
 def settled(
@@ -139,7 +140,7 @@ def test_a_question_is_an_alert_of_its_own_and_rings_under_command(scene: Scene)
     scene.come("ada")
     scene.happen(settled("acknowledged"))
     scene.passes(1)
-    page = asks(scene, "ada", "approval-1-not_approved")
+    page = asks(scene, "ada", "approval", "1-not_approved")
     state = scene.incident.pages[page]
     assert alert_of(state.queued) == page
     assert alert_of(page_queued()) == ""
@@ -150,7 +151,7 @@ def test_a_question_is_resolved_by_a_sign_of_life(scene: Scene) -> None:
     scene.come("ada")
     scene.happen(settled("acknowledged"))
     scene.passes(1)
-    page = asks(scene, "ada", "approval-1-not_approved")
+    page = asks(scene, "ada", "approval", "1-not_approved")
     scene.passes(1)
     scene.says("bo")
     assert to_tell(scene) == [], "bo's"
@@ -189,11 +190,11 @@ def test_of_two_commanders_who_were_asked_only_the_open_question_rings() -> None
 def test_a_recovery_resolves_the_questions_of_before_and_not_those_of_after(scene: Scene) -> None:
     scene.come("ada")
     scene.happen(settled("acknowledged"))
-    before = asks(scene, "ada", "approval-1-not_approved")
+    before = asks(scene, "ada", "approval", "1-not_approved")
     scene.passes(1)
     scene.happen(e.Recovered(step=0, text="x"))
     scene.passes(1)
-    after = asks(scene, "ada", "update-public.1")
+    after = asks(scene, "ada", "refired", "")
     assert to_tell(scene) == [own("resolved"), Settle("ada", "pagerduty", before, "resolved")]
     scene.happen(e.IncidentClosed(reason="recovered", text="x"))
     assert Settle("ada", "pagerduty", after, "resolved") in to_tell(scene)
@@ -209,13 +210,13 @@ def test_a_pager_that_cannot_be_told_is_tried_again_after_growing_pauses(scene: 
         assert to_tell(scene) == [own("acknowledged")]
         scene.happen(unsettled("acknowledged", last=number == PAGER_TRIES))
         assert to_tell(scene) == []
-        again = settling(scene.incident, scene.now).again_at
+        again = pager_states_due(scene.incident, scene.now).wake_at
         if number < PAGER_TRIES:
             assert again is not None
             pauses.append((again - scene.now) / SECOND)
             scene.now = again
     assert pauses == [30, 60, 120, 240, 480, 600, 600, 600, 600]
-    assert settling(scene.incident, scene.now).again_at is None
+    assert pager_states_due(scene.incident, scene.now).wake_at is None
     scene.passes(60)
     assert to_tell(scene) == []
 
@@ -242,4 +243,4 @@ def test_one_that_fails_keeps_no_other_waiting(scene: Scene) -> None:
     scene.come("ada")
     scene.happen(unsettled("acknowledged"))
     assert to_tell(scene) == [own("acknowledged", "bo", "opsgenie")]
-    assert settling(scene.incident, scene.now).again_at == NOW + MINUTE + 30 * SECOND
+    assert pager_states_due(scene.incident, scene.now).wake_at == NOW + MINUTE + 30 * SECOND

@@ -150,4 +150,4 @@ def test_requests_for_a_role_are_numbered_and_may_be_put_again() -> None:
         assert asked.until == scene.now + 3 * MINUTE
         scene.answers("bo", asked.request, accept=False)
         scene.passes(1)
-    assert len(scene.calls("role-diagnosis")) == 3
+    assert scene.calls("role_request") == [(f"diagnosis.{n}", "bo") for n in (1, 2, 3)]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response.escalation import pages_due, pending
+from daemon.core.response.escalation import pages_due
+from daemon.core.response.open_pages import undelivered
 from daemon.core.response.role_requests import deputy
 from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, delivered, make_roster, page_queued
@@ -30,7 +31,7 @@ def scene() -> Scene:
 
 def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
     assert scene.staff() == []
-    assert scene.staffing().again_at == NOW + 20 * MINUTE
+    assert scene.staffing().wake_at == NOW + 20 * MINUTE
     scene.passes(20)
     asked, page = scene.staff()
     assert asked == e.CommanderAsked(person="ada", until=NOW + 23 * MINUTE)
@@ -38,7 +39,7 @@ def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
     assert (page.page, page.asks) == ("alive-1.ada", "alive")
     assert page.text.startswith("are you still on it? Nothing was heard of you.")
     assert scene.staff() == []
-    assert scene.staffing().again_at == NOW + 23 * MINUTE
+    assert scene.staffing().wake_at == NOW + 23 * MINUTE
     assert scene.commander == "ada"
 
 
@@ -64,7 +65,7 @@ def test_any_sign_of_life_is_an_answer(scene: Scene, sign: Callable[[Scene], obj
     scene.passes(2)
     sign(scene)
     assert scene.incident.crew.asked is None
-    assert pending(scene.incident) == [], "and the question need not be delivered any more"
+    assert undelivered(scene.incident) == [], "and the question need not be delivered any more"
     scene.passes(1)
     assert scene.staff() == []
     assert scene.commander == "ada"
@@ -123,10 +124,10 @@ def test_a_commander_who_does_not_answer_is_replaced_by_the_deputy(scene: Scene)
     assert (page.page, page.person) == ("deputy-1.eve", "eve")
     assert page.text.startswith("you are Commander now, for ada did not answer.")
     assert scene.incident.responders == ("bo", "eve")
-    assert pages_due(scene.incident, scene.roster, scene.now).pages == (), "nobody else is woken"
+    assert pages_due(scene.incident, scene.roster, scene.now).record == (), "nobody else is woken"
     assert scene.staff() == []
     quiet_at = NOW + 15 * MINUTE + 20 * MINUTE
-    assert scene.staffing().again_at == quiet_at, "to be appointed is no sign of life"
+    assert scene.staffing().wake_at == quiet_at, "to be appointed is no sign of life"
 
 
 def test_the_deputy_is_the_freest_of_those_who_are_here(scene: Scene) -> None:
@@ -162,7 +163,7 @@ def test_a_deputy_who_was_silent_as_long_is_asked_too(scene: Scene) -> None:
     assert scene.incident.responders == ()
     assert scene.now == NOW + 29 * MINUTE
     due = pages_due(scene.incident, scene.roster, scene.now)
-    assert [page.page for page in due.pages] == ["r1.t0.ada"], "and the calling begins anew"
+    assert [page.page for page in due.record] == ["r1.t0.ada"], "and the calling begins anew"
 
 
 def test_a_deputy_who_answers_stays(scene: Scene) -> None:
@@ -180,7 +181,7 @@ def test_without_a_deputy_the_calling_begins_anew() -> None:
     assert one(e.CommandVacated, record).reason == "ada did not answer"
     assert one(e.ResponderLeft, record).via == "silence"
     due = pages_due(scene.incident, scene.roster, scene.now)
-    assert [page.page for page in due.pages] == ["r1.t0.ada"]
+    assert [page.page for page in due.record] == ["r1.t0.ada"]
     assert scene.staff() == []
 
 

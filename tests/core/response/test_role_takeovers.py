@@ -7,7 +7,7 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.response import roles
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import pending
+from daemon.core.response.open_pages import undelivered
 from tests import commanding
 from tests import commanding as deeds
 from tests.core.scene import PATIENCE, Scene, of, one
@@ -71,7 +71,7 @@ def test_a_takeover_that_nobody_answers_goes_through(scene: Scene) -> None:
     scene.takes("bo", "commander")
     scene.passes(2.9)
     assert scene.staff() == []
-    assert scene.staffing().again_at is not None
+    assert scene.staffing().wake_at is not None
     scene.passes(0.1)
     assert scene.staff() == [
         e.RoleAnswered(request="commander.1", answer="lapsed"),
@@ -258,6 +258,6 @@ def test_an_ask_that_nobody_answers_comes_to_nothing(scene: Scene) -> None:
 
 def test_a_question_is_not_called_for_once_it_is_answered(scene: Scene) -> None:
     scene.takes("bo", "commander")
-    assert [p.queued.page for p in pending(scene.incident)] == ["role-commander.1.ada"]
+    assert [p.queued.page for p in undelivered(scene.incident)] == ["role-commander.1.ada"]
     scene.answers("ada", "commander.1", accept=False)
-    assert pending(scene.incident) == []
+    assert undelivered(scene.incident) == []

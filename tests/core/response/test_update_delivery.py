@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.core.effects import Publish
+from daemon.core.decision import Publish
 from daemon.core.incident import events as e
 from daemon.core.response.command import NotPossible
-from daemon.core.response.update_schedule import UPDATE_TRIES, talk
+from daemon.core.response.update_schedule import UPDATE_TRIES, updates_due
 from tests import commanding as deeds
 from tests.core.build import HOUSE, MINUTE, NOW, SECOND, make_roster
 from tests.core.scene import Scene
@@ -43,7 +43,7 @@ def refused(version: int = 1, *, last: bool = False, channel: str = "room") -> e
 
 
 def to_bring(scene: Scene) -> list[Publish]:
-    return list(talk(scene.incident, scene.roster, "", scene.now).effects)
+    return list(updates_due(scene.incident, scene.roster, "", scene.now).effects)
 
 
 def test_an_update_goes_to_every_channel_of_its_audience() -> None:
@@ -71,7 +71,7 @@ def test_a_channel_that_fails_is_tried_again_after_growing_pauses_and_given_up()
         assert to_bring(scene) == [Publish("team.1", "room", 1)]
         scene.happen(refused(last=number == UPDATE_TRIES))
         assert to_bring(scene) == []
-        again = talk(scene.incident, ONE, "", scene.now).again_at
+        again = updates_due(scene.incident, ONE, "", scene.now).wake_at
         if number == UPDATE_TRIES:
             assert again is None
             break

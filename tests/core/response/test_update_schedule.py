@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
-from daemon.core.response.update_schedule import talk
+from daemon.core.response.update_schedule import updates_due
 from tests.core.build import EVERYTHING, MINUTE, NOW, make_roster
 from tests.core.scene import ROUNDS, Scene, of
 
@@ -23,7 +23,7 @@ def tells(scene: Scene) -> list[e.Event]:
     """Everything about updates that is due now, until nothing is."""
     record: list[e.Event] = []
     for _ in range(ROUNDS):
-        due = talk(scene.incident, scene.roster, "checkout", scene.now)
+        due = updates_due(scene.incident, scene.roster, "checkout", scene.now)
         if not due.record:
             return record
         record += scene.happen(*due.record)
@@ -39,7 +39,7 @@ def sent(scene: Scene) -> list[tuple[str, str]]:
 
 def again(scene: Scene) -> float | None:
     """When it is looked at again, in minutes from now."""
-    at = talk(scene.incident, scene.roster, "checkout", scene.now).again_at
+    at = updates_due(scene.incident, scene.roster, "checkout", scene.now).wake_at
     return None if at is None else (at - scene.now) / MINUTE
 
 

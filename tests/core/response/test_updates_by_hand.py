@@ -6,7 +6,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.response.command import NotPossible
-from daemon.core.response.escalation import pending
+from daemon.core.response.open_pages import undelivered
 from tests import commanding as deeds
 from tests.core.build import MINUTE, finished, started
 from tests.core.response.test_update_schedule import (
@@ -44,7 +44,7 @@ def test_a_draft_is_the_communicators_to_send(scene: Scene) -> None:
     assert page.text.startswith("an update to public is due (the first update); it falls to you.")
     assert "stopgap update 0301-1409 send public.1" in page.text
     scene.does("eve", *deeds.send(scene.incident, "public.1", "eve", 1, None))
-    assert [p for p in pending(scene.incident) if p.queued.asks == "send"] == []
+    assert [p for p in undelivered(scene.incident) if p.queued.asks == "send"] == []
     assert tells(scene) == []
     assert again(scene) == pytest.approx(5), "the pause counts from when it was sent"
 
@@ -129,7 +129,7 @@ def test_with_the_news_everybody_is_asked_anew(scene: Scene) -> None:
     assert assigned(scene) == [], "all were asked, and nobody has sent it"
     scene.happen(e.Recovered(step=0, text="x"))
     assert assigned(scene) == [("ada", "it falls to you")]
-    pages = [p.queued.page for p in pending(scene.incident) if p.queued.person == "ada"]
+    pages = [p.queued.page for p in undelivered(scene.incident) if p.queued.person == "ada"]
     assert "update-public.2-5.ada" in pages, "a call of its own"
 
 

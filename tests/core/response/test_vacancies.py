@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.response.escalation import pending
-from daemon.core.response.role_requests import ASKED_AT_MOST, wanted_since
+from daemon.core.response.open_pages import undelivered
+from daemon.core.response.role_requests import ASKED_AT_MOST, roles_needed_since
 from tests import commanding
 from tests.core.build import EVERYTHING, HOUSE, MINUTE, NOW, make_roster
 from tests.core.scene import Scene, of, one
@@ -19,15 +19,15 @@ from tests.core.scene import Scene, of, one
 def test_a_communicator_is_needed_from_sev2_on_once_somebody_commands() -> None:
     scene = Scene()
     scene.come("ada")
-    assert wanted_since(scene.incident, HOUSE) == {}
+    assert roles_needed_since(scene.incident, HOUSE) == {}
     scene.passes(1)
     scene.confirm("sev3")
-    assert wanted_since(scene.incident, HOUSE) == {}
+    assert roles_needed_since(scene.incident, HOUSE) == {}
     scene.passes(1)
     scene.confirm("sev2")
-    assert wanted_since(scene.incident, HOUSE) == {"communicator": NOW + 2 * MINUTE}
+    assert roles_needed_since(scene.incident, HOUSE) == {"communicator": NOW + 2 * MINUTE}
     scene.leaves("ada")
-    assert wanted_since(scene.incident, HOUSE) == {}, "first a Commander"
+    assert roles_needed_since(scene.incident, HOUSE) == {}, "first a Commander"
 
 
 def test_the_time_of_the_communicator_begins_when_somebody_has_come() -> None:
@@ -35,21 +35,21 @@ def test_the_time_of_the_communicator_begins_when_somebody_has_come() -> None:
     scene.confirm("sev1")
     scene.passes(7)
     scene.come("ada")
-    assert wanted_since(scene.incident, HOUSE) == {"communicator": NOW + 7 * MINUTE}
+    assert roles_needed_since(scene.incident, HOUSE) == {"communicator": NOW + 7 * MINUTE}
     everybody = make_roster(timing={"staffed_from": "sev4"})
     low = Scene(roster=everybody)
     low.come("ada")
     low.confirm("sev4")
-    assert wanted_since(low.incident, everybody) == {"communicator": NOW}
+    assert roles_needed_since(low.incident, everybody) == {"communicator": NOW}
 
 
 def test_an_owner_of_the_diagnosis_is_needed_once_it_is_open() -> None:
     scene = Scene()
     scene.passes(3)
     scene.diagnose()
-    assert wanted_since(scene.incident, HOUSE) == {"diagnosis": NOW + 3 * MINUTE}
+    assert roles_needed_since(scene.incident, HOUSE) == {"diagnosis": NOW + 3 * MINUTE}
     scene.happen(e.Recovered(step=0, text="x"))
-    assert wanted_since(scene.incident, HOUSE) == {}
+    assert roles_needed_since(scene.incident, HOUSE) == {}
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────
@@ -70,7 +70,7 @@ def asked(scene: Scene) -> list[str]:
 
 def test_after_two_minutes_somebody_is_asked(scene: Scene) -> None:
     assert asked(scene) == []
-    assert scene.staffing().again_at == NOW + 2 * MINUTE
+    assert scene.staffing().wake_at == NOW + 2 * MINUTE
     scene.passes(2)
     record = scene.staff()
     request = one(e.RoleRequested, record)
@@ -96,9 +96,10 @@ def test_one_is_asked_after_the_other_and_then_the_commander_is_told_once(scene:
         scene.says("ada")
         scene.passes(3)
     assert order == ["fay", "gus", "cy", "bo"]
-    told = [p for p in scene.calls("vacant-communicator") if p[1] == "ada"]
-    assert told == [("vacant-communicator", "ada")]
-    (page,) = (p.queued for p in scene.incident.pages.values() if "vacant" in p.queued.reason)
+    assert scene.calls("vacancy") == [("communicator", "ada")]
+    (page,) = (
+        p.queued for p in scene.incident.pages.values() if p.is_for("vacancy", "communicator")
+    )
     assert page.text.startswith("nobody took the role of Communicator; name one.")
 
 
@@ -128,10 +129,10 @@ def test_whoever_was_asked_to_give_a_role_up_may_be_asked_to_take_it() -> None:
 def test_a_question_ends_once_somebody_else_has_taken_the_role(scene: Scene) -> None:
     scene.passes(2)
     assert asked(scene) == ["fay"]
-    assert [p.queued.person for p in pending(scene.incident)] == ["fay"]
+    assert [p.queued.person for p in undelivered(scene.incident)] == ["fay"]
     scene.takes("eve", "communicator")
     assert scene.staff() == [e.RoleAnswered(request="communicator.1", answer="lapsed")]
-    assert pending(scene.incident) == [], "nobody is woken for it any more"
+    assert undelivered(scene.incident) == [], "nobody is woken for it any more"
 
 
 def test_what_a_person_asked_is_not_ended_by_that(scene: Scene) -> None:
@@ -147,7 +148,7 @@ def test_a_new_commander_is_told_too(scene: Scene) -> None:
     for _ in range(5):
         scene.staff()
         scene.passes(3)
-    assert [who for _, who in scene.calls("vacant")] == ["ada"]
+    assert [who for _, who in scene.calls("vacancy")] == ["ada"]
     scene.come("hal")
     scene.takes("hal", "fast_recovery")
     scene.leaves("ada")
@@ -156,7 +157,7 @@ def test_a_new_commander_is_told_too(scene: Scene) -> None:
     scene.says("hal")
     scene.passes(3)
     assert asked(scene) == []
-    assert [who for _, who in scene.calls("vacant")] == ["ada", "hal"]
+    assert [who for _, who in scene.calls("vacancy")] == ["ada", "hal"]
 
 
 def test_when_the_communicator_leaves_the_next_is_asked(scene: Scene) -> None:
@@ -186,7 +187,7 @@ def test_at_most_five_are_asked() -> None:
         scene.says("ada")
         scene.passes(3)
     assert order == many[:ASKED_AT_MOST]
-    assert scene.calls("vacant") == [("vacant-communicator", "ada")]
+    assert scene.calls("vacancy") == [("communicator", "ada")]
 
 
 def test_both_roles_are_asked_for_side_by_side(scene: Scene) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.page_identity import Purpose, with_purpose
 from daemon.core.values.units import Moment, clock_time
 
 Asks = Literal["acknowledge", "alive", "answer", "send", ""]
@@ -23,20 +26,31 @@ class _AboutCalls(BaseEvent, ABC):
 class PageQueued(_AboutCalls):
     """The intent to call a person. `round` and `tier` place it in the escalation policy.
 
-    `attempt` counts the earlier calls of the same kind that reached nobody. `about` names the
-    request or the update that `asks` speaks of.
+    Nobody is paged twice for the same `purpose`, `about` and `occasion`. `about` says which step
+    (and why it needs a person), team, role, severity, milestone, request or update is meant;
+    `occasion` counts how often that came about (None: not counted when it was written). `attempt`
+    counts the earlier pages of the same occasion that reached nobody.
+
+    Entries from before purposes have a `reason` instead.
     """
 
     kind: Literal["PageQueued"] = "PageQueued"
     page: str
     person: str
-    reason: str
+    purpose: Purpose
+    about: str = ""
+    occasion: int | None = None
     text: str
     round: int = 0
     tier: int = 0
     attempt: int = 0
     asks: Asks = "acknowledge"
-    about: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_reason(cls, fields: Any) -> Any:
+        old = isinstance(fields, dict) and "reason" in fields and "purpose" not in fields
+        return with_purpose(fields) if old else fields
 
     def describe(self) -> str:
         return f"calling {self.person}: {self.text}"

@@ -1,0 +1,39 @@
+"""How often what a page is about has come about: the occasions, counted from the incident.
+
+They are counted in no other place, so a restart counts the same.
+"""
+
+from __future__ import annotations
+
+from daemon.core.incident.page_identity import Purpose
+from daemon.core.incident.state import Incident
+
+
+def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
+    """The number of the present occasion; 0 for what comes about once.
+
+    A role falls vacant when its holder gives it up, and is needed anew after a relapse.
+    """
+    crew = incident.crew
+    match purpose:
+        case "escalation" | "deputy":
+            return crew.campaign
+        case "approval" | "verdict" | "relapse" | "diagnosis":
+            return incident.relapses
+        case "vacancy":
+            vacated = sum(times for role, times in crew.times_left.items() if role == about)
+            return vacated + incident.relapses
+        case "refired":
+            return incident.refired
+        case "unattended":
+            return len(incident.defects)
+        case "jump":
+            return len(crew.jumps)
+        case "update":
+            update = incident.word.updates.get(about)
+            return update.assignments if update else 0
+        case "sign_of_life":
+            asked = [p.occasion for p in incident.pages.values() if p.queued.purpose == purpose]
+            return max(asked, default=0)
+        case _:
+            return 0

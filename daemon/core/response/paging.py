@@ -1,0 +1,86 @@
+"""Pages outside a policy, each once for its occasion; and what every page has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from daemon.core.incident import events as e
+from daemon.core.incident.occasions import occasion_of
+from daemon.core.incident.page_identity import Purpose, page_id
+from daemon.core.incident.state import Incident, PageState
+from daemon.core.measurement.problem import MONITORING_OUTAGE
+
+_ASKS: Mapping[Purpose, e.Asks] = {
+    "role_request": "answer",
+    "update": "send",
+    "sign_of_life": "alive",
+}
+"""What a page wants of its person, if not to respond."""
+CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended"})
+"""The purposes of pages that call somebody in, whoever it may be."""
+
+
+def direct_page(
+    incident: Incident,
+    person: str,
+    purpose: Purpose,
+    text: str,
+    about: str = "",
+    *,
+    occasion: int | None = None,
+) -> tuple[e.PageQueued, ...]:
+    """A page to this person outside any policy, unless they were paged for this occasion already
+    or nobody is named.
+
+    `occasion`: the present one if None; named where it only begins by what is recorded with the
+    page.
+    """
+    if not person:
+        return ()
+    number = occasion_of(incident, purpose, about) if occasion is None else occasion
+    for page in incident.pages.values():
+        same = page.queued.person == person and page.is_for(purpose, about)
+        if same and page.occasion == number:
+            return ()
+    return (
+        e.PageQueued(
+            page=page_id(purpose, about, number, person),
+            person=person,
+            purpose=purpose,
+            about=about,
+            occasion=number,
+            text=text,
+            asks=_ASKS.get(purpose, "acknowledge"),
+        ),
+    )
+
+
+def alert_of(page: e.PageQueued) -> str:
+    """Which alert of a pager that keeps state the page belongs to; empty for the incident's own.
+
+    All calls to respond are one alert. Whatever is asked of somebody who is there already is
+    another: such pagers stay silent about an alert that was acknowledged.
+    """
+    return "" if page.purpose in CALLS_TO_RESPOND else page.page
+
+
+def delivered_pages(pages: Iterable[PageState]) -> list[PageState]:
+    """Those that a pager took."""
+    return [page for page in pages if page.delivered_at is not None]
+
+
+def headline(incident: Incident) -> str:
+    """The incident in one line, as it stands now."""
+    parts = [incident.title]
+    if incident.problem is None and incident.rule:
+        parts.append("measuring now")
+    elif incident.problem is not None and incident.confirmed is None:
+        parts.append(f"not confirmed: {incident.problem.reason}")
+        if incident.problem.reason in MONITORING_OUTAGE:
+            parts.append("the monitoring is out, so nothing can be judged and nothing will be done")
+    if not incident.rule:
+        parts.append("no rule matches it: nothing is measured, nothing will be done by itself")
+    running = incident.running or incident.verifying
+    if running is not None:
+        parts.append(f"{running.action} is {'running' if incident.running else 'being verified'}")
+    return " · ".join(parts)
