@@ -20,7 +20,7 @@ from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
 from daemon.adapters.slack import Whisperer, slack_client
 from daemon.core.ports.notification import KeepsState, Pager
-from daemon.core.response.pager_sync import KEEP_STATE
+from daemon.core.response.pager_sync import STATEFUL_PAGERS
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, SECRET, Anything, nobody, page
 from tests.doubles.pagerduty import KEY, PagerDuty
@@ -105,7 +105,7 @@ def test_who_keeps_state_is_told_of_it() -> None:
         "console": ConsolePager,
     }
     keeps = {kind for kind, made in kinds.items() if hasattr(made, "settle")}
-    assert keeps == set(KEEP_STATE)
+    assert keeps == set(STATEFUL_PAGERS)
 
 
 async def test_pagerduty_triggers_repeats_acknowledges_and_resolves(

@@ -31,7 +31,7 @@ from daemon.config.settings import Settings, secret
 from daemon.core.people.contact_methods import WAYS, ChannelSpec
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import KeepsState, Message, Page
-from daemon.core.response.pager_sync import KEEP_STATE
+from daemon.core.response.pager_sync import STATEFUL_PAGERS
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import one_document
 from tests.doubles.serving import Double
@@ -130,7 +130,7 @@ async def test_every_kind_of_contact_becomes_its_pager(
     known = {name.rpartition("-")[0] for name, _ in ways["ada"]}
     assert known == set(WAYS), "a new kind belongs into this test"
     keep = {name.rpartition("-")[0] for name, p in ways["ada"] if isinstance(p, KeepsState)}
-    assert keep == set(KEEP_STATE)
+    assert keep == set(STATEFUL_PAGERS)
 
 
 async def test_every_kind_of_channel(

@@ -20,9 +20,8 @@ from daemon.core.people.roster import Roster
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
-from daemon.core.response import commands as deeds
-from daemon.core.response import roles
 from daemon.core.response.open_pages import still_relevant, undelivered
+from tests import commanding as deeds
 from tests.core.build import (
     HOUSE,
     LIMITS,
@@ -187,7 +186,7 @@ def test_a_role_that_falls_vacant_again_is_told_again() -> None:
         scene.come("eve")
         scene.takes("eve", "communicator")
         assert not [page for page in undelivered(scene.incident) if page.is_for("vacancy")]
-        scene.does("eve", *roles.step_down(scene.incident, "communicator", "eve"))
+        scene.does("eve", *deeds.step_down(scene.incident, "communicator", "eve"))
         assert nobody_left(scene) == [(f"vacant-communicator-{number}.ada", "ada")]
         assert restarted(scene) == []
 

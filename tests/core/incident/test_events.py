@@ -62,12 +62,19 @@ def test_every_event_is_folded_and_has_a_sentence(kind: type[Any]) -> None:
     told()
 
 
+def with_a_reason(text: str) -> bool:
+    """Whether it is a page from before purposes; the journal keeps it as it was written."""
+    fields = json.loads(text)
+    return fields["kind"] == "PageQueued" and "reason" in fields
+
+
 def test_what_was_written_is_read_and_says_the_same() -> None:
     assert {json.loads(text)["kind"] for text, _ in written()} == {k.__name__ for k in KINDS}
     for text, line in written():
         event = e.decode(text)
         assert event.describe() == line
-        assert e.encode(event) == text
+        if not with_a_reason(text):
+            assert e.encode(event) == text
 
 
 def test_what_was_written_folds() -> None:
