@@ -129,7 +129,7 @@ async def publish(
     Whoever calls this has claimed it (`IncidentRepository.claim`).
     """
     current = await repository.load(incident)
-    update = current.word.updates[order.update]
+    update = current.updates.by_name[order.update]
     delivery = update.delivery(order.channel)
     if delivery.version >= order.version:
         return
@@ -205,7 +205,7 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
 def _message(
     incident: Incident, order: Publish, links: Links, repository: IncidentRepository, roster: Roster
 ) -> Message:
-    update = incident.word.updates[order.update]
+    update = incident.updates.by_name[order.update]
     audience = roster.audiences.get(update.audience)
     # The document names people, targets and actions: it is not for the public.
     internal = audience is not None and audience.wording == "internal"

@@ -76,7 +76,7 @@ class Veterans:
     def _learn(self, incident: Incident) -> None:
         people = [step.approved_by for step in incident.steps.values() if step.acted]
         known = self._by_rule.setdefault(incident.rule, {})
-        for person in filter(None, (*people, incident.crew.holder("fast_recovery"))):
+        for person in filter(None, (*people, incident.people.holder("fast_recovery"))):
             known.pop(person, None)
             known[person] = None
 

@@ -186,7 +186,7 @@ def _updates(incidents: Sequence[Incident], roster: Roster) -> Queue:
     states = [
         update.state_in(channel)
         for incident in incidents
-        for update in incident.word.updates.values()
+        for update in incident.updates.by_name.values()
         for channel in update.channels(roster.channels_of(update.audience))
     ]
     return Queue(

@@ -112,7 +112,7 @@ class Gauges:
     def _updates(self, incident: Incident) -> Iterable[int]:
         """The failures of each update and channel that still has to be reached."""
         audiences = self._sources.roster().audiences
-        for update in incident.word.updates.values():
+        for update in incident.updates.by_name.values():
             audience = audiences.get(update.audience)
             for channel in audience.channels if audience and update.sent else ():
                 has = update.delivery(channel)

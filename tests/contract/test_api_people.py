@@ -52,7 +52,7 @@ async def test_a_team_is_engaged_with_what_it_must_know(rig: Rig) -> None:
     status, after = await rig.does("engage", team="database", reason="connections")
     assert status == 200
     assert after["engaged"] == [{"team": "database", "answered_by": ""}]
-    packet = (await rig.incident()).crew.engaged["database"].event.packet
+    packet = (await rig.incident()).people.engaged["database"].event.packet
     assert packet.startswith("ada asks for your help: connections")
     assert f"Everything: {URL}/d/" in packet
     status, problem = await rig.does("engage", team="nobody")

@@ -147,7 +147,7 @@ async def test_sentiment_needs_the_webhooks_token_and_is_nobodys_sign_of_life(ri
     sent = {"labels": {"service": "shop"}, "text": "x", "source": "person:ada"}
     assert (await rig.asks("POST", "/api/v1/sentiment", ADA, json=sent))[0] == 401
     assert (await rig.asks("POST", "/api/v1/sentiment", HOOK, json=sent))[0] == 200
-    assert (await rig.incident()).crew.seen == {}
+    assert (await rig.incident()).people.seen == {}
 
 
 async def test_who_is_on_call_now_and_then(rig: Rig) -> None:

@@ -84,7 +84,7 @@ async def test_a_commander_gives_a_sign_of_life(rig: Rig) -> None:
     link = await rig.calls("ada", page="alive-1.ada", asks="alive")
     await rig.happens(e.CommanderAsked(person="ada", until=rig.later(minutes=3)))
     await rig.taps(link, deed="ack")
-    assert (await rig.incident()).crew.asked is None
+    assert (await rig.incident()).people.asked is None
 
 
 async def test_a_question_is_answered_with_yes_or_no(rig: Rig) -> None:
@@ -96,7 +96,7 @@ async def test_a_question_is_answered_with_yes_or_no(rig: Rig) -> None:
     assert ">No</button>" in page
     page = await rig.taps(link, deed="yes")
     assert "You said yes. Communicator: bo." in page
-    assert (await rig.incident()).crew.holder("communicator") == "bo"
+    assert (await rig.incident()).people.holder("communicator") == "bo"
 
 
 async def test_no_is_an_answer_and_a_settled_question_is_none(rig: Rig) -> None:
@@ -111,12 +111,12 @@ async def test_no_is_an_answer_and_a_settled_question_is_none(rig: Rig) -> None:
 async def test_a_draft_is_sent_as_it_stands(rig: Rig) -> None:
     link = await drafted(rig)
     page = await rig.gets(link)
-    text = (await rig.incident()).word.updates["room.1"].text
+    text = (await rig.incident()).updates.by_name["room.1"].text
     assert text.partition("\n")[0] in page
     sent = text.replace("\n", "\r\n")  # as browsers do
     page = await rig.taps(link, deed="send", revision="1", text=sent)
     assert "The update goes out now." in page
-    update = (await rig.incident()).word.updates["room.1"]
+    update = (await rig.incident()).updates.by_name["room.1"]
     assert (update.text, update.released_by) == (text, "ada")
     seq = rig.seq
     again = await rig.calls("bo", page="update-room.1.bo", asks="send", about="room.1")
@@ -127,11 +127,11 @@ async def test_a_draft_is_sent_as_it_stands(rig: Rig) -> None:
 async def test_a_draft_is_sent_in_ones_own_words_or_put_off(rig: Rig) -> None:
     link = await drafted(rig)
     await rig.taps(link, deed="send", revision="1", text="we are\r\non it")
-    assert (await rig.incident()).word.updates["room.1"].text == "we are\non it"
+    assert (await rig.incident()).updates.by_name["room.1"].text == "we are\non it"
     await rig.does("updates", audience="room")
     link = await rig.calls("ada", page="update-room.2.ada", asks="send", about="room.2")
     assert "Put off until 14:15:00 UTC" in await rig.taps(link, deed="snooze")
-    assert (await rig.incident()).word.snoozed["room"] == rig.later(minutes=15)
+    assert (await rig.incident()).updates.snoozed["room"] == rig.later(minutes=15)
 
 
 async def test_a_draft_that_changed_meanwhile_is_shown_anew_and_ones_words_are_kept(
@@ -256,7 +256,7 @@ async def test_an_open_question_outlives_a_change_of_command(rig: Rig) -> None:
     link = await asked(rig)
     await rig.does("leave")
     await rig.taps(link, deed="yes")
-    assert (await rig.incident()).crew.holder("communicator") == "bo"
+    assert (await rig.incident()).people.holder("communicator") == "bo"
 
 
 async def test_whoever_left_the_roster_has_no_link_any_more(rig: Rig) -> None:

@@ -116,13 +116,13 @@ async def test_nothing_that_others_wrote_is_live_on_a_page(rig: Rig, text: str) 
     harmless(await rig.gets(link))
     await rig.does("ack", ADA)
     await rig.does("updates", audience="room")
-    draft = (await rig.incident()).word.updates["room.1"].draft
+    draft = (await rig.incident()).updates.by_name["room.1"].draft
     await rig.happens(draft.model_copy(update={"text": text, "revision": 2, "because": text}))
     link = await rig.calls("ada", page="u", asks="send", about="room.1")
     harmless(await rig.gets(link))
     harmless(await rig.taps(link, 409, deed="send", revision="1", text=text))
     await rig.does("roles/communicator", person="bo")
-    (asked,) = (await rig.incident()).crew.open_requests()
+    (asked,) = (await rig.incident()).people.open_requests()
     hostile = asked.event.model_copy(update={"why": text, "briefing": text})
     await rig.happens(hostile)
     link = urlsplit(rig.links.for_page(rig.id, "role-communicator.1.bo")).path

@@ -108,7 +108,7 @@ async def test_the_outboxes_of_what_is_open_are_counted(rig: Rig, overview: Stat
         await rig.happens(*told)
     await rig.does("ack")
     await rig.does("updates", audience="room")
-    name = next(iter((await rig.incident()).word.updates))
+    name = next(iter((await rig.incident()).updates.by_name))
     await rig.does(f"updates/{name}/send")
     found = await overview.system()
     assert (found.pages.waiting, found.pages.failing, found.pages.given_up) == (1, 1, 1)

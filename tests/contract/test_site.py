@@ -199,7 +199,7 @@ async def test_command_is_taken_over_by_one_button_that_asks_whoever_has_it(rig:
     page = await seen(rig, path, BO)
     assert "You asked to take over; ada can answer until" in page
     assert "Take over command" not in page
-    request = (await rig.incident()).crew.open_requests()[0].event.request
+    request = (await rig.incident()).people.open_requests()[0].event.request
     asked = (await seen(rig, path)).partition('id="chart"')[0]  # where ada looks first
     assert 'bo asks to take over as Commander. <a href="#people">Answer</a>' in asked
     await pressed(rig, "answer", request=request, accept="yes")
@@ -295,7 +295,7 @@ async def test_every_deed_of_a_person_is_one_button(rig: Rig) -> None:
     await pressed(rig, "veto", step="2", who=BO)
     await pressed(rig, "escalate", tier="2")
     await pressed(rig, "role", role="communicator", person="bo")
-    request = (await rig.incident()).crew.open_requests()[0].event.request
+    request = (await rig.incident()).people.open_requests()[0].event.request
     assert "ada asks you to be Communicator" in await seen(rig, f"/incidents/{rig.id}", BO)
     await pressed(rig, "answer", BO, request=request, accept="yes")
     await pressed(rig, "role", role="fast_recovery", person="ada")
@@ -303,7 +303,7 @@ async def test_every_deed_of_a_person_is_one_button(rig: Rig) -> None:
     await pressed(rig, "engage", team="database", reason="locks")
     await pressed(rig, "sentiment", text="they complain")
     await pressed(rig, "draft", audience="room")
-    draft = (await rig.incident()).word.updates["room.1"]
+    draft = (await rig.incident()).updates.by_name["room.1"]
     await pressed(rig, "send", update="room.1", revision="1", text=draft.text.replace("\n", "\r\n"))
     await pressed(rig, "edit", update="room.1", text="In short: we are on it.")
     await pressed(rig, "snooze", audience="room", for_="15m")

@@ -252,7 +252,7 @@ async def by_cli(rig: Rig, case: Case) -> str:
 async def filled(rig: Rig, form: dict[str, str]) -> dict[str, str]:
     """What a page puts into its form by itself: the step's content, the draft's text."""
     if form.get("text") == "*":
-        form = {**form, "text": (await rig.incident()).word.updates["room.1"].text}
+        form = {**form, "text": (await rig.incident()).updates.by_name["room.1"].text}
     if form.get("content") == "*":
         rule, number = rig.rules.rules["checkout-success-rate"], int(form["step"])
         known = number <= len(rule.recover)

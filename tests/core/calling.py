@@ -136,7 +136,7 @@ class Night(Scene):
                 return due.wake_at
             for page in due.record:
                 assert page.page not in self.incident.pages
-                crew = self.incident.crew
+                crew = self.incident.people
                 self.queued.append(Call(self.now, page, crew.campaign, len(crew.jumps)))
                 self.happen(page)
         raise AssertionError("it calls without end")

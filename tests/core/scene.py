@@ -129,11 +129,11 @@ class Scene:
     @property
     def posts(self) -> dict[str, str]:
         """Who holds which role."""
-        return {role: post.person for role, post in self.incident.crew.posts.items()}
+        return {role: post.person for role, post in self.incident.people.posts.items()}
 
     def open(self, role: e.Role | None = None) -> list[str]:
         """The names of the requests that wait."""
-        return [r.event.request for r in self.incident.crew.open_requests(role)]
+        return [r.event.request for r in self.incident.people.open_requests(role)]
 
     def calls(self, purpose: Purpose) -> list[tuple[str, str]]:
         """(what it is about, person) of the pages for that purpose."""

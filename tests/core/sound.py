@@ -60,13 +60,13 @@ def sound(
 
 def sound_crew(incident: Incident) -> None:
     """The Communicator is at no other work, whoever holds a role is there, nobody twice."""
-    crew = incident.crew
-    communicator = crew.holder("communicator")
-    assert not communicator or not roles.APART & set(crew.roles_of(communicator))
-    assert {post.person for post in crew.posts.values()} <= set(crew.responders)
-    assert len(set(crew.responders)) == len(crew.responders)
-    assert crew.asked is None or crew.asked.person == incident.commander
-    takers = [(r.event.role, r.event.taker, r.event.asked) for r in crew.open_requests()]
+    people = incident.people
+    communicator = people.holder("communicator")
+    assert not communicator or not roles.APART & set(people.roles_of(communicator))
+    assert {post.person for post in people.posts.values()} <= set(people.responders)
+    assert len(set(people.responders)) == len(people.responders)
+    assert people.asked is None or people.asked.person == incident.commander
+    takers = [(r.event.role, r.event.taker, r.event.asked) for r in people.open_requests()]
     assert len(set(takers)) == len(takers)
 
 

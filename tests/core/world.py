@@ -177,7 +177,7 @@ class World:
     def publish(self, update: str, channel: str, version: int, works: bool) -> e.Event:
         if works:
             return e.UpdatePublished(update=update, channel=channel, version=version, proof="x")
-        failures = self.incident.word.updates[update].delivery(channel).failures
+        failures = self.incident.updates.by_name[update].delivery(channel).failures
         return e.UpdateFailed(
             update=update, channel=channel, version=version, error="x", last=failures >= 7
         )
@@ -231,7 +231,7 @@ class World:
     def on_the_crew(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
         incident, now = self.incident, self.now
         role: e.Role = self.chance.choice(list(roles.ROLE_NAMES))
-        waiting = incident.crew.open_requests()
+        waiting = incident.people.open_requests()
         asked = self.chance.choice(waiting).event if waiting else None
         accept = self.chance.random() < 0.5
         said = self.chance.choice(["acknowledged", "acknowledged", "unacknowledged"])
@@ -263,7 +263,7 @@ class World:
 
     def on_the_word(self, who: str, other: str) -> list[Callable[[], tuple[e.Event, ...]]]:
         incident, now = self.incident, self.now
-        update = self.chance.choice([*incident.word.updates, "none"])
+        update = self.chance.choice([*incident.updates.by_name, "none"])
         audience = self.chance.choice(list(self.roster.audiences))
         return [
             lambda: deeds.send(incident, update, who, None, None),

@@ -88,7 +88,7 @@ async def answers(daemon: Daemon, role: str, person: str, at: float, accept: boo
     incident = await daemon.incident()
     (asked,) = [
         r.event.request
-        for r in incident.crew.open_requests()
+        for r in incident.people.open_requests()
         if r.event.role == role and r.event.asked == person
     ]
     await daemon.does(
@@ -126,7 +126,7 @@ async def the_first_ten_minutes(stage: Stage, daemon: Daemon) -> None:
     await daemon.at(OPENED + 160)
     await answers(daemon, "communicator", "fay", OPENED + 160)
     incident = await daemon.incident()
-    assert incident.crew.holder("communicator") == "fay"
+    assert incident.people.holder("communicator") == "fay"
     with pytest.raises(NotPossible, match="cannot be Problem Diagnosis Owner too"):
         commanding.take(incident, "diagnosis", "fay", moment(OPENED + 160), PATIENCE)
 
@@ -157,7 +157,7 @@ async def fay_tells_the_customers(stage: Stage, daemon: Daemon) -> None:
     """The draft for customers was ada's while nobody communicated; now it goes out by one tap."""
     await daemon.at(OPENED + 170)
     incident = await daemon.incident()
-    draft = incident.word.open_draft("customers")
+    draft = incident.updates.open_draft("customers")
     assert draft is not None
     assert not any(name in draft.text for name in ("ada", "hal", "rollback"))
     await daemon.does(deeds.send, draft.draft.update, "fay", draft.draft.revision, None, who="fay")
@@ -192,27 +192,27 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
     await daemon.at(OPENED + 900)
     incident = await daemon.incident()
     assert incident.diagnosis is not None
-    asked = {r.event.asked for r in incident.crew.open_requests()} | {
-        r.event.asked for r in incident.crew.requests.values()
+    asked = {r.event.asked for r in incident.people.open_requests()} | {
+        r.event.asked for r in incident.people.requests.values()
     }
     assert {"cy", "ed"} <= asked
     await daemon.does(deeds.acknowledge, "cy", "api", who="cy")
     incident = await daemon.incident()
     assert incident.commander == "ada", "rank alone changes nothing"
-    if not incident.crew.open_requests("commander"):
+    if not incident.people.open_requests("commander"):
         await daemon.does(
             commanding.take, "commander", "cy", moment(OPENED + 900), PATIENCE, who="cy"
         )
     else:
         await answers(daemon, "commander", "cy", OPENED + 900)
     incident = await daemon.incident()
-    (asking,) = incident.crew.open_requests("commander")
+    (asking,) = incident.people.open_requests("commander")
     assert (asking.event.how, asking.event.asked) == ("takeover", "ada")
     assert "Tried: 1. rollback unchanged; 2. flag_off unchanged" in asking.event.briefing
     await answers(daemon, "commander", "ada", OPENED + 901)
     await daemon.does(commanding.take, "diagnosis", "ed", moment(OPENED + 910), PATIENCE, who="ed")
     incident = await daemon.incident()
-    posts = {role: post.person for role, post in incident.crew.posts.items()}
+    posts = {role: post.person for role, post in incident.people.posts.items()}
     assert posts == {
         "commander": "cy",
         "communicator": "fay",
@@ -226,7 +226,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
     (packet,) = [p for p in stage.phones["gus"].pages if p.page.startswith("engage-mysql")]
     assert "slow queries?" in packet.text
     incident = await daemon.acknowledges("gus")
-    assert incident.crew.engaged["mysql"].answered_by == "gus"
+    assert incident.people.engaged["mysql"].answered_by == "gus"
     assert incident.commander == "cy"
 
 

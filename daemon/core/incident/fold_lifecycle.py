@@ -35,7 +35,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
                 recovered_by=event.step,
                 impaired_in_a_row=0,
                 # Nobody is asked while it is well; if it comes back, they are asked anew.
-                crew=replace(incident.crew, asked=None),
+                people=replace(incident.people, asked=None),
             )
         case e.Relapsed():
             return _relapsed(incident, at)
@@ -136,7 +136,7 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
         relapses=incident.relapses + 1,
         relapsed_at=at,
         diagnosis=None,
-        crew=replace(incident.crew, no_plan=None),
+        people=replace(incident.people, no_plan=None),
         steps=steps,
     )
 

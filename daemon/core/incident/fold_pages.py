@@ -7,20 +7,20 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
-from daemon.core.incident.responders import Crew, Engagement, PagerReports
+from daemon.core.incident.responders import Engagement, IncidentPeople, PagerReports
 from daemon.core.incident.state import Incident, PageState, Settling
 from daemon.core.values.replace import replace
 
 
 def apply_page(incident: Incident, at: datetime, event: e.PageEvent) -> Incident:
     """The incident after one more event of its calls."""
-    crew = incident.crew
+    people = incident.people
     match event:
         case e.PageQueued():
             occasion = event.occasion
             if occasion is None:  # written before occasions were: it is the present one
                 occasion = occasion_of(incident, event.purpose, event.about)
-            page = PageState(event, at, occasion, crew.campaign, len(crew.jumps))
+            page = PageState(event, at, occasion, people.campaign, len(people.jumps))
             return _with_page(incident, page)
         case e.PageDelivered():
             page = incident.pages[event.page]
@@ -30,15 +30,15 @@ def apply_page(incident: Incident, at: datetime, event: e.PageEvent) -> Incident
         case e.PagerSettled() | e.PagerUnsettled():
             return _settled(incident, at, event)
         case e.PagerSaid():
-            return replace(incident, crew=_reported(crew, at, event))
+            return replace(incident, people=_reported(people, at, event))
         case e.EscalationJumped():
-            return replace(incident, crew=replace(crew, jumps=(*crew.jumps, event)))
+            return replace(incident, people=replace(people, jumps=(*people.jumps, event)))
         case e.EscalationDefect():
             return replace(incident, defects=(*incident.defects, at))
         case e.TeamEngaged():
             return _with_team(incident, Engagement(event, at))
         case e.TeamAnswered():
-            team = crew.engaged[event.team]
+            team = people.engaged[event.team]
             return _with_team(incident, replace(team, answered_by=event.person))
         case _:
             assert_never(event)
@@ -49,8 +49,8 @@ def _with_page(incident: Incident, page: PageState) -> Incident:
 
 
 def _with_team(incident: Incident, team: Engagement) -> Incident:
-    engaged = {**incident.crew.engaged, team.event.team: team}
-    return replace(incident, crew=replace(incident.crew, engaged=engaged))
+    engaged = {**incident.people.engaged, team.event.team: team}
+    return replace(incident, people=replace(incident.people, engaged=engaged))
 
 
 def _failed(page: PageState, event: e.PageFailed) -> PageState:
@@ -79,8 +79,8 @@ def _settled(
     return replace(incident, settling={**incident.settling, key: after})
 
 
-def _reported(crew: Crew, at: datetime, event: e.PagerSaid) -> Crew:
-    before = crew.heard.get(event.source)
+def _reported(people: IncidentPeople, at: datetime, event: e.PagerSaid) -> IncidentPeople:
+    before = people.heard.get(event.source)
     # Reports of the same moment stay apart by their reference, older ones by their time.
     references = (before.references if before else frozenset()) | {event.reference}
     standing = before.standing if before else frozenset()
@@ -92,4 +92,4 @@ def _reported(crew: Crew, at: datetime, event: e.PagerSaid) -> Crew:
         # Nobody knows whose acknowledgement automation took back, so then none stands.
         standing = standing - {event.person} if event.person in standing else frozenset()
     reports = PagerReports(event.occurred_at, taken_back_at, references, standing)
-    return replace(crew, heard={**crew.heard, event.source: reports})
+    return replace(people, heard={**people.heard, event.source: reports})

@@ -7,39 +7,39 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
-from daemon.core.incident.updates import ChannelDelivery, UpdateState, Word
+from daemon.core.incident.updates import ChannelDelivery, IncidentUpdates, UpdateState
 from daemon.core.values.replace import replace
 
 
 def apply_update(incident: Incident, at: datetime, event: e.UpdateEvent) -> Incident:
     """The incident after one more event of its updates."""
-    word = incident.word
+    updates = incident.updates
     match event:
         case e.UpdatesSnoozed():
-            return replace(incident, word=_snoozed(word, at, event))
+            return replace(incident, updates=_snoozed(updates, at, event))
         case e.UpdateDrafted():
-            state = _drafted(word.updates.get(event.update), at, event)
+            state = _drafted(updates.by_name.get(event.update), at, event)
         case e.UpdateAssigned():
-            state = _assigned(word.updates[event.update], at, event)
+            state = _assigned(updates.by_name[event.update], at, event)
         case e.UpdateReleased():
             state = replace(
-                word.updates[event.update],
+                updates.by_name[event.update],
                 text=event.text,
                 version=1,
                 released_at=at,
                 released_by=event.person,
             )
         case e.UpdateEdited():
-            state = _edited(word.updates[event.update], event)
+            state = _edited(updates.by_name[event.update], event)
         case e.UpdatePublished():
             delivery = ChannelDelivery(event.version, event.reference)
-            state = _with_delivery(word.updates[event.update], event.channel, delivery)
+            state = _with_delivery(updates.by_name[event.update], event.channel, delivery)
         case e.UpdateFailed():
-            state = _failed(word.updates[event.update], at, event)
+            state = _failed(updates.by_name[event.update], at, event)
         case _:
             assert_never(event)
-    updates = {**word.updates, event.update: state}
-    return replace(incident, word=replace(word, updates=updates))
+    by_name = {**updates.by_name, event.update: state}
+    return replace(incident, updates=replace(updates, by_name=by_name))
 
 
 def _drafted(before: UpdateState | None, at: datetime, event: e.UpdateDrafted) -> UpdateState:
@@ -83,17 +83,17 @@ def _with_delivery(state: UpdateState, channel: str, delivery: ChannelDelivery) 
     return replace(state, deliveries={**state.deliveries, channel: delivery})
 
 
-def _snoozed(word: Word, at: datetime, event: e.UpdatesSnoozed) -> Word:
+def _snoozed(updates: IncidentUpdates, at: datetime, event: e.UpdatesSnoozed) -> IncidentUpdates:
     """Whoever was asked before may be asked again when it is over."""
-    updates = {
+    by_name = {
         name: _unassigned(state) if state.audience == event.audience and not state.sent else state
-        for name, state in word.updates.items()
+        for name, state in updates.by_name.items()
     }
     return replace(
-        word,
-        updates=updates,
-        snoozed={**word.snoozed, event.audience: event.until},
-        snoozed_at={**word.snoozed_at, event.audience: at},
+        updates,
+        by_name=by_name,
+        snoozed={**updates.snoozed, event.audience: event.until},
+        snoozed_at={**updates.snoozed_at, event.audience: at},
     )
 
 

@@ -14,23 +14,23 @@ def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
 
     A role falls vacant when its holder gives it up, and is needed anew after a relapse.
     """
-    crew = incident.crew
+    people = incident.people
     match purpose:
         case "escalation" | "deputy":
-            return crew.campaign
+            return people.campaign
         case "approval" | "verdict" | "relapse" | "diagnosis":
             return incident.relapses
         case "vacancy":
-            vacated = sum(times for role, times in crew.times_left.items() if role == about)
+            vacated = sum(times for role, times in people.times_left.items() if role == about)
             return vacated + incident.relapses
         case "refired":
             return incident.refired
         case "unattended":
             return len(incident.defects)
         case "jump":
-            return len(crew.jumps)
+            return len(people.jumps)
         case "update":
-            update = incident.word.updates.get(about)
+            update = incident.updates.by_name.get(about)
             return update.assignments if update else 0
         case "sign_of_life":
             asked = [p.occasion for p in incident.pages.values() if p.queued.purpose == purpose]

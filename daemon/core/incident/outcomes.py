@@ -21,7 +21,7 @@ def is_news(incident: Incident, event: e.Event) -> bool:
             untried = page is not None and event.method not in page.failed_methods
             return page is not None and page.pending and untried
         case e.UpdatePublished() | e.UpdateFailed():
-            update = incident.word.updates.get(event.update)
+            update = incident.updates.by_name.get(event.update)
             return update is not None and update.delivery(event.channel).version < event.version
         case e.StepFinished():
             return incident.step(event.step).status == "running"

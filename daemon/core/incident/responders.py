@@ -55,7 +55,7 @@ class Engagement:
 
 
 @dataclass(frozen=True)
-class Crew:
+class IncidentPeople:
     """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last;
     `past_jumps` are those of the campaigns before. `times_left`: how often a role was given up."""
 

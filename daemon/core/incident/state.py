@@ -12,8 +12,8 @@ from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
-from daemon.core.incident.responders import Crew
-from daemon.core.incident.updates import Word
+from daemon.core.incident.responders import IncidentPeople
+from daemon.core.incident.updates import IncidentUpdates
 from daemon.core.measurement.problem import (
     UNMEASURED,
     Problem,
@@ -89,7 +89,7 @@ class StepState:
 @dataclass(frozen=True)
 class PageState:
     """One call to one person. `occasion`: which of its purpose; `campaign` and `jumps`: those of
-    the crew when it was queued."""
+    the people when it was queued."""
 
     queued: e.PageQueued
     at: datetime
@@ -146,8 +146,8 @@ class Incident:
     measured_at: datetime | None = None
     severity: Severity = ""
     severity_rose_at: datetime | None = None
-    crew: Crew = field(default_factory=Crew)
-    word: Word = field(default_factory=Word)
+    people: IncidentPeople = field(default_factory=IncidentPeople)
+    updates: IncidentUpdates = field(default_factory=IncidentUpdates)
     pages: Mapping[str, PageState] = field(default_factory=dict)
     settling: Mapping[tuple[str, str, str], Settling] = field(default_factory=dict)
     defects: tuple[datetime, ...] = ()
@@ -192,17 +192,17 @@ class Incident:
     @property
     def commander(self) -> str:
         """Who commands; empty if nobody does."""
-        return self.crew.holder("commander")
+        return self.people.holder("commander")
 
     @property
     def responders(self) -> tuple[str, ...]:
         """Who is there, in the order of their coming."""
-        return self.crew.responders
+        return self.people.responders
 
     @property
     def acknowledged_at(self) -> datetime | None:
         """When the first person came."""
-        return self.crew.acknowledged_at
+        return self.people.acknowledged_at
 
     @property
     def title(self) -> str:
@@ -216,7 +216,7 @@ class Incident:
 
     @property
     def phase(self) -> Phase:
-        """Where it stands, in one word."""
+        """Where it stands, in one updates."""
         if self.closed is not None:
             return "closed"
         if self.recovered_at is not None:

@@ -72,17 +72,17 @@ class UpdateState:
 
 
 @dataclass(frozen=True)
-class Word:
+class IncidentUpdates:
     """All updates in the order of their drafting, and to whom they were put off: until when, and
     when that was said."""
 
-    updates: Mapping[str, UpdateState] = field(default_factory=dict)
+    by_name: Mapping[str, UpdateState] = field(default_factory=dict)
     snoozed: Mapping[str, datetime] = field(default_factory=dict)
     snoozed_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def of(self, audience: str) -> list[UpdateState]:
         """The updates to one audience, the oldest first."""
-        return [update for update in self.updates.values() if update.audience == audience]
+        return [update for update in self.by_name.values() if update.audience == audience]
 
     def last_sent(self, audience: str) -> UpdateState | None:
         """The newest update that this audience was sent."""

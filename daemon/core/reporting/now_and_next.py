@@ -74,7 +74,7 @@ def doing(incident: Incident) -> str:
     if waiting is not None:
         return f"waiting for the Commander to decide on step {waiting.number}"
     if incident.diagnosis is not None:
-        owner = incident.crew.holder("diagnosis")
+        owner = incident.people.holder("diagnosis")
         by = f"{owner} looks" if owner else "people look"
         return f"{by} for the cause; fast recovery is over ({incident.diagnosis.reason})"
     return "deciding how to recover"

@@ -168,7 +168,7 @@ def _people(incident: Incident) -> str:
         for role in ROLE_NAMES
         if role != "commander"
     ]
-    for team, engaged in incident.crew.engaged.items():
+    for team, engaged in incident.people.engaged.items():
         answer = (
             f"{markdown_text(engaged.answered_by)} came" if engaged.answered_by else "nobody came"
         )

@@ -37,7 +37,7 @@ class Acknowledge(Command):
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         person = situation.person
         events = arrive(incident, person, situation.via)
-        asked = incident.crew.asked
+        asked = incident.people.asked
         if not events and asked is not None and asked.person == person:
             return (e.Noted(text=f"{person} is still on it"),)
         return events
@@ -129,7 +129,7 @@ class DeclareNoPlan(Command):
     reason: str = ""
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
-        if incident.crew.no_plan is not None:
+        if incident.people.no_plan is not None:
             return ()
         person = situation.person
         declared = e.NoPlanDeclared(person=person, reason=optional_text(self.reason))
@@ -176,7 +176,7 @@ class EngageTeam(Command):
         if self.team not in teams:
             known = ", ".join(sorted(teams)) or "none"
             raise NotPossible(f"no team {self.team!r}; the roster has {known}")
-        if self.team in incident.crew.engaged:
+        if self.team in incident.people.engaged:
             return ()
         packet = _packet(incident, situation.person, self.reason, situation.document)
         return (e.TeamEngaged(team=self.team, person=situation.person, packet=packet),)
@@ -225,7 +225,7 @@ class RecordPagerReport(Command):
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         # A clock ahead of ours must not overtake the next report.
         occurred = min(self.occurred_at, situation.now)
-        before = incident.crew.heard.get(self.source)
+        before = incident.people.heard.get(self.source)
         if incident.closed is not None:
             return ()
         if before is not None and (self.reference in before.references or occurred < before.at):
@@ -255,7 +255,7 @@ class RecordPagerReport(Command):
     def _whose_acknowledgement(self, incident: Incident) -> str:
         """Whose acknowledgement was taken back: that of the responder who did so, else that of the
         Commander, if it was given there."""
-        commander, before = incident.commander, incident.crew.heard.get(self.source)
+        commander, before = incident.commander, incident.people.heard.get(self.source)
         if self.person in incident.responders:
             return self.person
         return commander if before is not None and commander in before.standing else ""
@@ -266,7 +266,7 @@ def _overtaken(incident: Incident, before: PagerReports | None, occurred: dateti
 
     If this very pager vacated it, its own times have put them in order, however late we heard.
     """
-    vacated = incident.crew.vacated_at
+    vacated = incident.people.vacated_at
     if vacated is None or occurred > vacated:
         return False
     taken_back_at = before.taken_back_at if before else None

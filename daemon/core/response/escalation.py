@@ -56,8 +56,8 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
         called=[page for page in present if page.queued.attempt == 0],
         first_round=max(former_rounds, default=-1) + 1,
     )
-    jumps = incident.crew.jumps
-    if len(jumps) > incident.crew.past_jumps and all(p.jumps < len(jumps) for p in present):
+    jumps = incident.people.jumps
+    if len(jumps) > incident.people.past_jumps and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
     return _advance(campaign, now)
 
@@ -67,7 +67,7 @@ def engagements_due(incident: Incident, roster: Roster, now: datetime) -> Decisi
     due = Decision()
     if incident.closed is not None or incident.recovered_at is not None:
         return due
-    for team, engagement in incident.crew.engaged.items():
+    for team, engagement in incident.people.engaged.items():
         if not engagement.answered_by:
             due |= team_due(incident, roster, team, now)
     return due
@@ -80,7 +80,7 @@ def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> De
         purpose="engagement",
         about=team,
         occasion=occasion_of(incident, "engagement", team),
-        text=f"{incident.crew.engaged[team].event.packet}\n{headline(incident)}",
+        text=f"{incident.people.engaged[team].event.packet}\n{headline(incident)}",
         tiers=roster.tiers(team, now),
         repeat=roster.policy_for(team).repeat,
         called=[page for page in pages if page.queued.attempt == 0],

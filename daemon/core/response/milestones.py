@@ -89,11 +89,11 @@ def reached_at(incident: Incident, item: Milestone) -> datetime | None:
             return incident.measured_at
         case "document":
             moments = [page.delivered_at for page in delivered_pages(incident.pages.values())]
-            moments += [update.released_at for update in incident.word.updates.values()]
+            moments += [update.released_at for update in incident.updates.by_name.values()]
         case "commander":
             return incident.acknowledged_at
         case "first_update":
-            moments = [update.released_at for update in incident.word.updates.values()]
+            moments = [update.released_at for update in incident.updates.by_name.values()]
         case "communicator":
             return incident.first_communicator_at
         case "recovery_decision":
@@ -141,11 +141,11 @@ def _needed(incident: Incident, item: Milestone, roster: Roster, due_at: datetim
 def _owner(incident: Incident, item: Milestone) -> str:
     """Who can mend it: the role it belongs to, else the Commander. Without one, the escalation
     is calling already."""
-    crew = incident.crew
+    people = incident.people
     if item == "first_update":
-        return crew.holder("communicator") or incident.commander
+        return people.holder("communicator") or incident.commander
     if item == "recovery_decision":
-        return crew.holder("fast_recovery") or incident.commander
+        return people.holder("fast_recovery") or incident.commander
     return incident.commander
 
 

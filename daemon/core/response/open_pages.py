@@ -45,7 +45,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
         case "deputy":
             return _is_present(incident, page) and commands
         case "vacancy":
-            vacant = _is_present(incident, page) and queued.about not in incident.crew.posts
+            vacant = _is_present(incident, page) and queued.about not in incident.people.posts
             return vacant and commands and not restored
         case _:
             return _question_open(incident, page)
@@ -58,19 +58,19 @@ def _is_present(incident: Incident, page: PageState) -> bool:
 
 def _question_open(incident: Incident, page: PageState) -> bool:
     """Whether somebody still waits for what the page asks."""
-    crew, about = incident.crew, page.queued.about
+    people, about = incident.people, page.queued.about
     match page.queued.purpose:
         case "engagement" | "unanswered":
-            engaged = crew.engaged.get(about)
+            engaged = people.engaged.get(about)
             return engaged is not None and not engaged.answered_by and not incident.recovered_at
         case "role_request":
-            request = crew.requests.get(about)
+            request = people.requests.get(about)
             return request is not None and request.open
         case "update":
-            update = incident.word.updates.get(about)
+            update = incident.updates.by_name.get(about)
             return update is not None and not update.sent
         case "sign_of_life":
-            asked, asked_at = crew.asked, crew.asked_at or page.at
+            asked, asked_at = people.asked, people.asked_at or page.at
             return asked is not None and asked.person == page.queued.person and page.at >= asked_at
         case "milestone":
             item = next((item for item in MILESTONES if item == about), None)

@@ -49,7 +49,7 @@ def _target_state(incident: Incident, alert: str, newest: PageState) -> Settled 
         return "resolved"
     if not alert:
         return "acknowledged" if incident.commander else None
-    seen = incident.crew.seen.get(newest.queued.person)
+    seen = incident.people.seen.get(newest.queued.person)
     answered = seen is not None and newest.delivered_at is not None and seen > newest.delivered_at
     return "resolved" if answered or not still_relevant(incident, newest) else None
 

@@ -53,7 +53,7 @@ def _require_able(roster: Roster, person: str) -> None:
 def _take(
     incident: Incident, role: e.Role, person: str, now: datetime, patience: timedelta
 ) -> tuple[e.Event, ...]:
-    holder = incident.crew.holder(role)
+    holder = incident.people.holder(role)
     if holder == person:
         return ()
     _keep_apart(incident, role, person)
@@ -69,7 +69,7 @@ def _take(
 def _assign(
     incident: Incident, role: e.Role, person: str, by: str, now: datetime, patience: timedelta
 ) -> tuple[e.Event, ...]:
-    holder = incident.crew.holder(role)
+    holder = incident.people.holder(role)
     if by not in (holder, incident.commander):
         who = incident.commander or "nobody; acknowledge the incident first"
         raise NotPossible(f"only its holder or the Commander gives this role; that is {who}")
@@ -90,7 +90,7 @@ class AnswerRequest(Command):
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         name = self.request
-        asked = incident.crew.requests.get(name)
+        asked = incident.people.requests.get(name)
         if asked is None:
             raise NotPossible(f"there is no request {name!r}")
         if asked.event.asked != situation.person:
@@ -113,7 +113,7 @@ class LeaveRole(Command):
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         role, person = self.role, situation.person
-        if incident.crew.holder(role) != person:
+        if incident.people.holder(role) != person:
             holder = holder_text(incident, role)
             raise NotPossible(f"you are not {ROLE_NAMES[role]}; that is {holder}")
         left = f"{person} stepped down"
@@ -128,7 +128,7 @@ def _granted(
 ) -> tuple[e.Event, ...]:
     """The answer was yes. Whoever holds the role by now must have agreed as well."""
     event = asked.event
-    holder = incident.crew.holder(event.role)
+    holder = incident.people.holder(event.role)
     if holder == event.taker:
         return ()
     if holder and not _agreed(incident, event, holder):
@@ -147,7 +147,7 @@ def _agreed(incident: Incident, event: e.RoleRequested, holder: str) -> bool:
     """Whether the holder has agreed to give the role up, or the Commander has decided it."""
     if event.how == "takeover":
         return event.asked == holder
-    no_plan = incident.crew.no_plan
+    no_plan = incident.people.no_plan
     if event.role == "commander" and no_plan is not None and no_plan.person == holder:
         return True
     return bool(event.by) and event.by in (holder, incident.commander)

@@ -58,12 +58,12 @@ def suggestions(
     """
     found: dict[str, str] = {}
     for person, why in _candidates(incident, role, roster, veterans, now):
-        if not roster.bars(person) and person != incident.crew.holder(role):
+        if not roster.bars(person) and person != incident.people.holder(role):
             found.setdefault(person, why)
     free = [p for p in found if not separation(incident, role, p)]
     if role == "communicator":
         # Somebody with no other role has the head for it.
-        free = [p for p in free if not incident.crew.roles_of(p)]
+        free = [p for p in free if not incident.people.roles_of(p)]
     free.sort(key=lambda person: out_of_reach(incident, person))
     return [Suggestion(person, found[person]) for person in free]
 
@@ -78,7 +78,7 @@ def out_of_reach(incident: Incident, person: str) -> bool:
 def deputy(incident: Incident, roster: Roster) -> str:
     """Who commands if the Commander falls silent: somebody who is there, the freest first."""
     others = [p for p in incident.responders if p != incident.commander and not roster.bars(p)]
-    others.sort(key=lambda person: len(incident.crew.roles_of(person)))
+    others.sort(key=lambda person: len(incident.people.roles_of(person)))
     return others[0] if others else ""
 
 
@@ -109,7 +109,7 @@ def _candidates(
 
 
 def _lapsed_requests(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    open_requests = incident.crew.open_requests()
+    open_requests = incident.people.open_requests()
     for open_ in open_requests:
         if open_.event.taker not in roster.people:  # they left while the question was open
             return recording(e.RoleAnswered(request=open_.event.request, answer="lapsed"))
@@ -120,7 +120,7 @@ def _lapsed_requests(incident: Incident, roster: Roster, now: datetime) -> Decis
 
 def _moot(incident: Incident, open_: Request) -> bool:
     """Whether what the daemon asked for has come about: nobody is woken for it any more."""
-    role, holder = open_.event.role, incident.crew.holder(open_.event.role)
+    role, holder = open_.event.role, incident.people.holder(open_.event.role)
     if open_.event.by or not holder:
         return False
     return role != "commander" or holder == open_.event.taker
@@ -128,17 +128,17 @@ def _moot(incident: Incident, open_: Request) -> bool:
 
 def _silent_commander(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """A Commander without a sign of life is asked, then replaced by the deputy."""
-    commander, crew = incident.commander, incident.crew
+    commander, people = incident.commander, incident.people
     if not commander or incident.recovered_at is not None:
         return Decision()
-    if crew.asked is None:
-        quiet_at = crew.seen.get(commander, incident.opened_at) + roster.timing.silence
+    if people.asked is None:
+        quiet_at = people.seen.get(commander, incident.opened_at) + roster.timing.silence
         if now < quiet_at:
             return Decision(wake_at=quiet_at)
         text = f"are you still on it? Nothing was heard of you. {headline(incident)}"
         return Decision(record=_ask_for_sign_of_life(incident, roster, commander, text, now))
-    if now < crew.asked.until:
-        return Decision(wake_at=crew.asked.until)
+    if now < people.asked.until:
+        return Decision(wake_at=people.asked.until)
     heir = deputy(incident, roster)
     silent = f"{commander} did not answer"
     left = leave(incident, commander, "silence", silent)
@@ -147,7 +147,7 @@ def _silent_commander(incident: Incident, roster: Roster, now: datetime) -> Deci
     appointed = e.CommanderAppointed(person=heir, reason=f"deputy: {silent}")
     text = f"you are Commander now, for {silent}. {headline(incident)}"
     page: tuple[e.Event, ...]
-    if now >= crew.seen.get(heir, incident.opened_at) + roster.timing.silence:
+    if now >= people.seen.get(heir, incident.opened_at) + roster.timing.silence:
         page = _ask_for_sign_of_life(incident, roster, heir, f"{text} Are you on it?", now)
     else:
         vacated = occasion_of(incident, "deputy") + 1
@@ -184,7 +184,7 @@ def _dedicated_commander(incident: Incident, roster: Roster, now: datetime) -> D
     why = _needs_commander(incident)
     if incident.recovered_at is not None or team is None or not why:
         return Decision()
-    if incident.commander in team.commanders or incident.crew.open_requests("commander"):
+    if incident.commander in team.commanders or incident.people.open_requests("commander"):
         return Decision()
     asked = _asked_for(incident, "commander", since=incident.relapsed_at)
     person = next((person for person in team.commanders if person not in asked), "")
@@ -197,8 +197,8 @@ def _dedicated_commander(incident: Incident, roster: Roster, now: datetime) -> D
 
 
 def _needs_commander(incident: Incident) -> str:
-    if incident.crew.no_plan is not None:
-        return f"the Commander has no plan ({incident.crew.no_plan.reason or 'no reason given'})"
+    if incident.people.no_plan is not None:
+        return f"the Commander has no plan ({incident.people.no_plan.reason or 'no reason given'})"
     if incident.diagnosis is not None:
         return f"fast recovery is at its end ({incident.diagnosis.text})"
     return ""
@@ -206,7 +206,7 @@ def _needs_commander(incident: Incident) -> str:
 
 def _unanswered_teams(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """An expert team whose bounded policy has ended: the Commander must know that nobody comes."""
-    for team, engagement in incident.crew.engaged.items():
+    for team, engagement in incident.people.engaged.items():
         called = any(page.is_for("engagement", team) for page in incident.pages.values())
         if engagement.answered_by or not called or incident.recovered_at is not None:
             continue
@@ -222,7 +222,7 @@ def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """A role that is needed and that nobody took is asked for, one person after the other."""
     due = Decision()
     for role, since in roles_needed_since(incident, roster).items():
-        if incident.crew.holder(role) or incident.crew.open_requests(role):
+        if incident.people.holder(role) or incident.people.open_requests(role):
             continue
         begin = since + roster.timing.vacancy
         if now < begin:
@@ -254,7 +254,7 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
     needed: dict[e.Role, datetime] = {}
     if incident.recovered_at is not None or incident.closed is not None:
         return needed
-    command = incident.crew.posts.get("commander")
+    command = incident.people.posts.get("commander")
     severe = bool(incident.severity) and incident.severity <= roster.timing.staffed_from
     if command is not None and severe:
         rose = incident.severity_rose_at or command.since
@@ -269,7 +269,7 @@ def _asked_for(incident: Incident, role: e.Role, *, since: datetime | None) -> s
     """Who was asked to take the role already, and did not."""
     return {
         r.event.asked
-        for r in incident.crew.requests.values()
+        for r in incident.people.requests.values()
         if r.event.role == role
         and r.event.how != "takeover"
         and (since is None or r.asked_at >= since)

@@ -30,7 +30,7 @@ def arrive(incident: Incident, person: str, via: str) -> tuple[e.Event, ...]:
         first = not incident.responders
         reason = "the first responder" if first else "answered while nobody commanded"
         events.append(e.CommanderAppointed(person=person, reason=reason))
-    for team, engagement in incident.crew.engaged.items():
+    for team, engagement in incident.people.engaged.items():
         pages = [page for page in incident.pages.values() if page.is_for("engagement", team)]
         called = {page.queued.person for page in pages}
         if not engagement.answered_by and person in called:
@@ -44,14 +44,14 @@ def leave(incident: Incident, person: str, via: str, reason: str = "") -> tuple[
     if person not in incident.responders:
         return ()
     left = reason or f"{person} left"
-    roles = incident.crew.roles_of(person)
+    roles = incident.people.roles_of(person)
     ceded = takeover_requests(incident, roles, person)
     events: list[e.Event] = [
         e.RoleLeft(role=role, person=person, reason=left) for role in roles if role != "commander"
     ]
     events += [
         e.RoleAnswered(request=asked.event.request, answer="lapsed")
-        for asked in incident.crew.open_requests()
+        for asked in incident.people.open_requests()
         if person in (asked.event.asked, asked.event.taker) and asked not in ceded
     ]
     events.append(e.ResponderLeft(person=person, via=via))
@@ -72,10 +72,12 @@ def request(
     patience: timedelta,
 ) -> tuple[e.Event, ...]:
     """Put the question, once, and call the person who must answer it."""
-    for other in incident.crew.open_requests(role):
+    for other in incident.people.open_requests(role):
         if (other.event.taker, other.event.asked) == (taker, asked):
             return ()
-    name = f"{role}.{len([r for r in incident.crew.requests.values() if r.event.role == role]) + 1}"
+    name = (
+        f"{role}.{len([r for r in incident.people.requests.values() if r.event.role == role]) + 1}"
+    )
     until = now + patience
     told = briefing(incident)
     asking = e.RoleRequested(
@@ -97,7 +99,7 @@ def lapse(incident: Incident, asked: Request) -> tuple[e.Event, ...]:
     """Nobody answered in time: a takeover goes through, everything else is off."""
     name = asked.event.request
     lapsed = e.RoleAnswered(request=name, answer="lapsed")
-    still_theirs = incident.crew.holder(asked.event.role) == asked.event.asked
+    still_theirs = incident.people.holder(asked.event.role) == asked.event.asked
     if asked.event.how != "takeover" or not still_theirs:
         return (lapsed,)
     if separation(incident, asked.event.role, asked.event.taker):
@@ -110,7 +112,7 @@ def separation(incident: Incident, role: e.Role, person: str) -> str:
 
     The Communicator is neither Fast-Recovery nor Problem Diagnosis Owner.
     """
-    held = set(incident.crew.roles_of(person)) - {role}
+    held = set(incident.people.roles_of(person)) - {role}
     if role == "communicator" and held & APART:
         other = ROLE_NAMES[min(held & APART)]
         return f"{person} is {other}, who cannot be Communicator too; ask somebody else"
@@ -124,7 +126,7 @@ def separation(incident: Incident, role: e.Role, person: str) -> str:
 
 def holder_text(incident: Incident, role: e.Role) -> str:
     """Who holds the role, for a sentence. The daemon holds fast recovery openly."""
-    return incident.crew.holder(role) or ("stopgap" if role == "fast_recovery" else "nobody")
+    return incident.people.holder(role) or ("stopgap" if role == "fast_recovery" else "nobody")
 
 
 def briefing(incident: Incident) -> str:
@@ -153,14 +155,14 @@ def _due(incident: Incident) -> Sequence[str]:
     ]
     due += [
         f"update {name} waits to be sent"
-        for name, update in incident.word.updates.items()
+        for name, update in incident.updates.by_name.items()
         if not update.sent
     ]
     due += [
         f"{ROLE_NAMES[r.event.role]}: {r.event.asked} is asked"
-        for r in incident.crew.open_requests()
+        for r in incident.people.open_requests()
     ]
-    if incident.diagnosis is not None and not incident.crew.holder("diagnosis"):
+    if incident.diagnosis is not None and not incident.people.holder("diagnosis"):
         due.append("the diagnosis has no owner")
     return due
 
@@ -169,7 +171,7 @@ def takeover_requests(incident: Incident, roles: Sequence[e.Role], person: str) 
     """The requests to take these roles over from this person, who gives them up now."""
     return [
         asked
-        for asked in incident.crew.open_requests()
+        for asked in incident.people.open_requests()
         if asked.event.how == "takeover"
         and asked.event.asked == person
         and asked.event.role in roles

@@ -117,8 +117,8 @@ def _require_audience(roster: Roster, name: str) -> None:
 
 
 def _update(incident: Incident, update: str) -> UpdateState:
-    state = incident.word.updates.get(update)
+    state = incident.updates.by_name.get(update)
     if state is None:
-        known = ", ".join(incident.word.updates) or "none yet"
+        known = ", ".join(incident.updates.by_name) or "none yet"
         raise NotPossible(f"there is no update {update!r}; there are {known}")
     return state

@@ -38,7 +38,7 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     """
     if not audience.concerned(incident.severity):
         return None, ""
-    last = incident.word.last_sent(name)
+    last = incident.updates.last_sent(name)
     rose_at = incident.severity_rose_at or incident.opened_at
     if last is None or last.released_at is None:
         begun = incident.closed is None and incident.recovered_at is None
@@ -50,11 +50,11 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
         return None, ""  # while a relapse is watched for there is nothing new to tell
     since = [
         update
-        for update in incident.word.of(name)
+        for update in incident.updates.of(name)
         if update.released_at is not None and update.released_at >= rose_at
     ]
     at = last.released_at + audience.pause(len(since))
-    return max(at, incident.word.snoozed.get(name, at)), "the next in the cadence"
+    return max(at, incident.updates.snoozed.get(name, at)), "the next in the cadence"
 
 
 def _news(incident: Incident, since: datetime) -> tuple[datetime | None, str]:
@@ -75,7 +75,7 @@ def next_pause(incident: Incident, name: str, audience: Audience) -> timedelta |
     rose_at = incident.severity_rose_at or incident.opened_at
     since = [
         update
-        for update in incident.word.of(name)
+        for update in incident.updates.of(name)
         if update.released_at is not None and update.released_at >= rose_at
     ]
     return audience.pause(len(since) + 1)
@@ -85,11 +85,11 @@ def new_draft(
     incident: Incident, name: str, audience: Audience, description: str, because: str, now: datetime
 ) -> e.UpdateDrafted:
     """The draft of the next update; of the one that waits, a further revision."""
-    waiting = incident.word.open_draft(name)
-    last = incident.word.last_sent(name)
+    waiting = incident.updates.open_draft(name)
+    last = incident.updates.last_sent(name)
     public = audience.wording == "public"
     return e.UpdateDrafted(
-        update=waiting.draft.update if waiting else f"{name}.{len(incident.word.of(name)) + 1}",
+        update=waiting.draft.update if waiting else f"{name}.{len(incident.updates.of(name)) + 1}",
         audience=name,
         revision=waiting.draft.revision + 1 if waiting else 1,
         stage=incident.stage,
@@ -115,7 +115,7 @@ def _due(
     description: str,
     now: datetime,
 ) -> Decision:
-    waiting = incident.word.open_draft(name)
+    waiting = incident.updates.open_draft(name)
     if waiting is not None and audience.send != "automatic":
         return _await_release(incident, roster, waiting, audience, description, now)
     # A draft that somebody asked for by hand does not keep the automatic updates waiting.
@@ -147,9 +147,9 @@ def _await_release(
         because = due_at(incident, name, audience)[1] or waiting.draft.because
         drafted = new_draft(incident, name, audience, description, because, now)
         return Decision(record=(drafted,))
-    snoozed = incident.word.snoozed.get(waiting.audience)
+    snoozed = incident.updates.snoozed.get(waiting.audience)
     if snoozed is not None and now < snoozed:
-        put_off_at = incident.word.snoozed_at[waiting.audience]
+        put_off_at = incident.updates.snoozed_at[waiting.audience]
         if _news(incident, put_off_at)[0] is None:
             return Decision(wake_at=snoozed)
     if waiting.assigned_at is not None:
@@ -176,10 +176,10 @@ def _next_sender(incident: Incident, roster: Roster, waiting: UpdateState) -> st
 
     Those at work on the recovery or the cause are left in peace.
     """
-    crew = incident.crew
+    people = incident.people
     team = roster.teams.get(incident.opened.team)
-    free = [p for p in incident.responders if not APART & set(crew.roles_of(p))]
-    order = [crew.holder("communicator"), incident.commander, *free]
+    free = [p for p in incident.responders if not APART & set(people.roles_of(p))]
+    order = [people.holder("communicator"), incident.commander, *free]
     if incident.commander and team is not None:
         order += team.commanders
     return next((p for p in order if p and p not in waiting.assigned), "")
@@ -190,8 +190,8 @@ def _publications(incident: Incident, roster: Roster, now: datetime) -> Decision
     edits still reach the channels that have it."""
     due = Decision()
     for name, audience in roster.audiences.items():
-        last = incident.word.last_sent(name)
-        for update in incident.word.of(name):
+        last = incident.updates.last_sent(name)
+        for update in incident.updates.of(name):
             for channel in audience.channels if update.sent else ():
                 delivery = update.delivery(channel)
                 overtaken = update is not last and delivery.version == 0

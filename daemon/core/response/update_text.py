@@ -66,7 +66,7 @@ def _internal(incident: Incident, since: datetime | None) -> list[str]:
     heard = _sentiment(incident, since)
     if heard:
         lines.append(f"Heard outside: {heard}.")
-    communicator = incident.crew.holder("communicator")
+    communicator = incident.people.holder("communicator")
     people = f"Commander: {incident.commander or 'nobody yet'}"
     lines.append(f"{people}; Communicator: {communicator}." if communicator else f"{people}.")
     return lines
@@ -137,7 +137,7 @@ def _next(incident: Incident) -> str:
     if asked:
         return f"step {asked[0].number} waits for the Commander's approval"
     if incident.diagnosis is not None:
-        owner = incident.crew.holder("diagnosis") or "nobody yet"
+        owner = incident.people.holder("diagnosis") or "nobody yet"
         return f"the cause is looked for (owner: {owner})"
     if incident.paused_by:
         return f"automation is paused by {incident.paused_by}; people decide"

@@ -125,7 +125,7 @@ def updates_view(incident: Incident, roster: Roster) -> tuple[UpdateView, ...]:
             person=update.person,
             channels=_channels(update, roster),
         )
-        for name, update in incident.word.updates.items()
+        for name, update in incident.updates.by_name.items()
     )
 
 
@@ -148,8 +148,8 @@ def _crew(
     incident: Incident, roster: Roster, now: datetime, veterans: Sequence[str]
 ) -> dict[str, Any]:
     """Who has which role, who is asked, who could be; and the teams that were called in."""
-    crew = incident.crew
-    held = {role: crew.holder(role) for role in ROLE_NAMES}
+    people = incident.people
+    held = {role: people.holder(role) for role in ROLE_NAMES}
     vacant = [role for role, person in held.items() if not person and incident.closed is None]
     return {
         "roles": {**held, "fast_recovery": held["fast_recovery"] or DAEMONS},
@@ -164,7 +164,7 @@ def _crew(
                 until=request.event.until,
                 why=request.event.why,
             )
-            for request in crew.open_requests()
+            for request in people.open_requests()
         ),
         "suggestions": {
             role: tuple(
@@ -175,7 +175,7 @@ def _crew(
         },
         "engaged": tuple(
             EngagedView(team=team, answered_by=engaged.answered_by)
-            for team, engaged in crew.engaged.items()
+            for team, engaged in people.engaged.items()
         ),
     }
 

@@ -97,7 +97,7 @@ class UpdateOperations:
         """All updates of an incident, drafts among them."""
         incident = await self._context.repository.load(call.at.id)
         updates = updates_view(incident, self._context.roster())
-        return UpdateList(updates=updates, snoozed=dict(incident.word.snoozed))
+        return UpdateList(updates=updates, snoozed=dict(incident.updates.snoozed))
 
     async def draft(self, call: Call[IncidentPath, None, AudiencePath]) -> IncidentAfter:
         """Draft an update now."""

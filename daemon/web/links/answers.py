@@ -73,31 +73,31 @@ def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
     spent = _why_spent(incident, state, roster)
     if spent:
         raise LinkSpent(spent)
-    request = incident.crew.requests.get(queued.about) if queued.asks == "answer" else None
-    update = incident.word.updates.get(queued.about) if queued.asks == "send" else None
+    request = incident.people.requests.get(queued.about) if queued.asks == "answer" else None
+    update = incident.updates.by_name.get(queued.about) if queued.asks == "send" else None
     return LinkOffer(queued.person, queued.asks, queued.text, request, update)
 
 
 def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:
-    queued, crew = state.queued, incident.crew
+    queued, people = state.queued, incident.people
     if incident.closed is not None:
         return f"This incident is closed: {incident.closed.text}"
-    if queued.page in crew.used_links:
+    if queued.page in people.used_links:
         return "This link has served; use the command line, or ask for a new page."
     if queued.person not in roster.people:
         return f"{queued.person} is not in the roster any more, so this link is nobody's."
     if roster.bars(queued.person):
         return f"{roster.bars(queued.person)}."
     if queued.asks == "answer":
-        request = crew.requests.get(queued.about)
+        request = people.requests.get(queued.about)
         if request is None or not request.open:
             return f"This question is settled: {request.answer if request else 'withdrawn'}."
     elif queued.asks == "send":
-        update = incident.word.updates.get(queued.about)
+        update = incident.updates.by_name.get(queued.about)
         if update is None or update.sent:
             by = update.released_by if update else ""
             return f"This update was sent already{f' by {by}' if by else ''}."
-    elif state.campaign != crew.campaign:
+    elif state.campaign != people.campaign:
         return (
             "Command has been given up since this page was sent, so it does not count any more. "
             f"Use the newest page, or: stopgap ack {incident.id}"

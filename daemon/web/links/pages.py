@@ -93,7 +93,7 @@ class Pages:
         entries = await self._context.repository.journal.read(incident.id)
         # A long timeline takes a while to set; alerts do not wait for it.
         html = await asyncio.to_thread(document_html, entries)
-        sent = [update for update in incident.word.updates.values() if update.released_at]
+        sent = [update for update in incident.updates.by_name.values() if update.released_at]
         return _page("document.html", request, 200, heading=incident.title, review=html, sent=sent)
 
     async def _opened(self, request: web.Request) -> tuple[Incident, str]:

@@ -131,7 +131,7 @@ class IncidentPage:
     ) -> dict[str, Any]:
         now, roster = self._context.repository.clock(), self._context.roster()
         veterans = self._context.veterans(incident.rule)
-        vacant = [role for role in ROLE_NAMES if not incident.crew.holder(role)]
+        vacant = [role for role in ROLE_NAMES if not incident.people.holder(role)]
         return {
             "heading": incident.title,
             "incident": incident,
@@ -167,7 +167,7 @@ class IncidentPage:
 
 def _taking(incident: Incident, person: str) -> Request | None:
     """The person's own question whether they may take over command, while it is open."""
-    requests = (r for r in incident.crew.open_requests("commander") if r.event.how == "takeover")
+    requests = (r for r in incident.people.open_requests("commander") if r.event.how == "takeover")
     return next((one for one in requests if one.event.taker == person), None)
 
 

@@ -89,5 +89,5 @@ def test_what_was_written_folds() -> None:
     assert incident.phase == "closed"
     assert {step.verdict for step in incident.steps.values()} - {None}
     assert incident.pages["known"].failed_methods
-    assert incident.word.updates["known"].deliveries
-    assert incident.crew.engaged["known"].answered_by
+    assert incident.updates.by_name["known"].deliveries
+    assert incident.people.engaged["known"].answered_by

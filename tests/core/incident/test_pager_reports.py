@@ -101,7 +101,7 @@ def test_automation_and_strangers_are_noted_and_command_nothing(who: str) -> Non
     assert isinstance(said, e.PagerSaid)
     assert (said.person, said.who) == ("", who)
     assert scene.incident.responders == ()
-    assert "" not in scene.incident.crew.seen
+    assert "" not in scene.incident.people.seen
 
 
 def test_a_stale_acknowledgement_commands_nothing() -> None:
@@ -118,7 +118,7 @@ def test_a_clock_that_is_ahead_does_not_overtake_what_comes_next() -> None:
     scene = Scene()
     hears(scene, report("ada", NOW + timedelta(hours=1)))
     assert scene.commander == "ada"
-    assert scene.incident.crew.heard["pagerduty"].at == NOW
+    assert scene.incident.people.heard["pagerduty"].at == NOW
     scene.passes(1)
     hears(scene, report("", scene.now, "unacknowledged"))
     assert scene.commander == ""

@@ -37,7 +37,7 @@ def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() ->
     assert second.person == "gus"
     scene.happen(second)
     scene.come("fay")
-    assert not scene.incident.crew.engaged["mysql"].answered_by, "fay is of another team"
+    assert not scene.incident.people.engaged["mysql"].answered_by, "fay is of another team"
     assert one(
         e.TeamAnswered, scene.does("gus", *deeds.acknowledge(scene.incident, "gus", "cli"))
     ) == e.TeamAnswered(team="mysql", person="gus")

@@ -67,7 +67,7 @@ def test_a_bounded_policy_that_has_ended_is_found_within_the_wait(
     night.does_all(course)
     repeat = roster.policies["shop"].repeat
     assert repeat is not None
-    if night.commander or night.incident.crew.jumps:
+    if night.commander or night.incident.people.jumps:
         return
     # Everybody is reached from now on, and nobody comes: then it does end.
     night.passes_(0)

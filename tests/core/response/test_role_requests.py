@@ -64,7 +64,7 @@ def test_any_sign_of_life_is_an_answer(scene: Scene, sign: Callable[[Scene], obj
     scene.staff()
     scene.passes(2)
     sign(scene)
-    assert scene.incident.crew.asked is None
+    assert scene.incident.people.asked is None
     assert undelivered(scene.incident) == [], "and the question need not be delivered any more"
     scene.passes(1)
     assert scene.staff() == []
@@ -80,18 +80,18 @@ def test_what_others_do_is_no_sign_of_the_commander(scene: Scene) -> None:
     scene.passes(1)
     assert one(e.CommanderAsked, scene.staff()).person == "ada"
     scene.says("bo")
-    assert scene.incident.crew.asked is not None
+    assert scene.incident.people.asked is not None
 
 
 def test_an_old_report_that_comes_late_is_no_sign_of_life(scene: Scene) -> None:
     scene.happen(*in_the_pager(scene))
-    seen = scene.incident.crew.seen["ada"]
+    seen = scene.incident.people.seen["ada"]
     late = deeds.RecordPagerReport("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
     scene.passes(20)
     scene.staff()
     scene.happen(*deeds.mark_heard(scene.incident, late, scene.now, 10 * MINUTE))
-    assert scene.incident.crew.asked is not None
-    assert scene.incident.crew.seen["ada"] == seen
+    assert scene.incident.people.asked is not None
+    assert scene.incident.people.seen["ada"] == seen
 
 
 # ── the deputy ───────────────────────────────────────────────────────────────────────────────

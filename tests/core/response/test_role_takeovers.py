@@ -45,7 +45,7 @@ def test_a_takeover_that_is_accepted_moves_the_role(scene: Scene) -> None:
     scene.answers("ada", "commander.1", accept=True)
     assert scene.commander == "bo"
     assert scene.incident.responders == ("ada", "bo", "cy"), "ada is still here"
-    assert scene.incident.crew.campaign == 0, "nobody is called for it"
+    assert scene.incident.people.campaign == 0, "nobody is called for it"
 
 
 def test_whoever_leaves_the_roster_takes_nothing_over_by_waiting(scene: Scene) -> None:
@@ -120,7 +120,7 @@ def test_a_former_holder_cannot_give_away_what_another_holds(scene: Scene) -> No
     scene.answers("ada", "commander.1", accept=True)
     scene.answers("ada", "commander.2", accept=True)
     assert scene.commander == "bo", "bo has not agreed"
-    asked = one(e.RoleRequested, [r.event for r in scene.incident.crew.open_requests()])
+    asked = one(e.RoleRequested, [r.event for r in scene.incident.people.open_requests()])
     assert (asked.taker, asked.asked) == ("cy", "bo"), "so bo is asked"
 
 
@@ -216,7 +216,7 @@ def test_a_lead_who_is_asked_and_says_yes_needs_the_commanders_word_too(scene: S
     scene.answers("gus", request, accept=True)
     assert scene.commander == "ada", "rank alone changes nothing"
     assert "gus" in scene.incident.responders
-    (asking,) = scene.incident.crew.open_requests("commander")
+    (asking,) = scene.incident.people.open_requests("commander")
     assert (asking.event.how, asking.event.asked, asking.event.taker) == ("takeover", "ada", "gus")
     assert asking.event.why == "gus is ready to take command (no plan left)"
     scene.passes(3)
@@ -238,7 +238,7 @@ def test_what_one_commander_said_does_not_bind_the_next(scene: Scene) -> None:
     request = asked_by_the_daemon(scene, "gus")
     scene.answers("gus", request, accept=True)
     assert scene.commander == "bo"
-    (asking,) = scene.incident.crew.open_requests("commander")
+    (asking,) = scene.incident.people.open_requests("commander")
     assert asking.event.asked == "bo"
 
 

@@ -81,7 +81,7 @@ def test_when_the_commander_leaves_command_is_vacant() -> None:
     assert one(e.CommandVacated, left) == e.CommandVacated(person="ada", reason="ada left")
     assert [event.kind for event in left] == ["RoleLeft", "ResponderLeft", "CommandVacated"]
     assert scene.posts == {}
-    assert scene.incident.crew.campaign == 1
+    assert scene.incident.people.campaign == 1
 
 
 def test_the_questions_to_and_of_somebody_who_leaves_are_off() -> None:
@@ -156,7 +156,7 @@ def test_every_other_pair_of_roles_goes_together(first: e.Role, second: e.Role) 
     scene = Scene()
     scene.takes("ada", first)
     scene.takes("ada", second)
-    assert scene.incident.crew.holder(first) == scene.incident.crew.holder(second) == "ada"
+    assert scene.incident.people.holder(first) == scene.incident.people.holder(second) == "ada"
     assert separation(scene.incident, second, "ada") == ""
 
 

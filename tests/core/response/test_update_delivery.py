@@ -116,7 +116,7 @@ def test_an_edit_reaches_the_channels_that_have_the_update() -> None:
     assert to_bring(scene) == [Publish("team.1", "room", 2)], "mail has never had it"
     scene.happen(published(version=2))
     assert to_bring(scene) == []
-    assert scene.incident.word.updates["team.1"].text == "it failed"
+    assert scene.incident.updates.by_name["team.1"].text == "it failed"
 
 
 def test_an_update_that_was_changed_on_its_way_goes_out_as_changed() -> None:
@@ -133,7 +133,7 @@ def test_another_text_is_tried_anew_where_the_one_before_was_given_up() -> None:
         scene.happen(refused(last=number == UPDATE_TRIES))
     scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", "other words"))
     assert to_bring(scene) == [Publish("team.1", "room", 2)], "at once"
-    assert scene.incident.word.updates["team.1"].delivery("room").failures == 0
+    assert scene.incident.updates.by_name["team.1"].delivery("room").failures == 0
     scene.happen(refused(version=2))
     assert to_bring(scene) == []
     scene.passes(0.25)
@@ -147,7 +147,7 @@ def test_after_a_success_the_failures_are_forgotten() -> None:
     scene = Scene(roster=ONE)
     released(scene)
     scene.happen(refused(), refused(), published())
-    has = scene.incident.word.updates["team.1"].delivery("room")
+    has = scene.incident.updates.by_name["team.1"].delivery("room")
     assert (has.version, has.failures, has.failed_at, has.reference) == (1, 0, None, "ts1")
 
 

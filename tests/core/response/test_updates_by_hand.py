@@ -104,7 +104,7 @@ def test_a_new_communicator_is_asked_for_what_nobody_has_sent(scene: Scene) -> N
 
 def test_a_draft_follows_the_facts_and_an_old_one_is_not_sent(scene: Scene) -> None:
     tells(scene)
-    first = scene.incident.word.updates["public.1"]
+    first = scene.incident.updates.by_name["public.1"]
     scene.happen(started())
     redrafted = one(e.UpdateDrafted, tells(scene))
     assert (redrafted.update, redrafted.revision) == ("public.1", 2)
@@ -142,12 +142,12 @@ def test_a_draft_that_waits_is_overtaken_by_the_news(scene: Scene) -> None:
     assert (redrafted.update, redrafted.revision) == ("public.2", 2)
     assert redrafted.because == "service is restored"
     assert redrafted.text.startswith("Restored: checkout.")
-    assert len(scene.incident.word.updates) == 2, "one draft waits at a time"
+    assert len(scene.incident.updates.by_name) == 2, "one draft waits at a time"
 
 
 def _sends(scene: Scene) -> tuple[e.Event, ...]:
     tells(scene)
-    waiting = scene.incident.word.open_draft("public")
+    waiting = scene.incident.updates.open_draft("public")
     assert waiting is not None
     return deeds.send(scene.incident, waiting.draft.update, "ada", None, None)
 
