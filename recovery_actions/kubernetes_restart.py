@@ -20,16 +20,19 @@ from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
+from recovery_actions.kubernetes.errors import Missing, VersionConflict
 from recovery_actions.kubernetes.names import Workload, WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import known_live, read_state
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
-from recovery_actions.kubernetes.showing import show_object
-from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
+from recovery_actions.kubernetes.workload_action import (
+    WorkloadAction,
+    changed_under_dry_run,
+    refused_by_cluster,
+)
 from recovery_actions.reasons import NotReady
-from recovery_actions.workshop import Workshop
 
 
 class KubernetesRestartParams(WorkloadParams):
@@ -39,23 +42,11 @@ class KubernetesRestartParams(WorkloadParams):
     hold: HoldTime = timedelta(seconds=10)
 
 
-class KubernetesRestart:
+class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
     """Replace the pods one after another, as the workload's own strategy says."""
 
     name = "kubernetes_restart"
     Params: type[BaseModel] = KubernetesRestartParams
-
-    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
-        self._client = workshop.shared(ClusterClient)
-        self._pace = pace or PollPace()
-
-    def allowed(self, params: KubernetesRestartParams) -> str | None:
-        """Always None: what is allowed here, the cluster's own access rules say."""
-        return None
-
-    def target(self, params: KubernetesRestartParams) -> str:
-        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
-        return params.workload.target
 
     async def preflight(
         self, params: KubernetesRestartParams, context: ActionContext
@@ -72,14 +63,10 @@ class KubernetesRestart:
                 return refused
             patch = _patch(raw, context)
             await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
-        except Missing as error:
-            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
-        except Forbidden as error:
-            return NotReady("forbidden", str(error))
         except VersionConflict as error:
-            return NotReady("changed_meanwhile", f"{error}; the next attempt will see what it is")
+            return changed_under_dry_run(error)
         except Permanent as error:
-            return NotReady("dry_run_failed", f"a dry run of the restart failed: {error}")
+            return refused_by_cluster(error, "the restart")
         template = objects.template_of(raw)
         return Ready(
             f"restart the pods of {workload.words} ({objects.images(template)})",
@@ -137,12 +124,6 @@ class KubernetesRestart:
             status = rollout_status(params.workload.kind, raw, intent.get("late", ""))
             return "done" if status.finished else "half_done"
         return "not_done" if _as_before(raw, intent) else "unknown"
-
-    async def show(
-        self, params: KubernetesRestartParams, context: ActionContext
-    ) -> Mapping[str, str]:
-        """The live revision, the counters, the conditions and the pods."""
-        return await show_object(self._client, params.workload)
 
     async def _look(
         self, workload: Workload, intent: Mapping[str, str], context: ActionContext

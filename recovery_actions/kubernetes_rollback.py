@@ -29,7 +29,6 @@ from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
-from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
@@ -42,10 +41,9 @@ from recovery_actions.kubernetes.revisions import (
     workload_history,
 )
 from recovery_actions.kubernetes.rollout import progress_overdue, rollout_status
-from recovery_actions.kubernetes.showing import show_object
-from recovery_actions.kubernetes.waiting import HoldTime, PollPace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.waiting import HoldTime, Rollout, RolloutLimit
+from recovery_actions.kubernetes.workload_action import WorkloadAction, refused_by_cluster
 from recovery_actions.reasons import NotReady, ending
-from recovery_actions.workshop import Workshop
 
 _TRIES = 5
 """How often a dry run is tried that met a conflict in which nothing of ours had changed."""
@@ -62,23 +60,11 @@ class KubernetesRollbackParams(WorkloadParams):
     hold: HoldTime = timedelta(seconds=10)
 
 
-class KubernetesRollback:
+class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     """Go back to the newest revision that was measured healthy while it was live."""
 
     name = "kubernetes_rollback"
     Params: type[BaseModel] = KubernetesRollbackParams
-
-    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
-        self._client = workshop.shared(ClusterClient)
-        self._pace = pace or PollPace()
-
-    def allowed(self, params: KubernetesRollbackParams) -> str | None:
-        """Always None: what is allowed here, the cluster's own access rules say."""
-        return None
-
-    def target(self, params: KubernetesRollbackParams) -> str:
-        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
-        return params.workload.target
 
     async def preflight(
         self, params: KubernetesRollbackParams, context: ActionContext
@@ -96,10 +82,8 @@ class KubernetesRollback:
             if isinstance(to, Refused):
                 return to
             return await self._tried(context, state, live, to)
-        except Missing as error:
-            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
-        except Forbidden as error:
-            return NotReady("forbidden", str(error))
+        except (Missing, Forbidden) as error:
+            return refused_by_cluster(error, "the rollback")
 
     async def run(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -148,12 +132,6 @@ class KubernetesRollback:
             return "done" if status.finished else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
 
-    async def show(
-        self, params: KubernetesRollbackParams, context: ActionContext
-    ) -> Mapping[str, str]:
-        """The live revision, the counters, the conditions and the pods."""
-        return await show_object(self._client, params.workload)
-
     async def _tried(
         self,
         context: ActionContext,
@@ -173,10 +151,8 @@ class KubernetesRollback:
                 if (now := state.live) is None or now.item != live.item:
                     return NotReady("changed_meanwhile", _changed(state, live.item))
                 continue
-            except (Forbidden, Missing):
-                raise
             except Permanent as error:
-                return NotReady("dry_run_failed", f"a dry run of the rollback failed: {error}")
+                return refused_by_cluster(error, "the rollback")
             intent = {
                 "from": live.item,
                 "to": to.item,

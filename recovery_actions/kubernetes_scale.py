@@ -20,7 +20,6 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
-from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
@@ -31,11 +30,14 @@ from recovery_actions.kubernetes.names import (
 )
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.rollout import progress_overdue, wanted_replicas
-from recovery_actions.kubernetes.showing import show_object
-from recovery_actions.kubernetes.waiting import PollPace, Rollout, RolloutLimit
+from recovery_actions.kubernetes.waiting import Rollout, RolloutLimit
+from recovery_actions.kubernetes.workload_action import (
+    WorkloadAction,
+    changed_under_dry_run,
+    refused_by_cluster,
+)
 from recovery_actions.kubernetes_restart import expected_live
 from recovery_actions.reasons import NotReady
-from recovery_actions.workshop import Workshop
 
 _MOST = 10_000
 _BY = re.compile(r"([+-])([0-9]{1,5})(%?)")
@@ -95,23 +97,11 @@ class KubernetesScaleParams(ScalableParams):
         return aim != now
 
 
-class KubernetesScale:
+class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
     """Set the number of replicas, and wait until they are there."""
 
     name = "kubernetes_scale"
     Params: type[BaseModel] = KubernetesScaleParams
-
-    def __init__(self, workshop: Workshop, pace: PollPace | None = None) -> None:
-        self._client = workshop.shared(ClusterClient)
-        self._pace = pace or PollPace()
-
-    def allowed(self, params: KubernetesScaleParams) -> str | None:
-        """Always None: what is allowed here, the cluster's own access rules say."""
-        return None
-
-    def target(self, params: KubernetesScaleParams) -> str:
-        """'kubernetes:prod/deployment/checkout': all who change it share the lock."""
-        return params.workload.target
 
     async def preflight(
         self, params: KubernetesScaleParams, context: ActionContext
@@ -133,14 +123,10 @@ class KubernetesScale:
                 return autoscaled
             patch = patches.scale_patch(raw, now, aim)
             await self._client.patch(workload.resource, patch.kind, patch.body, dry_run=True)
-        except Missing as error:
-            return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
-        except Forbidden as error:
-            return NotReady("forbidden", str(error))
         except VersionConflict as error:
-            return NotReady("changed_meanwhile", f"{error}; the next attempt will see what it is")
+            return changed_under_dry_run(error)
         except Permanent as error:
-            return NotReady("dry_run_failed", f"a dry run of the scaling failed: {error}")
+            return refused_by_cluster(error, "the scaling")
         words = autoscaled
         if (keeper := guards.keeper(raw)) is not None:
             words += f"; {keeper.name} manages it and may take this back"
@@ -189,12 +175,6 @@ class KubernetesScale:
         if _is_ours(raw, intent):
             return "done"
         return "not_done" if _as_before(raw, intent) else "unknown"
-
-    async def show(
-        self, params: KubernetesScaleParams, context: ActionContext
-    ) -> Mapping[str, str]:
-        """The live revision, the counters, the conditions and the pods."""
-        return await show_object(self._client, params.workload)
 
     async def _autoscaled(self, workload: Workload) -> Refused | str:
         """`autoscaled`, or a word for the summary if that cannot be seen."""
