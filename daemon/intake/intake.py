@@ -7,25 +7,18 @@ delivery twice is harmless, so a crash between the two loses nothing and repeats
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import NamedTuple
 
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from daemon.core.alertmanager import Alert, Delivery, Labels, fresh, milliseconds, overtaken
-from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident
+from daemon.core.alertmanager import Alert, Delivery, fresh
 from daemon.core.ports.inbox import Inbox
-from daemon.core.ports.journal import KeyTaken
 from daemon.core.ports.store import StoreDamaged
-from daemon.core.rules.rule import Rule, RuleBook, incident_key
+from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.outcome import Temporary
-from daemon.core.values.units import printable
 from daemon.instrumentation import (
     QUIET,
     UNTRACED,
@@ -34,22 +27,20 @@ from daemon.instrumentation import (
     SpanAttributes,
     Tracer,
 )
-from daemon.intake.reading import Reader, in_turns
+from daemon.intake.dispatch import Concern, Dispatcher
+from daemon.intake.reading import Reader
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
 
 BATCH = 500
-TOLD_AT_ONCE = 100
-"""So many incidents of one batch are told side by side."""
 _RETRY_SECONDS = 1.0
 YIELD = 3.0
 MAX_YIELD_SECONDS = 0.5
 FORGET_EVERY = timedelta(minutes=10)
 ID_SHOWN = 12
 """So many characters of a delivery's identity tell it apart in labels and logs."""
-_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class _Arrival(NamedTuple):
@@ -57,21 +48,6 @@ class _Arrival(NamedTuple):
 
     delivery: Delivery
     at: float
-
-
-@dataclass
-class _Concern:
-    """What one batch of deliveries says to one incident; `deliveries` are their identities.
-
-    `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
-    """
-
-    rule: Rule | None
-    labels: Labels
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    fired: bool = False
-    incomplete: bool | None = None
-    deliveries: dict[str, None] = field(default_factory=dict)
 
 
 class Intake:
@@ -90,7 +66,7 @@ class Intake:
     ) -> None:
         self._inbox = inbox
         self._repository = repository
-        self._rules = rules
+        self._dispatcher = Dispatcher(repository, rules, observer, tracer)
         self._source = source
         self._remember = remember
         self._store_trouble = store_trouble
@@ -117,10 +93,10 @@ class Intake:
         try:
             delivery = await self._reader.read(body)
             outcome = "refused"
-            with self._tracer.webhook(delivery.identity) as said:
+            with self._tracer.webhook(delivery.identity) as attributes:
                 new = await self._put(_Arrival(delivery, began), body)
                 outcome = "stored" if new else "duplicate"
-                said["stopgap.outcome"] = outcome
+                attributes["stopgap.outcome"] = outcome
         finally:
             self._observer.delivery(outcome, loop.time() - began)
         return delivery, new
@@ -199,7 +175,7 @@ class Intake:
                     raise
                 except Exception as error:
                     _log.exception("a delivery cannot be worked off")
-                    await self._tell_unreadable(identity, error)
+                    await self._open_for_unreadable(identity, error)
                     await self._inbox.processed([identity], {})
         except (Temporary, StoreDamaged) as error:
             _log.error("the inbox cannot be worked off; trying again", error=str(error))
@@ -210,7 +186,7 @@ class Intake:
         finally:
             unbind_contextvars("delivery")
 
-    async def _tell_unreadable(self, identity: str, error: Exception) -> None:
+    async def _open_for_unreadable(self, identity: str, error: Exception) -> None:
         labels = {"delivery": identity[:ID_SHOWN]}
         now = self._repository.clock()
         alert = Alert(
@@ -219,8 +195,8 @@ class Intake:
             annotations={"error": f"{type(error).__name__}: {error}"[:500]},
             starts_at=now,
         )
-        concern = _Concern(None, labels, {alert.identity: alert}, fired=True)
-        await self._tell_all({incident_key("", labels): concern})
+        concern = Concern(None, labels, {alert.identity: alert}, fired=True)
+        await self._dispatcher.record({incident_key("", labels): concern})
 
     async def _digest(
         self, waiting: Sequence[tuple[str, bytes]], completions: asyncio.TaskGroup
@@ -233,7 +209,7 @@ class Intake:
         ]
         known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
         ended = await self._inbox.ended(sorted(known))
-        concerns: dict[str, _Concern] = {}
+        concerns: dict[str, Concern] = {}
         for delivery in deliveries:
             kept = fresh(delivery.alerts, ended)
             for alert in kept:
@@ -247,11 +223,14 @@ class Intake:
                 shown = delivery.identity[:ID_SHOWN]
                 _log.info("stale alerts dropped", count=stale, delivery=shown)
             self._observer.alerts("stale", stale)
-            said: SpanAttributes = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
-            with self._tracer.span("inbox", said, delivery=delivery.identity):
-                await self._sort(delivery, kept, concerns)
+            attributes: SpanAttributes = {
+                "stopgap.alerts": len(kept),
+                "stopgap.alerts.stale": stale,
+            }
+            with self._tracer.span("inbox", attributes, delivery=delivery.identity):
+                await self._dispatcher.sort(delivery, kept, concerns)
             await asyncio.sleep(0)  # many small ones hold nobody up either
-        await self._tell_all(concerns)
+        await self._dispatcher.record(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
         for delivery in deliveries:
             for listener in self.listeners:
@@ -264,96 +243,15 @@ class Intake:
         for arrival in filter(None, arrivals):
             self._observer.handled(done_at - arrival.at)
 
-    async def _sort(
-        self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, _Concern]
-    ) -> None:
-        async for alert in in_turns(alerts):
-            for rule, labels in matching(self._rules(), delivery.group_labels, alert):
-                key = incident_key(rule.rule if rule else "", labels)
-                concern = concerns.setdefault(key, _Concern(rule, labels))
-                concern.deliveries[delivery.identity] = None
-                if not overtaken(alert, concern.alerts.get(alert.identity)):
-                    concern.alerts[alert.identity] = alert
-                concern.fired = concern.fired or alert.status == "firing"
-                if not delivery.reconciled:
-                    concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
-
-    async def _tell_all(self, concerns: Mapping[str, _Concern]) -> None:
-        """Tell the incidents side by side, so that they share the commits of the store.
-
-        A failure of one takes nothing from those beside it.
-        """
-        known = await self._repository.journal.find_open(list(concerns))
-        left = iter(concerns.items())
-        while some := list(islice(left, TOLD_AT_ONCE)):
-            telling = (self._tell(key, concern, known.get(key)) for key, concern in some)
-            ended = await asyncio.gather(*telling, return_exceptions=True)
-            failures = [failure for failure in ended if failure is not None]
-            # A defect comes first: its delivery is singled out, and then all are tried again.
-            for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
-                raise failure
-
-    async def _tell(self, key: str, concern: _Concern, incident: str | None) -> None:
-        """Append to the open incident of this key, or open one if anything fires or has fired."""
-        while True:
-            if incident is None:
-                if not concern.fired:
-                    return
-                try:
-                    await self._open(key, concern)
-                except KeyTaken as taken:
-                    incident = taken.incident
-                    continue
-                self._observer.alerts("taken", len(concern.alerts))
-                return
-            after, new = await self._append(incident, concern)
-            if after.closed is None:
-                self._observer.alerts("taken", new)
-                self._observer.alerts("repeated", len(concern.alerts) - new)
-                return
-            incident = (await self._repository.journal.find_open([key])).get(key)
-
-    async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
-        """Tell an open incident; returns it, and how many of the alerts were news."""
-        told: Sequence[e.AlertsReceived] = ()
-
-        def news(current: Incident) -> Sequence[e.AlertsReceived]:
-            nonlocal told
-            told = _news(current, concern)
-            return told
-
-        after = await self._repository.record(incident, news)
-        return after, sum(len(event.alerts) for event in told)
-
-    async def _open(self, key: str, concern: _Concern) -> None:
-        first = min(concern.alerts.values(), key=lambda alert: alert.status)
-        names = " ".join(value for name, value in concern.labels.items() if name != "alertname")
-        title = printable(f"{first.name} {names}").strip()[:200]
-        opened = e.IncidentOpened(
-            key=key,
-            rule=concern.rule.rule if concern.rule else "",
-            group_labels=concern.labels,
-            title=title,
-            team=concern.rule.team if concern.rule else "",
-        )
-        received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
-        identity = f"{self._repository.clock():%m%d-%H%M}-" + "".join(
-            secrets.choice(_ID_LETTERS) for _ in range(6)
-        )
-        await self._repository.open(identity, key, [opened, *received])
-        said: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
-        self._tracer.opened(identity, list(concern.deliveries), said)
-        _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
-
     async def _complete(self, delivery: Delivery) -> None:
         """Tell the incidents what the truncated notification left out."""
         bind_contextvars(delivery=delivery.identity[:ID_SHOWN], missing=delivery.truncated_alerts)
         whole = delivery.model_copy(update={"truncated_alerts": 0})
 
         async def tell(alerts: Sequence[Alert]) -> None:
-            concerns: dict[str, _Concern] = {}
-            await self._sort(whole, alerts, concerns)
-            await self._tell_all(concerns)
+            concerns: dict[str, Concern] = {}
+            await self._dispatcher.sort(whole, alerts, concerns)
+            await self._dispatcher.record(concerns)
 
         await complete(self._source, delivery, tell)
 
@@ -362,33 +260,3 @@ class Intake:
         if self._forget_at is None or now >= self._forget_at:
             await self._inbox.forget(now - self._remember)
             self._forget_at = now + FORGET_EVERY
-
-
-def matching(
-    rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
-) -> list[tuple[Rule | None, Labels]]:
-    """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
-    found = rules.find(alert.labels)
-    if found:
-        return [(rule, rule.group(alert.labels)) for rule in found]
-    return [(None, {**group_labels, "alertname": alert.name})]
-
-
-def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
-    """The alerts that say something new; a repeated notification says nothing."""
-
-    def says(alert: Alert) -> object:
-        # Of the same moment Alertmanager's webhook and its API tell more or fewer digits.
-        return (alert.status, milliseconds(alert.starts_at), milliseconds(alert.ends_at))
-
-    def is_new(alert: Alert) -> bool:
-        known = incident.alerts.get(alert.identity)
-        return known is None or (says(known) != says(alert) and not overtaken(alert, known))
-
-    if incident.closed is not None:
-        return ()
-    new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
-    incomplete = incident.incomplete if concern.incomplete is None else concern.incomplete
-    if not new and incomplete == incident.incomplete:
-        return ()
-    return e.received(new, incomplete=incomplete)

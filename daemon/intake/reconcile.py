@@ -34,7 +34,8 @@ from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.intake.intake import Intake, matching
+from daemon.intake.dispatch import matching
+from daemon.intake.intake import Intake
 from daemon.intake.receivers import Receivers
 from daemon.repository import IncidentRepository, UnknownIncident
 

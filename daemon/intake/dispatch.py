@@ -1,0 +1,171 @@
+"""What a delivery says → the incidents it concerns: told to the open ones, or new ones opened."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import structlog
+
+from daemon.core.alertmanager import Alert, Delivery, Labels, milliseconds, overtaken
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import KeyTaken
+from daemon.core.rules.rule import Rule, RuleBook, incident_key
+from daemon.core.values.outcome import Temporary
+from daemon.core.values.units import printable
+from daemon.instrumentation import QUIET, UNTRACED, Observer, SpanAttributes, Tracer
+from daemon.intake.reading import in_turns
+from daemon.repository import IncidentRepository
+
+_log = structlog.get_logger()
+
+RECORDED_AT_ONCE = 100
+"""So many incidents of one batch are written side by side."""
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass
+class Concern:
+    """What one batch of deliveries says to one incident; `deliveries` are their identities.
+
+    `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
+    """
+
+    rule: Rule | None
+    labels: Labels
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    fired: bool = False
+    incomplete: bool | None = None
+    deliveries: dict[str, None] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """Sorts alerts by the incidents they concern, and records them there."""
+
+    def __init__(
+        self,
+        repository: IncidentRepository,
+        rules: Callable[[], RuleBook],
+        observer: Observer = QUIET,
+        tracer: Tracer = UNTRACED,
+    ) -> None:
+        self._repository = repository
+        self._rules = rules
+        self._observer = observer
+        self._tracer = tracer
+
+    async def sort(
+        self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, Concern]
+    ) -> None:
+        """Add to `concerns`, by the incident's key, what these alerts of a delivery say."""
+        async for alert in in_turns(alerts):
+            for rule, labels in matching(self._rules(), delivery.group_labels, alert):
+                key = incident_key(rule.rule if rule else "", labels)
+                concern = concerns.setdefault(key, Concern(rule, labels))
+                concern.deliveries[delivery.identity] = None
+                if not overtaken(alert, concern.alerts.get(alert.identity)):
+                    concern.alerts[alert.identity] = alert
+                concern.fired = concern.fired or alert.status == "firing"
+                if not delivery.reconciled:
+                    concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
+
+    async def record(self, concerns: Mapping[str, Concern]) -> None:
+        """Record what was sorted, side by side, so that the incidents share the store's commits.
+
+        A failure of one takes nothing from those beside it.
+        """
+        known = await self._repository.journal.find_open(list(concerns))
+        left = iter(concerns.items())
+        while some := list(islice(left, RECORDED_AT_ONCE)):
+            appends = (self._record_one(key, concern, known.get(key)) for key, concern in some)
+            ended = await asyncio.gather(*appends, return_exceptions=True)
+            failures = [failure for failure in ended if failure is not None]
+            # A defect comes first: its delivery is singled out, and then all are tried again.
+            for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
+                raise failure
+
+    async def _record_one(self, key: str, concern: Concern, incident: str | None) -> None:
+        """Append to the open incident of this key, or open one if anything fires or has fired."""
+        while True:
+            if incident is None:
+                if not concern.fired:
+                    return
+                try:
+                    await self._open(key, concern)
+                except KeyTaken as taken:
+                    incident = taken.incident
+                    continue
+                self._observer.alerts("taken", len(concern.alerts))
+                return
+            after, new = await self._append(incident, concern)
+            if after.closed is None:
+                self._observer.alerts("taken", new)
+                self._observer.alerts("repeated", len(concern.alerts) - new)
+                return
+            incident = (await self._repository.journal.find_open([key])).get(key)
+
+    async def _append(self, incident: str, concern: Concern) -> tuple[Incident, int]:
+        """Record in an open incident; returns it, and how many of the alerts were new to it."""
+        received: Sequence[e.AlertsReceived] = ()
+
+        def append(current: Incident) -> Sequence[e.AlertsReceived]:
+            nonlocal received
+            received = _changed_alerts(current, concern)
+            return received
+
+        after = await self._repository.record(incident, append)
+        return after, sum(len(event.alerts) for event in received)
+
+    async def _open(self, key: str, concern: Concern) -> None:
+        first = min(concern.alerts.values(), key=lambda alert: alert.status)
+        names = " ".join(value for name, value in concern.labels.items() if name != "alertname")
+        title = printable(f"{first.name} {names}").strip()[:200]
+        opened = e.IncidentOpened(
+            key=key,
+            rule=concern.rule.rule if concern.rule else "",
+            group_labels=concern.labels,
+            title=title,
+            team=concern.rule.team if concern.rule else "",
+        )
+        received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
+        identity = f"{self._repository.clock():%m%d-%H%M}-" + "".join(
+            secrets.choice(_ID_LETTERS) for _ in range(6)
+        )
+        await self._repository.open(identity, key, [opened, *received])
+        attributes: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
+        self._tracer.opened(identity, list(concern.deliveries), attributes)
+        _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
+
+
+def matching(
+    rules: RuleBook, group_labels: Mapping[str, str], alert: Alert
+) -> list[tuple[Rule | None, Labels]]:
+    """The rules of an alert, each with its group; or no rule, and Alertmanager's own group."""
+    found = rules.find(alert.labels)
+    if found:
+        return [(rule, rule.group(alert.labels)) for rule in found]
+    return [(None, {**group_labels, "alertname": alert.name})]
+
+
+def _changed_alerts(incident: Incident, concern: Concern) -> tuple[e.AlertsReceived, ...]:
+    """The alerts that say something new; a repeated notification says nothing."""
+
+    def says(alert: Alert) -> object:
+        # Of the same moment Alertmanager's webhook and its API tell more or fewer digits.
+        return (alert.status, milliseconds(alert.starts_at), milliseconds(alert.ends_at))
+
+    def is_new(alert: Alert) -> bool:
+        known = incident.alerts.get(alert.identity)
+        return known is None or (says(known) != says(alert) and not overtaken(alert, known))
+
+    if incident.closed is not None:
+        return ()
+    new = tuple(alert for alert in concern.alerts.values() if is_new(alert))
+    incomplete = incident.incomplete if concern.incomplete is None else concern.incomplete
+    if not new and incomplete == incident.incomplete:
+        return ()
+    return e.received(new, incomplete=incomplete)
