@@ -134,7 +134,7 @@ def test_an_approval_that_was_given_is_not_paged_for_any_more(scene: Watched) ->
 
 
 def test_each_approval_that_lapses_is_asked_for_anew() -> None:
-    """Whoever approved twice believes that the step will run; nothing else says that it will not."""
+    """Whoever approved twice believes that the step will run, and nothing else says otherwise."""
     scene = Watched()
     scene.approvals = Approvals()
     scene.come("ada")
