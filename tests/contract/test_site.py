@@ -16,7 +16,7 @@ from daemon.reporting.status import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_access
-from tests.core.build import confirmed
+from tests.core.build import HOUR, approved, confirmed
 from tests.stories.stage import alert, body
 
 MULTIPLYING = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
@@ -495,3 +495,23 @@ async def test_the_style_and_the_script_are_ours_and_known_by_their_content(rig:
         assert again.status == 304
     assert (await rig.client.get("/static/..%2Fapi.py")).status == 404
     assert (await rig.client.get("/static/none.css")).status == 404
+
+
+# ── a reload while a page is made ────────────────────────────────────────────────────────────
+
+
+async def test_a_page_is_of_one_reload(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it said of a step that was edited and approved again that its approval is void."""
+    read = rig.journal.read
+    (rule,) = rig.rules.rules.values()
+    spec = rule.recover[0].model_copy(update={"approval": "automatic", "within": HOUR})
+    edited = rule.model_copy(update={"recover": (spec, *rule.recover[1:])})
+
+    async def reloaded(incident: str) -> list[e.Entry]:
+        rig.rules, rig.approvals = RuleBook([edited]), approved(edited, 1, until=rig.now + HOUR)
+        return await read(incident)
+
+    monkeypatch.setattr(rig.journal, "read", reloaded)
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "pre-approved by ada" in page
+    assert "it was changed after" not in page

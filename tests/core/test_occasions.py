@@ -13,12 +13,14 @@ from daemon.core.decide import decide
 from daemon.core.decision import Decision
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
+from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.people.roster import Roster
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Guard
-from daemon.core.recovery.plan import Outlook
+from daemon.core.recovery.plan import Outlook, content_of
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.open_pages import still_relevant, undelivered
 from tests import commanding as deeds
@@ -129,6 +131,23 @@ def test_an_approval_that_was_given_is_not_paged_for_any_more(scene: Watched) ->
     scene.passes(1)
     scene.does("ada", e.StepApproved(step=1, person="ada", content=RULE.content_of(RULE.step(1))))
     assert not still_relevant(scene.incident, page)
+
+
+def test_each_approval_that_lapses_is_asked_for_anew() -> None:
+    """Whoever approved twice believes that the step will run, and nothing else says otherwise."""
+    scene = Watched()
+    scene.approvals = Approvals()
+    scene.come("ada")
+    scene.confirm()
+    assert ("approval-1-not_approved.ada", "ada") in scene.settle()
+    for number in (1, 2, 3):
+        content = content_of(scene.incident, RULE, 1)
+        scene.does("ada", e.StepApproved(step=1, person="ada", content=content))
+        scene.passes(31)
+        assert (f"approval-1-approval_lapsed-{number}.ada", "ada") in scene.settle()
+        assert restarted(scene) == []
+        page = scene.incident.pages[f"approval-1-approval_lapsed-{number}.ada"]
+        assert still_relevant(scene.incident, page)
 
 
 def test_what_is_over_is_neither_delivered_nor_tried_again(scene: Watched) -> None:
@@ -283,7 +302,8 @@ class Recorded(World):
             return
         match event:
             case e.ApprovalRequested():
-                self.has_page("approval", f"{event.step}-{event.reason}", relapses)
+                about = f"{event.step}-{event.reason}"
+                self.has_page("approval", about, occasion_of(self.incident, "approval", about))
             case e.Relapsed():
                 self.has_page("relapse", "", relapses)
             case e.DiagnosisOpened() if event.reason != "no_suitable_plan":

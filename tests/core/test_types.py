@@ -20,6 +20,8 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events.base import BaseEvent
 from daemon.core.incident.reasons import TAKEN_BACK, AskReason, TakenBackReason
 from daemon.core.incident.state import Incident, Phase, StepState
+from daemon.core.people.audiences import Audience
+from daemon.core.ports.notification import Message
 from daemon.core.recovery.plan import AskApproval, Skip
 from daemon.recovering.attempt import attempt_ended
 from recovery_actions.reasons import NotReady
@@ -40,6 +42,13 @@ SNIPPETS = {
     "an_outcome": ('attempt_ended("refused", "strom", "")', ["arg-type"]),
     "an_action": ('NotReady("no_healty_item", "")', ["arg-type"]),
     "the_plan": ('AskApproval(1, "strom", ""); Skip(1, "storm", "")', ["arg-type"] * 2),
+    "a_severity": (
+        """
+        def severe(message: Message, audience: Audience) -> bool:
+            return message.severity == "sev0" or audience.concerned("sev0")
+        """,
+        ["comparison-overlap", "arg-type"],
+    ),
     "a_set": ('some: frozenset[TakenBackReason] = frozenset({"strom"})', ["arg-type"]),
     "a_mapping": ('after: dict[e.Verdict, AskReason] = {"partail": "storm"}', ["dict-item"]),
     "a_comparison": (

@@ -15,6 +15,8 @@ from tests.doubles.serving import Double
 
 TOKEN = "xoxb-secret-token"
 SIGNING = "slack's own secret"
+TEXTS = ("mrkdwn", "plain_text")
+"""The types of text that a section may have; a button has plain text alone."""
 
 
 class Slack(Double):
@@ -93,6 +95,8 @@ def _wrong(said: dict[str, Any]) -> str:
     names = [element["action_id"] for element in elements]
     fits = (
         len(blocks) <= 50
+        and all(b["text"]["type"] in TEXTS for b in blocks if b["type"] == "section")
+        and all(element["text"]["type"] == "plain_text" for element in elements)
         and all(0 < len(text) <= 3000 for text in sections)
         and all(len(element["text"]["text"]) <= 75 for element in elements)
         and all(len(element.get("url", "")) <= 3000 for element in elements)

@@ -27,12 +27,12 @@ class SlackPager:
             "action_id": _ACKNOWLEDGE,
             "value": page.incident,
             "style": "primary",
-            "text": {"type": "markdown_text", "text": "I am on it"},
+            "text": {"type": "plain_text", "text": "I am on it"},
         }
         elements: list[dict[str, Any]] = [button]
         for text, url in (("Answer", page.answer_link), ("Everything", page.link)):
             if url:
-                label = {"type": "markdown_text", "text": text}
+                label = {"type": "plain_text", "text": text}
                 name = f"open-{text.lower()}"
                 elements.append({"type": "button", "action_id": name, "url": url, "text": label})
         blocks: list[dict[str, Any]] = [

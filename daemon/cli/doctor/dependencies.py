@@ -23,11 +23,14 @@ from daemon.onboarding.findings import Finding, good, judge_preflight, warning, 
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing
 from recovery_actions.kubernetes.names import Workload, WorkloadParams
+from recovery_actions.reasons import ActionReason
 
 RIGHTS = (
     "give its account get and patch on the workload, and list on replicasets (or "
     "controllerrevisions) and pods, in a Role of that namespace"
 )
+_OF_THE_CLUSTER: frozenset[ActionReason] = frozenset({"forbidden", "no_such_workload"})
+"""The refusals that `check_kubernetes` speaks of already."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ async def _looked_at(installation: Installation, step: _Step) -> tuple[bool, Fin
         return False, wrong(step.place, f"{step.words}: {text}", mend or "it could not run")
     if isinstance(seen, Ready):
         return True, None
-    if in_cluster and seen.reason in {"forbidden", "no_such_workload"}:
+    if in_cluster and seen.reason in _OF_THE_CLUSTER:
         return False, None
     finding = judge_preflight(step.place, step.words, seen.reason, seen.text)
     return finding is None, finding

@@ -39,6 +39,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
                 approved_by=event.person,
                 approved_at=at,
                 approved_content=event.content,
+                approvals=step.approvals + 1,
                 ordered=event.first,
             )
         case e.StepProposed():

@@ -9,17 +9,25 @@ from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
 
 
+def step_asked_for(about: str) -> int:
+    """The number of the step that a page for an approval is about: `1` of `1-not_approved`."""
+    return int(about.partition("-")[0])
+
+
 def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
     """The number of the present occasion; 0 for what comes about once.
 
-    A role falls vacant when its holder gives it up, and is needed anew after a relapse.
+    A role falls vacant when its holder gives it up, and is needed anew after a relapse. A step is
+    asked for anew after a relapse, and when an approval that was given counts no more.
     """
     people = incident.people
     match purpose:
         case "escalation" | "deputy":
             return people.campaign
-        case "approval" | "verdict" | "relapse" | "diagnosis":
+        case "verdict" | "relapse" | "diagnosis":
             return incident.relapses
+        case "approval":
+            return incident.relapses + incident.step(step_asked_for(about)).approvals
         case "vacancy":
             vacated = sum(times for role, times in people.times_left.items() if role == about)
             return vacated + incident.relapses

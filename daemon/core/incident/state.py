@@ -48,6 +48,7 @@ class StepState:
     """One alternative of the plan, as far as it has come.
 
     `refusal` and `observed` can be the action's own words; None: nothing was observed.
+    `approvals`: how often a person has approved it.
     """
 
     number: int
@@ -63,6 +64,7 @@ class StepState:
     approved_by: str = ""
     approved_at: datetime | None = None
     approved_content: str = ""
+    approvals: int = 0
     ordered: bool = False
     vetoed_by: str = ""
     taken_back: TakenBackReason | Literal[""] = ""

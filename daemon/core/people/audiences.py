@@ -37,7 +37,7 @@ class Audience(Frozen):
     send: Literal["automatic", "one_tap"] = "one_tap"
     wording: Literal["internal", "public"] = "internal"
 
-    def concerned(self, severity: str) -> bool:
+    def concerned(self, severity: SeverityName | Literal[""]) -> bool:
         """Whether this severity is theirs; one that is not established yet is nobody's."""
         return bool(severity) and severity <= self.least
 

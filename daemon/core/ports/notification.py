@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from daemon.core.incident.events.pages import Settled
+from daemon.core.measurement.problem import Severity
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Page:
     person: str
     title: str
     text: str
-    severity: str
+    severity: Severity
     link: str
     at: datetime
     dedup_key: str
@@ -62,7 +63,7 @@ class Message:
     audience: str
     title: str
     text: str
-    severity: str
+    severity: Severity
     stage: str
     link: str
     at: datetime

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationError
 
 from daemon.core.incident import events as e
+from daemon.core.incident.reasons import SKIPPED_BY_PERSON
 from daemon.core.incident.state import Incident, StepStatus
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.response.command import (
@@ -161,9 +162,7 @@ class SkipStep(StepCommand):
 
     def _decided(self, incident: Incident, rule: Rule, person: str) -> tuple[e.Event, ...]:
         text = optional_text(self.reason) or "no reason given"
-        return (
-            e.StepSkipped(step=self.step, reason="skipped_by_person", text=text, person=person),
-        )
+        return (e.StepSkipped(step=self.step, reason=SKIPPED_BY_PERSON, text=text, person=person),)
 
 
 @dataclass(frozen=True)

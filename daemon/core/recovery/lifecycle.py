@@ -227,7 +227,7 @@ def _open_diagnosis(incident: Incident, rule: Rule) -> Decision:
 
 def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) -> Decision:
     """Ask for the step once, and page the Commander once, whichever comes first; both anew after
-    a relapse."""
+    a relapse. Where what they approved counts no more, they are paged anew."""
     action = plan.plan_of(incident, rule)[step.step].action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
     about = f"{step.step}-{step.reason}"

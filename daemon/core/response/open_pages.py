@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision, recording
 from daemon.core.incident import events as e
-from daemon.core.incident.occasions import occasion_of
+from daemon.core.incident.occasions import occasion_of, step_asked_for
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
@@ -30,8 +30,8 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
         case "escalation" | "unattended":
             return _is_present(incident, page) and not incident.commander
         case "approval":
-            asked = _is_present(incident, page) and _awaits_approval(incident, page)
-            return asked and commands and not restored
+            waits = incident.step(step_asked_for(queued.about)).status == "waiting"
+            return _is_present(incident, page) and waits and commands and not restored
         case "relapse" | "verdict":
             return _is_present(incident, page) and not restored
         case "diagnosis":
@@ -77,13 +77,6 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             return item is None or reached_at(incident, item) is None
         case _:
             return True
-
-
-def _awaits_approval(incident: Incident, page: PageState) -> bool:
-    """Whether the step that approval is asked for still waits for it."""
-    step = incident.step(int(page.queued.about.partition("-")[0]))
-    approved = step.approved_at is not None and step.approved_at > page.at
-    return step.status == "waiting" and not approved
 
 
 def undelivered(incident: Incident) -> list[PageState]:

@@ -91,8 +91,9 @@ class IncidentPage:
 
     async def _read(self, request: web.Request) -> tuple[Incident, Rule | None, list[Entry]]:
         incident = await self._context.repository.load(request.match_info["id"])
-        rule = self._context.rules().rules.get(incident.rule)
-        return incident, rule, await self._context.repository.journal.read(incident.id)
+        entries = await self._context.repository.journal.read(incident.id)
+        # After the last await: the rule, its approvals and the roster are of one reload.
+        return incident, self._context.rules().rules.get(incident.rule), entries
 
     async def _curve(self, incident: Incident, rule: Rule, entries: Sequence[Entry]) -> Curve:
         """What Prometheus said a moment ago, or says now."""
