@@ -117,10 +117,10 @@ class Intake:
         try:
             delivery = await self._reader.read(body)
             outcome = "refused"
-            with self._tracer.webhook(delivery.identity) as said:
+            with self._tracer.webhook(delivery.identity) as span:
                 new = await self._put(_Arrival(delivery, began), body)
                 outcome = "stored" if new else "duplicate"
-                said["stopgap.outcome"] = outcome
+                span["stopgap.outcome"] = outcome
         finally:
             self._observer.delivery(outcome, loop.time() - began)
         return delivery, new
@@ -235,21 +235,24 @@ class Intake:
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, _Concern] = {}
         for delivery in deliveries:
-            kept = fresh(delivery.alerts, ended)
-            for alert in kept:
+            fresh_alerts = fresh(delivery.alerts, ended)
+            for alert in fresh_alerts:
                 # What was only missed in a list has no end that could make a firing stale.
                 if alert.status == "resolved" and not delivery.reconciled:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end = min(alert.ends_at, now)
                     ended[alert.identity] = max(ended.get(alert.identity, end), end)
-            stale = len(delivery.alerts) - len(kept)
+            stale = len(delivery.alerts) - len(fresh_alerts)
             if stale:
                 shown = delivery.identity[:ID_SHOWN]
                 _log.info("stale alerts dropped", count=stale, delivery=shown)
             self._observer.alerts("stale", stale)
-            said: SpanAttributes = {"stopgap.alerts": len(kept), "stopgap.alerts.stale": stale}
-            with self._tracer.span("inbox", said, delivery=delivery.identity):
-                await self._sort(delivery, kept, concerns)
+            attributes: SpanAttributes = {
+                "stopgap.alerts": len(fresh_alerts),
+                "stopgap.alerts.stale": stale,
+            }
+            with self._tracer.span("inbox", attributes, delivery=delivery.identity):
+                await self._sort(delivery, fresh_alerts, concerns)
             await asyncio.sleep(0)  # many small ones hold nobody up either
         await self._tell_all(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
@@ -286,14 +289,14 @@ class Intake:
         known = await self._repository.journal.find_open(list(concerns))
         left = iter(concerns.items())
         while some := list(islice(left, TOLD_AT_ONCE)):
-            telling = (self._tell(key, concern, known.get(key)) for key, concern in some)
+            telling = (self._deliver(key, concern, known.get(key)) for key, concern in some)
             ended = await asyncio.gather(*telling, return_exceptions=True)
             failures = [failure for failure in ended if failure is not None]
             # A defect comes first: its delivery is singled out, and then all are tried again.
             for failure in sorted(failures, key=lambda failure: isinstance(failure, Temporary)):
                 raise failure
 
-    async def _tell(self, key: str, concern: _Concern, incident: str | None) -> None:
+    async def _deliver(self, key: str, concern: _Concern, incident: str | None) -> None:
         """Append to the open incident of this key, or open one if anything fires or has fired."""
         while True:
             if incident is None:
@@ -315,15 +318,15 @@ class Intake:
 
     async def _append(self, incident: str, concern: _Concern) -> tuple[Incident, int]:
         """Tell an open incident; returns it, and how many of the alerts were news."""
-        told: Sequence[e.AlertsReceived] = ()
+        events: Sequence[e.AlertsReceived] = ()
 
-        def news(current: Incident) -> Sequence[e.AlertsReceived]:
-            nonlocal told
-            told = _news(current, concern)
-            return told
+        def new_events(current: Incident) -> Sequence[e.AlertsReceived]:
+            nonlocal events
+            events = _received(current, concern)
+            return events
 
-        after = await self._repository.record(incident, news)
-        return after, sum(len(event.alerts) for event in told)
+        after = await self._repository.record(incident, new_events)
+        return after, sum(len(event.alerts) for event in events)
 
     async def _open(self, key: str, concern: _Concern) -> None:
         first = min(concern.alerts.values(), key=lambda alert: alert.status)
@@ -341,8 +344,8 @@ class Intake:
             secrets.choice(_ID_LETTERS) for _ in range(6)
         )
         await self._repository.open(identity, key, [opened, *received])
-        said: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
-        self._tracer.opened(identity, list(concern.deliveries), said)
+        attributes: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
+        self._tracer.opened(identity, list(concern.deliveries), attributes)
         _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
     async def _complete(self, delivery: Delivery) -> None:
@@ -374,7 +377,7 @@ def matching(
     return [(None, {**group_labels, "alertname": alert.name})]
 
 
-def _news(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
+def _received(incident: Incident, concern: _Concern) -> tuple[e.AlertsReceived, ...]:
     """The alerts that say something new; a repeated notification says nothing."""
 
     def says(alert: Alert) -> object:

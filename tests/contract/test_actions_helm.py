@@ -156,7 +156,7 @@ def test_a_copy_is_what_it_copies() -> None:
     said += ["Rollback to 99", "Rollback to 5 or so"]
     found = revisions([{**entry, "revision": n, "description": d} for n, d in enumerate(said, 1)])
     assert [one.item for one in found] == ["1", "2", "1", "1", "99", "6"]
-    assert found[3].words == "revision 4 (c, a copy of 1)"
+    assert found[3].title == "revision 4 (c, a copy of 1)"
     assert [c.item for c in changes("helm:x", found)] == ["1", "2", "1", "1", "99", "6"]
 
 
@@ -194,7 +194,7 @@ async def test_no_json_and_no_answer_are_told_apart(
 
 async def test_it_names_the_revision(action: HelmRollback, helm: Helm) -> None:
     said: list[str] = []
-    outcome = await action.run(params(helm), INTENT, context(said=said))
+    outcome = await action.run(params(helm), INTENT, context(messages=said))
     assert (outcome.result, outcome.reason) == ("done", "rolled_back")
     assert "back at revision 3 (shop-1.1.0, a copy of 1)" in outcome.detail
     wanted = ["rollback", "shop", "1", "--namespace", "prod", "--wait", "--timeout", "300s"]
@@ -232,7 +232,7 @@ async def test_a_helm_that_hangs_is_stopped_and_can_be_tried_again(
     assert await action.check(params(helm), INTENT, context()) == "half_done"
     helm.set(hangs=False)
     said: list[str] = []
-    outcome = await action.run(params(helm), INTENT, context(said=said))
+    outcome = await action.run(params(helm), INTENT, context(messages=said))
     assert outcome.result == "done"
     assert "is pending already" in said[0]
 
