@@ -56,7 +56,7 @@ HOSTILE = {
 
 
 def context(to: str = "", step: str = "step-1", messages: list[str] | None = None) -> ActionContext:
-    """A context that goes back to the item `to`, if any, and collects progress in `said`."""
+    """A context that goes back to the item `to`, if any, and collects progress in `messages`."""
 
     async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
         if not to:

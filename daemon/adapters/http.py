@@ -29,8 +29,8 @@ _LONGEST_CLUSTER = 16
 class Poster:
     """POSTs to one provider; `who` is its name in sentences. `timeout` in seconds.
 
-    `signing` is the secret of our signature. `taken` are the statuses of success. `words` reads
-    the provider's reason out of the JSON of a refusal; without it none is repeated, for an
+    `signing` is the secret of our signature. `taken` are the statuses of success. `error_text`
+    reads the provider's reason out of the JSON of a refusal; without it none is repeated, for an
     address that is secret may be in it. `secrets` are blotted out of the reason.
     """
 

@@ -28,7 +28,7 @@ MAX_POINTS = 2000
 class Survey:
     """One measurement under way: the rule's problem, the group's labels, and the moment.
 
-    Every method raises Unmeasurable. `asked` collects the queries with their answers in short,
+    Every method raises Unmeasurable. `query_log` collects the queries with their answers in short,
     for the record.
     """
 

@@ -21,7 +21,7 @@ SAME_CHANGE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Case:
-    """One change with all that tell of it, and what is held against it.
+    """One change with all that tell of it (`reports`), and what is held against it.
 
     `cleared` says why it is not to blame; `outside`: that needed no measurement.
     """

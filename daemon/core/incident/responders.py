@@ -37,7 +37,8 @@ class Request:
 @dataclass(frozen=True)
 class PagerReports:
     """What one pager reported so far: when the last of it happened there, by which reports, and
-    whose acknowledgements stand there. `taken_back_at`: when we last heard that one does not."""
+    whose acknowledgements stand (`acknowledged_by`). `taken_back_at`: when we last heard that
+    one does not."""
 
     at: datetime
     taken_back_at: datetime | None = None

@@ -133,7 +133,7 @@ class Connections:
 
     def dropped(self, why: Dropped, connection: ServedConnection, detail: str = "") -> None:
         """Count a connection that is closed for that reason; once a minute the log says so, with
-        what is `told` beside it."""
+        its `detail`, if any."""
         self._count(why, connection.address, detail)
 
     def _count(self, why: Dropped, address: str, detail: str = "") -> None:
