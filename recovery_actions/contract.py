@@ -55,8 +55,8 @@ HOSTILE = {
 """Values that an alert's label could carry into a parameter."""
 
 
-def context(to: str = "", step: str = "step-1", messages: list[str] | None = None) -> ActionContext:
-    """A context that goes back to the item `to`, if any, and collects progress in `messages`."""
+def context(to: str = "", step: str = "step-1", said: list[str] | None = None) -> ActionContext:
+    """A context that goes back to the item `to`, if any, and collects progress in `said`."""
 
     async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
         if not to:
@@ -64,8 +64,8 @@ def context(to: str = "", step: str = "step-1", messages: list[str] | None = Non
         return Candidate(item=to, reason="measured_healthy", text=f"{to} was healthy")
 
     async def progress(text: str) -> None:
-        if messages is not None:
-            messages.append(text)
+        if said is not None:
+            said.append(text)
 
     return ActionContext(
         token=step, now=NOW, choose=choose, progress=progress, incident="0309-1403-test"

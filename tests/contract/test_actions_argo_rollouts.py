@@ -96,7 +96,7 @@ async def test_it_waits_until_the_traffic_has_left(
     action: ArgoRolloutsAbort, rollouts: Rollouts
 ) -> None:
     said: list[str] = []
-    outcome = await action.run(params(action), INTENT, context(messages=said))
+    outcome = await action.run(params(action), INTENT, context(said=said))
     assert (outcome.result, outcome.reason) == ("done", "aborted")
     assert said[0] == "the canary 7d9f is aborted"
     assert rollouts.status["canary"]["weights"]["canary"]["weight"] == 0

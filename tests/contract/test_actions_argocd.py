@@ -91,7 +91,7 @@ async def refusal(action: ArgoCDRollback, to: str = GOOD, **changes: Any) -> str
 
 
 async def run(action: ArgoCDRollback, said: list[str] | None = None, **changes: Any) -> Any:
-    return await action.run(params(action, **changes), INTENT, context(messages=said))
+    return await action.run(params(action, **changes), INTENT, context(said=said))
 
 
 # ── preflight ────────────────────────────────────────────────────────────────────────────────

@@ -194,7 +194,7 @@ async def test_no_json_and_no_answer_are_told_apart(
 
 async def test_it_names_the_revision(action: HelmRollback, helm: Helm) -> None:
     said: list[str] = []
-    outcome = await action.run(params(helm), INTENT, context(messages=said))
+    outcome = await action.run(params(helm), INTENT, context(said=said))
     assert (outcome.result, outcome.reason) == ("done", "rolled_back")
     assert "back at revision 3 (shop-1.1.0, a copy of 1)" in outcome.detail
     wanted = ["rollback", "shop", "1", "--namespace", "prod", "--wait", "--timeout", "300s"]
@@ -232,7 +232,7 @@ async def test_a_helm_that_hangs_is_stopped_and_can_be_tried_again(
     assert await action.check(params(helm), INTENT, context()) == "half_done"
     helm.set(hangs=False)
     said: list[str] = []
-    outcome = await action.run(params(helm), INTENT, context(messages=said))
+    outcome = await action.run(params(helm), INTENT, context(said=said))
     assert outcome.result == "done"
     assert "is pending already" in said[0]
 

@@ -314,7 +314,7 @@ async def test_a_secret_is_sent_and_said_nowhere(workshop: Workshop, flags: Flag
     params = action.Params.model_validate(raw(flags))
     said: list[str] = []
     ready: Any = await action.preflight(params, context())
-    ended = await action.run(params, ready.intent, context(messages=said))
+    ended = await action.run(params, ready.intent, context(said=said))
     assert flags.asked[-1]["headers"]["Authorization"] == TOKEN
     shown = await action.show(params, context())
     everything = [ready.summary, ready.intent, ended.model_dump(), said, shown]

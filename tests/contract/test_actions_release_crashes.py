@@ -55,7 +55,7 @@ async def test_a_failed_restart_is_tried_again_without_a_second_switch(tmp_path:
     link = (shop.path / "current").lstat()
     (tmp_path / "fixed").touch()
     said: list[str] = []
-    outcome = await shop.run(context(messages=said))
+    outcome = await shop.run(context(said=said))
     assert outcome.result == "done"
     assert said == ["current → v1 already, going on with the restart", "restarted"]
     assert (shop.path / "current").lstat() == link

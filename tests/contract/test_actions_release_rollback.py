@@ -231,7 +231,7 @@ async def test_a_folder_that_cannot_be_written_is_refused(
 
 async def test_it_switches_restarts_and_tells(shop: Shop) -> None:
     said: list[str] = []
-    outcome = await shop.run(context(messages=said))
+    outcome = await shop.run(context(said=said))
     assert (outcome.result, outcome.reason) == ("done", "rolled_back")
     assert outcome.detail.startswith("current was switched from v2 to v1, and")
     assert said == ["current → v1", "restarted"]

@@ -483,4 +483,11 @@ def test_what_is_told_apart_is_bounded() -> None:
 
 
 def test_each_reason_that_is_worth_a_line_has_one() -> None:
-    assert set(connections._SAID) == {"header", "stalled", "room", "refused", "handshake", "plain"}
+    assert set(connections._MESSAGES) == {
+        "header",
+        "stalled",
+        "room",
+        "refused",
+        "handshake",
+        "plain",
+    }

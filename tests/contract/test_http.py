@@ -28,7 +28,7 @@ async def anything() -> AsyncIterator[Anything]:
 
 def poster(session: aiohttp.ClientSession, **how: Any) -> Poster:
     """To the provider X, whose refusals say why in `why`."""
-    given = {"secrets": (SECRET,), "words": lambda said: str(said.get("why", ""))}
+    given = {"secrets": (SECRET,), "error_text": lambda said: str(said.get("why", ""))}
     return Poster(session, "X", HURRY, **{**given, **how})
 
 

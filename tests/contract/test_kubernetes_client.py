@@ -276,9 +276,9 @@ async def test_no_text_holds_a_secret(
     async with broken(tmp_path) as world:
         with_secret(world)
         item = world.cluster.all("replicasets")[0]["metadata"]["name"]
-        told = context(item, messages=said)
+        told = context(item, said=said)
         params = world.params(world.rollback, rollout="9s", hold="9s")
-        ready = await world.rollback.preflight(params, context(world.items[0], messages=said))
+        ready = await world.rollback.preflight(params, context(world.items[0], said=said))
         said += [ready.summary, str(ready.intent)]
         world.cluster.tokens = set() if trouble == "401" else {TOKEN}
         world.cluster.rights = set() if trouble == "403" else None

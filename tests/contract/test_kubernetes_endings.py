@@ -107,10 +107,10 @@ async def test_a_rollout_that_goes_on_is_half_done_and_waited_for(world: World) 
     assert await world.rollback.check(params, intent, context()) == "half_done"
     said: list[str] = []
     world.time.then = lambda now: world.cluster.reconcile() if now > 12 else None
-    again = await world.rollback.run(params, intent, context(messages=said))
+    again = await world.rollback.run(params, intent, context(said=said))
     assert again.result == "failed"  # it began to wait at second 5
     world.time.then = lambda now: world.cluster.reconcile()
-    assert (await world.rollback.run(params, intent, context(messages=said))).result == "done"
+    assert (await world.rollback.run(params, intent, context(said=said))).result == "done"
     assert await world.rollback.check(params, intent, context()) == "done"
     assert "waiting for the controller to see the change" in said
 
@@ -318,7 +318,7 @@ async def test_a_broken_pod_in_the_way_is_deleted(tmp_path: Path) -> None:
     async with broken(tmp_path, "statefulset") as world:
         said: list[str] = []
         params, intent = await prepared(world, world.rollback)
-        outcome = await world.rollback.run(params, intent, context(messages=said))
+        outcome = await world.rollback.run(params, intent, context(said=said))
         assert outcome.result == "done", outcome
         deleted = [a["path"] for a in world.cluster.asked if a["path"].endswith("/checkout-2")]
         assert len(deleted) == 1

@@ -117,14 +117,14 @@ async def test_it_rolls_back_to_what_was_chosen_and_not_merely_one_back(lab: Lab
     said: list[str] = []
 
     ready: Any = None
-    chosen = context(to=good.item, messages=said)
+    chosen = context(to=good.item, said=said)
 
     async def choose(live: str, history: Any = ()) -> Candidate:
         asked.append((live, [c.item for c in history]))
         return await chosen.choose(live, history)
 
     params = lab.params(action)
-    chosen = context(to=good.item, messages=said)
+    chosen = context(to=good.item, said=said)
     with_choice = type(chosen)(**{**vars(chosen), "choose": choose})
     ready = await action.preflight(params, with_choice)
     assert isinstance(ready, Ready), ready
