@@ -55,7 +55,7 @@ async def test_a_change_is_told_to_the_list_and_to_its_own_page(rig: Rig) -> Non
 
 async def test_what_happened_before_the_page_listened_is_told_at_once(rig: Rig) -> None:
     await rig.does("ack")
-    answer = await rig.client.get(f"/event_stream?incident={rig.id}&since=1", headers=ADA)
+    answer = await rig.client.get(f"/live?incident={rig.id}&since=1", headers=ADA)
     assert "event: changed" in await told(answer)
 
 
@@ -90,7 +90,7 @@ async def test_other_incidents_do_not_disturb_a_page(rig: Rig) -> None:
 
 async def test_a_version_that_cannot_be_is_none(rig: Rig) -> None:
     await rig.does("ack")
-    answer = await rig.client.get(f"/event_stream?since={'9' * 5000}", headers=ADA)
+    answer = await rig.client.get(f"/live?since={'9' * 5000}", headers=ADA)
     assert answer.status == 200
     assert "event: changed" in await told(answer)
 
@@ -123,7 +123,7 @@ async def test_a_store_that_fails_ends_the_stream_and_the_page_asks_again(
 ) -> None:
     await rig.does("ack")
     robot = await give_token(rig, "bo", "read")
-    stream = await rig.client.get(f"/event_stream?incident={rig.id}&since=1", headers=robot)
+    stream = await rig.client.get(f"/live?incident={rig.id}&since=1", headers=robot)
     assert "event: changed" in await told(stream)
 
     async def fails(_: str) -> None:

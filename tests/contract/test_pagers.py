@@ -104,7 +104,7 @@ def test_who_keeps_state_is_told_of_it() -> None:
         "apprise": ApprisePager,
         "console": ConsolePager,
     }
-    keeps = {kind for kind, made in kinds.items() if hasattr(made, "settle")}
+    keeps = {kind for kind, made in kinds.items() if hasattr(made, "update_alert")}
     assert keeps == set(STATEFUL_PAGERS)
 
 
