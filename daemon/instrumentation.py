@@ -97,13 +97,13 @@ class Tracer(Protocol):
     def webhook(self, delivery: str) -> AbstractContextManager[SpanAttributes]:
         """The span of one webhook; `stopgap.outcome` is said in it before it ends."""
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: SpanAttributes) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], attributes: SpanAttributes) -> None:
         """The incident has begun: the root of its trace, linked with these webhooks."""
 
     def span(
         self,
         name: str,
-        said: SpanAttributes | None = None,
+        attributes: SpanAttributes | None = None,
         *,
         delivery: str = "",
         incident: str = "",
@@ -120,19 +120,19 @@ class Untraced:
         """Nothing is kept."""
         return nullcontext({})
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: SpanAttributes) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], attributes: SpanAttributes) -> None:
         """Nothing is kept."""
 
     def span(
         self,
         name: str,
-        said: SpanAttributes | None = None,
+        attributes: SpanAttributes | None = None,
         *,
         delivery: str = "",
         incident: str = "",
     ) -> AbstractContextManager[SpanAttributes]:
         """Nothing is kept."""
-        return nullcontext({} if said is None else said)
+        return nullcontext({} if attributes is None else attributes)
 
 
 QUIET = Observer()

@@ -55,7 +55,7 @@ class IncidentRepository:
         """The (incident, page) that are being delivered just now, whoever does it."""
         self._debts = debts
         self._owed: dict[str, Owed] = {}
-        for owed in debts.kept() if debts else ():
+        for owed in debts.retained() if debts else ():
             self._owe(owed)
         self._known: dict[str, Incident] = {}
         self._bells: dict[str, asyncio.Event] = {}
@@ -100,7 +100,7 @@ class IncidentRepository:
         await self.journal.open(incident, key, drafts, HeadState.of(opened, self.clock()))
         if incident not in self._known:  # else somebody has found it, and perhaps changed it
             self._remember(opened)
-        self._tell(None, opened, events)
+        self._notify(None, opened, events)
         self.opened.put_nowait(incident)
         return opened
 
@@ -160,11 +160,11 @@ class IncidentRepository:
             raise
 
     async def _report(self, incident: str, events: Sequence[Event], release: bool) -> Incident:
-        def news(current: Incident) -> Sequence[Event]:
+        def unrecorded(current: Incident) -> Sequence[Event]:
             return [event for event in events if is_news(current, event)]
 
         try:
-            return await self.record(incident, news, release=release)
+            return await self.record(incident, unrecorded, release=release)
         except (Temporary, Permanent) as error:
             kinds = ", ".join(event.kind for event in events)
             _log.error(
@@ -219,7 +219,7 @@ class IncidentRepository:
             await self._paid(before.id)  # all of it was known already
             return before
         after = replace(after, seq=before.seq + len(drafts))
-        told = [draft.event for draft in drafts]
+        appended = [draft.event for draft in drafts]
         try:
             await self.journal.append(
                 before.id,
@@ -228,14 +228,14 @@ class IncidentRepository:
                 HeadState.of(after, now),
                 claim=claim,
                 release=release or (owed is not None and owed.release),
-                marks=_marks(before, told),
-                urgency=urgency_of(before, told, by),
+                marks=_marks(before, appended),
+                urgency=urgency_of(before, appended, by),
             )
         except SequenceConflict:
             self._known.pop(before.id, None)
             raise
         self._remember(after)
-        self._tell(before, after, told)
+        self._notify(before, after, appended)
         if ring:
             self.bell(before.id).set()
         await self._paid(before.id)
@@ -258,16 +258,16 @@ class IncidentRepository:
         owed = self._owed.get(incident.id)
         if owed is None:
             return incident
-        kept: list[Draft] = []
+        retained: list[Draft] = []
         for draft in owed.drafts if drafts is None else drafts:
             if is_news(incident, draft.event):
                 incident = apply_event(incident, draft.at, draft.event, draft.by)
-                kept.append(draft)
+                retained.append(draft)
         if drafts is None:
             # A lock that was given back with what is known by now may be another step's today.
-            release = owed.release and any(isinstance(x.event, StepFinished) for x in kept)
+            release = owed.release and any(isinstance(x.event, StepFinished) for x in retained)
             self._owed[incident.id] = Owed(
-                incident=incident.id, drafts=tuple(kept), release=release
+                incident=incident.id, drafts=tuple(retained), release=release
             )
         return incident
 
@@ -309,7 +309,7 @@ class IncidentRepository:
         self._bells.pop(incident, None)
         self._locks.pop(incident, None)
 
-    def _tell(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
+    def _notify(self, before: Incident | None, after: Incident, events: Sequence[Event]) -> None:
         for listener in self.listeners:
             listener(before, after, events)
 

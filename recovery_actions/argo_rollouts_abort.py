@@ -24,7 +24,7 @@ from daemon.core.values.units import Duration, Frozen, format_duration, printabl
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource
-from recovery_actions.kubernetes.objects import number, parse_moment, part, several, word
+from recovery_actions.kubernetes.objects import number, parse_moment, part, several, string
 from recovery_actions.reasons import NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
 from recovery_actions.workshop import Workshop
@@ -42,7 +42,7 @@ class ArgoRolloutsAbortParams(Frozen):
     timeout: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(hours=1))
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a sentence: 'Rollout prod/checkout'."""
         return f"Rollout {self.namespace}/{self.rollout}"
 
@@ -134,7 +134,7 @@ class ArgoRolloutsAbort:
             return NotReady("stable_not_healthy", text)
         known = "measured healthy" if candidate.reason == "measured_healthy" else "not measured"
         return Ready(
-            f"abort the canary {seen.canary} of {params.words}, back to the stable "
+            f"abort the canary {seen.canary} of {params.title}, back to the stable "
             f"{seen.stable} ({known})",
             {"from": seen.canary, "to": seen.stable},
         )
@@ -156,7 +156,7 @@ class ArgoRolloutsAbort:
         except (Missing, Forbidden) as error:
             return as_outcome(_unreadable(error))
         except VersionConflict:
-            text = f"{params.words} changed just then, so it was left alone"
+            text = f"{params.title} changed just then, so it was left alone"
             return as_outcome(NotReady("changed_meanwhile", text))
         return await self._follow(params, intent, context)
 
@@ -184,7 +184,7 @@ class ArgoRolloutsAbort:
         self, params: ArgoRolloutsAbortParams, intent: Mapping[str, str], context: ActionContext
     ) -> Outcome:
         patience = Countdown(params.timeout, _EVERY, self._pause)
-        told = trouble = ""
+        last_stage = trouble = ""
         while True:
             try:
                 seen = _canary(await self._client.get(_resource(params)))
@@ -196,19 +196,19 @@ class ArgoRolloutsAbort:
                     text = f"somebody has undone the abort: {_changed(params, seen, intent).text}"
                     return ending(result="failed", reason="reverted", detail=text)
                 if landed == "done":
-                    text = f"{params.words} serves {intent['to']} alone; its template still asks "
+                    text = f"{params.title} serves {intent['to']} alone; its template still asks "
                     text += f"for {intent['from']}, so deploy what is good before the next change"
                     facts = dict(intent)
                     return ending(result="done", reason="aborted", detail=text, facts=facts)
-                if (stage := f"{seen.phase} {seen.message}".strip()) not in {"", told}:
+                if (stage := f"{seen.phase} {seen.message}".strip()) not in {"", last_stage}:
                     await context.progress(stage)
-                    told = stage
+                    last_stage = stage
             if not await patience.lasts():
                 limit = format_duration(params.timeout)
                 if trouble:
                     text = f"the abort was ordered; its end could not be seen: {trouble}"
                     return ending(result="unknown", reason="lost_sight", detail=text)
-                text = f"the traffic has not left {intent['from']} within {limit} ({told})"
+                text = f"the traffic has not left {intent['from']} within {limit} ({last_stage})"
                 return ending(result="failed", reason="abort_timeout", detail=text)
 
     def _history(self, params: ArgoRolloutsAbortParams, raw: Object) -> list[Change]:
@@ -239,9 +239,9 @@ def _resource(params: ArgoRolloutsAbortParams) -> Resource:
 
 def _canary(raw: Object) -> Canary:
     status = part(raw, "status")
-    stable = word(status, "stableRS")
+    stable = string(status, "stableRS")
     weights = part(status, "canary", "weights")
-    active = word(part(status, "blueGreen"), "activeSelector")
+    active = string(part(status, "blueGreen"), "activeSelector")
     if weights:
         left = number(part(weights, "canary"), "weight") == 0
     elif active:
@@ -249,21 +249,21 @@ def _canary(raw: Object) -> Canary:
     else:
         left = number(status, "updatedReplicas") == 0
     return Canary(
-        canary=word(status, "currentPodHash"),
+        canary=string(status, "currentPodHash"),
         stable=stable,
         aborted=status.get("abort") is True,
-        phase=printable(word(status, "phase")),
-        message=printable(word(status, "message"))[:200],
-        left=left and bool(word(status, "abortedAt")),
+        phase=printable(string(status, "phase")),
+        message=printable(string(status, "message"))[:200],
+        left=left and bool(string(status, "abortedAt")),
     )
 
 
 def _obstacle(params: ArgoRolloutsAbortParams, seen: Canary) -> Refused | None:
     if not seen.stable or not seen.canary or seen.canary == seen.stable:
-        text = f"no canary of {params.words} goes on, so there is nothing to abort"
+        text = f"no canary of {params.title} goes on, so there is nothing to abort"
         return NotReady("not_rolling", text)
     if seen.aborted:
-        text = f"the canary {seen.canary} of {params.words} is aborted already"
+        text = f"the canary {seen.canary} of {params.title} is aborted already"
         return NotReady("already_aborted", text)
     return None
 
@@ -278,7 +278,7 @@ def _landed(seen: Canary, intent: Mapping[str, str]) -> Landed:
 
 def _changed(params: ArgoRolloutsAbortParams, seen: Canary, intent: Mapping[str, str]) -> Refused:
     text = (
-        f"the canary of {params.words} was {intent['from']} beside {intent['to']} when this was "
+        f"the canary of {params.title} was {intent['from']} beside {intent['to']} when this was "
         f"decided, and is {seen.canary or '?'} beside {seen.stable or '?'} now"
     )
     return NotReady("changed_meanwhile", text)

@@ -86,15 +86,15 @@ class Argo:
         query = {key: value for key, value in self._where.items() if value}
         if refresh:
             query["refresh"] = "normal"
-        return application(await self._ask("GET", "", query, None))
+        return application(await self._request("GET", "", query, None))
 
     async def rollback(self, number: int, *, prune: bool, dry: bool) -> Application:
         """Order the rollback to an entry of the history; it is done afterwards, not at once."""
         order = {key: value for key, value in self._where.items() if value}
         body = {**order, "name": self._name, "id": number, "prune": prune, "dryRun": dry}
-        return application(await self._ask("POST", "/rollback", {}, body))
+        return application(await self._request("POST", "/rollback", {}, body))
 
-    async def _ask(
+    async def _request(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> Mapping[str, Any]:
         settings = self._workshop.argocd
@@ -114,31 +114,31 @@ class Argo:
                 allow_redirects=False,
             ) as answer:
                 raw = await _all_of(answer)
-        said = _read(raw)
-        if answer.status == 200 and said is not None:
-            return said
-        raise self._error(answer.status, said)
+        payload = _read(raw)
+        if answer.status == 200 and payload is not None:
+            return payload
+        raise self._error(answer.status, payload)
 
-    def _error(self, status: int, said: Mapping[str, Any] | None) -> Exception:
+    def _error(self, status: int, payload: Mapping[str, Any] | None) -> Exception:
         """What an answer that is no success means; the code of gRPC tells more than HTTP's."""
-        code = said.get("code") if said is not None else None
-        words = sentence((said or {}).get("message"))
-        text = f"Argo CD answered {status}{f': {words}' if words else ''}"
+        code = payload.get("code") if payload is not None else None
+        message = sentence((payload or {}).get("message"))
+        text = f"Argo CD answered {status}{f': {message}' if message else ''}"
         if code == 16 or status == 401:
             return Unwilling("forbidden", f"{text}; its token (argocd.token) is wrong or expired")
         if code == 7 or status == 403:
             mend = "allow the account of argocd.token `get` and `sync`"
             hint = f"or there is no application {self._name} (it says the same to both)"
             return Unwilling("forbidden", f"{text}; {mend}, {hint}")
-        if code == 5 or (status == 404 and said is not None):
+        if code == 5 or (status == 404 and payload is not None):
             return Unwilling("no_such_application", f"there is no application {self._name}: {text}")
-        if code == 9 and "auto-sync" in words:
+        if code == 9 and "auto-sync" in message:
             return Unwilling("auto_sync", text)
-        if code == 9 and "another operation" in words:
+        if code == 9 and "another operation" in message:
             return Unwilling("operation_running", text)
         if status == 429 or status >= 500:
             return Temporary(text)
-        if said is None:
+        if payload is None:
             return Permanent(f"{text}, which is not its API; look at argocd.url in stopgap.yaml")
         return Unwilling("refused_by_argocd", text)
 
@@ -174,10 +174,10 @@ async def _all_of(answer: aiohttp.ClientResponse) -> bytes:
 
 def _read(raw: bytes) -> Mapping[str, Any] | None:
     try:
-        said = json.loads(raw)
+        payload = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, Mapping) else None
+    return payload if isinstance(payload, Mapping) else None
 
 
 # ── seeing changes ───────────────────────────────────────────────────────────────────────────

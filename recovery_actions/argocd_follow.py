@@ -66,18 +66,18 @@ async def follow_sync(
     argo: Argo,
     place: ArgoCDPlace,
     intent: Intent,
-    say: Callable[[str], Awaitable[None]],
+    report: Callable[[str], Awaitable[None]],
     limit: timedelta,
     pause: Pause,
 ) -> Outcome:
     """Wait until it is live and healthy, or clear that it will not be."""
     patience = Countdown(limit, SYNC_EVERY, pause)
-    told = trouble = ""
+    last_stage = trouble = ""
     fresh = False
     while True:
         # Health may be that of before the sync until Argo CD has compared once more; asked for
         # that once, it goes on by itself.
-        refresh = told.startswith(_LIVE) and not fresh
+        refresh = last_stage.startswith(_LIVE) and not fresh
         fresh = fresh or refresh
         try:
             seen = await argo.get(refresh=refresh)
@@ -87,11 +87,11 @@ async def follow_sync(
             trouble = ""
             if outcome := _over(place, seen, intent, fresh):
                 return outcome
-            if (stage := _stage(seen, intent, fresh)) != told:
-                await say(stage)
-            told = stage
+            if (stage := _stage(seen, intent, fresh)) != last_stage:
+                await report(stage)
+            last_stage = stage
         if not await patience.lasts():
-            return _out_of_time(intent, told, trouble, limit)
+            return _out_of_time(intent, last_stage, trouble, limit)
 
 
 def displaced(
@@ -146,16 +146,18 @@ def _stage(seen: Application, intent: Intent, fresh: bool) -> str:
     return f"sync {seen.operation.phase or 'pending'}"
 
 
-def _out_of_time(intent: Intent, told: str, trouble: str, limit: timedelta) -> Outcome:
+def _out_of_time(intent: Intent, last_stage: str, trouble: str, limit: timedelta) -> Outcome:
     spent = format_duration(limit)
     facts = {"from": intent["from"], "to": intent["to"]}
     if trouble:
         text = f"how the rollback ends could not be seen within {spent}: {trouble}"
         return ending(result="unknown", reason="lost_sight", detail=text, facts=facts)
-    if told.startswith(_LIVE):
-        text = f"{short(intent['to'])} is {told}, not Healthy within {spent}"
+    if last_stage.startswith(_LIVE):
+        text = f"{short(intent['to'])} is {last_stage}, not Healthy within {spent}"
         return ending(result="failed", reason="not_healthy", detail=text, facts=facts)
-    text = f"the sync to {short(intent['to'])} has not ended within {spent} ({told}); it goes on"
+    text = (
+        f"the sync to {short(intent['to'])} has not ended within {spent} ({last_stage}); it goes on"
+    )
     return ending(result="unknown", reason="timeout", detail=text, facts=facts)
 
 

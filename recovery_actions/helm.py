@@ -90,7 +90,7 @@ class HelmRevision:
         return self.status in _RAN
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a sentence: 'revision 7 (shop-1.4.0)', with what it copies."""
         copy = f", a copy of {self.item}" if self.item != str(self.number) else ""
         return f"revision {self.number}{f' ({self.chart}{copy})' if self.chart else ''}"
@@ -108,11 +108,11 @@ async def release_history(place: HelmPlace, workshop: Workshop) -> list[HelmRevi
     Forbidden or Permanent."""
     argv = [place.helm, "history", place.release, "--namespace", place.namespace]
     argv += ["--output", "json", "--max", _MAX, *cluster_flags(workshop)]
-    status, said, complaint = await _read(argv, workshop.base)
+    status, output, complaint = await _read(argv, workshop.base)
     if status != 0:
         raise _trouble(argv, place, " ".join(printable(complaint).split())[-_WORDS:])
     try:
-        entries = json.loads(said)
+        entries = json.loads(output)
         found = revisions(entries)
     except (ValueError, TypeError, RecursionError) as error:
         raise Permanent(f"{shown_command(argv)} answered with no JSON that can be read") from error
@@ -154,7 +154,7 @@ def changes(subject: str, found: Sequence[HelmRevision]) -> list[Change]:
                     previous=seen[-1].item if seen else "",
                     at=one.at,
                     seen_by="helm",
-                    text=one.words,
+                    text=one.title,
                 )
             )
     return seen
@@ -196,7 +196,7 @@ async def _read(argv: Sequence[str], base: Path) -> tuple[int, bytes, str]:
         raise Permanent(f"{shown_command(argv)} could not be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
-            said, complaint = await asyncio.gather(
+            output, complaint = await asyncio.gather(
                 _bounded(process.stdout), _bounded(process.stderr)
             )
             status = await process.wait()
@@ -207,7 +207,7 @@ async def _read(argv: Sequence[str], base: Path) -> tuple[int, bytes, str]:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return status, said, complaint.decode(errors="replace")
+    return status, output, complaint.decode(errors="replace")
 
 
 def _place(program: str, base: Path) -> tuple[str, str]:

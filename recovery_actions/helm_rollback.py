@@ -111,7 +111,7 @@ class HelmRollback:
         live = found[-1]
         argv = self._argv(params, str(chosen.number))
         return Ready(
-            f"roll {params.release} back from {live.words} to {chosen.words} "
+            f"roll {params.release} back from {live.title} to {chosen.title} "
             f"by {shown_command(argv)}",
             {
                 "from": live.item,
@@ -135,7 +135,7 @@ class HelmRollback:
             return as_outcome(_unreadable(error))
         landed = _landed(found, intent)
         if landed == "done":
-            text = f"{params.release} is rolled back already, as {found[-1].words}"
+            text = f"{params.release} is rolled back already, as {found[-1].title}"
             return ending(result="done", reason="rolled_back", detail=text, facts=_facts(intent))
         if landed == "unknown":
             return as_outcome(_changed(params, found, intent))
@@ -181,15 +181,15 @@ class HelmRollback:
         Helm may have outlived us, or died with the machine. When its time is over, it is dead.
         """
         patience = Countdown(params.timeout, _EVERY, self._pause)
-        told = False
+        reported = False
         while True:
             found = await release_history(params, self._workshop)
             waiting = found[-1].pending and _landed(found, intent) == "half_done"
             if not waiting or not await patience.lasts():
                 return found
-            if not told:
-                await context.progress(f"{found[-1].words} is pending already, waiting for Helm")
-            told = True
+            if not reported:
+                await context.progress(f"{found[-1].title} is pending already, waiting for Helm")
+            reported = True
 
     async def _judged(
         self, params: HelmRollbackParams, intent: Mapping[str, str], ran: Ran
@@ -208,7 +208,7 @@ class HelmRollback:
         if _landed(found, intent) != "done":
             refused = _changed(params, found, intent)
             return as_outcome(refused, "unknown", facts)
-        text = f"{params.release} is back at {found[-1].words}: {ran.text}"
+        text = f"{params.release} is back at {found[-1].title}: {ran.text}"
         return ending(result="done", reason="rolled_back", detail=text, facts=facts)
 
 
@@ -236,7 +236,7 @@ def _unfit(params: HelmRollbackParams, found: Sequence[HelmRevision]) -> Refused
     newest = found[-1]
     if newest.pending:
         text = (
-            f"{newest.words} of {params.release} is {newest.status}: somebody is deploying, or "
+            f"{newest.title} of {params.release} is {newest.status}: somebody is deploying, or "
             "Helm died over it; if nobody is, roll back by hand"
         )
         return NotReady("pending", text)
@@ -256,7 +256,7 @@ async def _chosen(
     live = found[-1]
     if context.expected not in {"", live.item, str(live.number)}:
         text = (
-            f"revision {context.expected} was to be rolled back, but {live.words} is live; "
+            f"revision {context.expected} was to be rolled back, but {live.title} is live; "
             "look who deployed"
         )
         return NotReady("changed_meanwhile", text)
@@ -279,7 +279,7 @@ def _changed(
 ) -> Refused:
     text = (
         f"revision {intent['last']} of {params.release} was live when this was decided, and "
-        f"{found[-1].words} ({found[-1].status}: {found[-1].description}) is the newest now; "
+        f"{found[-1].title} ({found[-1].status}: {found[-1].description}) is the newest now; "
         "look who deployed"
     )
     return NotReady("changed_meanwhile", text)

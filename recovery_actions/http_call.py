@@ -56,10 +56,12 @@ class HttpCall:
         found = await self._look(params)
         if isinstance(found, str):
             return {"check": found}
-        wanted = params.check.expect_json
+        pointers = params.check.expect_json
         return {
-            pointer: f"{found.get(pointer, 'absent')} (wanted: {json.dumps(wanted[pointer])})"[:300]
-            for pointer in wanted
+            pointer: f"{found.get(pointer, 'absent')} (wanted: {json.dumps(pointers[pointer])})"[
+                :300
+            ]
+            for pointer in pointers
         }
 
     async def preflight(self, params: HttpCallParams, context: ActionContext) -> Ready | Refused:
@@ -164,8 +166,8 @@ class HttpCall:
         found = await self._look(params)
         if params.check is None or isinstance(found, str):
             return "unknown"
-        wanted = {p: json.dumps(v, sort_keys=True) for p, v in params.check.expect_json.items()}
-        return "done" if found == wanted else "not_done"
+        expected = {p: json.dumps(v, sort_keys=True) for p, v in params.check.expect_json.items()}
+        return "done" if found == expected else "not_done"
 
     async def _but_true(self, params: HttpCallParams, outcome: Outcome) -> Outcome:
         """The outcome, unless `check` sees that it came true all the same."""
@@ -182,17 +184,17 @@ def _request(params: HttpCallParams) -> str:
 def _judged(params: HttpCallParams, answer: HttpAnswer, secrets: Mapping[str, str]) -> Outcome:
     status, request = answer.status, _request(params)
     facts = {"status": str(status)}
-    words = quoted(answer.words, secrets.values())
-    said = f"{request} was answered with {status}" + (f": {words}" if words else "")
+    quotation = quoted(answer.excerpt, secrets.values())
+    detail = f"{request} was answered with {status}" + (f": {quotation}" if quotation else "")
     if status in params.statuses:
         text = f"{request} was answered with {status}"
         return ending(result="done", reason="called", detail=text, facts=facts)
     reason: ActionReason
     if 300 <= status < 400:
         reason = "redirected"
-        said = f"{request} was redirected ({status}); write the address that it leads to"
+        detail = f"{request} was redirected ({status}); write the address that it leads to"
     elif 400 <= status < 500:
         reason = "refused_by_server"
     else:
         reason = "server_error" if status >= 500 else "unexpected_status"
-    return ending(result="failed", reason=reason, detail=said, facts=facts)
+    return ending(result="failed", reason=reason, detail=detail, facts=facts)

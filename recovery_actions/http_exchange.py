@@ -42,7 +42,7 @@ class HttpAnswer:
     body: bytes
 
     @property
-    def words(self) -> str:
+    def excerpt(self) -> str:
         """The body as text in one line, whole as far as it was read; quote it by `quoted`."""
         return " ".join(printable(self.body.decode(errors="replace")).split())
 
@@ -80,8 +80,8 @@ async def exchange(
 
 def _why(error: Exception) -> str:
     inner = getattr(error, "os_error", None)
-    said = getattr(inner, "strerror", None) if inner is not None else None
-    return printable(said) if isinstance(said, str) else type(error).__name__
+    reason = getattr(inner, "strerror", None) if inner is not None else None
+    return printable(reason) if isinstance(reason, str) else type(error).__name__
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -69,7 +69,7 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
             return refused_by_cluster(error, "the restart")
         template = objects.template_of(raw)
         return Ready(
-            f"restart the pods of {workload.words} ({objects.images(template)})",
+            f"restart the pods of {workload.title} ({objects.images(template)})",
             {
                 "uid": objects.uid_of(raw),
                 "template": objects.digest(template),
@@ -100,14 +100,14 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
             client=self._client,
             workload=workload,
             ours=lambda raw: _is_ours(raw, intent, context.token),
-            say=context.progress,
+            report=context.progress,
             limit=params.rollout,
             hold=params.hold,
             pace=self._pace,
             stale=applied,
         )
         ended = await rollout.follow()
-        text = f"the pods of {workload.words} were restarted"
+        text = f"the pods of {workload.title} were restarted"
         return ended.outcome("restarted", text, {"image": intent["image"]})
 
     async def check(
@@ -146,7 +146,7 @@ async def expected_live(
     live = known_live(await read_state(client, workload))
     if live.item == context.expected:
         return None
-    text = f"this was meant for {context.expected}, but {live.words} is live in {workload.words}"
+    text = f"this was meant for {context.expected}, but {live.title} is live in {workload.title}"
     return NotReady("changed_meanwhile", f"{text}; look who deployed")
 
 
@@ -173,6 +173,6 @@ def _changed(workload: Workload, raw: Raw, before: str) -> Refused:
     now = objects.images(objects.template_of(raw))
     return NotReady(
         "changed_meanwhile",
-        f"{workload.words} ran {before} when this was decided, and has another template now "
+        f"{workload.title} ran {before} when this was decided, and has another template now "
         f"({now}): somebody else has changed it, so it was left alone",
     )

@@ -106,7 +106,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             client=self._client,
             workload=params.workload,
             ours=lambda raw: _is_ours(raw, intent, context.token),
-            say=context.progress,
+            report=context.progress,
             limit=params.rollout,
             hold=params.hold,
             pace=self._pace,
@@ -114,7 +114,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
         )
         ended = await rollout.follow()
-        text = f"{params.workload.words} was rolled back from {intent['from']} to {intent['to']}"
+        text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
         return ended.outcome("rolled_back", text, _facts(intent))
 
     async def check(
@@ -162,11 +162,11 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
                 "template": objects.digest(objects.template_of(would_be)),
                 "late": progress_overdue(state.raw),
             }
-            text = f"roll {state.workload.words} back from {live.words} to {to.words}"
+            text = f"roll {state.workload.title} back from {live.title} to {to.title}"
             if guards.of_helm(state.raw):
                 text += "; Helm installed it: helm_rollback would take back its whole release"
             return Ready(text, intent)
-        text = f"{state.workload.words} changes too fast for a dry run; look who else works on it"
+        text = f"{state.workload.title} changes too fast for a dry run; look who else works on it"
         return NotReady("changed_meanwhile", text)
 
     async def _look(
@@ -209,21 +209,21 @@ async def _destination(
     if len(state.revisions) < 2:
         return NotReady(
             "no_history",
-            f"{state.workload.words} keeps no other revision than {live.words}; deploy a good "
+            f"{state.workload.title} keeps no other revision than {live.title}; deploy a good "
             "version by hand, and look at spec.revisionHistoryLimit",
         )
     if params.to_revision is not None:
         to = state.numbered(params.to_revision)
-        wanted = f"revision {params.to_revision}"
+        description = f"revision {params.to_revision}"
     else:
         candidate = await context.choose(live.item, workload_history(state))
         if candidate.reason == "no_healthy_item":
             return NotReady("no_healthy_item", candidate.text)
-        to, wanted = state.find(candidate.item), candidate.item
+        to, description = state.find(candidate.item), candidate.item
     if to is None:
-        return _revision_missing(state, wanted)
+        return _revision_missing(state, description)
     if to.item == live.item or objects.digest(to.template) == objects.digest(live.template):
-        return NotReady("already_live", f"{to.words} is live already in {state.workload.words}")
+        return NotReady("already_live", f"{to.title} is live already in {state.workload.title}")
     return guards.declared_migration(state, live, to) or to
 
 
@@ -263,22 +263,22 @@ def _as_before(state: WorkloadState, intent: Mapping[str, str]) -> bool:
 def _changed(state: WorkloadState, before: str) -> str:
     live = state.live
     now = (
-        live.words if live else f"{objects.images(objects.template_of(state.raw))}, just deployed,"
+        live.title if live else f"{objects.images(objects.template_of(state.raw))}, just deployed,"
     )
     if live is not None and live.item == before:
-        now = f"{live.words} once more"
+        now = f"{live.title} once more"
     return (
-        f"{before} was live in {state.workload.words} when this was decided, and {now} is live "
+        f"{before} was live in {state.workload.title} when this was decided, and {now} is live "
         "now: somebody else has changed it, so it was left alone"
     )
 
 
-def _revision_missing(state: WorkloadState, wanted: str) -> Refused:
-    kept = ", ".join(f"{one.number} ({one.item})" for one in state.revisions[-10:])
+def _revision_missing(state: WorkloadState, description: str) -> Refused:
+    retained = ", ".join(f"{one.number} ({one.item})" for one in state.revisions[-10:])
     return NotReady(
         "revision_missing",
-        f"{wanted} is no longer kept in {state.workload.words}; kept are the revisions {kept}: "
-        "deploy the version by hand, and look at spec.revisionHistoryLimit",
+        f"{description} is no longer kept in {state.workload.title}; kept are the revisions "
+        f"{retained}: deploy the version by hand, and look at spec.revisionHistoryLimit",
     )
 
 

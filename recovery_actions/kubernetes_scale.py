@@ -87,8 +87,8 @@ class KubernetesScaleParams(ScalableParams):
             return self.replicas
         amount, percent = _change(self.by or "") or (0, False)
         change = abs(amount) * now / 100 if percent else abs(amount)
-        wanted = now + math.ceil(change) if amount > 0 else now - math.ceil(change)
-        return min(max(wanted, self.min), self.max)
+        desired = now + math.ceil(change) if amount > 0 else now - math.ceil(change)
+        return min(max(desired, self.min), self.max)
 
     def goes_the_way(self, now: int, aim: int) -> bool:
         """Whether that is a change, and not the opposite of the one that was asked for."""
@@ -112,7 +112,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         workload = params.workload
         try:
             raw = await self._client.get(workload.resource)
-            now, words = wanted_replicas(raw), ""
+            now, note = wanted_replicas(raw), ""
             aim = params.aim(now)
             if obstacle := _obstacle(params, raw, aim):
                 return obstacle
@@ -127,11 +127,11 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
             return changed_under_dry_run(error)
         except Permanent as error:
             return refused_by_cluster(error, "the scaling")
-        words = autoscaled
+        note = autoscaled
         if (keeper := guards.keeper(raw)) is not None:
-            words += f"; {keeper.name} manages it and may take this back"
+            note += f"; {keeper.name} manages it and may take this back"
         return Ready(
-            f"scale {workload.words} from {now} to {aim} replicas{words}",
+            f"scale {workload.title} from {now} to {aim} replicas{note}",
             {"uid": objects.uid_of(raw), "replicas_before": str(now), "replicas": str(aim)},
         )
 
@@ -153,7 +153,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
             client=self._client,
             workload=workload,
             ours=lambda raw: _is_ours(raw, intent),
-            say=context.progress,
+            report=context.progress,
             limit=params.rollout,
             hold=timedelta(0),
             pace=self._pace,
@@ -161,7 +161,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
         )
         ended = await rollout.follow()
         before, after = intent["replicas_before"], intent["replicas"]
-        text = f"{workload.words} was scaled from {before} to {after} replicas"
+        text = f"{workload.title} was scaled from {before} to {after} replicas"
         return ended.outcome("scaled", text, {"replicas": after})
 
     async def check(
@@ -189,7 +189,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
                 name = objects.name_of(one)
                 return NotReady(
                     "autoscaled",
-                    f"the HorizontalPodAutoscaler {name} scales {workload.words} and would take "
+                    f"the HorizontalPodAutoscaler {name} scales {workload.title} and would take "
                     f"this back; change its bounds: kubectl edit hpa {name} -n "
                     f"{workload.namespace}",
                 )
@@ -216,13 +216,13 @@ def _obstacle(params: KubernetesScaleParams, raw: Raw, aim: int) -> Refused | No
     if gone := guards.taken_away(workload, raw):
         return gone
     if now == 0:
-        text = f"{workload.words} is scaled to zero, which somebody must have meant; scale it up"
+        text = f"{workload.title} is scaled to zero, which somebody must have meant; scale it up"
         return NotReady("scaled_to_zero", f"{text} by hand: kubectl scale {workload.command}")
     if params.goes_the_way(now, aim):
         return None
     if params.by is None:
-        return NotReady("already_scaled", f"{workload.words} has {now} replicas already")
-    text = f"{workload.words} has {now} replicas, and between {params.min} and {params.max} there"
+        return NotReady("already_scaled", f"{workload.title} has {now} replicas already")
+    text = f"{workload.title} has {now} replicas, and between {params.min} and {params.max} there"
     return NotReady("at_bound", f"{text} is no room for {params.by}; raise or lower the bound")
 
 
@@ -239,6 +239,6 @@ def _as_before(raw: Raw, intent: Mapping[str, str]) -> bool:
 def _changed(workload: Workload, raw: Raw, intent: Mapping[str, str]) -> Refused:
     return NotReady(
         "changed_meanwhile",
-        f"{workload.words} had {intent['replicas_before']} replicas when this was decided, and "
+        f"{workload.title} had {intent['replicas_before']} replicas when this was decided, and "
         f"has {wanted_replicas(raw)} now: somebody else has scaled it, so it was left alone",
     )

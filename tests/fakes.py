@@ -252,7 +252,7 @@ class MemoryDebts:
             raise Temporary("the disk is full for the side file, too")
         self.owed = list(owed)
 
-    def kept(self) -> Sequence[Owed]:
+    def retained(self) -> Sequence[Owed]:
         return list(self.owed)
 
 
@@ -461,7 +461,7 @@ class Switchboard(Phone):
         super().__init__()
         self.told: list[tuple[str, str]] = []
 
-    async def settle(self, incident: str, state: str) -> str:
+    async def update_alert(self, incident: str, state: str) -> str:
         if self.broken or self.away:
             raise Temporary("the switchboard is away")
         self.told.append((incident, state))

@@ -73,10 +73,10 @@ class Alertmanager:
 
     async def silence(self, identity: str) -> Silence:
         """A silence as it stands."""
-        told, _ = await self._get(f"silence/{identity}")
+        silence, _ = await self._get(f"silence/{identity}")
         with self._its_format():
-            until = _MOMENT.validate_python(told["endsAt"])
-            return Silence(until, printable(told["createdBy"]), printable(told["comment"]))
+            until = _MOMENT.validate_python(silence["endsAt"])
+            return Silence(until, printable(silence["createdBy"]), printable(silence["comment"]))
 
     async def version(self) -> str:
         """Which version it runs. Raises Temporary or Permanent."""

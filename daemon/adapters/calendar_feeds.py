@@ -93,7 +93,7 @@ class Feeds:
         except OSError as error:
             _log.warning("calendar not kept", name=name, error=error.strerror or str(error))
 
-    def kept(self, name: str) -> FeedText | None:
+    def cached(self, name: str) -> FeedText | None:
         """The last good copy; None if there is none, or it is damaged."""
         try:
             copy = json.loads(self._path(name).read_text(encoding="utf-8"))

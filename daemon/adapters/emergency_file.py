@@ -18,7 +18,7 @@ from daemon.core.values.outcome import Temporary
 
 BLOCK = 4096
 """The file's size is a multiple of so many bytes."""
-_TOLD = TypeAdapter(tuple[EmergencyNotice, ...])
+_NOTICES = TypeAdapter(tuple[EmergencyNotice, ...])
 
 
 class EmergencyFile:
@@ -31,10 +31,10 @@ class EmergencyFile:
         """What was saved last. Raises Temporary."""
         return await asyncio.to_thread(self._load)
 
-    async def save(self, told: tuple[EmergencyNotice, ...]) -> None:
+    async def save(self, notices: tuple[EmergencyNotice, ...]) -> None:
         """Replace it. Raises Temporary."""
         # To its end: whoever ends the daemon over this looks next at what was saved.
-        writing = asyncio.to_thread(self._write, _TOLD.dump_json(told))
+        writing = asyncio.to_thread(self._write, _NOTICES.dump_json(notices))
         await to_its_end(writing, "emergency-save")
 
     def _load(self) -> tuple[EmergencyNotice, ...]:
@@ -46,7 +46,7 @@ class EmergencyFile:
         except OSError as error:
             raise self._failure(error) from error
         try:
-            return _TOLD.validate_json(found)
+            return _NOTICES.validate_json(found)
         except ValidationError:
             return ()
 

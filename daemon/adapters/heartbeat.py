@@ -22,9 +22,9 @@ class Heartbeat:
     async def send(self, anchor: Anchor | None = None) -> None:
         """Raises Temporary or Permanent, which never name the URL."""
         headers = {} if anchor is None else {ANCHOR: str(anchor)}
-        asked = self._session.get(self._url, timeout=self._timeout, headers=headers)
+        request = self._session.get(self._url, timeout=self._timeout, headers=headers)
         try:
-            async with asked as answer:
+            async with request as answer:
                 if not 200 <= answer.status < 300:
                     raise Temporary(f"the heartbeat's receiver answered {answer.status}")
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):

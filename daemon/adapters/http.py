@@ -29,8 +29,8 @@ _LONGEST_CLUSTER = 16
 class Poster:
     """POSTs to one provider; `who` is its name in sentences. `timeout` in seconds.
 
-    `signing` is the secret of our signature. `taken` are the statuses of success. `words` reads
-    the provider's reason out of the JSON of a refusal; without it none is repeated, for an
+    `signing` is the secret of our signature. `taken` are the statuses of success. `error_text`
+    reads the provider's reason out of the JSON of a refusal; without it none is repeated, for an
     address that is secret may be in it. `secrets` are blotted out of the reason.
     """
 
@@ -44,7 +44,7 @@ class Poster:
         secrets: tuple[str, ...] = (),
         signing: str | None = None,
         taken: Container[int] = TAKEN,
-        words: Callable[[Mapping[str, Any]], str] | None = None,
+        error_text: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:
         self._session = session
         self._who = who
@@ -53,7 +53,7 @@ class Poster:
         self._secrets = secrets
         self._signing = signing
         self._taken = taken
-        self._words = words
+        self._error_text = error_text
 
     async def post(
         self, url: str, content: Mapping[str, Any], *, harmless: Container[int] = ()
@@ -76,7 +76,7 @@ class Poster:
                 allow_redirects=False,
             ) as answer:
                 status = answer.status
-                said = "" if status in self._taken else await self._reason(answer)
+                reason = "" if status in self._taken else await self._reason(answer)
         except ValueError:  # aiohttp's InvalidURL is one, too
             raise Permanent(
                 f"{self._who} cannot be asked: a character of its address or key cannot be sent"
@@ -85,7 +85,7 @@ class Poster:
             raise Temporary(f"{self._who} cannot be reached ({type(error).__name__})") from None
         if status in self._taken or status in harmless:
             return status
-        text = f"{self._who} answered {status}{said}"
+        text = f"{self._who} answered {status}{reason}"
         raise Temporary(text) if status == 429 or status >= 500 else Permanent(text)
 
     def _address(self, url: str) -> URL:
@@ -99,17 +99,17 @@ class Poster:
 
     async def _reason(self, answer: aiohttp.ClientResponse) -> str:
         """Why it refused. The status counts as well without a reason, so nothing is raised."""
-        if self._words is None:
+        if self._error_text is None:
             return ""
         try:
             refusal = json.loads(await _beginning(answer))
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
             return ""
-        said = self._words(refusal) if isinstance(refusal, dict) else ""
+        reason = self._error_text(refusal) if isinstance(refusal, dict) else ""
         for secret in self._secrets:
-            said = said.replace(secret, "…")
-        said = " ".join(printable(said).split())
-        return f": {shortened(said, WORDS)}" if said else ""
+            reason = reason.replace(secret, "…")
+        reason = " ".join(printable(reason).split())
+        return f": {shortened(reason, WORDS)}" if reason else ""
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
@@ -135,12 +135,12 @@ def shortened(text: str, most: int) -> str:
     units = whole.encode("utf-16-le")
     if len(units) <= 2 * most:
         return whole
-    kept = units[: 2 * (most - 1)].decode("utf-16-le", "ignore")  # half of a pair at the end
+    retained = units[: 2 * (most - 1)].decode("utf-16-le", "ignore")  # half of a pair at the end
     for _ in range(_LONGEST_CLUSTER):
-        if not kept or not (_joins(whole[len(kept)]) or kept[-1] == _JOINER):
+        if not retained or not (_joins(whole[len(retained)]) or retained[-1] == _JOINER):
             break
-        kept = kept[:-1]
-    return kept + "…"
+        retained = retained[:-1]
+    return retained + "…"
 
 
 def _joins(character: str) -> bool:

@@ -64,7 +64,7 @@ class PostOffice:
             # Its words are not repeated: a server may answer with what it was sent.
             raise self._failure(error.smtp_code, "it does not take the login") from None
         except smtplib.SMTPResponseException as error:
-            raise self._failure(error.smtp_code, _said(error.smtp_error)) from None
+            raise self._failure(error.smtp_code, _reply_text(error.smtp_error)) from None
         except smtplib.SMTPServerDisconnected:
             raise Temporary(f"the mail server {self._host} hung up") from None
         except smtplib.SMTPException:  # it knows no STARTTLS, no login, or none of ours
@@ -124,16 +124,16 @@ class PostOffice:
 
     def _nobody(self, refusals: Refusals) -> Temporary | Permanent:
         """Every address was refused; if one may be taken later, the mail is worth another try."""
-        code, words = min(refusals.values())
-        return self._failure(code, _said(words))
+        code, reply = min(refusals.values())
+        return self._failure(code, _reply_text(reply))
 
-    def _failure(self, code: int, words: str) -> Temporary | Permanent:
-        text = f"the mail server {self._host} answered {code}" + (f": {words}" if words else "")
+    def _failure(self, code: int, reply: str) -> Temporary | Permanent:
+        text = f"the mail server {self._host} answered {code}" + (f": {reply}" if reply else "")
         return Permanent(text) if code >= 500 else Temporary(text)
 
 
-def _said(words: bytes | str) -> str:
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+def _reply_text(reply: bytes | str) -> str:
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
     return shortened(" ".join(printable(text).split()), WORDS)
 
 

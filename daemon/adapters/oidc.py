@@ -93,7 +93,7 @@ class OpenIdProvider:
             given |= {"client_id": self._client_id, "client_secret": self._client_secret}
         else:
             headers["Authorization"] = _basic(self._client_id, self._client_secret)
-        answer = await self._ask("POST", about["token_endpoint"], data=given, headers=headers)
+        answer = await self._request("POST", about["token_endpoint"], data=given, headers=headers)
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise Permanent("the identity provider gave no ID token; is `openid` in its scopes?")
@@ -141,7 +141,7 @@ class OpenIdProvider:
         raise Permanent(f"the ID token's signature is not good: {reason}")
 
     async def _asked_keys(self, url: str) -> KeySet:
-        answer = await self._ask("GET", url)
+        answer = await self._request("GET", url)
         found = answer.get("keys")
         keys = [_key(each) for each in found] if isinstance(found, list) else []
         return KeySet([key for key in keys if key is not None])
@@ -150,7 +150,7 @@ class OpenIdProvider:
         """What the provider tells of itself. Raises Temporary, Permanent."""
         if not self._about:
             url = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
-            about = await self._ask("GET", url)
+            about = await self._request("GET", url)
             if about.get("issuer") != self._issuer:
                 raise Permanent(
                     f"{url} calls itself another issuer: `auth.oidc.issuer` must be exactly the "
@@ -165,7 +165,7 @@ class OpenIdProvider:
         methods = about.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         return "client_secret_basic" not in methods and "client_secret_post" in methods
 
-    async def _ask(self, method: str, url: str, **more: Any) -> dict[str, Any]:
+    async def _request(self, method: str, url: str, **more: Any) -> dict[str, Any]:
         """The JSON object that the provider answers. Raises Temporary, Permanent."""
         host = URL(url).host
         try:
@@ -182,13 +182,13 @@ class OpenIdProvider:
             text = f"the identity provider {host} cannot be reached ({type(error).__name__})"
             raise Temporary(f"{text}; a password or a token still lets you in") from None
         try:
-            said = json.loads(content)
+            payload = json.loads(content)
         except (ValueError, RecursionError):
-            said = None
-        if status == 200 and isinstance(said, dict):
-            return said
-        told = f"the identity provider {host} answered {status}{_words(said)}"
-        raise Temporary(told) if status == 429 or status >= 500 else Permanent(told)
+            payload = None
+        if status == 200 and isinstance(payload, dict):
+            return payload
+        message = f"the identity provider {host} answered {status}{_error_text(payload)}"
+        raise Temporary(message) if status == 429 or status >= 500 else Permanent(message)
 
 
 async def _limited(answer: aiohttp.ClientResponse) -> bytes:
@@ -228,12 +228,12 @@ def _basic(client_id: str, client_secret: str) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def _words(said: Any) -> str:
+def _error_text(payload: Any) -> str:
     """The provider's own words for an error."""
-    if not isinstance(said, dict) or not isinstance(said.get("error"), str):
+    if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):
         return ""
-    more = said.get("error_description")
-    text = f"{said['error']}: {more}" if isinstance(more, str) else said["error"]
+    more = payload.get("error_description")
+    text = f"{payload['error']}: {more}" if isinstance(more, str) else payload["error"]
     return f": {printable(text)[:300]}"
 
 

@@ -72,7 +72,7 @@ class Prometheus:
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
         params = {"time": f"{at.timestamp():.3f}"}
-        return await self._ask(query, lambda: self._client.custom_query(query, params=params))
+        return await self._query(query, lambda: self._client.custom_query(query, params=params))
 
     async def series(
         self, query: str, start: datetime, end: datetime, step: timedelta
@@ -81,7 +81,7 @@ class Prometheus:
         seconds = f"{step.total_seconds():.3f}"
         # The library rounds to whole seconds; its extra parameters have the last word.
         exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
-        return await self._ask(
+        return await self._query(
             query,
             lambda: self._client.custom_query_range(query, start, end, seconds, params=exact),
         )
@@ -109,7 +109,7 @@ class Prometheus:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    async def _ask(self, query: str, call: Callable[[], Any]) -> QueryAnswer:
+    async def _query(self, query: str, call: Callable[[], Any]) -> QueryAnswer:
         """Raises Temporary, Permanent, TimeoutError."""
         loop = asyncio.get_running_loop()
         try:

@@ -82,9 +82,9 @@ class Whisperer:
             theirs = url.scheme == "https" and f".{host}".endswith(".slack.com")
             if not (theirs or host == self._own) or not host:
                 return
-            said = {"response_type": "ephemeral", "replace_original": False, "text": text}
+            message = {"response_type": "ephemeral", "replace_original": False, "text": text}
             async with self._session.post(
-                url, json=said, timeout=self._timeout, allow_redirects=False
+                url, json=message, timeout=self._timeout, allow_redirects=False
             ) as answer:
                 if answer.status >= 300:
                     _log.warning("Slack did not take the answer to a tap", status=answer.status)
@@ -146,10 +146,10 @@ def _refused(response: Any) -> Temporary | Permanent:
     """The library's answer, or aiohttp's where it could not read one."""
     status = getattr(response, "status_code", 0) or getattr(response, "status", 0)
     body = getattr(response, "data", None)
-    word = str(body.get("error", "")) if isinstance(body, Mapping) else ""
-    if not _WORD.fullmatch(word):  # it may be anything then, and repeat the token
-        word = f"status {status}"
-    if word in PASSING or status == 429 or status >= 500:
-        return Temporary(f"Slack cannot take it now: {word}")
-    mend = MENDS.get(word)
-    return Permanent(f"Slack refuses it: {word}" + (f" ({mend})" if mend else ""))
+    code = str(body.get("error", "")) if isinstance(body, Mapping) else ""
+    if not _WORD.fullmatch(code):  # it may be anything then, and repeat the token
+        code = f"status {status}"
+    if code in PASSING or status == 429 or status >= 500:
+        return Temporary(f"Slack cannot take it now: {code}")
+    mend = MENDS.get(code)
+    return Permanent(f"Slack refuses it: {code}" + (f" ({mend})" if mend else ""))

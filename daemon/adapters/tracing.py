@@ -85,44 +85,49 @@ class Tracing:
     def webhook(self, delivery: str) -> Iterator[_Attributes]:
         """The first span of a delivery's trace. What was not stored as new never leads to an
         incident: it gets a trace with ids of no meaning."""
-        said: _Attributes = {}
+        attributes: _Attributes = {}
         began = time.time_ns()
         failure: BaseException | None = None
         try:
-            yield said
+            yield attributes
         except BaseException as error:
             failure = error
             raise
         finally:
             # Made at its end, when it is known whether the delivery was new.
-            stored = said.get("stopgap.outcome") == "stored"
+            stored = attributes.get("stopgap.outcome") == "stored"
             ids = _first_of("delivery", delivery) if stored else None
-            span = self._first("webhook", ids, said, kind=SpanKind.SERVER, start=began)
+            span = self._first("webhook", ids, attributes, kind=SpanKind.SERVER, start=began)
             _mark(span, failure)
             span.end()
 
-    def opened(self, incident: str, deliveries: Sequence[str], said: _Attributes) -> None:
+    def opened(self, incident: str, deliveries: Sequence[str], attributes: _Attributes) -> None:
         """The first span of an incident's trace; it has no length, for others come after it."""
         links = [Link(_first_of("delivery", delivery)) for delivery in deliveries]
         ids = _first_of("incident", incident)
-        self._first("incident", ids, {_INCIDENT: incident, **said}, links=links).end()
+        self._first("incident", ids, {_INCIDENT: incident, **attributes}, links=links).end()
 
     @contextmanager
     def span(
-        self, name: str, said: _Attributes | None = None, *, delivery: str = "", incident: str = ""
+        self,
+        name: str,
+        attributes: _Attributes | None = None,
+        *,
+        delivery: str = "",
+        incident: str = "",
     ) -> Iterator[_Attributes]:
         """A span; failed by an exception's type, for its text may hold anything."""
-        told: _Attributes = {**(said or {}), **({_INCIDENT: incident} if incident else {})}
+        merged: _Attributes = {**(attributes or {}), **({_INCIDENT: incident} if incident else {})}
         span = self._tracer.start_span(name, self._context(delivery, incident))
         failure: BaseException | None = None
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             try:
-                yield told
+                yield merged
             except BaseException as error:
                 failure = error
                 raise
             finally:
-                span.set_attributes(told)
+                span.set_attributes(merged)
                 _mark(span, failure)
                 span.end()
 
@@ -138,7 +143,7 @@ class Tracing:
         self,
         name: str,
         ids: SpanContext | None,
-        said: _Attributes,
+        attributes: _Attributes,
         *,
         links: Sequence[Link] = (),
         kind: SpanKind = SpanKind.INTERNAL,
@@ -147,7 +152,7 @@ class Tracing:
         before = _chosen.set(ids)
         try:
             return self._tracer.start_span(
-                name, Context(), kind=kind, attributes=said, links=links, start_time=start
+                name, Context(), kind=kind, attributes=attributes, links=links, start_time=start
             )
         finally:
             _chosen.reset(before)

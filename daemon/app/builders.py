@@ -145,7 +145,7 @@ def reconciler_for(
         return None
     chosen = settings.alertmanager
     receivers = Receivers(chosen.receiver, store.notes)
-    intake.listeners.append(receivers.heard)
+    intake.listeners.append(receivers.on_delivery)
     return Reconciler(
         peers,
         receivers,

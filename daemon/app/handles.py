@@ -12,17 +12,17 @@ KEPT = 256
 """For the store, the log, queries, and what actions start."""
 
 
-def connections_for(wanted: int) -> int:
+def connections_for(connections: int) -> int:
     """Raise the soft limit as far as it is needed and may be; returns how many connections fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY:
-        needed = wanted + KEPT
+        needed = connections + KEPT
         most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         if most > soft:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-        fit = room_in(soft, wanted)
-        if fit < wanted:
+        fit = room_in(soft, connections)
+        if fit < connections:
             _log.warning(
                 "fewer connections than `connections.max` fit into the limit of file handles",
                 limit=soft,
@@ -30,9 +30,9 @@ def connections_for(wanted: int) -> int:
                 mend=f"set LimitNOFILE={needed} in the unit (ulimit -n)",
             )
         return fit
-    return wanted
+    return connections
 
 
-def room_in(limit: int, wanted: int) -> int:
+def room_in(limit: int, connections: int) -> int:
     """How many connections fit; where it is tight, a quarter of all handles."""
-    return min(wanted, max(limit - KEPT, limit // 4))
+    return min(connections, max(limit - KEPT, limit // 4))

@@ -41,11 +41,11 @@ class Reloader:
         self._lock = asyncio.Lock()
         self.last = Loading(at=clock())
 
-    async def run(self, asked: asyncio.Event) -> None:
+    async def run(self, requested: asyncio.Event) -> None:
         """Reload at each SIGHUP, until cancelled."""
         while True:
-            await asked.wait()
-            asked.clear()
+            await requested.wait()
+            requested.clear()
             try:
                 await self.reload("SIGHUP")
             except Exception:
@@ -57,8 +57,8 @@ class Reloader:
             mistakes = await self._try(by)
             now = self._clock()
             if mistakes:
-                told = "\n".join(mistakes).replace(f"{self._base}/", "")
-                self.last = Loading(at=self.last.at, failed_at=now, error=told)
+                message = "\n".join(mistakes).replace(f"{self._base}/", "")
+                self.last = Loading(at=self.last.at, failed_at=now, error=message)
             else:
                 self.last = Loading(at=now)
             self._observer.reloaded(now.timestamp(), ok=not mistakes)

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 import click
 
-from daemon.adapters.store import audit_journal as audited
-from daemon.adapters.store import check_archive
+from daemon.adapters.store import audit_journal, check_archive
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -56,19 +55,19 @@ def audit_verify_command(
     Example: stopgap audit verify
     Example: stopgap audit verify --anchor /mnt/worm/anchors.txt --archive archive/
     """
-    kept = [anchor for text in given for anchor in _anchors(text)]
+    anchors = [anchor for text in given for anchor in _anchors(text)]
     settings = settings_from(config)
-    found = reading(settings, lambda store: audited(store.journal, kept))
+    found = reading(settings, lambda store: audit_journal(store.journal, anchors))
     if archive is not None:
         keyring = keyring_for(settings, environment())
         found.breaks.extend(check_archive(archive, found.archived, keyring))
-    told = [f"{one}\n  → {one.mend}" for one in found.breaks]
+    lines = [f"{one}\n  → {one.mend}" for one in found.breaks]
     breaks = [one._asdict() for one in found.breaks]
     whole = not found.breaks
-    counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(kept)}
+    counts = {"incidents": found.incidents, "entries": found.entries, "anchors": len(anchors)}
     counts |= {"archived": len(found.archived), "rows": found.rows}
     counts["vouched_from"] = found.vouched_from
-    print_answer(as_json, {"whole": whole, "breaks": breaks, **counts}, *told)
+    print_answer(as_json, {"whole": whole, "breaks": breaks, **counts}, *lines)
     if not whole:
         raise CommandFailure(f"{len(breaks)} breaks in the journal")
     if not as_json:
@@ -76,8 +75,10 @@ def audit_verify_command(
         if found.archived:
             looked = "their files are whole" if archive else "`--archive DIR` checks their files"
             text += f"; {len(found.archived)} more are archived: {looked}"
-        if kept:
-            text += f"; all {len(kept)} anchors hold" if len(kept) > 1 else "; the anchor holds"
+        if anchors:
+            text += (
+                f"; all {len(anchors)} anchors hold" if len(anchors) > 1 else "; the anchor holds"
+            )
         if found.vouched_from:
             text += f"; the key vouches for it since row {found.vouched_from} of {found.rows}"
         click.echo(f"the journal is whole: {text}")

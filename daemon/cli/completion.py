@@ -45,21 +45,21 @@ def completes(find: Callable[[click.Context], Iterable[Completion]]) -> Complete
     return complete
 
 
-def _ask(context: click.Context, path: str) -> Any:
+def _get(context: click.Context, path: str) -> Any:
     """GET from the daemon that the command would ask. Raises Failure."""
     url, token = context.params.get("url"), context.params.get("token_file")
     return call("GET", url or DEFAULT_URL, token, path, timeout=TAB_SECONDS)
 
 
 def _incidents(context: click.Context, query: str) -> Iterator[Completion]:
-    found = _ask(context, f"/api/v1/incidents?limit=50{query}")
+    found = _get(context, f"/api/v1/incidents?limit=50{query}")
     for row in found["incidents"]:
         if not query or row["status"] == "open":
             yield row["id"], f"{row['severity']} {row['title']}".strip()
 
 
 def _incident(context: click.Context) -> Any:
-    return _ask(context, incident_path(context.params["incident"]))["incident"]
+    return _get(context, incident_path(context.params["incident"]))["incident"]
 
 
 def _steps(context: click.Context) -> Iterator[Completion]:
@@ -83,7 +83,7 @@ def _requests(context: click.Context) -> Iterator[Completion]:
 
 
 def _actions(context: click.Context) -> Iterator[Completion]:
-    for row in _ask(context, "/api/v1/actions")["actions"]:
+    for row in _get(context, "/api/v1/actions")["actions"]:
         yield row["action"], row["text"]
 
 
@@ -96,14 +96,14 @@ def _takers(context: click.Context) -> Iterator[Completion]:
 def _people(context: click.Context) -> Iterator[Completion]:
     known = list(_names("people"))
     if not known:
-        teams = _ask(context, "/api/v1/oncall")["teams"].values()
+        teams = _get(context, "/api/v1/oncall")["teams"].values()
         known = [(n, "") for team in teams for tier in team["tiers"] for n in tier["people"]]
     yield from known
 
 
 def _teams(context: click.Context) -> Iterator[Completion]:
     known = list(_names("teams"))
-    yield from known or ((team, "") for team in _ask(context, "/api/v1/oncall")["teams"])
+    yield from known or ((team, "") for team in _get(context, "/api/v1/oncall")["teams"])
 
 
 def _rules(context: click.Context) -> Iterator[Completion]:
@@ -114,7 +114,7 @@ def _rules(context: click.Context) -> Iterator[Completion]:
                 for name in _RULE.findall(file.read_text(encoding="utf-8")):
                     yield name, file.name
         return
-    for rule in _ask(context, "/api/v1/rules")["rules"]:
+    for rule in _get(context, "/api/v1/rules")["rules"]:
         yield rule["rule"], rule["description"]
 
 

@@ -53,7 +53,7 @@ class _Folder:
 
     home: Path
     written: list[Path] = field(default_factory=list)
-    kept: list[Path] = field(default_factory=list)
+    retained: list[Path] = field(default_factory=list)
 
     def write(self, path: Path, text: str, mode: int = 0o644) -> bool:
         """Write a new file. False if there is one already. Raises Failure."""
@@ -61,7 +61,7 @@ class _Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError:
-            self.kept.append(path)
+            self.retained.append(path)
             return False
         except OSError as error:
             raise CommandFailure(f"cannot write {path}: {error.strerror}") from None
@@ -115,7 +115,7 @@ def init_command(
     tls = _tls(ca, certificate, key)
     if prometheus is not None:
         trust = app.trust_for("prometheus.tls", tls, Path())
-        alerts, recordings, labels = _asked(prometheus, bearer_file, trust)
+        alerts, recordings, labels = _read_prometheus(prometheus, bearer_file, trust)
     folder = _Folder(directory)
     person = _myself()
     if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, bearer_file, tls)):
@@ -133,7 +133,7 @@ def init_command(
     elif not _has_rules(settings):
         text = _template("first.yaml").replace("TEAM", team)
         folder.write(_rules(settings) / "first.yaml", text)
-    _tell(folder, proposals, len(alerts) if prometheus is not None else None)
+    _print_summary(folder, proposals, len(alerts) if prometheus is not None else None)
     _check(settings)
     _next(directory, person if mine else None, settings)
 
@@ -145,7 +145,7 @@ def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TrustSe
     return TrustSettings(**dict(zip(("ca", "certificate", "key"), found, strict=True)))
 
 
-def _asked(
+def _read_prometheus(
     url: str, bearer_file: Path | None, trust: Trust | None
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
@@ -253,10 +253,10 @@ def _myself() -> str:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────
 
 
-def _tell(folder: _Folder, proposals: list[RuleDraft], alerts: int | None) -> None:
+def _print_summary(folder: _Folder, proposals: list[RuleDraft], alerts: int | None) -> None:
     console = terminal()
     proposed = {path for path in folder.written if path.suffix == ".yaml"}
-    for path in folder.kept:
+    for path in folder.retained:
         console.print(f"kept     {escape(str(path))} (it exists)", soft_wrap=True)
     for path in folder.written:
         console.print(f"written  {escape(str(path))}", soft_wrap=True)

@@ -53,8 +53,8 @@ def oncall_command(
 
     Example: stopgap oncall --at "2026-12-24 18:00"
     """
-    asked = context.get_parameter_source("url")
-    remote = asked is not click.core.ParameterSource.DEFAULT or not has_settings(config)
+    source = context.get_parameter_source("url")
+    remote = source is not click.core.ParameterSource.DEFAULT or not has_settings(config)
     if remote:
         query = f"?at={quote(at.isoformat())}" if at else ""
         view = call("GET", url, token_file, f"/api/v1/oncall{query}")

@@ -52,21 +52,21 @@ def role_command(
 
     Example: stopgap role 1123-1403-x7qf communicator bo
     """
-    wanted = _CHOICES[role]
+    role_name = _CHOICES[role]
     path = incident_path(incident, "roles", role)
     if person == NONE:
         after = act("DELETE", url, token_file, path)
-        print_answer(as_json, {"incident": after}, _stepped_down(after, wanted))
+        print_answer(as_json, {"incident": after}, _stepped_down(after, role_name))
         return
     body = None if person == ME else {"person": person}
     after = act("POST", url, token_file, path, body)
-    print_answer(as_json, {"incident": after}, *_wanted(after, wanted, person))
+    print_answer(as_json, {"incident": after}, *_role_outcome(after, role_name, person))
 
 
 @click.command("answer")
 @incident_argument
 @click.argument(
-    "words",
+    "arguments",
     nargs=-1,
     required=True,
     metavar="[REQUEST] yes|no",
@@ -75,7 +75,7 @@ def role_command(
 @remote_options
 @json_option
 def answer_command(
-    incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+    incident: str, arguments: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
 ) -> None:
     """Say yes or no to what you are asked about a role.
 
@@ -83,17 +83,17 @@ def answer_command(
 
     Example: stopgap answer 1123-1403-x7qf communicator.1 yes
     """
-    *named, word = words
-    if word not in ("yes", "no") or len(named) > 1:
+    *named, answer = arguments
+    if answer not in ("yes", "no") or len(named) > 1:
         raise click.UsageError(
             "end with yes or no, after one request at most: communicator.1 yes",
             click.get_current_context(),
         )
     request = named[0] if named else _only_request(incident, url, token_file)
     path = incident_path(incident, "requests", request)
-    after = act("POST", url, token_file, path, {"accept": word == "yes"})
-    said = f"you said {word}. {roles_in_short(after)}"
-    print_answer(as_json, {"incident": after}, said, *map(asking, after["requests"]))
+    after = act("POST", url, token_file, path, {"accept": answer == "yes"})
+    message = f"you said {answer}. {roles_in_short(after)}"
+    print_answer(as_json, {"incident": after}, message, *map(asking, after["requests"]))
 
 
 @click.command("leave")
@@ -179,20 +179,20 @@ def engage_command(
     print_answer(as_json, {"incident": after}, *lines)
 
 
-def _wanted(after: View, wanted: str, person: str) -> list[str]:
+def _role_outcome(after: View, role_name: str, person: str) -> list[str]:
     """What became of the wish that `person` has this role.
 
     The daemon knows who `me` is, this command does not. But if nobody is asked to give the role
     up, whoever wanted it has it now.
     """
-    requests = [r for r in after["requests"] if r["role"] == wanted]
+    requests = [r for r in after["requests"] if r["role"] == role_name]
     if person == ME:
         takeovers = [asking(r) for r in requests if r["how"] == "takeover"]
-        return takeovers or [f"you are {title(wanted)}"]
-    if after["roles"].get(wanted) == person:
-        return [f"{printable(person)} is {title(wanted)}"]
-    asked = [asking(r) for r in requests if r["taker"] == person]
-    return asked or [f"nothing has changed; {title(wanted)}: {holder(after, wanted)}"]
+        return takeovers or [f"you are {title(role_name)}"]
+    if after["roles"].get(role_name) == person:
+        return [f"{printable(person)} is {title(role_name)}"]
+    requested = [asking(r) for r in requests if r["taker"] == person]
+    return requested or [f"nothing has changed; {title(role_name)}: {holder(after, role_name)}"]
 
 
 def _stepped_down(after: View, left: str) -> str:

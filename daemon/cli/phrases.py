@@ -36,14 +36,14 @@ def moment(stamp: str) -> str:
 def asking(request: View) -> str:
     """What somebody is asked, and by when."""
     role, until = request["role"], moment(request["until"])
-    asked, taker = printable(request["asked"]), printable(request["taker"])
+    asked_person, taker = printable(request["asked"]), printable(request["taker"])
     if request["how"] == "takeover":
         office = _OFFICES.get(role, title(role))
         return (
-            f"{asked} is asked to give up {office} to {taker}; "
+            f"{asked_person} is asked to give up {office} to {taker}; "
             f"it goes through at {until} if there is no answer"
         )
-    return f"{asked} is asked to be {title(role)}; answer by {until}"
+    return f"{asked_person} is asked to be {title(role)}; answer by {until}"
 
 
 def how_to_answer(incident: str, request: View) -> str:
@@ -109,9 +109,9 @@ def _occasion(step: View) -> str:
     return "still to be stopped" if step["status"] == "running" else "possible"
 
 
-def one_of(words: Sequence[str]) -> str:
+def one_of(choices: Sequence[str]) -> str:
     """A choice, for a sentence: approve, skip, or veto."""
-    return ", or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    return ", or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
 
 
 def how_to_send(incident: str, update: View) -> str:

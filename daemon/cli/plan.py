@@ -36,14 +36,14 @@ _DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "
 @click.command("step")
 @incident_argument
 @click.argument("number", type=click.IntRange(min=1), shell_complete=complete_step)
-@click.argument("word", type=click.Choice(list(_DONE)))
+@click.argument("command", type=click.Choice(list(_DONE)))
 @click.argument("reason", nargs=-1)
 @remote_options
 @json_option
 def step_command(
     incident: str,
     number: int,
-    word: str,
+    command: str,
     reason: tuple[str, ...],
     url: str,
     token_file: Path | None,
@@ -56,12 +56,12 @@ def step_command(
 
     Example: stopgap step 1123-1403-x7qf 2 approve
     """
-    if reason and word != "skip":
+    if reason and command != "skip":
         raise click.UsageError("only `skip` takes a reason")
     body = {"reason": " ".join(reason)} if reason else None
-    path = incident_path(incident, "steps", str(number), word)
+    path = incident_path(incident, "steps", str(number), command)
     after = act("POST", url, token_file, path, body)
-    print_answer(as_json, {"incident": after}, f"step {number}: {_DONE[word]}")
+    print_answer(as_json, {"incident": after}, f"step {number}: {_DONE[command]}")
 
 
 @click.command("propose")

@@ -18,15 +18,15 @@ def text_command(
     """A command that posts one text about an incident."""
 
     def carry_out(
-        incident: str, words: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+        incident: str, arguments: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
     ) -> None:
-        body = {field: " ".join(words)}
+        body = {field: " ".join(arguments)}
         after = act("POST", url, token_file, incident_path(incident, path), body)
         print_answer(as_json, {"incident": after}, done)
 
     carry_out.__doc__ = text
     decorated: Callable[..., Any] = remote_options(json_option(carry_out))
-    decorated = click.argument("words", nargs=-1, required=required, metavar=field.upper())(
+    decorated = click.argument("arguments", nargs=-1, required=required, metavar=field.upper())(
         decorated
     )
     return click.command(name)(incident_argument(decorated))

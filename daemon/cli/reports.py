@@ -60,7 +60,7 @@ def incidents_command(
     Example: stopgap incidents --open
     Example: stopgap incidents --severity sev1 --since 30d --q checkout --json
     """
-    wanted = {
+    filters = {
         "status": status or None,
         "severity": level,
         "rule": rule,
@@ -70,7 +70,7 @@ def incidents_command(
         "since": since.isoformat() if since else None,
         "until": until.isoformat() if until else None,
     }
-    rows, cursor = _found(wanted, limit, url, token_file)
+    rows, cursor = _found(filters, limit, url, token_file)
     if as_json:
         click.echo(json.dumps({"incidents": rows, "next": cursor}))
         return
@@ -90,14 +90,14 @@ def incidents_command(
 
 
 def _found(
-    wanted: Mapping[str, Any], limit: int, url: str, token_file: Path | None
+    filters: Mapping[str, Any], limit: int, url: str, token_file: Path | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Page by page, until there are enough or no more; and where it would go on."""
     rows: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        asked = {**wanted, "limit": min(PAGE, limit - len(rows)), "cursor": cursor}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        parameters = {**filters, "limit": min(PAGE, limit - len(rows)), "cursor": cursor}
+        query = urlencode({name: value for name, value in parameters.items() if value is not None})
         found = call("GET", url, token_file, f"/api/v1/incidents?{query}")
         part = part_of(found, "incidents", url)
         rows += part

@@ -148,15 +148,15 @@ def _say_standing(ruleset: Ruleset, settings: Settings) -> None:
     for rule, _ in ruleset.rules:
         for number, step in enumerate(rule.recover, 1):
             if step.approval == "automatic":
-                _, text = ruleset.approvals.standing(rule, number, app.now())
+                _, text = ruleset.approvals.state_of(rule, number, app.now())
                 click.echo(f"{rule.rule}, step {number} ({step.action}): {text}")
 
 
 def _chosen(ruleset: Ruleset, rules: list[Rule], name: str) -> Rule:
     found = [rule for rule in rules if rule.rule == name]
     if not found:
-        wanted = Path(name).resolve()
-        found = [r for r, d in ruleset.rules if Path(d.file).resolve() == wanted]
+        path = Path(name).resolve()
+        found = [r for r, d in ruleset.rules if Path(d.file).resolve() == path]
     if len(found) != 1:
         known = ", ".join(sorted(rule.rule for rule in rules))
         raise CommandFailure(f"which rule is {name!r}? Known: {known}")

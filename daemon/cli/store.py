@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from daemon.adapters import store as files
+from daemon.adapters import store
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -50,7 +50,7 @@ def store_check_command(file: Path | None, config: Path | None, as_json: bool) -
     Example: stopgap store check /backups/stopgap-20261129T031500Z.db
     """
     path = file or _path(config)
-    found = _done(files.check_store(path, _keyring(config)))
+    found = _done(store.check_store(path, _keyring(config)))
     print_answer(as_json, {"file": str(path), "whole": not found, "findings": found}, *found)
     if found:
         raise CommandFailure(
@@ -73,7 +73,7 @@ def store_backup_command(target: Path, config: Path | None, as_json: bool) -> No
     """
     if target.is_dir():
         target /= f"stopgap-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
-    _done(files.backup_store(_path(config), target, _keyring(config)))
+    _done(store.backup_store(_path(config), target, _keyring(config)))
     print_answer(as_json, {"backup": str(target)}, f"{target} is written, and whole")
 
 
@@ -90,7 +90,7 @@ def store_restore_command(file: Path, config: Path | None, as_json: bool) -> Non
     Example: stopgap store restore /backups/stopgap-20261129T031500Z.db
     """
     path = _path(config)
-    aside = _done(files.restore_store(path, file, _keyring(config)))
+    aside = _done(store.restore_store(path, file, _keyring(config)))
     lines = [f"{path} is restored from {file}"]
     if aside is not None:
         lines.append(f"what was there is {aside} now")

@@ -164,8 +164,8 @@ def update_command(
 
     Example: stopgap update 1123-1403-x7qf send customers.2
     """
-    words = " ".join(text) if text else None
-    order = _Order(incident, what or "", words, last, as_json, url, token_file)
+    message = " ".join(text) if text else None
+    order = _Order(incident, what or "", message, last, as_json, url, token_file)
     if last is not None and action != "snooze":
         raise _usage("--for goes with snooze")
     if action is None:

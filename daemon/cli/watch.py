@@ -47,7 +47,7 @@ class Looker:
     """Looks at the daemon again and again. `only` is one incident; None is all that are open."""
 
     def __init__(self, ask: _Ask, clock: Callable[[], datetime], only: str | None) -> None:
-        self._ask = ask
+        self._fetch = ask
         self._clock = clock
         self._only = only
 
@@ -59,14 +59,14 @@ class Looker:
         if self._only is not None:
             ids, more = [self._only], 0
         else:
-            found = self._ask("/api/v1/incidents?status=open&limit=1000")
+            found = self._fetch("/api/v1/incidents?status=open&limit=1000")
             rows = gravest_first(part_of(found, "incidents", "it"))
             opened = [row["id"] for row in rows if row["status"] == "open"]
             still = before.details if before is not None else {}
             gone = [one for one in still if one not in opened and _is_open(still[one])]
             ids, more = [*opened[:_LOOKED_AT], *gone], max(0, len(opened) - _LOOKED_AT)
-        details = {one: self._ask(incident_path(one)) for one in ids}
-        frozen = self._ask("/api/v1/freeze").get("freezes", ())
+        details = {one: self._fetch(incident_path(one)) for one in ids}
+        frozen = self._fetch("/api/v1/freeze").get("freezes", ())
         return WatchSnapshot(self._clock(), details, tuple(frozen), more)
 
 
@@ -136,48 +136,50 @@ class LiveScreen:
 class Lines:
     """Without a terminal: one line, or one JSON object, for each thing that changed."""
 
-    def __init__(self, say: Callable[[str], None], *, as_json: bool) -> None:
-        self._say = say
+    def __init__(self, echo: Callable[[str], None], *, as_json: bool) -> None:
+        self._print = echo
         self._as_json = as_json
-        self._told: dict[str, int] = {}
+        self._last_seq: dict[str, int] = {}
         self._silent = False
         self._begun = False
 
     def show(self, seen: WatchSnapshot) -> None:
         """What is new since the last look."""
         if self._silent:
-            self._tell({"kind": "answers", "at": seen.at.isoformat()}, "the daemon answers again")
+            self._print_change(
+                {"kind": "answers", "at": seen.at.isoformat()}, "the daemon answers again"
+            )
         self._silent = False
         if not self._begun and not seen.details and not self._as_json:
-            self._say("no open incidents")
+            self._print("no open incidents")
         self._begun = True
         for one, detail in seen.details.items():
-            for told, line in self._news(one, detail):
-                self._tell(told, line)
+            for record, line in self._changes(one, detail):
+                self._print_change(record, line)
 
     def trouble(self, since: datetime, why: str) -> None:
         """Told once."""
         if not self._silent:
             at = since.isoformat()
             line = f"no answer since {since:%H:%M:%S} UTC: {why}"
-            self._tell({"kind": "no_answer", "since": at, "why": why}, line)
+            self._print_change({"kind": "no_answer", "since": at, "why": why}, line)
         self._silent = True
 
-    def _news(self, one: str, detail: View) -> Iterator[tuple[dict[str, Any], str]]:
-        known = self._told.get(one)
+    def _changes(self, one: str, detail: View) -> Iterator[tuple[dict[str, Any], str]]:
+        known = self._last_seq.get(one)
         timeline = detail["timeline"]
-        self._told[one] = timeline[-1]["seq"] if timeline else 0
+        self._last_seq[one] = timeline[-1]["seq"] if timeline else 0
         if known is None:
             incident = detail["incident"]
             yield {"kind": "incident", "incident": one, "view": incident}, standing_line(incident)
             return
         for entry in timeline:
             if entry["seq"] > known:
-                told = {"kind": "entry", "incident": one, "entry": entry}
-                yield told, f"{one} {entry_line(entry)}"
+                record = {"kind": "entry", "incident": one, "entry": entry}
+                yield record, f"{one} {entry_line(entry)}"
 
-    def _tell(self, told: dict[str, Any], line: str) -> None:
-        self._say(json.dumps(told) if self._as_json else line)
+    def _print_change(self, record: dict[str, Any], line: str) -> None:
+        self._print(json.dumps(record) if self._as_json else line)
 
 
 def _seconds(_: click.Context, option: click.Parameter, given: str) -> float:

@@ -157,8 +157,8 @@ class Conductor:
             if current.closed is not None and wake_at is None and not flight.tasks:
                 return True
             # While effects are under way their end decides anew, so a note would be void at once.
-            settled = not flight.tasks and not bell.is_set()
-            if settled and wake_at is not None and wake_at - self._repository.clock() >= NOTED:
+            idle = not flight.tasks and not bell.is_set()
+            if idle and wake_at is not None and wake_at - self._repository.clock() >= NOTED:
                 await self._repository.note_wake(current, wake_at)
         except Stale:
             return False

@@ -89,9 +89,9 @@ class Executor:
             limits=dependencies.limits,
             rules=lambda: active.now.rules.rules,
             approvals=lambda: active.now.approvals,
-            closed=lambda scopes, now: active.now.freezes.standing(scopes, now),
+            closed=lambda scopes, now: active.now.freezes.latest_for(scopes, now),
             look=self._look,
-            vet=self._vet,
+            judge_revisions=self._judge_revisions,
             tracer=dependencies.tracer,
         )
 
@@ -113,7 +113,7 @@ class Executor:
                     config.roster,
                 )
             case Settle():
-                return notifier.settle_pager(self._repository, incident, effect, config.ways)
+                return notifier.update_pager_alert(self._repository, incident, effect, config.ways)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -185,7 +185,7 @@ class Executor:
             current = await self._repository.load(incident)
             rule = self._rule(current)
             answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
-        heard = [
+        sentiments = [
             e.SentimentHeard(
                 source=METRICS,
                 text=f"{a.name}: {a.trouble if a.value is None else quantity(a.value)}",
@@ -193,7 +193,7 @@ class Executor:
             )
             for a in answers
         ]
-        await self._repository.record(incident, lambda i: () if i.closed else heard)
+        await self._repository.record(incident, lambda i: () if i.closed else sentiments)
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
@@ -214,14 +214,16 @@ class Executor:
             queries.outage(dependencies.metrics, survey.now, dependencies.outage),
             queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
         )
-        return Findings(reading, survey.asked, outage, alerting)
+        return Findings(reading, survey.query_log, outage, alerting)
 
-    async def _vet(
+    async def _judge_revisions(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]
     ) -> Mapping[str, HealthMark]:
         if incident.confirmed is None:
             return {}
-        return await revision_health.vet(self._survey(rule, incident), incident.confirmed, lives)
+        return await revision_health.judge_revisions(
+            self._survey(rule, incident), incident.confirmed, lives
+        )
 
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         dependencies, now = self._dependencies, self._repository.clock()

@@ -12,11 +12,11 @@ from typing import Any
 from daemon.core.people.roster import Roster
 from daemon.core.people.roster_checks import check_roster
 from daemon.core.recovery import approvals as approving
-from daemon.core.recovery import freeze_windows as freezing
+from daemon.core.recovery import freeze_windows
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.rules import rule as ruling
-from daemon.core.rules import rule_checks as checks
+from daemon.core.rules import rule_checks
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, one_document
 
@@ -74,7 +74,7 @@ def read_ruleset(
     rules = [(rule, document) for rule, document in read if rule is not None]
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
-    mistakes += checks.check_rules(read, actions, watches, roster.teams if roster else None)
+    mistakes += rule_checks.check_rules(read, actions, watches, roster.teams if roster else None)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
@@ -133,7 +133,7 @@ def _freezes(
     homes: Iterable[Path], roster: Roster | None, mistakes: list[FileMistake]
 ) -> FreezeWindows:
     """The freeze windows, with the texts of the calendars that they name."""
-    windows: list[freezing.Window] = []
+    windows: list[freeze_windows.Window] = []
     calendars: dict[str, str] = {}
     for home in homes:
         file = home / FREEZES
@@ -145,13 +145,15 @@ def _freezes(
         except Mistakes as error:
             mistakes += error.mistakes
             continue
-        wrong = freezing.check_freeze_windows(read, roster.teams) if roster is not None else []
+        wrong = (
+            freeze_windows.check_freeze_windows(read, roster.teams) if roster is not None else []
+        )
         for index, window in enumerate(read.windows):
             if window.calendar is None:
                 continue
             try:
                 calendars[window.calendar] = _text(home / window.calendar)
-                list(window.spans(_PROBE, _PROBE + freezing.LONGEST_WINDOW, calendars))
+                list(window.spans(_PROBE, _PROBE + freeze_windows.LONGEST_WINDOW, calendars))
             except Mistakes as error:
                 wrong.append((index, f"{window.calendar} {error.mistakes[0].text}"))
                 continue

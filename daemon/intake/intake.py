@@ -211,24 +211,24 @@ class Intake:
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, Concern] = {}
         for delivery in deliveries:
-            kept = fresh(delivery.alerts, ended)
-            for alert in kept:
+            fresh_alerts = fresh(delivery.alerts, ended)
+            for alert in fresh_alerts:
                 # What was only missed in a list has no end that could make a firing stale.
                 if alert.status == "resolved" and not delivery.reconciled:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
                     end = min(alert.ends_at, now)
                     ended[alert.identity] = max(ended.get(alert.identity, end), end)
-            stale = len(delivery.alerts) - len(kept)
+            stale = len(delivery.alerts) - len(fresh_alerts)
             if stale:
                 shown = delivery.identity[:ID_SHOWN]
                 _log.info("stale alerts dropped", count=stale, delivery=shown)
             self._observer.alerts("stale", stale)
             attributes: SpanAttributes = {
-                "stopgap.alerts": len(kept),
+                "stopgap.alerts": len(fresh_alerts),
                 "stopgap.alerts.stale": stale,
             }
             with self._tracer.span("inbox", attributes, delivery=delivery.identity):
-                await self._dispatcher.sort(delivery, kept, concerns)
+                await self._dispatcher.sort(delivery, fresh_alerts, concerns)
             await asyncio.sleep(0)  # many small ones hold nobody up either
         await self._dispatcher.record(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.

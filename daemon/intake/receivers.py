@@ -40,7 +40,7 @@ class Receivers:
         """Those, and the names that may turn out to be ours."""
         return {*self.ours, *self._came_by}
 
-    def heard(self, delivery: Delivery) -> None:
+    def on_delivery(self, delivery: Delivery) -> None:
         """A delivery came in by one of them."""
         name = delivery.receiver_name
         if delivery.reconciled or self._chosen or name in self.ours:

@@ -246,9 +246,9 @@ class Reconciler:
             absent = [one for one in absent if one.alert.identity in self._memory.seen]
         if absent:
             # It may have been routed elsewhere, and that is no end.
-            asked = (self._peers[look.peer].present() for look in looks)
+            lookups = (self._peers[look.peer].present() for look in looks)
             try:
-                present = frozenset[str]().union(*await asyncio.gather(*asked))
+                present = frozenset[str]().union(*await asyncio.gather(*lookups))
             except (Temporary, Permanent):
                 self._memory = replace(self._memory, missed={})
                 return
@@ -274,16 +274,16 @@ class Reconciler:
             one.alert.identity: one for one in sorted(listed, key=lambda one: one.state == "active")
         }
         ours = {name for incident in incidents for name in incident.alerts}
-        wanted = {s for name in ours & by_alert.keys() for s in by_alert[name].silences}
+        silence_ids = {s for name in ours & by_alert.keys() for s in by_alert[name].silences}
         try:
-            silences = {name: await self._silence(name) for name in sorted(wanted)}
+            silences = {name: await self._silence(name) for name in sorted(silence_ids)}
         except Temporary:
             return  # the next look may know more
         known = {name: silence for name, silence in silences.items() if silence is not None}
         for incident in incidents:
             found = suppressions(incident, by_alert, known)
             if found != incident.suppressed:
-                await self._repository.record(incident.id, partial(_told, found))
+                await self._repository.record(incident.id, partial(_suppressed, found))
 
     async def _silence(self, identity: str) -> Silence | None:
         """The silence, by the first peer that has it; None if none tells of it. Raises
@@ -301,7 +301,7 @@ class Reconciler:
         return None
 
 
-def _told(
+def _suppressed(
     suppressed: tuple[e.Suppression, ...], incident: Incident
 ) -> tuple[e.AlertsSuppressed, ...]:
     if incident.closed is not None or incident.suppressed == suppressed:

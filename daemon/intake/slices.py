@@ -84,10 +84,10 @@ def _skipped(text: str, at: int) -> int:
     return _SPACE.match(text, at).end()  # type: ignore[union-attr] # it matches nothing, too
 
 
-def _sign(text: str, at: int, wanted: str) -> tuple[int, str]:
+def _sign(text: str, at: int, allowed: str) -> tuple[int, str]:
     """The next sign and the place behind it. Raises JSONDecodeError if it is none of those."""
     at = _skipped(text, at)
     sign = text[at : at + 1]
-    if not sign or sign not in wanted:
-        raise json.JSONDecodeError(f"Expecting {' or '.join(wanted)}", text, at)
+    if not sign or sign not in allowed:
+        raise json.JSONDecodeError(f"Expecting {' or '.join(allowed)}", text, at)
     return at + 1, sign

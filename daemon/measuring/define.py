@@ -39,16 +39,16 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
             problem = unmeasured(spec, trouble, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
-    told = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.asked)}
-    return problem.model_copy(update=told)
+    measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}
+    return problem.model_copy(update=measured)
 
 
 async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
     spec = survey.spec
     bad, total = spec.bad or "", spec.total or ""
-    asked = [survey.instant(query, width) for width in spec.windows for query in (bad, total)]
+    readings = [survey.instant(query, width) for width in spec.windows for query in (bad, total)]
     history = [survey.series(query, spec.windows[0], spec.baseline) for query in (bad, total)]
-    answers = await asyncio.gather(*asked, *history)
+    answers = await asyncio.gather(*readings, *history)
     windows = {
         width: counts(answers[2 * index], answers[2 * index + 1])
         for index, width in enumerate(spec.windows)
@@ -59,9 +59,9 @@ async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
 async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
     spec = survey.spec
     value = spec.value or ""
-    asked = [survey.series(value, width, width) for width in spec.windows]
+    readings = [survey.series(value, width, width) for width in spec.windows]
     history = survey.series(value, spec.windows[0], spec.baseline)
-    answers = await asyncio.gather(*asked, history)
+    answers = await asyncio.gather(*readings, history)
     traffic = {}
     if spec.total is not None:
         totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))

@@ -64,8 +64,8 @@ def _window(survey: Survey, problem: Problem) -> timedelta | None:
 
 
 async def _contrast(survey: Survey, rule: Rule, window: timedelta) -> Contrast | None:
-    asked = rule.suspects.revisions
-    found = {} if asked is None else await _counts(survey, asked, window)
+    comparing = rule.suspects.revisions
+    found = {} if comparing is None else await _counts(survey, comparing, window)
     # One revision alone can be compared with nothing.
     return Contrast(counts=found) if len(found) > 1 else None
 
@@ -77,27 +77,29 @@ async def _nothing() -> None:
 async def _siblings(
     survey: Survey, rule: Rule, window: timedelta, onset: datetime
 ) -> dict[str, Sibling]:
-    asked = rule.suspects.siblings
-    if asked is None:
+    comparing = rule.suspects.siblings
+    if comparing is None:
         return {}
     usual = survey.spec.windows[0]
-    before = replace(survey, now=onset - usual, asked={})
-    then, now = await asyncio.gather(_counts(before, asked, usual), _counts(survey, asked, window))
+    before = replace(survey, now=onset - usual, query_log={})
+    then, now = await asyncio.gather(
+        _counts(before, comparing, usual), _counts(survey, comparing, window)
+    )
     own = set(survey.labels.values())
     names = (then.keys() & now.keys()) - own
     return {name: Sibling(then=then[name], now=now[name]) for name in sorted(names)}
 
 
-async def _counts(survey: Survey, asked: Comparing, window: timedelta) -> Counts:
+async def _counts(survey: Survey, comparing: Comparing, window: timedelta) -> Counts:
     """(bad, total) by label; empty if either query has no answer to rely on."""
     try:
         bad, total = await asyncio.gather(
-            survey.instant(asked.bad, window), survey.instant(asked.total, window)
+            survey.instant(comparing.bad, window), survey.instant(comparing.total, window)
         )
     except (Unmeasurable, TemplateError) as trouble:
-        _log.info("suspects cannot be compared", label=asked.label, error=str(trouble))
+        _log.info("suspects cannot be compared", label=comparing.label, error=str(trouble))
         return {}
-    return _by_label(bad, total, asked.label)
+    return _by_label(bad, total, comparing.label)
 
 
 def _by_label(bad: QueryAnswer, total: QueryAnswer, label: str) -> Counts:

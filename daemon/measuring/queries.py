@@ -28,7 +28,7 @@ MAX_POINTS = 2000
 class Survey:
     """One measurement under way: the rule's problem, the group's labels, and the moment.
 
-    Every method raises Unmeasurable. `asked` collects the queries with their answers in short,
+    Every method raises Unmeasurable. `query_log` collects the queries with their answers in short,
     for the record.
     """
 
@@ -37,7 +37,7 @@ class Survey:
     labels: Mapping[str, str]
     now: datetime
     max_age: timedelta
-    asked: dict[str, str] = field(default_factory=dict)
+    query_log: dict[str, str] = field(default_factory=dict)
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
         """The answer now; `$window` is `window`."""
@@ -51,7 +51,7 @@ class Survey:
         # Whole steps back from now, so that the last sample is now's and the grid is fixed.
         count = int(span / step)
         start = self.now - count * step
-        return await self._ask(query, lambda: self.metrics.series(query, start, self.now, step))
+        return await self._query(query, lambda: self.metrics.series(query, start, self.now, step))
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
@@ -130,10 +130,10 @@ class Survey:
             raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
 
     async def _now(self, query: str) -> QueryAnswer:
-        return await self._ask(query, lambda: self.metrics.instant(query, self.now))
+        return await self._query(query, lambda: self.metrics.instant(query, self.now))
 
-    async def _ask(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
-        self.asked[query] = "no answer"
+    async def _query(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
+        self.query_log[query] = "no answer"
         try:
             answer = await call()
         except TimeoutError:
@@ -144,7 +144,7 @@ class Survey:
             raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None
         except Permanent as error:
             raise Unmeasurable("query_error", "query_rejected", str(error)) from None
-        self.asked[query] = in_short(answer)
+        self.query_log[query] = in_short(answer)
         return answer
 
 
@@ -187,9 +187,9 @@ def in_short(answer: QueryAnswer) -> str:
     if not answer.series:
         return "empty"
     first = answer.series[0]
-    said = f"{first.samples[-1][1]:g}" if first.samples else "no sample"
+    summary = f"{first.samples[-1][1]:g}" if first.samples else "no sample"
     if len(first.samples) > 1:
-        said += f" (last of {len(first.samples)} samples)"
+        summary += f" (last of {len(first.samples)} samples)"
     if len(answer.series) > 1:
-        said += f", and {len(answer.series) - 1} more series"
-    return f"{said}, with warnings" if answer.warnings else said
+        summary += f", and {len(answer.series) - 1} more series"
+    return f"{summary}, with warnings" if answer.warnings else summary

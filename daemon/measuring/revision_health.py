@@ -21,22 +21,24 @@ _MOST = 8
 """So many items are looked at, the newest ones."""
 
 
-async def vet(survey: Survey, problem: Problem, lives: Sequence[Life]) -> dict[str, HealthMark]:
+async def judge_revisions(
+    survey: Survey, problem: Problem, lives: Sequence[Life]
+) -> dict[str, HealthMark]:
     """What the metrics say of each item while it was live; silent on what they cannot tell.
 
     `lives` is oldest first. Each is measured over its end, as long as the baseline looks back;
     an item that was live more than once is bad if it was bad once.
     """
     newest = lives[-_MOST:]
-    said = await asyncio.gather(*(_vet(survey, problem, life) for life in newest))
+    judged = await asyncio.gather(*(_judge_revision(survey, problem, life) for life in newest))
     marks: dict[str, HealthMark] = {}
-    for life, mark in zip(newest, said, strict=True):
+    for life, mark in zip(newest, judged, strict=True):
         if mark is not None and marks.get(life.item) != "bad":
             marks[life.item] = mark
     return marks
 
 
-async def _vet(survey: Survey, problem: Problem, life: Life) -> HealthMark | None:
+async def _judge_revision(survey: Survey, problem: Problem, life: Life) -> HealthMark | None:
     spec = survey.spec
     # Both ends are cut off: a rollout has two items live at once.
     margin = spec.windows[0]
@@ -44,7 +46,7 @@ async def _vet(survey: Survey, problem: Problem, life: Life) -> HealthMark | Non
     width = min(end - begin, spec.baseline)
     if width < margin:
         return None
-    then = replace(survey, now=end, asked={})
+    then = replace(survey, now=end, query_log={})
     try:
         if spec.value is None:
             bad, total = await asyncio.gather(

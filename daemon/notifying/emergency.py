@@ -145,7 +145,9 @@ class EmergencyCalls:
         pager: object = dict(self._active.now.ways.get(notice.person, ())).get(notice.method)
         page = self._page(notice.kind, notice.person, f"over: {_TITLES[notice.kind]}", _OVER, now)
         if isinstance(pager, KeepsState):
-            done = await attempt(pager.settle(page.dedup_key, "resolved"), _INCIDENT, notice.method)
+            done = await attempt(
+                pager.update_alert(page.dedup_key, "resolved"), _INCIDENT, notice.method
+            )
         elif pager is not None:
             done = await self._send(page, notice.method, pager)  # type: ignore[arg-type]
         else:

@@ -81,7 +81,7 @@ async def deliver(
         await repository.report(incident, failed)
 
 
-async def settle_pager(
+async def update_pager_alert(
     repository: IncidentRepository, incident: str, order: Settle, ways: Ways
 ) -> None:
     """Tell a pager that keeps state that somebody came, or that it is over."""
@@ -89,11 +89,11 @@ async def settle_pager(
     key = _dedup_key(incident, order.alert)
     answer: str | DeliveryFailure
     if isinstance(pager, KeepsState):
-        answer = await attempt(pager.settle(key, order.state), incident, order.method)
+        answer = await attempt(pager.update_alert(key, order.state), incident, order.method)
     else:
         answer = DeliveryFailure("the roster has no such way to them any more", temporary=False)
     current = await repository.load(incident)
-    before = current.settling.get((order.person, order.method, order.alert))
+    before = current.pager_states.get((order.person, order.method, order.alert))
     tries = before.failures + 1 if before else 1
     event: e.Event
     if isinstance(answer, str):

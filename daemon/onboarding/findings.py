@@ -103,14 +103,14 @@ def judge_windows(rule: Rule, scrapes: Collection[timedelta], max_age: timedelta
     return None
 
 
-def judge_preflight(check: str, words: str, reason: str, text: str) -> Finding | None:
+def judge_preflight(check: str, description: str, reason: str, text: str) -> Finding | None:
     """What a step's preflight refused while all is well; None if that is as it should be."""
     if reason in CALM:
         return None
-    said = f"{words} would be refused ({reason}): {text}"
+    message = f"{description} would be refused ({reason}): {text}"
     if reason in BROKEN:
-        return wrong(check, said, "mend it, or the step can never run")
-    return warning(check, said, "is it meant to be so? If not, mend it or take another action")
+        return wrong(check, message, "mend it, or the step can never run")
+    return warning(check, message, "is it meant to be so? If not, mend it or take another action")
 
 
 def judge_disk(free: int) -> Finding:

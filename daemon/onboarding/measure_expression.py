@@ -67,10 +67,10 @@ class _Bound:
 def selector_labels(query: str, recordings: RecordingRules) -> tuple[str, ...] | None:
     """The labels that an alert with this expression has; None if that cannot be told from it."""
     try:
-        kept = promql.kept(promql.parsed(query), recordings.trees)
+        labels = promql.retained_labels(promql.parsed(query), recordings.trees)
     except ValueError:
         return None
-    return None if kept is None else tuple(name for name in kept if name != "le")
+    return None if labels is None else tuple(name for name in labels if name != "le")
 
 
 def ranges_of(query: str) -> list[timedelta]:
@@ -135,8 +135,8 @@ def _bounds(tree: Any) -> list[tuple[_Bound, tuple[str, ...]]]:
         sides = (tree.lhs, tree.rhs)
         found = []
         for side, other in (sides, sides[::-1]):
-            word = "and" if op == "and" else "or"
-            note = f"left out: {word} {promql.written(without_parens(other))}"
+            operator_text = "and" if op == "and" else "or"
+            note = f"left out: {operator_text} {promql.written(without_parens(other))}"
             found += [(bound, (*notes, note)) for bound, notes in _bounds(side)]
         return found
     if op == "unless":
@@ -281,7 +281,11 @@ def _value(bound: _Bound, narrow: Narrow) -> MeasureDraft | None:
         inner = promql.spelled(node, narrow)
     except ValueError:
         return None
-    alone = isinstance(node, p.AggregateExpr) and node.modifier is None and promql.kept(node) == ()
+    alone = (
+        isinstance(node, p.AggregateExpr)
+        and node.modifier is None
+        and promql.retained_labels(node) == ()
+    )
     query = inner if alone else f"{'min' if low else 'max'}({inner})"
     return MeasureDraft(
         "value",

@@ -98,12 +98,12 @@ def equalities(selector: Any) -> dict[str, str]:
 # ── which labels are left ────────────────────────────────────────────────────────────────────
 
 
-def kept(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...] | None:
+def retained_labels(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...] | None:
     """The labels that the answer has; None if only the metric itself could tell."""
     node = without_parens(node)
     if isinstance(node, p.VectorSelector) and node.name and node.name in recordings:
         others = {name: tree for name, tree in recordings.items() if name != node.name}
-        return kept(recordings[node.name], others)
+        return retained_labels(recordings[node.name], others)
     if isinstance(node, p.AggregateExpr):
         return _kept_by_aggregation(node, recordings)
     if isinstance(node, p.BinaryExpr):
@@ -119,30 +119,30 @@ def kept(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...]
             return tuple(label for label in known if label != "__name__")
         if name in _NO_LABELS or not node.args:
             return ()
-        inner = kept(
+        inner = retained_labels(
             node.args[-1] if name.startswith("histogram_quantile") else node.args[0], recordings
         )
         if inner is not None and name in {"label_replace", "label_join"}:
             return _each((*inner, str(node.args[1].val)))
         return inner
     inner = getattr(node, "vector_selector", None) or getattr(node, "expr", None)
-    return None if inner is None else kept(inner, recordings)
+    return None if inner is None else retained_labels(inner, recordings)
 
 
 def _kept_by_aggregation(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | None:
     if str(node.op) in _KEEPS_ALL:
-        return kept(node.expr, recordings)
+        return retained_labels(node.expr, recordings)
     modifier = node.modifier
     if modifier is None:
         return ()
     if modifier.type == p.AggModifierType.By:
         return _each(modifier.labels)
-    inner = kept(node.expr, recordings)
+    inner = retained_labels(node.expr, recordings)
     return None if inner is None else tuple(n for n in inner if n not in modifier.labels)
 
 
 def _kept_by_binary(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | None:
-    left, right = kept(node.lhs, recordings), kept(node.rhs, recordings)
+    left, right = retained_labels(node.lhs, recordings), retained_labels(node.rhs, recordings)
     if _number(node.lhs):
         return right
     if _number(node.rhs) or operator(node) in SETS:

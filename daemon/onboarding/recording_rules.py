@@ -36,18 +36,18 @@ class RecordingRules:
         """What a selector stands for, and what that must be held to; None if it is not known."""
         if not isinstance(node, p.VectorSelector) or node.offset or node.at:
             return None
-        asked = promql.equalities(node)
-        if len(asked) < len(node.matchers.matchers) or node.matchers.or_matchers:
+        required = promql.equalities(node)
+        if len(required) < len(node.matchers.matchers) or node.matchers.or_matchers:
             return None
         found = [
-            (tree, {n: v for n, v in asked.items() if n not in labels})
+            (tree, {n: v for n, v in required.items() if n not in labels})
             for labels, tree in self._rules.get(str(node.name), ())
-            if all(labels.get(name, value) == value for name, value in asked.items())
+            if all(labels.get(name, value) == value for name, value in required.items())
         ]
         if len(found) != 1:
             return None
         tree, held = found[0]
-        kept = promql.kept(tree, self.trees)
-        if kept is not None and not held.keys() <= set(kept):
+        retained = promql.retained_labels(tree, self.trees)
+        if retained is not None and not held.keys() <= set(retained):
             return None
         return tree, held

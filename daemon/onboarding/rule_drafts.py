@@ -13,7 +13,7 @@ from datetime import timedelta
 import yaml
 
 from daemon.core.rules import rule as rules
-from daemon.core.rules import rule_checks as checks
+from daemon.core.rules import rule_checks
 from daemon.core.values.units import format_duration, printable
 from daemon.core.values.yaml_document import Mistakes
 from daemon.onboarding.measure_expression import (
@@ -100,7 +100,7 @@ def _sound(text: str) -> bool:
         loaded = rules.load(text, "")
     except Mistakes:
         return False
-    return not checks.check_rules(list(loaded), {}, {}, None)
+    return not rule_checks.check_rules(list(loaded), {}, {}, None)
 
 
 # ── what an incident is made for ─────────────────────────────────────────────────────────────
@@ -127,11 +127,11 @@ def _group_by(
 
 
 def _labels(alert: Alerting, recordings: RecordingRules) -> tuple[list[str], bool]:
-    kept = selector_labels(alert.query, recordings)
-    if kept is not None:
-        return list(kept), False
-    said = " ".join(alert.annotations.values())
-    return _SPOKEN_OF.findall(said), True
+    labels = selector_labels(alert.query, recordings)
+    if labels is not None:
+        return list(labels), False
+    annotations = " ".join(alert.annotations.values())
+    return _SPOKEN_OF.findall(annotations), True
 
 
 # ── the text ─────────────────────────────────────────────────────────────────────────────────
@@ -179,8 +179,8 @@ def _comments(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
     yield "# Proposed by `stopgap init --from-prometheus`; go over it before you trust it."
     for alert in same:
         severity = alert.labels.get("severity", "")
-        said = f", severity {_line(severity)}" if severity else ""
-        yield f"# From the alert {_line(alert.name)} of the group {_line(alert.group)}{said}:"
+        rated = f", severity {_line(severity)}" if severity else ""
+        yield f"# From the alert {_line(alert.name)} of the group {_line(alert.group)}{rated}:"
         yield f"#   {_line(alert.query, 2000)}"
     for url in dict.fromkeys(filter(None, (a.annotations.get("runbook_url") for a in same))):
         yield f"# Runbook: {_line(url)}"
@@ -268,13 +268,17 @@ def _windows(alert: Alerting) -> tuple[timedelta, timedelta]:
 
 
 def _symptom(name: str, found: MeasureDraft) -> str:
-    words = " ".join(_HUMP.sub(" ", printable(name)).replace("_", " ").split()).casefold()
-    words = re.sub(r" (?:too )?(?:low|high)$", "", words[:90]).strip() or "alert"
+    phrase = " ".join(_HUMP.sub(" ", printable(name)).replace("_", " ").split()).casefold()
+    phrase = re.sub(r" (?:too )?(?:low|high)$", "", phrase[:90]).strip() or "alert"
     if found.kind == "counts":
-        return words if "success" in words or "availab" in words else f"{words}: share that is well"
+        return (
+            phrase
+            if "success" in phrase or "availab" in phrase
+            else f"{phrase}: share that is well"
+        )
     if found.kind == "value":
-        return words
-    return f"{words}: how many"
+        return phrase
+    return f"{phrase}: how many"
 
 
 def _matcher(name: str) -> str:

@@ -50,7 +50,7 @@ class ActionEnded(Exception):
         self.outcome = outcome
 
 
-async def _asked(answer: Awaitable[_T], action: str) -> _T:
+async def _called(answer: Awaitable[_T], action: str) -> _T:
     """Ask other people's code. Raises Ended whatever way it fails."""
     try:
         return await answer
@@ -67,8 +67,8 @@ async def _asked(answer: Awaitable[_T], action: str) -> _T:
         raise ActionEnded(attempt_ended("unknown", "action_crashed", text)) from error
 
 
-async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
-    """As `_asked`, for what changes nothing: a hiccup of the target's server is sat out."""
+async def _called_patiently(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
+    """As `_called`, for what changes nothing: a hiccup of the target's server is sat out."""
 
     # No retry library: tenacity and stamina keep deadlines by the machine's clock, not the loop's.
     async def patiently() -> _T:
@@ -84,7 +84,7 @@ async def _looked(ask: Callable[[], Awaitable[_T]], action: str) -> _T:
             await asyncio.sleep(pause)
             pause *= 2
 
-    return await _asked(patiently(), action)
+    return await _called(patiently(), action)
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ class Attempt:
             prepared = await self._resume(incident, params, context, dict(state.intent))
         if isinstance(prepared, Outcome):
             return prepared
-        with self._span("run") as said:
-            outcome = await _asked(self.action.run(params, prepared, context), self.action.name)
-            said["stopgap.result"], said["stopgap.reason"] = outcome.result, outcome.reason
+        with self._span("run") as span:
+            outcome = await _called(self.action.run(params, prepared, context), self.action.name)
+            span["stopgap.result"], span["stopgap.reason"] = outcome.result, outcome.reason
         return outcome
 
     def _span(self, name: str) -> AbstractContextManager[SpanAttributes]:
@@ -123,7 +123,7 @@ class Attempt:
         params = self.action.Params.model_validate(dict(state.params))
         context = await self._context(incident)
         with self._span("preflight"):
-            ready = await _asked(self.action.preflight(params, context), self.action.name)
+            ready = await _called(self.action.preflight(params, context), self.action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         evidence, alerting = await self._evidence(incident, params, context)
@@ -137,7 +137,7 @@ class Attempt:
         """Preflight, the evidence, and a last look; the intent is journaled before it is run."""
         action = self.action
         with self._span("preflight"):
-            ready = await _looked(lambda: action.preflight(params, context), action.name)
+            ready = await _called_patiently(lambda: action.preflight(params, context), action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
         summary, intent = ready.summary, dict(ready.intent)
@@ -166,7 +166,9 @@ class Attempt:
         action = self.action
         try:
             with self._span("check"):
-                landed = await _looked(lambda: action.check(params, intent, context), action.name)
+                landed = await _called_patiently(
+                    lambda: action.check(params, intent, context), action.name
+                )
         except ActionEnded as blind:
             # It may have happened, so nothing else is tried before the metrics were asked.
             text = f"the daemon stopped while it ran, and its target cannot be looked at: {blind}"
@@ -216,9 +218,9 @@ class Attempt:
         scopes: Sequence[str] = (GLOBAL, f"team:{incident.opened.team}")
         if self.rule is not None:
             scopes = scope_of(incident, self.rule).freezes
-        standing = [f for f in await self.repository.journal.freezes(now) if f.scope in scopes]
+        in_force = [f for f in await self.repository.journal.freezes(now) if f.scope in scopes]
         closed = self.step_context.closed(scopes, now)
-        for freeze in (*standing, *filter(None, [closed])):
+        for freeze in (*in_force, *filter(None, [closed])):
             text = f"frozen by {freeze.by} before anything was changed: {freeze.reason}"
             return attempt_ended("refused", "frozen", text)
         return None
@@ -255,10 +257,10 @@ class Attempt:
             valid = state.approved_content == content_of(now, rule, self.number)
             text = f"the rule was edited after {state.approved_by} approved the step"
         else:
-            standing, text = self.step_context.approvals().standing(
+            approval_state, text = self.step_context.approvals().state_of(
                 rule, self.number, self.repository.clock()
             )
-            valid = standing == "valid" and rule.mode == "automatic"
+            valid = approval_state == "valid" and rule.mode == "automatic"
         return None if valid else attempt_ended("refused", "approval_void", text)
 
     def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
@@ -295,11 +297,11 @@ class Attempt:
 
         async def choose(live: str, history: Sequence[Change] = ()) -> Candidate:
             known = merge_periods(seen, history)
-            said = dict(marks)
+            all_marks = dict(marks)
             if self.rule is not None and problem is not None:
                 unknown = [life for life in lives(known) if life.item not in marks]
-                said |= await self.step_context.vet(self.rule, incident, unknown)
-            return last_healthy(live, known, said, healthy)
+                all_marks |= await self.step_context.judge_revisions(self.rule, incident, unknown)
+            return last_healthy(live, known, all_marks, healthy)
 
         async def progress(text: str) -> None:
             event = e.StepProgressed(step=self.number, text=text)

@@ -44,7 +44,7 @@ class StepContext:
     """What a step is carried out with.
 
     `closed`: the freeze that stands by the calendar for these scopes. `look` measures the
-    incident's problem anew; `vet` asks the metrics how items did while they were live.
+    incident's problem anew; `judge_revisions` asks the metrics how items did while they were live.
     """
 
     actions: Actions
@@ -53,7 +53,7 @@ class StepContext:
     approvals: Callable[[], Approvals]
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
-    vet: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, HealthMark]]]
+    judge_revisions: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, HealthMark]]]
     tracer: Tracer = UNTRACED
 
 

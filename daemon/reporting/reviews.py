@@ -55,7 +55,7 @@ class Veterans:
     def __init__(self, repository: IncidentRepository) -> None:
         self._repository = repository
         self._by_rule: dict[str, dict[str, None]] = {}
-        repository.listeners.append(self._heard)
+        repository.listeners.append(self._on_append)
 
     async def begin(self) -> None:
         """Learn from the recent incidents, the oldest first."""
@@ -69,7 +69,7 @@ class Veterans:
         """Those of the latest incident first."""
         return tuple(reversed(self._by_rule.get(rule, {})))
 
-    def _heard(self, _: Incident | None, after: Incident, events: Sequence[Event]) -> None:
+    def _on_append(self, _: Incident | None, after: Incident, events: Sequence[Event]) -> None:
         if any(isinstance(event, IncidentClosed) for event in events):
             self._learn(after)
 

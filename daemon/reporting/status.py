@@ -147,12 +147,12 @@ class StatusReport:
     async def system(self) -> System:
         """The daemon as a whole; asks the peers, so it may take PEER_SECONDS. Raises Temporary."""
         now = self.repository.clock()
-        asked = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
+        answers = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
         try:
             heads = await self.repository.journal.open_heads()
             incidents = [await self.repository.load(head.incident) for head in heads]
         finally:
-            peers = await asked
+            peers = await answers
         return System(
             version=self.version,
             started_at=self.started_at,

@@ -23,7 +23,7 @@ class Journaled:
     ) -> None:
         self._roster = roster
         self._clock = clock
-        self._word = Bounded()
+        self._label = Bounded()
         self._incidents(make)
         self._people(make)
         self._steps(make)
@@ -107,7 +107,9 @@ class Journaled:
             known=get_args(e.Verdict),
         )
 
-    def heard(self, before: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
+    def on_append(
+        self, before: Incident | None, after: Incident, events: Sequence[e.Event]
+    ) -> None:
         """An append; a listener of the casebook."""
         if before is None:
             self._opened.inc()
@@ -153,20 +155,20 @@ class Journaled:
             case e.StepStarted():
                 person = after.step(event.step).approved_by
                 decided("started", "person" if person else "standing_approval").inc()
-                self._started.labels(self._word(event.action)).inc()
+                self._started.labels(self._label(event.action)).inc()
             case e.StepRefused():
-                decided("refused", self._word(event.reason)).inc()
+                decided("refused", self._label(event.reason)).inc()
             case e.ApprovalRequested():
-                decided("asked", self._word(event.reason)).inc()
+                decided("asked", self._label(event.reason)).inc()
             case e.StepObserved():
-                decided("observed", self._word(event.reason)).inc()
+                decided("observed", self._label(event.reason)).inc()
             case e.StepSkipped():
-                decided("skipped", self._word(event.reason)).inc()
+                decided("skipped", self._label(event.reason)).inc()
             case e.DiagnosisOpened():
-                decided("diagnosis", self._word(event.reason)).inc()
+                decided("diagnosis", self._label(event.reason)).inc()
             case e.StepFinished():
                 step, outcome = after.step(event.step), event.outcome
-                action, reason = self._word(step.action), self._word(outcome.reason)
+                action, reason = self._label(step.action), self._label(outcome.reason)
                 self._finished.labels(action, outcome.result, reason).inc()
                 self._results.labels(outcome.result).inc()
                 if step.started_at is not None:

@@ -34,19 +34,19 @@ class WatchedMetrics:
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
-        asked = self._metrics.series(query, start, end, step)
-        return await self._timed("range", query, asked)
+        answer = self._metrics.series(query, start, end, step)
+        return await self._timed("range", query, answer)
 
     async def _timed(
-        self, kind: QueryKind, query: str, asked: Awaitable[QueryAnswer]
+        self, kind: QueryKind, query: str, answer: Awaitable[QueryAnswer]
     ) -> QueryAnswer:
         clock = asyncio.get_running_loop().time
         began = clock()
         trouble: Trouble = ""
-        said = {"stopgap.query.kind": kind, "db.query.text": query[:LONGEST_TEXT]}
+        attributes = {"stopgap.query.kind": kind, "db.query.text": query[:LONGEST_TEXT]}
         try:
-            with self._tracer.span("query", {"db.system.name": "prometheus", **said}):
-                return await asked
+            with self._tracer.span("query", {"db.system.name": "prometheus", **attributes}):
+                return await answer
         except TimeoutError:
             trouble = "timeout"
             raise

@@ -50,7 +50,7 @@ class FeedSource(Protocol):
     async def keep(self, name: str, feed: Any) -> None:
         """Remember what was fetched, once it has proved to be readable."""
 
-    def kept(self, name: str) -> Kept | None:
+    def cached(self, name: str) -> Kept | None:
         """The last good copy."""
 
 
@@ -101,13 +101,13 @@ class Calendars:
 
     async def renew(self, roster: Roster, around: datetime | None = None) -> None:
         """Read all calendars, for the time around now or another moment."""
-        wanted = dict(_with_calendar(roster))
+        schedules = dict(_with_calendar(roster))
         for gone in self.shifts, self.troubles:
-            for name in gone.keys() - wanted.keys():
+            for name in gone.keys() - schedules.keys():
                 del gone[name]
-        for name in sorted(self._alarmed.keys() - wanted.keys()):
+        for name in sorted(self._alarmed.keys() - schedules.keys()):
             await self._take_back(name, f"the roster has no on-call calendar of {name} any more")
-        for name, schedule in wanted.items():
+        for name, schedule in schedules.items():
             await self._renew(name, schedule, roster, around or self._clock())
 
     def reports(self, roster: Roster) -> list[CalendarReport]:
@@ -116,7 +116,7 @@ class Calendars:
 
     def _report(self, name: str, schedule: Schedule) -> CalendarReport:
         is_file = schedule.calendar is not None and bool(schedule.calendar.file)
-        copy = None if is_file else self._feeds.kept(name)
+        copy = None if is_file else self._feeds.cached(name)
         return CalendarReport(
             schedule=name,
             source="file" if is_file else "url",
@@ -140,16 +140,16 @@ class Calendars:
         except (Temporary, Permanent, ValueError) as error:
             _log.warning("an on-call calendar is away", schedule=name, error=str(error))
             self.troubles[name] = str(error)
-            await self._tell(name, await self._fall_back(name, schedule, roster, around))
+            await self._notify(name, await self._fall_back(name, schedule, roster, around))
         else:
-            await self._tell(name, None)
+            await self._notify(name, None)
 
     async def _fall_back(
         self, name: str, schedule: Schedule, roster: Roster, around: datetime
     ) -> datetime | None:
         """Go by the copy of a feed; returns since when that, or a broken file, is out of date."""
         source, now = schedule.calendar, self._clock()
-        copy = self._feeds.kept(name) if source is not None and source.url else None
+        copy = self._feeds.cached(name) if source is not None and source.url else None
         if source is None or copy is None:
             return self._alarmed.get(name, now)
         try:
@@ -167,7 +167,7 @@ class Calendars:
             raise Permanent(f"cannot read the calendar {source.file}: {why}") from None
 
     def _kept_text(self, name: str) -> str | None:
-        copy = self._feeds.kept(name)
+        copy = self._feeds.cached(name)
         return copy.text if copy else None
 
     def _expand(
@@ -188,7 +188,7 @@ class Calendars:
             )
         self.shifts[name] = calendar.shifts
 
-    async def _tell(self, name: str, stale_since: datetime | None) -> None:
+    async def _notify(self, name: str, stale_since: datetime | None) -> None:
         """Raise the alarm once, and take it back when the calendar is fresh again.
 
         An alarm that an earlier process raised is not known here, so what is fresh at first is

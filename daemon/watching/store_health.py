@@ -94,7 +94,7 @@ class StoreWatch:
             except Exception:
                 _log.exception("looking after the store crashed; looking again")
                 self._observer.crashed("store")
-            self._tell()
+            self._notify()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
@@ -117,7 +117,7 @@ class StoreWatch:
         if faults.keys() & _PROBED:
             await self._condition.probe()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         trouble, before = self.trouble(), self._last
         self._last = trouble
         if trouble is None and before is not None:

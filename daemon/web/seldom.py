@@ -11,7 +11,7 @@ OTHERS = "others"
 
 
 @dataclass
-class _Said:
+class _Occurrences:
     at: float
     count: int = 0
 
@@ -20,23 +20,23 @@ class Seldom:
     """Counts by key what happened since it was last said. `now` is in seconds of any clock."""
 
     def __init__(self) -> None:
-        self._said: dict[str, _Said] = {}
+        self._by_key: dict[str, _Occurrences] = {}
         self._forget_at = 0.0
 
     def due(self, key: str, now: float) -> int:
         """How often it has happened since it was last said; zero if it must not be said now."""
-        if key not in self._said and len(self._said) >= REMEMBERED_KEYS:
+        if key not in self._by_key and len(self._by_key) >= REMEMBERED_KEYS:
             self._forget(now)
-            key = key if len(self._said) < REMEMBERED_KEYS else OTHERS
-        said = self._said.setdefault(key, _Said(now - EVERY_SECONDS))
-        said.count += 1
-        if now - said.at < EVERY_SECONDS:
+            key = key if len(self._by_key) < REMEMBERED_KEYS else OTHERS
+        entry = self._by_key.setdefault(key, _Occurrences(now - EVERY_SECONDS))
+        entry.count += 1
+        if now - entry.at < EVERY_SECONDS:
             return 0
-        count, said.at, said.count = said.count, now, 0
+        count, entry.at, entry.count = entry.count, now, 0
         return count
 
     def _forget(self, now: float) -> None:
         if now < self._forget_at:
             return
         self._forget_at = now + EVERY_SECONDS
-        self._said = {k: s for k, s in self._said.items() if now - s.at < EVERY_SECONDS}
+        self._by_key = {k: s for k, s in self._by_key.items() if now - s.at < EVERY_SECONDS}

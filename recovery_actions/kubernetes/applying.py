@@ -67,14 +67,14 @@ async def apply_patch(
         except Forbidden as error:
             return as_outcome(NotReady("forbidden", str(error)))
         except Permanent as error:
-            text = f"{workload.words} could not be {deed}: {error}"
+            text = f"{workload.title} could not be {deed}: {error}"
             return ending(result="failed", reason="patch_failed", detail=text)
         else:
             return found.late
     if unsure:
-        text = f"whether {workload.words} was {deed} is not known: {trouble}"
+        text = f"whether {workload.title} was {deed} is not known: {trouble}"
         return ending(result="unknown", reason="unreachable", detail=text)
-    text = f"{workload.words} could not be {deed}: {trouble}"
+    text = f"{workload.title} could not be {deed}: {trouble}"
     if isinstance(trouble, VersionConflict):
         text += f", {_TRIES} times in a row; it was left alone, look who works on it"
         return ending(result="refused", reason="changed_meanwhile", detail=text)

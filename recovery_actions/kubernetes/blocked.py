@@ -81,12 +81,12 @@ def broken(pod: Raw) -> str:
     if status.get("phase") == "Failed":
         return "Failed"
     for one in all_containers(pod):
-        waiting = objects.word(objects.part(one, "state", "waiting"), "reason")
+        waiting = objects.string(objects.part(one, "state", "waiting"), "reason")
         if waiting not in ("", "ContainerCreating", "PodInitializing"):
             return waiting
         ended = objects.part(one, "state", "terminated")
         if ended and objects.number(ended, "exitCode") != 0:
-            return objects.word(ended, "reason") or "Error"
+            return objects.string(ended, "reason") or "Error"
         if objects.number(one, "restartCount") > 0:
             return f"not ready after {objects.number(one, 'restartCount')} restarts"
     return ""

@@ -52,7 +52,7 @@ class ClusterClient:
 
     async def get(self, resource: Resource) -> Object:
         """Read one object. Raises Missing, Forbidden, Temporary or Permanent."""
-        return await self._ask("get", "GET", resource, {})
+        return await self._request("get", "GET", resource, {})
 
     async def items(self, resource: Resource, selector: str = "") -> list[Object]:
         """All objects of a collection that a label selector fits, page by page."""
@@ -67,7 +67,7 @@ class ClusterClient:
         found: list[Object] = []
         token = ""
         for _ in range(_PAGES):
-            page = await self._ask(
+            page = await self._request(
                 "list", "GET", resource, {**query, **({"continue": token} if token else {})}
             )
             items = page.get("items")
@@ -79,7 +79,7 @@ class ClusterClient:
             if str(more) == token:
                 break
             token = str(more)
-        raise Permanent(f"the list of {resource.words} has no end; look what answers for the API")
+        raise Permanent(f"the list of {resource.title} has no end; look what answers for the API")
 
     async def patch(
         self,
@@ -94,14 +94,14 @@ class ClusterClient:
         Raises Conflict if a precondition in the patch does not hold, and as `get` does.
         """
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        return await self._ask("patch", "PATCH", resource, query, body, kind)
+        return await self._request("patch", "PATCH", resource, query, body, kind)
 
     async def delete(self, resource: Resource, uid: str) -> None:
         """Delete the object of that name if it is still the one with that uid."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
-        await self._ask("delete", "DELETE", resource, {}, body, "application/json")
+        await self._request("delete", "DELETE", resource, {}, body, "application/json")
 
-    async def _ask(
+    async def _request(
         self,
         verb: str,
         method: str,
@@ -121,7 +121,7 @@ class ClusterClient:
         if not 200 <= reply.status < 300:
             raise failure(reply.status, parsed or {}, verb, resource, reply.retry_after)
         if parsed is None:
-            text = f"what answers for {resource.words} is no API server: it sends no JSON object"
+            text = f"what answers for {resource.title} is no API server: it sends no JSON object"
             raise Permanent(text)
         return parsed
 
@@ -139,7 +139,7 @@ class ClusterClient:
                 return await connection.request(method, resource.path, query, headers, data)
         except TimeoutError as error:
             limit = format_duration(self._timeout)
-            text = f"the cluster did not answer about {resource.words} within {limit}"
+            text = f"the cluster did not answer about {resource.title} within {limit}"
             raise Temporary(text) from error
         except _UNTRUSTED as error:
             text = "the API server's certificate is not trusted; look at certificate-authority"
@@ -148,10 +148,10 @@ class ClusterClient:
             raise Permanent("the kubeconfig's server address is not an address") from error
         except aiohttp.ClientConnectorError as error:
             text = f"the cluster cannot be reached ({type(error).__name__})"
-            raise NotDone(f"{text}, asking about {resource.words}") from error
+            raise NotDone(f"{text}, asking about {resource.title}") from error
         except (aiohttp.ClientError, OSError) as error:
             text = f"the cluster cannot be reached ({type(error).__name__})"
-            raise Temporary(f"{text}, asking about {resource.words}") from error
+            raise Temporary(f"{text}, asking about {resource.title}") from error
 
     async def _open(self) -> ApiConnection:
         async with self._opening:

@@ -59,23 +59,23 @@ def failure(
     message = _message(body)
     if status == 401:
         return Permanent(
-            f"the cluster does not know us (401, {resource.words}): the credentials are wrong or "
+            f"the cluster does not know us (401, {resource.title}): the credentials are wrong or "
             "have run out; renew those that `kubernetes: kubeconfig:` names"
         )
     if status == 403:
         return Forbidden(_forbidden(message, verb, resource))
     if status == 404:
-        return Missing(f"there are no {resource.words} (404)")
+        return Missing(f"there are no {resource.title} (404)")
     if status == 409 or (status == 422 and _is_failed_test(message, body)):
-        return VersionConflict(f"somebody else has just changed {resource.words} ({status})")
+        return VersionConflict(f"somebody else has just changed {resource.title} ({status})")
     if status in (408, 410, 429) or status >= 500:
-        text = f"the cluster cannot {verb} {resource.words} just now ({status}{message})"
+        text = f"the cluster cannot {verb} {resource.title} just now ({status}{message})"
         if status == 410:
             return Expired(text)
         return NotDone(text, _seconds(retry_after)) if status == 429 else Temporary(text)
     if 300 <= status < 400:
         return Permanent(f"what answers is no API server: it redirects ({status})")
-    return Permanent(f"the cluster does not {verb} {resource.words} ({status}{message})")
+    return Permanent(f"the cluster does not {verb} {resource.title} ({status}{message})")
 
 
 def _is_failed_test(message: str, body: Mapping[str, Any]) -> bool:
@@ -96,7 +96,7 @@ def _seconds(retry_after: str) -> float:
 def _forbidden(message: str, verb: str, resource: Resource) -> str:
     found = _RBAC.search(message)
     if found is None:
-        return f"the cluster forbids us to {verb} {resource.words} (403{message})"
+        return f"the cluster forbids us to {verb} {resource.title} (403{message})"
     group, plural = found["group"] or "", found["resource"]
     return (
         f"we may not {found['verb']} {plural} in namespace {resource.namespace} (403): give "
@@ -110,7 +110,7 @@ def _message(body: Mapping[str, Any]) -> str:
     text = body.get("message")
     if not isinstance(text, str) or not text:
         return ""
-    said, cut, _ = text.partition("Invalid value:")
+    head, cut, _ = text.partition("Invalid value:")
     details = body.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     fields = [
@@ -119,5 +119,5 @@ def _message(body: Mapping[str, Any]) -> str:
         if isinstance(cause, dict)
     ]
     if cut:
-        said = f"{said.rstrip(' :[')} is invalid: {', '.join(fields[:5]) or 'a value'}"
-    return ": " + printable(said)[:_LIMIT]
+        head = f"{head.rstrip(' :[')} is invalid: {', '.join(fields[:5]) or 'a value'}"
+    return ": " + printable(head)[:_LIMIT]

@@ -31,19 +31,19 @@ def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
     if spec.get("paused") is True:
         return NotReady(
             "rollout_paused",
-            f"{workload.words} is paused, so a new template would reach no pod; to let it go on: "
+            f"{workload.title} is paused, so a new template would reach no pod; to let it go on: "
             f"kubectl rollout resume {workload.command}",
         )
     if objects.part(spec, "updateStrategy").get("type") == "OnDelete":
         return NotReady(
             "on_delete",
-            f"{workload.words} has the updateStrategy OnDelete, so a new template would reach a "
+            f"{workload.title} has the updateStrategy OnDelete, so a new template would reach a "
             "pod only when somebody deletes it; change the template and delete the pods by hand",
         )
     if workload.kind != "daemonset" and wanted_replicas(raw) == 0:
         return NotReady(
             "scaled_to_zero",
-            f"{workload.words} is scaled to zero, so there is nothing to recover; if that is a "
+            f"{workload.title} is scaled to zero, so there is nothing to recover; if that is a "
             f"mistake: kubectl scale {workload.command} --replicas=…",
         )
     return None
@@ -53,7 +53,7 @@ def taken_away(workload: Workload, raw: Raw) -> Refused | None:
     """`no_such_workload` for one that is just being deleted."""
     if "deletionTimestamp" not in objects.part(raw, "metadata"):
         return None
-    return NotReady("no_such_workload", f"{workload.words} is just being deleted")
+    return NotReady("no_such_workload", f"{workload.title} is just being deleted")
 
 
 # ── who else manages it ──────────────────────────────────────────────────────────────────────
@@ -80,7 +80,7 @@ def managed_by_gitops(workload: Workload, raw: Raw) -> Refused | None:
         return None
     return NotReady(
         "managed_by_gitops",
-        f"{workload.words} is managed by {found.name} ({found.proof}), which would undo the "
+        f"{workload.title} is managed by {found.name} ({found.proof}), which would undo the "
         f"rollback; {found.route}",
     )
 
@@ -146,7 +146,7 @@ def _flux(raw: Raw) -> Keeper | None:
 def _manager(raw: Raw, known: Iterable[str]) -> str:
     """A manager of the object whose name begins like one of these."""
     for entry in objects.several(objects.part(raw, "metadata"), "managedFields"):
-        name = objects.word(entry, "manager")
+        name = objects.string(entry, "manager")
         if any(name.startswith(one) for one in known):
             return name
     return ""
@@ -163,19 +163,19 @@ def declared_migration(
     The annotation counts on the workload, and on the pod template of every revision that would
     be taken back, not only of the last.
     """
-    said = objects.annotations_of(state.raw).get(NO_ROLLBACK)
+    annotation = objects.annotations_of(state.raw).get(NO_ROLLBACK)
     where = f"the {KIND_NAMES[state.workload.kind]}"
     for one in (*state.revisions, live):
         if to.number < one.number <= live.number and one.item != to.item:
             on_pods = objects.part(one.template, "metadata", "annotations").get(NO_ROLLBACK)
             declared = on_pods if on_pods is not None else one.annotations.get(NO_ROLLBACK)
-            if said is None and declared is not None:
-                said, where = str(declared), one.item
-    if said is None:
+            if annotation is None and declared is not None:
+                annotation, where = str(declared), one.item
+    if annotation is None:
         return None
-    why = f': "{printable(said)[:200]}"' if said.strip() else ""
+    why = f': "{printable(annotation)[:200]}"' if annotation.strip() else ""
     return NotReady(
         "declared_migration",
-        f"{where} carries {NO_ROLLBACK}{why}, so there is no going back from {live.words} to "
-        f"{to.words}; fix it forward, or take the annotation away if it no longer holds",
+        f"{where} carries {NO_ROLLBACK}{why}, so there is no going back from {live.title} to "
+        f"{to.title}; fix it forward, or take the annotation away if it no longer holds",
     )

@@ -72,7 +72,7 @@ class Resource:
         return "/" + "/".join(quote(part, safe="") for part in parts if part)
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a sentence: 'deployments checkout in namespace prod'."""
         named = f" {self.name}" if self.name else ""
         return f"{self.plural}{named} in namespace {self.namespace}"
@@ -101,7 +101,7 @@ class Workload:
         return f"kubernetes:{self.namespace}/{self.kind}/{self.name}"
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a sentence: 'Deployment prod/checkout'."""
         return f"{KIND_NAMES[self.kind]} {self.namespace}/{self.name}"
 

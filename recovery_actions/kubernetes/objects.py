@@ -39,7 +39,7 @@ def number(raw: Raw, name: str, absent: int = 0) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) else absent
 
 
-def word(raw: Raw, name: str) -> str:
+def string(raw: Raw, name: str) -> str:
     """A text in a map; empty if there is none."""
     found = raw.get(name)
     return found if isinstance(found, str) else ""
@@ -47,12 +47,12 @@ def word(raw: Raw, name: str) -> str:
 
 def name_of(raw: Raw) -> str:
     """The object's name."""
-    return word(part(raw, "metadata"), "name")
+    return string(part(raw, "metadata"), "name")
 
 
 def uid_of(raw: Raw) -> str:
     """The object's uid, which no later object of the same name has."""
-    return word(part(raw, "metadata"), "uid")
+    return string(part(raw, "metadata"), "uid")
 
 
 def annotations_of(raw: Raw) -> dict[str, str]:
@@ -95,7 +95,7 @@ def managers(raw: Raw, *fields: str) -> list[tuple[str, datetime]]:
             owned = owned.get(field) if isinstance(owned, Mapping) else None
         at = parse_moment(entry.get("time"))
         if owned is not None and at is not None and not entry.get("subresource"):
-            found.append((word(entry, "manager") or "unknown", at))
+            found.append((string(entry, "manager") or "unknown", at))
     return sorted(found, key=lambda one: one[1])
 
 
@@ -134,7 +134,7 @@ def _full(value: Any) -> Any:
 
 def images(template: Raw) -> str:
     """The images of a template as people call them: 'app:2, side:1'."""
-    named = [_short(word(one, "image")) for one in several(part(template, "spec"), "containers")]
+    named = [_short(string(one, "image")) for one in several(part(template, "spec"), "containers")]
     more = len(named) - _IMAGES_SHOWN
     return ", ".join(named[:_IMAGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -152,7 +152,7 @@ def selector_of(raw: Raw) -> str:
     selector = part(raw, "spec", "selector")
     terms = [f"{key}={value}" for key, value in sorted(part(selector, "matchLabels").items())]
     for one in several(selector, "matchExpressions"):
-        key, values = word(one, "key"), one.get("values")
+        key, values = string(one, "key"), one.get("values")
         listed = ",".join(str(v) for v in values) if isinstance(values, list) else ""
         forms = {
             "In": f"{key} in ({listed})",
@@ -160,7 +160,7 @@ def selector_of(raw: Raw) -> str:
             "Exists": key,
             "DoesNotExist": f"!{key}",
         }
-        terms.append(forms[word(one, "operator")])
+        terms.append(forms[string(one, "operator")])
     return ",".join(terms)
 
 

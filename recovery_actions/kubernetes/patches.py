@@ -58,7 +58,7 @@ def rollback_patch(state: WorkloadState, to: WorkloadRevision, notes: Mapping[st
         return _controllerrevision_patch(state.raw, to, notes)
     before = objects.part(state.raw, "metadata").get("annotations")
     had = objects.annotations_of(state.raw)
-    kept = {k: v for k, v in had.items() if k in _OF_THE_DEPLOYMENT}
+    retained = {k: v for k, v in had.items() if k in _OF_THE_DEPLOYMENT}
     back = {
         k: v for k, v in to.annotations.items() if k not in _OF_THE_DEPLOYMENT and k not in _OURS
     }
@@ -66,7 +66,7 @@ def rollback_patch(state: WorkloadState, to: WorkloadRevision, notes: Mapping[st
         *_tests(state.raw),
         *([] if before is None else [_op("test", "/metadata/annotations", before)]),
         _op("replace", "/spec/template", to.template),
-        _op("add", "/metadata/annotations", {**kept, **back, **notes}),
+        _op("add", "/metadata/annotations", {**retained, **back, **notes}),
     ]
     return Patch(JSON_PATCH, body)
 
@@ -110,7 +110,7 @@ def _controllerrevision_patch(raw: Raw, to: WorkloadRevision, notes: Mapping[str
         template["$patch"] = "replace"  # or containers of the newer revision would stay
     metadata = {
         "uid": objects.uid_of(raw),
-        "resourceVersion": objects.word(objects.part(raw, "metadata"), "resourceVersion"),
+        "resourceVersion": objects.string(objects.part(raw, "metadata"), "resourceVersion"),
         "annotations": dict(notes),
     }
     return Patch(STRATEGIC_MERGE, {**data, "metadata": metadata})

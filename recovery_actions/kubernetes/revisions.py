@@ -50,7 +50,7 @@ class WorkloadRevision:
         return f"revision {self.number}, {objects.images(self.template)}"
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a sentence: 'checkout-74cf55b5dd (revision 3, app:2)'."""
         return f"{self.item} ({self.text})"
 
@@ -70,8 +70,8 @@ class WorkloadState:
         None while the controller has not yet made one of it. A paused Deployment runs the last
         one that it made.
         """
-        wanted = objects.digest(objects.template_of(self.raw))
-        same = [one for one in self.revisions if objects.digest(one.template) == wanted]
+        template_digest = objects.digest(objects.template_of(self.raw))
+        same = [one for one in self.revisions if objects.digest(one.template) == template_digest]
         if same:
             # Of several that are equal, the newest number is the one that the controller uses.
             return same[-1]
@@ -81,7 +81,7 @@ class WorkloadState:
         if not observed_changes(self.raw):
             return None
         # A ControllerRevision of an older API server may lack newer defaults.
-        updated = objects.word(objects.part(self.raw, "status"), "updateRevision")
+        updated = objects.string(objects.part(self.raw, "status"), "updateRevision")
         if self.workload.kind == "statefulset":
             return self.find(updated)
         return last
@@ -90,10 +90,10 @@ class WorkloadState:
         """The revision of that item."""
         return next((one for one in self.revisions if one.item == item), None)
 
-    def numbered(self, wanted: int) -> WorkloadRevision | None:
+    def numbered(self, number: int) -> WorkloadRevision | None:
         """The revision that has, or once had, that number."""
         for one in reversed(self.revisions):
-            if wanted == one.number or wanted in one.earlier:
+            if number == one.number or number in one.earlier:
                 return one
         return None
 
@@ -121,7 +121,7 @@ def known_live(state: WorkloadState) -> WorkloadRevision:
     live = state.live
     if live is None:
         raise Temporary(
-            f"{state.workload.words} has just been changed, and its controller has not yet taken "
+            f"{state.workload.title} has just been changed, and its controller has not yet taken "
             "that up; if this goes on, look at kube-controller-manager"
         )
     return live

@@ -48,16 +48,16 @@ def wanted_replicas(raw: Raw) -> int:
 def _deployment(raw: Raw, stale: str) -> RolloutStatus:
     late = progress_overdue(raw)
     if late and late != stale:
-        message = objects.word(objects.condition(raw, "Progressing"), "message")
+        message = objects.string(objects.condition(raw, "Progressing"), "message")
         return RolloutStatus(False, f"the rollout is past its deadline: {message}", failed=True)
-    status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
+    status, desired = objects.part(raw, "status"), wanted_replicas(raw)
     replicas, updated = (
         objects.number(status, "replicas"),
         objects.number(status, "updatedReplicas"),
     )
     available = objects.number(status, "availableReplicas")
-    if updated < wanted:
-        return RolloutStatus(False, f"{updated} of {wanted} new replicas are there")
+    if updated < desired:
+        return RolloutStatus(False, f"{updated} of {desired} new replicas are there")
     if replicas > updated:
         return RolloutStatus(False, f"{replicas - updated} old replicas are still ending")
     if available < updated:
@@ -66,15 +66,15 @@ def _deployment(raw: Raw, stale: str) -> RolloutStatus:
 
 
 def _statefulset(raw: Raw) -> RolloutStatus:
-    status, wanted = objects.part(raw, "status"), wanted_replicas(raw)
+    status, desired = objects.part(raw, "status"), wanted_replicas(raw)
     ready, updated = (
         objects.number(status, "readyReplicas"),
         objects.number(status, "updatedReplicas"),
     )
-    if ready < wanted:
-        return RolloutStatus(False, f"{ready} of {wanted} pods are ready")
+    if ready < desired:
+        return RolloutStatus(False, f"{ready} of {desired} pods are ready")
     if part_of := partition(raw):
-        aim = max(wanted - part_of, 0)
+        aim = max(desired - part_of, 0)
         if updated < aim:
             return RolloutStatus(
                 False, f"{updated} of {aim} new pods above the partition are there"
@@ -83,20 +83,20 @@ def _statefulset(raw: Raw) -> RolloutStatus:
             True, f"all {aim} pods above the partition are new, and all {ready} are ready"
         )
     if status.get("updateRevision") != status.get("currentRevision"):
-        return RolloutStatus(False, f"{updated} of {wanted} pods are new")
-    return RolloutStatus(True, f"all {wanted} pods are new and ready")
+        return RolloutStatus(False, f"{updated} of {desired} pods are new")
+    return RolloutStatus(True, f"all {desired} pods are new and ready")
 
 
 def _daemonset(raw: Raw) -> RolloutStatus:
     status = objects.part(raw, "status")
-    wanted = objects.number(status, "desiredNumberScheduled")
+    desired = objects.number(status, "desiredNumberScheduled")
     updated = objects.number(status, "updatedNumberScheduled")
     available = objects.number(status, "numberAvailable")
-    if updated < wanted:
-        return RolloutStatus(False, f"{updated} of {wanted} new pods are there")
-    if available < wanted:
-        return RolloutStatus(False, f"{available} of {wanted} new pods are available")
-    return RolloutStatus(True, f"all {wanted} pods are new and available")
+    if updated < desired:
+        return RolloutStatus(False, f"{updated} of {desired} new pods are there")
+    if available < desired:
+        return RolloutStatus(False, f"{available} of {desired} new pods are available")
+    return RolloutStatus(True, f"all {desired} pods are new and available")
 
 
 def partition(raw: Raw) -> int:

@@ -54,7 +54,7 @@ def _summary(state: WorkloadState) -> dict[str, str]:
     raw, kind, live = state.raw, state.workload.kind, state.live
     status = objects.part(raw, "status")
     counters = ", ".join(f"{objects.number(status, key)} {name}" for key, name in _COUNTERS[kind])
-    wanted = (
+    desired = (
         objects.number(status, "desiredNumberScheduled")
         if kind == "daemonset"
         else wanted_replicas(raw)
@@ -63,14 +63,14 @@ def _summary(state: WorkloadState) -> dict[str, str]:
         "live": live.item if live else "not known yet",
         "revision": str(live.number) if live else "",
         "image": objects.images(objects.template_of(raw)),
-        "replicas": f"{wanted} wanted, {counters}",
+        "replicas": f"{desired} wanted, {counters}",
         "rollout": rollout_status(kind, raw).text,
     }
     if objects.part(raw, "spec").get("paused") is True:
         shown["paused"] = "yes"
     for one in objects.several(status, "conditions"):
-        said = f"{one.get('status')} {one.get('reason', '')}: {one.get('message', '')}"
-        shown[f"condition {one.get('type')}"] = said.rstrip(" :")
+        condition = f"{one.get('status')} {one.get('reason', '')}: {one.get('message', '')}"
+        shown[f"condition {one.get('type')}"] = condition.rstrip(" :")
     return {key: printable(text)[:_TEXT] for key, text in shown.items()}
 
 
@@ -90,16 +90,18 @@ def pod_text(pod: Raw) -> str:
     """A pod in a few words: 'Running, not ready, 4 restarts, CrashLoopBackOff'."""
     containers = all_containers(pod)
     restarts = sum(objects.number(one, "restartCount") for one in containers)
-    waiting = [objects.word(objects.part(one, "state", "waiting"), "reason") for one in containers]
-    last = [
-        objects.word(objects.part(one, "lastState", "terminated"), "reason") for one in containers
+    waiting = [
+        objects.string(objects.part(one, "state", "waiting"), "reason") for one in containers
     ]
-    words = [
-        objects.word(objects.part(pod, "status"), "phase") or "Unknown",
+    last = [
+        objects.string(objects.part(one, "lastState", "terminated"), "reason") for one in containers
+    ]
+    parts = [
+        objects.string(objects.part(pod, "status"), "phase") or "Unknown",
         "ready" if ready(pod) else "not ready",
         "deleting" if "deletionTimestamp" in objects.part(pod, "metadata") else "",
         f"{restarts} restart{'' if restarts == 1 else 's'}" if restarts else "",
         *dict.fromkeys(waiting),
         *(f"last ended: {reason}" for reason in dict.fromkeys(last) if reason),
     ]
-    return ", ".join(word for word in words if word)
+    return ", ".join(part for part in parts if part)

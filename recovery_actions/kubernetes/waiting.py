@@ -31,7 +31,7 @@ HoldTime = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(minutes=10))]
 _EVERY = 1.0
 """Seconds between two looks."""
 
-_SAY_EVERY = 5.0
+_REPORT_EVERY = 5.0
 """Seconds between two lines for the timeline."""
 
 
@@ -70,7 +70,7 @@ class Rollout:
     client: ClusterClient
     workload: Workload
     ours: Callable[[Raw], bool]
-    say: Callable[[str], Awaitable[None]]
+    report: Callable[[str], Awaitable[None]]
     limit: timedelta
     hold: timedelta
     pace: PollPace
@@ -82,7 +82,7 @@ class Rollout:
         begin = self.pace.clock()
         finished: float | None = None
         finish = seen = ""
-        said = begin - _SAY_EVERY
+        reported_at = begin - _REPORT_EVERY
         while True:
             raw: dict[str, Any] | None = None
             pause = _EVERY
@@ -93,7 +93,7 @@ class Rollout:
                 pause = error.wait if isinstance(error, NotDone) else _EVERY
             except Missing:
                 return RolloutEnd(
-                    "failed", "reverted", f"{self.workload.words} has been deleted since"
+                    "failed", "reverted", f"{self.workload.title} has been deleted since"
                 )
             except Permanent as error:
                 return RolloutEnd(
@@ -117,9 +117,9 @@ class Rollout:
             elif now - begin >= self.limit.total_seconds():
                 late = f"the rollout took more than {format_duration(self.limit)}: {text}"
                 return RolloutEnd("failed", "rollout_timeout", late)
-            if finished is None and text != seen and now - said >= _SAY_EVERY:
-                seen, said = text, now
-                await self.say(text)
+            if finished is None and text != seen and now - reported_at >= _REPORT_EVERY:
+                seen, reported_at = text, now
+                await self.report(text)
             await self.pace.sleep(pause)
 
     def _wrong(self, raw: Raw, finished: bool) -> RolloutEnd | None:

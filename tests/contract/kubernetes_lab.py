@@ -87,13 +87,13 @@ class Lab:
         """Make the workload. Raises Forbidden if we may not."""
         body = manifest(self.workload.kind, self.workload.name, image, replicas)
         many = Resource("apps/v1", f"{self.workload.kind}s", self.workload.namespace)
-        await self.client._ask("create", "POST", many, {}, body, "application/json")
+        await self.client._request("create", "POST", many, {}, body, "application/json")
 
     async def remove(self) -> None:
         """Delete it, and what belongs to it, if we may."""
         query = {"propagationPolicy": "Background"}
         with suppress(Permanent):
-            await self.client._ask("delete", "DELETE", self.workload.resource, query)
+            await self.client._request("delete", "DELETE", self.workload.resource, query)
 
     async def raw(self) -> dict[str, Any]:
         """The workload as it stands."""

@@ -156,7 +156,7 @@ def test_a_copy_is_what_it_copies() -> None:
     said += ["Rollback to 99", "Rollback to 5 or so"]
     found = revisions([{**entry, "revision": n, "description": d} for n, d in enumerate(said, 1)])
     assert [one.item for one in found] == ["1", "2", "1", "1", "99", "6"]
-    assert found[3].words == "revision 4 (c, a copy of 1)"
+    assert found[3].title == "revision 4 (c, a copy of 1)"
     assert [c.item for c in changes("helm:x", found)] == ["1", "2", "1", "1", "99", "6"]
 
 

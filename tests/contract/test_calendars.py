@@ -86,7 +86,7 @@ class Scene:
     async def keep(self, name: str, feed: Any) -> None:
         self.copies[name] = feed
 
-    def kept(self, name: str) -> Text | None:
+    def cached(self, name: str) -> Text | None:
         return self.copies.get(name)
 
     async def alarm(self, body: bytes) -> None:

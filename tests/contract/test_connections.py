@@ -22,9 +22,7 @@ from daemon.instrumentation import Dropped, Observer
 from daemon.web.body import raw_body
 from daemon.web.errors import problems
 from daemon.web.seldom import EVERY_SECONDS, OTHERS, REMEMBERED_KEYS, Seldom
-from daemon.web.serving import connections as bounds
-from daemon.web.serving import listener as listening
-from daemon.web.serving import wire
+from daemon.web.serving import connections, listener, wire
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.serving.listener import Listener
 from daemon.web.serving.wire import Wire
@@ -108,7 +106,7 @@ class Server:
 
     async def heard(self, count: int = 1) -> None:
         """Wait until something has come by so many connections."""
-        await until(lambda: sum(c.heard for c in self.all._by_stage["waiting"]) >= count)
+        await until(lambda: sum(c.received_data for c in self.all._by_stage["waiting"]) >= count)
 
     def awaits_a_head(self) -> bool:
         return any(c._deadline for c in self.all._by_stage["waiting"])
@@ -389,7 +387,7 @@ class Exhausted:
 async def test_without_file_handles_one_line_is_said_and_who_waits_gives_theirs_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(listener, "_RETRY_SECONDS", 0)
     with capture_logs() as logs:
         async with serving() as server:
             waiting = await server.connects(HALF)
@@ -478,11 +476,18 @@ def test_what_is_told_apart_is_bounded() -> None:
     seldom = Seldom()
     for number in range(2 * REMEMBERED_KEYS):
         seldom.due(str(number), 0)
-    assert len(seldom._said) <= REMEMBERED_KEYS + 1
-    assert OTHERS in seldom._said
+    assert len(seldom._by_key) <= REMEMBERED_KEYS + 1
+    assert OTHERS in seldom._by_key
     assert seldom.due("later", EVERY_SECONDS) == 1
-    assert len(seldom._said) == 1
+    assert len(seldom._by_key) == 1
 
 
 def test_each_reason_that_is_worth_a_line_has_one() -> None:
-    assert set(bounds._SAID) == {"header", "stalled", "room", "refused", "handshake", "plain"}
+    assert set(connections._MESSAGES) == {
+        "header",
+        "stalled",
+        "room",
+        "refused",
+        "handshake",
+        "plain",
+    }

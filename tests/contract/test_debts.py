@@ -29,11 +29,11 @@ def owed(incident: str = "inc-1", proof: str = "rang") -> Owed:
 async def test_what_is_kept_is_read_by_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "stopgap.db.owed"
     first = DebtsFile(path)
-    assert first.kept() == []
+    assert first.retained() == []
     await first.keep([owed("inc-1"), owed("inc-2", "läutete → ✓")])
-    assert list(DebtsFile(path).kept()) == [owed("inc-1"), owed("inc-2", "läutete → ✓")]
+    assert list(DebtsFile(path).retained()) == [owed("inc-1"), owed("inc-2", "läutete → ✓")]
     await DebtsFile(path).keep([])
-    assert DebtsFile(path).kept() == []
+    assert DebtsFile(path).retained() == []
 
 
 async def test_it_needs_no_space_on_the_disk(
@@ -62,7 +62,7 @@ async def test_a_write_that_was_cut_off_owes_nothing(tmp_path: Path, cut: int) -
     await DebtsFile(path).keep([owed()])
     content = path.read_bytes()
     path.write_bytes(content[:cut] + b" " * (RESERVED_BYTES - cut))
-    assert DebtsFile(path).kept() == []
+    assert DebtsFile(path).retained() == []
 
 
 def test_what_another_version_kept_is_not_forgotten_but_said(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_of_two_writes_the_later_one_stays(
             for _ in range(10):
                 await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert list(DebtsFile(path).kept()) == [owed("inc-2")]
+    assert list(DebtsFile(path).retained()) == [owed("inc-2")]
 
 
 async def test_only_its_owner_reads_it(tmp_path: Path) -> None:

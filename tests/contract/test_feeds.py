@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from daemon.adapters import calendar_feeds as feeds
+from daemon.adapters import calendar_feeds
 from daemon.adapters.calendar_feeds import Feeds, FeedText
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -96,7 +96,7 @@ async def refused(subject: Feeds, kind: type[Exception], url: str, said: str) ->
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.args)
     assert SECRET not in shown
     assert "127.0.0.1" not in shown
-    assert subject.kept("network") is None
+    assert subject.cached("network") is None
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -130,7 +130,9 @@ class TestFetching:
         assert (await subject.fetch(double.url)).text == GOOD
 
     async def test_webcal_means_https(self) -> None:
-        assert feeds._address(" webcal://example.com/a.ics") == URL("https://example.com/a.ics")
+        assert calendar_feeds._address(" webcal://example.com/a.ics") == URL(
+            "https://example.com/a.ics"
+        )
 
 
 class TestRefusals:
@@ -171,7 +173,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("packed", [False, True])
     async def test_too_much(self, double: Double, subject: Feeds, packed: bool) -> None:
-        body = b"BEGIN:VCALENDAR\r\n" + b"x" * feeds._LARGEST + b"\r\nEND:VCALENDAR"
+        body = b"BEGIN:VCALENDAR\r\n" + b"x" * calendar_feeds._LARGEST + b"\r\nEND:VCALENDAR"
         if packed:
             double.answer(gzip.compress(body), headers={"Content-Encoding": "gzip"})
         else:
@@ -179,7 +181,7 @@ class TestRefusals:
         await refused(subject, Permanent, double.url, "more than 5 MB")
 
     async def test_the_largest_is_not_too_much(self, double: Double, subject: Feeds) -> None:
-        double.answer(GOOD.encode() + b" " * (feeds._LARGEST - len(GOOD.encode())))
+        double.answer(GOOD.encode() + b" " * (calendar_feeds._LARGEST - len(GOOD.encode())))
         assert len((await subject.fetch(double.url)).text.strip()) == len(GOOD) - 2
 
     async def test_no_answer_in_time(
@@ -244,23 +246,23 @@ class TestRedirects:
 
     def test_to_another_host_by_https_alone_and_never_back_from_it(self) -> None:
         other = "https://other.example/a"
-        assert feeds._next(URL("http://a.example/x"), other) == URL(other)
-        assert feeds._next(URL("https://a.example/x"), other) == URL(other)
+        assert calendar_feeds._next(URL("http://a.example/x"), other) == URL(other)
+        assert calendar_feeds._next(URL("https://a.example/x"), other) == URL(other)
         with pytest.raises(Permanent):
-            feeds._next(URL("https://a.example/x"), "http://a.example/x")
+            calendar_feeds._next(URL("https://a.example/x"), "http://a.example/x")
 
 
 class TestTheCopy:
     async def test_it_outlives_the_process_and_an_outage(
         self, double: Double, session: aiohttp.ClientSession, subject: Feeds, tmp_path: Path
     ) -> None:
-        assert subject.kept("network") is None
+        assert subject.cached("network") is None
         await kept_copy(subject, "network", double.url)
         double.answer(b"", 500)
         with pytest.raises(Temporary):
             await kept_copy(subject, "network", double.url)
         again = Feeds(session, tmp_path / "calendars", 5)
-        assert again.kept("network") == FeedText(GOOD, NOW)
+        assert again.cached("network") == FeedText(GOOD, NOW)
         (copy,) = (tmp_path / "calendars").iterdir()
         assert SECRET not in copy.read_text()
         assert copy.stat().st_mode & 0o077 == 0
@@ -273,7 +275,7 @@ class TestTheCopy:
             double.answer(GOOD.replace("Über", str(number)).encode())
             await kept_copy(subject, name, double.url)
         for number, name in enumerate(names):
-            kept = subject.kept(name)
+            kept = subject.cached(name)
             assert kept is not None
             assert f"X-WR-CALNAME:{number}\r" in kept.text
         files = [path for path in files_in(tmp_path) if path.is_file()]
@@ -293,14 +295,14 @@ class TestTheCopy:
         await kept_copy(subject, "network", double.url)
         (copy,) = (tmp_path / "calendars").iterdir()
         copy.write_text(damage, encoding="utf-8", errors="surrogateescape")
-        assert subject.kept("network") is None
+        assert subject.cached("network") is None
 
     async def test_without_room_for_it_the_calendar_is_there_all_the_same(
         self, double: Double, subject: Feeds, tmp_path: Path
     ) -> None:
         (tmp_path / "calendars").write_text("a file where the folder should be")
         assert (await kept_copy(subject, "network", double.url)).text == GOOD
-        assert subject.kept("network") is None
+        assert subject.cached("network") is None
 
     async def test_a_failed_write_leaves_the_old_one(
         self, double: Double, subject: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -313,5 +315,5 @@ class TestTheCopy:
         monkeypatch.setattr("os.fsync", full)
         double.answer(GOOD.replace("Über", "new").encode())
         assert "new" in (await kept_copy(subject, "network", double.url)).text
-        assert subject.kept("network") == FeedText(GOOD, NOW)
+        assert subject.cached("network") == FeedText(GOOD, NOW)
         assert len(list((tmp_path / "calendars").iterdir())) == 1

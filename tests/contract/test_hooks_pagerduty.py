@@ -148,10 +148,12 @@ async def test_old_news_of_a_commander_is_a_sign_of_life_of_its_own_time(rig: Ri
     assert (await rig.incident()).people.seen == {"ada": START + timedelta(minutes=2)}
     await rig.happens(e.CommanderAsked(person="ada", until=rig.now + timedelta(minutes=3)))
     await hears(rig, event(rig, minute=59))
-    assert (await rig.incident()).people.asked is not None, "that was before she was asked"
+    assert (await rig.incident()).people.sign_of_life_request is not None, (
+        "that was before she was asked"
+    )
     rig.later(minutes=1)
     await hears(rig, event(rig, minute=61))
-    assert (await rig.incident()).people.asked is None
+    assert (await rig.incident()).people.sign_of_life_request is None
 
 
 async def test_a_clock_that_is_ahead_does_not_overtake_what_follows(rig: Rig) -> None:

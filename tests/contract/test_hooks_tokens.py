@@ -149,7 +149,7 @@ async def test_opsgenie_takes_it_back_and_old_news_do_not_count(rig: Rig) -> Non
 @pytest.mark.parametrize("scale", [1000, 10**9])
 async def test_opsgenie_counts_in_either_unit(rig: Rig, scale: int) -> None:
     await hears(rig, "opsgenie", genie(rig, updatedAt=UPDATED * scale))
-    assert (await rig.incident()).people.heard["opsgenie"].at == START
+    assert (await rig.incident()).people.pager_reports["opsgenie"].at == START
 
 
 async def test_what_is_not_ours_is_taken_without_a_word(rig: Rig) -> None:

@@ -28,7 +28,7 @@ async def anything() -> AsyncIterator[Anything]:
 
 def poster(session: aiohttp.ClientSession, **how: Any) -> Poster:
     """To the provider X, whose refusals say why in `why`."""
-    given = {"secrets": (SECRET,), "words": lambda said: str(said.get("why", ""))}
+    given = {"secrets": (SECRET,), "error_text": lambda said: str(said.get("why", ""))}
     return Poster(session, "X", HURRY, **{**given, **how})
 
 
@@ -67,7 +67,7 @@ async def test_without_words_of_its_own_nothing_is_repeated(
     session: aiohttp.ClientSession, anything: Anything
 ) -> None:
     anything.refusal = (404, {"why": "no such path: /secret"})
-    silent = poster(session, words=None)
+    silent = poster(session, error_text=None)
     assert await told(silent, f"{anything.url}/secret") == "Permanent: X answered 404"
 
 

@@ -135,7 +135,7 @@ async def test_a_list_without_an_end_is_not_read_for_ever(
     async def same(client: Any, verb: str, *rest: Any) -> Any:
         return {"items": [{}], "metadata": {"continue": "again"}}
 
-    monkeypatch.setattr(ClusterClient, "_ask", same)
+    monkeypatch.setattr(ClusterClient, "_request", same)
     with pytest.raises(Permanent, match="has no end"):
         await world.client.items(PODS)
 

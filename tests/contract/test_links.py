@@ -84,7 +84,7 @@ async def test_a_commander_gives_a_sign_of_life(rig: Rig) -> None:
     link = await rig.calls("ada", page="alive-1.ada", asks="alive")
     await rig.happens(e.CommanderAsked(person="ada", until=rig.later(minutes=3)))
     await rig.taps(link, deed="ack")
-    assert (await rig.incident()).people.asked is None
+    assert (await rig.incident()).people.sign_of_life_request is None
 
 
 async def test_a_question_is_answered_with_yes_or_no(rig: Rig) -> None:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.core.values.outcome import Temporary
-from daemon.web.site import event_stream as live
+from daemon.web.site import event_stream
 from tests.contract.rig import ADA, BO, Rig, rigged
 from tests.contract.visitor import give_token
 from tests.stories.stage import alert, body
@@ -103,8 +103,8 @@ async def test_nobody_listens_without_being_known(rig: Rig) -> None:
 async def test_one_persons_pages_leave_some_for_others(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "MOST_OF_ONE", 2)
-    monkeypatch.setattr(live, "_MOST", 3)
+    monkeypatch.setattr(event_stream, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(event_stream, "_MOST", 3)
     for who, status in ((ADA, 200), (ADA, 200), (ADA, 503), (BO, 200), (BO, 503)):
         answer = await rig.client.get("/live?since=0", headers=who)
         assert answer.status == status
@@ -141,7 +141,7 @@ async def test_a_page_that_goes_before_it_is_answered_is_no_crash(
     def gone(*_: Any, **__: Any) -> Any:
         raise ConnectionResetError("Cannot write to closing transport")
 
-    monkeypatch.setattr(live, "sse_response", gone)
+    monkeypatch.setattr(event_stream, "sse_response", gone)
     with capture_logs() as logs:
         await rig.client.get("/live?since=0", headers=ADA)
     assert [x for x in logs if x["log_level"] != "debug"] == []

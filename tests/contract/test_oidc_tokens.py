@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-from daemon.adapters import oidc as adapter
+from daemon.adapters import oidc
 from daemon.adapters.oidc import OpenIdProvider
 from tests.contract.calls import nobody
 from tests.contract.oidc_scene import Scene, scene
@@ -143,9 +143,9 @@ async def test_a_provider_that_tells_nonsense_of_itself(
 
 
 async def test_behind_https_everything_is_https() -> None:
-    adapter._check_address("x", "https://a.example/t", "https://a.example")
-    with pytest.raises(adapter.Permanent, match="no URL of https"):
-        adapter._check_address("x", "http://a.example/t", "https://a.example")
+    oidc._check_address("x", "https://a.example/t", "https://a.example")
+    with pytest.raises(oidc.Permanent, match="no URL of https"):
+        oidc._check_address("x", "http://a.example/t", "https://a.example")
 
 
 async def test_no_id_token(here: Scene) -> None:
@@ -157,7 +157,7 @@ async def test_no_id_token(here: Scene) -> None:
 async def test_a_provider_that_is_down_leaves_the_other_ways(
     here: Scene, monkeypatch: pytest.MonkeyPatch, mood: int | str, status: int
 ) -> None:
-    monkeypatch.setattr(adapter, "TIMEOUT", timedelta(seconds=0.05))
+    monkeypatch.setattr(oidc, "TIMEOUT", timedelta(seconds=0.05))
     here.there.mood = mood
     visitor = Visitor(here.rig)
     seen = await visitor.opens("/login/oidc")
@@ -171,11 +171,11 @@ async def test_a_provider_that_is_down_leaves_the_other_ways(
 async def test_nobody_listens() -> None:
     async with aiohttp.ClientSession() as session:
         provider = OpenIdProvider(session, nobody(), CLIENT, None, ("openid",))
-        with pytest.raises(adapter.Temporary, match="a password or a token still lets you in"):
+        with pytest.raises(oidc.Temporary, match="a password or a token still lets you in"):
             await provider.address("http://x/y", "s", "n", "v")
 
 
 async def test_an_answer_without_end_is_none(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "_READ", 1000)
+    monkeypatch.setattr(oidc, "_READ", 1000)
     here.there.about = {"more": "x" * 2000}
     assert (await Visitor(here.rig).opens("/login/oidc")).status == 403

@@ -58,7 +58,7 @@ async def test_an_alert_group_follows_the_incident(
     await pager.page(page(text="worse"))
     assert double.opened == [INCIDENT]
     assert [alert["message"][:5] for alert in double.groups[INCIDENT]["alerts"]][1] == "worse"
-    await pager.settle(INCIDENT, "resolved")
+    await pager.update_alert(INCIDENT, "resolved")
     assert json.loads(double.asked[-1]["body"]) == {"alert_uid": INCIDENT, "state": "ok"}
     assert double.groups[INCIDENT]["state"] == "resolved"
     await pager.page(page())
@@ -68,7 +68,7 @@ async def test_an_alert_group_follows_the_incident(
 async def test_an_acknowledgement_is_not_sent_and_the_proof_says_so(
     pager: GrafanaOncallPager, double: GrafanaOncall
 ) -> None:
-    proof = await pager.settle(INCIDENT, "acknowledged")
+    proof = await pager.update_alert(INCIDENT, "acknowledged")
     assert proof == "nothing sent: its webhook cannot acknowledge"
     assert double.asked == []
 
@@ -76,7 +76,7 @@ async def test_an_acknowledgement_is_not_sent_and_the_proof_says_so(
 async def test_the_end_of_what_it_does_not_know_opens_nothing(
     pager: GrafanaOncallPager, double: GrafanaOncall
 ) -> None:
-    await pager.settle("of-nobody", "resolved")
+    await pager.update_alert("of-nobody", "resolved")
     assert (double.opened, double.groups) == ([], {})
 
 
@@ -101,7 +101,7 @@ async def test_what_a_failure_means(
         await pager.page(page())
     assert str(caught.value) == f"Grafana OnCall answered {mood}"
     with pytest.raises(failure):
-        await pager.settle(INCIDENT, "resolved")
+        await pager.update_alert(INCIDENT, "resolved")
 
 
 async def test_it_hangs(session: aiohttp.ClientSession, double: GrafanaOncall) -> None:

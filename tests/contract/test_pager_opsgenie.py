@@ -85,10 +85,10 @@ async def test_an_alert_follows_the_incident(wired: Wired) -> None:
     await pager.page(page())
     await pager.page(page(page="r1.t0.ada"))
     assert (double.opened, double.alerts[INCIDENT]["count"]) == ([INCIDENT], 2)
-    assert await pager.settle(INCIDENT, "acknowledged") == "accepted (202)"
+    assert await pager.update_alert(INCIDENT, "acknowledged") == "accepted (202)"
     assert double.alerts[INCIDENT]["acknowledged"]
     assert double.alerts[INCIDENT]["status"] == "open"
-    await pager.settle(INCIDENT, "resolved")
+    await pager.update_alert(INCIDENT, "resolved")
     assert double.alerts[INCIDENT]["status"] == "closed"
     await pager.page(page())
     assert double.opened == [INCIDENT, INCIDENT]
@@ -102,14 +102,14 @@ async def test_an_alert_follows_the_incident(wired: Wired) -> None:
 async def test_an_alias_of_any_characters_names_its_alert(wired: Wired) -> None:
     strange = f"{INCIDENT}/r1 ?#&%2F→"
     await wired.pager.page(page(dedup_key=strange))
-    await wired.pager.settle(strange, "resolved")
+    await wired.pager.update_alert(strange, "resolved")
     assert wired.double.alerts[strange]["status"] == "closed"
 
 
 @pytest.mark.parametrize("strict", [True, False])
 async def test_an_alert_that_it_does_not_know_is_harmless(wired: Wired, strict: bool) -> None:
     wired.double.strict = strict
-    proof = await wired.pager.settle("of-nobody", "resolved")
+    proof = await wired.pager.update_alert("of-nobody", "resolved")
     assert proof == ("it knows no such alert" if strict else "accepted (202)")
     assert wired.double.alerts == {}
 
@@ -144,7 +144,7 @@ async def test_only_202_is_accepted(wired: Wired, mood: int, failure: type[Excep
         await wired.pager.page(page())
     assert KEY not in str(caught.value)
     with pytest.raises(failure, match=f"Opsgenie answered {mood}"):
-        await wired.pager.settle(INCIDENT, "acknowledged")
+        await wired.pager.update_alert(INCIDENT, "acknowledged")
 
 
 async def test_it_hangs(wired: Wired) -> None:

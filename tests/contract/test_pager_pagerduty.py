@@ -105,32 +105,32 @@ async def test_the_longest_page_fits(wired: Wired) -> None:
     assert len(summary.encode("utf-16-le")) // 2 in {1023, 1024}
     assert re.fullmatch("🔥+…", summary)
     assert wired.double.opened == ["k" * 255]
-    await wired.pager.settle("k" * 300, "resolved")
+    await wired.pager.update_alert("k" * 300, "resolved")
     assert wired.double.alerts["k" * 255]["state"] == "resolved"
 
 
 async def test_an_alert_follows_the_incident(wired: Wired) -> None:
     double, pager = wired.double, wired.pager
     await pager.page(page())
-    assert await pager.settle(INCIDENT, "acknowledged") == f"queued; dedup key {INCIDENT}"
+    assert await pager.update_alert(INCIDENT, "acknowledged") == f"queued; dedup key {INCIDENT}"
     settled = wired.sent()
     assert settled == {"routing_key": KEY, "event_action": "acknowledge", "dedup_key": INCIDENT}
     await pager.page(page(text="worse", severity="sev1"))
     assert double.alerts[INCIDENT]["state"] == "acknowledged", "it knows that somebody is there"
     assert double.alerts[INCIDENT]["payload"]["severity"] == "critical"
-    await pager.settle(INCIDENT, "resolved")
-    await pager.settle(INCIDENT, "acknowledged")
+    await pager.update_alert(INCIDENT, "resolved")
+    await pager.update_alert(INCIDENT, "acknowledged")
     assert double.alerts[INCIDENT]["state"] == "resolved", "what is over is over"
     await pager.page(page())
     assert double.opened == [INCIDENT, INCIDENT], "a trigger after that is a new alert"
-    await pager.settle("of-nobody", "acknowledged")
+    await pager.update_alert("of-nobody", "acknowledged")
     assert set(double.alerts) == {INCIDENT}
 
 
 async def test_questions_are_alerts_of_their_own(wired: Wired) -> None:
     await wired.pager.page(page())
     await wired.pager.page(page(dedup_key=f"{INCIDENT}/r1.t0.ada"))
-    await wired.pager.settle(f"{INCIDENT}/r1.t0.ada", "resolved")
+    await wired.pager.update_alert(f"{INCIDENT}/r1.t0.ada", "resolved")
     states = {key: alert["state"] for key, alert in wired.double.alerts.items()}
     assert states == {INCIDENT: "triggered", f"{INCIDENT}/r1.t0.ada": "resolved"}
 
@@ -165,7 +165,11 @@ async def test_only_202_is_queued(
 ) -> None:
     wired.double.mood = mood
     with pytest.raises(failure, match=f"PagerDuty answered {mood}") as caught:
-        await (wired.pager.page(page()) if doing == "page" else wired.pager.settle("x", "resolved"))
+        await (
+            wired.pager.page(page())
+            if doing == "page"
+            else wired.pager.update_alert("x", "resolved")
+        )
     assert KEY not in str(caught.value)
 
 
@@ -174,7 +178,7 @@ async def test_it_hangs(wired: Wired) -> None:
     with pytest.raises(Temporary, match="PagerDuty cannot be reached"):
         await wired.made(KEY, HURRY).page(page())
     with pytest.raises(Temporary, match="PagerDuty cannot be reached"):
-        await wired.made(KEY, HURRY).settle(INCIDENT, "resolved")
+        await wired.made(KEY, HURRY).update_alert(INCIDENT, "resolved")
 
 
 async def test_the_doubles_webhook_is_one_that_the_hook_takes() -> None:

@@ -104,7 +104,7 @@ def test_who_keeps_state_is_told_of_it() -> None:
         "apprise": ApprisePager,
         "console": ConsolePager,
     }
-    keeps = {kind for kind, made in kinds.items() if hasattr(made, "settle")}
+    keeps = {kind for kind, made in kinds.items() if hasattr(made, "update_alert")}
     assert keeps == set(STATEFUL_PAGERS)
 
 
@@ -125,11 +125,11 @@ async def test_pagerduty_triggers_repeats_acknowledges_and_resolves(
             "http://stopgap/a/x",
             "http://stopgap/d/x",
         ]
-        await pager.settle("1124-0200-abcd", "acknowledged")
+        await pager.update_alert("1124-0200-abcd", "acknowledged")
         assert alert["state"] == "acknowledged"
-        await pager.settle("1124-0200-abcd", "resolved")
+        await pager.update_alert("1124-0200-abcd", "resolved")
         assert alert["state"] == "resolved"
-        await pager.settle("of-nobody", "resolved")
+        await pager.update_alert("of-nobody", "resolved")
         assert "of-nobody" not in double.alerts
 
 
@@ -159,14 +159,14 @@ async def test_opsgenie(session: aiohttp.ClientSession, anything: Anything) -> N
     assert (alert["alias"], alert["priority"]) == ("1124-0200-abcd", "P2")
     assert len(alert["message"]) == 130
     assert "http://stopgap/a/x" in alert["description"]
-    await pager.settle("a/b c", "acknowledged")
-    await pager.settle("1124-0200-abcd", "resolved")
+    await pager.update_alert("a/b c", "acknowledged")
+    await pager.update_alert("1124-0200-abcd", "resolved")
     assert [asked["path"] for asked in anything.asked[1:]] == [
         "/v2/alerts/a%2Fb%20c/acknowledge?identifierType=alias",
         "/v2/alerts/1124-0200-abcd/close?identifierType=alias",
     ]
     anything.mood = 404
-    assert await pager.settle("of-nobody", "resolved") == "it knows no such alert"
+    assert await pager.update_alert("of-nobody", "resolved") == "it knows no such alert"
 
 
 async def test_grafana_oncall(session: aiohttp.ClientSession, anything: Anything) -> None:
@@ -175,9 +175,9 @@ async def test_grafana_oncall(session: aiohttp.ClientSession, anything: Anything
     alert = anything.body()
     assert (alert["alert_uid"], alert["state"]) == ("1124-0200-abcd", "alerting")
     assert alert["link_to_upstream_details"] == "http://stopgap/d/x"
-    assert "cannot acknowledge" in await pager.settle("1124-0200-abcd", "acknowledged")
+    assert "cannot acknowledge" in await pager.update_alert("1124-0200-abcd", "acknowledged")
     assert len(anything.asked) == 1
-    await pager.settle("1124-0200-abcd", "resolved")
+    await pager.update_alert("1124-0200-abcd", "resolved")
     assert anything.body() == {"alert_uid": "1124-0200-abcd", "state": "ok"}
 
 

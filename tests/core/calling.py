@@ -15,7 +15,7 @@ from daemon.core.people.schedules import Shift
 from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import pages_due
 from daemon.core.response.open_pages import retries_due, undelivered
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import ROUNDS, Scene
 
@@ -183,7 +183,7 @@ class Night(Scene):
         self.come(PEOPLE[number % len(PEOPLE)])
 
     def _says(self, said: str, person: str) -> None:
-        report = deeds.RecordPagerReport(
+        report = commanding.RecordPagerReport(
             source="pagerduty",
             state=said,  # type: ignore[arg-type]
             person=person,
@@ -191,7 +191,7 @@ class Night(Scene):
             occurred_at=self.now,
             reference=str(len(self.journal)),
         )
-        self.happen(*deeds.mark_heard(self.incident, report, self.now, STALE))
+        self.happen(*commanding.mark_heard(self.incident, report, self.now, STALE))
 
     def acknowledges_in_the_pager_(self, number: int) -> None:
         self._says("acknowledged", PEOPLE[number % len(PEOPLE)])
@@ -206,7 +206,7 @@ class Night(Scene):
     def jumps_(self, number: int) -> None:
         tier = number % len(self.roster.tiers("shop", self.now)) + 1
         try:
-            events = deeds.jump(self.incident, self.roster, tier, "bo", self.now)
+            events = commanding.jump(self.incident, self.roster, tier, "bo", self.now)
         except NotPossible:
             return
         self.does("bo", *events)

@@ -15,7 +15,6 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.response.role_requests import role_requests_due
 from tests import commanding
-from tests import commanding as deeds
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_problem, opening
 
 PATIENCE = 3 * MINUTE
@@ -72,10 +71,10 @@ class Scene:
     def come(self, *people: str) -> None:
         """They acknowledge, one after the other."""
         for person in people:
-            self.does(person, *deeds.acknowledge(self.incident, person, "cli"))
+            self.does(person, *commanding.acknowledge(self.incident, person, "cli"))
 
     def leaves(self, person: str) -> tuple[e.Event, ...]:
-        return self.does(person, *deeds.unacknowledge(self.incident, person, "cli"))
+        return self.does(person, *commanding.unacknowledge(self.incident, person, "cli"))
 
     def takes(self, person: str, role: e.Role) -> tuple[e.Event, ...]:
         return self.does(person, *commanding.take(self.incident, role, person, self.now, PATIENCE))
@@ -95,7 +94,7 @@ class Scene:
 
     def says(self, person: str) -> None:
         """A sign of life."""
-        self.does(person, *deeds.say(self.incident, "hm"))
+        self.does(person, *commanding.say(self.incident, "hm"))
 
     # ── the daemon ───────────────────────────────────────────────────────────────────────────
 

@@ -65,7 +65,10 @@ def sound_crew(incident: Incident) -> None:
     assert not communicator or not roles.APART & set(people.roles_of(communicator))
     assert {post.person for post in people.posts.values()} <= set(people.responders)
     assert len(set(people.responders)) == len(people.responders)
-    assert people.asked is None or people.asked.person == incident.commander
+    assert (
+        people.sign_of_life_request is None
+        or people.sign_of_life_request.person == incident.commander
+    )
     takers = [(r.event.role, r.event.taker, r.event.asked) for r in people.open_requests()]
     assert len(set(takers)) == len(takers)
 
@@ -112,7 +115,7 @@ def _sound_start(
     assert incident.diagnosis is None
     assert rule.mode == "automatic"
     assert rule.step(effect.step).approval == "automatic"
-    assert seen.approvals.standing(rule, effect.step, now)[0] == "valid"
+    assert seen.approvals.state_of(rule, effect.step, now)[0] == "valid"
     assert incident.relapses == 0
     assert incident.last_verdict not in {"partial", "inconclusive", "worse"}
     assert all(count < LIMITS.budgets[level] for level, count in guard.started.items())

@@ -26,7 +26,7 @@ from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,
@@ -445,7 +445,7 @@ def test_a_rollback_that_helps_ends_in_a_closed_incident() -> None:
             match effect:
                 case SendPage(page):
                     told.append(e.PageDelivered(page=page, method="console", proof="x"))
-                    told += deeds.acknowledge(incident, "ada", "cli")
+                    told += commanding.acknowledge(incident, "ada", "cli")
                 case MeasureProblem():
                     told.append(confirmed(make_problem(at=now)))
                 case RunStep(step):

@@ -21,7 +21,7 @@ from daemon.core.incident import events as e
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import (
     COUNTS,
     HOUSE,
@@ -90,7 +90,7 @@ def test_a_page_that_failed_for_now_is_queued_again_by_the_decision() -> None:
 def test_an_engaged_team_is_called_though_somebody_commands() -> None:
     scene = Scene()
     scene.come("ada")
-    scene.does("ada", *deeds.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
+    scene.does("ada", *commanding.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
     assert one(e.PageQueued, decided(scene).record).page == "engage-mysql.r0.t0.hal"
 
 

@@ -23,7 +23,7 @@ from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook, content_of
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.open_pages import still_relevant, undelivered
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import (
     HOUSE,
     LIMITS,
@@ -205,7 +205,7 @@ def test_a_role_that_falls_vacant_again_is_told_again() -> None:
         scene.come("eve")
         scene.takes("eve", "communicator")
         assert not [page for page in undelivered(scene.incident) if page.is_for("vacancy")]
-        scene.does("eve", *deeds.step_down(scene.incident, "communicator", "eve"))
+        scene.does("eve", *commanding.step_down(scene.incident, "communicator", "eve"))
         assert nobody_left(scene) == [(f"vacant-communicator-{number}.ada", "ada")]
         assert restarted(scene) == []
 
@@ -230,7 +230,7 @@ def test_each_jump_pages_again() -> None:
     scene = Watched()
     scene.come("ada")
     for number in (1, 2):
-        jump = deeds.jump(scene.incident, scene.roster, 2, "ada", scene.now)
+        jump = commanding.jump(scene.incident, scene.roster, 2, "ada", scene.now)
         assert {page.page for page in of(e.PageQueued, jump)} >= {f"jump-{number}.gus"}
         scene.does("ada", *jump)
 
@@ -261,7 +261,7 @@ def test_a_team_that_nobody_answers_for_is_told_of_once() -> None:
     )
     scene = Watched(roster)
     scene.come("ada")
-    scene.does("ada", *deeds.engage(scene.incident, roster, "mysql", "ada", "", ""))
+    scene.does("ada", *commanding.engage(scene.incident, roster, "mysql", "ada", "", ""))
     scene.settle()
     for page in list(scene.incident.pages):
         scene.happen(delivered(page))

@@ -34,8 +34,6 @@ from daemon.core.response.command import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
 from tests import commanding
-from tests import commanding as deeds
-from tests import commanding as steering
 from tests.core.build import (
     ALERTS,
     COUNTS,
@@ -211,19 +209,19 @@ class World:
         incident = self.incident
         step = self.chance.choice([1, 2, 3, *incident.steps])
         return [
-            lambda: deeds.acknowledge(incident, who, "cli"),
-            lambda: steering.approve(incident, self.rule, step, who),
-            lambda: steering.start(incident, self.rule, step, who),
-            lambda: steering.skip(incident, self.rule, step, who, other),
-            lambda: steering.veto(incident, self.rule, step, who),
-            lambda: steering.propose(
+            lambda: commanding.acknowledge(incident, who, "cli"),
+            lambda: commanding.approve(incident, self.rule, step, who),
+            lambda: commanding.start(incident, self.rule, step, who),
+            lambda: commanding.skip(incident, self.rule, step, who, other),
+            lambda: commanding.veto(incident, self.rule, step, who),
+            lambda: commanding.propose(
                 incident, self.rule, "run_command", {"argv": ["x"]}, MINUTE, other, who
             ),
-            lambda: deeds.pause(incident, who, "wait"),
-            lambda: deeds.resume(incident, who),
-            lambda: deeds.resume(incident, who),
-            lambda: deeds.say(incident, "hm"),
-            lambda: deeds.no_plan(incident, who, other),
+            lambda: commanding.pause(incident, who, "wait"),
+            lambda: commanding.resume(incident, who),
+            lambda: commanding.resume(incident, who),
+            lambda: commanding.say(incident, "hm"),
+            lambda: commanding.no_plan(incident, who, other),
             lambda: (resolved(),),
             lambda: (ALERTS,),
         ]
@@ -235,7 +233,7 @@ class World:
         asked = self.chance.choice(waiting).event if waiting else None
         accept = self.chance.random() < 0.5
         said = self.chance.choice(["acknowledged", "acknowledged", "unacknowledged"])
-        report = deeds.RecordPagerReport(
+        report = commanding.RecordPagerReport(
             source="pagerduty",
             state=said,  # type: ignore[arg-type]
             person=self.chance.choice([who, who, ""]),
@@ -244,11 +242,11 @@ class World:
             reference=str(self.chance.randint(1, 99)),
         )
         deeds_ = [
-            lambda: deeds.acknowledge(incident, who, "cli"),
-            lambda: deeds.unacknowledge(incident, who, "cli"),
-            lambda: deeds.mark_heard(incident, report, now, 10 * MINUTE),
-            lambda: deeds.jump(incident, self.roster, self.chance.randint(1, 2), who, now),
-            lambda: deeds.engage(incident, self.roster, "mysql", who, "help", "link"),
+            lambda: commanding.acknowledge(incident, who, "cli"),
+            lambda: commanding.unacknowledge(incident, who, "cli"),
+            lambda: commanding.mark_heard(incident, report, now, 10 * MINUTE),
+            lambda: commanding.jump(incident, self.roster, self.chance.randint(1, 2), who, now),
+            lambda: commanding.engage(incident, self.roster, "mysql", who, "help", "link"),
             lambda: commanding.take(incident, role, who, now, PATIENCE),
             lambda: commanding.assign(incident, role, other, who, now, PATIENCE),
             lambda: commanding.step_down(incident, role, who),
@@ -266,12 +264,12 @@ class World:
         update = self.chance.choice([*incident.updates.by_name, "none"])
         audience = self.chance.choice(list(self.roster.audiences))
         return [
-            lambda: deeds.send(incident, update, who, None, None),
-            lambda: deeds.send(incident, update, who, None, "my words"),
-            lambda: deeds.edit(incident, update, who, f"words of {who}"),
-            lambda: deeds.draft_now(incident, self.roster, audience, "", now),
-            lambda: deeds.snooze(incident, self.roster, audience, who, 9 * MINUTE, other, now),
-            lambda: deeds.sentiment(incident, who, "they complain"),
+            lambda: commanding.send(incident, update, who, None, None),
+            lambda: commanding.send(incident, update, who, None, "my words"),
+            lambda: commanding.edit(incident, update, who, f"words of {who}"),
+            lambda: commanding.draft_now(incident, self.roster, audience, "", now),
+            lambda: commanding.snooze(incident, self.roster, audience, who, 9 * MINUTE, other, now),
+            lambda: commanding.sentiment(incident, who, "they complain"),
         ]
 
     # ── the night ────────────────────────────────────────────────────────────────────────────

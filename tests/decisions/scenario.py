@@ -27,8 +27,7 @@ from daemon.core.response.command import NotPossible
 from daemon.core.rules.rule import Rule, load
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
-from tests import commanding as deeds
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
@@ -372,14 +371,14 @@ async def _done(daemon: Daemon, spec: DeedSpec) -> None:
         return
     if spec.does == "propose":
         arguments: tuple[Any, ...] = ("flag_off", {"target": "shop"}, timedelta(minutes=5), "", who)
-        await daemon.does(steering.propose, rule, *arguments, who=who)
+        await daemon.does(commanding.propose, rule, *arguments, who=who)
         return
     if spec.does in {"pause", "resume"}:
         more = ("as written",) if spec.does == "pause" else ()
-        await daemon.does(getattr(deeds, spec.does), who, *more, who=who)
+        await daemon.does(getattr(commanding, spec.does), who, *more, who=who)
         return
     more = ("as written",) if spec.does == "skip" else ()
-    await daemon.does(getattr(steering, spec.does), rule, spec.step, who, *more, who=who)
+    await daemon.does(getattr(commanding, spec.does), rule, spec.step, who, *more, who=who)
 
 
 async def _outcome(scenario: Scenario, stage: Stage) -> Played:

@@ -51,7 +51,7 @@ def _seen(played: Played, scenario: Scenario) -> dict[str, object]:
         # The first reason is the decision; later ones may follow from it, and are not told.
         "reasons": {step: found[0] for step, found in played.refusals.items()},
         "verdicts": {n: s.verdict for n, s in incident.steps.items() if s.verdict},
-        "asks": tuple(n for n, s in sorted(incident.steps.items()) if s.asked),
+        "asks": tuple(n for n, s in sorted(incident.steps.items()) if s.ask_reason),
         "observes": tuple(dict.fromkeys(played.observed)),
     }
     return {**seen, "phase": incident.phase} if expect.phase else seen

@@ -26,7 +26,7 @@ from daemon.core.ports.actions import ActionContext, Landed
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.response.open_pages import still_relevant
 from daemon.core.values.outcome import Outcome, Temporary
-from tests import commanding as commands
+from tests import commanding
 from tests.fakes import START, Board, FakeAction, MemoryJournal, Phone, Service
 from tests.orders.seeded_loop import SeededLoop, Stretched, played, stretch
 from tests.stories.stage import ROSTER, Stage, alert, body, healed_by
@@ -157,7 +157,7 @@ async def _story(folder: Path) -> Seen:
 
 async def _acknowledge(daemon: Any, incident: str) -> None:
     await daemon.repository.record(
-        incident, lambda i: commands.acknowledge(i, "ada", "test"), by="person:ada"
+        incident, lambda i: commanding.acknowledge(i, "ada", "test"), by="person:ada"
     )
 
 

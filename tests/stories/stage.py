@@ -34,7 +34,7 @@ from daemon.notifying.watchdog import Watchdog
 from daemon.reporting.reviews import Reviews
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
-from tests import commanding as deeds
+from tests import commanding
 from tests.fakes import (
     START,
     Board,
@@ -231,7 +231,7 @@ class Stage:
         daemon = Daemon(self, repository, intake, telemetry, conductor)
         auditor = Watchdog(repository, active, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
-        intake.listeners.append(receivers.heard)
+        intake.listeners.append(receivers.on_delivery)
         reconciler = Reconciler(
             self.alertmanagers,
             receivers,
@@ -324,7 +324,7 @@ class Daemon:
 
     async def acknowledges(self, person: str) -> Incident:
         """A person acknowledges."""
-        return await self.does(deeds.acknowledge, person, "test", who=person)
+        return await self.does(commanding.acknowledge, person, "test", who=person)
 
     async def kinds(self) -> list[str]:
         """The kinds of the only incident's events, in order."""

@@ -77,7 +77,7 @@ class Feed:
     async def keep(self, name: str, feed: Any) -> None:
         self.copy = feed
 
-    def kept(self, name: str) -> Text | None:
+    def cached(self, name: str) -> Text | None:
         return self.copy
 
 

@@ -11,7 +11,7 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.core.rules.rule import RuleBook
 from daemon.notifying.watchdog import Watchdog
 from daemon.watching.heartbeat import trouble
-from tests import commanding as deeds
+from tests import commanding
 from tests.fakes import PlainLinks
 from tests.stories.stage import ROSTER, Daemon, Stage, alert
 
@@ -158,11 +158,11 @@ async def test_a_jump_calls_a_tier_at_once_and_wakes_it_even_under_command(stage
         await opens(daemon)
         await daemon.at(200)
         now = daemon.repository.clock()
-        await daemon.does(deeds.jump, stage.roster, 2, "ada", now, who="ada")
+        await daemon.does(commanding.jump, stage.roster, 2, "ada", now, who="ada")
         await daemon.at(201)
         assert calls(stage, "bo") == ["r0.t1.bo"]
         await daemon.acknowledges("ada")
-        await daemon.does(deeds.jump, stage.roster, 2, "ada", now, who="ada")
+        await daemon.does(commanding.jump, stage.roster, 2, "ada", now, who="ada")
         await daemon.at(203)
         jumped = [p.page for p in stage.phones["bo"].pages if p.page.startswith("jump")]
         await daemon.at(900)
@@ -196,7 +196,7 @@ async def test_a_word_is_a_sign_of_life(stage: Stage) -> None:
         await daemon.at(190)
         await daemon.acknowledges("ada")
         await daemon.at(190 + 1205)
-        await daemon.does(deeds.say, "looking at the database", who="ada")
+        await daemon.does(commanding.say, "looking at the database", who="ada")
         await daemon.at(190 + 2000)
         incident = await daemon.incident()
     assert incident.commander == "ada"

@@ -27,7 +27,7 @@ async def test_an_action_that_crashes_has_an_unknown_outcome_and_is_measured(sta
     assert (outcome.result, outcome.reason) == ("unknown", "action_crashed")
     assert "a defect in somebody's action" in outcome.detail
     assert incident.steps[1].verdict == "unchanged"
-    assert incident.steps[2].asked == "after_unknown", "it may still be at work on the target"
+    assert incident.steps[2].ask_reason == "after_unknown", "it may still be at work on the target"
 
 
 async def test_an_action_over_its_deadline_is_given_up_and_measured(stage: Stage) -> None:
@@ -43,7 +43,7 @@ async def test_an_action_over_its_deadline_is_given_up_and_measured(stage: Stage
     assert (outcome.result, outcome.reason) == ("unknown", "deadline_exceeded")
     assert "within 10m" in outcome.detail
     assert incident.steps[1].verdict == "unchanged"
-    assert incident.steps[2].asked == "after_unknown"
+    assert incident.steps[2].ask_reason == "after_unknown"
 
 
 async def test_a_measurement_that_crashes_is_tried_again(
@@ -94,4 +94,4 @@ async def test_deciding_that_crashes_for_one_incident_ends_no_other(
         poisoned = ""
         await daemon.at(330)
         first = (await stage.incidents())[0]
-        assert first.step(1).asked or first.step(1).status != "waiting"
+        assert first.step(1).ask_reason or first.step(1).status != "waiting"

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.ports.actions import ActionContext, Ready, Refused
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START, FakeAction
 from tests.stories.stage import Daemon, Stage, alert, healed_by
 
@@ -120,7 +120,7 @@ async def test_a_person_may_start_it_although_nothing_is_confirmed(stage: Stage)
         await daemon.acknowledges("ada")
         await daemon.at(200)
         assert (await daemon.incident()).confirmed is None
-        await daemon.does(steering.start, stage.rules[0], 2, "ada", who="ada")
+        await daemon.does(commanding.start, stage.rules[0], 2, "ada", who="ada")
         await daemon.at(260)
         incident = await daemon.incident()
     assert incident.steps[2].outcome is not None

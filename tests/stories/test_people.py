@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests import commanding as deeds
+from tests import commanding
 from tests.stories.stage import Stage, alert
 
 
@@ -54,7 +54,7 @@ async def test_a_person_closes_an_incident(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(181)
-        incident = await daemon.does(deeds.close, "ada", "a test")
+        incident = await daemon.does(commanding.close, "ada", "a test")
         await daemon.at(200)
     assert incident.closed is not None
     assert incident.closed.text == "ada: a test"

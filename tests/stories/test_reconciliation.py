@@ -12,7 +12,7 @@ from daemon.core.alertmanager import MAX_LABEL_BYTES, Alert
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.listing import Listing, Silence
 from daemon.core.values.outcome import Temporary
-from tests import commanding as deeds
+from tests import commanding
 from tests.fakes import START, FakeAlertmanager
 from tests.stories.stage import Stage, alert
 
@@ -354,7 +354,7 @@ async def test_what_a_person_closed_while_it_fires_is_not_opened_again_by_a_list
         peer.listed = [listing()]
         await daemon.receives(alert())
         await daemon.at(200)
-        await daemon.does(deeds.close, "ada", "known", who="ada")
+        await daemon.does(commanding.close, "ada", "known", who="ada")
         await daemon.at(4000)
         assert len(await unruled.incidents()) == 1
         peer.listed = [listing(4010)]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from daemon.core.ports.actions import Refused
 from daemon.core.values.outcome import Outcome
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START
 from tests.stories.stage import Stage, alert, healed_by
 
@@ -70,10 +70,10 @@ async def test_a_step_that_makes_it_worse_stops_the_plan_until_a_person_decides(
         await daemon.at(900)
         incident = await daemon.incident()
         assert incident.steps[1].verdict == "worse"
-        assert incident.steps[2].asked == "after_worse"
+        assert incident.steps[2].ask_reason == "after_worse"
         assert not stage.actions["flag_off"].runs
         await daemon.acknowledges("ada")
-        await daemon.does(steering.approve, stage.rules[0], 2, "ada", who="ada")
+        await daemon.does(commanding.approve, stage.rules[0], 2, "ada", who="ada")
         await daemon.at(3600)
         incident = await daemon.incident()
     assert incident.steps[2].verdict == "recovered"
@@ -89,7 +89,7 @@ async def test_a_partial_recovery_calls_a_person_before_the_next_step(stage: Sta
         await daemon.at(1800)
         incident = await daemon.incident()
     assert incident.steps[1].verdict == "partial"
-    assert incident.step(2).asked == "after_partial"
+    assert incident.step(2).ask_reason == "after_partial"
     assert stage.actions["flag_off"].runs == []
     assert any("partial" in page.text for page in stage.phones["ada"].pages)
     assert any("partial" in page.text for page in stage.phones["cy"].pages)
@@ -177,7 +177,7 @@ async def test_a_relapse_is_paged_and_left_to_a_person(stage: Stage) -> None:
         await daemon.at(1500)
         incident = await daemon.incident()
     assert incident.relapses == 1
-    assert incident.step(2).asked == "relapsed"
+    assert incident.step(2).ask_reason == "relapsed"
     assert stage.actions["flag_off"].runs == []
     assert any("came back" in page.text for page in stage.phones["ada"].pages)
 

@@ -9,8 +9,7 @@ import pytest
 from daemon.core.incident.events import Entry, StepRefused, StepSkipped
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.response.command import NotPossible
-from tests import commanding as deeds
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 
@@ -42,7 +41,7 @@ async def test_without_an_approval_the_commander_is_asked_and_may_say_yes(stage:
         await daemon.at(600)
         assert untouched(stage)
         assert await reasons(daemon) == [(1, "not_approved")]
-        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+        await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert incident.steps[1].authority == "approved by ada"
@@ -56,11 +55,11 @@ async def test_only_the_commander_approves(stage: Stage) -> None:
         await daemon.receives(alert())
         await daemon.at(185)
         with pytest.raises(NotPossible, match="nobody; acknowledge"):
-            await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+            await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.acknowledges("ada")
         await daemon.acknowledges("bo")
         with pytest.raises(NotPossible, match=r"only the Commander .* ada"):
-            await daemon.does(steering.approve, stage.rules[0], 1, "bo")
+            await daemon.does(commanding.approve, stage.rules[0], 1, "bo")
 
 
 async def test_an_edited_step_voids_its_approval(stage: Stage) -> None:
@@ -70,7 +69,7 @@ async def test_an_edited_step_voids_its_approval(stage: Stage) -> None:
         stage.rules[0] = stage.rules[0].model_copy(
             update={"recover": (edited, *stage.rules[0].recover[1:])}
         )
-        standing, text = approvals.standing(stage.rules[0], 1, START)
+        standing, text = approvals.state_of(stage.rules[0], 1, START)
         assert standing == "approval_void"
         assert "ada" in text
         assert daemon is not None
@@ -110,10 +109,10 @@ async def test_a_paused_incident_starts_nothing_until_it_is_resumed(stage: Stage
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(181)
-        await daemon.does(deeds.pause, "bo", "by hand")
+        await daemon.does(commanding.pause, "bo", "by hand")
         await daemon.at(900)
         assert untouched(stage)
-        await daemon.does(deeds.resume, "bo")
+        await daemon.does(commanding.resume, "bo")
         await daemon.at(1800)
         assert (await daemon.incident()).recovered_by == 1
 
@@ -125,7 +124,7 @@ async def test_a_vetoed_step_is_never_run(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(181)
-        await daemon.does(steering.veto, stage.rules[0], 1, "bo")
+        await daemon.does(commanding.veto, stage.rules[0], 1, "bo")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert stage.actions["rollback"].runs == []
@@ -144,7 +143,7 @@ async def test_the_second_recovery_of_a_target_needs_a_person(stage: Stage) -> N
         await daemon.receives(alert(started=1400))
         await daemon.at(1900)
         second = (await stage.incidents())[1]
-    assert second.step(1).asked == "cooldown"
+    assert second.step(1).ask_reason == "cooldown"
     assert len(stage.actions["rollback"].runs) == 1
 
 
@@ -156,7 +155,7 @@ async def test_the_budget_is_spent_by_every_attempt(stage: Stage) -> None:
         await daemon.at(1800)
         incident = await daemon.incident()
     assert incident.steps[1].verdict == "unchanged"
-    assert incident.step(2).asked == "budget_spent"
+    assert incident.step(2).ask_reason == "budget_spent"
     assert stage.actions["flag_off"].runs == []
 
 
@@ -216,7 +215,7 @@ async def test_metrics_that_look_healthy_again_stop_an_approved_step(stage: Stag
         await daemon.acknowledges("ada")
         stage.service.fails(0.01, 300)
         await daemon.at(365)
-        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+        await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         incident = await daemon.incident()
     assert untouched(stage)
@@ -232,7 +231,7 @@ async def test_without_fresh_data_an_approved_step_is_not_started(stage: Stage) 
         await daemon.acknowledges("ada")
         stage.service.down = "connection refused"
         await daemon.at(600)
-        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+        await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.at(1800)
         assert (1, "no_fresh_data") in await reasons(daemon)
         assert untouched(stage)

@@ -82,7 +82,7 @@ async def test_when_nobody_can_tell_it_is_not_run_again_but_measured(stage: Stag
         detail="the daemon stopped while it ran, and nobody can tell whether it happened",
     )
     assert incident.steps[1].verdict == "unchanged"
-    assert incident.steps[2].asked == "after_unknown"
+    assert incident.steps[2].ask_reason == "after_unknown"
 
 
 @pytest.mark.parametrize(

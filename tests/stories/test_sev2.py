@@ -15,7 +15,6 @@ from daemon.core.people.roster import Roster
 from daemon.core.response.command import NotPossible
 from daemon.core.values.yaml_document import one_document
 from tests import commanding
-from tests import commanding as deeds
 from tests.fakes import START, Switchboard
 from tests.stories.stage import Daemon, Stage, alert
 
@@ -76,10 +75,14 @@ def moment(seconds: float) -> datetime:
 
 async def pager_says(daemon: Daemon, said: str, person: str, at: float) -> Incident:
     """PagerDuty reports what happened there."""
-    report = deeds.RecordPagerReport("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
+    report = commanding.RecordPagerReport("pagerduty", said, person, "", moment(at), f"{said}-{at}")  # type: ignore[arg-type]
     by = person or DAEMON
     return await daemon.does(
-        deeds.mark_heard, report, moment(at + 1), timedelta(minutes=10), who=by if person else ""
+        commanding.mark_heard,
+        report,
+        moment(at + 1),
+        timedelta(minutes=10),
+        who=by if person else "",
     )
 
 
@@ -160,12 +163,14 @@ async def fay_tells_the_customers(stage: Stage, daemon: Daemon) -> None:
     draft = incident.updates.open_draft("customers")
     assert draft is not None
     assert not any(name in draft.text for name in ("ada", "hal", "rollback"))
-    await daemon.does(deeds.send, draft.draft.update, "fay", draft.draft.revision, None, who="fay")
+    await daemon.does(
+        commanding.send, draft.draft.update, "fay", draft.draft.revision, None, who="fay"
+    )
     await daemon.at(OPENED + 175)
     (post,) = stage.boards["status-page"].posts
     assert "We see a problem since 14:0" in post.text
     await daemon.does(
-        deeds.edit, draft.draft.update, "fay", "Checkout fails for some of you.", who="fay"
+        commanding.edit, draft.draft.update, "fay", "Checkout fails for some of you.", who="fay"
     )
     await daemon.at(OPENED + 180)
     shown = stage.boards["status-page"].shown[draft.draft.update]
@@ -196,7 +201,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
         r.event.asked for r in incident.people.requests.values()
     }
     assert {"cy", "ed"} <= asked
-    await daemon.does(deeds.acknowledge, "cy", "api", who="cy")
+    await daemon.does(commanding.acknowledge, "cy", "api", who="cy")
     incident = await daemon.incident()
     assert incident.commander == "ada", "rank alone changes nothing"
     if not incident.people.open_requests("commander"):
@@ -220,7 +225,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
         "diagnosis": "ed",
     }
     await daemon.does(
-        deeds.engage, stage.roster, "mysql", "cy", "slow queries?", "http://doc", who="cy"
+        commanding.engage, stage.roster, "mysql", "cy", "slow queries?", "http://doc", who="cy"
     )
     await daemon.at(OPENED + 920)
     (packet,) = [p for p in stage.phones["gus"].pages if p.page.startswith("engage-mysql")]
@@ -232,7 +237,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
 
 async def hal_restores_it(stage: Stage, daemon: Daemon) -> None:
     """The metrics come back: stakeholders hear that at once, and the cadence was kept."""
-    await daemon.does(deeds.sentiment, "fay", "people complain on the forum", who="fay")
+    await daemon.does(commanding.sentiment, "fay", "people complain on the forum", who="fay")
     await daemon.at(OPENED + 1000)
     stage.service.fails(0.01, at=OPENED + 1000)
     await daemon.at(OPENED + 1700)

@@ -28,7 +28,7 @@ class GrafanaOncallPager:
         }
         return f"answered {await self._poster.post(self._url, alert)}"
 
-    async def settle(self, dedup_key: str, state: Settled) -> str:
+    async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Resolve. A formatted webhook cannot acknowledge, so that is not sent at all."""
         if state == "acknowledged":
             return "nothing sent: its webhook cannot acknowledge"

@@ -34,7 +34,7 @@ class OpsgeniePager:
             headers={"Authorization": f"GenieKey {api_key}"},
             secrets=(api_key,),
             taken=ACCEPTED,
-            words=_words,
+            error_text=_error_text,
         )
         self._url = url.rstrip("/") + "/v2/alerts"
 
@@ -56,7 +56,7 @@ class OpsgeniePager:
         status = await self._poster.post(self._url, alert)
         return f"accepted ({status}); alias {alert['alias']}"
 
-    async def settle(self, dedup_key: str, state: Settled) -> str:
+    async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or close; an alert that it does not know is none to worry about."""
         alias = quote(dedup_key[:ALIAS], safe="")
         url = f"{self._url}/{alias}/{_ACTIONS[state]}?identifierType=alias"
@@ -64,7 +64,7 @@ class OpsgeniePager:
         return "it knows no such alert" if status in UNKNOWN else f"accepted ({status})"
 
 
-def _words(refusal: Mapping[str, Any]) -> str:
+def _error_text(refusal: Mapping[str, Any]) -> str:
     """`{"message": "Request body is not processable.", "errors": {"message": "…"}}`."""
     errors = refusal.get("errors")
     listed = (

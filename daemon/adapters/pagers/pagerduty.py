@@ -30,7 +30,12 @@ class PagerDutyPager:
         self, session: aiohttp.ClientSession, routing_key: str, url: str, timeout: float
     ) -> None:
         self._poster = Poster(
-            session, "PagerDuty", timeout, secrets=(routing_key,), taken=QUEUED, words=_words
+            session,
+            "PagerDuty",
+            timeout,
+            secrets=(routing_key,),
+            taken=QUEUED,
+            error_text=_error_text,
         )
         self._routing_key = routing_key
         self._url = url
@@ -58,7 +63,7 @@ class PagerDutyPager:
         more = {"client": "Stopgap", "client_url": page.link, "links": links}
         return await self._send("trigger", page.dedup_key, {"payload": payload, **more})
 
-    async def settle(self, dedup_key: str, state: Settled) -> str:
+    async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or resolve; PagerDuty drops it if no such alert is open."""
         return await self._send(_ACTIONS[state], dedup_key, {})
 
@@ -74,7 +79,7 @@ class PagerDutyPager:
         return f"queued; dedup key {key}"
 
 
-def _words(refusal: Mapping[str, Any]) -> str:
+def _error_text(refusal: Mapping[str, Any]) -> str:
     """`{"status": "invalid event", "message": "Event object is invalid", "errors": ["…"]}`."""
     errors = refusal.get("errors")
     listed = "; ".join(map(str, errors)) if isinstance(errors, list) else ""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from daemon.adapters.store import locks as claims
+from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import Ledger, Line, packed
 from daemon.adapters.store.schema import events, head_is_open, heads, marks, to_stamp
 from daemon.adapters.store.sqlite import insert, portions
@@ -109,37 +109,37 @@ def append(
     ledger: Ledger, connection: Connection, appends: Sequence[Append]
 ) -> list[SequenceConflict | ClaimRefused | None]:
     """Carry out the appends; Conflict or ClaimRefused for each of which nothing is written."""
-    ends = _ends(connection, {asked.incident for asked in appends})
+    ends = _ends(connection, {append.incident for append in appends})
     rows: list[dict[str, Any]] = []
     moved: list[dict[str, Any]] = []
     lines: list[Line] = []
     answers: list[SequenceConflict | ClaimRefused | None] = []
-    for asked in appends:
-        end = ends.get(asked.incident)
-        if end is None or end.seq != asked.expected:
+    for append in appends:
+        end = ends.get(append.incident)
+        if end is None or end.seq != append.expected:
             there = "does not exist" if end is None else f"is at entry {end.seq}"
-            text = f"incident {asked.incident} {there}, not at entry {asked.expected}"
+            text = f"incident {append.incident} {there}, not at entry {append.expected}"
             answers.append(SequenceConflict(text))
             continue
         try:
-            lines += _change_rights(asked, connection)
+            lines += _change_rights(append, connection)
         except ClaimRefused as refusal:
             answers.append(refusal)
             continue
-        added = _rows(ledger, asked.incident, asked.expected, end.digest, asked.drafts)
+        added = _rows(ledger, append.incident, append.expected, end.digest, append.drafts)
         lines += [_grown(added[-1])] if added else []
         closed_at = end.closed_at
-        if added and asked.state.closed and closed_at is None:
-            closed_at = asked.drafts[-1].at
+        if added and append.state.closed and closed_at is None:
+            closed_at = append.drafts[-1].at
         digest = added[-1]["digest"] if added else end.digest
-        end = ends[asked.incident] = _End(asked.expected + len(added), closed_at, digest)
+        end = ends[append.incident] = _End(append.expected + len(added), closed_at, digest)
         rows += added
         moved.append(
             {
-                "moved": asked.incident,
+                "moved": append.incident,
                 "seq": end.seq,
                 "closed_at": closed_at,
-                **asked.state.model_dump(exclude={"closed"}),
+                **append.state.model_dump(exclude={"closed"}),
             }
         )
         answers.append(None)
@@ -173,30 +173,30 @@ def _ends(connection: Connection, incidents: Collection[str]) -> dict[str, _End]
     }
 
 
-def _change_rights(asked: Append, connection: Connection) -> list[Line]:
+def _change_rights(append: Append, connection: Connection) -> list[Line]:
     """Locks and marks; what the ledger must say of them. The release goes first: who gives back
     and takes in one append may.
 
     Raises ClaimRefused, and then nothing has changed.
     """
-    if not (asked.release or asked.claim or asked.marks):
+    if not (append.release or append.claim or append.marks):
         return []
     with connection.begin_nested():
-        return list(_change(asked, asked.drafts[-1].at, connection))
+        return list(_change(append, append.drafts[-1].at, connection))
 
 
-def _change(asked: Append, now: datetime, connection: Connection) -> Iterator[Line]:
+def _change(append: Append, now: datetime, connection: Connection) -> Iterator[Line]:
     at = to_stamp(now)
-    if asked.release:
-        acted = not any(step_refused(draft.event) for draft in asked.drafts)
-        if claims.give_back(connection, asked.incident, now, acted=acted):
-            yield Line("released", at, asked.incident, body=packed({"acted": acted}))
-    if asked.claim is not None:
-        claims.take_lock(connection, asked.incident, asked.claim, now)
-        target, scope = asked.claim.target, asked.claim.scope
+    if append.release:
+        acted = not any(step_refused(draft.event) for draft in append.drafts)
+        if locks.give_back(connection, append.incident, now, acted=acted):
+            yield Line("released", at, append.incident, body=packed({"acted": acted}))
+    if append.claim is not None:
+        locks.take_lock(connection, append.incident, append.claim, now)
+        target, scope = append.claim.target, append.claim.scope
         body = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
-        yield Line("claimed", at, asked.incident, asked.claim.step, packed(body))
-    if asked.marks:
+        yield Line("claimed", at, append.incident, append.claim.step, packed(body))
+    if append.marks:
         added = insert(marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}
         connection.execute(
@@ -206,12 +206,12 @@ def _change(asked: Append, now: datetime, connection: Connection) -> Iterator[Li
                 where=added.excluded.at >= marks.c.at,
             ),
             [
-                {"subject": s, "item": i, "mark": m, "at": now, "incident": asked.incident}
-                for (s, i), m in asked.marks.items()
+                {"subject": s, "item": i, "mark": m, "at": now, "incident": append.incident}
+                for (s, i), m in append.marks.items()
             ],
         )
-        said = [[s, i, m] for (s, i), m in asked.marks.items()]
-        yield Line("marked", at, asked.incident, body=packed(said))
+        marked = [[s, i, m] for (s, i), m in append.marks.items()]
+        yield Line("marked", at, append.incident, body=packed(marked))
 
 
 def _grown(last: Mapping[str, Any]) -> Line:

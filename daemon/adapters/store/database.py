@@ -111,9 +111,9 @@ class Database:
             raise Permanent(f"{self.path} was opened for reading only")
         self._must_be_open()
         loop = asyncio.get_running_loop()
-        told: asyncio.Future[_T] = loop.create_future()
-        self._writing.add(Unit(work, item, urgency, told, loop.time(), safe))
-        return told
+        completion: asyncio.Future[_T] = loop.create_future()
+        self._writing.add(Unit(work, item, urgency, completion, loop.time(), safe))
+        return completion
 
     async def forget_pages(self) -> None:
         """Let what follows read the disk again. A page that was read damaged stays so in the
@@ -139,10 +139,10 @@ class Database:
             return await loop.run_in_executor(self._reading, transaction)
         except SQLAlchemyError as error:
             done = False
-            raise self._heard("read", sqlite.translated(error, self.path)) from error
+            raise self._reported("read", sqlite.translated(error, self.path)) from error
         except StoreFailure as failure:
             done = False
-            raise self._heard("read", failure) from None
+            raise self._reported("read", failure) from None
         finally:
             self._listen("read", began, done)
 
@@ -158,9 +158,9 @@ class Database:
             fault = sqlite.translated(error, self.path)
             fault.__cause__ = error
         if fault is None:
-            unit.told.set_result(result)
+            unit.completion.set_result(result)
         else:
-            unit.told.set_exception(self._heard("write", fault))
+            unit.completion.set_exception(self._reported("write", fault))
         self._listen("write", unit.came, not isinstance(error, SQLAlchemyError | StoreFailure))
 
     def _listen(self, kind: UnitKind, began: float, done: bool) -> None:
@@ -168,7 +168,7 @@ class Database:
         for listener in self.listeners:
             listener(kind, took, done)
 
-    def _heard(self, kind: UnitKind, error: Exception) -> Exception:
+    def _reported(self, kind: UnitKind, error: Exception) -> Exception:
         if isinstance(error, StoreFailure):
             for listener in self.failures:
                 listener(kind, error)

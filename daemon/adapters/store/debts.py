@@ -33,7 +33,7 @@ class DebtsFile:
         """Make the file, or read what an earlier run has left in it. Raises Permanent if it
         cannot be opened or is of another version, Temporary if it cannot be written."""
         self._path = path
-        self._kept: list[Owed] = []
+        self._retained: list[Owed] = []
         self._turn = asyncio.Lock()
         handle = private_file(path)
         try:
@@ -46,12 +46,12 @@ class DebtsFile:
                 os.close(handle)
         except OSError as error:
             raise _failed(path, error) from error
-        self._kept = _read(path, text)
+        self._retained = _read(path, text)
 
-    def kept(self) -> Sequence[Owed]:
+    def retained(self) -> Sequence[Owed]:
         """What the earlier run owed; a file that was cut off in the middle of a write owes
         nothing, and says so in the log."""
-        return self._kept
+        return self._retained
 
     async def keep(self, owed: Sequence[Owed]) -> None:
         """Replace what is kept, durably. Raises Temporary."""

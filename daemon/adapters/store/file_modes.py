@@ -91,7 +91,7 @@ def tighten(path: Path) -> None:
         with suppress(OSError):  # what is not ours is told below
             os.chmod(each, FILE)
     still = found_open(path)  # some file systems take a chmod and do nothing
-    closed = [told for each, told in before.items() if each not in still]
+    closed = [shown for each, shown in before.items() if each not in still]
     if closed:
         _log.warning(
             "others could read the store; its files are private now",

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from daemon.adapters.store import append as appending
 from daemon.adapters.store import freezes as freezing
-from daemon.adapters.store import locks as claims
-from daemon.adapters.store import queries as searching
+from daemon.adapters.store import locks, queries
 from daemon.adapters.store.database import Database
 from daemon.adapters.store.ledger import Ledger, last_anchor
 from daemon.adapters.store.schema import changes_table, events, head_is_open, heads, marks
@@ -81,8 +80,8 @@ class SqlJournal:
         """
         if not drafts and (claim or release or marks or state.closed):
             raise ValueError("this append needs an entry, for it takes its time from there")
-        asked = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
-        await self.database.write_together(self._append, asked, urgency)
+        append = appending.Append(incident, expected, drafts, state, claim, release, marks or {})
+        await self.database.write_together(self._append, append, urgency)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         """The entries after that one, in order. Permanent if one is not of this version's
@@ -108,15 +107,15 @@ class SqlJournal:
 
     async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
         """The newest heads that fit the search, the newest first."""
-        return await self._heads(searching.found(search, limit))
+        return await self._heads(queries.found(search, limit))
 
     async def openings(self) -> dict[str, RuleOpenings]:
         """What each rule that has opened incidents has opened, by its name."""
-        return await self.database.read(searching.openings)
+        return await self.database.read(queries.openings)
 
     async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
         """The alerts that there was news of from then on, once for each incident."""
-        return await self.database.read(partial(searching.alert_sightings, since))
+        return await self.database.read(partial(queries.alert_sightings, since))
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""
@@ -127,7 +126,7 @@ class SqlJournal:
     ) -> Guard:
         """What stands in the way of an action of that incident on that target; `Guard`."""
         return await self.database.read(
-            lambda connection: claims.guard(connection, target, incident, scope, limits, now)
+            lambda connection: locks.guard(connection, target, incident, scope, limits, now)
         )
 
     async def freeze(self, freeze: Freeze) -> None:

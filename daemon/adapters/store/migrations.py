@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, update
 
-from daemon.adapters.store import begin_ledger as begun
+from daemon.adapters.store import begin_ledger
 from daemon.adapters.store.schema import SCHEMA, meta
 from daemon.core.recovery.guardrails import service_of
 
@@ -57,7 +57,7 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         )""",
         "CREATE INDEX tokens_by_person ON tokens (person)",
     ),
-    4: (begun.TABLE, begun.begin_ledger),
+    4: (begin_ledger.TABLE, begin_ledger.begin_ledger),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 

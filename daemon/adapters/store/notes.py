@@ -29,9 +29,9 @@ class SqlNotes:
         found = await self._database.read(work)
         return tuple(json.loads(found)) if found is not None else ()
 
-    async def write(self, name: str, words: Sequence[str]) -> None:
+    async def write(self, name: str, values: Sequence[str]) -> None:
         """Keep these words in place of those before."""
-        put = insert(meta).values(name=_row(name), value=json.dumps(list(words)))
+        put = insert(meta).values(name=_row(name), value=json.dumps(list(values)))
         put = put.on_conflict_do_update(
             index_elements=[meta.c.name], set_={"value": put.excluded.value}
         )

@@ -90,9 +90,9 @@ def _lock_by_name(handle: int, path: Path) -> None:
 
 def _lock_itself(handle: int, path: Path) -> None:
     # struct flock: type, whence, start, length, pid (0 for this kind), and its padding.
-    wanted = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _BYTE, 1, 0)
+    request = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _BYTE, 1, 0)
     try:
-        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, request)
     except OSError as error:
         if error.errno in _TAKEN:
             raise InUse(

@@ -69,8 +69,8 @@ def alert_sightings(since: datetime, connection: Connection) -> list[AlertSighti
     for incident, rule, at, body in connection.execute(query):
         event = decode(body)
         for alert in event.alerts if isinstance(event, AlertsReceived) else ():
-            told = AlertSighting(
+            sighting = AlertSighting(
                 alert=alert.name, rule=rule, incident=incident, at=datetime.fromisoformat(at)
             )
-            newest.setdefault((alert.name, incident), told)
+            newest.setdefault((alert.name, incident), sighting)
     return list(newest.values())

@@ -130,8 +130,10 @@ def integrity_check(connection: Connection) -> list[str]:
 
 
 def _findings(connection: Connection, pragma: str) -> list[str]:
-    said = connection.exec_driver_sql(f"PRAGMA {pragma}({_MOST_FINDINGS})").scalars().all()
-    return [] if said == ["ok"] else [line for text in said for line in str(text).splitlines()]
+    findings = connection.exec_driver_sql(f"PRAGMA {pragma}({_MOST_FINDINGS})").scalars().all()
+    return (
+        [] if findings == ["ok"] else [line for text in findings for line in str(text).splitlines()]
+    )
 
 
 def _engine(url: URL, pragmas: dict[str, str], begin: str, pool_size: int) -> Engine:

@@ -31,7 +31,7 @@ class Unit:
     work: BatchWork
     item: Any
     urgency: Urgency
-    told: asyncio.Future[Any]
+    completion: asyncio.Future[Any]
     came: float
     safe: bool = False
     passed_over: int = 0

@@ -82,7 +82,7 @@ class Writer:
                 return
             began = time.monotonic()
             outcomes = self._commit(units)
-            units[0].told.get_loop().call_soon_threadsafe(self._tell, outcomes)
+            units[0].completion.get_loop().call_soon_threadsafe(self._notify, outcomes)
             if len(units) >= CROWD:
                 time.sleep(max(0.0, began + GATHER_SECONDS - time.monotonic()))
 
@@ -96,9 +96,9 @@ class Writer:
             outcomes = self._carry_out(list(jobs.items()))
         except Exception as error:
             return [WriteResult(unit, None, error) for unit in units]
-        return self._kept(outcomes) if any(unit.safe for unit in units) else outcomes
+        return self._confirmed(outcomes) if any(unit.safe for unit in units) else outcomes
 
-    def _kept(self, outcomes: list[WriteResult]) -> list[WriteResult]:
+    def _confirmed(self, outcomes: list[WriteResult]) -> list[WriteResult]:
         """What is in a file that nobody will find again is not safe."""
         try:
             self._check()
@@ -119,12 +119,12 @@ class Writer:
                 pass
         return [outcome for job in alone for outcome in _alone(self._engine, job)]
 
-    def _tell(self, outcomes: Sequence[WriteResult]) -> None:
+    def _notify(self, outcomes: Sequence[WriteResult]) -> None:
         loop = asyncio.get_running_loop()
         for outcome in outcomes[:UNITS_AT_ONCE]:
             loop.call_soon(self._ended, outcome)  # apart, so that no defect keeps others waiting
         if len(outcomes) > UNITS_AT_ONCE:
-            loop.call_soon(self._tell, outcomes[UNITS_AT_ONCE:])
+            loop.call_soon(self._notify, outcomes[UNITS_AT_ONCE:])
 
 
 def _together(engine: Engine, jobs: Sequence[Job]) -> list[WriteResult]:

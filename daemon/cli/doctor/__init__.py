@@ -24,9 +24,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_person
-from daemon.cli.doctor import alertmanager, monitoring, people
-from daemon.cli.doctor import dependencies as world
-from daemon.cli.doctor import local as here
+from daemon.cli.doctor import alertmanager, dependencies, local, monitoring, people
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
@@ -37,19 +35,19 @@ from daemon.onboarding.findings import Finding, FindingState, warning
 from recovery_actions import catalogue
 
 CHECKS: Mapping[str, Check] = {
-    "settings": here.check_settings,
-    "rules": here.check_rules_folder,
-    "secrets": here.check_secrets,
-    "store": here.check_store_health,
+    "settings": local.check_settings,
+    "rules": local.check_rules_folder,
+    "secrets": local.check_secrets,
+    "store": local.check_store_health,
     "tls": check_certificate,
     "files": check_files,
-    "daemon": here.check_address,
+    "daemon": local.check_address,
     "prometheus": monitoring.check_prometheus,
     "queries": monitoring.check_queries,
     "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
-    "actions": world.check_actions,
-    "kubernetes": world.check_kubernetes,
+    "actions": dependencies.check_actions,
+    "kubernetes": dependencies.check_kubernetes,
 }
 _MARKS: Mapping[FindingState, str] = {
     "ok": "[green]✓[/green]",

@@ -43,7 +43,7 @@ async def check_alertmanager(installation: Installation) -> AsyncIterator[Findin
         return
     found: list[_Peer] = []
     for url in urls:
-        peer, finding = await _ask(installation, url)
+        peer, finding = await _check_peer(installation, url)
         yield finding
         if peer is not None:
             found.append(peer)
@@ -52,22 +52,22 @@ async def check_alertmanager(installation: Installation) -> AsyncIterator[Findin
     for finding in _peers(found, urls):
         yield finding
     ours = _ours(installation)
-    told = dict.fromkeys(one for peer in found for one in judge_routing(peer.config, ours))
-    for finding in told:
+    findings = dict.fromkeys(one for peer in found for one in judge_routing(peer.config, ours))
+    for finding in findings:
         yield finding
     if isinstance(found[0].config, dict):
         yield await _listed(installation, found[0].config, ours)
 
 
-async def _ask(installation: Installation, url: str) -> tuple[_Peer | None, Finding]:
+async def _check_peer(installation: Installation, url: str) -> tuple[_Peer | None, Finding]:
     seconds = installation.settings.alertmanager.timeout.total_seconds()
     try:
-        told = (
+        status = (
             await fetch(installation.session, f"{url}/api/v2/status", seconds, mend=AUTHORITY)
         ).data
-        config = yaml.safe_load(told["config"]["original"])
-        version = printable(str(told["versionInfo"]["version"]))
-        cluster = len(told["cluster"].get("peers") or ())
+        config = yaml.safe_load(status["config"]["original"])
+        version = printable(str(status["versionInfo"]["version"]))
+        cluster = len(status["cluster"].get("peers") or ())
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
         return None, wrong(CHECK, text, mend or "correct `alertmanager.url`; is it running?")

@@ -47,7 +47,7 @@ class _Step:
         return f"rule {self.rule}"
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         return f"step {self.number} ({self.action})"
 
 
@@ -77,12 +77,12 @@ async def _looked_at(installation: Installation, step: _Step) -> tuple[bool, Fin
         if in_cluster:
             return False, None
         text, mend = parted(error)
-        return False, wrong(step.place, f"{step.words}: {text}", mend or "it could not run")
+        return False, wrong(step.place, f"{step.title}: {text}", mend or "it could not run")
     if isinstance(seen, Ready):
         return True, None
     if in_cluster and seen.reason in _OF_THE_CLUSTER:
         return False, None
-    finding = judge_preflight(step.place, step.words, seen.reason, seen.text)
+    finding = judge_preflight(step.place, step.title, seen.reason, seen.text)
     return finding is None, finding
 
 
@@ -95,7 +95,7 @@ async def check_kubernetes(installation: Installation) -> AsyncIterator[Finding]
         if finding is not None:
             yield finding
         else:
-            well.append(workload.words)
+            well.append(workload.title)
     if well:
         yield good("kubernetes", f"{', '.join(well)}: there, and our rights suffice")
 
@@ -112,7 +112,7 @@ async def _tried(client: ClusterClient, workload: Workload, *, changes: bool) ->
     except Forbidden as error:
         return wrong(place, parted(error)[0], RIGHTS)
     except Missing:
-        return wrong(place, f"there is no {workload.words}", "correct its name in the rule")
+        return wrong(place, f"there is no {workload.title}", "correct its name in the rule")
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
         return wrong(place, text, mend or "look at `kubernetes:` in stopgap.yaml")

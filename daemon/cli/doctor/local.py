@@ -67,9 +67,12 @@ async def check_rules_folder(installation: Installation) -> AsyncIterator[Findin
         yield good("rules", f"{text}; {observing} only observe" if observing else text)
     for rule in rules:
         for number, step in enumerate(rule.recover, 1):
-            standing, text = ruleset.approvals.standing(rule, number, app.now())
+            approval_state, text = ruleset.approvals.state_of(rule, number, app.now())
             text = text.partition("; see ")[0]
-            if (step.approval, rule.mode) == ("automatic", "automatic") and standing != "valid":
+            if (step.approval, rule.mode) == (
+                "automatic",
+                "automatic",
+            ) and approval_state != "valid":
                 mend = f"look at it, then: stopgap approve {rule.rule} --step {number}"
                 yield warning(f"rule {rule.rule}", f"step {number} ({step.action}): {text}", mend)
 

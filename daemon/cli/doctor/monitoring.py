@@ -37,15 +37,15 @@ async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]
     before = app.now()
     try:
         url = f"{base}/api/v1/status/buildinfo"
-        told = await fetch(installation.session, url, seconds, bearer, trust)
+        answer = await fetch(installation.session, url, seconds, bearer, trust)
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
         yield wrong("prometheus", text, mend or "set `prometheus.url`; is it running?")
         return
     after = app.now()
-    yield good("prometheus", f"{shown_url(base)} answers, {_version(told.data)}")
-    if told.at is not None:
-        yield judge_clock(_apart(told.at, before, after))
+    yield good("prometheus", f"{shown_url(base)} answers, {_version(answer.data)}")
+    if answer.at is not None:
+        yield judge_clock(_apart(answer.at, before, after))
     metrics = app.prometheus_for(installation.settings, installation.environ)
     try:
         up, down = await asyncio.gather(
@@ -113,8 +113,8 @@ async def _intervals(installation: Installation) -> dict[str, timedelta]:
     found: dict[str, timedelta] = {}
     try:
         trust = app.prometheus_trust(installation.settings)
-        told = await fetch(installation.session, url, seconds, bearer, trust)
-        for target in told.data["data"]["activeTargets"]:
+        answer = await fetch(installation.session, url, seconds, bearer, trust)
+        for target in answer.data["data"]["activeTargets"]:
             job = str(target["labels"].get("job", ""))
             interval = parse_duration(target["scrapeInterval"])
             found[job] = max(interval, found.get(job, interval))
@@ -137,8 +137,8 @@ def _apart(theirs: datetime, before: datetime, after: datetime) -> timedelta:
     return theirs - (after if theirs > after else before)
 
 
-def _version(told: Any) -> str:
+def _version(payload: Any) -> str:
     try:
-        return f"version {printable(str(told['data']['version']))}"
+        return f"version {printable(str(payload['data']['version']))}"
     except (KeyError, TypeError):
         return "and does not tell its version"

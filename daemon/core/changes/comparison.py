@@ -71,7 +71,7 @@ class Contrasted:
 
 
 @dataclass(frozen=True)
-class Kin:
+class SiblingComparison:
     """How the siblings fare: the names of the measurable ones."""
 
     worse: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def contrasted(facts: Facts, items: Iterable[str], previous: Iterable[str]) -> C
     return _judged(facts, new, old)
 
 
-def kin(siblings: Mapping[str, Sibling], drop: float) -> Kin:
+def compare_siblings(siblings: Mapping[str, Sibling], drop: float) -> SiblingComparison:
     """Part the measurable siblings by whether they turned worse."""
     worse: list[str] = []
     fine: list[str] = []
@@ -123,7 +123,7 @@ def kin(siblings: Mapping[str, Sibling], drop: float) -> Kin:
         if min(sibling.then[1], sibling.now[1]) >= MIN_EVENTS:
             gap = difference(*sibling.now, *sibling.then)
             (worse if _surely_worse(gap, drop) else fine).append(name)
-    return Kin(tuple(worse), tuple(fine))
+    return SiblingComparison(tuple(worse), tuple(fine))
 
 
 def _judged(facts: Facts, new: Counted, old: Counted) -> Contrasted:

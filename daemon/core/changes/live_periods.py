@@ -26,8 +26,8 @@ def merge_periods(*histories: Sequence[Change]) -> list[Change]:
     follows itself nowhere.
     """
     found: list[Change] = []
-    told = {(c.item, c.at): c for history in histories for c in history}
-    for change in sorted(told.values(), key=lambda c: c.at):
+    unique = {(c.item, c.at): c for history in histories for c in history}
+    for change in sorted(unique.values(), key=lambda c: c.at):
         if not found:
             found.append(change)
         elif found[-1].item == change.item:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.changes.change import Change
-from daemon.core.changes.comparison import Contrasted, Facts, Kin, contrasted
+from daemon.core.changes.comparison import Contrasted, Facts, SiblingComparison, contrasted
 from daemon.core.values.units import clock_time, format_duration, printable
 
 SUSPECT_WINDOW = timedelta(minutes=30)
@@ -21,13 +21,13 @@ SAME_CHANGE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Case:
-    """One change with all that tell of it, and what is held against it.
+    """One change with all that tell of it (`reports`), and what is held against it.
 
     `cleared` says why it is not to blame; `outside`: that needed no measurement.
     """
 
     change: Change
-    told: tuple[Change, ...]
+    reports: tuple[Change, ...]
     began: datetime
     contrast: Contrasted = field(default_factory=Contrasted)
     cleared: str = ""
@@ -56,7 +56,7 @@ def candidates(changes: Sequence[Change], onset: datetime, resolution: timedelta
 def cases(changes: Sequence[Change], onset: datetime, resolution: timedelta) -> list[Case]:
     """Each change once, with those that tell of the same one: they name it as their target."""
     unique = {(c.subject, c.item, c.at): c for c in sorted(changes, key=order)}
-    told: dict[tuple[str, str, datetime], list[Change]] = {}
+    reports: dict[tuple[str, str, datetime], list[Change]] = {}
     for key, change in unique.items():
         near = [
             other
@@ -67,28 +67,30 @@ def cases(changes: Sequence[Change], onset: datetime, resolution: timedelta) -> 
         if near:
             host = min(near, key=lambda other: (abs(other.at - change.at), order(other)))
             key = (host.subject, host.item, host.at)
-        told.setdefault(key, []).append(change)
-    return [_case(unique[key], others, onset, resolution) for key, others in told.items()]
+        reports.setdefault(key, []).append(change)
+    return [_case(unique[key], others, onset, resolution) for key, others in reports.items()]
 
 
-def _case(change: Change, told: Sequence[Change], onset: datetime, resolution: timedelta) -> Case:
+def _case(
+    change: Change, reports: Sequence[Change], onset: datetime, resolution: timedelta
+) -> Case:
     # Who told of it first may have told of its beginning: the earliest counts that can.
-    others = [c for c in told if c != change]
-    told = [change, *others]
-    fitting = [c.at for c in told if onset - SUSPECT_WINDOW <= c.at <= onset + resolution]
-    words = dict.fromkeys(printable(c.text or c.item) for c in others)
-    if words:
-        text = "; ".join([*filter(None, [change.text]), *list(words)[:3]])
-        rolling = any(c.rolling for c in told)
+    others = [c for c in reports if c != change]
+    reports = [change, *others]
+    fitting = [c.at for c in reports if onset - SUSPECT_WINDOW <= c.at <= onset + resolution]
+    texts = dict.fromkeys(printable(c.text or c.item) for c in others)
+    if texts:
+        text = "; ".join([*filter(None, [change.text]), *list(texts)[:3]])
+        rolling = any(c.rolling for c in reports)
         change = change.model_copy(update={"text": text, "rolling": rolling})
-    return Case(change, tuple(told), min(fitting, default=change.at))
+    return Case(change, tuple(reports), min(fitting, default=change.at))
 
 
 def placed(
     found: Sequence[Case], onset: datetime, resolution: timedelta, facts: Facts
 ) -> list[Case]:
     """Leave out what is too old, and clear what came too late, was replaced, or is elsewhere."""
-    kept: list[Case] = []
+    placed_cases: list[Case] = []
     newest: dict[str, datetime] = {}
     for case in sorted(found, key=lambda c: order(c.change), reverse=True):
         change, lead = case.change, onset - case.began
@@ -104,8 +106,8 @@ def placed(
             cleared = f"it was reported for {_labels(change.labels)}, not for this incident"
         else:
             newest[change.subject] = change.at
-        kept.append(replace(case, cleared=cleared, outside=bool(cleared)))
-    return kept
+        placed_cases.append(replace(case, cleared=cleared, outside=bool(cleared)))
+    return placed_cases
 
 
 def _concerns(case: Case, facts: Facts) -> bool:
@@ -123,7 +125,7 @@ def weighed(
     changes: Sequence[Change],
     onset: datetime,
     facts: Facts,
-    siblings: Kin,
+    siblings: SiblingComparison,
     now: datetime | None,
 ) -> Case:
     """Give the score and the reasons; clear what the metrics clear."""
@@ -132,21 +134,21 @@ def weighed(
         return replace(case, reasons=(f"it began at {clock_time(case.began)}",))
     running = change.rolling and lead >= timedelta(0)
     nearness = 1.0 if running else 1 - max(lead, timedelta(0)) / SUSPECT_WINDOW
-    said = Contrasted()
+    contrast = Contrasted()
     # What a report that speaks of everything calls its item says nothing about revisions.
-    if not change.reported or change.labels or change.target or len(case.told) > 1:
-        told = [change, *case.told]
-        said = contrasted(facts, [c.item for c in told], [c.previous for c in told])
+    if not change.reported or change.labels or change.target or len(case.reports) > 1:
+        reports = [change, *case.reports]
+        contrast = contrasted(facts, [c.item for c in reports], [c.previous for c in reports])
     spared = siblings.spared and not siblings.shared
-    score = 0.3 + 0.3 * nearness + 0.1 * running + 0.2 * (said.says == "worse") + 0.1 * spared
+    score = 0.3 + 0.3 * nearness + 0.1 * running + 0.2 * (contrast.says == "worse") + 0.1 * spared
     reasons = [f"it began {when_words(lead)}, at {clock_time(case.began)}"]
     if running:
         reasons.append(_rolling(onset, now))
-    reasons += [_touches(change), _return(change, changes), said.text, siblings.text]
-    cleared = said.text if said.says == "alike" else ""
+    reasons += [_touches(change), _return(change, changes), contrast.text, siblings.text]
+    cleared = contrast.text if contrast.says == "alike" else ""
     return replace(
         case,
-        contrast=said,
+        contrast=contrast,
         cleared=cleared,
         score=0.0 if cleared else round(score, 3),
         reasons=tuple(filter(None, reasons)),
@@ -211,5 +213,5 @@ def _labels(labels: Mapping[str, str]) -> str:
 def order(change: Change) -> tuple[Any, ...]:
     """Oldest first, and the same whatever order they come in."""
     labels = sorted(change.labels.items())
-    words = (change.item, change.subject, change.previous, change.seen_by, change.text)
-    return (change.at, *words, change.target, change.rolling, labels)
+    fields = (change.item, change.subject, change.previous, change.seen_by, change.text)
+    return (change.at, *fields, change.target, change.rolling, labels)

@@ -21,7 +21,13 @@ from daemon.core.changes.change import (
     HealthMark,
     last_healthy,
 )
-from daemon.core.changes.comparison import Contrast, Facts, Kin, Sibling, kin
+from daemon.core.changes.comparison import (
+    Contrast,
+    Facts,
+    Sibling,
+    SiblingComparison,
+    compare_siblings,
+)
 from daemon.core.changes.scoring import (
     SUSPECT_WINDOW,
     Case,
@@ -104,7 +110,7 @@ def suspect(
     `resolution` is the uncertainty of the onset: a change may appear up to that much later than
     the estimated onset and still have come first. `now` is only told of.
     """
-    siblings = kin(facts.siblings, facts.drop)
+    siblings = compare_siblings(facts.siblings, facts.drop)
     if onset is None:
         text = "the onset is not known, so no change can explain it"
         if siblings.shared:
@@ -132,12 +138,12 @@ def _convicted(found: Sequence[Case]) -> list[Case]:
     ]
 
 
-def _verdict(found: Sequence[Case], onset: datetime, siblings: Kin) -> Suspicion:
+def _verdict(found: Sequence[Case], onset: datetime, siblings: SiblingComparison) -> Suspicion:
     newest_first = sorted(found, key=lambda c: order(c.change), reverse=True)
     ranked = sorted(newest_first, key=lambda c: -c.score)
     left = [c for c in ranked if not c.cleared]
     rivals = [c for c in ranked if c.cleared and not c.outside]
-    told = tuple(
+    candidates = tuple(
         Weighed(change=c.change, score=c.score, reasons=c.reasons, acquitted=c.cleared)
         for c in [*left, *[c for c in ranked if c.cleared][:MOST_CLEARED]]
     )
@@ -145,21 +151,21 @@ def _verdict(found: Sequence[Case], onset: datetime, siblings: Kin) -> Suspicion
     if siblings.shared:
         also = f"; beside it changed: {names}" if names else ""
         return Suspicion(
-            verdict="none", text=_shared(siblings) + also, candidates=told, shared=True
+            verdict="none", text=_shared(siblings) + also, candidates=candidates, shared=True
         )
     if not left:
-        return Suspicion(verdict="none", text=_nobody(ranked, rivals, onset), candidates=told)
+        return Suspicion(verdict="none", text=_nobody(ranked, rivals, onset), candidates=candidates)
     if len(left) > 1:
         text = f"{len(left)} changes fit the onset: {names}"
-        return Suspicion(verdict="ambiguous", text=text, candidates=told)
+        return Suspicion(verdict="ambiguous", text=text, candidates=candidates)
     if rivals and left[0].contrast.says != "worse":
         text = (
             f"{names} is left, for {rivals[0].name} is acquitted ({rivals[0].cleared}); but "
             "nothing beyond its time speaks against it"
         )
-        return Suspicion(verdict="ambiguous", text=text, candidates=told)
+        return Suspicion(verdict="ambiguous", text=text, candidates=candidates)
     text = "; ".join([_accusation(left[0], onset), *_spoken_free(ranked)])
-    return Suspicion(verdict="suspect", text=text, change=left[0].change, candidates=told)
+    return Suspicion(verdict="suspect", text=text, change=left[0].change, candidates=candidates)
 
 
 def _accusation(case: Case, onset: datetime) -> str:
@@ -191,5 +197,5 @@ def _nobody(ranked: Sequence[Case], rivals: Sequence[Case], onset: datetime) -> 
     return text
 
 
-def _shared(siblings: Kin) -> str:
+def _shared(siblings: SiblingComparison) -> str:
     return f"{siblings.text}; a shared cause is likelier"

@@ -35,7 +35,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
                 recovered_by=event.step,
                 impaired_in_a_row=0,
                 # Nobody is asked while it is well; if it comes back, they are asked anew.
-                people=replace(incident.people, asked=None),
+                people=replace(incident.people, sign_of_life_request=None),
             )
         case e.Relapsed():
             return _relapsed(incident, at)
@@ -126,7 +126,7 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
     """The plan is gone through anew, so whether it fits is open again."""
     steps = {
         number: replace(
-            step, approved_by="", asked="", ordered=False, observed=None, rehearsed=False
+            step, approved_by="", ask_reason="", ordered=False, observed=None, rehearsed=False
         )
         for number, step in incident.steps.items()
     }

@@ -8,7 +8,7 @@ from typing import assert_never
 from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import Engagement, IncidentPeople, PagerReports
-from daemon.core.incident.state import Incident, PageState, Settling
+from daemon.core.incident.state import Incident, PagerAlertState, PageState
 from daemon.core.values.replace import replace
 
 
@@ -67,29 +67,31 @@ def _settled(
 ) -> Incident:
     key = (event.person, event.method, event.alert)
     if isinstance(event, e.PagerSettled):
-        after = Settling(event.state, at)
+        after = PagerAlertState(event.state, at)
     else:
-        before = incident.settling.get(key, Settling())
+        before = incident.pager_states.get(key, PagerAlertState())
         after = replace(
             before,
             failures=before.failures + 1,
             failed_at=at,
             given_up=event.state if event.last else before.given_up,
         )
-    return replace(incident, settling={**incident.settling, key: after})
+    return replace(incident, pager_states={**incident.pager_states, key: after})
 
 
 def _reported(people: IncidentPeople, at: datetime, event: e.PagerSaid) -> IncidentPeople:
-    before = people.heard.get(event.source)
+    before = people.pager_reports.get(event.source)
     # Reports of the same moment stay apart by their reference, older ones by their time.
     references = (before.references if before else frozenset()) | {event.reference}
-    standing = before.standing if before else frozenset()
+    acknowledged_by = before.acknowledged_by if before else frozenset()
     taken_back_at = before.taken_back_at if before else None
     if event.said == "acknowledged":
-        standing |= {event.person} - {""}
+        acknowledged_by |= {event.person} - {""}
     else:
         taken_back_at = at
         # Nobody knows whose acknowledgement automation took back, so then none stands.
-        standing = standing - {event.person} if event.person in standing else frozenset()
-    reports = PagerReports(event.occurred_at, taken_back_at, references, standing)
-    return replace(people, heard={**people.heard, event.source: reports})
+        acknowledged_by = (
+            acknowledged_by - {event.person} if event.person in acknowledged_by else frozenset()
+        )
+    reports = PagerReports(event.occurred_at, taken_back_at, references, acknowledged_by)
+    return replace(people, pager_reports={**people.pager_reports, event.source: reports})

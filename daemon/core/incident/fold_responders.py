@@ -37,7 +37,7 @@ def _apply(people: IncidentPeople, at: datetime, event: e.ResponderEvent) -> Inc
         case e.CommanderAppointed():
             # No sign of life: a deputy is appointed by the daemon, and may be asleep.
             posts = {**people.posts, "commander": Post(event.person, at)}
-            return replace(people, posts=posts, asked=None)
+            return replace(people, posts=posts, sign_of_life_request=None)
         case e.CommandVacated():
             return replace(
                 people,
@@ -45,10 +45,10 @@ def _apply(people: IncidentPeople, at: datetime, event: e.ResponderEvent) -> Inc
                 campaign=people.campaign + 1,
                 vacated_at=at,
                 past_jumps=len(people.jumps),
-                asked=None,
+                sign_of_life_request=None,
             )
         case e.CommanderAsked():
-            return replace(people, asked=event, asked_at=at)
+            return replace(people, sign_of_life_request=event, asked_at=at)
         case e.RoleTaken():
             return replace(people, posts={**people.posts, event.role: Post(event.person, at)})
         case e.RoleLeft():
@@ -85,7 +85,9 @@ def sign_of_life(incident: Incident, at: datetime, event: e.Event, by: str) -> I
         return incident
     people = incident.people
     seen = {**people.seen, person: max(at, people.seen.get(person, at))}
-    waits = people.asked is not None and people.asked.person == person
+    waits = people.sign_of_life_request is not None and people.sign_of_life_request.person == person
     answered = waits and (people.asked_at is None or at >= people.asked_at)
-    people = replace(people, seen=seen, asked=None if answered else people.asked)
+    people = replace(
+        people, seen=seen, sign_of_life_request=None if answered else people.sign_of_life_request
+    )
     return replace(incident, people=people)

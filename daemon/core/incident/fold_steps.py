@@ -30,7 +30,7 @@ def apply_step(incident: Incident, at: datetime, event: e.StepEvent) -> Incident
 def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
     match event:
         case e.ApprovalRequested():
-            return replace(step, asked=event.reason)
+            return replace(step, ask_reason=event.reason)
         case e.StepApproved():
             return replace(
                 step,

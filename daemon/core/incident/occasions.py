@@ -41,7 +41,7 @@ def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
             update = incident.updates.by_name.get(about)
             return update.assignments if update else 0
         case "sign_of_life":
-            asked = [p.occasion for p in incident.pages.values() if p.queued.purpose == purpose]
-            return max(asked, default=0)
+            occasions = [p.occasion for p in incident.pages.values() if p.queued.purpose == purpose]
+            return max(occasions, default=0)
         case _:
             return 0

@@ -37,12 +37,13 @@ class Request:
 @dataclass(frozen=True)
 class PagerReports:
     """What one pager reported so far: when the last of it happened there, by which reports, and
-    whose acknowledgements stand there. `taken_back_at`: when we last heard that one does not."""
+    whose acknowledgements stand (`acknowledged_by`). `taken_back_at`: when we last heard that
+    one does not."""
 
     at: datetime
     taken_back_at: datetime | None = None
     references: frozenset[str] = frozenset()
-    standing: frozenset[str] = frozenset()
+    acknowledged_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ class IncidentPeople:
     campaign: int = 0
     vacated_at: datetime | None = None
     seen: Mapping[str, datetime] = field(default_factory=dict)
-    asked: e.CommanderAsked | None = None
+    sign_of_life_request: e.CommanderAsked | None = None
     asked_at: datetime | None = None
     requests: Mapping[str, Request] = field(default_factory=dict)
-    heard: Mapping[str, PagerReports] = field(default_factory=dict)
+    pager_reports: Mapping[str, PagerReports] = field(default_factory=dict)
     used_links: frozenset[str] = frozenset()
     no_plan: e.NoPlanDeclared | None = None
     jumps: tuple[e.EscalationJumped, ...] = ()

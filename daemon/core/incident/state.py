@@ -58,7 +58,7 @@ class StepState:
     proposed: StepSpec | None = None
     proposed_by: str = ""
     refusal: str = ""
-    asked: AskReason | Literal[""] = ""
+    ask_reason: AskReason | Literal[""] = ""
     observed: str | None = None
     rehearsed: bool = False
     approved_by: str = ""
@@ -115,7 +115,7 @@ class PageState:
 
 
 @dataclass(frozen=True)
-class Settling:
+class PagerAlertState:
     """How far a pager that keeps state was told. `failures`: tries at the next state."""
 
     state: e.Settled | Literal[""] = ""
@@ -151,7 +151,7 @@ class Incident:
     people: IncidentPeople = field(default_factory=IncidentPeople)
     updates: IncidentUpdates = field(default_factory=IncidentUpdates)
     pages: Mapping[str, PageState] = field(default_factory=dict)
-    settling: Mapping[tuple[str, str, str], Settling] = field(default_factory=dict)
+    pager_states: Mapping[tuple[str, str, str], PagerAlertState] = field(default_factory=dict)
     defects: tuple[datetime, ...] = ()
     sentiment: tuple[e.SentimentHeard, ...] = ()
     sentiment_at: datetime | None = None

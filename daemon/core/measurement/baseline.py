@@ -159,24 +159,24 @@ def _without_earlier_trouble(spec: ProblemSpec, bins: Sequence[Bin]) -> Sequence
     """
     parts = regimes(bins)
     usual = counted(max(parts, key=len))
-    kept: list[Bin] = []
+    retained: list[Bin] = []
     for part in parts:
         gap = difference(*counted(part), *usual)
         if gap.low <= 0 or gap.estimate < (spec.confirm.drop or 0.0):
-            kept += part
-    return kept if 2 * len(kept) > len(bins) else bins
+            retained += part
+    return retained if 2 * len(retained) > len(bins) else bins
 
 
 def _without_earlier_run(spec: ProblemSpec, base: list[float], sign: float) -> list[float]:
     """The same for values: whole windows of samples worse than the median by the threshold."""
     usual = median(base)
     margin = max((spec.confirm.rise or 0.0) * abs(usual), spec.confirm.by or 0.0)
-    kept: list[float] = []
+    retained: list[float] = []
     for worse, run in groupby(base, lambda value: sign * (value - usual) >= margin):
         samples = list(run)
         if not worse or len(samples) < MIN_BASELINE_SAMPLES / 2:
-            kept += samples
-    return kept if 2 * len(kept) > len(base) else base
+            retained += samples
+    return retained if 2 * len(retained) > len(base) else base
 
 
 def _no_baseline(count: int, what: str) -> str:

@@ -73,11 +73,11 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
 
 def disjoint(history: Sequence[Bin], width: timedelta) -> list[Bin]:
     """The bins of overlapping windows thinned so that none share an event; the last is kept."""
-    kept: list[Bin] = []
+    retained: list[Bin] = []
     for current in reversed(history):
-        if not kept or kept[-1].end - current.end >= width.total_seconds() - 1e-6:
-            kept.append(current)
-    return kept[::-1]
+        if not retained or retained[-1].end - current.end >= width.total_seconds() - 1e-6:
+            retained.append(current)
+    return retained[::-1]
 
 
 def newest_sample(answers: Mapping[str, QueryAnswer]) -> float | None:

@@ -64,7 +64,7 @@ class _People:
         # The longest first: "ada lovelace" is not also "ada".
         aliases = sorted(self._by_alias, key=len, reverse=True)
         listed = "|".join(re.escape(alias) for alias in aliases)
-        self._word = re.compile(rf"(?<!\w)(?:{listed})(?!\w)") if listed else None
+        self._alias_pattern = re.compile(rf"(?<!\w)(?:{listed})(?!\w)") if listed else None
 
     def known_as(self, alias: str) -> str | None:
         """Who is exactly that."""
@@ -77,8 +77,12 @@ class _People:
             return {whole}
         folded = _folded(text)
         mails = {mail.rstrip(".") for mail in _MAIL.findall(folded)}
-        words = self._word.findall(_MAIL.sub(" ", folded)) if self._word is not None else []
-        return {self._by_alias[alias] for alias in (*mails, *words) if alias in self._by_alias}
+        names = (
+            self._alias_pattern.findall(_MAIL.sub(" ", folded))
+            if self._alias_pattern is not None
+            else []
+        )
+        return {self._by_alias[alias] for alias in (*mails, *names) if alias in self._by_alias}
 
 
 def _folded(text: str) -> str:

@@ -42,7 +42,7 @@ class SigningKey(Frozen):
             return False
         return self.retired_at is None or now - self.retired_at <= lifetime
 
-    def standing(self, now: datetime, longest: timedelta) -> KeyState:
+    def state(self, now: datetime, longest: timedelta) -> KeyState:
         """How it stands; `longest` lives what lives longest of what keys sign."""
         if self.retired_at is None:
             return "signs"

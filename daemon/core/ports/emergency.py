@@ -23,5 +23,5 @@ class CallMemory(Protocol):
     async def load(self) -> tuple[EmergencyNotice, ...]:
         """What was saved last; empty if nothing was. Raises Temporary or Permanent."""
 
-    async def save(self, told: tuple[EmergencyNotice, ...]) -> None:
+    async def save(self, notices: tuple[EmergencyNotice, ...]) -> None:
         """Replace it. Raises Temporary or Permanent."""

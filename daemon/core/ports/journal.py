@@ -110,7 +110,7 @@ class Debts(Protocol):
     async def keep(self, owed: Sequence[Owed]) -> None:
         """Replace what is kept. Raises Temporary if that cannot be written either."""
 
-    def kept(self) -> Sequence[Owed]:
+    def retained(self) -> Sequence[Owed]:
         """What an earlier run owed; read once, before `keep`."""
 
 

@@ -12,5 +12,5 @@ class Notes(Protocol):
     async def read(self, name: str) -> tuple[str, ...]:
         """What was written last under that name; nothing, if nothing was."""
 
-    async def write(self, name: str, words: Sequence[str]) -> None:
+    async def write(self, name: str, values: Sequence[str]) -> None:
         """Keep these words, durably, in place of those before."""

@@ -45,7 +45,7 @@ class Pager(Protocol):
 class KeepsState(Protocol):
     """A pager that goes on calling by itself until it is told that somebody came."""
 
-    async def settle(self, dedup_key: str, state: Settled) -> str:
+    async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Say that somebody responds, or that it is over; harmless for an alert that it does
         not know. Returns the proof. Raises Temporary or Permanent."""
 

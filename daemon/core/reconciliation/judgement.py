@@ -82,10 +82,12 @@ def remembering(
             by.setdefault(identity, set()).add(look.peer)
             start[identity] = max(begun, start.get(identity, begun))
     firing = {firing_of(alert) for _, alert in _firing(incidents)}
-    wanted = {identity for identity, _ in firing}
-    seen = {name: one for name, one in memory.seen.items() if name in wanted}
+    firing_identities = {identity for identity, _ in firing}
+    seen = {name: one for name, one in memory.seen.items() if name in firing_identities}
     seen |= {name: LastListed(now, start[name], frozenset(by[name])) for name in by}
-    missed = {name: at for name, at in memory.missed.items() if name in wanted - by.keys()}
+    missed = {
+        name: at for name, at in memory.missed.items() if name in firing_identities - by.keys()
+    }
     return Memory(seen, missed, memory.ended & firing)
 
 

@@ -46,7 +46,7 @@ class Approvals(Frozen):
         entries = [a for a in self._of(rule, step) if a.content == content]
         return max(entries, key=lambda a: a.until, default=None)
 
-    def standing(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
+    def state_of(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
         """Whether this step may run by itself now, and the sentence that says why (not)."""
         entries = self._of(rule, step)
         command = f"`stopgap approve {rule.rule} --step {step}`"

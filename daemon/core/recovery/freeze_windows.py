@@ -100,7 +100,7 @@ class FreezeWindows(Frozen):
     windows: tuple[Window, ...] = ()
     calendars: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
 
-    def standing(self, scopes: Collection[str], now: datetime) -> Freeze | None:
+    def latest_for(self, scopes: Collection[str], now: datetime) -> Freeze | None:
         """The freeze in force for these scopes; of several, the one that ends last."""
         ours = [freeze for freeze in self.in_force(now) if freeze.scope in scopes]
         return max(ours, key=lambda freeze: freeze.until or now, default=None)

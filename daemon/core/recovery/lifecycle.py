@@ -232,11 +232,11 @@ def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) ->
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
     about = f"{step.step}-{step.reason}"
     page = direct_page(incident, incident.commander, "approval", text, about)
-    if incident.step(step.step).asked == step.reason:
+    if incident.step(step.step).ask_reason == step.reason:
         return recording(*page)
     refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
-    asked = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
-    return recording(refused, asked, *page)
+    requested = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
+    return recording(refused, requested, *page)
 
 
 def _call_people(

@@ -193,7 +193,7 @@ def next_step(
         if observing:
             text = answer.text if answer else "every condition and every guardrail allows it"
             return Observe(number, answer.reason if answer else "", text)
-        return answer or StartStep(number, approvals.standing(rule, number, now)[1])
+        return answer or StartStep(number, approvals.state_of(rule, number, now)[1])
     return Exhausted()
 
 
@@ -254,8 +254,8 @@ def _commanders(number: int, spec: StepSpec, rule: Rule) -> AskApproval | None:
 
 
 def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> AskApproval | None:
-    standing, text = approvals.standing(rule, number, now)
-    return None if standing == "valid" else AskApproval(number, standing, text)
+    approval_state, text = approvals.state_of(rule, number, now)
+    return None if approval_state == "valid" else AskApproval(number, approval_state, text)
 
 
 def _lapsed(
@@ -283,7 +283,7 @@ def _cautious(number: int, incident: Incident) -> AskApproval | None:
     if any(outcome.reason in MEDDLED for outcome in outcomes):
         text = "somebody else is changing the target just now; a person decides"
         return AskApproval(number, "changed_meanwhile", text)
-    if any(step.asked == "storm" for step in incident.steps.values()):
+    if any(step.ask_reason == "storm" for step in incident.steps.values()):
         # The others grow old, and the storm is still what this incident began in.
         return AskApproval(number, "storm", "it began in a storm of alerts; a person decides")
     if incident.step(number).taken_back == "storm":

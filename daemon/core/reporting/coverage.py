@@ -123,17 +123,21 @@ def rule_report(
 
 def _step(rule: Rule, number: int, approvals: Approvals, now: datetime) -> StepReport:
     spec = rule.step(number)
-    standing: ApprovalState | Literal["commander"]
+    approval_state: ApprovalState | Literal["commander"]
     if spec.approval == "commander":
-        standing, text, entry = "commander", "the rule leaves this step to the Commander", None
+        approval_state, text, entry = (
+            "commander",
+            "the rule leaves this step to the Commander",
+            None,
+        )
     else:
-        standing, text = approvals.standing(rule, number, now)
+        approval_state, text = approvals.state_of(rule, number, now)
         entry = approvals.current(rule, number)
     return StepReport(
         step=number,
         action=spec.action,
         when=spec.when,
-        standing=standing,
+        standing=approval_state,
         text=text,
         by=entry.by if entry else "",
         until=entry.until if entry else None,

@@ -113,7 +113,7 @@ def awaiting_approval(incident: Incident) -> StepState | None:
         return None
     states = (state for _, state in sorted(incident.steps.items()))
     return next(
-        (s for s in states if s.status == "waiting" and s.asked and not s.approved_by), None
+        (s for s in states if s.status == "waiting" and s.ask_reason and not s.approved_by), None
     )
 
 
@@ -125,7 +125,7 @@ def decidable(
     found = [
         (state, allowed_commands(incident, rule, number))
         for number, state in sorted(incident.steps.items())
-        if state.status == "running" or (state.status == "waiting" and state.asked)
+        if state.status == "running" or (state.status == "waiting" and state.ask_reason)
     ]
     return [(state, allowed) for state, allowed in found if allowed]
 
@@ -191,7 +191,7 @@ def _line(
         content=content_of(incident, rule, number) if rule is not None and known else "",
         approved_by=state.approved_by,
         proposed_by=state.proposed_by,
-        reason=state.refusal or state.asked,
+        reason=state.refusal or state.ask_reason,
         started_at=state.started_at,
         finished_at=state.finished_at,
     )
@@ -223,9 +223,13 @@ def _standing(
     if incident.closed is not None or incident.recovered_at is not None:
         return "not needed", sentence, "plain"
     if state.approved_by:
-        words = "ordered" if state.ordered else "approved"
-        return words, sentence or f"{words} by {state.approved_by}; it starts next", "runs"
-    if state.asked:
+        state_text = "ordered" if state.ordered else "approved"
+        return (
+            state_text,
+            sentence or f"{state_text} by {state.approved_by}; it starts next",
+            "runs",
+        )
+    if state.ask_reason:
         return "needs approval", sentence, "asks"
     if state.refusal:
         return "waits", sentence, "asks"
@@ -244,7 +248,7 @@ def _permission(
         return "the Commander decides when it is its turn"
     if rule.mode != "automatic":
         return f"the rule's mode is `{rule.mode}`, so it does not start by itself"
-    return approvals.standing(rule, number, now)[1]
+    return approvals.state_of(rule, number, now)[1]
 
 
 def _conditions(spec: StepSpec | None, rule: Rule | None) -> str:

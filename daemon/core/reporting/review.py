@@ -151,7 +151,7 @@ def _done(incident: Incident) -> str:
 
 def _step_line(step: StepState) -> str:
     if step.outcome is None:
-        why = f" ({step.refusal or step.asked})" if step.refusal or step.asked else ""
+        why = f" ({step.refusal or step.ask_reason})" if step.refusal or step.ask_reason else ""
         return f"{step.number}. {step.action or 'step'}: {step.status}{why}"
     text = f"{step.number}. {step.action} on {markdown_text(step.target)}: {step.outcome.result}"
     text += (

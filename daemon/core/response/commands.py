@@ -37,8 +37,8 @@ class Acknowledge(Command):
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         person = situation.person
         events = arrive(incident, person, situation.via)
-        asked = incident.people.asked
-        if not events and asked is not None and asked.person == person:
+        request = incident.people.sign_of_life_request
+        if not events and request is not None and request.person == person:
             return (e.Noted(text=f"{person} is still on it"),)
         return events
 
@@ -225,7 +225,7 @@ class RecordPagerReport(Command):
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         # A clock ahead of ours must not overtake the next report.
         occurred = min(self.occurred_at, situation.now)
-        before = incident.people.heard.get(self.source)
+        before = incident.people.pager_reports.get(self.source)
         if incident.closed is not None:
             return ()
         if before is not None and (self.reference in before.references or occurred < before.at):
@@ -255,10 +255,10 @@ class RecordPagerReport(Command):
     def _whose_acknowledgement(self, incident: Incident) -> str:
         """Whose acknowledgement was taken back: that of the responder who did so, else that of the
         Commander, if it was given there."""
-        commander, before = incident.commander, incident.people.heard.get(self.source)
+        commander, before = incident.commander, incident.people.pager_reports.get(self.source)
         if self.person in incident.responders:
             return self.person
-        return commander if before is not None and commander in before.standing else ""
+        return commander if before is not None and commander in before.acknowledged_by else ""
 
 
 def _overtaken(incident: Incident, before: PagerReports | None, occurred: datetime) -> bool:

@@ -70,8 +70,12 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             update = incident.updates.by_name.get(about)
             return update is not None and not update.sent
         case "sign_of_life":
-            asked, asked_at = people.asked, people.asked_at or page.at
-            return asked is not None and asked.person == page.queued.person and page.at >= asked_at
+            sign_of_life, asked_at = people.sign_of_life_request, people.asked_at or page.at
+            return (
+                sign_of_life is not None
+                and sign_of_life.person == page.queued.person
+                and page.at >= asked_at
+            )
         case "milestone":
             item = next((item for item in MILESTONES if item == about), None)
             return item is None or reached_at(incident, item) is None

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision, Settle
 from daemon.core.incident.events.pages import Settled
-from daemon.core.incident.state import Incident, PageState, Settling
+from daemon.core.incident.state import Incident, PagerAlertState, PageState
 from daemon.core.response.open_pages import still_relevant
 from daemon.core.response.paging import alert_of, delivered_pages
 from daemon.core.values.backoff import Backoff
@@ -26,7 +26,7 @@ def pager_states_due(incident: Incident, now: datetime) -> Decision:
     due = Decision()
     for (person, method, alert), newest in _stateful_alerts(incident).items():
         target = _target_state(incident, alert, newest)
-        synced = incident.settling.get((person, method, alert), Settling())
+        synced = incident.pager_states.get((person, method, alert), PagerAlertState())
         if target is None or (synced.state == target and not _before_page(synced.at, newest)):
             continue
         at = now
@@ -34,8 +34,8 @@ def pager_states_due(incident: Incident, now: datetime) -> Decision:
             if synced.given_up == target:
                 continue
             at = synced.failed_at + PAGER_BACKOFF.pause(synced.failures)
-        settle = Settle(person, method, alert, target)
-        due |= Decision(wake_at=at) if now < at else Decision(effects=(settle,))
+        effect = Settle(person, method, alert, target)
+        due |= Decision(wake_at=at) if now < at else Decision(effects=(effect,))
     return due
 
 

@@ -90,17 +90,19 @@ class AnswerRequest(Command):
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         name = self.request
-        asked = incident.people.requests.get(name)
-        if asked is None:
+        role_request = incident.people.requests.get(name)
+        if role_request is None:
             raise NotPossible(f"there is no request {name!r}")
-        if asked.event.asked != situation.person:
-            raise NotPossible(f"this is asked of {asked.event.asked}, not of {situation.person}")
-        if not asked.open:
-            raise NotPossible(f"this request is {asked.answer} already")
+        if role_request.event.asked != situation.person:
+            raise NotPossible(
+                f"this is asked of {role_request.event.asked}, not of {situation.person}"
+            )
+        if not role_request.open:
+            raise NotPossible(f"this request is {role_request.answer} already")
         if not self.accept:
             return (e.RoleAnswered(request=name, answer="declined"),)
-        _keep_apart(incident, asked.event.role, asked.event.taker)
-        granted = _granted(incident, asked, situation.now, situation.roster.timing.answer)
+        _keep_apart(incident, role_request.event.role, role_request.event.taker)
+        granted = _granted(incident, role_request, situation.now, situation.roster.timing.answer)
         return (e.RoleAnswered(request=name, answer="accepted"), *granted)
 
 
@@ -124,10 +126,10 @@ class LeaveRole(Command):
 
 
 def _granted(
-    incident: Incident, asked: Request, now: datetime, patience: timedelta
+    incident: Incident, role_request: Request, now: datetime, patience: timedelta
 ) -> tuple[e.Event, ...]:
     """The answer was yes. Whoever holds the role by now must have agreed as well."""
-    event = asked.event
+    event = role_request.event
     holder = incident.people.holder(event.role)
     if holder == event.taker:
         return ()
@@ -140,7 +142,7 @@ def _granted(
             incident, "commander", "takeover", event.taker, holder, event.taker, why, now, patience
         )
         return (*arrived, *asking)
-    return grant_role(incident, asked, event.why)
+    return grant_role(incident, role_request, event.why)
 
 
 def _agreed(incident: Incident, event: e.RoleRequested, holder: str) -> bool:

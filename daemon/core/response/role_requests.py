@@ -131,14 +131,14 @@ def _silent_commander(incident: Incident, roster: Roster, now: datetime) -> Deci
     commander, people = incident.commander, incident.people
     if not commander or incident.recovered_at is not None:
         return Decision()
-    if people.asked is None:
+    if people.sign_of_life_request is None:
         quiet_at = people.seen.get(commander, incident.opened_at) + roster.timing.silence
         if now < quiet_at:
             return Decision(wake_at=quiet_at)
         text = f"are you still on it? Nothing was heard of you. {headline(incident)}"
         return Decision(record=_ask_for_sign_of_life(incident, roster, commander, text, now))
-    if now < people.asked.until:
-        return Decision(wake_at=people.asked.until)
+    if now < people.sign_of_life_request.until:
+        return Decision(wake_at=people.sign_of_life_request.until)
     heir = deputy(incident, roster)
     silent = f"{commander} did not answer"
     left = leave(incident, commander, "silence", silent)
@@ -158,9 +158,9 @@ def _silent_commander(incident: Incident, roster: Roster, now: datetime) -> Deci
 def _ask_for_sign_of_life(
     incident: Incident, roster: Roster, person: str, text: str, now: datetime
 ) -> tuple[e.Event, ...]:
-    asked = e.CommanderAsked(person=person, until=now + roster.timing.answer)
+    requested = e.CommanderAsked(person=person, until=now + roster.timing.answer)
     number = occasion_of(incident, "sign_of_life") + 1
-    return (asked, *direct_page(incident, person, "sign_of_life", text, occasion=number))
+    return (requested, *direct_page(incident, person, "sign_of_life", text, occasion=number))
 
 
 def _severity_calls(incident: Incident, roster: Roster, now: datetime) -> Decision:
@@ -186,8 +186,8 @@ def _dedicated_commander(incident: Incident, roster: Roster, now: datetime) -> D
         return Decision()
     if incident.commander in team.commanders or incident.people.open_requests("commander"):
         return Decision()
-    asked = _asked_for(incident, "commander", since=incident.relapsed_at)
-    person = next((person for person in team.commanders if person not in asked), "")
+    already_asked = _asked_for(incident, "commander", since=incident.relapsed_at)
+    person = next((person for person in team.commanders if person not in already_asked), "")
     if not person:
         return Decision()
     text = f"{why}, so you are asked to command"
@@ -228,10 +228,12 @@ def _vacancies(incident: Incident, roster: Roster, now: datetime) -> Decision:
         if now < begin:
             due |= Decision(wake_at=begin)
             continue
-        asked = _asked_for(incident, role, since=since)
+        already_asked = _asked_for(incident, role, since=since)
         # No veterans are needed: nobody is asked for fast recovery, which the daemon holds.
-        left = [s for s in suggestions(incident, role, roster, (), now) if s.person not in asked]
-        if not left or len(asked) >= ASKED_AT_MOST:
+        left = [
+            s for s in suggestions(incident, role, roster, (), now) if s.person not in already_asked
+        ]
+        if not left or len(already_asked) >= ASKED_AT_MOST:
             text = f"nobody took the role of {ROLE_NAMES[role]}; name one. {headline(incident)}"
             page = direct_page(incident, incident.commander, "vacancy", text, role)
             if page:

@@ -50,9 +50,10 @@ def leave(incident: Incident, person: str, via: str, reason: str = "") -> tuple[
         e.RoleLeft(role=role, person=person, reason=left) for role in roles if role != "commander"
     ]
     events += [
-        e.RoleAnswered(request=asked.event.request, answer="lapsed")
-        for asked in incident.people.open_requests()
-        if person in (asked.event.asked, asked.event.taker) and asked not in ceded
+        e.RoleAnswered(request=role_request.event.request, answer="lapsed")
+        for role_request in incident.people.open_requests()
+        if person in (role_request.event.asked, role_request.event.taker)
+        and role_request not in ceded
     ]
     events.append(e.ResponderLeft(person=person, via=via))
     if incident.commander == person:
@@ -65,7 +66,7 @@ def request(
     role: e.Role,
     how: e.RequestKind,
     taker: str,
-    asked: str,
+    asked_person: str,
     by: str,
     why: str,
     now: datetime,
@@ -73,38 +74,41 @@ def request(
 ) -> tuple[e.Event, ...]:
     """Put the question, once, and call the person who must answer it."""
     for other in incident.people.open_requests(role):
-        if (other.event.taker, other.event.asked) == (taker, asked):
+        if (other.event.taker, other.event.asked) == (taker, asked_person):
             return ()
     name = (
         f"{role}.{len([r for r in incident.people.requests.values() if r.event.role == role]) + 1}"
     )
     until = now + patience
-    told = briefing(incident)
+    summary = briefing(incident)
     asking = e.RoleRequested(
         request=name,
         role=role,
         how=how,
         taker=taker,
-        asked=asked,
+        asked=asked_person,
         by=by,
         until=until,
         why=why,
-        briefing=told,
+        briefing=summary,
     )
-    text = f"{why}: answer by {clock_time(until)}\n{told}"
-    return (asking, *direct_page(incident, asked, "role_request", text, name))
+    text = f"{why}: answer by {clock_time(until)}\n{summary}"
+    return (asking, *direct_page(incident, asked_person, "role_request", text, name))
 
 
-def lapse(incident: Incident, asked: Request) -> tuple[e.Event, ...]:
+def lapse(incident: Incident, role_request: Request) -> tuple[e.Event, ...]:
     """Nobody answered in time: a takeover goes through, everything else is off."""
-    name = asked.event.request
+    name = role_request.event.request
     lapsed = e.RoleAnswered(request=name, answer="lapsed")
-    still_theirs = incident.people.holder(asked.event.role) == asked.event.asked
-    if asked.event.how != "takeover" or not still_theirs:
+    still_theirs = incident.people.holder(role_request.event.role) == role_request.event.asked
+    if role_request.event.how != "takeover" or not still_theirs:
         return (lapsed,)
-    if separation(incident, asked.event.role, asked.event.taker):
+    if separation(incident, role_request.event.role, role_request.event.taker):
         return (lapsed,)
-    return (lapsed, *grant_role(incident, asked, f"{asked.event.asked} did not answer"))
+    return (
+        lapsed,
+        *grant_role(incident, role_request, f"{role_request.event.asked} did not answer"),
+    )
 
 
 def separation(incident: Incident, role: e.Role, person: str) -> str:
@@ -151,7 +155,7 @@ def _due(incident: Incident) -> Sequence[str]:
     due = [
         f"step {step.number} waits for approval"
         for step in incident.steps.values()
-        if step.asked and step.status == "waiting"
+        if step.ask_reason and step.status == "waiting"
     ]
     due += [
         f"update {name} waits to be sent"
@@ -170,11 +174,11 @@ def _due(incident: Incident) -> Sequence[str]:
 def takeover_requests(incident: Incident, roles: Sequence[e.Role], person: str) -> list[Request]:
     """The requests to take these roles over from this person, who gives them up now."""
     return [
-        asked
-        for asked in incident.people.open_requests()
-        if asked.event.how == "takeover"
-        and asked.event.asked == person
-        and asked.event.role in roles
+        role_request
+        for role_request in incident.people.open_requests()
+        if role_request.event.how == "takeover"
+        and role_request.event.asked == person
+        and role_request.event.role in roles
     ]
 
 
@@ -182,20 +186,20 @@ def hand_over(incident: Incident, ceded: Sequence[Request], reason: str) -> tupl
     """Giving a role up is a yes to whoever asked for it; of several, to the first."""
     events: list[e.Event] = []
     served: set[str] = set()
-    for asked in ceded:
-        role, taker = asked.event.role, asked.event.taker
+    for role_request in ceded:
+        role, taker = role_request.event.role, role_request.event.taker
         if served & {role, taker} or separation(incident, role, taker):
-            events.append(e.RoleAnswered(request=asked.event.request, answer="lapsed"))
+            events.append(e.RoleAnswered(request=role_request.event.request, answer="lapsed"))
             continue
         served |= {role, taker}
-        events.append(e.RoleAnswered(request=asked.event.request, answer="accepted"))
-        events += grant_role(incident, asked, f"{reason}; {taker} had asked for it")
+        events.append(e.RoleAnswered(request=role_request.event.request, answer="accepted"))
+        events += grant_role(incident, role_request, f"{reason}; {taker} had asked for it")
     return tuple(events)
 
 
-def grant_role(incident: Incident, asked: Request, reason: str) -> tuple[e.Event, ...]:
+def grant_role(incident: Incident, role_request: Request, reason: str) -> tuple[e.Event, ...]:
     """The role goes to whoever the request is for, who comes if they are not here yet."""
-    event = asked.event
+    event = role_request.event
     if event.role == "commander":
         arrived: list[e.Event] = []
         if event.taker not in incident.responders:

@@ -43,7 +43,7 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     if last is None or last.released_at is None:
         begun = incident.closed is None and incident.recovered_at is None
         return (rose_at, "the first update") if begun else (None, "")
-    at, because = _news(incident, last.released_at)
+    at, because = _first_change(incident, last.released_at)
     if at is not None:
         return at, because
     if incident.recovered_at is not None or incident.closed is not None:
@@ -57,15 +57,15 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     return max(at, incident.updates.snoozed.get(name, at)), "the next in the cadence"
 
 
-def _news(incident: Incident, since: datetime) -> tuple[datetime | None, str]:
+def _first_change(incident: Incident, since: datetime) -> tuple[datetime | None, str]:
     """What has happened since then that an audience must know at once, and when."""
-    news = [
+    changes = [
         (incident.closed_at, "it is over"),
         (incident.recovered_at, "service is restored"),
         (incident.relapsed_at, "the problem came back"),
         (incident.severity_rose_at, f"severity rose to {incident.severity}"),
     ]
-    return next(((at, why) for at, why in news if at is not None and at > since), (None, ""))
+    return next(((at, why) for at, why in changes if at is not None and at > since), (None, ""))
 
 
 def next_pause(incident: Incident, name: str, audience: Audience) -> timedelta | None:
@@ -150,7 +150,7 @@ def _await_release(
     snoozed = incident.updates.snoozed.get(waiting.audience)
     if snoozed is not None and now < snoozed:
         put_off_at = incident.updates.snoozed_at[waiting.audience]
-        if _news(incident, put_off_at)[0] is None:
+        if _first_change(incident, put_off_at)[0] is None:
             return Decision(wake_at=snoozed)
     if waiting.assigned_at is not None:
         patience_ends = waiting.assigned_at + roster.timing.overdue

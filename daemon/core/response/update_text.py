@@ -47,9 +47,9 @@ def hour(moment: datetime) -> str:
 def _internal(incident: Incident, since: datetime | None) -> list[str]:
     severity = f" ({incident.severity})" if incident.severity else ""
     lines = [f"{incident.title}{severity}"]
-    news = _news(incident, since)
+    changes = _changes(incident, since)
     if since is not None:
-        lines.append(f"Since {hour(since)}: {'; '.join(news) or 'nothing has changed'}.")
+        lines.append(f"Since {hour(since)}: {'; '.join(changes) or 'nothing has changed'}.")
     measured = _measured(incident)
     if measured:
         lines.append(measured)
@@ -63,9 +63,9 @@ def _internal(incident: Incident, since: datetime | None) -> list[str]:
     problem = incident.confirmed or incident.problem
     if problem is not None:
         lines += _numbers("Impact", problem.impact)
-    heard = _sentiment(incident, since)
-    if heard:
-        lines.append(f"Heard outside: {heard}.")
+    sentiment = _sentiment(incident, since)
+    if sentiment:
+        lines.append(f"Heard outside: {sentiment}.")
     communicator = incident.people.holder("communicator")
     people = f"Commander: {incident.commander or 'nobody yet'}"
     lines.append(f"{people}; Communicator: {communicator}." if communicator else f"{people}.")
@@ -90,27 +90,27 @@ def _public(incident: Incident, description: str) -> list[str]:
     return [f"We see a problem since {hour(begun)}: {subject}.", doing]
 
 
-def _news(incident: Incident, since: datetime | None) -> list[str]:
+def _changes(incident: Incident, since: datetime | None) -> list[str]:
     """What has happened since then, in the order of its weight."""
     if since is None:
         return []
-    news = []
+    changes = []
     if incident.closed_at is not None and incident.closed_at > since:
-        news.append("the incident is closed")
+        changes.append("the incident is closed")
     if incident.recovered_at is not None and incident.recovered_at > since:
-        news.append("service is restored")
+        changes.append("service is restored")
     if incident.relapsed_at is not None and incident.relapsed_at > since:
-        news.append("the problem came back")
+        changes.append("the problem came back")
     if incident.severity_rose_at is not None and incident.severity_rose_at > since:
-        news.append(f"severity rose to {incident.severity}")
+        changes.append(f"severity rose to {incident.severity}")
     for number, step in sorted(incident.steps.items()):
         if step.verdict_at is not None and step.verdict_at > since:
-            news.append(f"step {number} ({step.action}) ended {step.verdict}")
+            changes.append(f"step {number} ({step.action}) ended {step.verdict}")
         elif step.started_at is not None and step.started_at > since:
-            news.append(f"step {number} ({step.action}) was started")
+            changes.append(f"step {number} ({step.action}) was started")
     if incident.diagnosed_at is not None and incident.diagnosed_at > since:
-        news.append("the diagnosis was opened")
-    return news
+        changes.append("the diagnosis was opened")
+    return changes
 
 
 def _measured(incident: Incident) -> str:
@@ -133,9 +133,9 @@ def _next(incident: Incident) -> str:
         return f"{incident.running.action} is running, then its effect is measured"
     if incident.verifying is not None:
         return f"the effect of {incident.verifying.action} is being measured"
-    asked = [s for s in incident.steps.values() if s.status == "waiting" and s.asked]
-    if asked:
-        return f"step {asked[0].number} waits for the Commander's approval"
+    waiting = [s for s in incident.steps.values() if s.status == "waiting" and s.ask_reason]
+    if waiting:
+        return f"step {waiting[0].number} waits for the Commander's approval"
     if incident.diagnosis is not None:
         owner = incident.people.holder("diagnosis") or "nobody yet"
         return f"the cause is looked for (owner: {owner})"
@@ -152,8 +152,8 @@ def _numbers(heading: str, impacts: tuple[Impact, ...]) -> list[str]:
 def _sentiment(incident: Incident, since: datetime | None) -> str:
     """The newest word from each source; what was told before is not told again."""
     newest: dict[str, str] = {}
-    for heard in incident.sentiment:
-        newest[heard.source] = printable(heard.text)
+    for sentiment in incident.sentiment:
+        newest[sentiment.source] = printable(sentiment.text)
     if since is not None and (incident.sentiment_at is None or incident.sentiment_at <= since):
         return ""
     return "; ".join(f"{text} ({source})" for source, text in newest.items())

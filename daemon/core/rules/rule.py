@@ -216,8 +216,8 @@ class Rule(Frozen):
         character and the approval is void.
         """
         content = self.model_dump(mode="json", by_alias=True, exclude={"recover", "team"})
-        for told in ("impact", "sentiment", "severity"):
-            del content["problem"][told]
+        for field in ("impact", "sentiment", "severity"):
+            del content["problem"][field]
         del content["description"]
         content["step"] = step.model_dump(mode="json", by_alias=True)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))

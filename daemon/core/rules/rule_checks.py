@@ -85,8 +85,8 @@ def _keeps(query: str, label: str) -> bool:
     """Whether the answer may hold that label: aggregations drop what they are not told to keep."""
     if not _AGGREGATION.search(query) or re.search(r"\bwithout\b", query):
         return True
-    kept = [name.strip() for names in _BY.findall(query) for name in names.split(",")]
-    return label in kept
+    labels = [name.strip() for names in _BY.findall(query) for name in names.split(",")]
+    return label in labels
 
 
 def _check_plan(

@@ -81,13 +81,13 @@ class YamlDocument:
         except ValidationError as error:
             problems = error.errors(include_url=False)
             found = [
-                self._told(problem, model)
+                self._mistake(problem, model)
                 for problem in problems
                 if not _follows(problem, problems)
             ]
             raise Mistakes(list(dict.fromkeys(found))) from None
 
-    def _told(self, problem: Any, model: type[BaseModel]) -> FileMistake:
+    def _mistake(self, problem: Any, model: type[BaseModel]) -> FileMistake:
         place = _place(problem["loc"], self.data)
         given = _mend(problem) if _nearest(place, self.origins) else _shown(problem)
         return self.mistake(place, _explain(problem, model, given))

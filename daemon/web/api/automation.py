@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
-from daemon.core.reporting import observe_report as promotion
+from daemon.core.reporting import observe_report
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
@@ -92,8 +92,8 @@ class Which(Frozen):
 class Observations(Frozen):
     """The decisions counted by step, and each of them."""
 
-    steps: tuple[promotion.Tally, ...]
-    decisions: tuple[promotion.Observed, ...]
+    steps: tuple[observe_report.Tally, ...]
+    decisions: tuple[observe_report.Observed, ...]
 
 
 class Automation:
@@ -168,12 +168,14 @@ class Automation:
     async def observed(self, call: Call[None, Which, None]) -> Observations:
         """Compare what rules in the mode `observe` would have done with what people did."""
         decisions = await self._context.overview.observed(call.query.rule)
-        return Observations(steps=tuple(promotion.tallies(decisions)), decisions=tuple(decisions))
+        return Observations(
+            steps=tuple(observe_report.tallies(decisions)), decisions=tuple(decisions)
+        )
 
     async def frozen(self, call: Call[None, None, None]) -> FreezeList:
         """List the freezes in force, and those that the calendar has ahead."""
-        standing, ahead = await self._context.freezes_now(), self._context.freezes_ahead()
-        return FreezeList(freezes=tuple(standing), ahead=tuple(ahead))
+        in_force, ahead = await self._context.freezes_now(), self._context.freezes_ahead()
+        return FreezeList(freezes=tuple(in_force), ahead=tuple(ahead))
 
     async def freeze(self, call: Call[None, None, Freezing]) -> FreezeState:
         """Stop all automation in a scope: no action starts until it is thawed."""

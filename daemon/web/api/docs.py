@@ -63,14 +63,14 @@ class Docs:
             "rooms": self._rooms,
             "problems": KINDS,
             "schemas": schemas(self._document),
-            "said": said,
+            "with_code": with_code,
         }
         response = aiohttp_jinja2.render_template("docs.html", request, context)
         response.headers.update(LINK_HEADERS)
         return response
 
 
-def said(text: str) -> Markup:
+def with_code(text: str) -> Markup:
     """A text of ours for the page: what stands between backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 

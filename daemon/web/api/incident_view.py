@@ -88,8 +88,8 @@ def incident_view(
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),
         sentiment=tuple(
-            HeardView(source=heard.source, text=heard.text, value=heard.value)
-            for heard in incident.sentiment
+            HeardView(source=sentiment.source, text=sentiment.text, value=sentiment.value)
+            for sentiment in incident.sentiment
         ),
         problem=problem,
         suspect=incident.suspicion.text if incident.suspicion else "",
@@ -215,7 +215,7 @@ def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | N
         summary=step.summary,
         authority=step.authority,
         refusal=step.refusal,
-        waits_for=step.asked if step.status == "waiting" else "",
+        waits_for=step.ask_reason if step.status == "waiting" else "",
         approved_by=step.approved_by,
         proposed_by=step.proposed_by,
         observed=None if step.observed is None else step.observed or "would start",

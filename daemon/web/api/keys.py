@@ -85,7 +85,7 @@ def key_list(keys: SigningKeys, now: datetime, longest: timedelta) -> KeyList:
         keys=tuple(
             KeyView(
                 id=key.id,
-                standing=key.standing(now, longest),
+                standing=key.state(now, longest),
                 made_at=key.made_at,
                 made_by=key.made_by,
                 retired_at=key.retired_at,

@@ -20,7 +20,7 @@ from daemon.web.api.request_parsing import read_json
 from daemon.web.errors import HttpProblem
 
 
-def _words(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     if value is None:
         return ""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -28,7 +28,7 @@ def _words(value: Any) -> Any:
 
 _Text = Annotated[
     str,
-    BeforeValidator(_words),
+    BeforeValidator(_as_text),
     WithJsonSchema({"type": ["string", "number", "null"]}),
 ]
 """Words of theirs; null is none, and a number is one too."""
@@ -226,7 +226,7 @@ _ACKNOWLEDGE = "acknowledge"
 
 
 @dataclass(frozen=True)
-class Tap:
+class SlackAcknowledgement:
     """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
 
     `answer_url`: where Slack takes what only they will see.
@@ -254,14 +254,14 @@ class _SlackInteraction(_Wire):
     actions: tuple[_SlackAction, ...] = ()
 
 
-def slack(payload: str, roster: Roster) -> Tap | None:
+def slack(payload: str, roster: Roster) -> SlackAcknowledgement | None:
     """The `payload` of an interaction."""
     given = read_json(payload.encode("utf-8", "replace"), _SlackInteraction, "Not a Slack payload")
-    taps = [action for action in given.actions if action.action_id == _ACKNOWLEDGE]
-    if given.type != "block_actions" or not taps:
+    presses = [action for action in given.actions if action.action_id == _ACKNOWLEDGE]
+    if given.type != "block_actions" or not presses:
         return None
     person = _known(roster, "slack", given.user.id)
-    return Tap(taps[0].value, person, given.user.id, given.response_url)
+    return SlackAcknowledgement(presses[0].value, person, given.user.id, given.response_url)
 
 
 # ── who that is ──────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from daemon.core.response.command import NotPossible
 from daemon.core.response.commands import Acknowledge
 from daemon.core.values.units import Frozen
 from daemon.repository import UnknownIncident
-from daemon.web.api import pager_payloads as payloads
+from daemon.web.api import pager_payloads
 from daemon.web.api.operation import ApiOperation, Call, Handler, Hook
 from daemon.web.context import WebContext
 from daemon.web.errors import HttpProblem
@@ -52,59 +52,63 @@ class Inbound:
         hook = partial(_hook, status=202)
         form = "application/x-www-form-urlencoded"
         return [
-            hook("pagerduty", self.pagerduty, payloads.PagerDutyWebhook, needs="pagerduty"),
-            hook("grafana-oncall", self.grafana_oncall, payloads.GrafanaWebhook),
-            hook("opsgenie", self.opsgenie, payloads.OpsgenieWebhook),
+            hook("pagerduty", self.pagerduty, pager_payloads.PagerDutyWebhook, needs="pagerduty"),
+            hook("grafana-oncall", self.grafana_oncall, pager_payloads.GrafanaWebhook),
+            hook("opsgenie", self.opsgenie, pager_payloads.OpsgenieWebhook),
             _hook("slack", self.slack, SlackForm, needs="slack", sent_as=form),
         ]
 
     async def pagerduty(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take PagerDuty's V3 webhook."""
         self._context.hooks.now.check_pagerduty(call.request, call.sent)
-        return await self._take(payloads.pagerduty(call.sent, self._context.roster()))
+        return await self._take(pager_payloads.pagerduty(call.sent, self._context.roster()))
 
     async def grafana_oncall(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take Grafana OnCall's outgoing webhook."""
         self._context.hooks.now.check_grafana_oncall(call.request)
         now = self._context.repository.clock()
-        return await self._take(payloads.grafana_oncall(call.sent, self._context.roster(), now))
+        return await self._take(
+            pager_payloads.grafana_oncall(call.sent, self._context.roster(), now)
+        )
 
     async def opsgenie(self, call: Call[None, None, bytes]) -> HookTaken:
         """Take the webhook of Opsgenie or Jira Service Management."""
         self._context.hooks.now.check_opsgenie(call.request)
         now = self._context.repository.clock()
-        return await self._take(payloads.opsgenie(call.sent, self._context.roster(), now))
+        return await self._take(pager_payloads.opsgenie(call.sent, self._context.roster(), now))
 
     async def slack(self, call: Call[None, None, bytes]) -> SlackAnswer:
         """Take a tap on the button of a message of ours in Slack."""
         self._context.hooks.now.check_slack(
             call.request, call.sent, self._context.repository.clock()
         )
-        tap = payloads.slack(_payload(call.sent), self._context.roster())
-        if tap is None:
+        interaction = pager_payloads.slack(_payload(call.sent), self._context.roster())
+        if interaction is None:
             return SlackAnswer({})
-        text = await self._tapped(tap)
+        text = await self._acknowledged(interaction)
         # Slack shows nothing of what answers a tap; it wants to be told at an address of its own.
-        await self._context.whisper(tap.answer_url, text)
+        await self._context.whisper(interaction.answer_url, text)
         return SlackAnswer({"text": text})
 
-    async def _tapped(self, tap: payloads.Tap) -> str:
+    async def _acknowledged(self, interaction: pager_payloads.SlackAcknowledgement) -> str:
         """A tap happens now, so it is the command itself and no report of one. What came of it."""
-        if not tap.person:
-            user = tap.user or "this user"
+        if not interaction.person:
+            user = interaction.user or "this user"
             return (
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
-                f"{user}. Until then: stopgap ack {tap.incident}"
+                f"{user}. Until then: stopgap ack {interaction.incident}"
             )
         try:
-            after = await self._context.carry_out(tap.incident, Acknowledge(), tap.person, "slack")
+            after = await self._context.carry_out(
+                interaction.incident, Acknowledge(), interaction.person, "slack"
+            )
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
-        if after.commander == tap.person:
+        if after.commander == interaction.person:
             return f"You respond to {after.id}, and you command it."
         return f"You respond to {after.id}; the Commander is {after.commander}."
 
-    async def _take(self, reported: payloads.PagerReport | None) -> HookTaken:
+    async def _take(self, reported: pager_payloads.PagerReport | None) -> HookTaken:
         if reported is None:
             return HookTaken(noted="this does not concern us")
         command, now = reported.command, self._context.repository.clock()

@@ -200,13 +200,13 @@ class Authenticator:
         proxy = self.settings.proxy
         if proxy is None or proxy.header is None or not proxy.trusts(request.remote):
             return None
-        said = [value.strip() for value in request.headers.getall(proxy.header, ())]
-        if not any(said):
+        names = [value.strip() for value in request.headers.getall(proxy.header, ())]
+        if not any(names):
             return None
         roster = self.roster()
-        name = roster.known_by(said[0]) if len(said) == 1 else None
+        name = roster.known_by(names[0]) if len(names) == 1 else None
         if name is None:
-            who = printable(" and ".join(said))[:200]
+            who = printable(" and ".join(names))[:200]
             raise HttpProblem(
                 403,
                 "Not in the roster",

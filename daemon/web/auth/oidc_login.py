@@ -88,8 +88,8 @@ class OidcLogin:
 
     def _login(self, oidc: OidcSettings, claims: Mapping[str, Any]) -> Login:
         """Whom the claims mean. Raises Problem 403 with the mend."""
-        said = claims.get(oidc.claim)
-        if not isinstance(said, str) or not said.strip() or len(said) > 200:
+        claimed = claims.get(oidc.claim)
+        if not isinstance(claimed, str) or not claimed.strip() or len(claimed) > 200:
             text = f"the ID token has no `{oidc.claim}`; `auth.oidc.claim` names what people are"
             raise HttpProblem(
                 403, "Not logged in", f"{text} known by, `auth.oidc.scopes` asks for it"
@@ -99,11 +99,11 @@ class OidcLogin:
             raise HttpProblem(
                 403, "Not logged in", f"{text} choose another claim in `auth.oidc.claim`"
             )
-        roster, shown = self._authenticator.roster(), printable(said)
-        name = roster.known_by(said)
+        roster, shown = self._authenticator.roster(), printable(claimed)
+        name = roster.known_by(claimed)
         if name is not None:
             return Login(name, "oidc", granted=_granted(oidc.access, claims))
-        if oidc.anyone is None or said in roster.people:
+        if oidc.anyone is None or claimed in roster.people:
             text = f"{shown} is nobody whom the roster knows: set `people.NAME.known_as.oidc` to it"
             raise HttpProblem(403, "Not in the roster", text)
         return Login(shown, "oidc", guest=True)
@@ -127,16 +127,16 @@ def _code(request: web.Request, oidc: OidcSettings) -> str:
     if request.query.get("iss", oidc.issuer) != oidc.issuer:
         raise HttpProblem(403, "Not logged in", "this answer is another provider's. " + ANEW)
     if "error" in request.query or not request.query.get("code"):
-        words = [request.query.get(name, "") for name in ("error", "error_description")]
-        said = printable(": ".join(filter(None, words)))[:300] or "no code"
-        raise HttpProblem(403, "Not logged in", f"the identity provider refused: {said}")
+        parts = [request.query.get(name, "") for name in ("error", "error_description")]
+        reason = printable(": ".join(filter(None, parts)))[:300] or "no code"
+        raise HttpProblem(403, "Not logged in", f"the identity provider refused: {reason}")
     return request.query["code"]
 
 
 def _granted(groups: GroupAccess, claims: Mapping[str, Any]) -> Access | None:
     """The access that the groups of somebody give."""
-    said = claims.get(groups.claim)
-    listed = said if isinstance(said, list) else [said]
+    claimed = claims.get(groups.claim)
+    listed = claimed if isinstance(claimed, list) else [claimed]
     theirs = {group for group in listed if isinstance(group, str)}
     if theirs & set(groups.admin):
         return "admin"

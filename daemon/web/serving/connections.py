@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 
 _Stage = Literal["waiting", "looking_on", "answering"]
 """waiting: for something of theirs. looking_on: an open page hears of changes."""
-_SAID = {
+_MESSAGES = {
     "header": "connections were closed that sent no whole request",
     "stalled": "connections were closed that did not read their answer",
     "room": "connections that waited were closed to make room for others",
@@ -131,25 +131,25 @@ class Connections:
         """The connection that a request came by; None if another server has taken it."""
         return self._by_protocol.get(request.protocol)
 
-    def dropped(self, why: Dropped, connection: ServedConnection, told: str = "") -> None:
+    def dropped(self, why: Dropped, connection: ServedConnection, detail: str = "") -> None:
         """Count a connection that is closed for that reason; once a minute the log says so, with
-        what is `told` beside it."""
-        self._count(why, connection.address, told)
+        its `detail`, if any."""
+        self._count(why, connection.address, detail)
 
-    def _count(self, why: Dropped, address: str, told: str = "") -> None:
+    def _count(self, why: Dropped, address: str, detail: str = "") -> None:
         self._observer.dropped(why)
-        said = _SAID.get(why)
-        count = self._seldom.due(why, asyncio.get_running_loop().time()) if said else 0
+        message = _MESSAGES.get(why)
+        count = self._seldom.due(why, asyncio.get_running_loop().time()) if message else 0
         if count > 0:
             busiest, most = next(iter(self._of.most_common(1)), ("", 0))
             _log.warning(
-                said,
+                message,
                 count=count,
                 latest=address,
                 open=len(self),
                 most_of_one=most,
                 address=busiest or "a trusted proxy",
-                **({"reason": told} if told else {}),
+                **({"reason": detail} if detail else {}),
                 mend="see `connections` in stopgap.yaml; block the address if it is not yours",
             )
 
@@ -164,19 +164,19 @@ class ServedConnection:
         self.block = block
         self.end = end
         self.stage: _Stage = "waiting"
-        self.heard = False
+        self.received_data = False
         self.receiving = False
         self._all = all_
         self._deadline: asyncio.TimerHandle | None = None
 
     def begins(self) -> None:
         """It is open, and with TLS agreed."""
-        self.heard = False
+        self.received_data = False
         self._await_head()
 
     def hears(self) -> None:
         """Something of theirs came; if that is no body, it is the head of the next request."""
-        self.heard = True
+        self.received_data = True
         if self._deadline is None and self.stage == "waiting" and not self.receiving:
             self._await_head()
 
@@ -197,7 +197,7 @@ class ServedConnection:
         self._deadline = loop.call_later(self._all.header, self._too_late)
 
     def _too_late(self) -> None:
-        self._all.give_up(self, "header" if self.heard else "idle")
+        self._all.give_up(self, "header" if self.received_data else "idle")
 
     @asynccontextmanager
     async def body(self) -> AsyncIterator[None]:

@@ -129,7 +129,9 @@ class Listener:
                 return await self._handed_over(taken, connection)
         except (TimeoutError, ssl.SSLError) as error:
             why = getattr(error, "reason", None) or "too slow"
-            self._connections.dropped("handshake" if connection.heard else "idle", connection, why)
+            self._connections.dropped(
+                "handshake" if connection.received_data else "idle", connection, why
+            )
         except OSError as error:
             _log.debug("a connection broke off", address=connection.address, error=error.strerror)
         except Exception:
@@ -141,7 +143,7 @@ class Listener:
         context = None if self._tls is None else self._tls()
         if context is not None:
             plain = not await _speaks_tls(taken)
-            connection.heard = True
+            connection.received_data = True
             if plain:
                 self._connections.dropped("plain", connection)
                 await loop.sock_sendall(taken, _PLAIN)

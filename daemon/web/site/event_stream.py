@@ -46,7 +46,7 @@ class ChangeCounter:
         self._of: dict[str, int] = {}
         self._rung = asyncio.Event()
         self._closed = False
-        repository.listeners.append(self._heard)
+        repository.listeners.append(self._on_append)
         repository.onlookers.append(self._all_changed)
 
     def version(self, incident: str = "") -> int:
@@ -67,7 +67,7 @@ class ChangeCounter:
             await self._rung.wait()
         return None
 
-    def _heard(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
         self._version += 1
         self._of.pop(after.id, None)
         self._of[after.id] = self._version
@@ -111,7 +111,7 @@ class EventStreams:
         self._open[who] += 1
         try:
             async with sse_response(request, ping_interval=PING) as stream:
-                await self._tell(request, stream, seen, incident)
+                await self._send_change(request, stream, seen, incident)
         except ConnectionError:
             return web.Response()  # which nobody is there to see
         else:
@@ -119,7 +119,7 @@ class EventStreams:
         finally:
             self._open -= Counter((who,))  # whoever has none left is forgotten
 
-    async def _tell(
+    async def _send_change(
         self, request: web.Request, stream: EventSourceResponse, seen: int, incident: str
     ) -> None:
         """Until the page goes, its login ends or cannot be looked at, or the daemon stops."""

@@ -131,13 +131,13 @@ async def site_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 async def _trouble(request: web.Request, status: int, title: str, text: str) -> web.Response:
-    kept = await _sent(request)
-    page = request.path.partition("/do/")[0] if "/do/" in request.path else kept["back"]
+    form = await _sent(request)
+    page = request.path.partition("/do/")[0] if "/do/" in request.path else form["back"]
     context = {
         "heading": title,
         "text": text,
         "status": status,
-        "kept": kept,
+        "kept": form,
         "back": local_path(page),
     }
     response = aiohttp_jinja2.render_template("failed.html", request, context, status=status)

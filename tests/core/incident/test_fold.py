@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from daemon.adapters.store.auditing.incidents import TELLING, TELLING_OF_CLOSED
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event, fold
-from daemon.core.incident.state import Incident, PageState, Settling, StepState
+from daemon.core.incident.state import Incident, PagerAlertState, PageState, StepState
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.journal import HeadState
 from daemon.core.values.outcome import Result
@@ -316,7 +316,7 @@ def test_a_head_is_made_of_the_telling_kinds_alone(course: list[tuple[Any, Any, 
         assert HeadState.of(fold(telling), None) == whole
 
 
-@pytest.mark.parametrize("kind", [Incident, StepState, PageState, Settling])
+@pytest.mark.parametrize("kind", [Incident, StepState, PageState, PagerAlertState])
 def test_what_is_copied_field_by_field_has_nothing_else(kind: type) -> None:
     found = [name for name, value in vars(kind).items() if isinstance(value, cached_property)]
     assert found == []

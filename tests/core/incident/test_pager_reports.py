@@ -10,7 +10,6 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.response.commands import RecordPagerReport
 from tests import commanding
-from tests import commanding as deeds
 from tests.core.build import MINUTE, NOW, SECOND
 from tests.core.scene import Scene, one
 
@@ -34,7 +33,7 @@ def report(
 
 def hears(scene: Scene, told: RecordPagerReport) -> tuple[e.Event, ...]:
     by = f"person:{told.person}" if told.person else e.DAEMON
-    return scene.happen(*deeds.mark_heard(scene.incident, told, scene.now, STALE), by=by)
+    return scene.happen(*commanding.mark_heard(scene.incident, told, scene.now, STALE), by=by)
 
 
 def test_an_acknowledgement_in_a_pager_counts_as_one() -> None:
@@ -118,7 +117,7 @@ def test_a_clock_that_is_ahead_does_not_overtake_what_comes_next() -> None:
     scene = Scene()
     hears(scene, report("ada", NOW + timedelta(hours=1)))
     assert scene.commander == "ada"
-    assert scene.incident.people.heard["pagerduty"].at == NOW
+    assert scene.incident.people.pager_reports["pagerduty"].at == NOW
     scene.passes(1)
     hears(scene, report("", scene.now, "unacknowledged"))
     assert scene.commander == ""

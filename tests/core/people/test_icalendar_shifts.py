@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.people import icalendar_shifts as calendars
+from daemon.core.people import icalendar_shifts
 from daemon.core.people.icalendar_shifts import Calendar, read_calendar
 from daemon.core.people.schedules import Shift
 
@@ -290,7 +290,7 @@ class TestWhatIsNoCalendar:
             read_calendar(text, BERLIN, NAMES, START, END)
 
     def test_too_much_is_not_even_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(calendars, "_LARGEST", 50)
+        monkeypatch.setattr(icalendar_shifts, "_LARGEST", 50)
         with pytest.raises(ValueError, match="at most 50 are read"):
             read(day(5, "SUMMARY:Ada"))
 

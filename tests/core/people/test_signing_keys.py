@@ -31,8 +31,8 @@ def test_the_new_key_signs_and_the_one_before_verifies_as_long_as_what_it_signed
     late = T0 + 2 * DAY + timedelta(seconds=1)
     assert keys.secrets(late, DAY) == ["secret 2"]
     assert keys.secrets(late, YEAR) == ["secret 1", "secret 2"]
-    assert [k.standing(late, YEAR) for k in keys.keys] == ["verifies", "signs"]
-    assert [k.standing(late, DAY) for k in keys.keys] == ["over", "signs"]
+    assert [k.state(late, YEAR) for k in keys.keys] == ["verifies", "signs"]
+    assert [k.state(late, DAY) for k in keys.keys] == ["over", "signs"]
 
 
 def test_two_rotations_leave_each_its_own_time() -> None:
@@ -47,13 +47,13 @@ def test_what_is_revoked_verifies_nothing_and_keeps_no_secret() -> None:
     keys = rotated(rotated(ONE, 2, T0), 3, T0 + DAY, revoke=True)
     assert keys.secrets(T0 + DAY, YEAR) == ["secret 3"]
     assert [k.secret for k in keys.keys] == ["", "", "secret 3"]
-    assert [k.standing(T0 + DAY, YEAR) for k in keys.keys] == ["revoked", "revoked", "signs"]
+    assert [k.state(T0 + DAY, YEAR) for k in keys.keys] == ["revoked", "revoked", "signs"]
 
 
 def test_a_secret_without_use_is_forgotten_and_its_key_is_still_listed() -> None:
     keys = rotated(rotated(ONE, 2, T0), 3, T0 + YEAR + DAY)
     assert [k.secret for k in keys.keys] == ["", "secret 2", "secret 3"]
-    assert keys.keys[0].standing(T0 + YEAR + DAY, YEAR) == "over"
+    assert keys.keys[0].state(T0 + YEAR + DAY, YEAR) == "over"
     assert not rotated(keys, 4, T0 + YEAR + DAY, revoke=True).keys[0].revoked
 
 

@@ -15,47 +15,47 @@ SECOND = timedelta(seconds=1)
 
 
 def test_what_nobody_approved_says_how_to() -> None:
-    standing, text = Approvals().standing(WANTED, 1, NOW)
+    standing, text = Approvals().state_of(WANTED, 1, NOW)
     assert standing == "not_approved"
     assert "`stopgap approve checkout --step 1`" in text
 
 
 def test_a_valid_approval_says_by_whom_and_until_when() -> None:
-    standing, text = approved(WANTED, 1).standing(WANTED, 1, NOW)
+    standing, text = approved(WANTED, 1).state_of(WANTED, 1, NOW)
     assert (standing, text) == ("valid", "pre-approved by ada until 2026-03-01 15:10 UTC")
 
 
 def test_an_approval_is_of_one_step_and_one_rule() -> None:
-    assert approved(WANTED, 1).standing(WANTED, 2, NOW)[0] == "not_approved"
+    assert approved(WANTED, 1).state_of(WANTED, 2, NOW)[0] == "not_approved"
     other = make_rule(rule="other")
-    assert approved(WANTED, 1).standing(other, 1, NOW)[0] == "not_approved"
+    assert approved(WANTED, 1).state_of(other, 1, NOW)[0] == "not_approved"
 
 
 def test_a_changed_step_voids_its_approval() -> None:
     changed = make_rule(recover=[{**STEPS[0], "within": "11m"}, STEPS[1]])
-    standing, text = approved(WANTED, 1).standing(changed, 1, NOW)
+    standing, text = approved(WANTED, 1).state_of(changed, 1, NOW)
     assert standing == "approval_void"
     assert "changed after ada approved it" in text
 
 
 def test_steps_that_change_places_void_their_approvals() -> None:
     swapped = make_rule(recover=STEPS[::-1])
-    assert approved(WANTED, 1, 2).standing(swapped, 1, NOW)[0] == "approval_void"
+    assert approved(WANTED, 1, 2).state_of(swapped, 1, NOW)[0] == "approval_void"
 
 
 def test_an_approval_ends_at_its_moment() -> None:
     entries = approved(WANTED, 1, until=NOW + HOUR)
-    assert entries.standing(WANTED, 1, NOW + HOUR - SECOND)[0] == "valid"
-    standing, text = entries.standing(WANTED, 1, NOW + HOUR)
+    assert entries.state_of(WANTED, 1, NOW + HOUR - SECOND)[0] == "valid"
+    standing, text = entries.state_of(WANTED, 1, NOW + HOUR)
     assert standing == "approval_expired"
     assert "ended 2026-03-01 15:10 UTC" in text
 
 
 def test_the_longest_of_several_approvals_of_one_content_counts() -> None:
     entries = (*approved(WANTED, 1, until=NOW).approvals, *approved(WANTED, 1).approvals)
-    assert Approvals(approvals=entries[::-1]).standing(WANTED, 1, NOW)[0] == "valid"
+    assert Approvals(approvals=entries[::-1]).state_of(WANTED, 1, NOW)[0] == "valid"
     old = make_rule(team="other", description="the old words")
-    assert Approvals(approvals=entries).standing(old, 1, NOW)[0] == "valid"
+    assert Approvals(approvals=entries).state_of(old, 1, NOW)[0] == "valid"
 
 
 def test_a_new_approval_takes_the_place_of_the_old_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response.command import NotPossible
-from tests import commanding as steering
+from tests import commanding
 from tests.core.build import MINUTE, confirmed, finished, make_incident, make_rule, started
 
 RULE = make_rule()
@@ -35,16 +35,16 @@ def proposal(number: int = 101, person: str = "bo") -> e.StepProposed:
 
 def test_only_the_commander_starts_and_skips() -> None:
     incident = make_incident(confirmed(), *HERE)
-    assert steering.start(incident, RULE, 2, "ada") == (
+    assert commanding.start(incident, RULE, 2, "ada") == (
         e.StepApproved(step=2, person="ada", content=RULE.content_hash(2), first=True),
     )
-    assert steering.skip(incident, RULE, 1, "ada", " the flag is safer ") == (
+    assert commanding.skip(incident, RULE, 1, "ada", " the flag is safer ") == (
         e.StepSkipped(step=1, reason="skipped_by_person", text="the flag is safer", person="ada"),
     )
     for deed in (
-        lambda: steering.start(incident, RULE, 1, "bo"),
-        lambda: steering.skip(incident, RULE, 1, "bo", ""),
-        lambda: steering.approve(incident, RULE, 1, "bo"),
+        lambda: commanding.start(incident, RULE, 1, "bo"),
+        lambda: commanding.skip(incident, RULE, 1, "bo", ""),
+        lambda: commanding.approve(incident, RULE, 1, "bo"),
     ):
         assert "only the Commander may" in refusal(deed)
 
@@ -52,45 +52,45 @@ def test_only_the_commander_starts_and_skips() -> None:
 def test_a_skipped_step_can_be_started_and_a_vetoed_one_cannot() -> None:
     skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
     incident = make_incident(confirmed(), *HERE, skipped)
-    (begun,) = steering.start(incident, RULE, 1, "ada")
+    (begun,) = commanding.start(incident, RULE, 1, "ada")
     assert make_incident(confirmed(), *HERE, skipped, begun).step(1).status == "waiting"
     vetoed = make_incident(confirmed(), *HERE, e.StepVetoed(step=1, person="bo"))
-    assert "was vetoed" in refusal(lambda: steering.start(vetoed, RULE, 1, "ada"))
+    assert "was vetoed" in refusal(lambda: commanding.start(vetoed, RULE, 1, "ada"))
 
 
 def test_a_step_is_not_started_while_another_runs_or_all_is_well() -> None:
     running = make_incident(confirmed(), *HERE, started())
-    assert "step 1 is running" in refusal(lambda: steering.start(running, RULE, 2, "ada"))
+    assert "step 1 is running" in refusal(lambda: commanding.start(running, RULE, 2, "ada"))
     well = make_incident(confirmed(), *HERE, e.Recovered(step=0, text="x"))
-    assert "is recovered" in refusal(lambda: steering.start(well, RULE, 2, "ada"))
+    assert "is recovered" in refusal(lambda: commanding.start(well, RULE, 2, "ada"))
 
 
 def test_what_is_done_is_not_done_again_but_proposed() -> None:
     done = make_incident(confirmed(), *HERE, started(), finished())
-    assert "`propose` the same" in refusal(lambda: steering.start(done, RULE, 1, "ada"))
-    assert "only a waiting step" in refusal(lambda: steering.skip(done, RULE, 1, "ada", ""))
-    assert "comes too late" in refusal(lambda: steering.veto(done, RULE, 1, "bo"))
+    assert "`propose` the same" in refusal(lambda: commanding.start(done, RULE, 1, "ada"))
+    assert "only a waiting step" in refusal(lambda: commanding.skip(done, RULE, 1, "ada", ""))
+    assert "comes too late" in refusal(lambda: commanding.veto(done, RULE, 1, "bo"))
 
 
 def test_a_veto_stops_a_step_that_has_changed_nothing_yet() -> None:
     preparing = (confirmed(), *HERE, started())
-    (veto,) = steering.veto(make_incident(*preparing), RULE, 1, "bo")
+    (veto,) = commanding.veto(make_incident(*preparing), RULE, 1, "bo")
     stopping = make_incident(*preparing, veto)
     assert (stopping.step(1).status, stopping.step(1).vetoed_by) == ("running", "bo")
-    assert steering.veto(stopping, RULE, 1, "cy") == ()
+    assert commanding.veto(stopping, RULE, 1, "cy") == ()
     ended = make_incident(*preparing, veto, finished(result="refused", reason="vetoed"))
     assert ended.step(1).status == "vetoed"
     frozen = make_incident(*preparing, veto, finished(result="refused", reason="frozen"))
-    assert (frozen.step(1).status, steering.veto(frozen, RULE, 1, "bo")) == ("waiting", (veto,))
+    assert (frozen.step(1).status, commanding.veto(frozen, RULE, 1, "bo")) == ("waiting", (veto,))
     acting = make_incident(*preparing, e.StepPrepared(step=1, summary="x", intent={}))
-    assert "comes too late" in refusal(lambda: steering.veto(acting, RULE, 1, "bo"))
+    assert "comes too late" in refusal(lambda: commanding.veto(acting, RULE, 1, "bo"))
 
 
 def test_skipping_twice_is_skipping_once() -> None:
     skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
     incident = make_incident(confirmed(), *HERE, skipped)
-    assert steering.skip(incident, RULE, 1, "ada", "") == ()
-    assert steering.veto(incident, RULE, 1, "bo") == (e.StepVetoed(step=1, person="bo"),)
+    assert commanding.skip(incident, RULE, 1, "ada", "") == ()
+    assert commanding.veto(incident, RULE, 1, "bo") == (e.StepVetoed(step=1, person="bo"),)
 
 
 def test_a_responder_proposes_and_numbers_count_from_101() -> None:
@@ -98,7 +98,7 @@ def test_a_responder_proposes_and_numbers_count_from_101() -> None:
 
     def propose(now: Any, person: str) -> tuple[e.Event, ...]:
         params = {"argv": ["off"]}
-        return steering.propose(now, RULE, "run_command", params, MINUTE, " once more ", person)
+        return commanding.propose(now, RULE, "run_command", params, MINUTE, " once more ", person)
 
     (first,) = propose(incident, "bo")
     assert first == proposal().model_copy(update={"reason": "once more"})
@@ -113,10 +113,10 @@ def test_a_responder_proposes_and_numbers_count_from_101() -> None:
 
 def test_nothing_is_proposed_where_nothing_is_measured() -> None:
     incident = make_incident(*HERE)
-    text = refusal(lambda: steering.propose(incident, None, "x", {}, MINUTE, "", "bo"))
+    text = refusal(lambda: commanding.propose(incident, None, "x", {}, MINUTE, "", "bo"))
     assert "no rule measures this incident" in text
     assert "there is no step 1; the plan has no step" in refusal(
-        lambda: steering.veto(incident, None, 1, "bo")
+        lambda: commanding.veto(incident, None, 1, "bo")
     )
 
 
@@ -125,7 +125,7 @@ def test_a_proposal_is_part_of_the_plan_and_approved_by_its_content() -> None:
     plan = plan_of(incident, RULE)
     assert list(plan) == [1, 2, 101]
     assert (plan[101].action, plan[101].approval) == ("run_command", "commander")
-    (approval,) = steering.approve(incident, RULE, 101, "ada")
+    (approval,) = commanding.approve(incident, RULE, 101, "ada")
     assert isinstance(approval, e.StepApproved)
     assert approval.content == content_of(incident, RULE, 101) != RULE.content_hash(1)
     other = make_incident(
@@ -137,8 +137,8 @@ def test_a_proposal_is_part_of_the_plan_and_approved_by_its_content() -> None:
 def test_a_closed_incident_is_steered_no_more() -> None:
     over = make_incident(*HERE, e.IncidentClosed(reason="by_person", text="x"))
     for deed in (
-        lambda: steering.start(over, RULE, 1, "ada"),
-        lambda: steering.skip(over, RULE, 1, "ada", ""),
-        lambda: steering.propose(over, RULE, "x", {}, MINUTE, "", "ada"),
+        lambda: commanding.start(over, RULE, 1, "ada"),
+        lambda: commanding.skip(over, RULE, 1, "ada", ""),
+        lambda: commanding.propose(over, RULE, "x", {}, MINUTE, "", "ada"),
     ):
         assert "is closed" in refusal(deed)

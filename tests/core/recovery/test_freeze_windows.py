@@ -44,7 +44,7 @@ FRIDAYS = windows(
 
 def test_a_weekly_window_stands_in_its_hours_on_the_wall_clock() -> None:
     stands = [
-        FRIDAYS.standing(EVERYTHING, at(moment)) is not None
+        FRIDAYS.latest_for(EVERYTHING, at(moment)) is not None
         for moment in (
             "2026-11-27T14:59:59",  # 15:59:59 in Berlin
             "2026-11-27T15:00:00",
@@ -55,7 +55,7 @@ def test_a_weekly_window_stands_in_its_hours_on_the_wall_clock() -> None:
         )
     ]
     assert stands == [False, True, True, False, False, True]
-    freeze = FRIDAYS.standing(EVERYTHING, at("2026-11-27T20:00"))
+    freeze = FRIDAYS.latest_for(EVERYTHING, at("2026-11-27T20:00"))
     assert freeze is not None
     assert (freeze.by, freeze.reason) == ("calendar", "w: because")
     assert (freeze.at, freeze.until) == (at("2026-11-27T15:00"), at("2026-11-27T23:00"))
@@ -63,11 +63,11 @@ def test_a_weekly_window_stands_in_its_hours_on_the_wall_clock() -> None:
 
 def test_a_window_may_end_on_the_next_day_and_touching_ones_are_one() -> None:
     nightly = windows({"weekly": {"from": "20:00", "to": "06:00"}})
-    freeze = nightly.standing(EVERYTHING, at("2026-11-24T03:00"))
+    freeze = nightly.latest_for(EVERYTHING, at("2026-11-24T03:00"))
     assert freeze is not None
     assert (freeze.at, freeze.until) == (at("2026-11-23T20:00"), at("2026-11-24T06:00"))
     always = windows({"weekly": {"from": "00:00", "to": "24:00"}})
-    freeze = always.standing(EVERYTHING, at("2026-11-24T03:00"))
+    freeze = always.latest_for(EVERYTHING, at("2026-11-24T03:00"))
     assert freeze is not None
     assert freeze.until is not None
     assert freeze.until - freeze.at > timedelta(days=30)
@@ -88,7 +88,7 @@ def test_a_window_may_end_on_the_next_day_and_touching_ones_are_one() -> None:
 )
 def test_daylight_saving(zone: str, moment: str, stands: bool) -> None:
     found = windows({"zone": zone, "weekly": {"from": "02:30", "to": "05:00"}})
-    assert (found.standing(EVERYTHING, at(moment)) is not None) == stands
+    assert (found.latest_for(EVERYTHING, at(moment)) is not None) == stands
 
 
 def test_a_span_stands_between_its_moments_and_only_in_its_scope() -> None:
@@ -100,17 +100,17 @@ def test_a_span_stands_between_its_moments_and_only_in_its_scope() -> None:
         }
     )
     now = at("2026-11-28T12:00")
-    assert sale.standing(("global", "team:search"), now) is None
-    freeze = sale.standing(EVERYTHING, now)
+    assert sale.latest_for(("global", "team:search"), now) is None
+    freeze = sale.latest_for(EVERYTHING, now)
     assert freeze is not None
     assert freeze.until == at("2026-12-01T07:00")
-    assert sale.standing(EVERYTHING, at("2026-12-01T07:00")) is None
+    assert sale.latest_for(EVERYTHING, at("2026-12-01T07:00")) is None
 
 
 def test_an_event_of_a_calendar_freezes() -> None:
     found = windows({"calendar": "ops.ics"}, ops=ICS)
-    assert found.standing(EVERYTHING, at("2026-11-30T18:59")) is None
-    freeze = found.standing(EVERYTHING, at("2026-11-30T19:00"))
+    assert found.latest_for(EVERYTHING, at("2026-11-30T18:59")) is None
+    freeze = found.latest_for(EVERYTHING, at("2026-11-30T19:00"))
     assert freeze is not None
     assert freeze.until == at("2026-12-01T05:00")
 
@@ -120,7 +120,7 @@ def test_of_several_the_one_that_ends_last_is_told() -> None:
         {"name": "short", "weekly": {"from": "08:00", "to": "12:00"}},
         {"name": "long", "weekly": {"from": "09:00", "to": "18:00"}},
     )
-    freeze = found.standing(EVERYTHING, at("2026-11-24T10:00"))
+    freeze = found.latest_for(EVERYTHING, at("2026-11-24T10:00"))
     assert freeze is not None
     assert freeze.reason == "long: because"
     ahead = found.upcoming(at("2026-11-24T10:00"), at("2026-11-25T10:00"))
@@ -179,12 +179,12 @@ moments = st.integers(0, 400 * 24 * 4).map(
 @given(some, moments)
 def test_what_stands_is_among_what_is_upcoming(given: list[dict[str, Any]], now: datetime) -> None:
     found = windows(*given)
-    standing = found.standing(EVERYTHING, now)
+    standing = found.latest_for(EVERYTHING, now)
     ahead = found.upcoming(now, now + timedelta(days=1))
     assert (standing is not None) == any(freeze.at <= now for freeze in ahead)
     if standing is not None:
         assert standing in ahead
         assert standing.until is not None
         assert standing.at <= now < standing.until
-        before = found.standing(EVERYTHING, standing.at - timedelta(microseconds=1))
+        before = found.latest_for(EVERYTHING, standing.at - timedelta(microseconds=1))
         assert before is None or before.reason == standing.reason

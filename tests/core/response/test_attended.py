@@ -12,7 +12,7 @@ from daemon.core.people.roster import LAST_RESORT_WAIT
 from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.open_pages import still_relevant, unattended
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import HOUR, HOUSE, MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.response.test_campaigns import GAPPED, called, gapped
 from tests.core.scene import Scene, one
@@ -23,7 +23,7 @@ from tests.core.scene import Scene, one
 def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() -> None:
     scene = Scene()
     scene.come("ada")
-    engage = deeds.engage(scene.incident, HOUSE, "mysql", "ada", "slow queries", "http://doc")
+    engage = commanding.engage(scene.incident, HOUSE, "mysql", "ada", "slow queries", "http://doc")
     assert one(e.TeamEngaged, engage).packet.startswith("ada asks for your help: slow queries")
     scene.does("ada", *engage)
     (first,) = engagements_due(scene.incident, HOUSE, scene.now).record
@@ -39,7 +39,7 @@ def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() ->
     scene.come("fay")
     assert not scene.incident.people.engaged["mysql"].answered_by, "fay is of another team"
     assert one(
-        e.TeamAnswered, scene.does("gus", *deeds.acknowledge(scene.incident, "gus", "cli"))
+        e.TeamAnswered, scene.does("gus", *commanding.acknowledge(scene.incident, "gus", "cli"))
     ) == e.TeamAnswered(team="mysql", person="gus")
     scene.passes(60)
     assert engagements_due(scene.incident, HOUSE, scene.now) == Decision()
@@ -50,19 +50,19 @@ def test_an_expert_team_is_called_by_its_own_policy_until_one_of_it_answers() ->
 def test_an_expert_who_is_here_already_answers_for_the_team_by_acknowledging() -> None:
     scene = Scene()
     scene.come("ada", "hal")
-    scene.does("ada", *deeds.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
+    scene.does("ada", *commanding.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
     scene.happen(*engagements_due(scene.incident, HOUSE, scene.now).record)
-    assert scene.does("hal", *deeds.acknowledge(scene.incident, "hal", "cli")) == (
+    assert scene.does("hal", *commanding.acknowledge(scene.incident, "hal", "cli")) == (
         e.TeamAnswered(team="mysql", person="hal"),
     )
 
 
 def test_a_team_is_engaged_once_and_must_be_known() -> None:
     scene = Scene()
-    scene.does("ada", *deeds.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
-    assert deeds.engage(scene.incident, HOUSE, "mysql", "bo", "", "") == ()
+    scene.does("ada", *commanding.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))
+    assert commanding.engage(scene.incident, HOUSE, "mysql", "bo", "", "") == ()
     with pytest.raises(NotPossible, match="no team 'redis'; the roster has mysql, shop"):
-        deeds.engage(scene.incident, HOUSE, "redis", "ada", "", "")
+        commanding.engage(scene.incident, HOUSE, "redis", "ada", "", "")
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     assert engagements_due(scene.incident, HOUSE, scene.now + HOUR) == Decision()
 

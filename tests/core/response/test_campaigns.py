@@ -13,7 +13,7 @@ from daemon.core.people.schedules import Shift
 from daemon.core.response.command import NotPossible
 from daemon.core.response.escalation import pages_due
 from daemon.core.response.open_pages import retries_due, undelivered
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import MINUTE, NOW, delivered, failed, make_roster, page_queued
 from tests.core.scene import Scene
 
@@ -25,7 +25,7 @@ def called(scene: Scene) -> list[str]:
 
 
 def jumps(scene: Scene, tier: int, by: str = "hal") -> tuple[e.Event, ...]:
-    return scene.does(by, *deeds.jump(scene.incident, scene.roster, tier, by, scene.now))
+    return scene.does(by, *commanding.jump(scene.incident, scene.roster, tier, by, scene.now))
 
 
 GAPPED: dict[str, Any] = {

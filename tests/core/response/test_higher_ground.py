@@ -7,7 +7,6 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
 from tests import commanding
-from tests import commanding as deeds
 from tests.core.build import delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
@@ -58,7 +57,7 @@ def test_at_the_end_of_the_plan_the_lead_is_asked_and_then_the_stability_owner()
 def test_a_commander_without_a_plan_gets_a_dedicated_one() -> None:
     scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
-    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "never seen this"))
+    scene.does("ada", *commanding.no_plan(scene.incident, "ada", "never seen this"))
     request = one(e.RoleRequested, scene.staff())
     assert request.asked == "bo"
     assert request.why.startswith("the Commander has no plan (never seen this)")
@@ -86,7 +85,7 @@ def test_they_are_asked_also_while_nobody_commands() -> None:
 def test_they_are_asked_anew_after_a_relapse() -> None:
     scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.come("ada")
-    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "x"))
+    scene.does("ada", *commanding.no_plan(scene.incident, "ada", "x"))
     assert asked_to_command(scene) == ["bo"]
     scene.answers("bo", "commander.1", accept=False)
     assert asked_to_command(scene) == ["cy"]
@@ -96,7 +95,7 @@ def test_they_are_asked_anew_after_a_relapse() -> None:
     scene.passes(1)
     scene.happen(e.Relapsed(text="x"))
     assert asked_to_command(scene) == [], "the plan is gone through anew first"
-    assert one(e.NoPlanDeclared, scene.does("ada", *deeds.no_plan(scene.incident, "ada", "y")))
+    assert one(e.NoPlanDeclared, scene.does("ada", *commanding.no_plan(scene.incident, "ada", "y")))
     assert asked_to_command(scene) == ["bo"]
 
 

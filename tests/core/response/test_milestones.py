@@ -16,7 +16,7 @@ from daemon.core.response.milestones import (
     overdue_milestones,
     read_clock,
 )
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import (
     HOUSE,
     MINUTE,
@@ -142,11 +142,11 @@ def test_the_document_is_in_peoples_hands_by_a_page_or_an_update() -> None:
     scene = Scene()
     scene.happen(page_queued())
     assert clock(scene)["document"].done_at is None, "queued is not delivered"
-    drafted = deeds.draft_now(scene.incident, HOUSE, "team", "", scene.now)
+    drafted = commanding.draft_now(scene.incident, HOUSE, "team", "", scene.now)
     scene.happen(*drafted)
     assert clock(scene)["first_update"].done_at is None, "drafted is not sent"
     scene.passes(1)
-    scene.does("ada", *deeds.send(scene.incident, "team.1", "ada", None, None))
+    scene.does("ada", *commanding.send(scene.incident, "team.1", "ada", None, None))
     assert clock(scene)["document"].done_at == NOW + MINUTE
     assert clock(scene)["first_update"].done_at == NOW + MINUTE
 

@@ -10,7 +10,7 @@ from daemon.core.incident import events as e
 from daemon.core.response.escalation import pages_due
 from daemon.core.response.open_pages import undelivered
 from daemon.core.response.role_requests import deputy
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import MINUTE, NOW, delivered, make_roster, page_queued
 from tests.core.scene import Scene, of, one
 
@@ -44,17 +44,19 @@ def test_a_commander_who_is_silent_is_asked_once(scene: Scene) -> None:
 
 
 def in_the_pager(scene: Scene) -> tuple[e.Event, ...]:
-    report = deeds.RecordPagerReport("pagerduty", "acknowledged", "ada", "ada", scene.now, "r1")
-    return deeds.mark_heard(scene.incident, report, scene.now, 10 * MINUTE)
+    report = commanding.RecordPagerReport(
+        "pagerduty", "acknowledged", "ada", "ada", scene.now, "r1"
+    )
+    return commanding.mark_heard(scene.incident, report, scene.now, 10 * MINUTE)
 
 
 SIGNS: list[Callable[[Scene], object]] = [
     lambda s: s.says("ada"),
-    lambda s: s.does("ada", *deeds.acknowledge(s.incident, "ada", "cli")),
+    lambda s: s.does("ada", *commanding.acknowledge(s.incident, "ada", "cli")),
     lambda s: s.happen(*in_the_pager(s)),
     lambda s: s.does("ada", e.LinkUsed(page="alive-1.ada")),
     lambda s: s.takes("ada", "communicator"),
-    lambda s: s.does("ada", *deeds.pause(s.incident, "ada", "wait")),
+    lambda s: s.does("ada", *commanding.pause(s.incident, "ada", "wait")),
 ]
 
 
@@ -64,7 +66,7 @@ def test_any_sign_of_life_is_an_answer(scene: Scene, sign: Callable[[Scene], obj
     scene.staff()
     scene.passes(2)
     sign(scene)
-    assert scene.incident.people.asked is None
+    assert scene.incident.people.sign_of_life_request is None
     assert undelivered(scene.incident) == [], "and the question need not be delivered any more"
     scene.passes(1)
     assert scene.staff() == []
@@ -80,17 +82,17 @@ def test_what_others_do_is_no_sign_of_the_commander(scene: Scene) -> None:
     scene.passes(1)
     assert one(e.CommanderAsked, scene.staff()).person == "ada"
     scene.says("bo")
-    assert scene.incident.people.asked is not None
+    assert scene.incident.people.sign_of_life_request is not None
 
 
 def test_an_old_report_that_comes_late_is_no_sign_of_life(scene: Scene) -> None:
     scene.happen(*in_the_pager(scene))
     seen = scene.incident.people.seen["ada"]
-    late = deeds.RecordPagerReport("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
+    late = commanding.RecordPagerReport("opsgenie", "acknowledged", "ada", "", NOW - MINUTE, "r0")
     scene.passes(20)
     scene.staff()
-    scene.happen(*deeds.mark_heard(scene.incident, late, scene.now, 10 * MINUTE))
-    assert scene.incident.people.asked is not None
+    scene.happen(*commanding.mark_heard(scene.incident, late, scene.now, 10 * MINUTE))
+    assert scene.incident.people.sign_of_life_request is not None
     assert scene.incident.people.seen["ada"] == seen
 
 

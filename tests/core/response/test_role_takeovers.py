@@ -9,7 +9,6 @@ from daemon.core.response import roles
 from daemon.core.response.command import NotPossible
 from daemon.core.response.open_pages import undelivered
 from tests import commanding
-from tests import commanding as deeds
 from tests.core.scene import PATIENCE, Scene, of, one
 
 
@@ -225,14 +224,14 @@ def test_a_lead_who_is_asked_and_says_yes_needs_the_commanders_word_too(scene: S
 
 
 def test_a_commander_without_a_plan_has_agreed_by_saying_so(scene: Scene) -> None:
-    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "never seen this"))
+    scene.does("ada", *commanding.no_plan(scene.incident, "ada", "never seen this"))
     request = asked_by_the_daemon(scene, "gus")
     scene.answers("gus", request, accept=True)
     assert scene.commander == "gus"
 
 
 def test_what_one_commander_said_does_not_bind_the_next(scene: Scene) -> None:
-    scene.does("ada", *deeds.no_plan(scene.incident, "ada", "never seen this"))
+    scene.does("ada", *commanding.no_plan(scene.incident, "ada", "never seen this"))
     scene.takes("bo", "commander")
     scene.answers("ada", "commander.1", accept=True)
     request = asked_by_the_daemon(scene, "gus")

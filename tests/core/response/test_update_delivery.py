@@ -8,7 +8,7 @@ from daemon.core.decision import Publish
 from daemon.core.incident import events as e
 from daemon.core.response.command import NotPossible
 from daemon.core.response.update_schedule import UPDATE_TRIES, updates_due
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import HOUSE, MINUTE, NOW, SECOND, make_roster
 from tests.core.scene import Scene
 
@@ -59,7 +59,7 @@ def test_an_update_goes_to_every_channel_of_its_audience() -> None:
 
 def test_a_draft_goes_nowhere() -> None:
     scene = Scene(roster=HOUSE)
-    scene.happen(*deeds.draft_now(scene.incident, HOUSE, "team", "", scene.now))
+    scene.happen(*commanding.draft_now(scene.incident, HOUSE, "team", "", scene.now))
     assert to_bring(scene) == []
 
 
@@ -112,7 +112,7 @@ def test_an_edit_reaches_the_channels_that_have_the_update() -> None:
     scene.passes(1)
     released(scene, "team.2", "it still fails")
     scene.happen(published("team.2"), published("team.2", "mail"))
-    scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", " it failed "))
+    scene.does("eve", *commanding.edit(scene.incident, "team.1", "eve", " it failed "))
     assert to_bring(scene) == [Publish("team.1", "room", 2)], "mail has never had it"
     scene.happen(published(version=2))
     assert to_bring(scene) == []
@@ -122,7 +122,7 @@ def test_an_edit_reaches_the_channels_that_have_the_update() -> None:
 def test_an_update_that_was_changed_on_its_way_goes_out_as_changed() -> None:
     scene = Scene(roster=ONE)
     released(scene)
-    scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", "other words"))
+    scene.does("eve", *commanding.edit(scene.incident, "team.1", "eve", "other words"))
     assert to_bring(scene) == [Publish("team.1", "room", 2)]
 
 
@@ -131,7 +131,7 @@ def test_another_text_is_tried_anew_where_the_one_before_was_given_up() -> None:
     released(scene)
     for number in range(1, UPDATE_TRIES + 1):
         scene.happen(refused(last=number == UPDATE_TRIES))
-    scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", "other words"))
+    scene.does("eve", *commanding.edit(scene.incident, "team.1", "eve", "other words"))
     assert to_bring(scene) == [Publish("team.1", "room", 2)], "at once"
     assert scene.incident.updates.by_name["team.1"].delivery("room").failures == 0
     scene.happen(refused(version=2))
@@ -156,7 +156,7 @@ def test_what_is_closed_is_still_brought_and_edited() -> None:
     released(scene)
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     assert Publish("team.1", "room", 1) in to_bring(scene)
-    scene.does("eve", *deeds.edit(scene.incident, "team.1", "eve", "other words"))
+    scene.does("eve", *commanding.edit(scene.incident, "team.1", "eve", "other words"))
     assert Publish("team.1", "room", 2) in to_bring(scene)
 
 
@@ -172,18 +172,18 @@ def test_a_channel_that_is_new_in_the_roster_gets_the_newest_update() -> None:
 
 def test_sending_and_editing_have_their_order() -> None:
     scene = Scene(roster=ONE)
-    scene.happen(*deeds.draft_now(scene.incident, ONE, "team", "", NOW))
+    scene.happen(*commanding.draft_now(scene.incident, ONE, "team", "", NOW))
     with pytest.raises(NotPossible, match=r"update team\.1 was not sent yet"):
-        deeds.edit(scene.incident, "team.1", "eve", "x")
+        commanding.edit(scene.incident, "team.1", "eve", "x")
     with pytest.raises(NotPossible, match="there is no update 'x'"):
-        deeds.send(scene.incident, "x", "eve", None, None)
+        commanding.send(scene.incident, "x", "eve", None, None)
     with pytest.raises(NotPossible, match="the update is empty"):
-        deeds.send(scene.incident, "team.1", "eve", 1, " \n")
-    scene.does("eve", *deeds.send(scene.incident, "team.1", "eve", 1, "words"))
+        commanding.send(scene.incident, "team.1", "eve", 1, " \n")
+    scene.does("eve", *commanding.send(scene.incident, "team.1", "eve", 1, "words"))
     with pytest.raises(NotPossible, match=r"update team\.1 was sent already"):
-        deeds.send(scene.incident, "team.1", "eve", 1, None)
-    assert deeds.edit(scene.incident, "team.1", "eve", " words ") == (), "the same words"
-    (edited,) = deeds.edit(scene.incident, "team.1", "eve", "x" * 2000)
+        commanding.send(scene.incident, "team.1", "eve", 1, None)
+    assert commanding.edit(scene.incident, "team.1", "eve", " words ") == (), "the same words"
+    (edited,) = commanding.edit(scene.incident, "team.1", "eve", "x" * 2000)
     assert isinstance(edited, e.UpdateEdited)
     assert (edited.version, len(edited.text)) == (2, 2000)
     assert scene.now + MINUTE > NOW

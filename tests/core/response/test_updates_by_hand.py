@@ -7,7 +7,7 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.response.command import NotPossible
 from daemon.core.response.open_pages import undelivered
-from tests import commanding as deeds
+from tests import commanding
 from tests.core.build import MINUTE, finished, started
 from tests.core.response.test_update_schedule import (
     AUTOMATIC,
@@ -43,7 +43,7 @@ def test_a_draft_is_the_communicators_to_send(scene: Scene) -> None:
     assert (page.person, page.asks, page.about) == ("eve", "send", "public.1")
     assert page.text.startswith("an update to public is due (the first update); it falls to you.")
     assert "stopgap update 0301-1409 send public.1" in page.text
-    scene.does("eve", *deeds.send(scene.incident, "public.1", "eve", 1, None))
+    scene.does("eve", *commanding.send(scene.incident, "public.1", "eve", 1, None))
     assert [p for p in undelivered(scene.incident) if p.queued.asks == "send"] == []
     assert tells(scene) == []
     assert again(scene) == pytest.approx(5), "the pause counts from when it was sent"
@@ -110,12 +110,12 @@ def test_a_draft_follows_the_facts_and_an_old_one_is_not_sent(scene: Scene) -> N
     assert (redrafted.update, redrafted.revision) == ("public.1", 2)
     assert redrafted.facts != first.draft.facts
     with pytest.raises(NotPossible, match="the draft has changed since you read it"):
-        deeds.send(scene.incident, "public.1", "ada", 1, None)
+        commanding.send(scene.incident, "public.1", "ada", 1, None)
     with pytest.raises(NotPossible, match="the draft has changed since you read it"):
-        deeds.send(scene.incident, "public.1", "ada", 1, "We are on it.")
-    assert deeds.send(scene.incident, "public.1", "ada", 2, None)
-    assert deeds.send(scene.incident, "public.1", "ada", None, "We are on it.")
-    own = deeds.send(scene.incident, "public.1", "ada", 2, " We are on it. ")
+        commanding.send(scene.incident, "public.1", "ada", 1, "We are on it.")
+    assert commanding.send(scene.incident, "public.1", "ada", 2, None)
+    assert commanding.send(scene.incident, "public.1", "ada", None, "We are on it.")
+    own = commanding.send(scene.incident, "public.1", "ada", 2, " We are on it. ")
     assert own == (e.UpdateReleased(update="public.1", text="We are on it.", person="ada"),)
     assert tells(scene) == [], "nobody else is asked because of that"
 
@@ -149,7 +149,7 @@ def _sends(scene: Scene) -> tuple[e.Event, ...]:
     tells(scene)
     waiting = scene.incident.updates.open_draft("public")
     assert waiting is not None
-    return deeds.send(scene.incident, waiting.draft.update, "ada", None, None)
+    return commanding.send(scene.incident, waiting.draft.update, "ada", None, None)
 
 
 def test_nobody_is_woken_to_say_that_it_is_over(scene: Scene) -> None:
@@ -171,7 +171,7 @@ def test_an_update_by_hand_is_drafted_and_waits() -> None:
     scene = confirmed_scene(AUTOMATIC)
     tells(scene)
     scene.passes(1)
-    (drafted,) = deeds.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now)
+    (drafted,) = commanding.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now)
     assert isinstance(drafted, e.UpdateDrafted)
     assert (drafted.update, drafted.because, drafted.automatic) == (
         "team.2",
@@ -179,7 +179,7 @@ def test_an_update_by_hand_is_drafted_and_waits() -> None:
         False,
     )
     with pytest.raises(NotPossible, match="no audience 'x'; the roster has team"):
-        deeds.draft_now(scene.incident, AUTOMATIC, "x", "", scene.now)
+        commanding.draft_now(scene.incident, AUTOMATIC, "x", "", scene.now)
 
 
 def test_a_draft_by_hand_that_nobody_sends_does_not_stop_the_automatic_updates() -> None:
@@ -187,11 +187,11 @@ def test_a_draft_by_hand_that_nobody_sends_does_not_stop_the_automatic_updates()
     scene = confirmed_scene(AUTOMATIC)
     tells(scene)
     scene.passes(1)
-    scene.does("ada", *deeds.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now))
+    scene.does("ada", *commanding.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now))
     assert tells(scene) == []
     scene.passes(4)
     assert sent(scene) == [("team.2", "the next in the cadence")]
-    scene.does("ada", *deeds.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now))
+    scene.does("ada", *commanding.draft_now(scene.incident, AUTOMATIC, "team", "", scene.now))
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
     scene.passes(1)
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
@@ -202,7 +202,7 @@ def test_a_draft_by_hand_that_nobody_sends_does_not_stop_the_automatic_updates()
 
 
 def snoozes(scene: Scene, audience: str, minutes: float) -> None:
-    told = deeds.snooze(
+    told = commanding.snooze(
         scene.incident, scene.roster, audience, "ada", minutes * MINUTE, "quiet", scene.now
     )
     scene.does("ada", *told)

@@ -66,8 +66,8 @@ def _compared(kind: str, expected: _Named, stored: _Named) -> Iterator[Break]:
         else:
             for column, value in expected[name].items():
                 if stored[name][column] != value:
-                    said = f"{column} is {stored[name][column]!r}, but {value!r} was written"
-                    yield Break(where, said, DERIVED)
+                    difference = f"{column} is {stored[name][column]!r}, but {value!r} was written"
+                    yield Break(where, difference, DERIVED)
 
 
 def _same(row: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from daemon.core.reporting import now_and_next as glance
+from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import sketch
 from daemon.core.reporting.now_and_next import PlanLine
 from daemon.core.reporting.timeline import timeline_lines
 from daemon.measuring.chart_data import trace
-from tests import commanding as deeds
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, healed_by, lowered
 
@@ -20,8 +19,8 @@ async def looked(daemon: Daemon) -> tuple[str, str, list[PlanLine]]:
     incident, rule = await daemon.incident(), daemon.stage.rules[0]
     entries = daemon.stage.journal.entries[incident.id]
     now = daemon.repository.clock()
-    lines = glance.plan_lines(incident, rule, entries, daemon.stage._approvals(), now)
-    return glance.doing(incident), glance.coming(incident, rule, now), lines
+    lines = now_and_next.plan_lines(incident, rule, entries, daemon.stage._approvals(), now)
+    return now_and_next.doing(incident), now_and_next.coming(incident, rule, now), lines
 
 
 async def test_a_recovery_is_told_from_the_first_alert_to_the_end(stage: Stage) -> None:
@@ -83,13 +82,13 @@ async def test_a_step_that_waits_for_the_commander_says_why_and_what_may_be_done
         assert plan[0].reason == "not_approved"
         assert "nobody has approved it" in plan[0].why
         await daemon.acknowledges("ada")
-        await daemon.does(steering.veto, stage.rules[0], 1, "bo", who="bo")
+        await daemon.does(commanding.veto, stage.rules[0], 1, "bo", who="bo")
         await daemon.at(220)
         now, _, plan = await looked(daemon)
         assert plan[0].state == "vetoed"
         assert now == "waiting for the Commander to decide on step 2"
         stage.actions["flag_off"].takes = 30.0
-        await daemon.does(steering.approve, stage.rules[0], 2, "ada", who="ada")
+        await daemon.does(commanding.approve, stage.rules[0], 2, "ada", who="ada")
         await daemon.at(225)
         now, coming, plan = await looked(daemon)
         assert now.startswith("step 2 is running: flag_off")
@@ -103,12 +102,12 @@ async def test_a_pause_and_a_freeze_are_seen(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(200)
-        assert glance.stoppable(await daemon.incident())
-        await daemon.does(deeds.pause, "ada", "by hand", who="ada")
+        assert now_and_next.stoppable(await daemon.incident())
+        await daemon.does(commanding.pause, "ada", "by hand", who="ada")
         now, coming, _ = await looked(daemon)
         assert now == "measuring only: automation is paused by ada"
         assert coming == "nothing more starts by itself until somebody resumes"
-        assert not glance.stoppable(await daemon.incident())
+        assert not now_and_next.stoppable(await daemon.incident())
 
 
 async def test_without_a_rule_people_are_called_and_nothing_is_promised(stage: Stage) -> None:
@@ -119,11 +118,11 @@ async def test_without_a_rule_people_are_called_and_nothing_is_promised(stage: S
         await daemon.receives(stray)
         await daemon.at(200)
         incident = await daemon.incident()
-        assert "no rule matches" in glance.doing(incident)
-        assert glance.coming(incident, None, daemon.repository.clock()).startswith(
+        assert "no rule matches" in now_and_next.doing(incident)
+        assert now_and_next.coming(incident, None, daemon.repository.clock()).startswith(
             "people are called"
         )
-        assert not glance.stoppable(incident)
+        assert not now_and_next.stoppable(incident)
 
 
 async def test_the_story_is_short_where_nothing_changes_and_parted_by_what_it_is_about(

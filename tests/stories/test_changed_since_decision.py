@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
-from tests import commanding as steering
+from tests import commanding
 from tests.fakes import START
 from tests.stories.stage import Daemon, Stage, alert, body, healed_by
 
@@ -81,7 +81,7 @@ async def test_a_mend_that_people_deploy_is_not_rolled_back(stage: Stage) -> Non
         stage.deployed("v3-hotfix", at=301)
         await stage.journal.thaw("global", "cy", START)
         await daemon.at(400)
-        assert (await daemon.incident()).step(1).asked == "changed_since"
+        assert (await daemon.incident()).step(1).ask_reason == "changed_since"
         assert runs(stage) == 0
 
 
@@ -118,7 +118,7 @@ async def test_an_approval_is_void_when_the_rule_is_edited_after_it(stage: Stage
     await stage.journal.freeze(FROZEN)
     async with stage.daemon() as daemon:
         await waiting_for_approval(daemon)
-        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+        await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.at(220)
     stage.rules[0] = edited(stage.rules[0])
     stage.changes[0] = stage.changes[0].model_copy(update={"subject": "payments-db"})
@@ -133,12 +133,12 @@ async def test_an_approval_does_not_last(stage: Stage) -> None:
     await stage.journal.freeze(FROZEN)
     async with stage.daemon() as daemon:
         await waiting_for_approval(daemon)
-        await daemon.does(steering.approve, stage.rules[0], 1, "ada")
+        await daemon.does(commanding.approve, stage.rules[0], 1, "ada")
         await daemon.at(200 + 31 * 60)
         await stage.journal.thaw("global", "cy", START)
         await daemon.at(200 + 33 * 60)
         assert runs(stage) == 0
-        assert (await daemon.incident()).step(1).asked == "approval_lapsed"
+        assert (await daemon.incident()).step(1).ask_reason == "approval_lapsed"
 
 
 async def test_downtime_is_not_a_streak_of_health(stage: Stage) -> None:
