@@ -12,13 +12,16 @@ from daemon.core.incident.state import Incident
 def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
     """The number of the present occasion; 0 for what comes about once.
 
-    A role falls vacant when its holder gives it up, and is needed anew after a relapse.
+    A role falls vacant when its holder gives it up, and is needed anew after a relapse. So is the
+    approval of a step, which is needed anew, too, when one that was given counts no more.
     """
     people = incident.people
     match purpose:
         case "escalation" | "deputy":
             return people.campaign
-        case "approval" | "verdict" | "relapse" | "diagnosis":
+        case "approval":
+            return incident.relapses + incident.step(int(about.partition("-")[0])).approvals
+        case "verdict" | "relapse" | "diagnosis":
             return incident.relapses
         case "vacancy":
             vacated = sum(times for role, times in people.times_left.items() if role == about)

@@ -47,7 +47,9 @@ RECENT_READINGS = 50
 class StepState:
     """One alternative of the plan, as far as it has come.
 
-    `refusal` and `observed` can be the action's own words; None: nothing was observed.
+    `refusal` and `observed` can be the action's own words; None: nothing was observed. `asked` is
+    why people were last asked to approve it; `asking`: nobody has since, or what they gave does
+    not count any more. `approvals`: how often people have approved it.
     """
 
     number: int
@@ -58,10 +60,12 @@ class StepState:
     proposed_by: str = ""
     refusal: str = ""
     asked: AskReason | Literal[""] = ""
+    asking: bool = False
     observed: str | None = None
     rehearsed: bool = False
     approved_by: str = ""
     approved_at: datetime | None = None
+    approvals: int = 0
     approved_content: str = ""
     ordered: bool = False
     vetoed_by: str = ""
@@ -84,6 +88,11 @@ class StepState:
     def acted(self) -> bool:
         """Whether it may have changed the world, so that its effect must be measured."""
         return self.outcome is not None and self.outcome.result != "refused"
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether it waits for the Commander's word."""
+        return self.status == "waiting" and self.asking
 
 
 @dataclass(frozen=True)

@@ -227,12 +227,13 @@ def _open_diagnosis(incident: Incident, rule: Rule) -> Decision:
 
 def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) -> Decision:
     """Ask for the step once, and page the Commander once, whichever comes first; both anew after
-    a relapse."""
+    a relapse, and when an approval that was given counts no more."""
     action = plan.plan_of(incident, rule)[step.step].action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
     about = f"{step.step}-{step.reason}"
     page = direct_page(incident, incident.commander, "approval", text, about)
-    if incident.step(step.step).asked == step.reason:
+    state = incident.step(step.step)
+    if state.asking and state.asked == step.reason:
         return recording(*page)
     refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
     asked = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)

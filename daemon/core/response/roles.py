@@ -151,7 +151,7 @@ def _due(incident: Incident) -> Sequence[str]:
     due = [
         f"step {step.number} waits for approval"
         for step in incident.steps.values()
-        if step.asked and step.status == "waiting"
+        if step.awaits_approval
     ]
     due += [
         f"update {name} waits to be sent"
