@@ -137,6 +137,28 @@ async def test_an_action_is_one_request(
     assert daemon.asked == [asked]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ack", ""], "which incident? `stopgap incidents` lists them"),
+        (["show", ".."], "which incident? `stopgap incidents` lists them"),
+        (["step", "..", "1", "veto"], "which incident? `stopgap incidents` lists them"),
+        (["update", ID, "edit", "..", "words"], "there is nothing that is called '..'"),
+        (["answer", ID, ".", "yes"], "there is nothing that is called '.'"),
+        (["say", ID, "a\udcffb"], "what you typed has bytes that are not UTF-8; type it again"),
+        (["freeze", "\udcff"], "what you typed has bytes that are not UTF-8; type it again"),
+        (["rules", "--url", "127.0.0.1:9393"], "'127.0.0.1:9393' is no address of a daemon; write"),
+        (["rules", "--url", "http://["], "'http://[' is no address of a daemon; write it like"),
+    ],
+)
+async def test_what_names_nothing_is_not_asked_for(
+    daemon: Double, arguments: list[str], told: str
+) -> None:
+    ended = await daemon.runs(*arguments)
+    assert (ended.code, ended.out, daemon.asked) == (1, "", [])
+    assert ended.err.startswith(f"stopgap: {told}")
+
+
 @pytest.mark.parametrize("words", [("We", "are on it"), ("",)])
 async def test_ones_own_words_go_with_the_draft_that_was_read(
     daemon: Double, words: tuple[str, ...]
