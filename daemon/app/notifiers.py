@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 
+_Spec = TypeVar("_Spec")
+_Made = TypeVar("_Made")
+
+
+def _built(place: str, build: Callable[[_Spec], _Made], spec: _Spec) -> _Made:
+    """What is built of the spec. Raises Permanent with its place in the roster."""
+    try:
+        return build(spec)
+    except Permanent as error:
+        raise Permanent(f"{place}: {error}") from None
+
+
 class NotifierBuilder:
     """Knows how to build each kind; `secret` reads what a reference names."""
 
@@ -48,7 +60,10 @@ class NotifierBuilder:
         """Everybody's pagers, in their order. Raises Permanent naming what is not there."""
         return {
             name: [
-                (f"{contact.method}-{number}", self._pager(contact))
+                (
+                    f"{contact.method}-{number}",
+                    _built(f"people.{name}.contact", self._pager, contact),
+                )
                 for number, contact in enumerate(person.contact, 1)
             ]
             for name, person in roster.people.items()
@@ -56,7 +71,10 @@ class NotifierBuilder:
 
     def channels(self, roster: Roster) -> Channels:
         """The channels by name. Raises Permanent."""
-        return {name: self._channel(spec) for name, spec in roster.channels.items()}
+        return {
+            name: _built(f"channels.{name}", self._channel, spec)
+            for name, spec in roster.channels.items()
+        }
 
     def _pager(self, contact: Contact) -> Pager:
         settings, session = self._settings, self._session

@@ -7,7 +7,6 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -17,6 +16,7 @@ from daemon.cli.client import (
     duration,
     json_option,
     part_of,
+    path_part,
     print_answer,
     remote_options,
 )
@@ -135,7 +135,7 @@ def token_revoke_command(token_id: str, as_json: bool, url: str, token_file: Pat
 
     Example: stopgap token revoke 3f9a1c07
     """
-    done = call("DELETE", url, token_file, f"{_TOKENS}/{quote(token_id, safe='')}")
+    done = call("DELETE", url, token_file, f"{_TOKENS}/{path_part(token_id)}")
     print_answer(as_json, done, f"token {printable(token_id)} is revoked")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -21,6 +21,9 @@ DEFAULT_URL = "http://127.0.0.1:9393"
 
 _LATER = {502, 503, 504}
 """What a daemon that starts, or a proxy before one that is away, answers."""
+
+_NO_NAMES = {"", ".", ".."}
+"""A path would lose them on its way, and name something else."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,8 +106,21 @@ def own_url(settings: Settings) -> str:
 
 
 def incident_path(incident: str, *parts: str) -> str:
-    """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere."""
-    return "/".join(["/api/v1/incidents", *(quote(part, safe="") for part in (incident, *parts))])
+    """Where the API has an incident, or a part of it; what a person typed cannot lead elsewhere.
+
+    Raises Failure if a part is no name at all.
+    """
+    if incident.strip() in _NO_NAMES:
+        raise CommandFailure("which incident? `stopgap incidents` lists them")
+    for part in parts:
+        if part.strip() in _NO_NAMES:
+            raise CommandFailure(f"there is nothing that is called {part!r}")
+    return "/".join(["/api/v1/incidents", *(path_part(part) for part in (incident, *parts))])
+
+
+def path_part(name: str) -> str:
+    """A name as a part of a path or a query; bytes that are no text stay the bytes they are."""
+    return quote(name, safe="", errors="surrogateescape")
 
 
 def act(
@@ -140,15 +156,20 @@ def call(
     """
     import requests  # a command that asks nothing does without, as --help does
 
-    token = _token(token_file)
+    headers = {"Authorization": f"Bearer {_token(token_file)}", "User-Agent": "stopgap-cli"}
+    sent = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        sent = _encoded(body)
     try:
         answer = requests.request(
-            method,
-            url.rstrip("/") + path,
-            json=body,
-            headers={"Authorization": f"Bearer {token}", "User-Agent": "stopgap-cli"},
-            timeout=timeout,
+            method, url.rstrip("/") + path, data=sent, headers=headers, timeout=timeout
         )
+    except ValueError:  # what the library says of an address that is none
+        raise CommandFailure(
+            f"{printable(url)!r} is no address of a daemon; write it like {DEFAULT_URL}, "
+            "in --url or STOPGAP_URL"
+        ) from None
     except requests.RequestException as error:
         raise DaemonUnreachable(
             f"no answer from the daemon at {url} ({type(error).__name__}); "
@@ -177,6 +198,16 @@ def print_answer(as_json: bool, answer: Any, *lines: str) -> None:
         return
     for line in lines:
         click.echo(line)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """JSON. Raises Failure if something in it was typed in bytes that are no text."""
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise CommandFailure(
+            "what you typed has bytes that are not UTF-8; type it again, or set LANG=C.UTF-8"
+        ) from None
 
 
 def _token(token_file: Path | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -16,6 +15,7 @@ from daemon.cli.client import (
     incident_path,
     json_option,
     part_of,
+    path_part,
     print_answer,
     remote_options,
 )
@@ -172,7 +172,7 @@ def thaw_command(
     Example: stopgap thaw --team payments
     """
     scope = _scope(team, service)
-    path = f"/api/v1/freeze?scope={quote(scope, safe='')}"
+    path = f"/api/v1/freeze?scope={path_part(scope)}"
     done = call("DELETE", url, token_file, path)
     lifted = part_of(done, "thawed", url)
     print_answer(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
@@ -207,7 +207,7 @@ def observed_command(rule: str | None, url: str, token_file: Path | None, as_jso
 
     Example: stopgap observed checkout-success-rate
     """
-    query = f"?rule={quote(rule, safe='')}" if rule else ""
+    query = f"?rule={path_part(rule)}" if rule else ""
     found = call("GET", url, token_file, f"/api/v1/observed{query}")
     if as_json:
         click.echo(json.dumps(found))

@@ -77,14 +77,12 @@ def _list(order: _Order) -> None:
 
 
 def _send(order: _Order) -> None:
-    body: dict[str, Any]
-    if order.text is None:
-        draft = _draft_to_send(order)
-        body = {"revision": draft["revision"]}
-        if not order.as_json:
-            click.echo("\n".join([*paragraphs(draft["text"]), ""]))
-    else:
-        body = {"text": order.text}
+    draft = _draft_to_send(order)
+    body = {"revision": draft["revision"]}  # what has changed since is to be read before it goes
+    if order.text is not None:
+        body["text"] = order.text
+    elif not order.as_json:
+        click.echo("\n".join([*paragraphs(draft["text"]), ""]))
     after = order.act("POST", "updates", order.what, "send", body=body)
     print_answer(
         order.as_json,

@@ -30,8 +30,8 @@ def overridden(
     from daemon.config.environment_source import GivenVariables
 
     given = GivenVariables(model, {name: environ[name] for name in taken.values()}, PREFIX)()
-    origins = dict(_origins(given, taken))
-    return replace(document, data=_merged(document.data, given), origins=origins)
+    origins = dict(_origins(document.data, given, taken))
+    return replace(document, data=_merged(document.data, given, taken), origins=origins)
 
 
 def _variables(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[str, Path]]:
@@ -47,20 +47,28 @@ def _variables(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[str, 
 
 
 def _origins(
-    given: Any, taken: Mapping[Path, str], path: Path = (), name: str = ""
+    data: Any, given: Any, taken: Mapping[Path, str], path: Path = (), name: str = ""
 ) -> Iterator[tuple[Path, str]]:
-    """Each place that is set, and the variable that sets it; of a section, the places within."""
+    """Each place that is set, and the variable that sets it; of a section of which the file has
+    a part, the places within alone."""
     name = taken.get(path, name)
-    if not isinstance(given, dict):
+    if name and not (isinstance(given, dict) and isinstance(data, dict)):
         yield path, name
+    if not isinstance(given, dict):
         return
+    inside = data if isinstance(data, dict) else {}
     for key, value in given.items():
-        yield from _origins(value, taken, (*path, key), name)
+        yield from _origins(inside.get(key), value, taken, (*path, key), name)
 
 
-def _merged(data: Any, given: Any) -> Any:
+def _merged(data: Any, given: Any, taken: Mapping[Path, str], path: Path = ()) -> Any:
     if not isinstance(given, dict) or data is None:
         return given
     if not isinstance(data, dict):
-        return data  # no section where one belongs: that mistake is told
-    return {**data, **{key: _merged(data.get(key), value) for key, value in given.items()}}
+        # No section where one belongs: that mistake is told, of the variable if it is the
+        # variable's.
+        return given if path in taken else data
+    inner = {
+        key: _merged(data.get(key), value, taken, (*path, key)) for key, value in given.items()
+    }
+    return {**data, **inner}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from daemon.config.auth import AuthSettings
 from daemon.config.environment import overridden
@@ -76,6 +76,13 @@ class Settings(Frozen):
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("listen")
+    @classmethod
+    def _has_a_port(cls, listen: str) -> str:
+        if int(listen.rpartition(":")[2]) > 65535:
+            raise ValueError("ports end at 65535; write it like 127.0.0.1:9393")
+        return listen
 
     @model_validator(mode="after")
     def _guarded(self) -> Settings:

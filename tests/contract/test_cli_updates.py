@@ -90,11 +90,15 @@ async def test_a_draft_is_sent_as_it_was_shown(daemon: Double) -> None:
     ]
 
 
-async def test_a_draft_that_has_changed_meanwhile_is_not_sent(daemon: Double) -> None:
+@pytest.mark.parametrize("words", [(), ("We", "are on it")])
+async def test_a_draft_that_has_changed_meanwhile_is_not_sent(
+    daemon: Double, words: tuple[str, ...]
+) -> None:
     text = "the draft has changed since you read it; look again"
     daemon.refusal = (409, "Not possible now", text)
-    ended = await daemon.runs("update", ID, "send", "internal.2")
+    ended = await daemon.runs("update", ID, "send", "internal.2", *words)
     assert ended.code == 1
+    assert daemon.asked[-1][-1]["revision"] == 3
     assert ended.err == f"stopgap: Not possible now: {text}\n"
     assert "goes out" not in ended.out
 
@@ -102,16 +106,6 @@ async def test_a_draft_that_has_changed_meanwhile_is_not_sent(daemon: Double) ->
 @pytest.mark.parametrize(
     ("arguments", "asked", "told"),
     [
-        (
-            ["send", "internal.2", "We", "are on it"],
-            ("POST", f"{UPDATES}/internal.2/send", {"text": "We are on it"}),
-            "update internal.2 goes out now",
-        ),
-        (
-            ["send", "internal.2", ""],
-            ("POST", f"{UPDATES}/internal.2/send", {"text": ""}),
-            "",
-        ),
         (
             ["edit", "internal.1", "Corrected:\nit", "was 4 %"],
             ("PUT", f"{UPDATES}/internal.1", {"text": "Corrected:\nit was 4 %"}),
@@ -141,6 +135,39 @@ async def test_an_action_is_one_request(
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith(told)
     assert daemon.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ack", ""], "which incident? `stopgap incidents` lists them"),
+        (["show", ".."], "which incident? `stopgap incidents` lists them"),
+        (["step", "..", "1", "veto"], "which incident? `stopgap incidents` lists them"),
+        (["update", ID, "edit", "..", "words"], "there is nothing that is called '..'"),
+        (["answer", ID, ".", "yes"], "there is nothing that is called '.'"),
+        (["say", ID, "a\udcffb"], "what you typed has bytes that are not UTF-8; type it again"),
+        (["freeze", "\udcff"], "what you typed has bytes that are not UTF-8; type it again"),
+        (["rules", "--url", "127.0.0.1:9393"], "'127.0.0.1:9393' is no address of a daemon; write"),
+        (["rules", "--url", "http://["], "'http://[' is no address of a daemon; write it like"),
+    ],
+)
+async def test_what_names_nothing_is_not_asked_for(
+    daemon: Double, arguments: list[str], told: str
+) -> None:
+    ended = await daemon.runs(*arguments)
+    assert (ended.code, ended.out, daemon.asked) == (1, "", [])
+    assert ended.err.startswith(f"stopgap: {told}")
+
+
+@pytest.mark.parametrize("words", [("We", "are on it"), ("",)])
+async def test_ones_own_words_go_with_the_draft_that_was_read(
+    daemon: Double, words: tuple[str, ...]
+) -> None:
+    ended = await daemon.runs("update", ID, "send", "internal.2", *words)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("update internal.2 goes out now")
+    sent = {"revision": 3, "text": " ".join(words)}
+    assert daemon.asked == [("GET", UPDATES, None), ("POST", f"{UPDATES}/internal.2/send", sent)]
 
 
 async def test_a_draft_for_machines(daemon: Double) -> None:

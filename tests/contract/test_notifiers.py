@@ -276,3 +276,16 @@ async def test_a_page_by_the_console_is_always_delivered(
     ways = dict(reach(session, tmp_path, environ).ways(roster())["ada"])
     told = await ways["console-8"].page(replace(PAGE, severity=""))
     assert told == "written to the console"
+
+
+async def test_an_address_that_is_none_is_told_with_its_place_when_it_is_built(
+    session: aiohttp.ClientSession, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """At the start, that is, though the library is loaded only where somebody uses it."""
+    environ["APPRISE"] = "hunter2"
+    built = reach(session, tmp_path, environ)
+    with pytest.raises(Permanent, match=r"^people\.ada\.contact: apprise does not know") as pager:
+        built.ways(roster())
+    with pytest.raises(Permanent, match=r"^channels\.bridge: apprise does not know") as channel:
+        built.channels(roster())
+    assert "hunter2" not in f"{pager.value} {channel.value}"

@@ -138,8 +138,14 @@ SECRET = "hunter2"  # in all values below
         ("ACTIONS", '{"a": "hunter2"}', "actions.a: input should be a valid dictionary"),
         ("AUTH__PROXY__FROM", "hunter2", "auth.proxy.from: input should be a valid tuple"),
         ("AUDIT__FORMER_KEYS", '["hunter2"]', "audit.former_keys.0: say where the secret is"),
+        ("AUDIT__FORMER_KEYS", '{"a": "hunter2"}', 'valid tuple; write it as JSON: ["a", "b"]'),
+        ("AUTH__OIDC", '{"issuer": "hunter2"}', "auth.oidc.client_id: is missing; add it"),
+        ("AUTH__PROXY__FROM", '["hunter2"]', "auth.proxy.from.0: this is no network; write it"),
+        ("SHUTDOWN", "hunter2", "shutdown: this is not a duration; write it like 30s"),
+        ("RECOVERY__OUTAGE", "hunter2", "recovery.outage: this is not a share; write it like 5%"),
+        ("HTTP__ALLOW", '{"hunter2": 1}', 'valid tuple; write it as JSON: ["a", "b"]'),
     ],
-    ids=range(12),  # the values are long
+    ids=range(18),  # the values are long
 )
 def test_a_mistake_in_a_variable_names_it_and_the_mend_but_not_what_it_holds(
     tmp_path: Path, variable: str, value: str, told: str
@@ -151,8 +157,24 @@ def test_a_mistake_in_a_variable_names_it_and_the_mend_but_not_what_it_holds(
     assert (SECRET in value, SECRET in whole) == (True, False)
     lines = str(caught.value).splitlines()
     assert f"{path}:2: log.level: string should match" in "\n".join(lines)
-    (line,) = (line for line in lines if line.startswith(f"STOPGAP_{variable}: "))
-    assert told in line
+    named = [line for line in lines if line.startswith(f"STOPGAP_{variable}: ")]
+    assert told in "\n".join(named)
+
+
+@pytest.mark.parametrize("written_there", ["[[x]]", "[]"])
+def test_a_variable_of_the_wrong_shape_is_never_passed_over(
+    tmp_path: Path, written_there: str
+) -> None:
+    path = written(tmp_path, f"commands: {{allow: {written_there}}}")
+    for value in ("{}", '{"a": 1}'):
+        with pytest.raises(Mistakes, match=r"^STOPGAP_COMMANDS__ALLOW: commands.allow: input"):
+            load_settings(path, {"STOPGAP_COMMANDS__ALLOW": value})
+
+
+def test_a_port_that_no_machine_has_is_told_with_its_place(tmp_path: Path) -> None:
+    path = written(tmp_path, "listen: 127.0.0.1:65536")
+    with pytest.raises(Mistakes, match=r":1: listen: ports end at 65535"):
+        load_settings(path, {})
 
 
 def test_what_settings_are_together_names_the_variables_among_them(tmp_path: Path) -> None:

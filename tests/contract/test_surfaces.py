@@ -402,11 +402,20 @@ async def test_an_approval_that_has_lapsed_can_be_given_again_on_the_page() -> N
         await rig.happens(lapsed)
         page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
         assert 'aria-label="Approve again: step 1">Approve again</button>' in page
+        assert ">Approve step 1: rollback</button>" in page
+        assert "<dd>waiting for the Commander to decide on step 1</dd>" in page
+        assert '<span class="chip asks">needs approval</span>' in page
         form = await filled(rig, {"step": "1", "content": "*"})
         path = f"/incidents/{rig.id}/do/approve"
         answer = await rig.client.post(path, headers=ADA, data=form, allow_redirects=False)
         assert answer.status == 303
         assert (await rig.incident()).step(1).approved_at == rig.now
+        page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
+        assert ">Approve step 1: rollback</button>" not in page
+        assert "approved by ada; it starts next" in page
+        _, found = await rig.asks("GET", rig.path, ADA)
+        (step,) = found["incident"]["steps"]
+        assert step["waits_for"] == ""
 
 
 async def test_a_link_tells_which_steps_can_be_decided() -> None:

@@ -22,6 +22,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.recovery.plan import Outlook, content_of
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.reporting.now_and_next import awaiting_approval
 from daemon.core.response.open_pages import still_relevant, undelivered
 from tests import commanding
 from tests.core.build import (
@@ -148,6 +149,21 @@ def test_each_approval_that_lapses_is_asked_for_anew() -> None:
         assert restarted(scene) == []
         page = scene.incident.pages[f"approval-1-approval_lapsed-{number}.ada"]
         assert still_relevant(scene.incident, page)
+
+
+def test_after_a_relapse_each_approval_that_lapses_is_asked_for_anew(scene: Watched) -> None:
+    scene.recovers_and_relapses()
+    approved = e.StepApproved(step=1, person="ada", content=RULE.content_of(RULE.step(1)))
+    for number in (1, 2, 3):
+        scene.does("ada", approved)
+        assert awaiting_approval(scene.incident) is None
+        scene.measures("impaired", 31)
+        page = f"approval-1-approval_lapsed-{number + 1}.ada"
+        calls = [call for call in scene.settle() if call[0].startswith("approval")]
+        assert calls == [(page, "ada")]
+        assert still_relevant(scene.incident, scene.incident.pages[page])
+        assert restarted(scene) == []
+        assert awaiting_approval(scene.incident) == scene.incident.step(1)
 
 
 def test_what_is_over_is_neither_delivered_nor_tried_again(scene: Watched) -> None:

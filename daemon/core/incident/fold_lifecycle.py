@@ -126,7 +126,13 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
     """The plan is gone through anew, so whether it fits is open again."""
     steps = {
         number: replace(
-            step, approved_by="", ask_reason="", ordered=False, observed=None, rehearsed=False
+            step,
+            approved_by="",
+            ask_reason="",
+            asking=False,
+            ordered=False,
+            observed=None,
+            rehearsed=False,
         )
         for number, step in incident.steps.items()
     }

@@ -30,16 +30,17 @@ def apply_step(incident: Incident, at: datetime, event: e.StepEvent) -> Incident
 def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
     match event:
         case e.ApprovalRequested():
-            return replace(step, ask_reason=event.reason)
+            return replace(step, ask_reason=event.reason, asking=True)
         case e.StepApproved():
             return replace(
                 step,
                 # Whoever starts a step that was passed over takes it up again.
                 status="waiting" if event.first else step.status,
+                asking=False,
+                approvals=step.approvals + 1,
                 approved_by=event.person,
                 approved_at=at,
                 approved_content=event.content,
-                approvals=step.approvals + 1,
                 ordered=event.first,
             )
         case e.StepProposed():

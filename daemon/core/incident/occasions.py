@@ -17,8 +17,8 @@ def step_asked_for(about: str) -> int:
 def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
     """The number of the present occasion; 0 for what comes about once.
 
-    A role falls vacant when its holder gives it up, and is needed anew after a relapse. A step is
-    asked for anew after a relapse, and when an approval that was given counts no more.
+    A role falls vacant when its holder gives it up, and is needed anew after a relapse. So is the
+    approval of a step, which is needed anew, too, when one that was given counts no more.
     """
     people = incident.people
     match purpose:

@@ -48,7 +48,8 @@ class StepState:
     """One alternative of the plan, as far as it has come.
 
     `refusal` and `observed` can be the action's own words; None: nothing was observed.
-    `approvals`: how often a person has approved it.
+    `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
+    gave does not count any more. `approvals`: how often people have approved it.
     """
 
     number: int
@@ -59,12 +60,13 @@ class StepState:
     proposed_by: str = ""
     refusal: str = ""
     ask_reason: AskReason | Literal[""] = ""
+    asking: bool = False
     observed: str | None = None
     rehearsed: bool = False
     approved_by: str = ""
     approved_at: datetime | None = None
-    approved_content: str = ""
     approvals: int = 0
+    approved_content: str = ""
     ordered: bool = False
     vetoed_by: str = ""
     taken_back: TakenBackReason | Literal[""] = ""
@@ -86,6 +88,11 @@ class StepState:
     def acted(self) -> bool:
         """Whether it may have changed the world, so that its effect must be measured."""
         return self.outcome is not None and self.outcome.result != "refused"
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether it waits for the Commander's word."""
+        return self.status == "waiting" and self.asking
 
 
 @dataclass(frozen=True)

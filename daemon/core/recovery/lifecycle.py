@@ -227,12 +227,13 @@ def _open_diagnosis(incident: Incident, rule: Rule) -> Decision:
 
 def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) -> Decision:
     """Ask for the step once, and page the Commander once, whichever comes first; both anew after
-    a relapse. Where what they approved counts no more, they are paged anew."""
+    a relapse, and when an approval that was given counts no more."""
     action = plan.plan_of(incident, rule)[step.step].action
     text = f"step {step.step} ({action}) waits for approval: {step.text}"
     about = f"{step.step}-{step.reason}"
     page = direct_page(incident, incident.commander, "approval", text, about)
-    if incident.step(step.step).ask_reason == step.reason:
+    state = incident.step(step.step)
+    if state.asking and state.ask_reason == step.reason:
         return recording(*page)
     refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
     requested = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)

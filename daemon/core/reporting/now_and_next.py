@@ -112,9 +112,7 @@ def awaiting_approval(incident: Incident) -> StepState | None:
     if incident.recovered_at is not None or incident.closed is not None:
         return None
     states = (state for _, state in sorted(incident.steps.items()))
-    return next(
-        (s for s in states if s.status == "waiting" and s.ask_reason and not s.approved_by), None
-    )
+    return next((state for state in states if state.awaits_approval), None)
 
 
 def decidable(
@@ -125,7 +123,7 @@ def decidable(
     found = [
         (state, allowed_commands(incident, rule, number))
         for number, state in sorted(incident.steps.items())
-        if state.status == "running" or (state.status == "waiting" and state.ask_reason)
+        if state.status == "running" or state.awaits_approval
     ]
     return [(state, allowed) for state, allowed in found if allowed]
 
@@ -158,8 +156,10 @@ def plan_lines(
 
 def _last_sentences(entries: Sequence[Entry]) -> dict[int, str]:
     """The newest sentence about each step that did not start."""
-    sentences = {}
+    sentences: dict[int, str] = {}
     for event in (entry.event for entry in entries):
+        if isinstance(event, e.StepApproved):
+            sentences.pop(event.step, None)  # what it was asked for is settled
         if isinstance(event, e.StepRefused | e.ApprovalRequested | e.StepSkipped | e.StepObserved):
             sentences[event.step] = event.text
     return sentences
@@ -222,7 +222,7 @@ def _standing(
         return "skipped", sentence, "plain"
     if incident.closed is not None or incident.recovered_at is not None:
         return "not needed", sentence, "plain"
-    if state.approved_by:
+    if state.approved_by and not state.asking:
         state_text = "ordered" if state.ordered else "approved"
         return (
             state_text,

@@ -71,7 +71,10 @@ class Command(ABC):
         if barred:
             raise NotPossible(barred)
         if incident.closed is not None and not self.even_closed:
-            raise NotPossible(f"incident {incident.id} is closed")
+            raise NotPossible(
+                f"incident {incident.id} is closed, and takes notes and updates only; "
+                "if the trouble comes back, its alerts open a new one"
+            )
         if self.commander_only and incident.commander != person:
             who = incident.commander or "nobody; acknowledge the incident first"
             raise NotPossible(f"only the Commander may {self.commander_only}; that is {who}")

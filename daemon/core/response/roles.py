@@ -155,7 +155,7 @@ def _due(incident: Incident) -> Sequence[str]:
     due = [
         f"step {step.number} waits for approval"
         for step in incident.steps.values()
-        if step.ask_reason and step.status == "waiting"
+        if step.awaits_approval
     ]
     due += [
         f"update {name} waits to be sent"

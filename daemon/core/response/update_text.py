@@ -133,7 +133,7 @@ def _next(incident: Incident) -> str:
         return f"{incident.running.action} is running, then its effect is measured"
     if incident.verifying is not None:
         return f"the effect of {incident.verifying.action} is being measured"
-    waiting = [s for s in incident.steps.values() if s.status == "waiting" and s.ask_reason]
+    waiting = [s for s in incident.steps.values() if s.awaits_approval]
     if waiting:
         return f"step {waiting[0].number} waits for the Commander's approval"
     if incident.diagnosis is not None:

@@ -89,8 +89,10 @@ class YamlDocument:
 
     def _mistake(self, problem: Any, model: type[BaseModel]) -> FileMistake:
         place = _place(problem["loc"], self.data)
-        given = _mend(problem) if _nearest(place, self.origins) else _shown(problem)
-        return self.mistake(place, _explain(problem, model, given))
+        if not _nearest(place, self.origins):
+            return self.mistake(place, _explain(problem, model, _shown(problem)))
+        hidden = str(problem["msg"]).replace(repr(problem.get("input")), "this")
+        return self.mistake(place, _explain({**problem, "msg": hidden}, model, _mend(problem)))
 
 
 def documents(text: str, file: str) -> list[YamlDocument]:

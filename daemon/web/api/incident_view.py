@@ -215,7 +215,7 @@ def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | N
         summary=step.summary,
         authority=step.authority,
         refusal=step.refusal,
-        waits_for=step.ask_reason if step.status == "waiting" else "",
+        waits_for=step.ask_reason if step.awaits_approval else "",
         approved_by=step.approved_by,
         proposed_by=step.proposed_by,
         observed=None if step.observed is None else step.observed or "would start",
