@@ -3,7 +3,8 @@
     python -m tests.worlds.bench
 
 By the environment: WORLDS draws of each world (50), SEED (1), ONLY the worlds whose name contains
-this text. The same seed prints the same figures.
+this text. The same seed prints the same figures. No wrong action in 800 draws shows that there are
+fewer than 0.5 %, no wrong one in 50 only that there are fewer than 7 %.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ from tests.worlds.world import EPOCH, Draw, World, draw
 from tests.worlds.yardsticks import sequential_decides, threshold_decides
 
 PROCESSES = 2
+_LEGEND = (
+    "Shares with 95 % intervals; median seconds from the onset (in a world without one, from the "
+    "moment that it is drawn around) to the decision. "
+    "*: a twin, left out of the totals and the aim."
+)
 DECIDERS: Mapping[str, Callable[[Draw], Decided]] = {
     "daemon": daemon_decides,
     "threshold": threshold_decides,
@@ -73,8 +79,7 @@ def main() -> None:
     begin = time.monotonic()
     results = run(indexes, seed, count)
     console = Console(width=170, highlight=False, markup=False)
-    console.print(f"{len(worlds)} worlds, {count} draws each, seed {seed}. s: median seconds from")
-    console.print("the onset to the decision. *: a twin, left out of the totals and the aim.")
+    console.print(f"{len(worlds)} worlds, {count} draws each, seed {seed}. {_LEGEND}")
     console.print(per_world(results, worlds))
     console.print(totals(results, worlds))
     console.print(confusion(results, worlds))

@@ -6,134 +6,26 @@ coincidence, both worlds are there as twins: what one gains there the other lose
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable
-
-from tests.worlds.world import OTHER, Deployment, Level, Moments, Noise, Shape, World
+from tests.worlds.parts import (
+    before,
+    between,
+    both,
+    elsewhere,
+    gap,
+    no_deployment,
+    nothing,
+    ramp,
+    recurring,
+    season,
+    spike,
+    step,
+    sum_of,
+    worst_of,
+)
+from tests.worlds.world import Noise, World
 
 MINUTE = 60.0
 HOUR = 3600.0
-
-# ── what happens to the service ──────────────────────────────────────────────────────────────
-
-
-def nothing(_: random.Random) -> Level:
-    """All stays as it was."""
-    return lambda at: 0.0
-
-
-def step(least: float, most: float) -> Shape:
-    """From the onset on it is worse, by a height that is drawn evenly on a logarithmic scale."""
-
-    def shape(chance: random.Random) -> Level:
-        height = _height(chance, least, most)
-        return lambda at: height if at >= 0 else 0.0
-
-    return shape
-
-
-def ramp(least: float, most: float, lasts: float) -> Shape:
-    """It gets worse evenly for so many seconds from the onset on, and then stays."""
-
-    def shape(chance: random.Random) -> Level:
-        height = _height(chance, least, most)
-        return lambda at: height * min(max(at / lasts, 0.0), 1.0)
-
-    return shape
-
-
-def spike(least: float, most: float, shortest: float, longest: float) -> Shape:
-    """It is worse for a while, and then as before."""
-
-    def shape(chance: random.Random) -> Level:
-        height, lasts = _height(chance, least, most), chance.uniform(shortest, longest)
-        return lambda at: height if 0 <= at < lasts else 0.0
-
-    return shape
-
-
-def recurring(least: float, most: float, lasts: float, every: float) -> Shape:
-    """Spikes for hours; one begins at the onset."""
-
-    def shape(chance: random.Random) -> Level:
-        height = _height(chance, least, most)
-        return lambda at: height if at % every < lasts else 0.0
-
-    return shape
-
-
-def season(least: float, most: float) -> Shape:
-    """It is worst once a day, for about two hours; the onset lies where that begins to hurt."""
-
-    def shape(chance: random.Random) -> Level:
-        height = _height(chance, least, most)
-        peak = 1.5 * HOUR
-
-        def level(at: float) -> float:
-            return height * math.cos(math.pi * (at - peak) / (24 * HOUR)) ** 80
-
-        return level
-
-    return shape
-
-
-def _height(chance: random.Random, least: float, most: float) -> float:
-    return math.exp(chance.uniform(math.log(least), math.log(most)))
-
-
-# ── what is deployed ─────────────────────────────────────────────────────────────────────────
-
-
-def no_deployment(_: random.Random) -> list[Deployment]:
-    """Nothing for a day."""
-    return []
-
-
-def before(seconds: float, *, guilty: bool) -> Moments:
-    """About so many seconds before the onset, give or take a tenth."""
-
-    def moments(chance: random.Random) -> list[Deployment]:
-        return [Deployment(-seconds * chance.uniform(0.9, 1.1), guilty=guilty)]
-
-    return moments
-
-
-def between(
-    first: float, last: float, *, guilty: bool = False, after_alert: float | None = None
-) -> Moments:
-    """Somewhere between two moments; negative ones lie before the onset."""
-
-    def moments(chance: random.Random) -> list[Deployment]:
-        return [Deployment(chance.uniform(first, last), guilty=guilty, after_alert=after_alert)]
-
-    return moments
-
-
-def both(*several: Moments) -> Moments:
-    """All of these."""
-
-    def moments(chance: random.Random) -> list[Deployment]:
-        return [deployment for each in several for deployment in each(chance)]
-
-    return moments
-
-
-def elsewhere(of: Moments) -> Moments:
-    """The same, of another service."""
-
-    def moments(chance: random.Random) -> list[Deployment]:
-        return [Deployment(d.at, OTHER, d.guilty, d.after_alert) for d in of(chance)]
-
-    return moments
-
-
-def _gap(
-    first: tuple[float, float], last: tuple[float, float]
-) -> Callable[[random.Random], tuple[float, float]]:
-    """A gap that begins and ends within these."""
-    return lambda chance: (chance.uniform(*first), chance.uniform(*last))
-
 
 LATE = between(10, 25)
 """Innocent: it came after the onset."""
@@ -169,7 +61,7 @@ _TWINS = (
         "step, guilty 3-10 min before", "act", STEP, between(*TWINS_BEFORE, guilty=True), twin=True
     ),
     World("step, coincidence 3-10 min before", "ask", STEP, between(*TWINS_BEFORE), twin=True),
-    World("step, coincidence 10-60 s before", "ask", STEP, between(-60, -10), twin=True),
+    World("step, coincidence 0-60 s before", "ask", STEP, between(-60, 0), twin=True),
 )
 _THIN = (
     World(
@@ -226,6 +118,13 @@ _PASSING = (
         history=4,
     ),
     World(
+        "recurring 3 %, innocent 6-25 min",
+        "refrain",
+        recurring(0.03, 0.03, 120, 480),
+        between(-25 * MINUTE, -6 * MINUTE),
+        history=4,
+    ),
+    World(
         "recurring 3 %, no deployment",
         "refrain",
         recurring(0.03, 0.03, 120, 480),
@@ -235,16 +134,25 @@ _PASSING = (
     World(
         "recurring 3 %, then a guilty step",
         "act",
-        lambda chance: _worst(recurring(0.03, 0.03, 120, 480)(chance), step(0.15, 0.3)(chance)),
+        lambda chance: worst_of(recurring(0.03, 0.03, 120, 480)(chance), step(0.15, 0.3)(chance)),
         GUILTY,
         history=4,
     ),
 )
 _SEASONS = (
     World(
+        "season, sinus, innocent",
+        "refrain",
+        season(0.03, 0.06, 6 * HOUR),
+        between(-40 * MINUTE, 0),
+        swing=0.5,
+        history=26,
+        alert=60,
+    ),
+    World(
         "season, steep rise, innocent",
         "refrain",
-        season(0.05, 0.08),
+        season(0.05, 0.08, 1.5 * HOUR, 80),
         between(-40 * MINUTE, -2 * MINUTE),
         swing=0.5,
         history=26,
@@ -252,7 +160,7 @@ _SEASONS = (
     World(
         "season, steep rise, none",
         "refrain",
-        season(0.05, 0.08),
+        season(0.05, 0.08, 1.5 * HOUR, 80),
         no_deployment,
         swing=0.5,
         history=26,
@@ -260,7 +168,7 @@ _SEASONS = (
     World(
         "season, then a guilty step",
         "act",
-        lambda chance: _sum(season(0.01, 0.02)(chance), step(0.1, 0.3)(chance)),
+        lambda chance: sum_of(season(0.01, 0.02, 1.5 * HOUR, 80)(chance), step(0.1, 0.3)(chance)),
         GUILTY,
         swing=0.5,
         history=26,
@@ -336,21 +244,21 @@ _SCRAPES = (
         "refrain",
         STEP,
         between(60, 10 * MINUTE),
-        gap=_gap((-8 * MINUTE, -2 * MINUTE), (12 * MINUTE, 14 * MINUTE)),
+        gap=gap((-8 * MINUTE, -2 * MINUTE), (12 * MINUTE, 14 * MINUTE)),
     ),
     World(
         "onset in a gap, one in it before",
         "ask",
         STEP,
         between(-100, -10),
-        gap=_gap((-15 * MINUTE, -10 * MINUTE), (3 * MINUTE, 8 * MINUTE)),
+        gap=gap((-15 * MINUTE, -10 * MINUTE), (3 * MINUTE, 8 * MINUTE)),
     ),
     World(
         "a gap before, guilty 20 s",
         "act",
         STEP,
         GUILTY,
-        gap=_gap((-20 * MINUTE, -12 * MINUTE), (-8 * MINUTE, -4 * MINUTE)),
+        gap=gap((-20 * MINUTE, -12 * MINUTE), (-8 * MINUTE, -4 * MINUTE)),
     ),
     World("every fifth scrape lost, guilty 20 s", "act", STEP, GUILTY, lost=0.2),
     World("every fifth scrape lost, innocent", "refrain", STEP, LATE, lost=0.2),
@@ -460,14 +368,6 @@ _VALUES = (
         history=4,
     ),
 )
-
-
-def _worst(*levels: Level) -> Level:
-    return lambda at: max(level(at) for level in levels)
-
-
-def _sum(*levels: Level) -> Level:
-    return lambda at: sum(level(at) for level in levels)
 
 
 WORLDS = (
