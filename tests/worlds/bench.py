@@ -31,9 +31,11 @@ from tests.worlds.world import EPOCH, Draw, World, draw
 from tests.worlds.yardsticks import sequential_decides, threshold_decides
 
 PROCESSES = 2
+WIDTH = 180
+"""Characters to a line; the widest table must fit."""
 _LEGEND = (
-    "Shares with 95 % intervals; median seconds from the onset (in a world without one, from the "
-    "moment that it is drawn around) to the decision. "
+    "Shares with 95 % intervals. s: median seconds from the onset (in a world without one, from "
+    "the moment that it is drawn around) to the decision. "
     "*: a twin, left out of the totals and the aim."
 )
 DECIDERS: Mapping[str, Callable[[Draw], Decided]] = {
@@ -78,7 +80,7 @@ def main() -> None:
     worlds: list[World] = [WORLDS[index] for index in indexes]
     begin = time.monotonic()
     results = run(indexes, seed, count)
-    console = Console(width=170, highlight=False, markup=False)
+    console = Console(width=WIDTH, highlight=False, markup=False)
     console.print(f"{len(worlds)} worlds, {count} draws each, seed {seed}. {_LEGEND}")
     console.print(per_world(results, worlds))
     console.print(totals(results, worlds))

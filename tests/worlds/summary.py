@@ -92,10 +92,10 @@ def with_interval(part: int, count: int) -> str:
 def per_world(results: Sequence[Result], worlds: Sequence[World]) -> Table:
     """One line for each world."""
     table = Table(box=box.MARKDOWN)
-    for name in ("world", "right", "n", "wrong action", "right answer", "seconds"):
+    for name in ("world", "right", "n", "wrong action", "right answer", "s"):
         table.add_column(name, no_wrap=True)
     for method in METHODS[1:]:
-        table.add_column(f"{method}: wrong, right, seconds", no_wrap=True)
+        table.add_column(f"{method}: wrong, right, s", no_wrap=True)
     for world in worlds:
         ours = tally(results, "daemon", [world])
         others = [tally(results, method, [world]) for method in METHODS[1:]]
@@ -118,7 +118,7 @@ def totals(results: Sequence[Result], worlds: Sequence[World]) -> Table:
     """One line for each method and kind of world, without the twins."""
     told = [world for world in worlds if not world.twin]
     table = Table(box=box.MARKDOWN)
-    for name in ("method", "right", "n", "wrong action", "right answer", "seconds"):
+    for name in ("method", "right", "n", "wrong action", "right answer", "s"):
         table.add_column(name, no_wrap=True)
     for method in METHODS:
         for right in (*get_args(Right), "all"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from collections.abc import Callable
@@ -10,16 +11,17 @@ from itertools import pairwise
 from statistics import correlation
 
 import pytest
+from rich.console import Console
 
 from daemon.core.changes.suspects import Change
 from tests.core.build import NOW, SECOND, TARGET
-from tests.worlds.bench import run_world
+from tests.worlds.bench import WIDTH, run_world
 from tests.worlds.catalogue import GUILTY, HICCUP, LATE, WORLDS
 from tests.worlds.daemon_chain import daemon_decides
 from tests.worlds.outcome import Decided, is_right, verdict
 from tests.worlds.parts import before, both, elsewhere, no_deployment, nothing, season, step
 from tests.worlds.prometheus import DrawnPrometheus, increase
-from tests.worlds.summary import Result, Tally, short_of_aim, with_interval
+from tests.worlds.summary import Result, Tally, per_world, short_of_aim, with_interval
 from tests.worlds.world import EPOCH, OTHER, Deployment, Draw, Noise, Samples, World, draw
 from tests.worlds.yardsticks import sequential_decides, threshold_decides
 
@@ -327,6 +329,22 @@ def test_a_world_is_short_of_the_aim_by_one_wrong_action_or_too_few_right_ones()
     ]
     wrong = result("acted wrongly", False, 60.0)
     assert short_of_aim([*good, wrong], [PERFECT]) == ["perfect step (act): 1 acted wrongly"]
+
+
+def test_the_table_has_a_whole_line_for_each_world() -> None:
+    results = [
+        Result(world.name, method, "acted rightly", True, 60.0, "")
+        for world in WORLDS
+        for method in ("daemon", "threshold", "sequential")
+        for _ in range(50)
+    ]
+    console = Console(width=WIDTH, record=True, file=io.StringIO())
+    console.print(per_world(results, WORLDS))
+    text = console.export_text()
+    assert "…" not in text
+    for world in WORLDS:
+        line = next(line for line in text.splitlines() if line.startswith(f"| {world.name} "))
+        assert "| 50 | 0.0 % (0.0 to 7.1) | 100.0 % (92.9 to 100.0) |" in " ".join(line.split())
 
 
 def test_a_run_gives_every_method_the_same_draws_and_repeats_itself() -> None:
