@@ -1,6 +1,6 @@
 """Prometheus over the samples of one draw: the port `Metrics`, answered in memory.
 
-It answers as the real one would: `increase()` is extrapolated to the edges of its window, needs
+It answers as version 3 would: `increase()` is extrapolated to the edges of its window, needs
 two samples and sees through counter resets; a failed scrape marks every series as stale.
 """
 
