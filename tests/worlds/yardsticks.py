@@ -1,7 +1,6 @@
 """Two yardsticks over the same draws: a plain threshold, and a sequential test.
 
-Each is what others would do without the daemon, at its usual settings, and is not tuned to the
-worlds. Both see what the daemon sees: successful scrapes, and deployments once they are known.
+Each is what others would do without the daemon. Both see what the daemon sees: successful scrapes, and deployments once they are known.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from tests.worlds.world import EPOCH, Draw, Samples
 RECENT = 1800.0
 """Seconds within which the newest deployment is blamed by the plain threshold."""
 ALPHA = 0.001
-"""The chance of a false alarm that the sequential test is run at."""
+"""The nominal chance of a false alarm of the sequential test."""
 BASELINE = 1800.0
 """Seconds of history that it takes as usual."""
 RECENT_STARTS = 900.0
@@ -49,9 +48,10 @@ def threshold_decides(draw: Draw) -> Decided:
 def sequential_decides(draw: Draw) -> Decided:
     """A mixture likelihood ratio for each possible start of the trouble, at each scrape.
 
-    The null hypothesis is that all is as in the baseline. Their mean over the starts is an
-    e-value, so it passes 1 ÷ ALPHA with a chance of at most ALPHA if the samples are independent
-    and the baseline is known. Then the newest deployment within the interval of the likely starts
+    The null hypothesis is that all is as in the baseline. The mean over the possible starts must
+    pass 1 ÷ ALPHA. That bounds a false alarm at one look, for independent samples and a known
+    baseline; over all looks the bound grows with the starts that come into view, about three-fold
+    here. Then the newest deployment within the interval of the likely starts, or LEAD before it,
     is rolled back, if it is one of the service's.
     """
     moments = [
