@@ -1,6 +1,7 @@
 """Two yardsticks over the same draws: a plain threshold, and a sequential test.
 
-Each is what others would do without the daemon. Both see what the daemon sees: successful scrapes, and deployments once they are known.
+Each is what others would do without the daemon. Both see what the daemon sees:
+successful scrapes, and deployments once they are known.
 """
 
 from __future__ import annotations
