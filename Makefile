@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test check bench run format constraints pictures
+.PHONY: demo test check bench decide-bench run format constraints pictures
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -27,6 +27,11 @@ bench: ## Timing: durable intake, the way from POST to action, a storm on a slow
        ## BASE=revision lets the storm come over that build too, and compares.
 	@deploy/setup.sh
 	@BENCH_BASE=$(BASE) $(BIN)/python -m pytest -m bench -s tests/bench
+
+decide-bench: ## How the daemon decides in simulated worlds, beside a plain threshold and a sequential
+      ## test. WORLDS=draws of each world (50), SEED=1, ONLY=part of the worlds' names.
+	@deploy/setup.sh
+	@$(BIN)/python -m tests.worlds.bench
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh
