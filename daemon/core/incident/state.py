@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from daemon.core.alertmanager import Alert, Labels
@@ -294,4 +295,10 @@ class Incident:
 
     def step(self, number: int) -> StepState:
         """The state of a step, also of one that nothing has happened to."""
-        return self.steps.get(number, StepState(number))
+        return self.steps.get(number) or _untouched(number)
+
+
+@lru_cache(maxsize=256)
+def _untouched(number: int) -> StepState:
+    """Made once: each decision asks for the state of every step, several times."""
+    return StepState(number)
