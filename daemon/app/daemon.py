@@ -34,7 +34,7 @@ from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import Executors
+from daemon.conduct.executor import ConductDependencies
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings, secret
 from daemon.instrumentation import Tracer
@@ -140,7 +140,7 @@ class Daemon:
             self._active,
             self._observer,
         )
-        self._conductor = Conductor(self._repository, self._active, self._executors())
+        self._conductor = Conductor(self._repository, self._active, self._conduct_dependencies())
         self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
         self._emergency = emergency_for(settings, self._active, self._observer)
         self._telemetry.watch(
@@ -286,9 +286,9 @@ class Daemon:
             store_trouble=self._health.why_not,
         )
 
-    def _executors(self) -> Executors:
+    def _conduct_dependencies(self) -> ConductDependencies:
         settings = self._settings
-        return Executors(
+        return ConductDependencies(
             metrics=self._metrics,
             max_age=settings.prometheus.max_age,
             actions=self._actions,

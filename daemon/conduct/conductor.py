@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from daemon.conduct.executor import Executor, Executors
+from daemon.conduct.executor import ConductDependencies, Executor
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -88,7 +88,7 @@ class Conductor:
         self,
         repository: IncidentRepository,
         active: Live[ActiveConfig],
-        dependencies: Executors,
+        dependencies: ConductDependencies,
     ) -> None:
         self._repository = repository
         self._active = active

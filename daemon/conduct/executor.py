@@ -53,7 +53,7 @@ _PATIENCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
-class Executors:
+class ConductDependencies:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
@@ -78,7 +78,7 @@ class Executor:
         self,
         repository: IncidentRepository,
         active: Live[ActiveConfig],
-        dependencies: Executors,
+        dependencies: ConductDependencies,
     ) -> None:
         self._repository = repository
         self._active = active

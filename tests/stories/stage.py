@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import Executors
+from daemon.conduct.executor import ConductDependencies
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.events import DAEMON
@@ -206,7 +206,7 @@ class Stage:
         telemetry = Telemetry(repository, lambda: active.now.roster)
         telemetry.watch(self._sources(clock, lambda: conductor.tasks))
         observer = telemetry.flow
-        means = Executors(
+        means = ConductDependencies(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
             max_age=timedelta(minutes=2),
             actions=self.actions,
