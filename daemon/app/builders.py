@@ -68,6 +68,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def secret_reader(settings: Settings, environ: Mapping[str, str]) -> Callable[[str], str]:
+    """Reads what a reference of these settings names; it raises Permanent if that is not there."""
+    return lambda reference: secret(reference, environ, settings.base)
+
+
 def actions_for(settings: Settings) -> dict[str, Action]:
     """The catalogue of actions under these settings."""
     return catalogue(workshop_for(settings, {}))
@@ -89,7 +94,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1
         argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
         options=settings.actions,
         umask=umask,
-        secret=lambda reference: secret(reference, environ, settings.base),
+        secret=secret_reader(settings, environ),
     )
 
 
@@ -202,7 +207,7 @@ def calendars_for(
     return Calendars(
         feeds=Feeds(session, settings.base / settings.calendars, DEADLINE_SECONDS, now),
         folder=settings.rules_dir,
-        secret=lambda reference: secret(reference, environ, settings.base),
+        secret=secret_reader(settings, environ),
         clock=now,
         alarm=alarm,
     )

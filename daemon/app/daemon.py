@@ -25,6 +25,7 @@ from daemon.app.builders import (
     now,
     prometheus_for,
     reconciler_for,
+    secret_reader,
     sources_for,
     watch_for,
     workshop_for,
@@ -36,7 +37,7 @@ from daemon.app.server import certificate_for, serving
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies
 from daemon.config.rules_folder import Ruleset
-from daemon.config.settings import Settings, secret
+from daemon.config.settings import Settings
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
@@ -71,6 +72,7 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._environ = environ
+        self._secret = secret_reader(settings, environ)
         self._store = store
         self._session = session
         self._tracer = tracer
@@ -300,6 +302,3 @@ class Daemon:
             observer=self._observer,
             tracer=self._tracer,
         )
-
-    def _secret(self, reference: str) -> str:
-        return secret(reference, self._environ, self._settings.base)

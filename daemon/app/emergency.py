@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import aiohttp
 import structlog
 
 from daemon.adapters.emergency_file import EmergencyFile
 from daemon.app.active_config import active_config
-from daemon.app.builders import actions_for, calendars_for, now, ruleset_for, store_path
+from daemon.app.builders import (
+    actions_for,
+    calendars_for,
+    now,
+    ruleset_for,
+    secret_reader,
+    store_path,
+)
 from daemon.app.notifiers import NotifierBuilder
 from daemon.config.active import ActiveConfig, Live
-from daemon.config.settings import Settings, secret
+from daemon.config.settings import Settings
 from daemon.core.ports.store import StoreFailure, StoreTrouble
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -67,12 +73,8 @@ def _config(
     calendars = calendars_for(settings, environ, session, nobody_to_tell)
     if ruleset.roster is not None:
         calendars.recall(ruleset.roster)
-    notifiers = NotifierBuilder(settings, session, partial(_secret, settings, environ))
+    notifiers = NotifierBuilder(settings, session, secret_reader(settings, environ))
     return active_config(ruleset, settings.rules_dir, calendars, notifiers)
-
-
-def _secret(settings: Settings, environ: Mapping[str, str], reference: str) -> str:
-    return secret(reference, environ, settings.base)
 
 
 def _store_failure(error: BaseException) -> StoreFailure | None:
