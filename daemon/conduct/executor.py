@@ -12,7 +12,7 @@ import structlog
 
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.live_periods import Life
-from daemon.core.changes.suspects import Change, HealthMark, Suspicion, suspect, unseen
+from daemon.core.changes.suspects import Change, HealthMark, Suspicion
 from daemon.core.decision import (
     Effect,
     Listen,
@@ -144,12 +144,8 @@ class Executor:
         problem = await define.define(self._survey(rule, current), changes)
         suspicion: Suspicion | None = None
         if problem.verdict == "confirmed" and (rule.changes or changes or blind):
-            within = problem.onset_within or timedelta(0)
-            facts = await diagnose.suspect_facts(
-                self._survey(rule, current), rule, changes, problem
-            )
-            suspicion = suspect(changes, problem.onset, within, facts, self._repository.clock())
-            suspicion = unseen(suspicion, blind) if blind else suspicion
+            survey = self._survey(rule, current)
+            suspicion = await diagnose.weigh_changes(survey, rule, changes, problem, blind)
         _log.info("problem", verdict=problem.verdict, text=problem.text)
         return e.ProblemDefined(problem=problem, suspicion=suspicion)
 

@@ -13,7 +13,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.core.changes.suspects import Change, Contrast, Facts, Sibling
+from daemon.core.changes.suspects import (
+    Change,
+    Contrast,
+    Facts,
+    Sibling,
+    Suspicion,
+    suspect,
+    unseen,
+)
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.samples import QueryAnswer
@@ -27,6 +35,16 @@ LEAST_WINDOW = timedelta(seconds=10)
 """A shorter window than this holds no two samples of anybody's Prometheus."""
 
 Counts = dict[str, tuple[float, float]]
+
+
+async def weigh_changes(
+    survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem, blind: str = ""
+) -> Suspicion:
+    """Which of the changes is to blame for the problem. `blind`: why changes cannot be seen."""
+    facts = await suspect_facts(survey, rule, changes, problem)
+    within = problem.onset_within or timedelta(0)
+    found = suspect(changes, problem.onset, within, facts, survey.now)
+    return unseen(found, blind) if blind else found
 
 
 async def suspect_facts(

@@ -11,7 +11,6 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from daemon.core.changes.suspects import suspect
 from daemon.core.decide import settle_decision
 from daemon.core.decision import Effect, MeasureProblem, ReadRecovery, RunStep
 from daemon.core.incident import events as e
@@ -24,7 +23,7 @@ from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
 from daemon.measuring.define import define
-from daemon.measuring.diagnose import suspect_facts
+from daemon.measuring.diagnose import weigh_changes
 from daemon.measuring.queries import Survey
 from daemon.measuring.verify import read_recovery_now
 from tests.core.build import (
@@ -151,9 +150,7 @@ class _DaemonRun:
         problem = await define(self._survey(), changes)
         suspicion = None
         if problem.verdict == "confirmed":
-            within = problem.onset_within or timedelta(0)
-            facts = await suspect_facts(self._survey(), self.rule, changes, problem)
-            suspicion = suspect(changes, problem.onset, within, facts, self.now)
+            suspicion = await weigh_changes(self._survey(), self.rule, changes, problem)
         return e.ProblemDefined(problem=problem, suspicion=suspicion)
 
     async def _reading(self) -> RecoveryReading:
