@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import UTC, datetime, timedelta
+from statistics import fmean, median
 from typing import get_args
 
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.baseline import (
     MINUTE,
     Baseline,
-    Onset,
     counts_baseline,
-    counts_onset,
     value_baseline,
-    value_onset,
 )
 from daemon.core.measurement.loss import direction, scale
+from daemon.core.measurement.onset import Onset, counts_onset, faint_onset, value_onset
 from daemon.core.measurement.problem import (
     Comparison,
     Problem,
@@ -32,8 +30,9 @@ from daemon.core.measurement.problem import (
 )
 from daemon.core.measurement.problem import ProblemVerdict as Verdict
 from daemon.core.measurement.query_result import Unmeasurable
+from daemon.core.measurement.value_shift import shift
 from daemon.core.rules.rule import ProblemSpec
-from daemon.core.values.significance import Bin, difference, shift
+from daemon.core.values.significance import Bin, Interval, difference
 from daemon.core.values.units import clock_time, percent, quantity
 
 
@@ -56,7 +55,7 @@ def assess_counts(
     comparisons = []
     for window in spec.windows:
         bad, total = windows[window] or (0.0, 0.0)
-        gap = difference(bad, total, baseline.bad, baseline.total)
+        gap = _gap(bad, total, baseline)
         comparisons.append(
             Comparison(
                 window=window,
@@ -69,6 +68,8 @@ def assess_counts(
                 significant=gap.low > 0,
             )
         )
+    if onset.at is None and all(c.exceeds and c.significant for c in comparisons):
+        onset = faint_onset(spec, history, now, onset, baseline.noise)
     failed = (windows[width] or (0.0, 0.0))[0] / (width / MINUTE)
     never = failed == 0 and not any(b.bad for b in history)
     level = 1 - baseline.bad / baseline.total
@@ -104,12 +105,15 @@ def assess_value(
         samples = windows[window]
         if not samples:
             raise Unmeasurable("no_data", "empty_answer", f"no sample of {spec.symptom} now")
-        gap = shift([sign * s for s in samples], [sign * b for b in base])
+        # One odd sample does not move the shortest window; in a longer one the trouble counts
+        # from its beginning, as it does in counts.
+        current = median(samples) if window == spec.windows[0] else fmean(samples)
+        gap = shift(samples, base, sign, current)
         unit = scale(level)
         comparisons.append(
             Comparison(
                 window=window,
-                level=median(samples),
+                level=current,
                 loss=gap.estimate / unit,
                 low=_bounded(gap.low / unit),
                 high=_bounded(gap.high / unit),
@@ -119,6 +123,16 @@ def assess_value(
             )
         )
     return _concluded(spec, comparisons, baseline, onset, now, level)
+
+
+def _gap(bad: float, total: float, baseline: Baseline) -> Interval:
+    """How much worse the counts are than the baseline; noise makes events count for less."""
+    noise = baseline.noise
+    events = baseline.total / baseline.looks
+    now, usual = noise.spread(total / events), noise.spread(baseline.looks)
+    return difference(
+        bad / now, total / now, baseline.bad / usual, baseline.total / usual, noise.quantile
+    )
 
 
 def unmeasured(spec: ProblemSpec, trouble: Unmeasurable, now: datetime) -> Problem:
@@ -177,9 +191,20 @@ def _concluded(
         baseline_traffic=baseline.traffic,
         onset=onset.at,
         onset_within=onset.within if onset.at else None,
+        onset_quantiles=_quantiles(onset),
         failed_per_minute=failed,
         severity=severity_of(spec, comparisons[0].loss) if confirmed else "",
     )
+
+
+def _quantiles(onset: Onset) -> tuple[datetime, datetime, datetime] | None:
+    found = onset.interval
+    if found is None:
+        return None
+    earliest, quartile, latest = (
+        datetime.fromtimestamp(at, UTC) for at in (found.earliest, found.quartile, found.latest)
+    )
+    return earliest, quartile, latest
 
 
 def _verdict(

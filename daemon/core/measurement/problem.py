@@ -80,7 +80,12 @@ class Impact(Frozen):
 
 
 class Problem(Frozen):
-    """One assessed measurement: verdict, enumerated reason, the sentence, and the numbers."""
+    """One assessed measurement: verdict, enumerated reason, the sentence, and the numbers.
+
+    `onset` is the likeliest moment, give or take `onset_within`. `onset_quantiles`: it began before
+    the first with half a percent, before the second with a quarter, after the third with half a
+    percent.
+    """
 
     verdict: ProblemVerdict
     reason: ProblemReason
@@ -95,6 +100,7 @@ class Problem(Frozen):
     baseline_traffic: float | None = None
     onset: Moment | None = None
     onset_within: Duration | None = None
+    onset_quantiles: tuple[Moment, Moment, Moment] | None = None
     failed_per_minute: float | None = None
     severity: Severity = ""
     impact: tuple[Impact, ...] = ()

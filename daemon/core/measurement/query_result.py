@@ -72,11 +72,17 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
 
 
 def disjoint(history: Sequence[Bin], width: timedelta) -> list[Bin]:
-    """The bins of overlapping windows thinned so that none share an event; the last is kept."""
+    """The bins of overlapping windows thinned so that none share an event; the last is kept.
+
+    `width`: of a bin that does not say when it began.
+    """
     retained: list[Bin] = []
+    edge = math.inf
     for current in reversed(history):
-        if not retained or retained[-1].end - current.end >= width.total_seconds() - 1e-6:
+        if current.end <= edge + 1e-6:
             retained.append(current)
+            begin = current.begin
+            edge = current.end - width.total_seconds() if begin is None else begin
     return retained[::-1]
 
 

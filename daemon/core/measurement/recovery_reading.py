@@ -8,8 +8,9 @@ from statistics import median
 
 from daemon.core.changes.suspects import HealthMark
 from daemon.core.measurement.assessment import severity_of
-from daemon.core.measurement.baseline import MIN_BASELINE_EVENTS, MIN_BASELINE_SAMPLES, MINUTE
+from daemon.core.measurement.baseline import MIN_BASELINE_EVENTS, MINUTE
 from daemon.core.measurement.loss import Loss, counts_loss, value_loss
+from daemon.core.measurement.onset import MIN_BASELINE_SAMPLES
 from daemon.core.measurement.problem import Problem, ReadingReason, RecoveryReading
 from daemon.core.rules.rule import ProblemSpec, VerifySpec
 

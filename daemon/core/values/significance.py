@@ -1,8 +1,7 @@
 """The statistics of a before-and-after comparison, in plain arithmetic.
 
-Sources: Wilson (1927) for one proportion; Newcombe (1998, method 10) for the difference of two;
-Hodges and Lehmann (1963) with the Mann–Whitney interval for a shift of samples. Counts may be
-fractional, for Prometheus extrapolates `increase()`.
+Sources: Wilson (1927) for one proportion; Newcombe (1998, method 10) for the difference of two.
+Counts may be fractional, for Prometheus extrapolates `increase()`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import NormalDist, median
+from statistics import NormalDist
 
 Z99 = NormalDist().inv_cdf(0.995)
 """The two-sided 99 % quantile of the normal distribution."""
@@ -49,11 +48,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Bin:
-    """Counts of one stretch of time that ends at `end` (Unix seconds)."""
+    """Counts of one stretch of time that ends at `end` (Unix seconds).
+
+    `begin`: where it begins, if that is known better than by the width of the query's window.
+    """
 
     end: float
     bad: float
     total: float
+    begin: float | None = None
 
 
 def wilson(bad: float, total: float, z: float = Z99) -> Interval:
@@ -78,29 +81,16 @@ def difference(
     return Interval(gap, gap - below, gap + above)
 
 
-def shift(now: Sequence[float], base: Sequence[float], z: float = Z99) -> Interval:
-    """How far `now` lies above `base`: the Hodges–Lehmann estimate and its interval.
-
-    With too few samples for 99 % the interval is infinite. Both must hold a sample; of long
-    inputs an even thinning to 300 samples is used, which changes the estimate very little.
-    """
-    now, base = _thinned(now), _thinned(base)
-    gaps = sorted(n - b for n in now for b in base)
-    n, m = len(now), len(base)
-    rank = math.floor(n * m / 2 - z * math.sqrt(n * m * (n + m + 1) / 12))
-    if rank < 1:
-        return Interval(median(gaps), -math.inf, math.inf)
-    return Interval(median(gaps), gaps[rank - 1], gaps[-rank])
-
-
-def change_point(bins: Sequence[Bin]) -> Split | None:
+def change_point(bins: Sequence[Bin], dispersion: float = 1.0) -> Split | None:
     """Where the present, worse regime begins; None if the present is no worse than the past.
+
+    `dispersion`: the variance of neighbouring bins over that of pure chance.
 
     The history is parted into regimes (binary segmentation by the binomial log-likelihood
     ratio). The present one reaches back to the last that was as good as the best, or nearly: an
     earlier incident that is over is not part of it.
     """
-    parts = regimes(bins)
+    parts = regimes(bins, dispersion)
     counts = [counted(part) for part in parts]
     best = min(counts, key=lambda count: count[0] / count[1] if count[1] > 0 else 1.0)
     first = len(parts)
@@ -110,15 +100,15 @@ def change_point(bins: Sequence[Bin]) -> Split | None:
         return None
     begin = sum(len(part) for part in parts[: first - 1])
     end = begin + len(parts[first - 1]) + len(parts[first])
-    gains = _gains(bins[begin:end])
+    gains = _gains(bins[begin:end], dispersion)
     greatest = max(gains)
     near = [i for i, gain in enumerate(gains, begin + 1) if gain > greatest - SPLIT_EVIDENCE]
     return Split(begin, begin + 1 + gains.index(greatest), near[0], near[-1])
 
 
-def regimes(bins: Sequence[Bin]) -> list[Sequence[Bin]]:
+def regimes(bins: Sequence[Bin], dispersion: float = 1.0) -> list[Sequence[Bin]]:
     """The bins parted where their share of bad events surely changes, oldest first."""
-    return [bins[a:b] for a, b in pairwise([0, *_edges(bins, 0), len(bins)])]
+    return [bins[a:b] for a, b in pairwise([0, *_edges(bins, 0, dispersion), len(bins)])]
 
 
 def counted(bins: Sequence[Bin]) -> tuple[float, float]:
@@ -143,27 +133,21 @@ def run_above(samples: Sequence[float], threshold: float) -> int | None:
     return begin
 
 
-def _thinned(samples: Sequence[float], most: int = 300) -> Sequence[float]:
-    if len(samples) <= most:
-        return samples
-    return [samples[i * len(samples) // most] for i in range(most)]
-
-
-def _edges(bins: Sequence[Bin], offset: int) -> list[int]:
+def _edges(bins: Sequence[Bin], offset: int, dispersion: float) -> list[int]:
     """The indexes at which the share of bad events changes, in order."""
-    gains = _gains(bins)
+    gains = _gains(bins, dispersion)
     best = max(gains, default=0.0)
     if best <= CHANGE_EVIDENCE:
         return []
     split = gains.index(best) + 1
     return [
-        *_edges(bins[:split], offset),
+        *_edges(bins[:split], offset, dispersion),
         offset + split,
-        *_edges(bins[split:], offset + split),
+        *_edges(bins[split:], offset + split, dispersion),
     ]
 
 
-def _gains(bins: Sequence[Bin]) -> list[float]:
+def _gains(bins: Sequence[Bin], dispersion: float) -> list[float]:
     """How much better two shares explain the bins than one, for each split from 1 on."""
     bads = list(accumulate(b.bad for b in bins))
     totals = list(accumulate(b.total for b in bins))
@@ -171,7 +155,8 @@ def _gains(bins: Sequence[Bin]) -> list[float]:
         return []
     whole = _log_likelihood(bads[-1], totals[-1])
     return [
-        _log_likelihood(bad, total) + _log_likelihood(bads[-1] - bad, totals[-1] - total) - whole
+        (_log_likelihood(bad, total) + _log_likelihood(bads[-1] - bad, totals[-1] - total) - whole)
+        / dispersion
         for bad, total in zip(bads[:-1], totals[:-1], strict=True)
     ]
 

@@ -1,0 +1,244 @@
+"""When the trouble began: every moment at which it may have, weighed by what was measured.
+
+Two shapes are tried for each moment: the level jumps, or it climbs evenly for a while (`CLIMBS`).
+Their likelihoods, with a flat prior for the moment, give the interval in which the onset lies. A
+stretch of which nothing is known tells no moments apart, so a gap widens the interval by itself;
+noise beyond that of counting widens it too. Source: the Bayesian change point with unknown
+levels, where the levels are taken at their likeliest (profile likelihood).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Protocol
+
+from daemon.core.values.significance import Bin
+
+CLIMBS = (0.0, 30.0, 120.0, 300.0, 900.0, 2400.0)
+"""For how many seconds the level may climb after the onset; 0 is a jump."""
+_JUMP = 0.9
+"""How likely a jump is beforehand; the climbs share the rest."""
+_PRIORS = tuple(
+    (climb, math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1))) for climb in CLIMBS
+)
+_CLOCK = 1.0
+"""Seconds to which the clocks of scrapes and of changes are believed."""
+_OUTER = 0.005
+"""The part of the probability that lies on either side of the interval."""
+_COARSE, _FINE = 60, 120
+"""How many moments are tried, over all and then where it may have been."""
+_UNLIKELY = 12.0
+"""Moments this much less likely (in logarithms) than the likeliest are not looked at closely."""
+
+
+@dataclass(frozen=True)
+class OnsetInterval:
+    """Between which moments it began, in Unix seconds.
+
+    It lies before `earliest`, and after `latest`, with half a percent each; before `quartile` with
+    a quarter, before `middle` with a half. `evidence`: how much likelier (in logarithms) a rise is
+    than none.
+    """
+
+    earliest: float
+    quartile: float
+    middle: float
+    latest: float
+    evidence: float = math.inf
+
+    def widened(self, seconds: float) -> OnsetInterval:
+        """The interval if its moments are not known better than that."""
+        earliest, latest = self.earliest - seconds, self.latest + seconds
+        return replace(self, earliest=earliest, quartile=self.quartile - seconds, latest=latest)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What was measured from `begin` to `end` (Unix seconds): `amount` out of `size` is bad.
+
+    For counts these are bad events and events, for a value it and 1. `weight` is less than 1 where
+    neighbouring stretches share what they measured.
+    """
+
+    begin: float
+    end: float
+    amount: float
+    size: float
+    weight: float = 1.0
+
+
+class Family(Protocol):
+    """How measured amounts scatter about their level; stretches go by their index."""
+
+    def summed(self, first: int, last: int) -> tuple[float, float]:
+        """(amount, size) of the stretches from `first` up to `last`, weighed."""
+        ...
+
+    def base(self, last: int) -> float:
+        """The likeliest level of all before `last`."""
+        ...
+
+    def likelihood(self, first: int, last: int, level: float) -> float:
+        """The log-likelihood of these at that level, but for what does not depend on it."""
+        ...
+
+
+class Counted:
+    """Binomial counts. `dispersion`: their variance over that of pure chance, 1 or more."""
+
+    def __init__(self, measured: Sequence[Stretch], dispersion: float) -> None:
+        self._dispersion = dispersion
+        self._bad = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
+        self._all = list(accumulate((s.weight * s.size for s in measured), initial=0.0))
+
+    def summed(self, first: int, last: int) -> tuple[float, float]:
+        return self._bad[last] - self._bad[first], self._all[last] - self._all[first]
+
+    def base(self, last: int) -> float:
+        # Half an event more: a level of exactly zero would forbid what is only rare.
+        return (self._bad[last] + 0.5) / (self._all[last] + 1)
+
+    def likelihood(self, first: int, last: int, level: float) -> float:
+        bad, size = self.summed(first, last)
+        share = min(max(level, 1e-9), 1 - 1e-9)
+        found = bad * math.log(share) + (size - bad) * math.log1p(-share)
+        return found / self._dispersion
+
+
+class Valued:
+    """Values with that variance about their level."""
+
+    def __init__(self, measured: Sequence[Stretch], variance: float) -> None:
+        self._variance = variance
+        self._sums = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
+        self._squares = list(accumulate((s.weight * s.amount**2 for s in measured), initial=0.0))
+        self._weights = list(accumulate((s.weight for s in measured), initial=0.0))
+
+    def summed(self, first: int, last: int) -> tuple[float, float]:
+        return self._sums[last] - self._sums[first], self._weights[last] - self._weights[first]
+
+    def base(self, last: int) -> float:
+        return self._sums[last] / self._weights[last]
+
+    def likelihood(self, first: int, last: int, level: float) -> float:
+        amount, size = self.summed(first, last)
+        squares = self._squares[last] - self._squares[first]
+        return -0.5 * (squares - 2 * level * amount + level * level * size) / self._variance
+
+
+def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
+    """Bins as stretches; one that does not say when it began is `width` seconds long."""
+    found: list[Stretch] = []
+    for current in bins:
+        begin = current.end - width if current.begin is None else current.begin
+        apart = current.end - found[-1].end if found else math.inf
+        weight = min(1.0, apart / (current.end - begin))
+        found.append(Stretch(begin, current.end, current.bad, current.total, weight))
+    return found
+
+
+def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
+    """In which interval the level began to rise; None if there are too few stretches to tell.
+
+    `measured`: oldest first, from a good regime up to now.
+    """
+    if len(measured) < 2:
+        return None
+    begin, end = measured[0].end, measured[-1].end
+    step = (end - begin) / _COARSE
+    rough = _weigh(measured, family, begin, end, _COARSE)
+    most = max(weight for _, weight in rough)
+    near = [at for at, weight in rough if weight > most - _UNLIKELY]
+    first, last = max(begin, near[0] - step), min(end, near[-1] + step)
+    fine = _weigh(measured, family, first, last, _FINE)
+    unchanged = family.likelihood(0, len(measured), family.base(len(measured)))
+    return _interval(fine, max(weight for _, weight in fine) - unchanged)
+
+
+def either(intervals: Sequence[OnsetInterval]) -> OnsetInterval:
+    """The interval if it is not known which of these models holds; the first one's middle."""
+    return OnsetInterval(
+        min(i.earliest for i in intervals),
+        min(i.quartile for i in intervals),
+        intervals[0].middle,
+        max(i.latest for i in intervals),
+        min(i.evidence for i in intervals),
+    )
+
+
+def _weigh(
+    measured: Sequence[Stretch], family: Family, begin: float, end: float, moments: int
+) -> list[tuple[float, float]]:
+    """(moment, its log-likelihood over all shapes) at evenly spaced moments."""
+    ends = [s.end for s in measured]
+    begins = [s.begin for s in measured]
+    step = (end - begin) / moments
+    found = []
+    for number in range(moments):
+        onset = begin + (number + 0.5) * step
+        first = max(bisect_right(ends, onset), 1)
+        base = family.base(first)
+        shapes = []
+        for climb, prior in _PRIORS:
+            # From there on the level has risen as far as it does.
+            full = max(bisect_left(begins, onset + climb, first), first)
+            parts = [_part(stretch, onset, climb) for stretch in measured[first:full]]
+            shapes.append(prior + _fit(family, first, parts, len(measured), base))
+        most = max(shapes)
+        total = most + math.log(sum(math.exp(shape - most) for shape in shapes))
+        found.append((onset, family.likelihood(0, first, base) + total))
+    return found
+
+
+def _fit(family: Family, first: int, parts: Sequence[float], last: int, base: float) -> float:
+    """The log-likelihood of what came after the onset, with the rise that fits it: so many
+    `parts` of it in the first stretches, and all of it in the others."""
+    full = first + len(parts)
+    amount, size = family.summed(full, last)
+    excess, expected = amount - size * base, size
+    for index, part in enumerate(parts, first):
+        amount, size = family.summed(index, index + 1)
+        excess += part * (amount - size * base)
+        expected += part * part * size
+    rise = max(excess / expected, 0.0) if expected > 0 else 0.0
+    climbing = sum(
+        family.likelihood(index, index + 1, base + rise * part)
+        for index, part in enumerate(parts, first)
+    )
+    return climbing + family.likelihood(full, last, base + rise)
+
+
+def _part(stretch: Stretch, onset: float, climb: float) -> float:
+    """The mean level in the stretch, from 0 at the onset to 1 after the climb."""
+    length = stretch.end - stretch.begin
+    if length <= 0:  # a value at one moment
+        since = stretch.end - onset
+        return 0.0 if since <= 0 else 1.0 if since >= climb else since / climb
+    risen = _risen(stretch.end - onset, climb) - _risen(stretch.begin - onset, climb)
+    return risen / length
+
+
+def _risen(since: float, climb: float) -> float:
+    """The level summed up over the time since the onset."""
+    if since <= 0:
+        return 0.0
+    return since * since / (2 * climb) if since < climb else since - climb / 2
+
+
+def _interval(weighed: Sequence[tuple[float, float]], evidence: float) -> OnsetInterval:
+    most = max(weight for _, weight in weighed)
+    parts = list(accumulate(math.exp(weight - most) for _, weight in weighed))
+    half = (weighed[1][0] - weighed[0][0]) / 2 if len(weighed) > 1 else 0.0
+
+    def quantile(share: float) -> float:
+        index = bisect_right(parts, share * parts[-1])
+        before = parts[index - 1] if index else 0.0
+        part = (share * parts[-1] - before) / (parts[index] - before)
+        return weighed[index][0] - half + 2 * half * part
+
+    earliest, latest = quantile(_OUTER) - _CLOCK, quantile(1 - _OUTER) + _CLOCK
+    return OnsetInterval(earliest, quantile(0.25), quantile(0.5), latest, evidence)
