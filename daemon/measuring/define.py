@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.assessment import assess_counts, assess_value, unmeasured
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import (
     Unmeasurable,
-    bins,
     counts,
-    finite_samples,
     one_number,
 )
 from daemon.core.values.units import Frozen
+from daemon.measuring.history import counts_history, value_history
 from daemon.measuring.queries import Survey
 
 
@@ -47,29 +47,32 @@ async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:
     spec = survey.spec
     bad, total = spec.bad or "", spec.total or ""
     readings = [survey.instant(query, width) for width in spec.windows for query in (bad, total)]
-    history = [survey.series(query, spec.windows[0], spec.baseline) for query in (bad, total)]
-    answers = await asyncio.gather(*readings, *history)
+    history, answers = await asyncio.gather(counts_history(survey), asyncio.gather(*readings))
     windows = {
         width: counts(answers[2 * index], answers[2 * index + 1])
         for index, width in enumerate(spec.windows)
     }
-    return assess_counts(spec, windows, bins(answers[-2], answers[-1]), survey.now, changes)
+    return assess_counts(spec, windows, history, survey.now, changes)
 
 
 async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
     spec = survey.spec
-    value = spec.value or ""
-    readings = [survey.series(value, width, width) for width in spec.windows]
-    history = survey.series(value, spec.windows[0], spec.baseline)
-    answers = await asyncio.gather(*readings, history)
-    traffic = {}
-    if spec.total is not None:
-        totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))
-        for width, answer in zip(spec.windows, totals, strict=True):
-            count = one_number(answer)
-            traffic[width] = None if count is None else count / (width.total_seconds() / 60)
+    history, traffic = await asyncio.gather(value_history(survey), _traffic(survey))
     windows = {
-        width: [value for _, value in finite_samples(answer)]
-        for width, answer in zip(spec.windows, answers, strict=False)
+        width: [value for at, value in history if at > (survey.now - width).timestamp()]
+        for width in spec.windows
     }
-    return assess_value(spec, windows, traffic, finite_samples(answers[-1]), survey.now, changes)
+    return assess_value(spec, windows, traffic, history, survey.now, changes)
+
+
+async def _traffic(survey: Survey) -> dict[timedelta, float | None]:
+    """The events a minute of each window, where the rule counts them."""
+    spec = survey.spec
+    if spec.total is None:
+        return {}
+    totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))
+    counted = [one_number(answer) for answer in totals]
+    return {
+        width: None if count is None else count / (width.total_seconds() / 60)
+        for width, count in zip(spec.windows, counted, strict=True)
+    }

@@ -17,6 +17,7 @@ from daemon.core.changes.suspects import (
     Change,
     Contrast,
     Facts,
+    OnsetBounds,
     Sibling,
     Suspicion,
     suspect,
@@ -27,6 +28,7 @@ from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.query_templates import TemplateError
 from daemon.core.rules.rule import Comparing, Rule
+from daemon.measuring.look_back import find_precedents
 from daemon.measuring.queries import Survey
 
 _log = structlog.get_logger()
@@ -42,9 +44,21 @@ async def weigh_changes(
 ) -> Suspicion:
     """Which of the changes is to blame for the problem. `blind`: why changes cannot be seen."""
     facts = await suspect_facts(survey, rule, changes, problem)
-    within = problem.onset_within or timedelta(0)
-    found = suspect(changes, problem.onset, within, facts, survey.now)
+    found = _suspicion(changes, problem, facts, survey.now)
+    if found.verdict == "suspect":
+        # The look back is long, so only who is about to be blamed is worth it.
+        precedents = await find_precedents(survey, problem)
+        facts = facts.model_copy(update={"precedents": tuple(precedents)})
+        found = _suspicion(changes, problem, facts, survey.now)
     return unseen(found, blind) if blind else found
+
+
+def _suspicion(
+    changes: Sequence[Change], problem: Problem, facts: Facts, now: datetime
+) -> Suspicion:
+    bounds = OnsetBounds(*problem.onset_quantiles) if problem.onset_quantiles else None
+    within = problem.onset_within or timedelta(0)
+    return suspect(changes, problem.onset, within, facts, now, bounds)
 
 
 async def suspect_facts(

@@ -46,12 +46,32 @@ class Survey:
 
     async def series(self, template: str, window: timedelta, span: timedelta) -> QueryAnswer:
         """The answers over the last `span`, four to a window; `$window` is the shortest."""
-        query = self._render(template, self.spec.windows[0])
         step = max(window / 4, span / MAX_POINTS, timedelta(seconds=1))
         # Whole steps back from now, so that the last sample is now's and the grid is fixed.
-        count = int(span / step)
-        start = self.now - count * step
-        return await self._query(query, lambda: self.metrics.series(query, start, self.now, step))
+        start = self.now - int(span / step) * step
+        return await self.between(template, self.spec.windows[0], start, self.now, step)
+
+    async def between(
+        self,
+        template: str,
+        window: timedelta | None,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+    ) -> QueryAnswer:
+        """The answers from `start` to `end`, one each `step`; `$window` is `window`."""
+        query = self._render(template, window)
+        return await self._query(query, lambda: self.metrics.series(query, start, end, step))
+
+    def selected(self, template: str) -> list[str]:
+        """The instant selectors of a template."""
+        return selectors(self._render(template, self.spec.windows[0]))
+
+    async def numbers(self, queries: Sequence[str]) -> list[float]:
+        """The single numbers that these answer now; without those that have none."""
+        answers = await asyncio.gather(*(self._now(query) for query in queries))
+        found = [one_number(answer) for answer in answers]
+        return [number for number in found if number is not None]
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""

@@ -20,7 +20,8 @@ LOOKBACK = 300.0
 JOB = "shop"
 
 _INCREASE = re.compile(r"sum\(increase\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
-_NEWEST = re.compile(r"max\(timestamp\((\w+)\{[^}]*\}\)\)")
+_NEWEST = re.compile(r"(?:max|min)\(timestamp\((\w+)\{[^}]*\}\)\)")
+_SAMPLES = re.compile(r"max\(count_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _JOBS = re.compile(r"count by \(job\) \(last_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _UP = re.compile(r"max\(up\{[^}]*\}\)")
 _VALUE = re.compile(r"max\((\w+)\{[^}]*\}\)")
@@ -62,6 +63,10 @@ class DrawnPrometheus:
         if match := _NEWEST.fullmatch(query):
             sample = self._last(match[1], at)
             return None if sample is None else sample[0]
+        if match := _SAMPLES.fullmatch(query):
+            series = self._named[match[1]]
+            since = at - parse_duration(match[2]).total_seconds()
+            return float(bisect_right(series.at, at) - bisect_right(series.at, since)) or None
         if match := _JOBS.fullmatch(query):
             series = self._named[match[1]]
             since = at - parse_duration(match[2]).total_seconds()

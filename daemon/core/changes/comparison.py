@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from daemon.core.changes.precedent import Precedent
 from daemon.core.values.significance import Interval, difference, wilson
 from daemon.core.values.units import Frozen, percent, printable
 
@@ -47,6 +48,7 @@ class Facts(Frozen):
 
     `labels` tell the incident's group. `drop` is the loss that the rule calls a problem, and
     `usual` the share of failures before the onset; None if it is not known in those terms.
+    `precedents`: when it was as bad before.
     """
 
     contrast: Contrast | None = None
@@ -54,6 +56,7 @@ class Facts(Frozen):
     labels: dict[str, str] = Field(default_factory=dict)
     drop: float = DROP
     usual: float | None = None
+    precedents: tuple[Precedent, ...] = ()
 
 
 @dataclass(frozen=True)

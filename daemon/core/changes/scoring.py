@@ -19,6 +19,39 @@ SAME_CHANGE = timedelta(minutes=15)
 """How far apart two who tell of the same change may date it."""
 
 
+GRACE = timedelta(seconds=5)
+"""A change closer to the onset than that is not told from it: so far apart clocks may be, and so
+much later than it happens a change may be noted."""
+
+
+@dataclass(frozen=True)
+class OnsetBounds:
+    """Between which moments the trouble began: before `earliest`, or after `latest`, only with
+    half a percent each; before `quartile` with a quarter."""
+
+    earliest: datetime
+    quartile: datetime
+    latest: datetime
+
+    @classmethod
+    def around(cls, onset: datetime, within: timedelta) -> OnsetBounds:
+        """Where only the moment and its uncertainty either way are known."""
+        return cls(onset - within, onset - within / 2, onset + within)
+
+    def after_the_onset(self, began: datetime) -> bool:
+        """Whether a change that began then surely came too late."""
+        return began > self.latest + GRACE
+
+    def may_be_after(self, began: datetime) -> bool:
+        """Whether it may well have come too late."""
+        return began - GRACE > self.quartile
+
+    @property
+    def text(self) -> str:
+        """The interval, for a sentence."""
+        return f"between {clock_time(self.earliest)} and {clock_time(self.latest)}"
+
+
 @dataclass(frozen=True)
 class Case:
     """One change with all that tell of it (`reports`), and what is held against it.
@@ -86,16 +119,14 @@ def _case(
     return Case(change, tuple(reports), min(fitting, default=change.at))
 
 
-def placed(
-    found: Sequence[Case], onset: datetime, resolution: timedelta, facts: Facts
-) -> list[Case]:
+def placed(found: Sequence[Case], onset: datetime, bounds: OnsetBounds, facts: Facts) -> list[Case]:
     """Leave out what is too old, and clear what came too late, was replaced, or is elsewhere."""
     placed_cases: list[Case] = []
     newest: dict[str, datetime] = {}
     for case in sorted(found, key=lambda c: order(c.change), reverse=True):
         change, lead = case.change, onset - case.began
         cleared = ""
-        if lead < -resolution:
+        if bounds.after_the_onset(case.began):
             cleared = f"it began {span_words(-lead)} after the onset"
         elif lead > (LONG_ROLLOUT if change.rolling else SUSPECT_WINDOW):
             continue
@@ -195,9 +226,11 @@ def _earlier(change: Change, changes: Sequence[Change]) -> list[Change]:
 
 
 def when_words(lead: timedelta) -> str:
-    """How long before the onset, for a sentence."""
-    if lead < timedelta(seconds=1):
+    """How long before the likeliest onset, or after it, for a sentence."""
+    if abs(lead) < timedelta(seconds=1):
         return "at the onset"
+    if lead < timedelta(0):
+        return f"{span_words(-lead)} after the likeliest onset"
     return f"{span_words(lead)} before the onset"
 
 

@@ -28,9 +28,11 @@ from daemon.core.changes.comparison import (
     SiblingComparison,
     compare_siblings,
 )
+from daemon.core.changes.precedent import Precedent, precedents_text, unexplained
 from daemon.core.changes.scoring import (
     SUSPECT_WINDOW,
     Case,
+    OnsetBounds,
     candidates,
     cases,
     order,
@@ -50,6 +52,8 @@ __all__ = [
     "Contrast",
     "Facts",
     "HealthMark",
+    "OnsetBounds",
+    "Precedent",
     "Sibling",
     "Suspicion",
     "Weighed",
@@ -74,16 +78,23 @@ class Weighed(Frozen):
     acquitted: str = ""
 
 
+Doubt = Literal["onset_unclear", "seen_before"]
+"""Why the change that fits may not be to blame: it may have come after the onset; it was as bad
+before it."""
+
+
 class Suspicion(Frozen):
     """Which change is to blame: `verdict` with the sentence that explains it.
 
     `candidates`: every change that was weighed, the likeliest first. `shared`: other services
     turned worse at the same time, so the cause is not here. `unseen`: changes could not be read.
-    `returned`: the suspect had been live before, so it is somebody's rollback.
+    `returned`: the suspect had been live before, so it is somebody's rollback. `doubtful`: it is
+    the one that fits, but for the `doubt`, which a person decides on.
     """
 
-    verdict: Literal["suspect", "none", "ambiguous", "unseen"]
+    verdict: Literal["suspect", "doubtful", "none", "ambiguous", "unseen"]
     text: str
+    doubt: Doubt | Literal[""] = ""
     change: Change | None = None
     candidates: tuple[Weighed, ...] = ()
     shared: bool = False
@@ -104,11 +115,13 @@ def suspect(
     resolution: timedelta,
     facts: Facts = NO_FACTS,
     now: datetime | None = None,
+    bounds: OnsetBounds | None = None,
 ) -> Suspicion:
     """Find the one change that explains the onset.
 
     `resolution` is the uncertainty of the onset: a change may appear up to that much later than
-    the estimated onset and still have come first. `now` is only told of.
+    the estimated onset and still have come first; `bounds` tell more of it, where more is known.
+    `now` is only told of.
     """
     siblings = compare_siblings(facts.siblings, facts.drop)
     if onset is None:
@@ -116,13 +129,44 @@ def suspect(
         if siblings.shared:
             text = _shared(siblings)
         return Suspicion(verdict="none", text=text, shared=siblings.shared)
-    weighty = [
-        weighed(case, changes, onset, facts, siblings, now)
-        for case in placed(cases(changes, onset, resolution), onset, resolution, facts)
-    ]
-    found = _verdict(_convicted(weighty), onset, siblings)
+    bounds = bounds or OnsetBounds.around(onset, resolution)
+    weighty = _convicted(
+        [
+            weighed(case, changes, onset, facts, siblings, now)
+            for case in placed(cases(changes, onset, resolution), onset, bounds, facts)
+        ]
+    )
+    found = _verdict(weighty, onset, siblings)
+    if found.change is not None:
+        case = next(c for c in weighty if c.change == found.change)
+        found = _doubted(found, case, bounds, facts, changes, now or onset)
     returned = found.change is not None and undoes(found.change, changes)
     return found.model_copy(update={"returned": returned})
+
+
+def _doubted(
+    found: Suspicion,
+    case: Case,
+    bounds: OnsetBounds,
+    facts: Facts,
+    changes: Sequence[Change],
+    now: datetime,
+) -> Suspicion:
+    """The suspicion with what speaks against it, unless the metrics show that what carries the
+    change fails and what does not is as ever."""
+    if case.contrast.clean:
+        return found
+    doubt: Doubt
+    if bounds.may_be_after(case.began):
+        doubt = "onset_unclear"
+        why = f"the trouble began {bounds.text}, so the metrics do not tell which came first"
+    elif before := unexplained(facts.precedents, case.change, changes):
+        doubt = "seen_before"
+        why = f"it was as bad before, {precedents_text(before, now)}, without this change"
+    else:
+        return found
+    text = f"{found.text}; but {why}"
+    return found.model_copy(update={"verdict": "doubtful", "doubt": doubt, "text": text})
 
 
 def _convicted(found: Sequence[Case]) -> list[Case]:

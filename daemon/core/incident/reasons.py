@@ -76,6 +76,8 @@ AskReason = Literal[
     "approval_lapsed",
     "changed_since",
     "suspect_is_a_rollback",
+    "onset_unclear",
+    "seen_before",
     "commander_decides",
     "mode_approve",
     "relapsed",

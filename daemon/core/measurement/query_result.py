@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict
 from daemon.core.measurement.samples import QueryAnswer, Sample
@@ -61,13 +62,19 @@ def counts(bad: QueryAnswer, total: QueryAnswer) -> tuple[float, float] | None:
 def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
     """The history of counts, oldest first, one bin for each sample of `total`.
 
-    Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin.
+    Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin. Nor
+    just before it appears: a counter is born with its first failures, and these are no increase.
     """
-    bad_at = dict(_only_series(bad))
+    bad_at, all_of_them = dict(_only_series(bad)), finite_samples(total)
+    born = {
+        at
+        for (at, _), (after, _) in pairwise(all_of_them)
+        if at not in bad_at and after in bad_at and bad_at[after] > 0
+    }
     return [
         Bin(at, *_consistent(bad_at.get(at, 0.0), count, bad.query))
-        for at, count in finite_samples(total)
-        if math.isfinite(bad_at.get(at, 0.0))
+        for at, count in all_of_them
+        if math.isfinite(bad_at.get(at, 0.0)) and at not in born
     ]
 
 

@@ -180,6 +180,7 @@ def next_step(
         answer = (
             _changed_since(number, spec, incident, view)
             or _somebodys_rollback(number, spec, incident)
+            or _doubtful(number, spec, incident)
             or _cautious(number, incident)
             or _vague(number, incident, view)
             or _commanders(number, spec, rule)
@@ -240,6 +241,14 @@ def _somebodys_rollback(number: int, spec: StepSpec, incident: Incident) -> AskA
     item = suspicion.change.item if suspicion.change else ""
     text = f"{item} had been live before, so the suspect is itself a rollback; a person decides"
     return AskApproval(number, "suspect_is_a_rollback", text)
+
+
+def _doubtful(number: int, spec: StepSpec, incident: Incident) -> AskApproval | None:
+    """One change fits, but what is known does not convict it."""
+    suspicion = incident.suspicion
+    if spec.when != "suspect_change" or suspicion is None or not suspicion.doubt:
+        return None
+    return AskApproval(number, suspicion.doubt, f"{suspicion.text}; a person decides")
 
 
 def _commanders(number: int, spec: StepSpec, rule: Rule) -> AskApproval | None:
