@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from statistics import median
 
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples, one_number
-from daemon.core.measurement.recovery_reading import read_recovery
+from daemon.core.measurement.recovery_reading import corrected, read_recovery
 from daemon.core.rules.rule import VerifySpec
 from daemon.measuring.queries import Survey
+
+_NEWEST_PART = 2
+"""The newest scrapes are those of the last half of the shortest window."""
 
 
 async def read_recovery_now(
     survey: Survey, verify: VerifySpec, problem: Problem
 ) -> RecoveryReading:
     """One reading now; `problem` is the confirmed one. Unreadable is a state, no exception."""
-    spec = survey.spec
-    width = spec.windows[0]
     try:
         await survey.require_fresh()
-        if spec.value is None:
-            bad, total = await asyncio.gather(
-                survey.instant(spec.bad or "", width), survey.instant(spec.total or "", width)
-            )
-            return read_recovery(spec, verify, problem, None, counts(bad, total), survey.now)
-        samples = [
-            value for _, value in finite_samples(await survey.series(spec.value, width, width))
-        ]
-        counted = None
-        if spec.total is not None:
-            counted = (0.0, one_number(await survey.instant(spec.total, width)) or 0.0)
-        level = median(samples) if samples else None
-        return read_recovery(spec, verify, problem, level, counted, survey.now)
+        if survey.spec.value is None:
+            return await _counts(survey, verify, problem)
+        return await _value(survey, verify, problem)
     except Unmeasurable as trouble:
         return RecoveryReading(at=survey.now, state="unreadable", reason=trouble.reason)
+
+
+async def _counts(survey: Survey, verify: VerifySpec, problem: Problem) -> RecoveryReading:
+    spec, width = survey.spec, survey.spec.windows[0]
+    counted, newest = await asyncio.gather(
+        _counted(survey, width), _counted(survey, width / _NEWEST_PART)
+    )
+    reading = read_recovery(spec, verify, problem, None, counted, survey.now)
+    return corrected(spec, problem, reading, newest, None)
+
+
+async def _counted(survey: Survey, width: timedelta) -> tuple[float, float] | None:
+    bad, total = await asyncio.gather(
+        survey.instant(survey.spec.bad or "", width), survey.instant(survey.spec.total or "", width)
+    )
+    return counts(bad, total)
+
+
+async def _value(survey: Survey, verify: VerifySpec, problem: Problem) -> RecoveryReading:
+    spec, width = survey.spec, survey.spec.windows[0]
+    answer = await survey.series(spec.value or "", width, width)
+    samples = [value for _, value in finite_samples(answer)]
+    counted = None
+    if spec.total is not None:
+        counted = (0.0, one_number(await survey.instant(spec.total, width)) or 0.0)
+    level = median(samples) if samples else None
+    reading = read_recovery(spec, verify, problem, level, counted, survey.now)
+    return corrected(spec, problem, reading, None, samples[-1] if samples else None)

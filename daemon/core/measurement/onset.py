@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from statistics import median, quantiles
 
 from daemon.core.changes.suspects import Change, candidates
@@ -29,6 +30,8 @@ _EVIDENCE = 5.0
 """A rise of a value must be so much likelier (in logarithms) than none to have an onset."""
 _BEFORE, _AFTER = 30, 12
 """So many of the shortest windows before the likely onset, and after it, tell of its moment."""
+_AT_THE_EDGE = 2
+"""So many bins before the likely onset may hold a part of it, which is no noise."""
 _VALUES_BEFORE, _VALUES_AFTER = 80, 48
 """The same in samples of a value."""
 
@@ -59,7 +62,7 @@ def counts_onset(
     before = separate[split.begin : split.index]
     rough = separate[split.index].end
     begin = max(before[0].end, rough - _BEFORE * width.total_seconds())
-    interval = _located(spec, history, begin, rough, counts_noise(before))
+    interval = _located(spec, history, begin, rough, counts_noise(before[:-_AT_THE_EDGE]))
     if interval is None:
         return Onset(None, width, now - spec.windows[-1])
     return _found(spec, interval, changes)
@@ -84,9 +87,17 @@ def _located(
     near = [b for b in history if begin <= b.end <= rough + _AFTER * seconds and b.total > 0]
     measured = stretches(near, seconds)
     found = locate(measured, Counted(measured, 1 + noise.extra))
+    if found is None:
+        return None
+    found = found.told_apart()
+    for before, after in pairwise(measured):
+        long = after.begin - before.end > 2 * seconds
+        if long and before.end < found.latest and found.earliest < after.begin:
+            # Nothing was seen in between: what was changed there may have come before or after.
+            found = found.not_before(before.end)
     # Where a window does not say when its scrapes were, a part of the step between windows is
     # as near as it can be known.
-    return found.widened(seconds / 8) if found and near[-1].begin is None else found
+    return found.widened(seconds / 8) if near[-1].begin is None else found
 
 
 def value_onset(

@@ -31,6 +31,8 @@ _OUTER = 0.005
 """The part of the probability that lies on either side of the interval."""
 _COARSE, _FINE = 60, 120
 """How many moments are tried, over all and then where it may have been."""
+_FIRST_PART = 20
+"""A climb is not seen in this part of it: what it does not move is not after it either."""
 _UNLIKELY = 12.0
 """Moments this much less likely (in logarithms) than the likeliest are not looked at closely."""
 
@@ -41,7 +43,7 @@ class OnsetInterval:
 
     It lies before `earliest`, and after `latest`, with half a percent each; before `quartile` with
     a quarter, before `middle` with a half. `evidence`: how much likelier (in logarithms) a rise is
-    than none.
+    than none. `climb`: for how many seconds the level rose, the mean of all that is likely.
     """
 
     earliest: float
@@ -49,6 +51,16 @@ class OnsetInterval:
     middle: float
     latest: float
     evidence: float = math.inf
+    climb: float = 0.0
+
+    def not_before(self, moment: float) -> OnsetInterval:
+        """The interval if nothing tells the moments apart from that one on."""
+        return replace(self, quartile=min(self.quartile, max(moment, self.earliest)))
+
+    def told_apart(self) -> OnsetInterval:
+        """The interval of what can be told from it: the first part of a slow climb cannot."""
+        late = self.climb / _FIRST_PART
+        return replace(self, quartile=self.quartile + late, latest=self.latest + late)
 
     def widened(self, seconds: float) -> OnsetInterval:
         """The interval if its moments are not known better than that."""
@@ -69,6 +81,15 @@ class Stretch:
     amount: float
     size: float
     weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A possible onset: its log-likelihood, and how long the level climbs if it was then."""
+
+    at: float
+    weight: float
+    climb: float
 
 
 class Family(Protocol):
@@ -151,12 +172,12 @@ def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
     begin, end = measured[0].end, measured[-1].end
     step = (end - begin) / _COARSE
     rough = _weigh(measured, family, begin, end, _COARSE)
-    most = max(weight for _, weight in rough)
-    near = [at for at, weight in rough if weight > most - _UNLIKELY]
+    most = max(moment.weight for moment in rough)
+    near = [moment.at for moment in rough if moment.weight > most - _UNLIKELY]
     first, last = max(begin, near[0] - step), min(end, near[-1] + step)
     fine = _weigh(measured, family, first, last, _FINE)
     unchanged = family.likelihood(0, len(measured), family.base(len(measured)))
-    return _interval(fine, max(weight for _, weight in fine) - unchanged)
+    return _interval(fine, max(moment.weight for moment in fine) - unchanged)
 
 
 def either(intervals: Sequence[OnsetInterval]) -> OnsetInterval:
@@ -167,13 +188,14 @@ def either(intervals: Sequence[OnsetInterval]) -> OnsetInterval:
         intervals[0].middle,
         max(i.latest for i in intervals),
         min(i.evidence for i in intervals),
+        max(i.climb for i in intervals),
     )
 
 
 def _weigh(
     measured: Sequence[Stretch], family: Family, begin: float, end: float, moments: int
-) -> list[tuple[float, float]]:
-    """(moment, its log-likelihood over all shapes) at evenly spaced moments."""
+) -> list[_Moment]:
+    """Evenly spaced moments, weighed over all shapes."""
     ends = [s.end for s in measured]
     begins = [s.begin for s in measured]
     step = (end - begin) / moments
@@ -186,11 +208,13 @@ def _weigh(
         for climb, prior in _PRIORS:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
-            parts = [_part(stretch, onset, climb) for stretch in measured[first:full]]
-            shapes.append(prior + _fit(family, first, parts, len(measured), base))
+            rising = [_part(stretch, onset, climb) for stretch in measured[first:full]]
+            shapes.append(prior + _fit(family, first, rising, len(measured), base))
         most = max(shapes)
-        total = most + math.log(sum(math.exp(shape - most) for shape in shapes))
-        found.append((onset, family.likelihood(0, first, base) + total))
+        parts = [math.exp(shape - most) for shape in shapes]
+        climb = sum(p * c for p, c in zip(parts, CLIMBS, strict=True)) / sum(parts)
+        weight = family.likelihood(0, first, base) + most + math.log(sum(parts))
+        found.append(_Moment(onset, weight, climb))
     return found
 
 
@@ -229,16 +253,18 @@ def _risen(since: float, climb: float) -> float:
     return since * since / (2 * climb) if since < climb else since - climb / 2
 
 
-def _interval(weighed: Sequence[tuple[float, float]], evidence: float) -> OnsetInterval:
-    most = max(weight for _, weight in weighed)
-    parts = list(accumulate(math.exp(weight - most) for _, weight in weighed))
-    half = (weighed[1][0] - weighed[0][0]) / 2 if len(weighed) > 1 else 0.0
+def _interval(weighed: Sequence[_Moment], evidence: float) -> OnsetInterval:
+    most = max(moment.weight for moment in weighed)
+    likely = [math.exp(moment.weight - most) for moment in weighed]
+    parts = list(accumulate(likely))
+    half = (weighed[1].at - weighed[0].at) / 2
 
     def quantile(share: float) -> float:
         index = bisect_right(parts, share * parts[-1])
         before = parts[index - 1] if index else 0.0
         part = (share * parts[-1] - before) / (parts[index] - before)
-        return weighed[index][0] - half + 2 * half * part
+        return weighed[index].at - half + 2 * half * part
 
     earliest, latest = quantile(_OUTER) - _CLOCK, quantile(1 - _OUTER) + _CLOCK
-    return OnsetInterval(earliest, quantile(0.25), quantile(0.5), latest, evidence)
+    climb = sum(p * moment.climb for p, moment in zip(likely, weighed, strict=True)) / parts[-1]
+    return OnsetInterval(earliest, quantile(0.25), quantile(0.5), latest, evidence, climb)

@@ -10,39 +10,47 @@ from daemon.core.changes.precedent import Precedent
 from daemon.core.measurement.loss import counts_loss, value_loss
 from daemon.core.measurement.problem import Problem
 from daemon.core.rules.rule import ProblemSpec
-from daemon.core.values.significance import Bin
+from daemon.core.values.significance import Bin, wilson
 
 AS_BAD = 0.5
 """From this part of the present loss on, earlier trouble was about as bad."""
 OVER = 0.25
 """Down to this part of it, it was over."""
-_ONE_EPISODE = 5
-"""Looks as bad with no more than so many looks between them are the same trouble."""
+_SURE = 4.5
+"""The normal quantile that earlier trouble must pass: a day holds well over a thousand looks."""
 
 
 @dataclass(frozen=True)
 class _Look:
+    """What was seen from `begin` to `end`; a value is one look of which `total` is 0."""
+
     begin: float
     end: float
     loss: float
-    sure: bool
+    bad: float = 0.0
+    total: float = 0.0
 
 
 def counts_precedents(
     spec: ProblemSpec, problem: Problem, history: Iterable[Bin]
 ) -> list[Precedent]:
     """Earlier stretches whose counts surely were about as bad; `history` is oldest first, bins
-    that do not overlap, each a shortest window long unless it says otherwise."""
-    baseline, width = problem.baseline, spec.windows[0].total_seconds()
-    marks: list[_Look] = []
-    for current in history:
-        if baseline is None or current.total <= 0:
-            continue
-        loss = counts_loss(baseline, current.bad, current.total)
-        sure = loss.low is not None and loss.low > 0
-        begin = current.end - width if current.begin is None else current.begin
-        marks.append(_Look(begin, current.end, loss.estimate, sure))
-    return _episodes(spec, problem, marks)
+    of the shortest window that do not overlap."""
+    if problem.baseline is None:
+        return []
+    width = spec.windows[0].total_seconds()
+    looks = [
+        _Look(
+            b.end - width,
+            b.end,
+            counts_loss(problem.baseline, b.bad, b.total).estimate,
+            b.bad,
+            b.total,
+        )
+        for b in history
+        if b.total > 0
+    ]
+    return _precedents(spec, problem, looks)
 
 
 def value_precedents(
@@ -53,10 +61,10 @@ def value_precedents(
         return []
     width = spec.windows[0].total_seconds()
     losses = [(at, value_loss(spec, problem.baseline, value).estimate) for at, value in history]
-    return _episodes(spec, problem, [_Look(at - width, at, loss, True) for at, loss in losses])
+    return _precedents(spec, problem, [_Look(at - width, at, loss) for at, loss in losses])
 
 
-def _episodes(spec: ProblemSpec, problem: Problem, looks: Sequence[_Look]) -> list[Precedent]:
+def _precedents(spec: ProblemSpec, problem: Problem, looks: Sequence[_Look]) -> list[Precedent]:
     """The stretches as bad as now that were over before the present trouble began. One look by
     itself may be a hiccup; several such are none."""
     if problem.onset_quantiles is None or problem.loss is None or problem.baseline is None:
@@ -64,22 +72,43 @@ def _episodes(spec: ProblemSpec, problem: Problem, looks: Sequence[_Look]) -> li
     began = problem.onset_quantiles[0].timestamp()
     least = max(AS_BAD * problem.loss, spec.confirm.loss(problem.baseline))
     earlier = [look for look in looks if look.end <= began]
-    episodes: list[list[int]] = []
-    for index, look in enumerate(earlier):
-        if not (look.sure and look.loss >= least):
-            continue
-        if episodes and index - episodes[-1][-1] <= _ONE_EPISODE:
-            episodes[-1].append(index)
-        else:
-            episodes.append([index])
-    over = [n for n, look in enumerate(earlier) if look.loss <= OVER * problem.loss]
-    ended = [e for e in episodes if over and over[-1] > e[-1]]
-    if len(ended) < 2 and all(len(e) < 2 for e in ended):
+    well = [look.end for look in earlier if look.loss <= OVER * problem.loss]
+    episodes = [
+        episode
+        for episode in _episodes(earlier, least)
+        if _sure(episode, 1 - problem.baseline) and well and well[-1] > episode[-1].end
+    ]
+    if len(episodes) < 2 and all(len(episode) < 2 for episode in episodes):
         return []
     return [
         Precedent(
-            begin=datetime.fromtimestamp(earlier[e[0]].begin, UTC),
-            end=datetime.fromtimestamp(earlier[e[-1]].end, UTC),
+            begin=datetime.fromtimestamp(episode[0].begin, UTC),
+            end=datetime.fromtimestamp(episode[-1].end, UTC),
         )
-        for e in ended
+        for episode in episodes
     ]
+
+
+def _episodes(looks: Sequence[_Look], least: float) -> list[list[_Look]]:
+    """The looks as bad as that, parted where there were others between them; one may be."""
+    episodes: list[list[_Look]] = []
+    others = 2
+    for look in looks:
+        if look.loss < least:
+            others += 1
+            continue
+        if others < 2:
+            episodes[-1].append(look)
+        else:
+            episodes.append([look])
+        others = 0
+    return episodes
+
+
+def _sure(episode: Sequence[_Look], usual: float) -> bool:
+    """Whether that is more than chance. Of a value two looks are, for each is a sample of its
+    own; counts must pass by all that they counted."""
+    bad, total = sum(look.bad for look in episode), sum(look.total for look in episode)
+    if not total:
+        return len(episode) > 1
+    return wilson(bad, total, _SURE).low > usual

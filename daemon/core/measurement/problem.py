@@ -130,6 +130,7 @@ ReadingReason = Literal[
     "traffic_below_baseline",
     "near_baseline",
     "away_from_baseline",
+    "newest_samples_well",
 ]
 
 
@@ -137,7 +138,7 @@ class RecoveryReading(Frozen):
     """One measurement after a step.
 
     `healthy` is near the baseline, with enough traffic; `impaired` as bad as what confirms a
-    problem, and then it has a severity; `degraded` lies between the two.
+    problem, and then it has a severity; `degraded` lies between the two, or has only just ended.
     """
 
     at: Moment

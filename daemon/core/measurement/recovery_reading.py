@@ -62,6 +62,34 @@ def read_recovery(
     )
 
 
+def corrected(
+    spec: ProblemSpec,
+    problem: Problem,
+    reading: RecoveryReading,
+    newest: tuple[float, float] | None,
+    value: float | None,
+) -> RecoveryReading:
+    """The reading, unless the newest scrapes show that the trouble is just over.
+
+    The shortest window remembers it for as long as it is. `newest`: (bad, total) of the last half
+    of that window; `value`: the newest sample of a value. What these cannot tell changes nothing.
+    """
+    if reading.state != "impaired" or problem.baseline is None:
+        return reading
+    limit = spec.confirm.loss(problem.baseline)
+    if spec.value is not None:
+        over = value is not None and value_loss(spec, problem.baseline, value).estimate < limit
+    elif newest is None or newest[1] <= 0:
+        over = False
+    else:
+        high = counts_loss(problem.baseline, *newest).high or 0.0
+        over = high < max(limit, max(reading.loss or 0.0, problem.loss or 0.0) / 2)
+    if not over:
+        return reading
+    update = {"state": "degraded", "severity": "", "reason": "newest_samples_well"}
+    return reading.model_copy(update=update)
+
+
 def judge_life(
     spec: ProblemSpec,
     problem: Problem,

@@ -67,9 +67,12 @@ def read_clock(
     count, seconds = max(counted), COUNTED_OVER.total_seconds()
     if count < 2:
         return None
-    fitting = [i for i in USUAL_INTERVALS if seconds / (count + 1) < i < seconds / (count - 1)]
+    longest = seconds / (count - 1)
+    fitting = [i for i in USUAL_INTERVALS if i <= longest]
     if not fitting:
         return None
-    interval = min(fitting, key=lambda i: abs(i - seconds / count))
+    # If none has so many samples, a few were lost everywhere.
+    exact = [i for i in fitting if i >= seconds / (count + 1)]
+    interval = min(exact, key=lambda i: abs(i - seconds / count)) if exact else fitting[-1]
     apart = newest - oldest
     return ScrapeClock(interval, newest, 0.0 if apart <= _TOGETHER else min(apart, interval))

@@ -263,7 +263,7 @@ def withheld(state: RecoveryState) -> tuple[WithheldReason, str]:
     if state == "healthy":
         return "metrics_look_healthy", "the latest measurement is near the baseline"
     if state == "degraded":
-        text = "the latest measurement is not as bad as what confirms a problem"
+        text = "the latest measurement is not as bad as what confirms a problem, or just ended"
         return "below_threshold", text
     return "no_fresh_data", "the problem cannot be measured at this moment"
 

@@ -37,7 +37,7 @@ class Interval:
 class Split:
     """The index of the first bin of a new regime, most likely between `first` and `last`.
 
-    `begin` is the first bin of the regime before it.
+    `begin` is the first bin of the good regimes before it.
     """
 
     begin: int
@@ -98,8 +98,11 @@ def change_point(bins: Sequence[Bin], dispersion: float = 1.0) -> Split | None:
         first -= 1
     if first in {0, len(parts)}:
         return None
-    begin = sum(len(part) for part in parts[: first - 1])
-    end = begin + len(parts[first - 1]) + len(parts[first])
+    good = first - 1
+    while good > 0 and not _clearly_worse(counts[good - 1], best, counts[-1]):
+        good -= 1  # a bin that the onset cuts in two may be a regime of its own
+    begin = sum(len(part) for part in parts[:good])
+    end = sum(len(part) for part in parts[: first + 1])
     gains = _gains(bins[begin:end], dispersion)
     greatest = max(gains)
     near = [i for i, gain in enumerate(gains, begin + 1) if gain > greatest - SPLIT_EVIDENCE]
