@@ -20,7 +20,7 @@ from daemon.core.values.significance import Bin
 
 CLIMBS = (0.0, 30.0, 120.0, 300.0, 900.0, 2400.0)
 """For how many seconds the level may climb after the onset; 0 is a jump."""
-_JUMP = 0.9
+_JUMP = 0.95
 """How likely a jump is beforehand; the climbs share the rest."""
 _PRIORS = tuple(
     (climb, math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1))) for climb in CLIMBS
