@@ -26,6 +26,10 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return replace(incident, suppressed=event.suppressed)
         case e.ProblemDefined():
             return _defined(incident, at, event)
+        case e.ProblemReassessed():
+            return _reassessed(incident, at, event)
+        case e.ChangeReported():
+            return replace(incident, told=(*incident.told, event))
         case e.RecoveryMeasured():
             return _measured(incident, at, event)
         case e.Recovered():
@@ -87,6 +91,15 @@ def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incid
         incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at)
         incident = _as_severe(incident, at, problem.severity)
     return _recent(incident, problem.at, _state_of(problem))
+
+
+def _reassessed(incident: Incident, at: datetime, event: e.ProblemReassessed) -> Incident:
+    """When it was confirmed stays, and the measurement itself is told by a reading."""
+    incident = replace(incident, suspicion=event.suspicion)
+    if event.problem is None:
+        return incident
+    incident = replace(incident, problem=event.problem, confirmed=event.problem)
+    return _as_severe(incident, at, event.problem.severity)
 
 
 def _state_of(problem: Problem) -> RecoveryState:
