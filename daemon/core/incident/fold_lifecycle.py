@@ -24,14 +24,10 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return _alerts(incident, at, event)
         case e.AlertsSuppressed():
             return replace(incident, suppressed=event.suppressed)
-        case e.ProblemDefined():
-            return _defined(incident, at, event)
-        case e.ProblemReassessed():
-            return _reassessed(incident, at, event)
+        case e.ProblemDefined() | e.ProblemReassessed() | e.RecoveryMeasured():
+            return _measurement(incident, at, event)
         case e.ChangeReported():
             return replace(incident, told=(*incident.told, event))
-        case e.RecoveryMeasured():
-            return _measured(incident, at, event)
         case e.Recovered():
             return replace(
                 incident,
@@ -75,6 +71,22 @@ def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incide
         incomplete=event.incomplete,
         refired=incident.refired + (1 if again and not unbroken else 0),
     )
+
+
+def _measurement(
+    incident: Incident,
+    at: datetime,
+    event: e.ProblemDefined | e.ProblemReassessed | e.RecoveryMeasured,
+) -> Incident:
+    match event:
+        case e.ProblemDefined():
+            return _defined(incident, at, event)
+        case e.ProblemReassessed():
+            return _reassessed(incident, at, event)
+        case e.RecoveryMeasured():
+            return _measured(incident, at, event)
+        case _:
+            assert_never(event)
 
 
 def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incident:

@@ -189,7 +189,7 @@ class Incident:
 
     @property
     def unweighed(self) -> bool:
-        """Whether a change was told since the newest measurement, with which changes are weighed."""
+        """Whether a change was told since the newest measurement, and so was not weighed."""
         if not self.told:
             return False
         return self.evidence is None or self.told[-1].told_at > self.evidence[0]
