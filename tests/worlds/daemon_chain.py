@@ -75,8 +75,7 @@ class _DaemonRun:
         self.rule: Rule = RULES[draw.world.kind]
         self.metrics = DrawnPrometheus(draw)
         self.now = datetime.fromtimestamp(begin, UTC)
-        self.heard = self.now
-        """Until when what was told is known."""
+        self.untold = [k for k in draw.deployed if k.since > begin]
         self.ends = self.now + timedelta(seconds=HORIZON)
         self.approvals = approved(self.rule, 1, until=NOW + HOUR)
         self.incident: Incident = make_incident((self.now, opening()), (self.now, ALERTS))
@@ -108,14 +107,16 @@ class _DaemonRun:
 
     def _pass(self, until: datetime) -> None:
         """Let time pass until then, or until the next deployment becomes known."""
-        since = self.heard.timestamp()
-        told = [k for k in self.draw.deployed if since < k.since <= until.timestamp()]
-        first = min(told, key=lambda k: k.since, default=None)
-        if first is not None:
-            until = max(self.now, datetime.fromtimestamp(first.since, UTC))
-        self.now = self.heard = until
-        if first is not None:
-            self._record(e.ChangeReported(change=first.change, told_at=self.now))
+        told = [k for k in self.untold if k.since <= until.timestamp()]
+        if not told:
+            self.now = until
+            return
+        first = min(told, key=lambda k: k.since)
+        self.untold.remove(first)
+        # At the end of the microsecond, for only then it is known.
+        at = datetime.fromtimestamp(first.since, UTC) + timedelta(microseconds=1)
+        self.now = max(self.now, at)
+        self._record(e.ChangeReported(change=first.change, told_at=self.now))
 
     def _surroundings(self) -> Surroundings:
         suspicion = self.incident.suspicion

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from daemon.core.changes.scoring import LONG_ROLLOUT
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import EVIDENCE_REASONS
@@ -17,6 +18,10 @@ from daemon.core.values.units import clock_time
 
 ONSET_PATIENCE = timedelta(minutes=2)
 """For so long after the confirmation a step waits for an onset that a change may explain."""
+
+
+MOST_TOLD = 50
+"""So many changes that were told late are written down of an incident."""
 
 
 def trouble_began(incident: Incident) -> datetime:
@@ -97,6 +102,14 @@ def reassessed(
     if not moved and not _news(incident.suspicion, suspicion):
         return None
     return e.ProblemReassessed(problem=adopted, suspicion=suspicion)
+
+
+def takes_change(incident: Incident, change: Change) -> bool:
+    """Whether a change that is told now is written down: once, and not if it was long before."""
+    if incident.closed is not None or len(incident.told) >= MOST_TOLD:
+        return False
+    known = any(_identity(told.change) == _identity(change) for told in incident.told)
+    return not known and change.at >= incident.opened_at - LONG_ROLLOUT
 
 
 def _news(known: Suspicion | None, later: Suspicion) -> bool:
