@@ -15,7 +15,9 @@ from daemon.core.measurement.query_result import (
     finite_samples,
     one_number,
 )
+from daemon.core.measurement.silence import unbounded
 from daemon.core.values.units import Frozen
+from daemon.measuring.explain import sparse_scrapes
 from daemon.measuring.queries import Survey
 
 
@@ -36,7 +38,7 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
     # A monitoring outage explains an empty answer, so freshness has the first word.
     for trouble in (fresh, problem):
         if isinstance(trouble, Unmeasurable):
-            problem = unmeasured(spec, trouble, survey.now)
+            problem = unmeasured(spec, await sparse_scrapes(survey, trouble), survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
     measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}
@@ -62,6 +64,9 @@ async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
     readings = [survey.series(value, width, width) for width in spec.windows]
     history = survey.series(value, spec.windows[0], spec.baseline)
     answers = await asyncio.gather(*readings, history)
+    infinite = unbounded(answers[0], spec.symptom)
+    if infinite is not None:
+        raise infinite
     traffic = {}
     if spec.total is not None:
         totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))

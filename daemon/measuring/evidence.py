@@ -19,6 +19,7 @@ from daemon.core.recovery.growth import reassessed
 from daemon.core.rules.rule import Rule
 from daemon.measuring.define import define
 from daemon.measuring.diagnose import weigh_changes
+from daemon.measuring.explain import fallen_traffic
 from daemon.measuring.queries import Survey
 
 
@@ -27,16 +28,18 @@ async def assess(
 ) -> e.ProblemDefined:
     """Measure, and weigh the changes; `blind`: why they cannot be seen.
 
-    While nothing is confirmed the suspicion only names what changed lately.
+    While nothing is confirmed the suspicion only names what changed lately, and traffic that fell.
     """
     problem = await define(survey, changes)
     suspicion: Suspicion | None = None
     if problem.verdict == "confirmed":
         if rule.changes or changes or blind:
             suspicion = await _weighed(survey, rule, changes, problem, blind)
-    elif changes:
-        why = f"nothing is confirmed ({problem.reason}), so nobody is blamed"
-        suspicion = recent_changes(changes, survey.now, why)
+    else:
+        fall = await fallen_traffic(replace(survey, query_log={}), changes, problem)
+        if fall or changes:
+            why = fall or "nobody is blamed before the metrics confirm the problem"
+            suspicion = recent_changes(changes, survey.now, why)
     return e.ProblemDefined(problem=problem, suspicion=suspicion)
 
 

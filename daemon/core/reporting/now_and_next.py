@@ -70,7 +70,8 @@ def doing(incident: Incident) -> str:
     if incident.problem is None:
         return "measuring, to define the problem"
     if incident.confirmed is None:
-        return f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+        so_far = f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+        return f"{so_far}; {incident.suspicion.text}" if incident.suspicion else so_far
     waiting = awaiting_approval(incident)
     if waiting is not None:
         return f"waiting for the Commander to decide on step {waiting.number}"
