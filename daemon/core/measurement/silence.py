@@ -59,8 +59,8 @@ def traffic_fall(
     # A window that shows half of the usual began half of its width before the fall.
     half = max(at for at, value in history if 2 * value >= usual)
     seconds = width.total_seconds()
-    # What is gone is extrapolated for a while, so its end is known less well.
-    within = 2 * spacing if ended else spacing
+    # It shows at the next scrape only, and what is gone is extrapolated for a while.
+    within = 2 * spacing
     return _fall(usual / seconds, None if ended else last / seconds, half - seconds / 2, within)
 
 
