@@ -162,10 +162,11 @@ class Executor:
             await asyncio.sleep(_AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
-        # After a step the verdict waits for it, and only as many steps run as the budgets allow.
         current = await self._repository.load(incident)
-        grows = may_grow(current, self._dependencies.limits, self._repository.clock())
-        changes = await self._changes_now(current) if grows and not step else None
+        limits = self._dependencies.limits
+        grows = not step and may_grow(current, limits, self._repository.clock())
+        changes = await self._changes_now(current) if grows else None
+        # After a step the verdict waits for it, and only as many steps run as the budgets allow.
         turn = nullcontext() if step else self._turns.turn(repeated=True)
         async with turn:
             seen = await self._repository.load(incident)
@@ -184,11 +185,9 @@ class Executor:
         def news(now: Incident) -> Sequence[e.Event]:
             if now.closed is not None or (changes is not None and _told_since(current, now)):
                 return ()
-            limits, at = self._dependencies.limits, self._repository.clock()
             # A person may have acted meanwhile, or another daemon weighed the same.
-            if reassessed is None or seen.suspicion != now.suspicion:
-                return (measured,)
-            return (measured, reassessed) if may_grow(now, limits, at) else (measured,)
+            stands = seen.suspicion == now.suspicion and may_grow(now, limits, reading.at)
+            return (measured, reassessed) if reassessed and stands else (measured,)
 
         await self._repository.record(incident, news)
 
