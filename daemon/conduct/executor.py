@@ -12,7 +12,7 @@ import structlog
 
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.live_periods import Life
-from daemon.core.changes.suspects import Change, HealthMark, Suspicion
+from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
     Effect,
     Listen,
@@ -30,12 +30,13 @@ from daemon.core.incident.events import METRICS
 from daemon.core.incident.state import Incident
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
+from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
-from daemon.measuring import define, diagnose, queries, revision_health, verify
+from daemon.measuring import evidence, queries, revision_health, verify
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
 from daemon.notifying import notifier
@@ -69,6 +70,11 @@ class ConductDependencies:
     links: Links
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
+
+
+def _told_since(before: Incident, now: Incident) -> bool:
+    """Whether a change was told while it was measured, which so was not weighed: once more."""
+    return len(now.told) > len(before.told)
 
 
 class Executor:
@@ -133,21 +139,14 @@ class Executor:
         # Not within the turn: what cannot be reached holds up this incident and no other.
         changes, blind = await self._changes(rule, current)
         async with self._turns.turn(repeated=current.problem is not None):
-            defined = await self._defined(rule, current, changes, blind)
-        await self._repository.record(
-            incident, lambda i: () if i.closed or i.confirmed is not None else (defined,)
-        )
+            defined = await evidence.assess(self._survey(rule, current), rule, changes, blind)
+        _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 
-    async def _defined(
-        self, rule: Rule, current: Incident, changes: Sequence[Change], blind: str
-    ) -> e.ProblemDefined:
-        problem = await define.define(self._survey(rule, current), changes)
-        suspicion: Suspicion | None = None
-        if problem.verdict == "confirmed" and (rule.changes or changes or blind):
-            survey = self._survey(rule, current)
-            suspicion = await diagnose.weigh_changes(survey, rule, changes, problem, blind)
-        _log.info("problem", verdict=problem.verdict, text=problem.text)
-        return e.ProblemDefined(problem=problem, suspicion=suspicion)
+        def news(now: Incident) -> Sequence[e.Event]:
+            over = now.closed is not None or now.confirmed is not None
+            return () if over or _told_since(current, now) else (defined,)
+
+        await self._repository.record(incident, news)
 
     async def _changes(self, rule: Rule, incident: Incident) -> tuple[list[Change], str]:
         """What was changed, or why that cannot be seen. The measurement is worth having all the
@@ -163,18 +162,43 @@ class Executor:
             await asyncio.sleep(_AGAIN.total_seconds())
 
     async def _read(self, incident: str, step: int) -> None:
+        current = await self._repository.load(incident)
+        limits = self._dependencies.limits
+        grows = not step and may_grow(current, limits, self._repository.clock())
+        changes = await self._changes_now(current) if grows else None
         # After a step the verdict waits for it, and only as many steps run as the budgets allow.
         turn = nullcontext() if step else self._turns.turn(repeated=True)
         async with turn:
-            current = await self._repository.load(incident)
-            if current.confirmed is None:
+            seen = await self._repository.load(incident)
+            if seen.confirmed is None:
                 return
-            rule = self._rule(current)
+            rule = self._rule(seen)
             reading = await verify.read_recovery_now(
-                self._survey(rule, current), rule.verify, current.confirmed
+                self._survey(rule, seen), rule.verify, seen.confirmed
             )
+            reassessed = None
+            if changes is not None:
+                survey = self._survey(rule, seen)
+                reassessed = await evidence.reassess(survey, rule, seen, changes)
         measured = e.RecoveryMeasured(step=step, reading=reading)
-        await self._repository.record(incident, lambda i: () if i.closed else (measured,))
+
+        def news(now: Incident) -> Sequence[e.Event]:
+            if now.closed is not None or (changes is not None and _told_since(current, now)):
+                return ()
+            # A person may have acted meanwhile, or another daemon weighed the same.
+            stands = seen.suspicion == now.suspicion and may_grow(now, limits, reading.at)
+            return (measured, reassessed) if reassessed and stands else (measured,)
+
+        await self._repository.record(incident, news)
+
+    async def _changes_now(self, incident: Incident) -> list[Change] | None:
+        """What was changed; None if that cannot be seen just now, which is no news."""
+        rule = self._rule(incident)
+        try:
+            return await self._dependencies.changes(rule, incident)
+        except (Temporary, Permanent) as error:
+            _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
+            return None
 
     async def _listen(self, incident: str) -> None:
         async with self._turns.turn(repeated=True):

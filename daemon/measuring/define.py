@@ -15,6 +15,7 @@ from daemon.core.measurement.query_result import (
     one_number,
 )
 from daemon.core.values.units import Frozen
+from daemon.measuring.explain import sparse_scrapes
 from daemon.measuring.history import counts_history, value_history
 from daemon.measuring.queries import Survey
 
@@ -36,7 +37,7 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
     # A monitoring outage explains an empty answer, so freshness has the first word.
     for trouble in (fresh, problem):
         if isinstance(trouble, Unmeasurable):
-            problem = unmeasured(spec, trouble, survey.now)
+            problem = unmeasured(spec, await sparse_scrapes(survey, trouble), survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
     measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}

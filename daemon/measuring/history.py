@@ -10,6 +10,7 @@ import structlog
 from daemon.core.measurement.query_result import Unmeasurable, bins, finite_samples
 from daemon.core.measurement.samples import Sample
 from daemon.core.measurement.scrape_clock import COUNTED_OVER, ScrapeClock, read_clock
+from daemon.core.measurement.silence import unbounded
 from daemon.core.values.significance import Bin
 from daemon.core.values.units import format_duration
 from daemon.measuring.queries import Survey
@@ -51,12 +52,18 @@ async def value_history(survey: Survey) -> list[Sample]:
     template, width = spec.value or "", spec.windows[0]
     clock = await scrape_clock(survey)
     if clock is None:
-        return finite_samples(await survey.series(template, width, spec.baseline))
-    first, last = clock.grid(survey.now.timestamp(), spec.baseline.total_seconds())
-    begin, end = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
-    step = timedelta(seconds=clock.step)
-    answer = await survey.between(template, width, begin, end, step)
-    return [(clock.stretch(at, last)[1], value) for at, value in finite_samples(answer)]
+        answer, late = await survey.series(template, width, spec.baseline), 0.0
+    else:
+        first, last = clock.grid(survey.now.timestamp(), spec.baseline.total_seconds())
+        begin, end = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+        step = timedelta(seconds=clock.step)
+        answer, late = await survey.between(template, width, begin, end, step), last - clock.newest
+    recent = (survey.now - width).timestamp()
+    newest = [value for one in answer.series for at, value in one.samples if at > recent]
+    infinite = unbounded(newest, spec.symptom)
+    if infinite is not None:
+        raise infinite
+    return [(at - late, value) for at, value in finite_samples(answer)]
 
 
 async def scrape_clock(survey: Survey) -> ScrapeClock | None:

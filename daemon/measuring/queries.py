@@ -17,6 +17,7 @@ from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
 from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
 from daemon.core.rules.rule import ProblemSpec
+from daemon.core.values.formats import number_text
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration
 
@@ -107,6 +108,14 @@ class Survey:
         queries = [f"max(timestamp({selector}))" for selector in chosen]
         answers = await asyncio.gather(*(self._now(query) for query in queries))
         return newest_sample(dict(zip(queries, answers, strict=True)))
+
+    async def samples_within(self, template: str, over: timedelta) -> float | None:
+        """The most samples of `over` that one of the series has which it selects; None if none."""
+        chosen = selectors(self._render(template, self.spec.windows[0]))
+        span = format_duration(over)
+        answers = [await self._now(f"max(count_over_time({one}[{span}]))") for one in chosen]
+        counted = [count for count in map(one_number, answers) if count is not None]
+        return max(counted, default=None)
 
     async def impacts(self, queries: Mapping[str, str]) -> tuple[Impact, ...]:
         """Each impact or sentiment query's number; a failing one spoils nothing else."""
@@ -207,7 +216,7 @@ def in_short(answer: QueryAnswer) -> str:
     if not answer.series:
         return "empty"
     first = answer.series[0]
-    summary = f"{first.samples[-1][1]:g}" if first.samples else "no sample"
+    summary = number_text(first.samples[-1][1]) if first.samples else "no sample"
     if len(first.samples) > 1:
         summary += f" (last of {len(first.samples)} samples)"
     if len(answer.series) > 1:

@@ -16,7 +16,7 @@ from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Limits
-from daemon.core.recovery.plan import Outlook, open_steps, scope_of
+from daemon.core.recovery.plan import Outlook, scope_of, viewed_steps
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.instrumentation import UNTRACED, Tracer
@@ -92,11 +92,11 @@ def aim(spec: StepSpec, labels: Mapping[str, str], actions: Actions) -> Aim | Ou
 async def outlook(
     repository: IncidentRepository, rule: Rule, incident: Incident, step_context: StepContext
 ) -> dict[int, Outlook]:
-    """What stands in the way of each open step, as the store and the calendar see it now."""
+    """What stands in the way of each step that is looked at, as store and calendar see it now."""
     views, now, scope = {}, repository.clock(), scope_of(incident, rule)
     closed = step_context.closed(scope.freezes, now)
     suspect = incident.suspicion.change if incident.suspicion else None
-    for number, spec in open_steps(incident, rule).items():
+    for number, spec in viewed_steps(incident, rule, step_context.limits, now).items():
         aimed = aim(spec, incident.group_labels, step_context.actions)
         if isinstance(aimed, Outlook):
             views[number] = aimed

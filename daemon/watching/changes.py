@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from daemon.core.ports.changes import Watch
 from daemon.core.rules.query_templates import UnsafeLabel, names_in, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.intake.late_changes import tell_incidents
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
@@ -72,22 +74,40 @@ class Watcher:
             except UnsafeLabel as error:
                 raise Permanent(f"changes of kind {kind} cannot be seen: {error}") from None
             seen = await self._watch(kind, rendered).look()
-            found += await self._noted(seen)
+            known, new = await self._noted(seen)
+            for change in new:
+                await tell_incidents(
+                    self._repository, change, partial(self._watches_for, kind, rendered)
+                )
+            found += known
         return found
 
-    async def _noted(self, seen: Sequence[Change]) -> list[Change]:
-        """Save what was not known yet; returns all that is known of the subject."""
+    def _watches_for(self, kind: str, params: Mapping[str, Any], incident: Incident) -> bool:
+        """Whether the incident's rule watches just that."""
+        rule = next((rule for rule in self._rules() if rule.rule == incident.rule), None)
+        if rule is None or kind not in rule.changes:
+            return False
+        try:
+            return bool(render_params(rule.changes[kind], incident.group_labels) == params)
+        except UnsafeLabel:
+            return False
+
+    async def _noted(self, seen: Sequence[Change]) -> tuple[list[Change], list[Change]]:
+        """Save what was not known yet; returns all that is known of the subject, and the news.
+
+        Of a subject that was never looked at before, all is old.
+        """
         if not seen:
-            return []
+            return [], []
         # Two looks may meet here. What each saves is harmless twice, and none misses a change.
         known = await self._repository.journal.changes(seen[-1].subject)
         all_of_them = merge_periods(known, seen)
         held = {(change.item, change.at) for change in known}
-        for change in all_of_them:
-            if (change.item, change.at) not in held:
-                await self._repository.journal.saw_change(change)
-                _log.info("change seen", subject=change.subject, item=change.item)
-        return all_of_them
+        new = [change for change in all_of_them if (change.item, change.at) not in held]
+        for change in new:
+            await self._repository.journal.saw_change(change)
+            _log.info("change seen", subject=change.subject, item=change.item)
+        return all_of_them, new if known else []
 
     async def _look_at(self, rule: Rule, labels: Labels) -> None:
         try:

@@ -343,6 +343,7 @@ async def test_a_command_does_the_same_by_every_surface(case: Case) -> None:
 
 
 SKIPPED = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
+UNFIT = e.StepSkipped(step=1, reason="not_allowed", text="x")
 ASKING = e.ApprovalRequested(step=1, reason="not_approved", text="x")
 PREPARED = e.StepPrepared(step=1, summary="x", intent={})
 
@@ -351,7 +352,8 @@ PREPARED = e.StepPrepared(step=1, summary="x", intent={})
     ("events", "expected"),
     [
         ((ASKING,), ["approve", "start", "skip", "veto"]),
-        ((SKIPPED,), ["start", "veto"]),
+        ((SKIPPED,), ["start", "skip", "veto"]),
+        ((UNFIT,), ["start", "veto"]),
         ((started(),), ["veto"]),
         ((started(), PREPARED), []),
         ((started(), PREPARED, finished()), []),

@@ -53,12 +53,12 @@ problems = st.builds(
     severity=st.sampled_from(["", "sev1", "sev4"]),
     queries=st.lists(texts, max_size=2).map(tuple),
 )
+changes = st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts)
 suspicions = st.builds(
     Suspicion,
     verdict=st.sampled_from(["suspect", "none", "ambiguous"]),
     text=texts,
-    change=st.none()
-    | st.builds(Change, subject=texts, item=texts, previous=texts, at=moments, seen_by=texts),
+    change=st.none() | changes,
 )
 suppressions = st.builds(
     e.Suppression,
@@ -101,7 +101,12 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     dict[str, str]: labels,
     RecoveryReading | None: st.none() | readings,
+    Problem | None: st.none() | problems,
+    Suspicion: suspicions,
+    Change: changes,
 }
+NARROW = (dict[str, str], RecoveryReading | None, Problem | None, Suspicion)
+"""What these say of a field goes before its name."""
 
 
 def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -110,7 +115,7 @@ def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStra
     def any_(name: str, annotation: Any) -> st.SearchStrategy[Any]:
         if get_origin(annotation) is Literal:
             return st.sampled_from(get_args(annotation))
-        if annotation in (dict[str, str], RecoveryReading | None):
+        if annotation in NARROW:
             return plain[annotation]
         return fields[name] if name in fields else plain[annotation]
 

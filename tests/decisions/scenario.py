@@ -73,9 +73,13 @@ class ServiceSpec(Frozen):
 
 
 class ChangeSpec(Frozen):
-    """A deployment that was seen, or a change that another system reported."""
+    """A deployment that was seen, or a change that another system reported.
+
+    `told`: when it became known, if that was later than when it was made.
+    """
 
     at: At
+    told: At | None = None
     what: str = "shop"
     to: str = "v2"
     was: str = "v1"
@@ -310,7 +314,9 @@ Happening = AlertSpec | ChangeSpec | DeedSpec | FreezeSpec | str
 
 def _moments(scenario: Scenario) -> list[tuple[float, Happening]]:
     """Everything that happens while the daemon runs, in order."""
-    found: list[tuple[float, Happening]] = [(max(c.at, 0.0), c) for c in scenario.changes]
+    found: list[tuple[float, Happening]] = [
+        (max(c.at if c.told is None else c.told, 0.0), c) for c in scenario.changes
+    ]
     found += [(alert.at, alert) for alert in scenario.alerts]
     found += [(deed.at, deed) for deed in scenario.people]
     found += [(_seconds(at), state) for at, state in scenario.service.monitoring.items()]
@@ -330,7 +336,7 @@ async def _happen(daemon: Daemon, happening: Happening) -> None:
             ended = at if state == "resolved" else None
             await daemon.receives(alert(state, service, started=at - 60, ended=ended))
         case ChangeSpec():
-            stage.arrives(_change(happening))
+            await daemon.told(_change(happening))
         case DeedSpec():
             await _deed(daemon, happening)
         case FreezeSpec(scope=scope, at=at, until=until):

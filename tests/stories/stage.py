@@ -28,6 +28,7 @@ from daemon.core.values.outcome import Temporary
 from daemon.core.values.yaml_document import one_document
 from daemon.instrumentation import UNTRACED, Tracer
 from daemon.intake.intake import Intake
+from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.watchdog import Watchdog
@@ -305,6 +306,11 @@ class Daemon:
     async def at(self, seconds: float) -> None:
         """Let time pass until this many seconds after START."""
         await asyncio.sleep(seconds - asyncio.get_running_loop().time())
+
+    async def told(self, change: Change) -> None:
+        """A change becomes known now, whenever it was made."""
+        self.stage.arrives(change)
+        await tell_incidents(self.repository, change, lambda i: i.touched_by(change.labels))
 
     async def incident(self) -> Incident:
         """The only incident."""

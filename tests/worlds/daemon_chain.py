@@ -11,19 +11,20 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from daemon.core.changes.suspects import Change
 from daemon.core.decide import settle_decision
 from daemon.core.decision import Effect, MeasureProblem, ReadRecovery, RunStep
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryReading
+from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.lifecycle import withheld
-from daemon.core.recovery.plan import Outlook, open_steps
+from daemon.core.recovery.plan import Outlook, viewed_steps
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
-from daemon.measuring.define import define
-from daemon.measuring.diagnose import weigh_changes
+from daemon.measuring.evidence import assess, reassess
 from daemon.measuring.queries import Survey
 from daemon.measuring.verify import read_recovery_now
 from tests.core.build import (
@@ -74,6 +75,7 @@ class _DaemonRun:
         self.rule: Rule = RULES[draw.world.kind]
         self.metrics = DrawnPrometheus(draw)
         self.now = datetime.fromtimestamp(begin, UTC)
+        self.untold = [k for k in draw.deployed if k.since > begin]
         self.ends = self.now + timedelta(seconds=HORIZON)
         self.approvals = approved(self.rule, 1, until=NOW + HOUR)
         self.incident: Incident = make_incident((self.now, opening()), (self.now, ALERTS))
@@ -95,13 +97,26 @@ class _DaemonRun:
             if any(worked):
                 continue
             later = decision.wake_at or self.now + LOOK_AGAIN
-            self.now = max(later, self.now + timedelta(seconds=1))
+            self._pass(max(later, self.now + timedelta(seconds=1)))
         else:
             raise AssertionError(f"{self.draw.world.name}: the daemon decides without end")
         if self.asked is not None:
             return self.asked
         problem = self.incident.problem
         return Decided("wait", why="" if problem is None else problem.reason)
+
+    def _pass(self, until: datetime) -> None:
+        """Let time pass until then, or until the next deployment becomes known."""
+        told = [k for k in self.untold if k.since <= until.timestamp()]
+        if not told:
+            self.now = until
+            return
+        first = min(told, key=lambda k: k.since)
+        self.untold.remove(first)
+        # At the end of the microsecond, for only then it is known.
+        at = datetime.fromtimestamp(first.since, UTC) + timedelta(microseconds=1)
+        self.now = max(self.now, at)
+        self._record(e.ChangeReported(change=first.change, told_at=self.now))
 
     def _surroundings(self) -> Surroundings:
         suspicion = self.incident.suspicion
@@ -110,7 +125,7 @@ class _DaemonRun:
         live = [c.item for c in self.draw.known(self.now.timestamp()) if c.subject == subject]
         views = {
             number: Outlook(target=TARGET, live=live[-1] if live else "")
-            for number in open_steps(self.incident, self.rule)
+            for number in viewed_steps(self.incident, self.rule, LIMITS, self.now)
         }
         return Surroundings(ROSTER, self.approvals, LIMITS, views)
 
@@ -131,9 +146,9 @@ class _DaemonRun:
         """Whether there was something to do; what concerns people is left to them."""
         match effect:
             case MeasureProblem():
-                self._record(await self._defined())
+                self._record(await assess(self._survey(), self.rule, self._changes()))
             case ReadRecovery(step):
-                self._record(e.RecoveryMeasured(step=step, reading=await self._reading()))
+                await self._read(step)
             case RunStep(step):
                 await self._run(step, effect.authority)
             case _:
@@ -144,14 +159,15 @@ class _DaemonRun:
         labels = self.incident.group_labels
         return Survey(self.metrics, self.rule.problem, labels, self.now, MAX_AGE)
 
-    async def _defined(self) -> e.ProblemDefined:
-        """As `Executor` defines a problem and weighs the changes."""
-        changes = self.draw.known(self.now.timestamp())
-        problem = await define(self._survey(), changes)
-        suspicion = None
-        if problem.verdict == "confirmed":
-            suspicion = await weigh_changes(self._survey(), self.rule, changes, problem)
-        return e.ProblemDefined(problem=problem, suspicion=suspicion)
+    def _changes(self) -> list[Change]:
+        return self.draw.known(self.now.timestamp())
+
+    async def _read(self, step: int) -> None:
+        """As `Executor` takes a reading, and weighs the changes again."""
+        self._record(e.RecoveryMeasured(step=step, reading=await self._reading()))
+        if not step and may_grow(self.incident, LIMITS, self.now):
+            news = await reassess(self._survey(), self.rule, self.incident, self._changes())
+            self._record(*(() if news is None else (news,)))
 
     async def _reading(self) -> RecoveryReading:
         assert self.incident.confirmed is not None

@@ -23,6 +23,7 @@ _INCREASE = re.compile(r"sum\(increase\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _NEWEST = re.compile(r"(?:max|min)\(timestamp\((\w+)\{[^}]*\}\)\)")
 _SAMPLES = re.compile(r"max\(count_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _JOBS = re.compile(r"count by \(job\) \(last_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
+_SAMPLES = re.compile(r"max\(count_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _UP = re.compile(r"max\(up\{[^}]*\}\)")
 _VALUE = re.compile(r"max\((\w+)\{[^}]*\}\)")
 
@@ -72,6 +73,10 @@ class DrawnPrometheus:
             since = at - parse_duration(match[2]).total_seconds()
             seen = bisect_right(series.at, at) > bisect_right(series.at, since)
             return 1.0 if seen else None
+        if match := _SAMPLES.fullmatch(query):
+            series = self._named[match[1]]
+            since = at - parse_duration(match[2]).total_seconds()
+            return float(bisect_right(series.at, at) - bisect_right(series.at, since)) or None
         if _UP.fullmatch(query):
             return float(self._is_up(at))
         if match := _VALUE.fullmatch(query):

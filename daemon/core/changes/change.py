@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.core.values.units import Frozen, Moment
+from daemon.core.values.units import Frozen, Moment, printable
 
 HealthMark = Literal["healthy", "bad"]
 
@@ -84,10 +84,13 @@ def last_healthy(
                 reason="measured_healthy",
                 text=f"{item} was measured healthy while it was live",
             )
+    text = f"nothing but {current} is known to have been live and healthy"
+    live = dict.fromkeys(item for c in history for item in (c.previous, c.item))
+    bad = [printable(item) for item in live if item != current and marks.get(item) == "bad"]
+    if bad:
+        text += f" ({', '.join(bad)} was measured bad while it was live)"
     return Candidate(
-        reason="no_healthy_item",
-        text=f"nothing but {current} is known to have been live and healthy; "
-        "roll back by hand, or name what is good",
+        reason="no_healthy_item", text=f"{text}; roll back by hand, or name what is good"
     )
 
 

@@ -24,10 +24,10 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return _alerts(incident, at, event)
         case e.AlertsSuppressed():
             return replace(incident, suppressed=event.suppressed)
-        case e.ProblemDefined():
-            return _defined(incident, at, event)
-        case e.RecoveryMeasured():
-            return _measured(incident, at, event)
+        case e.ProblemDefined() | e.ProblemReassessed() | e.RecoveryMeasured():
+            return _measurement(incident, at, event)
+        case e.ChangeReported():
+            return replace(incident, told=(*incident.told, event))
         case e.Recovered():
             return replace(
                 incident,
@@ -73,6 +73,22 @@ def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incide
     )
 
 
+def _measurement(
+    incident: Incident,
+    at: datetime,
+    event: e.ProblemDefined | e.ProblemReassessed | e.RecoveryMeasured,
+) -> Incident:
+    match event:
+        case e.ProblemDefined():
+            return _defined(incident, at, event)
+        case e.ProblemReassessed():
+            return _reassessed(incident, at, event)
+        case e.RecoveryMeasured():
+            return _measured(incident, at, event)
+        case _:
+            assert_never(event)
+
+
 def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incident:
     problem = event.problem
     quantified = problem.verdict not in UNMEASURED
@@ -87,6 +103,15 @@ def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incid
         incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at)
         incident = _as_severe(incident, at, problem.severity)
     return _recent(incident, problem.at, _state_of(problem))
+
+
+def _reassessed(incident: Incident, at: datetime, event: e.ProblemReassessed) -> Incident:
+    """When it was confirmed stays, and the measurement itself is told by a reading."""
+    incident = replace(incident, suspicion=event.suspicion)
+    if event.problem is None:
+        return incident
+    incident = replace(incident, problem=event.problem, confirmed=event.problem)
+    return _as_severe(incident, at, event.problem.severity)
 
 
 def _state_of(problem: Problem) -> RecoveryState:

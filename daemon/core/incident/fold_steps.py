@@ -58,6 +58,8 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return replace(step, refusal=event.reason)
         case e.StepSkipped():
             return replace(step, status="skipped", refusal=event.reason)
+        case e.StepReopened():
+            return replace(step, status="waiting", refusal="", reopened=True)
         case e.StepObserved():
             return replace(step, observed=event.reason, rehearsed=event.rehearsed)
         case e.StepStarted():

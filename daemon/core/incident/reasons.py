@@ -57,16 +57,21 @@ UnfitReason = Literal[
 ]
 """Why a step cannot be made concrete for an incident."""
 
-SkipReason = Literal[
-    UnfitReason,
+EvidenceReason = Literal[
     "no_suspect_change",
     "changes_unseen",
     "ambiguous_suspects",
     "suspect_is_elsewhere",
-    "skipped_by_person",
 ]
+"""Why a step does not apply by what is known so far; it comes back if the evidence grows."""
+EVIDENCE_REASONS: frozenset[EvidenceReason] = frozenset(get_args(EvidenceReason))
+
+SkipReason = Literal[UnfitReason, EvidenceReason, "skipped_by_person"]
 """Why a step is passed over, and the next one looked at."""
 SKIPPED_BY_PERSON: SkipReason = "skipped_by_person"
+
+AWAITING_ONSET: Literal["awaiting_onset"] = "awaiting_onset"
+"""Why a step waits a little: a change might explain the problem, whose onset does not show yet."""
 
 AskReason = Literal[
     Hindrance,
@@ -92,7 +97,7 @@ AskReason = Literal[
 ]
 """Why a step needs the Commander's word."""
 
-RefusalReason = Literal[Hindrance, WithheldReason, AskReason]
+RefusalReason = Literal[Hindrance, WithheldReason, AskReason, "awaiting_onset"]
 """Why a step was not started; with one of AskReason, it is asked for as well."""
 
 DiagnosisReason = Literal["plan_exhausted", "no_plan", "no_suitable_plan"]

@@ -50,7 +50,8 @@ class StepState:
 
     `refusal` and `observed` can be the action's own words; None: nothing was observed.
     `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
-    gave does not count any more. `approvals`: how often people have approved it.
+    gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
+    passed over, and applies by what became known later.
     """
 
     number: int
@@ -60,6 +61,7 @@ class StepState:
     proposed: StepSpec | None = None
     proposed_by: str = ""
     refusal: str = ""
+    reopened: bool = False
     ask_reason: AskReason | Literal[""] = ""
     asking: bool = False
     observed: str | None = None
@@ -149,6 +151,7 @@ class Incident:
     confirmed: Problem | None = None
     confirmed_at: datetime | None = None
     suspicion: Suspicion | None = None
+    told: tuple[e.ChangeReported, ...] = ()
     recent: tuple[tuple[datetime, RecoveryState], ...] = ()
     reading: RecoveryReading | None = None
     refired: int = 0
@@ -183,6 +186,13 @@ class Incident:
     def evidence(self) -> tuple[datetime, RecoveryState] | None:
         """The newest measurement: when, and what it showed."""
         return self.recent[-1] if self.recent else None
+
+    @property
+    def unweighed(self) -> bool:
+        """Whether a change was told since the newest measurement, and so was not weighed."""
+        if not self.told:
+            return False
+        return self.evidence is None or self.told[-1].told_at > self.evidence[0]
 
     @property
     def key(self) -> str:

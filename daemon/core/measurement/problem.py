@@ -40,6 +40,7 @@ ProblemReason = Literal[
     "partial_answer",
     "bad_exceeds_total",
     "unsafe_label",
+    "window_too_short",
 ]
 MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
     {"prometheus_unreachable", "targets_down", "samples_stale"}

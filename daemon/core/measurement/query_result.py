@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict
 from daemon.core.measurement.samples import QueryAnswer, Sample
+from daemon.core.values.formats import number_text
 from daemon.core.values.significance import Bin
 
 
@@ -35,7 +36,9 @@ def one_number(answer: QueryAnswer) -> float | None:
         return None
     value = samples[-1][1]
     if not math.isfinite(value):
-        raise Unmeasurable("query_error", "not_a_number", f"{answer.query} answered {value}")
+        raise Unmeasurable(
+            "query_error", "not_a_number", f"{answer.query} answered {number_text(value)}"
+        )
     return value
 
 

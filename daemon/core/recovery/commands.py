@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationError
 
 from daemon.core.incident import events as e
-from daemon.core.incident.reasons import SKIPPED_BY_PERSON
+from daemon.core.incident.reasons import EVIDENCE_REASONS, SKIPPED_BY_PERSON
 from daemon.core.incident.state import Incident, StepStatus
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.response.command import (
@@ -36,7 +36,7 @@ StepCommandName = Literal["approve", "start", "skip", "veto"]
 
 ALLOWED: Mapping[StepStatus, tuple[StepCommandName, ...]] = {
     "waiting": ("approve", "start", "skip", "veto"),
-    "skipped": ("start", "veto"),
+    "skipped": ("start", "skip", "veto"),
     "running": ("veto",),
     "vetoed": (),
     "finished": (),
@@ -71,6 +71,8 @@ def _hindrance(incident: Incident, step: int, name: StepCommandName) -> str:
         return "service is recovered; a step is started again only if it relapses"
     if name == "start" and running is not None:
         return f"step {running.number} is running; one at a time"
+    if name == "skip" and state.status == "skipped" and state.refusal not in EVIDENCE_REASONS:
+        return f"step {step} is skipped already"
     if name == "veto" and state.status == "running" and state.vetoed_by:
         return f"step {step} was vetoed by {state.vetoed_by} already"
     if name == "veto" and state.intent is not None:
@@ -158,7 +160,9 @@ class SkipStep(StepCommand):
     reason: str = ""
 
     def _is_done(self, incident: Incident) -> bool:
-        return incident.step(self.step).status == "skipped"
+        # What was passed over for want of evidence would come back with more of it.
+        step = incident.step(self.step)
+        return step.status == "skipped" and step.refusal not in EVIDENCE_REASONS
 
     def _decided(self, incident: Incident, rule: Rule, person: str) -> tuple[e.Event, ...]:
         text = optional_text(self.reason) or "no reason given"

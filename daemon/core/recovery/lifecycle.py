@@ -21,7 +21,7 @@ from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import DiagnosisReason, WithheldReason
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryState
-from daemon.core.recovery import plan, verification
+from daemon.core.recovery import growth, plan, verification
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.rules.rule import Rule
@@ -51,6 +51,9 @@ def next_action(
     if verification.recovered_alone(incident, rule):
         text = "the metrics are back near the baseline without any action of ours"
         return recording(e.Recovered(step=0, text=text))
+    back = _come_back(incident, rule, surroundings, now)
+    if back:
+        return back
     if (incident.diagnosis is not None or incident.paused_by) and not has_steps:
         return _reread(incident, rule, now)
     return _recover(incident, rule, surroundings, now)
@@ -66,7 +69,26 @@ def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
         )
         return recording(e.IncidentClosed(reason="not_confirmed", text=text))
     again = incident.problem.at + verification.pace(rule, incident.opened_at, now)
-    return Decision(effects=(MeasureProblem(),)) if now >= again else Decision(wake_at=again)
+    due = now >= again or incident.unweighed
+    return Decision(effects=(MeasureProblem(),)) if due else Decision(wake_at=again)
+
+
+def _come_back(
+    incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime
+) -> Decision:
+    """The steps that were passed over for want of evidence, and apply by what is known now."""
+    found: list[e.Event] = []
+    for number in growth.passed_over(incident, surroundings.limits, now):
+        if number not in plan.plan_of(incident, rule):
+            continue  # the rule was edited
+        view = surroundings.outlook.get(number)
+        if view is None:
+            # The store was looked at before the suspicion changed: look again, decide anew.
+            return Decision(wake_at=now)
+        if plan.applies(number, incident, rule, view, surroundings.limits, now):
+            text = incident.suspicion.text if incident.suspicion is not None else ""
+            found.append(e.StepReopened(step=number, text=text))
+    return recording(*found)
 
 
 def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime) -> Decision:
@@ -103,7 +125,7 @@ def _start(
     if taken_back_at is not None and now < taken_back_at + LOOK_AGAIN:
         return again | Decision(wake_at=taken_back_at + LOOK_AGAIN)
     if not step.ordered:
-        if not _fresh(incident, rule, now):
+        if incident.unweighed or not _fresh(incident, rule, now):
             return Decision(effects=(ReadRecovery(0),))
         if incident.evidence is None or incident.evidence[1] != "impaired":
             return _withheld(incident, step, again)
@@ -208,7 +230,9 @@ def _watch(incident: Incident, rule: Rule, surroundings: Surroundings, now: date
 
 
 def _reread(incident: Incident, rule: Rule, now: datetime) -> Decision:
-    """Keep an eye on the metrics while people decide."""
+    """Keep an eye on the metrics while people decide; at once if a change was told."""
+    if incident.unweighed:
+        return Decision(effects=(ReadRecovery(0),))
     at = incident.evidence[0] if incident.evidence else incident.opened_at
     again = at + verification.pace(rule, incident.confirmed_at or incident.opened_at, now)
     return Decision(effects=(ReadRecovery(0),)) if now >= again else Decision(wake_at=again)

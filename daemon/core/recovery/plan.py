@@ -16,6 +16,7 @@ from typing import Literal
 
 from daemon.core.incident.events import Verdict
 from daemon.core.incident.reasons import (
+    AWAITING_ONSET,
     AskReason,
     Hindrance,
     SkipReason,
@@ -23,6 +24,7 @@ from daemon.core.incident.reasons import (
 )
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.growth import awaits_onset, passed_over, trouble_began
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
@@ -80,10 +82,11 @@ class Skip:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Not now, whoever approves: frozen or locked. It is looked at again."""
+    """Not now, whoever approves: frozen or locked; or the evidence may still grow. It is looked
+    at again."""
 
     step: int
-    reason: Hindrance
+    reason: Hindrance | Literal["awaiting_onset"]
     text: str
 
 
@@ -141,7 +144,25 @@ def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
 
 
 def _asked_for(state: StepState) -> bool:
-    return bool(state.approved_by) or state.proposed is not None
+    """By people, or by evidence that came after diagnosis was opened."""
+    return bool(state.approved_by) or state.proposed is not None or state.reopened
+
+
+def viewed_steps(
+    incident: Incident, rule: Rule, limits: Limits, now: datetime
+) -> dict[int, StepSpec]:
+    """The steps whose outlook a decision needs: the open ones, and those that may come back."""
+    plan = plan_of(incident, rule)
+    back = {n: plan[n] for n in passed_over(incident, limits, now) if n in plan}
+    return {**open_steps(incident, rule), **back}
+
+
+def applies(
+    number: int, incident: Incident, rule: Rule, view: Outlook, limits: Limits, now: datetime
+) -> bool:
+    """Whether a step fits this problem by what is known, whatever else forbids it."""
+    spec, state = plan_of(incident, rule)[number], incident.step(number)
+    return _misfit(number, spec, state, incident, view, limits, now) is None
 
 
 def scope_of(incident: Incident, rule: Rule) -> ActionScope:
@@ -164,7 +185,7 @@ def next_step(
     """What to do about the first alternative that is still open."""
     for number, spec in open_steps(incident, rule).items():
         state, view = incident.step(number), outlook[number]
-        misfit = _misfit(number, spec, state, incident, view)
+        misfit = _misfit(number, spec, state, incident, view, limits, now)
         if misfit is not None:
             return misfit
         scope = scope_of(incident, rule)
@@ -199,8 +220,14 @@ def next_step(
 
 
 def _misfit(
-    number: int, spec: StepSpec, state: StepState, incident: Incident, view: Outlook
-) -> Skip | None:
+    number: int,
+    spec: StepSpec,
+    state: StepState,
+    incident: Incident,
+    view: Outlook,
+    limits: Limits,
+    now: datetime,
+) -> Skip | Refuse | None:
     if view.unfit:
         return Skip(number, view.unfit, view.unfit_text)
     if spec.when == "always" or state.approved_by:
@@ -212,6 +239,9 @@ def _misfit(
     if suspicion.verdict == "unseen":
         return Skip(number, "changes_unseen", suspicion.text)
     if suspicion.verdict == "none":
+        waiting = awaits_onset(incident, view.target, limits, now)
+        if waiting:
+            return Refuse(number, AWAITING_ONSET, waiting)
         return Skip(number, "no_suspect_change", suspicion.text)
     if suspicion.verdict == "ambiguous":
         return Skip(number, "ambiguous_suspects", suspicion.text)
@@ -319,8 +349,7 @@ def _vague(number: int, incident: Incident, view: Outlook) -> AskApproval | None
 
 def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> AskApproval | None:
     """Nothing starts by itself for trouble that nobody met for long."""
-    began = incident.confirmed.onset if incident.confirmed else None
-    age = now - (began or incident.confirmed_at or incident.opened_at)
+    age = now - trouble_began(incident)
     if age > limits.onset_age:
         text = (
             f"the trouble began {format_duration(timedelta(seconds=round(age.total_seconds())))} "

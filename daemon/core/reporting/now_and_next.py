@@ -13,6 +13,7 @@ from typing import Literal
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
+from daemon.core.incident.reasons import EVIDENCE_REASONS
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.commands import StepCommandName, allowed_commands
@@ -69,7 +70,8 @@ def doing(incident: Incident) -> str:
     if incident.problem is None:
         return "measuring, to define the problem"
     if incident.confirmed is None:
-        return f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+        so_far = f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+        return f"{so_far}; {incident.suspicion.text}" if incident.suspicion else so_far
     waiting = awaiting_approval(incident)
     if waiting is not None:
         return f"waiting for the Commander to decide on step {waiting.number}"
@@ -102,9 +104,21 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     if incident.confirmed is None:
         return "nothing is touched unless the metrics confirm the problem"
     if incident.diagnosis is not None:
+        if _may_come_back(incident):
+            return (
+                "updates and measuring go on; a step starts if people ask for it, or if what "
+                "becomes known makes one fit"
+            )
         return "updates and measuring go on; a step starts only if people ask for it"
     following = _following(incident, rule, 0)
     return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
+
+
+def _may_come_back(incident: Incident) -> bool:
+    """Whether a step was passed over for want of evidence, and nothing has acted yet."""
+    states = incident.steps.values()
+    passed = any(s.status == "skipped" and s.refusal in EVIDENCE_REASONS for s in states)
+    return passed and not any(s.acted or s.approved_by or s.proposed is not None for s in states)
 
 
 def awaiting_approval(incident: Incident) -> StepState | None:

@@ -83,6 +83,11 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f} %"
 
 
+def number_text(value: float) -> str:
+    """A number as Prometheus answered it; what a histogram's quantile is beyond all its buckets."""
+    return "+Inf (beyond the largest bucket)" if value == math.inf else f"{value:g}"
+
+
 def quantity(value: float) -> str:
     """A number for a sentence: 1,240 · 12.5 · 0.034."""
     if not math.isfinite(value):

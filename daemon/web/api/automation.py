@@ -12,6 +12,7 @@ from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.reporting import observe_report
 from daemon.core.values.units import Frozen
+from daemon.intake.late_changes import tell_incidents
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
 from daemon.web.context import WebContext
@@ -139,7 +140,10 @@ class Automation:
         ]
 
     async def report(self, call: Call[None, None, Reported]) -> ChangeView:
-        """Report, as CI/CD or another system, that something was changed."""
+        """Report, as CI/CD or another system, that something was changed.
+
+        Open incidents that it may concern weigh their changes again at once.
+        """
         given, now = call.sent, self._context.repository.clock()
         at = given.at or now
         if at > now + _AHEAD:
@@ -156,7 +160,11 @@ class Automation:
             target=given.target,
             labels=given.labels,
         )
-        await self._context.repository.journal.saw_change(change)
+        repository = self._context.repository
+        known = await repository.journal.changes(change.subject)
+        await repository.journal.saw_change(change)
+        if not any((one.item, one.at) == (change.item, change.at) for one in known):
+            await tell_incidents(repository, change, lambda i: i.touched_by(change.labels))
         return ChangeView(change=change)
 
     async def changes(self, call: Call[None, None, None]) -> ChangeList:

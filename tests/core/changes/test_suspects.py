@@ -193,6 +193,13 @@ def test_the_refusal_says_what_to_do() -> None:
     assert "by hand" in found.text
 
 
+def test_the_refusal_names_what_was_live_and_is_known_to_be_bad() -> None:
+    history = [make_change("v1", ago(500), "v0"), make_change("v2", ago(100), "v1")]
+    found = last_healthy("v2", history, {"v1": "bad", "v7": "bad"}, None)
+    assert found.reason == "no_healthy_item"
+    assert "(v1 was measured bad while it was live)" in found.text
+
+
 items = st.sampled_from(["v1", "v2", "v3", "v4"])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
+from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response.command import NotPossible
 from tests import commanding
@@ -87,10 +88,20 @@ def test_a_veto_stops_a_step_that_has_changed_nothing_yet() -> None:
 
 
 def test_skipping_twice_is_skipping_once() -> None:
-    skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
+    skipped = e.StepSkipped(step=1, reason="skipped_by_person", text="x", person="ada")
     incident = make_incident(confirmed(), *HERE, skipped)
     assert commanding.skip(incident, RULE, 1, "ada", "") == ()
     assert commanding.veto(incident, RULE, 1, "bo") == (e.StepVetoed(step=1, person="bo"),)
+
+
+def test_a_step_that_was_passed_over_for_want_of_evidence_can_be_skipped_for_good() -> None:
+    skipped = e.StepSkipped(step=1, reason="no_suspect_change", text="x")
+    incident = make_incident(confirmed(), *HERE, skipped)
+    (for_good,) = commanding.skip(incident, RULE, 1, "ada", "")
+    assert (for_good.reason, for_good.person) == ("skipped_by_person", "ada")
+    assert "skip" in allowed_commands(incident, RULE, 1)
+    unfit = make_incident(confirmed(), *HERE, e.StepSkipped(step=1, reason="not_allowed", text="x"))
+    assert "skip" not in allowed_commands(unfit, RULE, 1)
 
 
 def test_a_responder_proposes_and_numbers_count_from_101() -> None:

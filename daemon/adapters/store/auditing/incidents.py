@@ -36,6 +36,7 @@ TELLING = frozenset(
     for kind in (
         e.IncidentOpened,
         e.ProblemDefined,
+        e.ProblemReassessed,
         e.RecoveryMeasured,
         e.Recovered,
         e.Relapsed,
@@ -44,6 +45,7 @@ TELLING = frozenset(
         e.StepApproved,
         e.StepVetoed,
         e.StepSkipped,
+        e.StepReopened,
         e.StepStarted,
         e.StepFinished,
         e.StepVerified,
@@ -52,7 +54,13 @@ TELLING = frozenset(
 """The kinds that a head is made of; to read the others too would take most of the time."""
 TELLING_OF_CLOSED = frozenset(
     kind.__name__
-    for kind in (e.IncidentOpened, e.ProblemDefined, e.RecoveryMeasured, e.IncidentClosed)
+    for kind in (
+        e.IncidentOpened,
+        e.ProblemDefined,
+        e.ProblemReassessed,
+        e.RecoveryMeasured,
+        e.IncidentClosed,
+    )
 )
 """Those that the head of a closed incident is made of: its title and its severity."""
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from daemon.core.alertmanager import Alert, Labels
-from daemon.core.changes.suspects import Suspicion
+from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
-from daemon.core.values.units import AnyVersion, Frozen, Moment, printable
+from daemon.core.values.units import AnyVersion, Frozen, Moment, clock_time, printable
 
 
 class _AboutProblem(BaseEvent, ABC):
@@ -130,6 +130,43 @@ class ProblemDefined(_AboutProblem):
     def describe(self) -> str:
         text = f"{self.problem.verdict}: {self.problem.text}"
         return f"{text}; {self.suspicion.text}" if self.suspicion else text
+
+
+class ProblemReassessed(_AboutProblem):
+    """A confirmed problem was measured again before anything was started, and that told more.
+
+    It is no second ProblemDefined: the incident stays confirmed since the first, and what is kept
+    of that (`problem` None: its baseline and onset) is not said again. `problem` is the later
+    measurement where it is better founded (`reassessment.better_founded`).
+    """
+
+    kind: Literal["ProblemReassessed"] = "ProblemReassessed"
+    problem: Problem | None = None
+    suspicion: Suspicion
+
+    def describe(self) -> str:
+        onset = self.problem.onset if self.problem is not None else None
+        when = f"; it began at {clock_time(onset)}" if onset is not None else ""
+        return f"weighed again{when}: {self.suspicion.text}"
+
+
+class ChangeReported(_AboutProblem):
+    """A change became known while the incident was open: made at `change.at`, told at `told_at`.
+
+    It is a report of another system, or what a watch of ours saw.
+    """
+
+    kind: Literal["ChangeReported"] = "ChangeReported"
+    change: Change
+    told_at: Moment
+
+    def describe(self) -> str:
+        change = self.change
+        what = f"{change.target or change.subject}: {change.previous or '?'} → {change.item}"
+        return printable(
+            f"change told by {change.seen_by} at {clock_time(self.told_at)}: {what}, "
+            f"made at {clock_time(change.at)}"
+        )
 
 
 class RecoveryMeasured(_AboutProblem):
@@ -279,6 +316,8 @@ LifecycleEvent = (
     | AlertsReceived
     | AlertsSuppressed
     | ProblemDefined
+    | ProblemReassessed
+    | ChangeReported
     | RecoveryMeasured
     | Recovered
     | Relapsed

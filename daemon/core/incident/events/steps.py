@@ -105,6 +105,17 @@ class StepSkipped(_AboutStep):
         return f"step {self.step} skipped{by} ({self.reason}): {self.text}"
 
 
+class StepReopened(_AboutStep):
+    """A step that was passed over for want of evidence applies by what is known now."""
+
+    kind: Literal["StepReopened"] = "StepReopened"
+    step: int
+    text: str
+
+    def describe(self) -> str:
+        return f"step {self.step} is looked at again: {self.text}"
+
+
 class StepObserved(_AboutStep):
     """The rule only observes: this is what would have been done now, and was not.
 
@@ -218,6 +229,7 @@ StepEvent = (
     | StepVetoed
     | StepRefused
     | StepSkipped
+    | StepReopened
     | StepObserved
     | StepStarted
     | EvidenceTaken

@@ -1,0 +1,57 @@
+"""Whether a later measurement of a confirmed problem tells more than the one that is known."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.core.measurement.loss import direction, level_at
+from daemon.core.measurement.problem import Problem
+from daemon.core.rules.rule import ProblemSpec
+
+
+def better_founded(spec: ProblemSpec, known: Problem, later: Problem) -> bool:
+    """Whether `later` may take the place of `known`, whose baseline recovery is verified against.
+
+    It must be confirmed, with an onset. The look-back moves on with time, so without more ado the
+    onset would creep after it and the baseline would drift into the trouble. Therefore:
+
+    - the latest moment at which it can have begun does not rise: it was that bad by then. While no
+      onset is known this is the moment of the known measurement. Only an onset that is known
+      better than before may be a little later.
+    - the baseline is not worse than the known one by half of what confirms a problem; it may be
+      longer, or end earlier.
+    """
+    if later.verdict != "confirmed" or later.onset is None or later.baseline is None:
+        return False
+    slack = spec.windows[0] if _uncertainty(later) < _uncertainty(known) else timedelta(0)
+    if _latest_onset(later) > _latest_onset(known) + slack:
+        return False
+    return known.baseline is None or not _worse(spec, known.baseline, later.baseline)
+
+
+def onset_moved(known: Problem, later: Problem) -> bool:
+    """Whether the two date the onset differently by more than the known uncertainty."""
+    if known.onset is None or later.onset is None:
+        return known.onset != later.onset
+    return abs(later.onset - known.onset) > (known.onset_within or timedelta(0))
+
+
+def _latest_onset(problem: Problem) -> datetime:
+    if problem.onset_quantiles is not None:
+        return problem.onset_quantiles[2]
+    if problem.onset is None:
+        return problem.at
+    return problem.onset + (problem.onset_within or timedelta(0))
+
+
+def _uncertainty(problem: Problem) -> timedelta:
+    """How long the interval of the onset is."""
+    if problem.onset_quantiles is not None:
+        return problem.onset_quantiles[2] - problem.onset_quantiles[0]
+    return timedelta.max if problem.onset is None else 2 * (problem.onset_within or timedelta(0))
+
+
+def _worse(spec: ProblemSpec, known: float, later: float) -> bool:
+    """Whether a baseline is worse than the known one by half of what confirms a problem."""
+    limit = level_at(spec, known, spec.confirm.loss(known) / 2)
+    return later < limit if spec.value is None else direction(spec) * (later - limit) > 0
