@@ -25,6 +25,7 @@ from daemon.core.incident.events import (
     encode,
     step_refused,
 )
+from daemon.core.incident.onset_facts import OnsetFacts
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import (
@@ -43,7 +44,22 @@ from daemon.core.ports.journal import (
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.urgency import Urgency
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits, hindered, service_of
+from daemon.core.recovery.concurrent import (
+    MOST_CONCURRENT,
+    SLACK,
+    WIDEST,
+    Cause,
+    ConcurrentIncident,
+)
+from daemon.core.recovery.guardrails import (
+    ActionScope,
+    Freeze,
+    Guard,
+    Limits,
+    group_of,
+    hindered,
+    service_of,
+)
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 
@@ -137,6 +153,7 @@ class MemoryJournal:
                 "severity": state.severity,
                 "closed_at": closed_at,
                 "wake_at": state.wake_at,
+                **{name: getattr(state, name) for name in OnsetFacts.model_fields},
             }
         )
 
@@ -191,7 +208,35 @@ class MemoryJournal:
             last_incident=last,
             started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
             alerting=len({scope.service, *map(service_of, keys)}),
+            concurrent=tuple(self._concurrent(incident, scope.cause) if scope.cause else ()),
         )
+
+    def _concurrent(self, incident: str, cause: Cause) -> list[ConcurrentIncident]:
+        begin, end = cause.begin - SLACK, cause.end + SLACK
+        found = [
+            ConcurrentIncident(
+                incident=row.incident,
+                rule=row.rule,
+                group_labels=group_of(row.key),
+                phase=row.phase,
+                verdict=row.verdict,
+                onset_known=row.onset_from is not None,
+                suspect=row.suspect,
+                opened_at=row.opened_at,
+                recovered_at=row.recovered_at,
+            )
+            for row in self.rows.values()
+            if row.incident != incident
+            and row.rule
+            and (not row.suspect or row.suspect != cause.suspect)
+            and (
+                row.opened_at >= begin and row.closed_at is None
+                if row.onset_from is None or row.onset_until is None
+                else begin - WIDEST <= row.onset_from <= end and row.onset_until >= begin
+            )
+        ]
+        found.sort(key=lambda one: (not one.onset_known, one.opened_at, one.incident))
+        return found[:MOST_CONCURRENT]
 
     async def freeze(self, freeze: Freeze) -> None:
         self.stops[freeze.scope] = freeze

@@ -88,6 +88,7 @@ class Executor:
             actions=dependencies.actions,
             limits=dependencies.limits,
             rules=lambda: active.now.rules.rules,
+            dependencies=lambda: active.now.dependencies,
             approvals=lambda: active.now.approvals,
             closed=lambda scopes, now: active.now.freezes.latest_for(scopes, now),
             look=self._look,

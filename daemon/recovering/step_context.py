@@ -17,6 +17,7 @@ from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.plan import Outlook, open_steps, scope_of
+from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.instrumentation import UNTRACED, Tracer
@@ -50,6 +51,7 @@ class StepContext:
     actions: Actions
     limits: Limits
     rules: Callable[[], Mapping[str, Rule]]
+    dependencies: Callable[[], RuleDependencies]
     approvals: Callable[[], Approvals]
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
@@ -93,7 +95,8 @@ async def outlook(
     repository: IncidentRepository, rule: Rule, incident: Incident, step_context: StepContext
 ) -> dict[int, Outlook]:
     """What stands in the way of each open step, as the store and the calendar see it now."""
-    views, now, scope = {}, repository.clock(), scope_of(incident, rule)
+    views, now = {}, repository.clock()
+    scope = scope_of(incident, rule, step_context.dependencies())
     closed = step_context.closed(scope.freezes, now)
     suspect = incident.suspicion.change if incident.suspicion else None
     for number, spec in open_steps(incident, rule).items():
