@@ -368,10 +368,12 @@ class MemoryInbox:
 
 @dataclass
 class Service:
-    """A service whose share of failures and traffic follow a script, and its Prometheus.
+    """A service whose share of failures and traffic follow a script, and its Prometheus, which
+    knows of `others`, by name, too.
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
     `targets_down` of ten scrape targets are down; `alerting` services began to alert.
+    `alerts_from`: when Prometheus began to have an alert of it.
     `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
     every answer about the service itself.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them, and `latency{…}`.
@@ -387,6 +389,8 @@ class Service:
     targets_down: int = 0
     alerting: int = 1
     groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    alerts_from: float | None = None
+    others: dict[str, Service] = field(default_factory=dict)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
 
@@ -396,6 +400,9 @@ class Service:
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         await self._answering(query)
+        other = self._other(query)
+        if other is not None:
+            return await other.instant(query, at)
         now = (at - START).total_seconds()
         if self.failures_unscraped and ("bad" in query or "up{" in query):
             if query.startswith("count by (job)"):
@@ -403,6 +410,11 @@ class Service:
             if query.startswith("max(up"):
                 return QueryAnswer(query, [Series({}, [(at.timestamp(), 0.0)])])
             return QueryAnswer(query, [])
+        if "ALERTS" in query and "unless ignoring" in query:
+            named = (o for name, o in self.others.items() if f'service="{name}"' in query)
+            alerts = [o for o in named if o.alerts_from is not None and o.alerts_from <= now]
+            count = [Series({}, [(at.timestamp(), float(len(alerts)))])] if alerts else []
+            return QueryAnswer(query, count)
         if "ALERTS" in query:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
         if query.startswith("count(up"):
@@ -422,11 +434,19 @@ class Service:
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         await self._answering(query)
+        other = self._other(query)
+        if other is not None:
+            return await other.series(query, start, end, step)
         samples, at = [], start
         while at <= end + timedelta(milliseconds=1):
             samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
             at += step
         return self._spoil(QueryAnswer(query, [Series({}, samples)]))
+
+    def _other(self, query: str) -> Service | None:
+        """Who the query is about, if it is another service."""
+        named = re.search(r'(?:bad|total|latency)\{service="([^"]+)"\}', query)
+        return self.others.get(named[1]) if named else None
 
     def _spoil(self, answer: QueryAnswer) -> QueryAnswer:
         match self.spoiled:
@@ -623,6 +643,9 @@ class FakeAction:
         self.prepares = 0.0
         self.takes = 5.0
         self.effect: Any = None
+        self.effects: dict[str, Any] = {}
+        """What it does to the world, by target; `effect` for those not in it."""
+        self.targets: list[str] = []
         self.refuse: Refused | None = None
         self.outcome = Outcome(result="done", reason="done", detail="it is done")
         self.landed: Landed = "not_done"
@@ -644,10 +667,12 @@ class FakeAction:
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
         self.runs.append(context.token)
+        self.targets.append(params.target)
         self.began_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.takes)
-        if self.effect is not None:
-            self.effect()
+        effect = self.effects.get(params.target, self.effect)
+        if effect is not None:
+            effect()
         return self.outcome
 
     async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:

@@ -27,9 +27,11 @@ from daemon.core.decision import (
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.events import METRICS
+from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
+from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
@@ -38,6 +40,7 @@ from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.measuring import define, diagnose, queries, revision_health, verify
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
+from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
@@ -206,12 +209,15 @@ class Executor:
         survey, dependencies = self._survey(rule, incident), self._dependencies
         if incident.confirmed is None:
             return Findings(None, {}, "")
-        reading, outage, alerting = await asyncio.gather(
+        matchers = self._active.now.dependencies.alert_matchers(rule.rule)
+        onset = onset_facts(incident).onset_from or incident.opened_at
+        reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
             queries.outage(dependencies.metrics, survey.now, dependencies.outage),
             queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
+            upstream_alerting(dependencies.metrics, matchers, onset - SLACK, survey.now),
         )
-        return Findings(reading, survey.query_log, outage, alerting)
+        return Findings(reading, survey.query_log, outage, alerting, upstream)
 
     async def _judge_revisions(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]

@@ -31,13 +31,15 @@ class Findings:
     """What the metrics say at the moment of acting.
 
     `answers` maps queries to their answers in short; `outage` says why they are not believed;
-    `alerting` services began to alert lately.
+    `alerting` services began to alert lately; `upstream_alerting`: something that the rule depends
+    on is among the alerts that began with the problem.
     """
 
     reading: RecoveryReading | None
     answers: Mapping[str, str]
     outage: str
     alerting: int = 0
+    upstream_alerting: bool = False
 
 
 @dataclass(frozen=True)

@@ -193,8 +193,12 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
         pass
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
-        # Schema 4 added these two tables and nothing else; schema 5 the ledger.
+        # Schema 4 added these two tables and nothing else; schema 5 the ledger; schema 6 what
+        # heads tell of the onset.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
+        shell.execute("DROP INDEX heads_by_onset")
+        for column in ("verdict", "onset_from", "onset_until", "suspect", "recovered_at"):
+            shell.execute(f"ALTER TABLE heads DROP COLUMN {column}")
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
     async with open_store(path) as store:
         assert await store.credentials.sessions(NOW) == []
