@@ -373,6 +373,8 @@ class Service:
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
     `targets_down` of ten scrape targets are down; `alerting` services began to alert.
+    `own_targets` of its own Prometheus knows beside the ten, of which `own_down` are down by a
+    script; if it `measures_itself`, nothing is known of it while all of them are.
     `alerts_from`: when Prometheus began to have an alert of it.
     `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
     every answer about the service itself.
@@ -390,6 +392,9 @@ class Service:
     alerting: int = 1
     groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
     alerts_from: float | None = None
+    own_targets: int = 0
+    own_down: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.0)])
+    measures_itself: bool = False
     others: dict[str, Service] = field(default_factory=dict)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
@@ -417,6 +422,16 @@ class Service:
             return QueryAnswer(query, count)
         if "ALERTS" in query:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
+        known = self._targets(query, now)
+        if known is not None:
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), known)])])
+        gone = self.measures_itself and _at(self.own_down, now) == self.own_targets
+        if gone and "last_over_time" not in query:
+            return QueryAnswer(query, [])
+        if query.startswith(("group by (job", "count by (job")):
+            labels = {"job": "shop", "service": "shop"}
+            found = [Series(labels, [(at.timestamp(), 1.0)])] if self.own_targets else []
+            return QueryAnswer(query, found)
         if query.startswith("count(up"):
             count = self.targets_down if "== 0" in query else 10
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(count))])])
@@ -439,7 +454,9 @@ class Service:
             return await other.series(query, start, end, step)
         samples, at = [], start
         while at <= end + timedelta(milliseconds=1):
-            samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
+            now = (at - START).total_seconds()
+            down = self._targets(query, now)
+            samples.append((at.timestamp(), self._count(query, now) if down is None else down))
             at += step
         return self._spoil(QueryAnswer(query, [Series({}, samples)]))
 
@@ -447,6 +464,17 @@ class Service:
         """Who the query is about, if it is another service."""
         named = re.search(r'(?:bad|total|latency)\{service="([^"]+)"\}', query)
         return self.others.get(named[1]) if named else None
+
+    def _targets(self, query: str, now: float) -> float | None:
+        """How many of its own targets, or of those beside them, are down, or known."""
+        own = _at(self.own_down, now)
+        if query.startswith("count((up == 0) unless"):
+            return float(self.targets_down)
+        if query.startswith("count(up unless"):
+            return 10 + self.own_targets - own
+        if query.startswith("count((up{"):
+            return own if "== 0" in query else float(self.own_targets)
+        return None
 
     def _spoil(self, answer: QueryAnswer) -> QueryAnswer:
         match self.spoiled:

@@ -29,6 +29,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import METRICS
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
 from daemon.core.recovery.concurrent import SLACK
@@ -38,6 +39,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.measuring import define, diagnose, queries, revision_health, verify
+from daemon.measuring.own_targets import own_targets
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
@@ -211,13 +213,22 @@ class Executor:
             return Findings(None, {}, "")
         matchers = self._active.now.dependencies.alert_matchers(rule.rule)
         onset = onset_facts(incident).onset_from or incident.opened_at
+        own = await self._own_targets(survey)
         reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            queries.outage(dependencies.metrics, survey.now, dependencies.outage),
+            queries.outage(dependencies.metrics, survey.now, dependencies.outage, own),
             queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
             upstream_alerting(dependencies.metrics, matchers, onset - SLACK, survey.now),
         )
         return Findings(reading, survey.query_log, outage, alerting, upstream)
+
+    async def _own_targets(self, survey: Survey) -> str:
+        """What selects the `up` of the service's own targets; empty if nobody can say."""
+        try:
+            own = await own_targets(survey)
+        except Unmeasurable:
+            return ""  # that Prometheus is out is found by whoever asks next
+        return own.up if own is not None else ""
 
     async def _judge_revisions(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]

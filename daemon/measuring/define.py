@@ -16,6 +16,7 @@ from daemon.core.measurement.query_result import (
     one_number,
 )
 from daemon.core.values.units import Frozen
+from daemon.measuring.own_targets import explain_silence
 from daemon.measuring.queries import Survey
 
 
@@ -36,6 +37,7 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
     # A monitoring outage explains an empty answer, so freshness has the first word.
     for trouble in (fresh, problem):
         if isinstance(trouble, Unmeasurable):
+            trouble = await explain_silence(survey, changes, trouble)
             problem = unmeasured(spec, trouble, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above

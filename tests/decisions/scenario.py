@@ -58,10 +58,15 @@ class ServiceSpec(Frozen):
     `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
     `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
-    rule that measures a `value`.
+    rule that measures a `value`. Beside the ten other scrape targets there are `own_targets` of
+    the service, of which `own_targets_down` are down from then on; a service that is measured by
+    itself is not measured while all of them are.
     """
 
     services_alerting_in_prometheus: int = 1
+    own_targets: int = 0
+    own_targets_down: dict[str, int] = Field(default_factory=dict)
+    measured_by: Literal["load balancer", "itself"] = "load balancer"
     traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
     failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
     latency: dict[str, float] = Field(default_factory=dict)
@@ -258,6 +263,9 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
     stage.service.latency = _steps_of(service.latency, 0.2)
+    stage.service.own_targets = service.own_targets
+    stage.service.own_down = _steps_of(dict(service.own_targets_down), 0)
+    stage.service.measures_itself = service.measured_by == "itself"
     stage.service.groups = {
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},

@@ -31,6 +31,7 @@ ProblemReason = Literal[
     "no_baseline",
     "prometheus_unreachable",
     "targets_down",
+    "own_targets_down",
     "samples_stale",
     # query_error
     "deadline_exceeded",
@@ -44,7 +45,8 @@ ProblemReason = Literal[
 MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
     {"prometheus_unreachable", "targets_down", "samples_stale"}
 )
-"""The reasons that speak of the monitoring, not of the service."""
+"""The reasons that speak of the monitoring, not of the service. What speaks of the service's own
+targets (`own_targets_down`) is none of them."""
 NO_PROBLEM: frozenset[ProblemReason] = frozenset(
     {"loss_below_threshold", "not_significant", "failures_never_seen"}
 )
