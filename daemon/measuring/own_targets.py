@@ -23,8 +23,9 @@ _MOST = 20
 """Of more kinds of targets than that nobody can say whose they are."""
 _POINTS = 900
 """So many moments are looked at to find since when they are down."""
-_FLAPPING = timedelta(minutes=2)
-"""A target that was up for less than that in between was down all the time: it restarts."""
+_MOSTLY = 0.75
+"""Down for this share of a stretch of time is down since its beginning: what crashes comes up in
+between, and what missed one scrape before was not down."""
 _NAMED = re.compile(r'[{,]service="((?:[^"\\]|\\.)*)"')
 
 
@@ -130,15 +131,13 @@ def _selector(labels: Mapping[str, str]) -> str:
 
 
 def _since(history: Sequence[tuple[float, float]]) -> datetime | None:
-    """When the last stretch began in which some were down; None if that was before the first."""
+    """Since when some have been down most of the time; None if longer than the history goes."""
     begin: float | None = None
-    last_down = 0.0
-    for at, down in history:
-        if not down:
-            continue
-        if begin is None or at - last_down > _FLAPPING.total_seconds():
+    times_down = 0
+    for count, (at, down) in enumerate(reversed(history), start=1):
+        times_down += bool(down)
+        if down and times_down >= _MOSTLY * count:
             begin = at
-        last_down = at
     if begin is None or begin == history[0][0]:
         return None
     return datetime.fromtimestamp(begin, UTC)

@@ -181,8 +181,9 @@ async def outage(metrics: Metrics, now: datetime, share: float, own: str = "") -
         return f"Prometheus does not say which of its targets are up: {error}"
     if left_out and total < LEAST_OTHERS:
         return (
-            f"{left_out:.0f} of the service's own scrape targets are down, and {total:.0f} others "
-            f"are too few to tell that from an outage of the monitoring ({LEAST_OTHERS} are enough)"
+            f"{left_out:.0f} of the service's own scrape targets are down, and beside them there "
+            f"are {total:.0f}: too few to tell that from an outage of the monitoring "
+            f"({LEAST_OTHERS} are enough)"
         )
     if not total or count / total < share:
         return ""
