@@ -217,8 +217,8 @@ class TestSilence:
         found = await self.explained(Targets(down=4, since=ago(3)))
         assert (found.verdict, found.reason) == ("no_data", "own_targets_down")
         assert found.text == (
-            "the service's own targets (job shop) are down since 14:07:00 UTC, 20s after shop → v2; "
-            "nothing independent measures it, so nothing is done by itself"
+            "the service's own targets (job shop) are down since 14:07:00 UTC, "
+            "20s after shop → v2; nothing independent measures it, so nothing is done by itself"
         )
 
     async def test_no_change_before(self) -> None:
