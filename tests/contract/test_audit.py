@@ -118,6 +118,10 @@ HEAD = {
     "rule": ("inc-1", "another", "checkout"),
     "team": ("inc-1", "another", "shop"),
     "service": ("inc-1", "another", "shop"),
+    "verdict": ("inc-1", "not_confirmed", "confirmed"),
+    "onset_from": ("inc-1", LATER, "2026-03-01T14:57:30.000000+00:00"),
+    "suspect": ("inc-1", "another", ""),
+    "recovered_at": ("inc-3", LATER, None),
 }
 """What heads are edited to, and what the journal says."""
 STRANGE = "was put there by something else than the daemon"
