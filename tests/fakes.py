@@ -201,14 +201,16 @@ class MemoryJournal:
         recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
         keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
+        alerting = len({scope.service, *map(service_of, keys)})
+        cause = scope.cause if alerting < limits.storm else None
         return Guard(
             freeze=next((f for f in await self.freezes(now) if f.scope in scope.freezes), None),
             locked_by=next((r.incident for r in here if r.finished is None), ""),
             last_finished=finished,
             last_incident=last,
             started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
-            alerting=len({scope.service, *map(service_of, keys)}),
-            concurrent=tuple(self._concurrent(incident, scope.cause) if scope.cause else ()),
+            alerting=alerting,
+            concurrent=tuple(self._concurrent(incident, cause) if cause else ()),
         )
 
     def _concurrent(self, incident: str, cause: Cause) -> list[ConcurrentIncident]:

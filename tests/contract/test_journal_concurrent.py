@@ -22,6 +22,7 @@ from tests.core.rules.test_dependencies import rules, text
 from tests.fakes import MemoryJournal
 
 SECOND = timedelta(seconds=1)
+CALM = replace(LIMITS, storm=999)
 ONSET = NOW - 2 * MINUTE
 DEPENDENCIES = RuleDependencies(
     rules(text("shop", "[pay]"), text("pay") + "recover: [{action: undo}]\n")
@@ -61,7 +62,7 @@ async def opens(
 
 
 async def seen(journal: Journal, scope: ActionScope = SCOPE) -> list[str]:
-    guard = await journal.guard("release:shop", "mine", scope, LIMITS, NOW)
+    guard = await journal.guard("release:shop", "mine", scope, CALM, NOW)
     return [other.incident for other in guard.concurrent]
 
 
@@ -74,7 +75,7 @@ def shifted(by: timedelta) -> HeadState:
 async def test_all_that_is_told_of_one(journal: Journal) -> None:
     watched = DATED.model_copy(update={"phase": "watching", "recovered_at": NOW})
     await opens(journal, "inc-1", watched)
-    guard = await journal.guard("release:shop", "mine", SCOPE, LIMITS, NOW)
+    guard = await journal.guard("release:shop", "mine", SCOPE, CALM, NOW)
     assert guard.concurrent == (
         ConcurrentIncident(
             incident="inc-1",
@@ -128,7 +129,14 @@ async def test_there_are_no_more_than_a_person_could_read_and_dated_ones_come_fi
 async def test_the_claim_asks_again(journal: Journal) -> None:
     await opens(journal, "mine", DATED, rule="shop")
     await opens(journal, "inc-1", DATED)
-    refusal = await refused(journal, "mine", scope=SCOPE, limits=replace(LIMITS, storm=99))
+    refusal = await refused(journal, "mine", scope=SCOPE, limits=CALM)
     assert refusal.reason == "upstream_first"
     assert "inc-1" in refusal.text
-    await claim(journal, "mine", scope=SCOPE, limits=replace(LIMITS, storm=99), lifted=True)
+    await claim(journal, "mine", scope=SCOPE, limits=CALM, lifted=True)
+
+
+async def test_in_a_storm_nobody_looks(journal: Journal) -> None:
+    for n in range(LIMITS.storm):
+        await opens(journal, f"inc-{n}", DATED)
+    guard = await journal.guard("release:shop", "mine", SCOPE, LIMITS, NOW)
+    assert (guard.alerting, guard.concurrent) == (LIMITS.storm + 1, ())

@@ -37,6 +37,14 @@ _NAMED: Mapping[Level, ColumnElement[str]] = {
 """What an action's row is called at each level, as `Scope.name` calls it."""
 
 
+_OF_CONCURRENT = (
+    *(heads.c[n] for n in ("incident", "key", "rule", "phase", "verdict", "suspect")),
+    heads.c.onset_from.is_not(None).label("dated"),
+    heads.c.opened_at,
+    heads.c.recovered_at,
+)
+
+
 def guard(
     connection: Connection,
     target: str,
@@ -48,14 +56,15 @@ def guard(
     """What stands in the way of an action of that incident on `target`."""
     frozen = (f for f in in_force(now, connection) if f.scope in scope.freezes)
     last, finished = _last_finished(connection, target, incident)
+    alerting = _alerting(connection, scope, limits, now)
     return Guard(
         freeze=next(frozen, None),
         locked_by=_holder(connection, target),
         last_finished=finished,
         last_incident=last,
         started=_started(connection, scope, limits, now),
-        alerting=_alerting(connection, scope, limits, now),
-        concurrent=_concurrent(connection, incident, scope),
+        alerting=alerting,
+        concurrent=() if alerting >= limits.storm else _concurrent(connection, incident, scope),
     )
 
 
@@ -151,7 +160,7 @@ def _concurrent(
     shared = and_(heads.c.onset_from.between(begin - WIDEST, end), heads.c.onset_until >= begin)
     undated = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= begin)
     query = (
-        select(heads)
+        select(*_OF_CONCURRENT)
         .where(
             heads.c.incident != incident,
             heads.c.rule != "",
@@ -168,7 +177,7 @@ def _concurrent(
             group_labels=group_of(row.key),
             phase=row.phase,
             verdict=row.verdict,
-            onset_known=row.onset_from is not None,
+            onset_known=row.dated,
             suspect=row.suspect,
             opened_at=row.opened_at,
             recovered_at=row.recovered_at,

@@ -25,7 +25,7 @@ SLACK = timedelta(seconds=5)
 """Clocks and scrapes differ by that much: onsets this close are not told apart."""
 WIDEST = timedelta(hours=1)
 """No onset is known so badly that one which began this long before the end of it matters."""
-MOST_CONCURRENT = 50
+MOST_CONCURRENT = 20
 """So many concurrent incidents are looked at; more of them are a storm."""
 MEASURED_WITHIN = timedelta(minutes=1)
 """For so long after an incident opens its first measurements are waited for."""

@@ -92,7 +92,7 @@ class Guard:
     same rule, team, domain, and of all, within the budget window, whatever became of them.
     `alerting`: the services, this one included, whose incidents opened within the storm window.
     `concurrent`: the incidents, no more than MOST_CONCURRENT, that may share the onset and do not
-    blame the same change.
+    blame the same change; none in a storm, which weighs more.
     """
 
     freeze: Freeze | None = None
