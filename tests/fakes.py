@@ -25,6 +25,7 @@ from daemon.core.incident.events import (
     encode,
     step_refused,
 )
+from daemon.core.incident.onset_facts import OnsetFacts
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.journal import (
@@ -43,7 +44,22 @@ from daemon.core.ports.journal import (
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.ports.urgency import Urgency
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits, hindered, service_of
+from daemon.core.recovery.concurrent import (
+    MOST_CONCURRENT,
+    SLACK,
+    WIDEST,
+    Cause,
+    ConcurrentIncident,
+)
+from daemon.core.recovery.guardrails import (
+    ActionScope,
+    Freeze,
+    Guard,
+    Limits,
+    group_of,
+    hindered,
+    service_of,
+)
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 
@@ -137,6 +153,7 @@ class MemoryJournal:
                 "severity": state.severity,
                 "closed_at": closed_at,
                 "wake_at": state.wake_at,
+                **{name: getattr(state, name) for name in OnsetFacts.model_fields},
             }
         )
 
@@ -184,14 +201,44 @@ class MemoryJournal:
         recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
         keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
+        alerting = len({scope.service, *map(service_of, keys)})
+        cause = scope.cause if alerting < limits.storm else None
         return Guard(
             freeze=next((f for f in await self.freezes(now) if f.scope in scope.freezes), None),
             locked_by=next((r.incident for r in here if r.finished is None), ""),
             last_finished=finished,
             last_incident=last,
             started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
-            alerting=len({scope.service, *map(service_of, keys)}),
+            alerting=alerting,
+            concurrent=tuple(self._concurrent(incident, cause) if cause else ()),
         )
+
+    def _concurrent(self, incident: str, cause: Cause) -> list[ConcurrentIncident]:
+        begin, end = cause.begin - SLACK, cause.end + SLACK
+        found = [
+            ConcurrentIncident(
+                incident=row.incident,
+                rule=row.rule,
+                group_labels=group_of(row.key),
+                phase=row.phase,
+                verdict=row.verdict,
+                onset_known=row.onset_from is not None,
+                suspect=row.suspect,
+                opened_at=row.opened_at,
+                recovered_at=row.recovered_at,
+            )
+            for row in self.rows.values()
+            if row.incident != incident
+            and row.rule
+            and (not row.suspect or row.suspect != cause.suspect)
+            and (
+                row.opened_at >= begin and row.closed_at is None
+                if row.onset_from is None or row.onset_until is None
+                else begin - WIDEST <= row.onset_from <= end and row.onset_until >= begin
+            )
+        ]
+        found.sort(key=lambda one: (not one.onset_known, one.opened_at, one.incident))
+        return found[:MOST_CONCURRENT]
 
     async def freeze(self, freeze: Freeze) -> None:
         self.stops[freeze.scope] = freeze
@@ -323,10 +370,14 @@ class MemoryInbox:
 
 @dataclass
 class Service:
-    """A service whose share of failures and traffic follow a script, and its Prometheus.
+    """A service whose share of failures and traffic follow a script, and its Prometheus, which
+    knows of `others`, by name, too.
 
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
     `targets_down` of ten scrape targets are down; `alerting` services began to alert.
+    `own_targets` of its own Prometheus knows beside the ten, of which `own_down` are down by a
+    script; if it `measures_itself`, nothing is known of it while all of them are.
+    `alerts_from`: when Prometheus began to have an alert of it.
     `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
     every answer about the service itself.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them, and `latency{…}`.
@@ -342,6 +393,11 @@ class Service:
     targets_down: int = 0
     alerting: int = 1
     groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    alerts_from: float | None = None
+    own_targets: int = 0
+    own_down: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.0)])
+    measures_itself: bool = False
+    others: dict[str, Service] = field(default_factory=dict)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
 
@@ -351,6 +407,9 @@ class Service:
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         await self._answering(query)
+        other = self._other(query)
+        if other is not None:
+            return await other.instant(query, at)
         now = (at - START).total_seconds()
         if self.failures_unscraped and ("bad" in query or "up{" in query):
             if query.startswith("count by (job)"):
@@ -358,8 +417,23 @@ class Service:
             if query.startswith("max(up"):
                 return QueryAnswer(query, [Series({}, [(at.timestamp(), 0.0)])])
             return QueryAnswer(query, [])
+        if "ALERTS" in query and "unless ignoring" in query:
+            named = (o for name, o in self.others.items() if f'service="{name}"' in query)
+            alerts = [o for o in named if o.alerts_from is not None and o.alerts_from <= now]
+            count = [Series({}, [(at.timestamp(), float(len(alerts)))])] if alerts else []
+            return QueryAnswer(query, count)
         if "ALERTS" in query:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
+        known = self._targets(query, now)
+        if known is not None:
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), known)])])
+        gone = self.measures_itself and _at(self.own_down, now) == self.own_targets
+        if gone and "last_over_time" not in query:
+            return QueryAnswer(query, [])
+        if query.startswith(("group by (job", "count by (job")):
+            labels = {"job": "shop", "service": "shop"}
+            found = [Series(labels, [(at.timestamp(), 1.0)])] if self.own_targets else []
+            return QueryAnswer(query, found)
         if query.startswith("count(up"):
             count = self.targets_down if "== 0" in query else 10
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(count))])])
@@ -377,14 +451,35 @@ class Service:
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         await self._answering(query)
+        other = self._other(query)
+        if other is not None:
+            return await other.series(query, start, end, step)
         if query.startswith("max(count_over_time("):
             # A scrape each quarter of a minute.
             return QueryAnswer(query, [Series({}, [(end.timestamp(), 20.0)])])
         samples, at = [], start
         while at <= end + timedelta(milliseconds=1):
-            samples.append((at.timestamp(), self._count(query, (at - START).total_seconds())))
+            now = (at - START).total_seconds()
+            down = self._targets(query, now)
+            samples.append((at.timestamp(), self._count(query, now) if down is None else down))
             at += step
         return self._spoil(QueryAnswer(query, [Series({}, samples)]))
+
+    def _other(self, query: str) -> Service | None:
+        """Who the query is about, if it is another service."""
+        named = re.search(r'(?:bad|total|latency)\{service="([^"]+)"\}', query)
+        return self.others.get(named[1]) if named else None
+
+    def _targets(self, query: str, now: float) -> float | None:
+        """How many of its own targets, or of those beside them, are down, or known."""
+        own = _at(self.own_down, now)
+        if query.startswith("count((up == 0) unless"):
+            return float(self.targets_down)
+        if query.startswith("count(up unless"):
+            return 10 + self.own_targets - own
+        if query.startswith("count((up{"):
+            return own if "== 0" in query else float(self.own_targets)
+        return None
 
     def _spoil(self, answer: QueryAnswer) -> QueryAnswer:
         match self.spoiled:
@@ -581,6 +676,9 @@ class FakeAction:
         self.prepares = 0.0
         self.takes = 5.0
         self.effect: Any = None
+        self.effects: dict[str, Any] = {}
+        """What it does to the world, by target; `effect` for those not in it."""
+        self.targets: list[str] = []
         self.refuse: Refused | None = None
         self.outcome = Outcome(result="done", reason="done", detail="it is done")
         self.landed: Landed = "not_done"
@@ -602,10 +700,12 @@ class FakeAction:
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:
         self.runs.append(context.token)
+        self.targets.append(params.target)
         self.began_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.takes)
-        if self.effect is not None:
-            self.effect()
+        effect = self.effects.get(params.target, self.effect)
+        if effect is not None:
+            effect()
         return self.outcome
 
     async def check(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Landed:

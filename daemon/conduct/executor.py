@@ -27,9 +27,12 @@ from daemon.core.decision import (
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.events import METRICS
+from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
+from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import Rule
@@ -37,8 +40,10 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.measuring import evidence, queries, revision_health, verify
+from daemon.measuring.own_targets import own_targets
 from daemon.measuring.queries import Survey
 from daemon.measuring.turns import MeasuringQueue
+from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
@@ -94,6 +99,7 @@ class Executor:
             actions=dependencies.actions,
             limits=dependencies.limits,
             rules=lambda: active.now.rules.rules,
+            dependencies=lambda: active.now.dependencies,
             approvals=lambda: active.now.approvals,
             closed=lambda scopes, now: active.now.freezes.latest_for(scopes, now),
             look=self._look,
@@ -229,12 +235,24 @@ class Executor:
         survey, dependencies = self._survey(rule, incident), self._dependencies
         if incident.confirmed is None:
             return Findings(None, {}, "")
-        reading, outage, alerting = await asyncio.gather(
+        matchers = self._active.now.dependencies.alert_matchers(rule.rule)
+        onset = onset_facts(incident).onset_from or incident.opened_at
+        own = await self._own_targets(survey)
+        reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            queries.outage(dependencies.metrics, survey.now, dependencies.outage),
+            queries.outage(dependencies.metrics, survey.now, dependencies.outage, own),
             queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
+            upstream_alerting(dependencies.metrics, matchers, onset - SLACK, survey.now),
         )
-        return Findings(reading, survey.query_log, outage, alerting)
+        return Findings(reading, survey.query_log, outage, alerting, upstream)
+
+    async def _own_targets(self, survey: Survey) -> str:
+        """What selects the `up` of the service's own targets; empty if nobody can say."""
+        try:
+            own = await own_targets(survey)
+        except Unmeasurable:
+            return ""  # that Prometheus is out is found by whoever asks next
+        return own.up if own is not None else ""
 
     async def _judge_revisions(
         self, rule: Rule, incident: Incident, lives: Sequence[Life]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Channels, Ways
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import RuleBook
 
 _T = TypeVar("_T")
@@ -24,6 +26,11 @@ class ActiveConfig:
     ways: Ways = field(default_factory=dict)
     channels: Channels = field(default_factory=dict)
     freezes: FreezeWindows = field(default_factory=FreezeWindows)
+
+    @cached_property
+    def dependencies(self) -> RuleDependencies:
+        """What the rules depend on."""
+        return RuleDependencies(self.rules.rules.values())
 
 
 class Live(Generic[_T]):

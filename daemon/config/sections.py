@@ -68,7 +68,8 @@ class RecoverySettings(Frozen):
 
     `budget` actions may start by themselves in `budget_window`, and of those `budgets` each.
     `onset_age`: nothing starts by itself for trouble that began longer ago. `outage`: from that
-    share of all scrape targets down, the monitoring is not believed.
+    share of all scrape targets down, without the failing service's own, the monitoring is not
+    believed.
     """
 
     cooldown: Duration = parse_duration("30m")

@@ -17,6 +17,7 @@ from daemon.core.measurement.query_result import (
 from daemon.core.values.units import Frozen
 from daemon.measuring.explain import sparse_scrapes
 from daemon.measuring.history import counts_history, value_history
+from daemon.measuring.own_targets import explain_silence
 from daemon.measuring.queries import Survey
 
 
@@ -37,7 +38,9 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
     # A monitoring outage explains an empty answer, so freshness has the first word.
     for trouble in (fresh, problem):
         if isinstance(trouble, Unmeasurable):
-            problem = unmeasured(spec, await sparse_scrapes(survey, trouble), survey.now)
+            trouble = await sparse_scrapes(survey, trouble)
+            trouble = await explain_silence(survey, changes, trouble)
+            problem = unmeasured(spec, trouble, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
     measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}

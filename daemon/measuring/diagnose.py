@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from daemon.core.changes.comparison import OwnTargetsDown
 from daemon.core.changes.suspects import (
     Change,
     Contrast,
@@ -29,6 +30,7 @@ from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.query_templates import TemplateError
 from daemon.core.rules.rule import Comparing, Rule
 from daemon.measuring.look_back import find_precedents
+from daemon.measuring.own_targets import own_targets, own_targets_down
 from daemon.measuring.queries import Survey
 
 _log = structlog.get_logger()
@@ -73,15 +75,26 @@ async def suspect_facts(
             _contrast(survey, rule, window) if changes else _nothing(),
             _siblings(survey, rule, window, problem.onset),
         )
+    down = await _own_targets_down(survey) if changes else None
     counted = problem.kind == "counts" and problem.baseline is not None
     known = Facts(
         contrast=contrast,
         siblings=siblings,
         labels=dict(survey.labels),
+        own_down=down,
         usual=max(0.0, 1 - (problem.baseline or 0.0)) if counted else None,
     )
     drop = rule.problem.confirm.drop
     return known if drop is None else known.model_copy(update={"drop": drop})
+
+
+async def _own_targets_down(survey: Survey) -> OwnTargetsDown | None:
+    try:
+        own = await own_targets(survey)
+        return await own_targets_down(survey, own) if own is not None else None
+    except Unmeasurable as trouble:
+        _log.info("the service's own targets cannot be seen", error=str(trouble))
+        return None
 
 
 def _window(survey: Survey, problem: Problem) -> timedelta | None:

@@ -21,6 +21,8 @@ from daemon.core.values.formats import number_text
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration
 
+LEAST_OTHERS = 2
+"""Of fewer targets beside those of a service that is down nothing is learned of the monitoring."""
 MAX_POINTS = 2000
 """Samples asked for in one range query."""
 
@@ -73,6 +75,15 @@ class Survey:
         answers = await asyncio.gather(*(self._now(query) for query in queries))
         found = [one_number(answer) for answer in answers]
         return [number for number in found if number is not None]
+
+    async def ask(self, query: str) -> QueryAnswer:
+        """The answer now to a query that is no template."""
+        return await self._now(query)
+
+    async def ask_over(self, query: str, span: timedelta, step: timedelta) -> QueryAnswer:
+        """The answers over the last `span` to a query that is no template."""
+        start = self.now - int(span / step) * step
+        return await self._query(query, lambda: self.metrics.series(query, start, self.now, step))
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
@@ -177,23 +188,36 @@ class Survey:
         return answer
 
 
-async def outage(metrics: Metrics, now: datetime, share: float) -> str:
+async def outage(metrics: Metrics, now: datetime, share: float, own: str = "") -> str:
     """Why the monitoring as a whole is not to be believed; empty if it is.
 
     That is the case when it does not answer, or when at least that share of all its targets is
-    down: then the dashboards are dark, and what they show is not the service.
+    down: then the dashboards are dark, and what they show is not the service. `own` selects the
+    `up` of the failing service's targets: those of them that are down count neither way, and with
+    fewer than LEAST_OTHERS left to judge by the monitoring is not believed.
     """
-    query = "count(up == 0) or vector(0)"
+    asked = ["count(up == 0) or vector(0)", "count(up)"]
+    if own:
+        asked = [
+            f"count((up == 0) unless {own}) or vector(0)",
+            f"count(up unless ({own} == 0))",
+            f"count({own} == 0)",
+        ]
     try:
-        down, known = await asyncio.gather(
-            metrics.instant(query, now), metrics.instant("count(up)", now)
-        )
-        count, total = one_number(down), one_number(known)
+        answers = await asyncio.gather(*(metrics.instant(query, now) for query in asked))
+        count, total, left_out = [*(one_number(answer) or 0.0 for answer in answers), 0.0][:3]
     except (Temporary, Permanent, Unmeasurable, TimeoutError) as error:
         return f"Prometheus does not say which of its targets are up: {error}"
-    if not total or count is None or count / total < share:
+    if left_out and total < LEAST_OTHERS:
+        return (
+            f"{left_out:.0f} of the service's own scrape targets are down, and beside them there "
+            f"are {total:.0f}: too few to tell that from an outage of the monitoring "
+            f"({LEAST_OTHERS} are enough)"
+        )
+    if not total or count / total < share:
         return ""
-    return f"{count:.0f} of {total:.0f} scrape targets are down"
+    beside = " beside the service's own" if left_out else ""
+    return f"{count:.0f} of {total:.0f} scrape targets{beside} are down"
 
 
 async def alerting(metrics: Metrics, now: datetime, window: timedelta) -> int:

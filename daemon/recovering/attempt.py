@@ -21,6 +21,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
+from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import content_of, plan_of, scope_of
@@ -126,8 +127,8 @@ class Attempt:
             ready = await _called(self.action.preflight(params, context), self.action.name)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
-        evidence, alerting = await self._evidence(incident, params, context)
-        stopped = await self._frozen(incident) or await self._storm(incident, alerting)
+        evidence, found = await self._evidence(incident, params, context)
+        stopped = await self._frozen(incident) or await self._others(incident, found)
         would = attempt_ended("done", "rehearsed", ready.summary)
         return stopped or self._doubt(incident, evidence) or would
 
@@ -148,8 +149,8 @@ class Attempt:
         self, incident: Incident, params: Any, context: ActionContext, *prepared: e.StepPrepared
     ) -> Outcome | None:
         """Ask all of it once more, and journal the evidence with what follows if all is well."""
-        evidence, alerting = await self._evidence(incident, params, context)
-        closed = await self._frozen(incident) or await self._storm(incident, alerting)
+        evidence, found = await self._evidence(incident, params, context)
+        closed = await self._frozen(incident) or await self._others(incident, found)
         stopped: list[Outcome] = []
 
         def look(now: Incident) -> tuple[e.Event, ...]:
@@ -188,9 +189,9 @@ class Attempt:
 
     async def _evidence(
         self, incident: Incident, params: Any, context: ActionContext
-    ) -> tuple[e.EvidenceTaken, int]:
-        """What is known now, before anything is changed, and how many services alert. Not to
-        know is evidence, too."""
+    ) -> tuple[e.EvidenceTaken, Findings]:
+        """What is known now, before anything is changed, and what was found in the metrics. Not
+        to know is evidence, too."""
         shown: Mapping[str, str] = {}
         if isinstance(self.action, Shows):
             try:
@@ -210,7 +211,7 @@ class Attempt:
             target={name: value[:_SHOWN] for name, value in shown.items()},
             monitoring=found.outage,
         )
-        return evidence, found.alerting
+        return evidence, found
 
     async def _frozen(self, incident: Incident) -> Outcome | None:
         """Whether a freeze has come since the step was started."""
@@ -225,20 +226,27 @@ class Attempt:
             return attempt_ended("refused", "frozen", text)
         return None
 
-    async def _storm(self, incident: Incident, alerting: int) -> Outcome | None:
+    async def _others(self, incident: Incident, found: Findings) -> Outcome | None:
         """Whether others have begun to alert, by the store or by Prometheus, which knows first."""
         state = incident.step(self.number)
         if state.approved_by or self.rule is None:
             return None
-        scope, limits, now = (
-            scope_of(incident, self.rule),
-            self.step_context.limits,
-            self.repository.clock(),
-        )
+        limits, now = self.step_context.limits, self.repository.clock()
+        scope = scope_of(incident, self.rule, self.step_context.dependencies())
         guard = await self.repository.journal.guard(state.target, incident.id, scope, limits, now)
-        # Its own start is counted by now, and its own lock is held: only the storm is asked for.
-        text = stormy(replace(guard, alerting=max(guard.alerting, alerting)), limits)
-        return attempt_ended("refused", "storm", text) if text else None
+        # Its own start is counted by now, and its own lock is held: only others are asked for.
+        text = stormy(replace(guard, alerting=max(guard.alerting, found.alerting)), limits)
+        if text:
+            return attempt_ended("refused", "storm", text)
+        if scope.cause is None:
+            return None
+        concurrent = concurrence(scope.cause, guard.concurrent, now)
+        if concurrent is not None:
+            return attempt_ended("refused", *concurrent)
+        if found.upstream_alerting and not upstream_of(scope.cause, guard.concurrent):
+            text = "what this rule depends on has an alert in Prometheus and no incident yet"
+            return attempt_ended("refused", "upstream_alerting", text)
+        return None
 
     def _stopped(self, now: Incident) -> Outcome | None:
         """Whether a person has stopped it, or taken back what allows it, by now."""

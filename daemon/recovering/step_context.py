@@ -17,6 +17,7 @@ from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.plan import Outlook, scope_of, viewed_steps
+from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.instrumentation import UNTRACED, Tracer
@@ -30,13 +31,15 @@ class Findings:
     """What the metrics say at the moment of acting.
 
     `answers` maps queries to their answers in short; `outage` says why they are not believed;
-    `alerting` services began to alert lately.
+    `alerting` services began to alert lately; `upstream_alerting`: something that the rule depends
+    on is among the alerts that began with the problem.
     """
 
     reading: RecoveryReading | None
     answers: Mapping[str, str]
     outage: str
     alerting: int = 0
+    upstream_alerting: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class StepContext:
     actions: Actions
     limits: Limits
     rules: Callable[[], Mapping[str, Rule]]
+    dependencies: Callable[[], RuleDependencies]
     approvals: Callable[[], Approvals]
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
@@ -93,7 +97,8 @@ async def outlook(
     repository: IncidentRepository, rule: Rule, incident: Incident, step_context: StepContext
 ) -> dict[int, Outlook]:
     """What stands in the way of each step that is looked at, as store and calendar see it now."""
-    views, now, scope = {}, repository.clock(), scope_of(incident, rule)
+    views, now = {}, repository.clock()
+    scope = scope_of(incident, rule, step_context.dependencies())
     closed = step_context.closed(scope.freezes, now)
     suspect = incident.suspicion.change if incident.suspicion else None
     for number, spec in viewed_steps(incident, rule, step_context.limits, now).items():

@@ -140,7 +140,7 @@ def start_step(
     aimed = aim(spec, incident.group_labels, step_context.actions)
     if isinstance(aimed, Outlook):
         return None
-    scope = scope_of(incident, rule)
+    scope = scope_of(incident, rule, step_context.dependencies())
     return StepStart(
         e.StepStarted(
             step=order.step,

@@ -14,11 +14,19 @@ import pytest
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
+from daemon.core.rules.matchers import Matcher, parse_matcher
 from daemon.core.values.outcome import Permanent
+from daemon.measuring.upstream_alerts import upstream_alerting
 from tests.acceptance import servers
 from tests.acceptance.waiting import until
 
 SECOND = timedelta(seconds=1)
+PENDING = """
+groups:
+- name: pay
+  interval: 1s
+  rules: [{alert: PayFails, expr: vector(1), for: 1h, labels: {service: pay}}]
+"""
 SELF = """
 global: {scrape_interval: 1s}
 scrape_configs: [{job_name: self, static_configs: [{targets: [SELF]}]}]
@@ -60,6 +68,26 @@ async def test_the_real_one(tmp_path: Path) -> None:
         history = await prometheus.series("vector(1)", end - 3 * SECOND, end, SECOND)
         assert [value for _, value in history.series[0].samples] == [1, 1, 1, 1]
         assert abs(history.series[0].samples[-1][0] - end.timestamp()) < 0.001
+
+
+async def test_alerts_that_began_since(tmp_path: Path) -> None:
+    """The query for alerts of what a rule depends on: pending ones too, and no older ones."""
+    began = datetime.now(UTC)
+    (tmp_path / "alerts.yml").write_text(PENDING)
+    config = SELF + "rule_files: [alerts.yml]\n"
+    with servers.prometheus(tmp_path, config) as url, asking(url) as prometheus:
+        pay, stock = ([parse_matcher(f"service={name}")] for name in ("pay", "stock"))
+
+        async def alerting(*matchers: list[Matcher], since: datetime = began) -> bool:
+            return await upstream_alerting(prometheus, matchers, since, datetime.now(UTC))
+
+        await until("the alert", lambda: alerting(stock, pay))
+        assert not await alerting(stock)
+
+        async def was_there_before() -> bool:
+            return not await alerting(pay, since=datetime.now(UTC) - SECOND)
+
+        await until("the alert to be an old one", was_there_before)
 
 
 async def test_the_real_alertmanager_tells_its_version(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import UNKEYED, Keyring, Seal
+from tests.contract.test_journal_upgrade import AS_SCHEMA_5
 from tests.journal_scenes import BEGIN, HOUR, MINUTE, Night, nights
 
 OLD = Seal("an old key, long enough")
@@ -117,6 +118,10 @@ HEAD = {
     "rule": ("inc-1", "another", "checkout"),
     "team": ("inc-1", "another", "shop"),
     "service": ("inc-1", "another", "shop"),
+    "verdict": ("inc-1", "not_confirmed", "confirmed"),
+    "onset_from": ("inc-1", LATER, "2026-03-01T14:57:30.000000+00:00"),
+    "suspect": ("inc-1", "another", ""),
+    "recovered_at": ("inc-3", LATER, None),
 }
 """What heads are edited to, and what the journal says."""
 STRANGE = "was put there by something else than the daemon"
@@ -511,7 +516,8 @@ async def test_a_store_made_to_look_old_shows_by_the_row_from_which_the_key_vouc
     whole, first, rows = await vouched(keyed)
     assert (whole, first) == (True, 1)
     assert rows > 1
-    shell(keyed, f"{EDIT} DROP TABLE ledger; UPDATE meta SET value = '4' WHERE name = 'schema'")
+    older = "DROP TABLE ledger; UPDATE meta SET value = '4' WHERE name = 'schema'"
+    shell(keyed, f"{EDIT} {AS_SCHEMA_5} {older}")
     rewrite(keyed, UNKEYED, ledger=False)
     async with open_store(keyed, keyring=Keyring(NEW)):
         pass  # as the daemon does

@@ -71,6 +71,11 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
+AS_SCHEMA_5 = "DROP INDEX heads_by_onset;" + "".join(
+    f"ALTER TABLE heads DROP COLUMN {column};"
+    for column in ("verdict", "onset_from", "onset_until", "suspect", "recovered_at")
+)
+"""Takes away what schema 6 added."""
 NEWER = rf"newer stopgap \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install"
 AT = "2026-03-01T14:03:20.123456+00:00"
 ENDED = "2026-03-01T14:04:20.123456+00:00"
@@ -193,8 +198,10 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
         pass
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
-        # Schema 4 added these two tables and nothing else; schema 5 the ledger.
+        # Schema 4 added these two tables and nothing else; schema 5 the ledger; schema 6 what
+        # heads tell of the onset.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
+        shell.executescript(AS_SCHEMA_5)
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
     async with open_store(path) as store:
         assert await store.credentials.sessions(NOW) == []

@@ -24,11 +24,12 @@ from daemon.core.ports.actions import Refused
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import ActionScope, Freeze
 from daemon.core.response.command import NotPossible
+from daemon.core.rules.matchers import parse_matcher
 from daemon.core.rules.rule import Rule, load
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
 from tests import commanding
-from tests.fakes import START, Spoiled
+from tests.fakes import START, Service, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
 HEALTHY = 0.002
@@ -57,10 +58,15 @@ class ServiceSpec(Frozen):
     `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
     `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
-    rule that measures a `value`.
+    rule that measures a `value`. Beside the ten other scrape targets there are `own_targets` of
+    the service, of which `own_targets_down` are down from then on; a service that is measured by
+    itself is not measured while all of them are.
     """
 
     services_alerting_in_prometheus: int = 1
+    own_targets: int = 0
+    own_targets_down: dict[str, int] = Field(default_factory=dict)
+    measured_by: Literal["load balancer", "itself"] = "load balancer"
     traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
     failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
     latency: dict[str, float] = Field(default_factory=dict)
@@ -70,6 +76,19 @@ class ServiceSpec(Frozen):
     change_feed: dict[str, Literal["fine", "down"]] = Field(default_factory=dict)
     revisions: dict[str, dict[str, Share]] = Field(default_factory=dict)
     siblings: dict[str, dict[str, Share]] = Field(default_factory=dict)
+
+
+class NeighbourSpec(Frozen):
+    """Another service, with a rule `NAME-success-rate` and a rollback of its own, whose target
+    bears its name. `rule` replaces parts of that; `rollback_leaves`: the share of each service
+    that fails after it. `alerts_in_prometheus`: when its alert became pending, if it did before
+    Alertmanager told of it."""
+
+    traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
+    failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
+    alerts_in_prometheus: At | None = None
+    rule: dict[str, Any] = Field(default_factory=dict)
+    rollback_leaves: dict[str, Share] = Field(default_factory=dict)
 
 
 class ChangeSpec(Frozen):
@@ -154,7 +173,8 @@ class SettingsSpec(Frozen):
 
 
 class Expected(Frozen):
-    """What must come of it. `acts`: which actions run, in order.
+    """What must come of it. `acts`: which actions run, in order; those of a neighbour with its
+    name: `rollback pay`.
 
     `incident`: which of the service's incidents is told of, if it has several.
     """
@@ -176,6 +196,7 @@ class Scenario(Frozen):
     scenario: str
     why: str = ""
     service: ServiceSpec = ServiceSpec()
+    neighbours: dict[str, NeighbourSpec] = Field(default_factory=dict)
     changes: tuple[ChangeSpec, ...] = ()
     alerts: tuple[AlertSpec, ...]
     rule: dict[str, Any] = Field(default_factory=dict)
@@ -231,6 +252,8 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.changes.clear()
     stage.journal.seen.clear()
     settings, service = scenario.settings, scenario.service
+    for name, neighbour in scenario.neighbours.items():
+        _joins(stage, name, neighbour)
     stage.approved = False
     if settings.approved:
         until = START + timedelta(seconds=settings.approval_ends or 30 * 86400)
@@ -244,6 +267,9 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
     stage.service.latency = _steps_of(service.latency, 0.2)
+    stage.service.own_targets = service.own_targets
+    stage.service.own_down = _steps_of(dict(service.own_targets_down), 0)
+    stage.service.measures_itself = service.measured_by == "itself"
     stage.service.groups = {
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
@@ -260,6 +286,35 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     for name, spec in scenario.actions.items():
         _prepare(stage, name, spec)
     return stage
+
+
+def _joins(stage: Stage, name: str, spec: NeighbourSpec) -> None:
+    """The neighbour with its rule; the service's own rule speaks of `shop` alone from now on."""
+    own, rule = stage.rules[0], yaml.safe_load(RULE)
+    if own.rule not in stage.watched:
+        shops = parse_matcher('service="shop"')
+        stage.rules[0] = own.model_copy(update={"match": (*own.match, shops)})
+        stage.watched[own.rule] = "shop"
+    target = {"action": "rollback", "with": {"target": name}}
+    rule |= {
+        "rule": f"{name}-success-rate",
+        "match": [*rule["match"], f'service="{name}"'],
+        "changes": {"releases": {"directory": name}},
+        "recover": [{**target, "when": "suspect_change", "approval": "automatic"}],
+        **spec.rule,
+    }
+    stage.rules += [read for read, _ in load(yaml.safe_dump(rule), f"{name}.yaml")]
+    stage.watched[rule["rule"]] = name
+    other = Service(errors=_steps_of(spec.failing, HEALTHY), rate=_steps_of(spec.traffic, 50.0))
+    other.alerts_from = spec.alerts_in_prometheus
+    stage.service.others[name] = other
+
+    def rolled_back() -> None:
+        for service, share in spec.rollback_leaves.items():
+            now = asyncio.get_running_loop().time()
+            stage.service.others.get(service, stage.service).fails(share, now)
+
+    stage.actions["rollback"].effects[name] = rolled_back
 
 
 def _limit(value: Any) -> Any:
@@ -393,7 +448,11 @@ async def _outcome(scenario: Scenario, stage: Stage) -> Played:
     ours = [i for i in incidents if i.group_labels.get("service") == service]
     incident = ours[scenario.expect.incident - 1]
     events = [entry.event for entry in stage.journal.entries[incident.id]]
-    ran = sorted((at, name) for name, action in stage.actions.items() for at in action.began_at)
+    ran = sorted(
+        (at, f"{name} {target}" if target in scenario.neighbours else name)
+        for name, action in stage.actions.items()
+        for at, target in zip(action.began_at, action.targets, strict=True)
+    )
     return Played(
         incident=incident,
         acted=tuple(name for _, name in ran),

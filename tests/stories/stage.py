@@ -147,6 +147,8 @@ class Stage:
     actions: dict[str, FakeAction] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    watched: dict[str, str] = field(default_factory=dict)
+    """Rule → the subject whose changes it alone sees; a rule that is not in it sees all."""
     feed_down: str = ""
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
@@ -185,7 +187,7 @@ class Stage:
         def clock() -> datetime:
             return START + timedelta(seconds=loop.time())
 
-        async def changes(_: Rule, incident: Incident) -> list[Change]:
+        async def changes(rule: Rule, incident: Incident) -> list[Change]:
             if self.feed_down:
                 raise Temporary(self.feed_down)
             now = clock()
@@ -194,7 +196,8 @@ class Stage:
                 await self.journal.saw_change(change)
             reported = await self.journal.reported(now - timedelta(hours=2))
             about = [c for c in reported if incident.touched_by(c.labels) and c.at <= now]
-            return sorted([*seen, *about], key=lambda change: change.at)
+            own = [c for c in seen if self.watched.get(rule.rule, c.subject) == c.subject]
+            return sorted([*own, *about], key=lambda change: change.at)
 
         repository = IncidentRepository(self.journal, clock, self.debts)
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}

@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, or_, select, update
 
 from daemon.adapters.store.freezes import in_force
-from daemon.adapters.store.schema import action_runs, actions_table, heads
+from daemon.adapters.store.schema import action_runs, actions_table, head_is_open, heads
 from daemon.core.ports.journal import Claim, ClaimRefused
+from daemon.core.recovery.concurrent import MOST_CONCURRENT, SLACK, WIDEST, ConcurrentIncident
 from daemon.core.recovery.guardrails import (
     GLOBAL,
     ActionScope,
     Guard,
     Level,
     Limits,
+    group_of,
     hindered,
     service_of,
 )
@@ -35,6 +37,14 @@ _NAMED: Mapping[Level, ColumnElement[str]] = {
 """What an action's row is called at each level, as `Scope.name` calls it."""
 
 
+_OF_CONCURRENT = (
+    *(heads.c[n] for n in ("incident", "key", "rule", "phase", "verdict", "suspect")),
+    heads.c.onset_from.is_not(None).label("dated"),
+    heads.c.opened_at,
+    heads.c.recovered_at,
+)
+
+
 def guard(
     connection: Connection,
     target: str,
@@ -46,13 +56,15 @@ def guard(
     """What stands in the way of an action of that incident on `target`."""
     frozen = (f for f in in_force(now, connection) if f.scope in scope.freezes)
     last, finished = _last_finished(connection, target, incident)
+    alerting = _alerting(connection, scope, limits, now)
     return Guard(
         freeze=next(frozen, None),
         locked_by=_holder(connection, target),
         last_finished=finished,
         last_incident=last,
         started=_started(connection, scope, limits, now),
-        alerting=_alerting(connection, scope, limits, now),
+        alerting=alerting,
+        concurrent=() if alerting >= limits.storm else _concurrent(connection, incident, scope),
     )
 
 
@@ -134,3 +146,41 @@ def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: d
     recent = heads.c.opened_at > now - limits.storm_window
     keys = connection.execute(select(heads.c.key).where(recent).distinct()).scalars()
     return len({scope.service, *map(service_of, keys)})
+
+
+def _concurrent(
+    connection: Connection, incident: str, scope: ActionScope
+) -> tuple[ConcurrentIncident, ...]:
+    """The other incidents whose onset may be this one's, also closed ones; and of those without
+    an onset the open ones that opened since. None that blames the same change."""
+    cause = scope.cause
+    if cause is None:
+        return ()
+    begin, end = cause.begin - SLACK, cause.end + SLACK
+    shared = and_(heads.c.onset_from.between(begin - WIDEST, end), heads.c.onset_until >= begin)
+    undated = and_(head_is_open, heads.c.onset_from.is_(None), heads.c.opened_at >= begin)
+    query = (
+        select(*_OF_CONCURRENT)
+        .where(
+            heads.c.incident != incident,
+            heads.c.rule != "",
+            or_(heads.c.suspect == "", heads.c.suspect != cause.suspect),
+            or_(shared, undated),
+        )
+        .order_by(heads.c.onset_from.is_(None), heads.c.opened_at, heads.c.incident)
+        .limit(MOST_CONCURRENT)
+    )
+    return tuple(
+        ConcurrentIncident(
+            incident=row.incident,
+            rule=row.rule,
+            group_labels=group_of(row.key),
+            phase=row.phase,
+            verdict=row.verdict,
+            onset_known=row.dated,
+            suspect=row.suspect,
+            opened_at=row.opened_at,
+            recovered_at=row.recovered_at,
+        )
+        for row in connection.execute(query)
+    )

@@ -58,6 +58,15 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         "CREATE INDEX tokens_by_person ON tokens (person)",
     ),
     4: (begin_ledger.TABLE, begin_ledger.begin_ledger),
+    # Open incidents fill these in with their next entry.
+    5: (
+        "ALTER TABLE heads ADD COLUMN verdict TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE heads ADD COLUMN onset_from TEXT",
+        "ALTER TABLE heads ADD COLUMN onset_until TEXT",
+        "ALTER TABLE heads ADD COLUMN suspect TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE heads ADD COLUMN recovered_at TEXT",
+        "CREATE INDEX heads_by_onset ON heads (onset_from)",
+    ),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 

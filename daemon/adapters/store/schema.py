@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 5
+SCHEMA = 6
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -100,6 +100,12 @@ heads = Table(
     Column("rule", Text, nullable=False, server_default=""),
     Column("team", Text, nullable=False, server_default=""),
     Column("service", Text, nullable=False, server_default=""),
+    # What tells incidents of one cause: `daemon.core.incident.onset_facts`.
+    Column("verdict", Text, nullable=False, server_default=""),
+    Column("onset_from", _Instant),
+    Column("onset_until", _Instant),
+    Column("suspect", Text, nullable=False, server_default=""),
+    Column("recovered_at", _Instant),
 )
 head_is_open = heads.c.closed_at.is_(None)
 Index(
@@ -110,6 +116,7 @@ Index(
 )
 Index("heads_by_age", heads.c.opened_at)
 Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
+Index("heads_by_onset", heads.c.onset_from)
 
 actions_table = Table(
     "actions",

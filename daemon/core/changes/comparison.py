@@ -15,7 +15,7 @@ from pydantic import Field
 
 from daemon.core.changes.precedent import Precedent
 from daemon.core.values.significance import Interval, difference, wilson
-from daemon.core.values.units import Frozen, percent, printable
+from daemon.core.values.units import Frozen, Moment, percent, printable
 
 MIN_EVENTS = 30
 """Of fewer events nothing is said that clears a change, or that calls a revision fine."""
@@ -43,10 +43,20 @@ class Sibling(Frozen):
     now: Counted
 
 
+class OwnTargetsDown(Frozen):
+    """How many of the scrape targets of the service itself are down, of how many, since when;
+    None stands for longer than the look-back."""
+
+    down: int
+    known: int
+    since: Moment | None
+
+
 class Facts(Frozen):
     """What could be measured.
 
-    `labels` tell the incident's group. `drop` is the loss that the rule calls a problem, and
+    `labels` tell the incident's group. `own_down`: None if all targets of the service are up, or
+    nobody knows which they are. `drop` is the loss that the rule calls a problem, and
     `usual` the share of failures before the onset; None if it is not known in those terms.
     `precedents`: when it was as bad before.
     """
@@ -54,6 +64,7 @@ class Facts(Frozen):
     contrast: Contrast | None = None
     siblings: dict[str, Sibling] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
+    own_down: OwnTargetsDown | None = None
     drop: float = DROP
     usual: float | None = None
     precedents: tuple[Precedent, ...] = ()

@@ -15,6 +15,8 @@ SUSPECT_WINDOW = timedelta(minutes=30)
 """How long before the onset a change may have been made and still be suspected."""
 LONG_ROLLOUT = timedelta(hours=2)
 """The same for a change whose rollout still goes on."""
+SCRAPE_JITTER = timedelta(seconds=5)
+"""By so much a target may seem to go down before the change that took it down."""
 SAME_CHANGE = timedelta(minutes=15)
 """How far apart two who tell of the same change may date it."""
 
@@ -63,6 +65,7 @@ class Case:
     reports: tuple[Change, ...]
     began: datetime
     contrast: Contrasted = field(default_factory=Contrasted)
+    down: str = ""
     cleared: str = ""
     outside: bool = False
     score: float = 0.0
@@ -171,15 +174,18 @@ def weighed(
         reports = [change, *case.reports]
         contrast = contrasted(facts, [c.item for c in reports], [c.previous for c in reports])
     spared = siblings.spared and not siblings.shared
+    down = _targets_down(case, facts)
     score = 0.3 + 0.3 * nearness + 0.1 * running + 0.2 * (contrast.says == "worse") + 0.1 * spared
+    score = min(1.0, score + 0.1 * bool(down))
     reasons = [f"it began {when_words(lead)}, at {clock_time(case.began)}"]
     if running:
         reasons.append(_rolling(onset, now))
-    reasons += [_touches(change), _return(change, changes), contrast.text, siblings.text]
+    reasons += [_touches(change), _return(change, changes), contrast.text, down, siblings.text]
     cleared = contrast.text if contrast.says == "alike" else ""
     return replace(
         case,
         contrast=contrast,
+        down=down,
         cleared=cleared,
         score=0.0 if cleared else round(score, 3),
         reasons=tuple(filter(None, reasons)),
@@ -189,6 +195,21 @@ def weighed(
 def _rolling(onset: datetime, now: datetime | None) -> str:
     since = "" if now is None or now <= onset else f", and for {span_words(now - onset)} since"
     return f"its rollout was still running at the onset{since}"
+
+
+def _targets_down(case: Case, facts: Facts) -> str:
+    """That the service's own targets went down with the change; empty unless they did."""
+    found = facts.own_down
+    if found is None or found.since is None:
+        return ""
+    lag = found.since - case.began
+    if not -SCRAPE_JITTER <= lag <= SUSPECT_WINDOW:
+        return ""
+    after = "at the change" if lag < timedelta(seconds=1) else f"{span_words(lag)} after it began"
+    return (
+        f"{found.down} of {found.known} of the service's own targets are down since "
+        f"{clock_time(found.since)}, {after}"
+    )
 
 
 def _touches(change: Change) -> str:

@@ -221,6 +221,8 @@ def _accusation(case: Case, onset: datetime) -> str:
     ]
     if change.rolling:
         parts.append("rollout still running")
+    if case.down:
+        parts.append(case.down)
     if case.contrast.short:
         parts.append(case.contrast.short)
     return "; ".join(parts)

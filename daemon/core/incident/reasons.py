@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Literal, TypeGuard, get_args
 
+ConcurrenceReason = Literal[
+    "upstream_first", "upstream_unresolved", "concurrent_unmeasured", "shared_onset"
+]
+"""Why an incident does not act because of another one that began at the same moment."""
+AWAITED: frozenset[ConcurrenceReason] = frozenset({"upstream_first", "concurrent_unmeasured"})
+"""Those that pass by themselves: nobody is asked."""
+
 Hindrance = Literal[
+    ConcurrenceReason,
     "frozen",
     "target_locked",
     "storm",
@@ -24,6 +32,8 @@ WithheldReason = Literal["metrics_look_healthy", "below_threshold", "no_fresh_da
 
 TakenBackReason = Literal[
     WithheldReason,
+    ConcurrenceReason,
+    "upstream_alerting",
     "paused",
     "frozen",
     "stale_intent",

@@ -6,6 +6,7 @@ other. Shares are 0…1, rates per minute, `value` problems in their metric's ow
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment, percent
@@ -31,6 +32,7 @@ ProblemReason = Literal[
     "no_baseline",
     "prometheus_unreachable",
     "targets_down",
+    "own_targets_down",
     "samples_stale",
     # query_error
     "deadline_exceeded",
@@ -45,7 +47,8 @@ ProblemReason = Literal[
 MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
     {"prometheus_unreachable", "targets_down", "samples_stale"}
 )
-"""The reasons that speak of the monitoring, not of the service."""
+"""The reasons that speak of the monitoring, not of the service. What speaks of the service's own
+targets (`own_targets_down`) is none of them."""
 NO_PROBLEM: frozenset[ProblemReason] = frozenset(
     {"loss_below_threshold", "not_significant", "failures_never_seen"}
 )
@@ -117,6 +120,16 @@ class Problem(Frozen):
     def loss(self) -> float | None:
         """The loss in the shortest window."""
         return self.windows[0].loss if self.windows else None
+
+    @property
+    def onset_bounds(self) -> tuple[datetime | None, datetime | None]:
+        """Between which moments it began; None where no onset is known."""
+        if self.onset is None:
+            return None, None
+        if self.onset_quantiles is not None:
+            return self.onset_quantiles[0], self.onset_quantiles[2]
+        within = self.onset_within or timedelta(0)
+        return self.onset - within, self.onset + within
 
     @property
     def healthy(self) -> bool:

@@ -37,18 +37,13 @@ def onset_moved(known: Problem, later: Problem) -> bool:
 
 
 def _latest_onset(problem: Problem) -> datetime:
-    if problem.onset_quantiles is not None:
-        return problem.onset_quantiles[2]
-    if problem.onset is None:
-        return problem.at
-    return problem.onset + (problem.onset_within or timedelta(0))
+    return problem.onset_bounds[1] or problem.at
 
 
 def _uncertainty(problem: Problem) -> timedelta:
     """How long the interval of the onset is."""
-    if problem.onset_quantiles is not None:
-        return problem.onset_quantiles[2] - problem.onset_quantiles[0]
-    return timedelta.max if problem.onset is None else 2 * (problem.onset_within or timedelta(0))
+    begin, end = problem.onset_bounds
+    return timedelta.max if begin is None or end is None else end - begin
 
 
 def _worse(spec: ProblemSpec, known: float, later: float) -> bool:

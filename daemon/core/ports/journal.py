@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
+from daemon.core.incident.onset_facts import OnsetFacts, onset_facts
 from daemon.core.incident.reasons import Hindrance
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
@@ -29,7 +30,7 @@ class KeyTaken(Exception):
         self.incident = incident
 
 
-class Head(Frozen):
+class Head(OnsetFacts):
     """The row that stands for an incident: what can be known without reading its journal.
 
     `rule` is empty if no rule matched; `service` is what its key speaks of.
@@ -49,7 +50,7 @@ class Head(Frozen):
     service: str = ""
 
 
-class HeadState(Frozen):
+class HeadState(OnsetFacts):
     """What an append changes in the head row. `closed` frees the key."""
 
     phase: Phase
@@ -68,6 +69,7 @@ class HeadState(Frozen):
             severity=incident.severity,
             wake_at=None if closed else wake_at,
             closed=closed,
+            **dict(onset_facts(incident)),
         )
 
 

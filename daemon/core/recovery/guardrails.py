@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from daemon.core.incident.reasons import Hindrance
+from daemon.core.alertmanager import Labels
+from daemon.core.incident.reasons import AWAITED, Hindrance
+from daemon.core.recovery.concurrent import Cause, ConcurrentIncident, concurrence
 from daemon.core.values.units import Frozen, Moment, clock_time, format_duration
 
 GLOBAL = "global"
@@ -40,12 +42,16 @@ def is_scope(text: str) -> bool:
 
 @dataclass(frozen=True)
 class ActionScope:
-    """What an action belongs to: its rule, team, service and failure domain (may be empty)."""
+    """What an action belongs to: its rule, team, service and failure domain (may be empty).
+
+    `cause`: since when its incident fails, and what is suspected; None if nobody knows.
+    """
 
     rule: str
     team: str
     service: str
     domain: str = ""
+    cause: Cause | None = None
 
     @property
     def freezes(self) -> tuple[str, ...]:
@@ -85,6 +91,8 @@ class Guard:
     the alternatives of one plan do not cool each other down. `started` counts starts of the
     same rule, team, domain, and of all, within the budget window, whatever became of them.
     `alerting`: the services, this one included, whose incidents opened within the storm window.
+    `concurrent`: the incidents, no more than MOST_CONCURRENT, that may share the onset and do not
+    blame the same change; none in a storm, which weighs more.
     """
 
     freeze: Freeze | None = None
@@ -93,6 +101,7 @@ class Guard:
     last_incident: str = ""
     started: Mapping[Level, int] = field(default_factory=dict)
     alerting: int = 1
+    concurrent: tuple[ConcurrentIncident, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,11 @@ class Hindered:
     reason: Hindrance
     text: str
     absolute: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is over by itself, so that nobody need be asked."""
+        return self.reason in AWAITED
 
 
 def service_of(key: str) -> str:
@@ -116,6 +130,15 @@ def service_of(key: str) -> str:
         return str(named.get("service") or " ".join(filter(None, named.values())) or rule or key)
     except (TypeError, ValueError):
         return key
+
+
+def group_of(key: str) -> Labels:
+    """The group labels in an incident's key (`rules.incident_key`); none in one of another kind."""
+    try:
+        _, labels = json.loads(key)
+        return dict(labels)
+    except (TypeError, ValueError):
+        return {}
 
 
 def hindered(
@@ -134,7 +157,11 @@ def hindered(
         return None
     if text := stormy(guard, limits):
         return Hindered("storm", text)
-    return _too_soon(guard, limits, now) or _spent(guard, limits, scope)
+    return (
+        _concurrent(guard, scope, now)
+        or _too_soon(guard, limits, now)
+        or _spent(guard, limits, scope)
+    )
 
 
 def stormy(guard: Guard, limits: Limits) -> str:
@@ -146,6 +173,13 @@ def stormy(guard: Guard, limits: Limits) -> str:
         f"{format_duration(limits.storm_window)} ({limits.storm} are a storm): "
         "a shared cause is likelier than that many bad deployments; a person decides"
     )
+
+
+def _concurrent(guard: Guard, scope: ActionScope, now: datetime) -> Hindered | None:
+    if scope.cause is None:
+        return None
+    found = concurrence(scope.cause, guard.concurrent, now)
+    return Hindered(*found) if found else None
 
 
 def _frozen(freeze: Freeze) -> str:

@@ -28,6 +28,8 @@ from daemon.core.rules.rule import Rule
 
 LOOK_AGAIN = timedelta(seconds=15)
 """How soon a refusal that time or others may lift is looked at again."""
+MEASURED_SOON = timedelta(seconds=3)
+"""As soon another incident that has just opened may have been measured."""
 FRESH = timedelta(seconds=30)
 """The age up to which a measurement may be acted upon; two of the shortest windows if longer."""
 
@@ -97,7 +99,9 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         # The store was looked at before the incident came this far: look again, decide anew.
         return Decision(wake_at=now)
     outlook, approvals, limits = surroundings.outlook, surroundings.approvals, surroundings.limits
-    step = plan.next_step(incident, rule, outlook, approvals, limits, now)
+    step = plan.next_step(
+        incident, rule, outlook, approvals, limits, now, surroundings.dependencies
+    )
     again = _again(incident, rule, now)
     match step:
         case plan.Skip():
@@ -107,7 +111,8 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         case plan.Refuse():
             if incident.step(step.step).refusal != step.reason:
                 return recording(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
-            return again | Decision(wake_at=now + LOOK_AGAIN)
+            soon = step.reason == "concurrent_unmeasured"
+            return again | Decision(wake_at=now + (MEASURED_SOON if soon else LOOK_AGAIN))
         case plan.AskApproval():
             request = _request_approval(incident, rule, step)
             return request if request.record else again

@@ -16,6 +16,7 @@ from typing import Literal
 
 from daemon.core.incident.events import Verdict
 from daemon.core.incident.reasons import (
+    AWAITED,
     AWAITING_ONSET,
     AskReason,
     Hindrance,
@@ -24,15 +25,21 @@ from daemon.core.incident.reasons import (
 )
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.concurrent import cause_of, upstream_of
 from daemon.core.recovery.growth import awaits_onset, passed_over, trouble_began
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
+from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.outcome import MEDDLED
-from daemon.core.values.units import format_duration
+from daemon.core.values.units import clock_time, format_duration
 
 APPROVAL_LASTS = timedelta(minutes=30)
 """For how long a person's approval of a step in an incident counts."""
+UPSTREAM_AWAITED = timedelta(minutes=3)
+"""For so long an incident is waited for where Prometheus has an alert: its `for`, the grouping."""
+NO_DEPENDENCIES = RuleDependencies()
+"""No rule says what it depends on."""
 PROPOSED_FROM = 101
 """The number of the first alternative that people propose; a rule's own never come so far."""
 
@@ -82,8 +89,8 @@ class Skip:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Not now, whoever approves: frozen or locked; or the evidence may still grow. It is looked
-    at again."""
+    """Not now: frozen or locked, whoever approves; another incident is to be recovered first; or
+    the evidence may still grow. It is looked at again."""
 
     step: int
     reason: Hindrance | Literal["awaiting_onset"]
@@ -165,13 +172,17 @@ def applies(
     return _misfit(number, spec, state, incident, view, limits, now) is None
 
 
-def scope_of(incident: Incident, rule: Rule) -> ActionScope:
-    """What the incident's actions belong to."""
+def scope_of(
+    incident: Incident, rule: Rule, dependencies: RuleDependencies | None = None
+) -> ActionScope:
+    """What the incident's actions belong to. Without the `dependencies` of the rules in force
+    nothing is known of its cause."""
     try:
         domain = str(render_params(rule.domain, incident.group_labels))
     except UnsafeLabel:
         domain = json.dumps(sorted(incident.group_labels.items()))  # a domain of its own
-    return ActionScope(rule.rule, incident.opened.team, service_of(incident.key), domain)
+    cause = cause_of(incident, rule, dependencies) if dependencies is not None else None
+    return ActionScope(rule.rule, incident.opened.team, service_of(incident.key), domain, cause)
 
 
 def next_step(
@@ -181,6 +192,7 @@ def next_step(
     approvals: Approvals,
     limits: Limits,
     now: datetime,
+    dependencies: RuleDependencies = NO_DEPENDENCIES,
 ) -> Next:
     """What to do about the first alternative that is still open."""
     for number, spec in open_steps(incident, rule).items():
@@ -188,7 +200,7 @@ def next_step(
         misfit = _misfit(number, spec, state, incident, view, limits, now)
         if misfit is not None:
             return misfit
-        scope = scope_of(incident, rule)
+        scope = scope_of(incident, rule, dependencies)
         lifted = bool(state.approved_by)
         hindrance = hindered(view.guard, limits, scope, now, lifted=lifted)
         if hindrance is not None and hindrance.absolute:
@@ -208,6 +220,7 @@ def next_step(
             or (None if observing else _unapproved(number, rule, approvals, now))
             or _aged(number, incident, limits, now)
             or (AskApproval(number, hindrance.reason, hindrance.text) if hindrance else None)
+            or _upstream_alerts(number, state, scope, view, now)
         )
         if answer and hindrance and answer.reason != hindrance.reason:
             # Whoever approves lifts it, and so must know of it.
@@ -215,6 +228,8 @@ def next_step(
         if observing:
             text = answer.text if answer else "every condition and every guardrail allows it"
             return Observe(number, answer.reason if answer else "", text)
+        if answer and answer.reason in AWAITED:
+            return Refuse(number, answer.reason, answer.text)
         return answer or StartStep(number, approvals.state_of(rule, number, now)[1])
     return Exhausted()
 
@@ -333,6 +348,22 @@ def _cautious(number: int, incident: Incident) -> AskApproval | None:
     if incident.suspicion is not None and incident.suspicion.shared:
         return AskApproval(number, "shared_cause", f"{incident.suspicion.text}; a person decides")
     return None
+
+
+def _upstream_alerts(
+    number: int, state: StepState, scope: ActionScope, view: Outlook, now: datetime
+) -> AskApproval | None:
+    """What Prometheus alone knew of at the last look has no incident yet: it is waited for."""
+    if state.taken_back != "upstream_alerting" or state.taken_back_at is None:
+        return None
+    if scope.cause and upstream_of(scope.cause, view.guard.concurrent):
+        return None  # its incident is there, and was no reason to wait
+    at = clock_time(state.taken_back_at)
+    alerts = f"what this rule depends on began to alert in Prometheus before {at}"
+    if now < state.taken_back_at + UPSTREAM_AWAITED:
+        return AskApproval(number, "upstream_first", f"{alerts}; its incident is waited for")
+    text = f"{alerts}, and no incident came of it; a person decides"
+    return AskApproval(number, "upstream_unresolved", text)
 
 
 def _vague(number: int, incident: Incident, view: Outlook) -> AskApproval | None:

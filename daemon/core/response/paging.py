@@ -78,6 +78,8 @@ def headline(incident: Incident) -> str:
         parts.append(f"not confirmed: {incident.problem.reason}")
         if incident.problem.reason in MONITORING_OUTAGE:
             parts.append("the monitoring is out, so nothing can be judged and nothing will be done")
+        if incident.problem.reason == "own_targets_down":
+            parts.append(incident.problem.text)  # the title is still the alert's
     if not incident.rule:
         parts.append("no rule matches it: nothing is measured, nothing will be done by itself")
     running = incident.running or incident.verifying

@@ -8,6 +8,7 @@ are anchored at both ends, and an absent label equals the empty string.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,11 @@ def parse_matcher(text: str) -> Matcher:
         except re.error as error:
             raise ValueError(f"{text!r}: not a regular expression: {error}") from None
     return Matcher(name=name, op=cast(Operator, op), value=value)
+
+
+def spell_matcher(matcher: Matcher) -> str:
+    """The matcher as it is written, with its value quoted."""
+    return f"{matcher.name}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
 
 
 def _value(raw: str, text: str) -> str:

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from daemon.core.alertmanager import Labels
-from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher
+from daemon.core.rules.depends_on import UpstreamText
+from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher, spell_matcher
 from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 
@@ -64,14 +65,10 @@ _NOBODYS_VALUE = "\N{REPLACEMENT CHARACTER} stopgap"
 """A label value that no alert has: what matches it, matches everything."""
 
 
-def _spelled(matcher: Matcher) -> str:
-    return f"{matcher.name}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
-
-
 MatcherText = Annotated[
     Matcher,
     BeforeValidator(lambda text: parse_matcher(text) if isinstance(text, str) else text),
-    PlainSerializer(_spelled),
+    PlainSerializer(spell_matcher),
     WithJsonSchema({"type": "string", "description": 'a matcher: alertname="HighErrors"'}),
 ]
 
@@ -175,7 +172,8 @@ class Rule(Frozen):
 
     `mode` caps all steps: `observe` writes down what would have been done, `approve` asks the
     Commander for each step, `automatic` leaves it to the steps' own `approval`. `domain` is the
-    failure domain that the actions of this rule count in.
+    failure domain that the actions of this rule count in. `depends_on`: what this one fails with;
+    when both began to fail at the same moment, that is recovered first.
     """
 
     rule: Name
@@ -186,6 +184,7 @@ class Rule(Frozen):
     problem: ProblemSpec
     mode: Mode = "automatic"
     domain: str = ""
+    depends_on: tuple[UpstreamText, ...] = ()
     changes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     suspects: SuspectSpec = SuspectSpec()
     recover: tuple[StepSpec, ...] = ()
@@ -219,6 +218,8 @@ class Rule(Frozen):
         for field in ("impact", "sentiment", "severity"):
             del content["problem"][field]
         del content["description"]
+        if not self.depends_on:  # as in approvals from before there was such a thing
+            del content["depends_on"]
         content["step"] = step.model_dump(mode="json", by_alias=True)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

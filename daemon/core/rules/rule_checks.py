@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from daemon.core.rules.dependencies import wrong_dependencies
 from daemon.core.rules.query_templates import check_query, names_in, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
@@ -42,7 +43,16 @@ def check_rules(
         mistakes += _check_queries(document, data)
         mistakes += _check_suspects(document, data)
         mistakes += _check_plan(document, data, actions, watches)
-    return mistakes
+    return [*mistakes, *_check_dependencies(rules, seen)]
+
+
+def _check_dependencies(
+    rules: Sequence[tuple[Rule | None, YamlDocument]], names: Iterable[str]
+) -> Iterator[FileMistake]:
+    documents = {rule.rule: document for rule, document in rules if rule is not None}
+    readable = [rule for rule, _ in rules if rule is not None]
+    for rule, index, wrong in wrong_dependencies(readable, names):
+        yield documents[rule].mistake(("depends_on", index), wrong)
 
 
 def _check_queries(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:

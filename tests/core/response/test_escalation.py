@@ -224,6 +224,14 @@ def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
             make_incident(e.ProblemDefined(problem=make_problem("no_data", "targets_down"))),
             "not confirmed: targets_down",
         ),
+        (
+            make_incident(
+                e.ProblemDefined(
+                    problem=make_problem("no_data", "own_targets_down", text="its targets are down")
+                )
+            ),
+            "CheckoutFails · not confirmed: own_targets_down · its targets are down",
+        ),
         (make_incident(confirmed()), "checkout: success rate 99.0 % → 79.0 %"),
         (make_incident(confirmed(), started()), "release_rollback is running"),
         (make_incident(confirmed(), started(), finished()), "is being verified"),

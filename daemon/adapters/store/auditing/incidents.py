@@ -10,8 +10,10 @@ from typing import Any
 
 from daemon.adapters.store.auditing.findings import DERIVED, Break
 from daemon.adapters.store.auditing.replay import End
+from daemon.adapters.store.schema import to_stamp
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
+from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import HeadState
 from daemon.core.recovery.guardrails import service_of
@@ -30,6 +32,11 @@ HEAD_COLUMNS = (
     "rule",
     "team",
     "service",
+    "verdict",
+    "onset_from",
+    "onset_until",
+    "suspect",
+    "recovered_at",
 )
 TELLING = frozenset(
     kind.__name__
@@ -197,4 +204,12 @@ def _differences(
         "service": service_of(opened.key),
     }
     stored = dict(zip(HEAD_COLUMNS, head, strict=True))
+    if stored["verdict"]:  # heads of an earlier version have nothing of this
+        facts = {
+            name: to_stamp(value) if isinstance(value, datetime) else value
+            for name, value in onset_facts(folded)
+        }
+        if closed_at is not None:
+            del facts["recovered_at"]  # not among what tells of a closed one
+        expected |= facts
     yield from ((name, value) for name, value in expected.items() if stored[name] != value)
