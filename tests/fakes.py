@@ -328,7 +328,7 @@ class Service:
     `errors` and `rate` (requests a second) are step functions: (seconds since START, value).
     `targets_down` of ten scrape targets are down; `alerting` services began to alert.
     `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
-    every answer about the service itself.
+    every answer about the service itself. `services`: those that have series.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them, and `latency{…}`.
     """
 
@@ -342,6 +342,7 @@ class Service:
     targets_down: int = 0
     alerting: int = 1
     groups: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    services: list[str] = field(default_factory=list)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
 
@@ -360,6 +361,9 @@ class Service:
             return QueryAnswer(query, [])
         if "ALERTS" in query:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
+        if query.startswith("topk("):  # which services there are
+            there = [Series({"service": name}, [(at.timestamp(), 1.0)]) for name in self.services]
+            return QueryAnswer(query, there)
         if query.startswith("count(up"):
             count = self.targets_down if "== 0" in query else 10
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(count))])])
@@ -577,6 +581,8 @@ class FakeAction:
         self.began_at: list[float] = []
         self.prepares = 0.0
         self.takes = 5.0
+        self.goes_back_from = ""
+        """What is live; it goes back to what was measured healthy before, or refuses."""
         self.effect: Any = None
         self.refuse: Refused | None = None
         self.outcome = Outcome(result="done", reason="done", detail="it is done")
@@ -595,6 +601,10 @@ class FakeAction:
         await asyncio.sleep(self.prepares)
         if self.trouble:
             raise self.trouble.pop(0)
+        if self.goes_back_from:
+            candidate = await context.choose(self.goes_back_from)
+            if not candidate.item:
+                return Refused("no_healthy_item", candidate.text)
         return self.refuse or Ready(f"do {self.name}", {"from": "v2", "to": "v1"})
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:

@@ -20,6 +20,7 @@ from daemon.app.auth import authenticator_for
 from daemon.app.builders import (
     alertmanagers_for,
     calendars_for,
+    existing_targets,
     limits_for,
     named,
     now,
@@ -38,6 +39,7 @@ from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
+from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
@@ -49,6 +51,7 @@ from daemon.repository import IncidentRepository
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
+from daemon.watching.label_values import LabelValues
 from daemon.watching.retention import retain
 from daemon.watching.store_health import StoreWatch
 from daemon.web.application import WebContext
@@ -107,10 +110,18 @@ class Daemon:
         self._prometheus = prometheus_for(settings, self._environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
         self._alertmanagers = alertmanagers_for(settings, self._session)
+        self._values = LabelValues(
+            store.notes,
+            self._rules,
+            self._metrics,
+            lambda kind, params: existing_targets(kind, params, settings.base),
+            now,
+        )
         self._watcher = Watcher(
             self._repository,
-            lambda: list(self._active.now.rules.rules.values()),
+            self._rules,
             lambda kind, params: watch_for(kind, params, self._workshop, self._metrics),
+            self._values,
         )
         self._health = StoreWatch(
             store.condition, store.inbox, settings.inbox.max_age, self._observer
@@ -190,6 +201,7 @@ class Daemon:
             "conductor": self._conductor.run(),
             "intake": self._intake.run(),
             "watcher": self._watcher.run(),
+            "label values": self._values.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -227,6 +239,9 @@ class Daemon:
 
     def _takes_alerts(self) -> bool:
         return self._ready and not self._health.trouble()
+
+    def _rules(self) -> list[Rule]:
+        return list(self._active.now.rules.rules.values())
 
     async def _receive_own_alert(self, alert: bytes) -> None:
         """An alert of our own goes the way of all alerts."""
@@ -270,6 +285,7 @@ class Daemon:
         if self._certificate is not None:
             self._certificate.look()
         self._configuration.take(ruleset)
+        self._values.look_again()
         self._repository.ring_all()
 
     def _status_report(self) -> StatusReport:

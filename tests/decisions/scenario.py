@@ -57,10 +57,12 @@ class ServiceSpec(Frozen):
     `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
     `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
-    rule that measures a `value`.
+    rule that measures a `value`. `services`: those that have series in Prometheus; with them, what
+    sees deployments is the real watcher, on targets that tell what is live and nothing of before.
     """
 
     services_alerting_in_prometheus: int = 1
+    services: tuple[str, ...] = ()
     traffic: dict[str, float] = Field(default_factory=lambda: {"12:00": 50.0})
     failing: dict[str, Share] = Field(default_factory=lambda: {"12:00": HEALTHY})
     latency: dict[str, float] = Field(default_factory=dict)
@@ -96,13 +98,15 @@ class AlertSpec(Frozen):
 class ActionSpec(Frozen):
     """What an action does to the service: the share that fails after it.
 
-    `prepares`: how long it looks at its target before it changes anything.
+    `prepares`: how long it looks at its target before it changes anything. `goes_back_from`: what
+    is live; it goes back to what was measured healthy before, and refuses if there is nothing.
     """
 
     then_failing: Share | None = None
     prepares: Duration = timedelta(0)
     takes: Duration = parse_duration("5s")
     refuses: str = ""
+    goes_back_from: str = ""
     ends: Literal["done", "failed", "unknown"] = "done"
 
 
@@ -237,6 +241,8 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.limits = replace(stage.limits, **{n: _limit(v) for n, v in settings.limits.items()})
     stage.windows = FreezeWindows.model_validate(settings.calendar or {})
     stage.service.alerting = service.services_alerting_in_prometheus
+    stage.service.services = list(service.services)
+    stage.sees_what_is_live_alone = bool(service.services)
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
     stage.service.latency = _steps_of(service.latency, 0.2)
@@ -295,6 +301,7 @@ def _change(spec: ChangeSpec) -> Change:
 def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
     action = stage.actions[name]
     action.takes = spec.takes.total_seconds()
+    action.goes_back_from = spec.goes_back_from
     action.prepares = spec.prepares.total_seconds()
     if spec.refuses:
         action.refuse = Refused(spec.refuses, f"it refuses: {spec.refuses}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -34,6 +34,8 @@ from daemon.notifying.watchdog import Watchdog
 from daemon.reporting.reviews import Reviews
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
+from daemon.watching.changes import Watcher
+from daemon.watching.label_values import LabelValues
 from tests import commanding
 from tests.fakes import (
     START,
@@ -147,6 +149,8 @@ class Stage:
     phones: dict[str, Phone] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     feed_down: str = ""
+    sees_what_is_live_alone: bool = False
+    """Changes come from the real watcher, whose targets tell what is live now and no more."""
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
@@ -174,7 +178,8 @@ class Stage:
     def arrives(self, change: Change) -> None:
         """A change is there to be seen, or was reported."""
         self.changes.append(change)
-        self.journal.seen[(change.subject, change.item, change.at)] = change
+        if change.reported or not self.sees_what_is_live_alone:
+            self.journal.seen[(change.subject, change.item, change.at)] = change
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
@@ -196,6 +201,15 @@ class Stage:
             return sorted([*seen, *about], key=lambda change: change.at)
 
         repository = IncidentRepository(self.journal, clock, self.debts)
+        values = LabelValues(
+            self.notes, lambda: self.rules, self.service, lambda kind, params: (), clock
+        )
+        watcher = Watcher(
+            repository,
+            lambda: self.rules,
+            lambda _, params: self._live_watch(params, clock),
+            values,
+        )
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
         active = Live(
@@ -212,7 +226,7 @@ class Stage:
             actions=self.actions,
             limits=self.limits,
             outage=0.5,
-            changes=changes,
+            changes=watcher.of if self.sees_what_is_live_alone else changes,
             reviews=Reviews(self.folder),
             links=PlainLinks(),
             observer=observer,
@@ -245,6 +259,8 @@ class Stage:
         parts = [intake.run(), conductor.run(), auditor.run()]
         if self.alertmanagers:
             parts.append(reconciler.run())
+        if self.sees_what_is_live_alone:
+            parts += [values.run(), watcher.run()]
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield daemon
@@ -254,6 +270,9 @@ class Stage:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _live_watch(self, params: Mapping[str, Any], clock: Callable[[], datetime]) -> LiveWatch:
+        return LiveWatch(str(params["directory"]), self.changes, clock)
 
     def _sources(
         self, clock: Callable[[], datetime], tasks: Callable[[], tuple[int, int]]
@@ -285,6 +304,20 @@ class Stage:
     async def incidents(self) -> list[Incident]:
         """All incidents, from the journal alone."""
         return [fold(await self.journal.read(i)) for i in self.journal.entries]
+
+
+@dataclass(frozen=True)
+class LiveWatch:
+    """A `daemon.core.ports.changes.Watch` of one target that knows of no past."""
+
+    subject: str
+    changes: Sequence[Change]
+    clock: Callable[[], datetime]
+
+    async def look(self) -> Sequence[Change]:
+        now = self.clock()
+        seen = [c for c in self.changes if c.subject == self.subject and c.at <= now]
+        return [change.model_copy(update={"previous": ""}) for change in seen[-1:]]
 
 
 @dataclass
