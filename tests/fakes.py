@@ -59,6 +59,7 @@ class _Run:
     scope: ActionScope
     started: datetime
     finished: datetime | None = None
+    by_person: bool = False
 
 
 class MemoryJournal:
@@ -181,7 +182,9 @@ class MemoryJournal:
         acted = [r for r in here if r.finished and r.finished > r.started]
         ended = [(r.finished, r.incident) for r in acted if r.incident != incident]
         finished, last = max(ended, default=(None, ""))
-        recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
+        recent = [
+            r.scope for r in self.runs if r.started > now - limits.budget_window and not r.by_person
+        ]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
         keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
         return Guard(
@@ -217,10 +220,18 @@ class MemoryJournal:
     async def marks(self, subject: str) -> dict[str, HealthMark]:
         return {item: mark for (s, item), mark in self.marked.items() if s == subject}
 
-    def ran_before(self, target: str, at: datetime, scope: ActionScope, *, running: bool) -> None:
+    def ran_before(
+        self,
+        target: str,
+        at: datetime,
+        scope: ActionScope,
+        *,
+        running: bool,
+        by_person: bool = False,
+    ) -> None:
         """Another incident acted on the target, and ended at once, or still runs."""
         ended = None if running else at + timedelta(seconds=5)
-        self.runs.append(_Run("earlier", target, scope, at, ended))
+        self.runs.append(_Run("earlier", target, scope, at, ended, by_person))
 
     async def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
         scope, limits = claim.scope, claim.limits
@@ -229,7 +240,7 @@ class MemoryJournal:
         hindrance = hindered(guard, limits, scope, now, lifted=claim.lifted)
         if hindrance is not None:
             raise ClaimRefused(hindrance.reason, hindrance.text)
-        self.runs.append(_Run(incident, claim.target, scope, now))
+        self.runs.append(_Run(incident, claim.target, scope, now, by_person=claim.lifted))
 
     @staticmethod
     def _oldest_first(found: Iterable[Change]) -> list[Change]:

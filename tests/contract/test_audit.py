@@ -221,8 +221,12 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
     ),
     "action counted twice": (
         "INSERT INTO actions SELECT 99, incident, step, target, started_at, finished_at, rule, "
-        "team, domain FROM actions WHERE incident = 'inc-1'",
+        "team, domain, by_person FROM actions WHERE incident = 'inc-1'",
         [f"{ACTION} #2: the row {STRANGE}"],
+    ),
+    "action given to a person": (
+        "UPDATE actions SET by_person = 1 WHERE incident = 'inc-1'",
+        [f"{ACTION}: by_person is 1, but False was written"],
     ),
     "mark edited": (
         "UPDATE marks SET mark = 'healthy' WHERE item = 'v2' AND subject = 'release:shop'",
@@ -511,7 +515,8 @@ async def test_a_store_made_to_look_old_shows_by_the_row_from_which_the_key_vouc
     whole, first, rows = await vouched(keyed)
     assert (whole, first) == (True, 1)
     assert rows > 1
-    shell(keyed, f"{EDIT} DROP TABLE ledger; UPDATE meta SET value = '4' WHERE name = 'schema'")
+    older = "DROP TABLE ledger; ALTER TABLE actions DROP COLUMN by_person"
+    shell(keyed, f"{EDIT} {older}; UPDATE meta SET value = '4' WHERE name = 'schema'")
     rewrite(keyed, UNKEYED, ledger=False)
     async with open_store(keyed, keyring=Keyring(NEW)):
         pass  # as the daemon does

@@ -174,8 +174,11 @@ async def test_old_actions_still_guard(path: Path) -> None:
         assert (await refused(journal, "inc-2", NOW + 2 * MINUTE)).reason == "cooldown"
         await claim(journal, "inc-2", NOW + 2 * MINUTE, lifted=True)
         await release(journal, "inc-2", NOW + 2 * MINUTE)
+        await claim(journal, "inc-2", NOW + 3 * MINUTE, "release:other")
+        await release(journal, "inc-2", NOW + 3 * MINUTE)
         guard = await journal.guard("release:search", "inc-2", SHOP, LIMITS, NOW + HOUR)
         assert guard.started == dict.fromkeys(("rule", "team", "domain", "global"), 1)
+        assert (await audit_journal(journal)).breaks == []
 
 
 async def test_it_looks_like_one_made_today(path: Path, tmp_path: Path) -> None:
@@ -193,8 +196,9 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
         pass
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
-        # Schema 4 added these two tables and nothing else; schema 5 the ledger.
+        # Schema 4 added these two tables and nothing else; schema 5 the ledger, 6 a column.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
+        shell.execute("ALTER TABLE actions DROP COLUMN by_person")
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
     async with open_store(path) as store:
         assert await store.credentials.sessions(NOW) == []

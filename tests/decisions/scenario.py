@@ -138,6 +138,7 @@ class EarlierSpec(Frozen):
     team: str = "payments"
     domain: str = ""
     still_running: bool = False
+    by_person: bool = False
 
 
 class SettingsSpec(Frozen):
@@ -256,6 +257,7 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
             START + timedelta(seconds=earlier.at),
             ActionScope(earlier.rule, earlier.team, earlier.target, earlier.domain),
             running=earlier.still_running,
+            by_person=earlier.by_person,
         )
     for item, mark in settings.marks.items():
         stage.journal.marked[("shop", item)] = mark

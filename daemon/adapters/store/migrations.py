@@ -58,6 +58,7 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         "CREATE INDEX tokens_by_person ON tokens (person)",
     ),
     4: (begin_ledger.TABLE, begin_ledger.begin_ledger),
+    5: ("ALTER TABLE actions ADD COLUMN by_person BOOLEAN DEFAULT '0' NOT NULL",),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""
 

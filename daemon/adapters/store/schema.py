@@ -22,7 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 5
+SCHEMA = 6
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -125,6 +125,9 @@ actions_table = Table(
     Column("rule", Text, nullable=False, server_default=""),
     Column("team", Text, nullable=False, server_default=""),
     Column("domain", Text, nullable=False, server_default=""),
+    # Started by a person's word: no budget counts it. Rows from before schema 6 do not tell, and
+    # count.
+    Column("by_person", Boolean, nullable=False, server_default="0"),
 )
 action_runs = actions_table.c.finished_at.is_(None)
 Index(
