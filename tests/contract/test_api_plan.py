@@ -172,5 +172,7 @@ async def test_what_was_observed_is_reported(rig: Rig) -> None:
     assert [row["then"] for row in found["decisions"]] == ["reverted_by_hand"]
     (step,) = found["steps"]
     assert (step["acted"], step["right"], step["wrong"]) == (1, 1, 0)
-    assert step["advice"] == "1 right so far; wait for 5"
+    (rule,) = found["rules"]
+    assert (rule["incidents"], rule["right"]) == (1, 1)
+    assert rule["advice"] == "right in 1 incident so far; wait for 5"
     assert (await rig.asks("GET", "/api/v1/observed?rule=other", BO))[1]["steps"] == []

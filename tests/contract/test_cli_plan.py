@@ -98,4 +98,4 @@ async def test_observed_decisions_are_told(rig: Rig) -> None:
     )
     told = (await runs("observed", "checkout-success-rate")).out
     assert "nothing yet" in told
-    assert "0 right so far; wait for 5" in told
+    assert "right in 0 incidents so far; wait for 5" in " ".join(told.split())

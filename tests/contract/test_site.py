@@ -253,8 +253,8 @@ async def test_what_was_only_observed_is_compared_with_what_people_did(rig: Rig)
         e.StepObserved(step=1, action="rollback", target="shop", reason="", text="do rollback")
     )
     page = await seen(rig, "/rules/observed")
-    assert "checkout-success-rate, step 1: rollback" in page
-    assert "0 right so far; wait for 5" in page
+    assert "<td>1: rollback</td>" in page
+    assert "right in 0 incidents so far; wait for 5" in page
     assert "started: do rollback" in page
 
 

@@ -90,8 +90,9 @@ class Which(Frozen):
 
 
 class Observations(Frozen):
-    """The decisions counted by step, and each of them."""
+    """The decisions counted by rule, each incident once; by step; and each of them."""
 
+    rules: tuple[observe_report.RuleTally, ...]
     steps: tuple[observe_report.Tally, ...]
     decisions: tuple[observe_report.Observed, ...]
 
@@ -169,7 +170,9 @@ class Automation:
         """Compare what rules in the mode `observe` would have done with what people did."""
         decisions = await self._context.overview.observed(call.query.rule)
         return Observations(
-            steps=tuple(observe_report.tallies(decisions)), decisions=tuple(decisions)
+            rules=tuple(observe_report.rule_tallies(decisions)),
+            steps=tuple(observe_report.tallies(decisions)),
+            decisions=tuple(decisions),
         )
 
     async def frozen(self, call: Call[None, None, None]) -> FreezeList:
