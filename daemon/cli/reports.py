@@ -138,6 +138,8 @@ def _steps(rule: View) -> Iterator[str]:
         until = f" by {step['by']} to {str(step['until'])[:10]}" if step["by"] else ""
         text = f"{step['step']} {step['action']}: {step['standing'].replace('_', ' ')}{until}"
         yield f"[{look}]{escape(text)}[/{look}]" if look else escape(text)
+        if step["standing"] == "approval_void":
+            yield escape(step["text"])
 
 
 @click.command("coverage")

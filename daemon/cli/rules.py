@@ -93,8 +93,10 @@ def approve_command(
 ) -> None:
     """Allow a rule's recovery step to run by itself, as it stands now.
 
-    RULE is the rule's name, or its file. The approval is bound to the step's exact content:
-    whoever edits it must approve again. A running daemon reads it on SIGHUP.
+    RULE is the rule's name, or its file. The approval is bound to the step's exact content, and
+    to how its problem is measured and its recovery proven: whoever edits that must approve again,
+    and is told which fields were changed. `mode` is not bound: it caps what may start. A running
+    daemon reads it on SIGHUP.
 
     Example: stopgap approve checkout-success-rate --step 1 --days 30
     """
@@ -114,18 +116,13 @@ def approve_command(
         known = ", ".join(sorted(roster.people))
         raise CommandFailure(f"{person!r} is not in the roster; give --by one of: {known}")
     now = app.now()
-    approval = Approval(
-        rule=chosen.rule,
-        step=step,
-        action=chosen.step(step).action,
-        content=chosen.content_hash(step),
-        by=person,
-        at=now,
-        until=now + timedelta(days=days),
-    )
+    approval = Approval.of(chosen, step, person, now, now + timedelta(days=days))
+    changed = ruleset.approvals.changed_text(chosen, step)
     _write(settings.rules_dir / APPROVALS, ruleset.approvals.with_(approval))
     until = f"{approval.until:%Y-%m-%d}"
     lines = [f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}"]
+    if changed:
+        lines.append(changed)
     if chosen.step(step).approval == "commander":
         lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
     print_answer(as_json, {"approval": approval.model_dump(mode="json")}, *lines)

@@ -125,7 +125,9 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
     assert "step 1 (release_rollback): pre-approved by ada" in stopgap(home, "check").stdout
     rule = home / "rules/checkout.yaml"
     rule.write_text(rule.read_text().replace("within: 1m", "within: 2m"))
-    assert "it was changed after ada approved it" in stopgap(home, "check").stdout
+    told = stopgap(home, "check").stdout
+    assert "changed since ada approved it on" in told
+    assert "`step.within` 1m → 2m: binds" in told
     again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo", "--json")
     assert again.returncode == 0
     approval = json.loads(again.stdout)["approval"]
@@ -135,6 +137,9 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
         "bo",
     )
     assert "pre-approved by bo" in stopgap(home, "check").stdout
+    rule.write_text(rule.read_text().replace("hold: 8s", "hold: 1s"))
+    renewed = stopgap(home, "approve", "rules/checkout.yaml", "--by", "ada")
+    assert "`verify.hold` 8s → 1s: binds" in renewed.stdout
 
 
 @pytest.mark.parametrize(

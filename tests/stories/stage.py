@@ -367,15 +367,7 @@ class Daemon:
 
 def approval_of(rule: Rule, number: int, until: datetime) -> Approval:
     """A standing approval of a step, by ada."""
-    return Approval(
-        rule=rule.rule,
-        step=number,
-        action=rule.step(number).action,
-        content=rule.content_hash(number),
-        by="ada",
-        at=START,
-        until=until,
-    )
+    return Approval.of(rule, number, "ada", START, until)
 
 
 def kind(phone: Phone) -> str:

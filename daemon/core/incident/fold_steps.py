@@ -41,6 +41,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
                 approved_by=event.person,
                 approved_at=at,
                 approved_content=event.content,
+                approved_saw=event.saw,
                 ordered=event.first,
             )
         case e.StepProposed():

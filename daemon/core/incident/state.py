@@ -68,6 +68,7 @@ class StepState:
     approved_at: datetime | None = None
     approvals: int = 0
     approved_content: str = ""
+    approved_saw: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = False
     vetoed_by: str = ""
     taken_back: TakenBackReason | Literal[""] = ""

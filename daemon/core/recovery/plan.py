@@ -23,6 +23,7 @@ from daemon.core.incident.reasons import (
 )
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.approved_content import changes_since, changes_text
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
@@ -122,6 +123,17 @@ def plan_of(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
 def content_of(incident: Incident, rule: Rule, number: int) -> str:
     """What a person's approval of a step is bound to. Raises KeyError if there is no such step."""
     return rule.content_of(plan_of(incident, rule)[number])
+
+
+def approval_voided(incident: Incident, rule: Rule, number: int) -> str:
+    """Why a person's approval of a step in this incident does not hold for the step as it stands
+    now, naming what was edited; empty if it holds. Raises KeyError if there is no such step."""
+    state, spec = incident.step(number), plan_of(incident, rule)[number]
+    if state.approved_content in rule.contents_of(spec):
+        return ""
+    text = f"the rule was edited after {state.approved_by} approved the step"
+    changes = changes_since(state.approved_saw, rule, spec) if state.approved_saw else []
+    return f"{text}: {changes_text(changes)}" if changes else text
 
 
 def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
@@ -262,9 +274,8 @@ def _lapsed(
     number: int, incident: Incident, rule: Rule, state: StepState, now: datetime
 ) -> AskApproval | None:
     """A person's approval counts for what they saw, and for a while only."""
-    if state.approved_content != content_of(incident, rule, number):
-        text = f"the rule was edited after {state.approved_by} approved the step"
-        return AskApproval(number, "approval_void", text)
+    if changed := approval_voided(incident, rule, number):
+        return AskApproval(number, "approval_void", changed)
     if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
         text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
         return AskApproval(number, "approval_lapsed", text)

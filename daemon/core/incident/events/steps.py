@@ -33,7 +33,8 @@ class ApprovalRequested(_AboutStep):
 
 
 class StepApproved(_AboutStep):
-    """A person approved the step as it stood: `content` is its hash (`plan.content_of`).
+    """A person approved the step as it stood: `content` is its hash (`plan.content_of`), `saw`
+    what stood there by field (`approved_content.seen_fields`; empty in old entries).
 
     `first`: they start it now, whatever the plan's order, its conditions and the metrics say.
     """
@@ -43,6 +44,7 @@ class StepApproved(_AboutStep):
     person: str
     content: str
     first: bool = False
+    saw: dict[str, str] = Field(default_factory=dict)
 
     def describe(self) -> str:
         return f"step {self.step} {'started' if self.first else 'approved'} by {self.person}"
