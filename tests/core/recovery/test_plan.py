@@ -361,7 +361,7 @@ def test_a_persons_approval_is_of_the_step_as_it_stood() -> None:
     assert reason(answer) == (AskApproval, "approval_void")
     assert isinstance(answer, AskApproval)
     assert answer.text.startswith("the rule was edited after ada approved the step: `")
-    assert answer.text.endswith(": binds")
+    assert answer.text.endswith(": bind")
 
 
 def test_a_persons_approval_lapses() -> None:
