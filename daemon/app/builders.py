@@ -179,6 +179,7 @@ def sources_for(
     ready: Callable[[], bool],
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
+    withdrawn: Callable[[str], str],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -198,6 +199,7 @@ def sources_for(
         oldest=store.inbox.oldest,
         freezes=freezes,
         store_trouble=store_trouble,
+        withdrawn=withdrawn,
     )
 
 

@@ -45,6 +45,7 @@ from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.watchdog import Watchdog
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews, Veterans
 from daemon.reporting.status import StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -127,6 +128,7 @@ class Daemon:
             store.condition, store.inbox, settings.inbox.max_age, self._observer
         )
         self._veterans = Veterans(self._repository)
+        self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._reloader = Reloader(
             self._configuration.read, self._take, now, self._observer, settings.base
         )
@@ -164,6 +166,7 @@ class Daemon:
                 ready=self._takes_alerts,
                 tasks=lambda: self._conductor.tasks,
                 store_trouble=self._health.trouble,
+                withdrawn=self._autonomy.withdrawn,
             )
         )
 
@@ -180,6 +183,7 @@ class Daemon:
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
         await self._veterans.begin()
+        await self._autonomy.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
                 # Nothing is done to the world before the address is ours.
@@ -202,6 +206,7 @@ class Daemon:
             "intake": self._intake.run(),
             "watcher": self._watcher.run(),
             "label values": self._values.run(),
+            "autonomy": self._autonomy.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -267,6 +272,7 @@ class Daemon:
             keys=self._store.keys,
             metrics=self._telemetry.scrape,
             veterans=self._veterans.of,
+            autonomy=self._autonomy,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._status_report(),
             reload=self._reloader.reload,
@@ -286,6 +292,7 @@ class Daemon:
             self._certificate.look()
         self._configuration.take(ruleset)
         self._values.look_again()
+        self._autonomy.look_again()
         self._repository.ring_all()
 
     def _status_report(self) -> StatusReport:
@@ -299,6 +306,7 @@ class Daemon:
             started_at=self._started_at,
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
+            autonomy=self._autonomy.record,
             peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
             calendars=lambda: self._calendars.reports(self._active.now.roster),
             store_trouble=self._health.why_not,
@@ -315,6 +323,7 @@ class Daemon:
             changes=self._watcher.of,
             reviews=Reviews(settings.base / settings.reviews),
             links=self._links,
+            withdrawn=self._autonomy.withdrawn,
             observer=self._observer,
             tracer=self._tracer,
         )

@@ -178,6 +178,26 @@ def thaw_command(
     print_answer(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
 
 
+@click.command("trust")
+@click.argument("rule", shell_complete=complete_rule)
+@click.argument("reason", nargs=-1, required=True)
+@remote_options
+@json_option
+def trust_command(
+    rule: str, reason: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Let a rule act by itself again that lost its autonomy, and say why.
+
+    A rule loses it when what it did by itself made things worse or was undone, or people overruled
+    two of its last five decisions; `stopgap rules` shows that. Its file stays as it is.
+
+    Example: stopgap trust checkout-success-rate the misleading health check is mended
+    """
+    path = f"/api/v1/rules/{path_part(rule)}/trust"
+    done = call("POST", url, token_file, path, {"reason": " ".join(reason)})
+    print_answer(as_json, done, f"{rule} acts by itself again, as its mode and approvals allow")
+
+
 @click.command("freezes")
 @remote_options
 @json_option

@@ -187,7 +187,8 @@ class Conductor:
     ) -> _Turn:
         """What to write down and to do in these surroundings."""
         rule = config.rules.rules.get(current.rule)
-        around = Surroundings(config.roster, config.approvals, self._dependencies.limits, views)
+        limits, withdrawn = self._dependencies.limits, self._dependencies.withdrawn(current.rule)
+        around = Surroundings(config.roster, config.approvals, limits, views, withdrawn)
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)
 

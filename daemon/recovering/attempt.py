@@ -257,6 +257,9 @@ class Attempt:
             void = approval_voided(now, rule, self.number)
         elif rule.mode != "automatic":
             void = f"the rule's mode became `{rule.mode}` before anything was changed"
+        elif withdrawn := self.step_context.withdrawn(rule.rule):
+            text = f"the rule lost its autonomy before anything was changed: {withdrawn}"
+            return attempt_ended("refused", "autonomy_withdrawn", text)
         else:
             approval_state, text = self.step_context.approvals().state_of(
                 rule, self.number, self.repository.clock()

@@ -21,6 +21,7 @@ from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Refused
+from daemon.core.recovery.autonomy import AutomaticDecision, AutonomyRecord, Judgement
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import ActionScope, Freeze
 from daemon.core.response.command import NotPossible
@@ -142,7 +143,11 @@ class EarlierSpec(Frozen):
 
 
 class SettingsSpec(Frozen):
-    """What differs from the defaults of these scenarios."""
+    """What differs from the defaults of these scenarios.
+
+    `earlier_decisions`: what the rule's own decisions of the last days came to, the oldest first;
+    `trusted_since`: a person gave it its autonomy back after them.
+    """
 
     approved: bool = True
     approval_ends: At | None = None
@@ -152,6 +157,8 @@ class SettingsSpec(Frozen):
     earlier: tuple[EarlierSpec, ...] = ()
     limits: dict[str, Any] = Field(default_factory=dict)
     marks: dict[str, Literal["healthy", "bad"]] = Field(default_factory=dict)
+    earlier_decisions: tuple[Judgement, ...] = ()
+    trusted_since: bool = False
 
 
 class Expected(Frozen):
@@ -261,9 +268,27 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
         )
     for item, mark in settings.marks.items():
         stage.journal.marked[("shop", item)] = mark
+    if settings.earlier_decisions:
+        record = _record(settings)
+        stage.notes.words["autonomy of checkout-success-rate"] = (record.model_dump_json(),)
     for name, spec in scenario.actions.items():
         _prepare(stage, name, spec)
     return stage
+
+
+def _record(settings: SettingsSpec) -> AutonomyRecord:
+    decisions = [
+        AutomaticDecision(
+            incident=f"earlier-{number}",
+            step=1,
+            action="rollback",
+            at=START - timedelta(days=9 - number),
+            judgement=judgement,
+        )
+        for number, judgement in enumerate(settings.earlier_decisions)
+    ]
+    record = AutonomyRecord().learning(decisions).judged(START)
+    return record.trusted("cy", "it is mended", START) if settings.trusted_since else record
 
 
 def _limit(value: Any) -> Any:

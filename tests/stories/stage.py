@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.watchdog import Watchdog
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
@@ -218,7 +219,8 @@ class Stage:
             )
         )
         telemetry = Telemetry(repository, lambda: active.now.roster)
-        telemetry.watch(self._sources(clock, lambda: conductor.tasks))
+        keeper = AutonomyKeeper(repository, self.notes, active)
+        telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
         means = ConductDependencies(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
@@ -229,6 +231,7 @@ class Stage:
             changes=watcher.of if self.sees_what_is_live_alone else changes,
             reviews=Reviews(self.folder),
             links=PlainLinks(),
+            withdrawn=keeper.withdrawn,
             observer=observer,
             tracer=self.tracer,
         )
@@ -242,7 +245,8 @@ class Stage:
             self.tracer,
         )
         conductor = Conductor(repository, active, means)
-        daemon = Daemon(self, repository, intake, telemetry, conductor)
+        await keeper.begin()
+        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
         auditor = Watchdog(repository, active, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
@@ -256,7 +260,7 @@ class Stage:
             ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )
-        parts = [intake.run(), conductor.run(), auditor.run()]
+        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run()]
         if self.alertmanagers:
             parts.append(reconciler.run())
         if self.sees_what_is_live_alone:
@@ -275,7 +279,10 @@ class Stage:
         return LiveWatch(str(params["directory"]), self.changes, clock)
 
     def _sources(
-        self, clock: Callable[[], datetime], tasks: Callable[[], tuple[int, int]]
+        self,
+        clock: Callable[[], datetime],
+        tasks: Callable[[], tuple[int, int]],
+        withdrawn: Callable[[str], str],
     ) -> Sources:
         return Sources(
             version="0.0.0",
@@ -287,6 +294,7 @@ class Stage:
             backlog=self.inbox.backlog,
             oldest=self.inbox.oldest,
             freezes=lambda: self.journal.freezes(clock()),
+            withdrawn=withdrawn,
         )
 
     def _approvals(self) -> Approvals:
@@ -329,6 +337,7 @@ class Daemon:
     intake: Intake
     telemetry: Telemetry
     conductor: Conductor
+    keeper: AutonomyKeeper
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""

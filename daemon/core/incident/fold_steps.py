@@ -71,6 +71,10 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return _finished(step, at, event.outcome)
         case e.StepVerified():
             return replace(step, verdict=event.verdict, verdict_at=at, verdict_text=event.text)
+        case e.AutonomyWithdrawn():
+            return replace(step, withdrew_autonomy=True)
+        case e.AutonomyRestored():
+            return replace(step, withdrew_autonomy=False)
         case e.StepProgressed():
             return step
         case _:
@@ -85,6 +89,7 @@ def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
         target=event.target,
         params=event.params,
         authority=event.authority,
+        automatic=not step.approved_by,
         started_at=at,
         refusal="",
     )

@@ -76,6 +76,8 @@ class StepState:
     evidence: e.EvidenceTaken | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     authority: str = ""
+    automatic: bool = False
+    withdrew_autonomy: bool = False
     started_at: datetime | None = None
     summary: str = ""
     intent: Mapping[str, str] | None = None

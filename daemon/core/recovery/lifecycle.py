@@ -75,7 +75,7 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         # The store was looked at before the incident came this far: look again, decide anew.
         return Decision(wake_at=now)
     outlook, approvals, limits = surroundings.outlook, surroundings.approvals, surroundings.limits
-    step = plan.next_step(incident, rule, outlook, approvals, limits, now)
+    step = plan.next_step(incident, rule, outlook, approvals, limits, now, surroundings.withdrawn)
     again = _again(incident, rule, now)
     match step:
         case plan.Skip():

@@ -172,8 +172,10 @@ def next_step(
     approvals: Approvals,
     limits: Limits,
     now: datetime,
+    withdrawn: str = "",
 ) -> Next:
-    """What to do about the first alternative that is still open."""
+    """What to do about the first alternative that is still open. `withdrawn`: why the rule has
+    lost its autonomy; empty if it has not."""
     for number, spec in open_steps(incident, rule).items():
         state, view = incident.step(number), outlook[number]
         misfit = _misfit(number, spec, state, incident, view)
@@ -195,6 +197,7 @@ def next_step(
             or _cautious(number, incident)
             or _vague(number, incident, view)
             or _commanders(number, spec, rule)
+            or (None if observing else _distrusted(number, rule, withdrawn))
             or (None if observing else _unapproved(number, rule, approvals, now))
             or _aged(number, incident, limits, now)
             or (AskApproval(number, hindrance.reason, hindrance.text) if hindrance else None)
@@ -263,6 +266,16 @@ def _commanders(number: int, spec: StepSpec, rule: Rule) -> AskApproval | None:
             number, "mode_approve", "the rule is in the mode `approve`: each step is asked"
         )
     return None
+
+
+def _distrusted(number: int, rule: Rule, withdrawn: str) -> AskApproval | None:
+    """A rule whose own decisions went wrong acts by a person's word alone."""
+    if not withdrawn:
+        return None
+    text = f"the rule has lost its autonomy: {withdrawn}; the Commander decides"
+    return AskApproval(
+        number, "autonomy_withdrawn", f"{text}. `stopgap trust {rule.rule} WHY` gives it back"
+    )
 
 
 def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> AskApproval | None:

@@ -13,9 +13,13 @@ from daemon.core.recovery.plan import Outlook
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a decision needs beyond the incident: the roster, the approvals, the store's view."""
+    """What a decision needs beyond the incident: the roster, the approvals, the store's view.
+
+    `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    """
 
     roster: Roster
     approvals: Approvals
     limits: Limits
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
+    withdrawn: str = ""

@@ -11,7 +11,9 @@ from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.reporting import observe_report
+from daemon.core.reporting.coverage import AutonomyReport
 from daemon.core.values.units import Frozen
+from daemon.recovering.autonomy import NotWithdrawn
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
 from daemon.web.context import WebContext
@@ -97,6 +99,24 @@ class Observations(Frozen):
     decisions: tuple[observe_report.Observed, ...]
 
 
+class RulePath(Frozen):
+    """Which rule, by its name."""
+
+    rule: str = Field(max_length=63)
+
+
+class Trusting(Frozen):
+    """Why the rule is trusted again."""
+
+    reason: str = Field(pattern=r"\S", max_length=500, description="for whoever reads it later")
+
+
+class Trusted(Frozen):
+    """How the rule's autonomy stands."""
+
+    autonomy: AutonomyReport
+
+
 class Automation:
     """The rows."""
 
@@ -137,6 +157,15 @@ class Automation:
             ),
             ApiOperation("GET", changes, self.changes, "viewer", _TAG),
             ApiOperation("GET", "/api/v1/observed", self.observed, "viewer", _TAG),
+            ApiOperation(
+                "POST",
+                "/api/v1/rules/{rule}/trust",
+                self.trust,
+                "responder",
+                _TAG,
+                errors=(404, 409),
+                example={"reason": "the health check that misled it is mended"},
+            ),
         ]
 
     async def report(self, call: Call[None, None, Reported]) -> ChangeView:
@@ -174,6 +203,20 @@ class Automation:
             steps=tuple(observe_report.tallies(decisions)),
             decisions=tuple(decisions),
         )
+
+    async def trust(self, call: Call[RulePath, None, Trusting]) -> Trusted:
+        """Give a rule that lost its autonomy the right back to act by itself.
+
+        What is known of its decisions by now is not held against it again.
+        """
+        rule = call.at.rule
+        if rule not in self._context.rules().rules:
+            raise HttpProblem(404, "No such rule", f"there is no rule {rule!r} in force")
+        try:
+            record = await self._context.autonomy.trust(rule, call.person, call.sent.reason)
+        except NotWithdrawn as error:
+            raise HttpProblem(409, "Trusted already", str(error)) from None
+        return Trusted(autonomy=AutonomyReport.of(record))
 
     async def frozen(self, call: Call[None, None, None]) -> FreezeList:
         """List the freezes in force, and those that the calendar has ahead."""
