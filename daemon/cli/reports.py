@@ -127,7 +127,7 @@ def rules_command(url: str, token_file: Path | None, as_json: bool) -> None:
     table = columns("rule", "mode", "team", "steps", "incidents", "last (UTC)")
     for rule in listed:
         steps = "\n".join(_steps(rule)) or DASH
-        cells = (escape(rule["rule"]), escape(_mode(rule)), escape(rule["team"]), steps)
+        cells = (escape(rule["rule"]), _mode(rule), escape(rule["team"]), steps)
         table.add_row(*cells, str(rule["incidents"]), print_stamp(rule["last_at"]))
     terminal().print(table)
 
@@ -138,7 +138,7 @@ def _mode(rule: View) -> str:
     counts = [f"{autonomy[name]} {name}" for name in ("right", "wrong", "undone", "overruled")]
     record = [", ".join(counts)] if any(not count.startswith("0 ") for count in counts) else []
     lost = [f"asks for each step: {autonomy['withdrawn']}"] if autonomy["withdrawn"] else []
-    return "\n".join([rule["mode"], *lost, *record])
+    return "\n".join(map(escape, [rule["mode"], *lost, *record]))
 
 
 def _steps(rule: View) -> Iterator[str]:

@@ -12,6 +12,7 @@ from daemon.core.incident import events as e
 from daemon.core.measurement.problem import Impact
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import RuleBook
+from daemon.core.values.outcome import Outcome
 from daemon.reporting.status import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
@@ -515,3 +516,23 @@ async def test_a_page_is_of_one_reload(rig: Rig, monkeypatch: pytest.MonkeyPatch
     page = await seen(rig, f"/incidents/{rig.id}")
     assert "pre-approved by ada" in page
     assert "it was changed after" not in page
+
+
+async def test_a_rule_that_lost_its_autonomy_says_so_on_its_page(rig: Rig) -> None:
+    await measured(rig)
+    await rig.happens(
+        e.StepStarted(
+            step=1, action="rollback", target="shop", params={}, authority="pre-approved by ada"
+        ),
+        e.StepFinished(step=1, outcome=Outcome(result="done", reason="done", detail="x")),
+        e.StepVerified(step=1, verdict="worse", text="50 % → 80 %"),
+    )
+    page = await seen(rig, "/rules")
+    assert "It asks for each step since" in page
+    assert "<code>stopgap trust checkout-success-rate WHY</code>" in page
+    assert "0 right, 1 wrong, 0 undone, 0 overruled" in page
+    await rig.keeper.trust("checkout-success-rate", "ada", "<b>mended</b>")
+    page = await seen(rig, "/rules")
+    assert "It asks for each step since" not in page
+    assert "trusted again by ada" in page
+    assert "&lt;b&gt;mended" in page
