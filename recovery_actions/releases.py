@@ -11,14 +11,16 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
 from daemon.core.changes.suspects import Change
+from daemon.core.rules.query_templates import names_in
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import Frozen
 from recovery_actions.commands import without_controls
@@ -142,6 +144,28 @@ class ReleaseDirectory:
             os.close(folder)
 
 
+def _fitting(
+    folder: Path, part: str, values: Mapping[str, str]
+) -> list[tuple[Path, dict[str, str]]]:
+    """The folders in `folder` whose name fits the part of a path with `$names` in it, each with
+    the values that they have by then."""
+    if not names_in(part):
+        return [(folder / part, dict(values))] if (folder / part).is_dir() else []
+    pattern, new = "", set[str]()
+    for literal, name in re.findall(r"([^$]+|\$(?![A-Za-z_]))|\$([A-Za-z_][A-Za-z0-9_]*)", part):
+        if name in values:
+            pattern += re.escape(values[name])
+        elif name in new:
+            pattern += f"(?P={name})"
+        elif name:
+            new.add(name)
+            pattern += f"(?P<{name}>.+)"
+        else:
+            pattern += re.escape(literal)
+    fits = ((entry, re.fullmatch(pattern, entry.name)) for entry in sorted(folder.iterdir()))
+    return [(e, {**values, **m.groupdict()}) for e, m in fits if m is not None and e.is_dir()]
+
+
 def _is_name(name: str) -> bool:
     """Whether this is one plain path component; names may come from a journal, or a label."""
     return name not in ("", ".", "..") and not any(c == "/" or ord(c) < 0x20 for c in name)
@@ -158,6 +182,20 @@ class ReleaseWatch:
     def __init__(self, params: Params, workshop: Workshop) -> None:
         self._subject = release_target(params.directory)
         self._path = workshop.base / params.directory
+
+    @staticmethod
+    def existing(params: Mapping[str, Any], base: Path) -> list[dict[str, str]]:
+        """What the `$names` of `directory` stand for in the folders of releases that exist, as
+        `daemon.core.ports.changes.ListsTargets` has it. Raises Temporary."""
+        parts = Path(str(params.get("directory", ""))).parts
+        found: list[tuple[Path, dict[str, str]]] = [(base, {})]
+        try:
+            for part in parts:
+                found = [fit for path, values in found for fit in _fitting(path, part, values)]
+            return [values for path, values in found if os.path.islink(path / "current")]
+        except OSError as error:
+            where = error.filename or base
+            raise Temporary(f"cannot list the folders in {where}: {error.strerror}") from error
 
     async def look(self) -> Sequence[Change]:
         """The live release, dated by its link; nothing without one. Raises Temporary."""

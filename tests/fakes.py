@@ -75,6 +75,7 @@ class _Run:
     scope: ActionScope
     started: datetime
     finished: datetime | None = None
+    by_person: bool = False
 
 
 class MemoryJournal:
@@ -198,7 +199,9 @@ class MemoryJournal:
         acted = [r for r in here if r.finished and r.finished > r.started]
         ended = [(r.finished, r.incident) for r in acted if r.incident != incident]
         finished, last = max(ended, default=(None, ""))
-        recent = [r.scope for r in self.runs if r.started > now - limits.budget_window]
+        recent = [
+            r.scope for r in self.runs if r.started > now - limits.budget_window and not r.by_person
+        ]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
         keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
         alerting = len({scope.service, *map(service_of, keys)})
@@ -264,10 +267,18 @@ class MemoryJournal:
     async def marks(self, subject: str) -> dict[str, HealthMark]:
         return {item: mark for (s, item), mark in self.marked.items() if s == subject}
 
-    def ran_before(self, target: str, at: datetime, scope: ActionScope, *, running: bool) -> None:
+    def ran_before(
+        self,
+        target: str,
+        at: datetime,
+        scope: ActionScope,
+        *,
+        running: bool,
+        by_person: bool = False,
+    ) -> None:
         """Another incident acted on the target, and ended at once, or still runs."""
         ended = None if running else at + timedelta(seconds=5)
-        self.runs.append(_Run("earlier", target, scope, at, ended))
+        self.runs.append(_Run("earlier", target, scope, at, ended, by_person))
 
     async def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
         scope, limits = claim.scope, claim.limits
@@ -276,7 +287,7 @@ class MemoryJournal:
         hindrance = hindered(guard, limits, scope, now, lifted=claim.lifted)
         if hindrance is not None:
             raise ClaimRefused(hindrance.reason, hindrance.text)
-        self.runs.append(_Run(incident, claim.target, scope, now))
+        self.runs.append(_Run(incident, claim.target, scope, now, by_person=claim.lifted))
 
     @staticmethod
     def _oldest_first(found: Iterable[Change]) -> list[Change]:
@@ -379,7 +390,7 @@ class Service:
     script; if it `measures_itself`, nothing is known of it while all of them are.
     `alerts_from`: when Prometheus began to have an alert of it.
     `groups`: label → value → errors, for queries `by (label)`. `spoiled`: what is wrong with
-    every answer about the service itself.
+    every answer about the service itself. `services`: those that have series.
     Queries are `bad[…]` and `total[…]`, as `rules_text` writes them, and `latency{…}`.
     """
 
@@ -398,6 +409,7 @@ class Service:
     own_down: list[tuple[float, float]] = field(default_factory=lambda: [(-7200.0, 0.0)])
     measures_itself: bool = False
     others: dict[str, Service] = field(default_factory=dict)
+    services: list[str] = field(default_factory=list)
     answer_after: float = 0.05
     asked: list[str] = field(default_factory=list)
 
@@ -424,6 +436,9 @@ class Service:
             return QueryAnswer(query, count)
         if "ALERTS" in query:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), float(self.alerting))])])
+        if query.startswith("topk("):  # which services there are
+            there = [Series({"service": name}, [(at.timestamp(), 1.0)]) for name in self.services]
+            return QueryAnswer(query, there)
         known = self._targets(query, now)
         if known is not None:
             return QueryAnswer(query, [Series({}, [(at.timestamp(), known)])])
@@ -675,6 +690,8 @@ class FakeAction:
         self.began_at: list[float] = []
         self.prepares = 0.0
         self.takes = 5.0
+        self.goes_back_from = ""
+        """What is live; it goes back to what was measured healthy before, or refuses."""
         self.effect: Any = None
         self.effects: dict[str, Any] = {}
         """What it does to the world, by target; `effect` for those not in it."""
@@ -696,6 +713,10 @@ class FakeAction:
         await asyncio.sleep(self.prepares)
         if self.trouble:
             raise self.trouble.pop(0)
+        if self.goes_back_from:
+            candidate = await context.choose(self.goes_back_from)
+            if not candidate.item:
+                return Refused("no_healthy_item", candidate.text)
         return self.refuse or Ready(f"do {self.name}", {"from": "v2", "to": "v1"})
 
     async def run(self, params: Any, intent: Mapping[str, str], context: ActionContext) -> Outcome:

@@ -17,6 +17,7 @@ import aiohttp
 
 from daemon.adapters.store import open_store
 from daemon.app.builders import (
+    LISTING,
     WATCHES,
     actions_for,
     alertmanagers_for,
@@ -37,6 +38,7 @@ from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings
 
 __all__ = [
+    "LISTING",
     "WATCHES",
     "actions_for",
     "alertmanagers_for",

@@ -20,9 +20,10 @@ from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
+from daemon.core.alertmanager import Labels
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
-from daemon.core.ports.changes import Watch
+from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
@@ -48,6 +49,8 @@ _WORLD_WATCHES: Mapping[str, Any] = {
 }
 WATCHES: Mapping[str, Any] = {**_WORLD_WATCHES, **METRIC_WATCHES}
 """What `changes:` of a rule can name; each has its Params."""
+LISTING = frozenset(kind for kind, watch in WATCHES.items() if isinstance(watch, ListsTargets))
+"""Those whose targets can be listed."""
 
 
 def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics: Metrics) -> Watch:
@@ -61,6 +64,12 @@ def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics:
         return METRIC_WATCHES[kind].make(checked, metrics, now)
     watch: Watch = _WORLD_WATCHES[kind](checked, workshop)
     return watch
+
+
+def existing_targets(kind: str, params: Mapping[str, Any], base: Path) -> Sequence[Labels]:
+    """The values of the `$names` in what a rule names for which there is a target; none if that
+    kind of watch cannot tell. Raises Temporary."""
+    return WATCHES[kind].existing(params, base) if kind in LISTING else ()
 
 
 def now() -> datetime:
@@ -170,6 +179,7 @@ def sources_for(
     ready: Callable[[], bool],
     tasks: Callable[[], tuple[int, int]],
     store_trouble: Callable[[], StoreTrouble | None],
+    withdrawn: Callable[[str], str],
 ) -> Sources:
     """Where the gauges of `/metrics` come from."""
 
@@ -189,6 +199,7 @@ def sources_for(
         oldest=store.inbox.oldest,
         freezes=freezes,
         store_trouble=store_trouble,
+        withdrawn=withdrawn,
     )
 
 

@@ -20,6 +20,7 @@ from daemon.app.auth import authenticator_for
 from daemon.app.builders import (
     alertmanagers_for,
     calendars_for,
+    existing_targets,
     limits_for,
     named,
     now,
@@ -38,17 +39,20 @@ from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
+from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.watchdog import Watchdog
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews, Veterans
 from daemon.reporting.status import StatusReport, StoreReport
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Telemetry, WatchedMetrics
 from daemon.watching.changes import Watcher
 from daemon.watching.heartbeat import beat
+from daemon.watching.label_values import LabelValues
 from daemon.watching.retention import retain
 from daemon.watching.store_health import StoreWatch
 from daemon.web.application import WebContext
@@ -107,15 +111,24 @@ class Daemon:
         self._prometheus = prometheus_for(settings, self._environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
         self._alertmanagers = alertmanagers_for(settings, self._session)
+        self._values = LabelValues(
+            store.notes,
+            self._rules,
+            self._metrics,
+            lambda kind, params: existing_targets(kind, params, settings.base),
+            now,
+        )
         self._watcher = Watcher(
             self._repository,
-            lambda: list(self._active.now.rules.rules.values()),
+            self._rules,
             lambda kind, params: watch_for(kind, params, self._workshop, self._metrics),
+            self._values,
         )
         self._health = StoreWatch(
             store.condition, store.inbox, settings.inbox.max_age, self._observer
         )
         self._veterans = Veterans(self._repository)
+        self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._reloader = Reloader(
             self._configuration.read, self._take, now, self._observer, settings.base
         )
@@ -153,6 +166,7 @@ class Daemon:
                 ready=self._takes_alerts,
                 tasks=lambda: self._conductor.tasks,
                 store_trouble=self._health.trouble,
+                withdrawn=self._autonomy.withdrawn,
             )
         )
 
@@ -169,6 +183,7 @@ class Daemon:
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
         await self._veterans.begin()
+        await self._autonomy.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
                 # Nothing is done to the world before the address is ours.
@@ -190,6 +205,8 @@ class Daemon:
             "conductor": self._conductor.run(),
             "intake": self._intake.run(),
             "watcher": self._watcher.run(),
+            "label values": self._values.run(),
+            "autonomy": self._autonomy.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -228,6 +245,9 @@ class Daemon:
     def _takes_alerts(self) -> bool:
         return self._ready and not self._health.trouble()
 
+    def _rules(self) -> list[Rule]:
+        return list(self._active.now.rules.rules.values())
+
     async def _receive_own_alert(self, alert: bytes) -> None:
         """An alert of our own goes the way of all alerts."""
         await self._intake.receive(alert)
@@ -252,6 +272,7 @@ class Daemon:
             keys=self._store.keys,
             metrics=self._telemetry.scrape,
             veterans=self._veterans.of,
+            autonomy=self._autonomy,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._status_report(),
             reload=self._reloader.reload,
@@ -270,6 +291,8 @@ class Daemon:
         if self._certificate is not None:
             self._certificate.look()
         self._configuration.take(ruleset)
+        self._values.look_again()
+        self._autonomy.look_again()
         self._repository.ring_all()
 
     def _status_report(self) -> StatusReport:
@@ -283,6 +306,7 @@ class Daemon:
             started_at=self._started_at,
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
+            autonomy=self._autonomy.record,
             peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
             calendars=lambda: self._calendars.reports(self._active.now.roster),
             store_trouble=self._health.why_not,
@@ -299,6 +323,7 @@ class Daemon:
             changes=self._watcher.of,
             reviews=Reviews(settings.base / settings.reviews),
             links=self._links,
+            withdrawn=self._autonomy.withdrawn,
             observer=self._observer,
             tracer=self._tracer,
         )

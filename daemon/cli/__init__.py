@@ -39,6 +39,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "propose": ("plan", "add an alternative to a plan"),
         "freeze": ("plan", "let no recovery action start"),
         "thaw": ("plan", "lift a freeze"),
+        "trust": ("plan", "let a rule act by itself again"),
     },
     "People": {
         "role": ("people", "take a role, give it, or step down"),

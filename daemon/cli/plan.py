@@ -178,6 +178,26 @@ def thaw_command(
     print_answer(as_json, done, "thawed" if lifted else f"there was no freeze of the scope {scope}")
 
 
+@click.command("trust")
+@click.argument("rule", shell_complete=complete_rule)
+@click.argument("reason", nargs=-1, required=True)
+@remote_options
+@json_option
+def trust_command(
+    rule: str, reason: tuple[str, ...], url: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Let a rule act by itself again that lost its autonomy, and say why.
+
+    A rule loses it when what it did by itself made things worse or was undone, or people overruled
+    two of its last five decisions; `stopgap rules` shows that. Its file stays as it is.
+
+    Example: stopgap trust checkout-success-rate the misleading health check is mended
+    """
+    path = f"/api/v1/rules/{path_part(rule)}/trust"
+    done = call("POST", url, token_file, path, {"reason": " ".join(reason)})
+    print_answer(as_json, done, f"{rule} acts by itself again, as its mode and approvals allow")
+
+
 @click.command("freezes")
 @remote_options
 @json_option
@@ -205,6 +225,8 @@ def freezes_command(url: str, token_file: Path | None, as_json: bool) -> None:
 def observed_command(rule: str | None, url: str, token_file: Path | None, as_json: bool) -> None:
     """Compare what rules in the mode `observe` would have done with what people then did.
 
+    The advice counts each incident once: it is wrong if any step would have been.
+
     Example: stopgap observed checkout-success-rate
     """
     query = f"?rule={path_part(rule)}" if rule else ""
@@ -212,15 +234,20 @@ def observed_command(rule: str | None, url: str, token_file: Path | None, as_jso
     if as_json:
         click.echo(json.dumps(found))
         return
-    steps = part_of(found, "steps", url)
-    if not steps:
+    rules, steps = part_of(found, "rules", url), part_of(found, "steps", url)
+    if not rules:
         terminal().print("no decision was observed yet; give a rule `mode: observe` first")
         return
-    table = columns("rule", "step", "would act", "right", "wrong", "missed", "pending", "advice")
+    each = ("incidents", "right", "wrong", "missed", "refrained", "pending")
+    table = columns("rule", *each, "advice")
+    for row in rules:
+        table.add_row(row["rule"], *(str(row[name]) for name in each), escape(row["advice"]))
+    terminal().print(table)
+    by_step = columns("rule", "step", "would act", "right", "wrong", "missed", "pending")
     for row in steps:
         counts = [str(row[n]) for n in ("acted", "right", "wrong", "missed", "pending")]
-        table.add_row(row["rule"], f"{row['step']} {row['action']}", *counts, row["advice"])
-    terminal().print(table)
+        by_step.add_row(row["rule"], f"{row['step']} {row['action']}", *counts)
+    terminal().print(by_step)
     cases = columns("incident", "step", "would", "people then", "why")
     for row in part_of(found, "decisions", url):
         would = f"ask: {row['reason']}" if row["reason"] else "start"

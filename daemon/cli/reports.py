@@ -127,9 +127,18 @@ def rules_command(url: str, token_file: Path | None, as_json: bool) -> None:
     table = columns("rule", "mode", "team", "steps", "incidents", "last (UTC)")
     for rule in listed:
         steps = "\n".join(_steps(rule)) or DASH
-        cells = (escape(rule["rule"]), escape(rule["mode"]), escape(rule["team"]), steps)
+        cells = (escape(rule["rule"]), _mode(rule), escape(rule["team"]), steps)
         table.add_row(*cells, str(rule["incidents"]), print_stamp(rule["last_at"]))
     terminal().print(table)
+
+
+def _mode(rule: View) -> str:
+    """The mode, what the rule has lost of it and why, and what its own decisions came to."""
+    autonomy = rule["autonomy"]
+    counts = [f"{autonomy[name]} {name}" for name in ("right", "wrong", "undone", "overruled")]
+    record = [", ".join(counts)] if any(not count.startswith("0 ") for count in counts) else []
+    lost = [f"asks for each step: {autonomy['withdrawn']}"] if autonomy["withdrawn"] else []
+    return "\n".join(map(escape, [rule["mode"], *lost, *record]))
 
 
 def _steps(rule: View) -> Iterator[str]:
@@ -138,6 +147,8 @@ def _steps(rule: View) -> Iterator[str]:
         until = f" by {step['by']} to {str(step['until'])[:10]}" if step["by"] else ""
         text = f"{step['step']} {step['action']}: {step['standing'].replace('_', ' ')}{until}"
         yield f"[{look}]{escape(text)}[/{look}]" if look else escape(text)
+        if step["standing"] == "approval_void":
+            yield escape(step["text"])
 
 
 @click.command("coverage")

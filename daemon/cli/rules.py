@@ -25,9 +25,10 @@ from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
 from daemon.config.settings import Settings
 from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.rules.label_values import undiscoverable
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent
-from daemon.core.values.yaml_document import Mistakes
+from daemon.core.values.yaml_document import FileMistake, Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
 
@@ -49,7 +50,8 @@ def check_command(
 ) -> None:
     """Check rule files, roster and approvals; lists every mistake with file and line.
 
-    PATHS are files or folders; without any, the folder of the settings is checked.
+    PATHS are files or folders; without any, the folder of the settings is checked. A warning is
+    about what works, but not as one would expect.
 
     Example: stopgap check rules/
     """
@@ -58,11 +60,15 @@ def check_command(
         return
     ruleset, settings = _read(paths, config)
     found = [mistake.model_dump() for mistake in ruleset.mistakes]
+    warnings = _warnings(ruleset)
     if as_json:
-        click.echo(json.dumps({"rules": len(ruleset.rules), "mistakes": found}))
+        answer = {"rules": len(ruleset.rules), "mistakes": found}
+        click.echo(json.dumps({**answer, "warnings": [warned.model_dump() for warned in warnings]}))
     else:
         for mistake in ruleset.mistakes:
             click.echo(str(mistake))
+        for warned in warnings:
+            click.echo(f"warning: {warned}")
         if not has_settings(config):
             click.echo("note: no stopgap.yaml here, so commands were not held to an allow-list")
     if found:
@@ -87,8 +93,10 @@ def approve_command(
 ) -> None:
     """Allow a rule's recovery step to run by itself, as it stands now.
 
-    RULE is the rule's name, or its file. The approval is bound to the step's exact content:
-    whoever edits it must approve again. A running daemon reads it on SIGHUP.
+    RULE is the rule's name, or its file. The approval is bound to the step's exact content, and
+    to how its problem is measured and its recovery proven: whoever edits that must approve again,
+    and is told which fields were changed. `mode` is not bound: it caps what may start. A running
+    daemon reads it on SIGHUP.
 
     Example: stopgap approve checkout-success-rate --step 1 --days 30
     """
@@ -108,18 +116,13 @@ def approve_command(
         known = ", ".join(sorted(roster.people))
         raise CommandFailure(f"{person!r} is not in the roster; give --by one of: {known}")
     now = app.now()
-    approval = Approval(
-        rule=chosen.rule,
-        step=step,
-        action=chosen.step(step).action,
-        content=chosen.content_hash(step),
-        by=person,
-        at=now,
-        until=now + timedelta(days=days),
-    )
+    approval = Approval.of(chosen, step, person, now, now + timedelta(days=days))
+    changed = ruleset.approvals.changed_text(chosen, step)
     _write(settings.rules_dir / APPROVALS, ruleset.approvals.with_(approval))
     until = f"{approval.until:%Y-%m-%d}"
     lines = [f"{chosen.rule}, step {step} ({approval.action}): approved by {person} to {until}"]
+    if changed:
+        lines.append(changed)
     if chosen.step(step).approval == "commander":
         lines.append("note: the rule says `approval: commander`, so the Commander is asked anyway")
     print_answer(as_json, {"approval": approval.model_dump(mode="json")}, *lines)
@@ -142,6 +145,12 @@ def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settin
     if not has_settings(config):
         actions = {name: _AnyCommand(action) for name, action in actions.items()}
     return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
+
+
+def _warnings(ruleset: Ruleset) -> list[FileMistake]:
+    """What works, but not as people would expect."""
+    told = ((document, undiscoverable(rule, app.LISTING)) for rule, document in ruleset.rules)
+    return [document.mistake(("changes",), text) for document, text in told if text]
 
 
 def _say_standing(ruleset: Ruleset, settings: Settings) -> None:

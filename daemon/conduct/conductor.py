@@ -188,7 +188,10 @@ class Conductor:
         """What to write down and to do in these surroundings."""
         rule = config.rules.rules.get(current.rule)
         limits, dependencies = self._dependencies.limits, config.dependencies
-        around = Surroundings(config.roster, config.approvals, limits, views, dependencies)
+        withdrawn = self._dependencies.withdrawn(current.rule)
+        around = Surroundings(
+            config.roster, config.approvals, limits, views, dependencies, withdrawn
+        )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)
 

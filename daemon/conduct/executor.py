@@ -63,6 +63,7 @@ class ConductDependencies:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
+    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
     """
 
     metrics: Metrics
@@ -73,6 +74,7 @@ class ConductDependencies:
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
     reviews: Reviews
     links: Links
+    withdrawn: Callable[[str], str] = lambda _: ""
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
 
@@ -104,6 +106,7 @@ class Executor:
             closed=lambda scopes, now: active.now.freezes.latest_for(scopes, now),
             look=self._look,
             judge_revisions=self._judge_revisions,
+            withdrawn=dependencies.withdrawn,
             tracer=dependencies.tracer,
         )
 

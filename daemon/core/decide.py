@@ -115,12 +115,13 @@ def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: date
 def _after_closing(
     incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
 ) -> Decision:
-    """It is over: the review, the last update to those who were informed, quiet for the pagers."""
+    """It is over: the review, the last update to those who were informed, quiet for the pagers,
+    and a call about the rule if it lost its autonomy over this."""
     updates = updates_due(incident, surroundings.roster, rule.description if rule else "", now)
     if updates.record:
         return recording(*updates.record)
     review = Decision(effects=() if incident.review else (WriteReview(),))
-    return review | updates | pager_states_due(incident, now)
+    return _deliveries(incident) | review | updates | pager_states_due(incident, now)
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

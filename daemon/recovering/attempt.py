@@ -24,7 +24,7 @@ from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
 from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
-from daemon.core.recovery.plan import content_of, plan_of, scope_of
+from daemon.core.recovery.plan import approval_voided, plan_of, scope_of
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome, Permanent, Result, Temporary
 from daemon.core.values.units import format_duration
@@ -262,14 +262,18 @@ class Attempt:
             text = "its rule was removed before anything was changed"
             return attempt_ended("refused", "approval_void", text)
         if state.approved_by:
-            valid = state.approved_content == content_of(now, rule, self.number)
-            text = f"the rule was edited after {state.approved_by} approved the step"
+            void = approval_voided(now, rule, self.number)
+        elif rule.mode != "automatic":
+            void = f"the rule's mode became `{rule.mode}` before anything was changed"
+        elif withdrawn := self.step_context.withdrawn(rule.rule):
+            text = f"the rule lost its autonomy before anything was changed: {withdrawn}"
+            return attempt_ended("refused", "autonomy_withdrawn", text)
         else:
             approval_state, text = self.step_context.approvals().state_of(
                 rule, self.number, self.repository.clock()
             )
-            valid = approval_state == "valid" and rule.mode == "automatic"
-        return None if valid else attempt_ended("refused", "approval_void", text)
+            void = "" if approval_state == "valid" else text
+        return attempt_ended("refused", "approval_void", void) if void else None
 
     def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
         """Whether the metrics, looked at once more, still ask for it; a person may know better."""

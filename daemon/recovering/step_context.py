@@ -48,6 +48,7 @@ class StepContext:
 
     `closed`: the freeze that stands by the calendar for these scopes. `look` measures the
     incident's problem anew; `judge_revisions` asks the metrics how items did while they were live.
+    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
     """
 
     actions: Actions
@@ -58,6 +59,7 @@ class StepContext:
     closed: Callable[[Sequence[str], datetime], Freeze | None]
     look: Callable[[Rule, Incident], Awaitable[Findings]]
     judge_revisions: Callable[[Rule, Incident, Sequence[Life]], Awaitable[Mapping[str, HealthMark]]]
+    withdrawn: Callable[[str], str] = lambda _: ""
     tracer: Tracer = UNTRACED
 
 

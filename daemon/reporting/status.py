@@ -15,6 +15,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import IncidentSearch
 from daemon.core.ports.metrics import Peer
+from daemon.core.recovery.autonomy import AutonomyRecord
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report
 from daemon.core.values.outcome import Permanent, Temporary
@@ -97,7 +98,8 @@ class System(Frozen):
 class StatusReport:
     """Looks at everything at once. What a reload replaces is asked for anew each time.
 
-    A peer is None if none is configured. `actions` is the size of the catalogue.
+    A peer is None if none is configured. `actions` is the size of the catalogue. `autonomy`: the
+    record of a rule's automatic decisions.
     """
 
     repository: IncidentRepository
@@ -112,6 +114,7 @@ class StatusReport:
     peers: Mapping[str, Peer | None] = field(default_factory=dict)
     calendars: Callable[[], Sequence[CalendarReport]] = tuple
     store_trouble: Callable[[], str] = lambda: ""
+    autonomy: Callable[[str], AutonomyRecord] = lambda _: AutonomyRecord()
 
     async def rule_reports(self) -> list[RuleReport]:
         """The rules in force, by name. Raises Temporary."""
@@ -119,7 +122,14 @@ class StatusReport:
         opened = await self.repository.journal.openings()
         files = config.rules.files
         return [
-            rule_report(rule, files.get(name, ""), config.approvals, opened.get(name), now)
+            rule_report(
+                rule,
+                files.get(name, ""),
+                config.approvals,
+                opened.get(name),
+                self.autonomy(name),
+                now,
+            )
             for name, rule in sorted(config.rules.rules.items())
         ]
 

@@ -23,7 +23,8 @@ from daemon.core.values.outcome import Permanent, Temporary
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the gauges come from. `tasks`: incidents conducted, and effects under way."""
+    """Where the gauges come from. `tasks`: incidents conducted, and effects under way.
+    `withdrawn`: why a rule has lost its autonomy; empty if it has not."""
 
     version: str
     clock: Callable[[], datetime]
@@ -35,6 +36,7 @@ class Sources:
     oldest: Callable[[], Awaitable[datetime | None]]
     freezes: Callable[[], Awaitable[Sequence[Freeze]]]
     store_trouble: Callable[[], StoreTrouble | None] = lambda: None
+    withdrawn: Callable[[str], str] = lambda _: ""
 
 
 class Gauges:
@@ -53,6 +55,10 @@ class Gauges:
             "stopgap_store_trouble", "Whether that is the matter with the store.", "kind"
         )
         self._rules = gauge("stopgap_rules", "Rules in force.", "mode")
+        self._withdrawn = gauge(
+            "stopgap_rules_autonomy_withdrawn",
+            "Rules that ask for each step since what they did by themselves went wrong.",
+        )
         self._pending = gauge("stopgap_inbox_pending", "Deliveries not worked off yet.")
         self._oldest = gauge(
             "stopgap_inbox_oldest_age_seconds", "Age of the oldest of them; 0 without any."
@@ -89,6 +95,8 @@ class Gauges:
         modes = Counter(rule.mode for rule in self._sources.rules().values())
         for mode in get_args(Mode):
             self._rules.labels(mode).set(modes[mode])
+        lost = sum(bool(self._sources.withdrawn(name)) for name in self._sources.rules())
+        self._withdrawn.set(lost)
         for kind, count in zip(("incident", "effect"), self._sources.tasks(), strict=True):
             self._tasks.labels(kind).set(count)
         self._read_incidents(list(incidents), now)

@@ -15,15 +15,19 @@ from daemon.core.changes.live_periods import merge_periods
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
 from daemon.core.ports.changes import Watch
-from daemon.core.rules.query_templates import UnsafeLabel, names_in, render_params
+from daemon.core.rules.label_values import watched_names
+from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.intake.late_changes import tell_incidents
 from daemon.repository import IncidentRepository
+from daemon.watching.label_values import LabelValues
 
 _log = structlog.get_logger()
 
 _EVERY = timedelta(seconds=2)
+_AT_ONCE = 10
+"""So many targets are looked at side by side; of more, each waits for its turn."""
 _REMEMBERED = timedelta(hours=2)
 """How old a reported change may be to be looked at."""
 
@@ -31,36 +35,41 @@ MakeWatch = Callable[[str, Mapping[str, Any]], Watch]
 
 
 class Watcher:
-    """Looks at what the rules' `changes:` name, every two seconds and when asked.
+    """Looks at what the rules' `changes:` name, in turns and when asked.
 
-    Where they name a label, there is one target for each value that an incident had.
+    Where they name a label, there is one target for each of its values. Up to ten targets are
+    looked at every two seconds each; a hundred are each looked at every twenty.
     """
 
     def __init__(
-        self, repository: IncidentRepository, rules: Callable[[], Sequence[Rule]], make: MakeWatch
+        self,
+        repository: IncidentRepository,
+        rules: Callable[[], Sequence[Rule]],
+        make: MakeWatch,
+        values: LabelValues,
     ) -> None:
         self._repository = repository
         self._rules = rules
         self._make = make
+        self._values = values
         self._watches: dict[str, Watch] = {}
-        self._met: dict[str, dict[str, Labels]] = {}
-        self._silent: set[str] = set()
+        self._silent: dict[str, set[str]] = {}
 
     async def run(self) -> None:
         """Look at everything again and again, until cancelled."""
         while True:
-            for rule in self._rules():
-                for labels in self._labels(rule):
-                    await self._look_at(rule, labels)
-            await asyncio.sleep(_EVERY.total_seconds())
+            targets = [(rule, labels) for rule in self._rules() for labels in self._labels(rule)]
+            for turn in range(0, max(len(targets), 1), _AT_ONCE):
+                looks = (self._look_at(*target) for target in targets[turn : turn + _AT_ONCE])
+                await asyncio.gather(*looks)
+                await asyncio.sleep(_EVERY.total_seconds())
 
     async def of(self, rule: Rule, incident: Incident) -> list[Change]:
         """Look now, and return all changes that may concern the incident, oldest first: what
         its rule watches, and what other systems reported. Raises Temporary or Permanent.
         """
         labels = incident.group_labels
-        if names_in(rule.changes):
-            self._met.setdefault(rule.rule, {})[str(sorted(labels.items()))] = labels
+        self._values.met(rule, labels)
         since = self._repository.clock() - _REMEMBERED
         reported = await self._repository.journal.reported(since)
         about = [change for change in reported if incident.touched_by(change.labels)]
@@ -110,22 +119,23 @@ class Watcher:
         return all_of_them, new if known else []
 
     async def _look_at(self, rule: Rule, labels: Labels) -> None:
+        silent, target = self._silent.setdefault(rule.rule, set()), str(sorted(labels.items()))
         try:
             await self._watched(rule, labels)
-            self._silent.discard(rule.rule)
+            silent.discard(target)
         except (Temporary, Permanent) as error:
-            # Said once, not every two seconds; it is said again after it has worked.
-            if rule.rule not in self._silent:
-                _log.warning("changes cannot be seen", rule=rule.rule, error=str(error))
-            self._silent.add(rule.rule)
+            # Said once for the rule, not at each look; it is said again after all have worked.
+            if not silent:
+                _log.warning(
+                    "changes cannot be seen", rule=rule.rule, labels=labels, error=str(error)
+                )
+            silent.add(target)
         except Exception:
             _log.exception("watching for changes crashed", rule=rule.rule)
 
     def _labels(self, rule: Rule) -> list[Labels]:
         """The values of the labels that a rule's changes are watched for."""
-        if not names_in(rule.changes):
-            return [{}]
-        return list(self._met.get(rule.rule, {}).values())
+        return self._values.of(rule) if watched_names(rule) else [{}]
 
     def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
         key = f"{kind} {params}"

@@ -23,6 +23,7 @@ from daemon.core.response.command import Command, CommandSituation, Surface
 from daemon.core.rules.rule import Rule, RuleBook, StepSpec
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, aim
 from daemon.reporting.status import Loading, StatusReport
 from daemon.repository import IncidentRepository
@@ -57,9 +58,10 @@ class WebContext:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
-    names. `veterans`: who has executed a rule's plan. `whisper` tells (address, text) to whoever
-    tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the journal
-    knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
+    names. `veterans`: who has executed a rule's plan; `autonomy`: what a rule's own decisions came
+    to. `whisper` tells (address, text) to whoever tapped in Slack. `trace` asks for a chart's
+    figures; without it a chart shows what the journal knows. `store_trouble`: why nothing may be
+    entrusted to the store; empty if it may.
     """
 
     intake: Intake
@@ -72,6 +74,7 @@ class WebContext:
     keys: Keys
     metrics: Callable[[], Awaitable[bytes]]
     veterans: Callable[[str], Sequence[str]]
+    autonomy: AutonomyKeeper
     whisper: Callable[[str, str], Awaitable[None]]
     overview: StatusReport
     reload: Callable[[str], Awaitable[Loading]]

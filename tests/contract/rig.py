@@ -31,6 +31,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
 from daemon.web.application import WebContext, web_application
@@ -41,7 +42,15 @@ from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.credentials import MemoryCredentials, MemoryKeys
-from tests.fakes import START, FakeAction, FakePeer, Following, MemoryInbox, MemoryJournal
+from tests.fakes import (
+    START,
+    FakeAction,
+    FakePeer,
+    Following,
+    MemoryInbox,
+    MemoryJournal,
+    MemoryNotes,
+)
 from tests.stories.stage import RULE, alert, body
 
 ROSTER = """
@@ -155,6 +164,8 @@ class Rig:
         self.whispers: list[tuple[str, str]] = []
         self.loading = Loading(at=self.now)
         self.reloads: list[str] = []
+        self.notes = MemoryNotes()
+        self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
         """What is in force."""
@@ -174,6 +185,7 @@ class Rig:
             metrics=self._metrics,
             reload=self._reload,
             veterans=lambda _: ["bo"],
+            autonomy=self.keeper,
             whisper=self._whisper,
             overview=self.overview(),
             store_trouble=lambda: self.store_trouble,
@@ -189,6 +201,7 @@ class Rig:
             loading=lambda: self.loading,
             peers=self.peers,
             actions=2,
+            autonomy=self.keeper.record,
             store_trouble=lambda: self.store_trouble,
         )
 

@@ -11,6 +11,7 @@ import pytest
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.rules.rule import RuleBook, load
+from daemon.core.values.outcome import Outcome
 from tests.contract.rig import ADA, BO, HOOK, Rig, rigged
 from tests.core.build import make_change, make_problem
 from tests.fakes import START
@@ -172,5 +173,32 @@ async def test_what_was_observed_is_reported(rig: Rig) -> None:
     assert [row["then"] for row in found["decisions"]] == ["reverted_by_hand"]
     (step,) = found["steps"]
     assert (step["acted"], step["right"], step["wrong"]) == (1, 1, 0)
-    assert step["advice"] == "1 right so far; wait for 5"
+    (rule,) = found["rules"]
+    assert (rule["incidents"], rule["right"]) == (1, 1)
+    assert rule["advice"] == "right in 1 incident so far; wait for 5"
     assert (await rig.asks("GET", "/api/v1/observed?rule=other", BO))[1]["steps"] == []
+
+
+async def test_a_person_trusts_a_rule_again(rig: Rig) -> None:
+    path, why = "/api/v1/rules/checkout-success-rate/trust", {"reason": "the check is mended"}
+    assert (await rig.asks("POST", path, ADA, json=why))[0] == 409
+    assert (await rig.asks("POST", "/api/v1/rules/other/trust", ADA, json=why))[0] == 404
+    await rig.happens(
+        e.ProblemDefined(problem=make_problem(at=START)),
+        e.StepStarted(
+            step=1, action="rollback", target="shop", params={}, authority="pre-approved by ada"
+        ),
+        e.StepFinished(step=1, outcome=Outcome(result="done", reason="done", detail="x")),
+        e.StepVerified(step=1, verdict="worse", text="50 % → 80 %"),
+    )
+    _, found = await rig.asks("GET", "/api/v1/rules", BO)
+    lost = found["rules"][0]["autonomy"]
+    assert (lost["wrong"], lost["withdrawn_at"] is None) == (1, False)
+    assert "made it worse: step 1 (rollback)" in lost["withdrawn"]
+    assert (await rig.asks("POST", path, ADA, json={"reason": " "}))[0] == 400
+    assert (await rig.asks("POST", path, HOOK, json=why))[0] == 401
+    status, found = await rig.asks("POST", path, ADA, json=why)
+    assert (status, found["autonomy"]["withdrawn"]) == (200, "")
+    assert found["autonomy"]["trusted_by"] == "ada"
+    assert found["autonomy"]["trusted_because"] == "the check is mended"
+    assert "autonomy of checkout-success-rate" in rig.notes.words

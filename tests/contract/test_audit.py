@@ -226,8 +226,12 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
     ),
     "action counted twice": (
         "INSERT INTO actions SELECT 99, incident, step, target, started_at, finished_at, rule, "
-        "team, domain FROM actions WHERE incident = 'inc-1'",
+        "team, domain, by_person FROM actions WHERE incident = 'inc-1'",
         [f"{ACTION} #2: the row {STRANGE}"],
+    ),
+    "action given to a person": (
+        "UPDATE actions SET by_person = 1 WHERE incident = 'inc-1'",
+        [f"{ACTION}: by_person is 1, but False was written"],
     ),
     "mark edited": (
         "UPDATE marks SET mark = 'healthy' WHERE item = 'v2' AND subject = 'release:shop'",

@@ -54,6 +54,27 @@ def test_the_shipped_rules_have_no_mistake() -> None:
     assert "2 rules, no mistake" in ended.stdout
 
 
+def test_label_values_that_cannot_be_found_are_warned_of(home: Path) -> None:
+    rule = home / "rules/checkout.yaml"
+    each = rule.read_text().replace(
+        "releases: {directory: shop}", "releases: {directory: $service}"
+    )
+    rule.write_text(each)
+    assert "warning" not in stopgap(home, "check").stdout  # folders are listed
+    versions = 'version_metric: {query: "build_info", label: version, target: release:$service}'
+    rule.write_text(each.replace("releases: {directory: $service}", versions))
+    assert "warning" not in stopgap(home, "check").stdout  # `total` selects by it
+    rule.write_text(rule.read_text().replace('service="$service"', 'service="the-$service"'))
+    ended = stopgap(home, "check")
+    line = rule.read_text().splitlines().index("changes:") + 1
+    assert ended.returncode == 0
+    assert (
+        f"warning: {rule}:{line}: changes: the values of $service cannot be found" in ended.stdout
+    )
+    [warned] = json.loads(stopgap(home, "check", "--json").stdout)["warnings"]
+    assert 'each alone in its quotes: {service="$service"}' in warned["text"]
+
+
 def test_a_broken_copy_shows_every_mistake_with_its_line(home: Path) -> None:
     rule = home / "rules/checkout.yaml"
     text = rule.read_text()
@@ -104,7 +125,9 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
     assert "step 1 (release_rollback): pre-approved by ada" in stopgap(home, "check").stdout
     rule = home / "rules/checkout.yaml"
     rule.write_text(rule.read_text().replace("within: 1m", "within: 2m"))
-    assert "it was changed after ada approved it" in stopgap(home, "check").stdout
+    told = stopgap(home, "check").stdout
+    assert "changed since ada approved it on" in told
+    assert "`step.within` 1m → 2m: binds" in told
     again = stopgap(home, "approve", "rules/checkout.yaml", "--by", "bo", "--json")
     assert again.returncode == 0
     approval = json.loads(again.stdout)["approval"]
@@ -114,6 +137,9 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
         "bo",
     )
     assert "pre-approved by bo" in stopgap(home, "check").stdout
+    rule.write_text(rule.read_text().replace("hold: 8s", "hold: 1s"))
+    renewed = stopgap(home, "approve", "rules/checkout.yaml", "--by", "ada")
+    assert "`verify.hold` 8s → 1s: binds" in renewed.stdout
 
 
 @pytest.mark.parametrize(

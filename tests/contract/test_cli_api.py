@@ -16,6 +16,7 @@ from daemon.config.auth import AuthSettings
 from daemon.core.people.roster import Roster
 from daemon.core.rules.rule import RuleBook, load
 from daemon.intake.intake import Intake
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.repository import IncidentRepository
 from daemon.web.application import WebContext, web_application
 from daemon.web.auth.authenticator import Authenticator
@@ -27,7 +28,7 @@ from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view
 from tests.credentials import MemoryCredentials, MemoryKeys
-from tests.fakes import START, MemoryInbox, MemoryJournal
+from tests.fakes import START, MemoryInbox, MemoryJournal, MemoryNotes
 from tests.stories.stage import RULE, alert, body
 
 ROSTER = Roster.model_validate(
@@ -104,6 +105,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         metrics=unasked,
         reload=unasked,
         veterans=lambda _: (),
+        autonomy=AutonomyKeeper(repository, MemoryNotes(), active),
         whisper=unheard,
         overview=overview_of(repository, inbox, active),
     )

@@ -18,7 +18,9 @@ from rich.console import Console
 from daemon.adapters.store import open_store
 from daemon.cli.doctor import CHECKS, print_findings
 from daemon.cli.doctor import context as installation
+from daemon.core.rules.label_values import KnownValues
 from daemon.onboarding.findings import Finding
+from daemon.watching.label_values import note_of
 from tests.contract.damage import damage, delete
 from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
@@ -166,6 +168,22 @@ async def test_mistakes_in_the_files_hide_nothing_else(examine: Examines, home: 
     found = await examine()
     assert "shop.yaml:5: team: no team 'shoop'" in found.said("shoop").text
     assert found.said("are complete").state == "ok"
+
+
+async def test_known_label_values_are_counted(examine: Examines, home: Path) -> None:
+    rule = RULE.replace("deployment: checkout", "deployment: $service", 1)
+    (home / "rules/shop.yaml").write_text(rule)
+    assert (await examine()).said("no value of $service is known yet").state == "warning"
+    known = KnownValues(names=("service",)).seeing(
+        [{"service": name} for name in ("cart", "shop", "news", "mail")], START
+    )
+    async with open_store(home / "stopgap.db") as store:
+        await store.notes.write(note_of("shop"), [known.model_dump_json()])
+    told = (await examine()).said("4 values of $service are watched: cart, mail, news, …")
+    assert told.check == "rule shop"
+    (home / "rules/shop.yaml").write_text(rule.replace('"$service"', '"the-$service"'))
+    found = (await examine()).said("the values of $service cannot be found")
+    assert found.mend.startswith("select by them in `problem.total`")
 
 
 async def test_a_store_that_is_none_is_told(examine: Examines, home: Path) -> None:

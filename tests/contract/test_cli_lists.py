@@ -47,6 +47,13 @@ RULES = {
             ],
             "incidents": 3,
             "last_at": AT,
+            "autonomy": {
+                "right": 4,
+                "wrong": 1,
+                "undone": 0,
+                "overruled": 0,
+                "withdrawn": f"it made it worse {EVIL}",
+            },
         }
     ]
 }
@@ -198,6 +205,8 @@ async def test_rules_are_listed_with_their_approvals(api: Api) -> None:
     assert "1 rollback: valid by ada to 2027-01-02" in told
     assert "2 flag_off: approval void" in told
     assert "observe" in told
+    assert "asks for each step" in told
+    assert "4 right, 1 wrong" in told
 
 
 async def test_coverage_tells_the_uncovered_first(api: Api) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from daemon.core.incident import events as e
+from daemon.core.values.outcome import Outcome
 from tests.contract.rig import ADA, Rig, rigged
 from tests.contract.test_cli_double import Ended, run
 
@@ -98,4 +99,19 @@ async def test_observed_decisions_are_told(rig: Rig) -> None:
     )
     told = (await runs("observed", "checkout-success-rate")).out
     assert "nothing yet" in told
-    assert "0 right so far; wait for 5" in told
+    assert "right in 0 incidents so far; wait for 5" in " ".join(told.split())
+
+
+async def test_a_rule_is_trusted_again(rig: Rig) -> None:
+    untouched = await runs("trust", "checkout-success-rate", "why", "not")
+    assert (untouched.code, "has its autonomy" in untouched.err) == (1, True)
+    await rig.happens(
+        e.StepStarted(
+            step=1, action="rollback", target="shop", params={}, authority="pre-approved by ada"
+        ),
+        e.StepFinished(step=1, outcome=Outcome(result="done", reason="done", detail="x")),
+        e.StepVerified(step=1, verdict="worse", text="x"),
+    )
+    told = (await runs("trust", "checkout-success-rate", "it", "is", "mended")).out
+    assert told.startswith("checkout-success-rate acts by itself again")
+    assert rig.keeper.record("checkout-success-rate").restoration is not None

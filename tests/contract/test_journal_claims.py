@@ -57,11 +57,12 @@ async def seen(journal: Journal, incident: str, scope: ActionScope = SHOP) -> Gu
 
 async def started(journal: Journal, *scopes: ActionScope) -> None:
     """An action of each scope, by an incident of its own on a target of its own."""
+    free = replace(LIMITS, budgets={}, storm=99)
     for number, scope in enumerate(scopes):
         incident = f"earlier-{number}"
         await opened(journal, incident, at=NOW - HOUR)
         at = NOW - 10 * MINUTE
-        await claim(journal, incident, at, f"target {number}", scope=scope, lifted=True)
+        await claim(journal, incident, at, f"target {number}", scope=scope, limits=free)
         await release(journal, incident, at + MINUTE)
 
 
@@ -181,7 +182,8 @@ class TestBudgets:
         refusal = await refused(journal, "inc-2", target="other")
         assert refusal.reason == "budget_spent"
         assert refusal.text == (
-            f"{budget} actions {text} were started in the last 1h; the budget is {budget}; "
+            f"{budget} actions {text} started by themselves in the last 1h; "
+            f"the budget is {budget}; "
             "a person decides"
         )
         await claim(journal, "inc-2", target="other", lifted=True)
@@ -193,6 +195,15 @@ class TestBudgets:
             await release(journal, "inc-1", NOW + n * MINUTE)
         assert (await refused(journal, "inc-1", NOW + 3 * MINUTE)).reason == "budget_spent"
         await claim(journal, "inc-1", NOW + HOUR)  # the first start is out of the window
+
+    async def test_what_a_person_starts_is_no_budgets(self, journal: Journal) -> None:
+        await opened(journal, "inc-1")
+        for n in range(3):
+            await claim(journal, "inc-1", NOW + n * MINUTE, lifted=True)
+            await release(journal, "inc-1", NOW + n * MINUTE)
+        assert not any((await seen(journal, "inc-1")).started.values())
+        await claim(journal, "inc-1", NOW + 3 * MINUTE)
+        assert (await seen(journal, "inc-1")).started["rule"] == 1
 
     async def test_other_rules_teams_and_domains_are_not_counted(self, journal: Journal) -> None:
         await started(journal, *[ActionScope("R", "a", "shop", "us")] * 4)

@@ -71,9 +71,13 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_5 = "DROP INDEX heads_by_onset;" + "".join(
-    f"ALTER TABLE heads DROP COLUMN {column};"
-    for column in ("verdict", "onset_from", "onset_until", "suspect", "recovered_at")
+AS_SCHEMA_5 = (
+    "DROP INDEX heads_by_onset;"
+    + "".join(
+        f"ALTER TABLE heads DROP COLUMN {column};"
+        for column in ("verdict", "onset_from", "onset_until", "suspect", "recovered_at")
+    )
+    + "ALTER TABLE actions DROP COLUMN by_person;"
 )
 """Takes away what schema 6 added."""
 NEWER = rf"newer stopgap \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install"
@@ -179,8 +183,11 @@ async def test_old_actions_still_guard(path: Path) -> None:
         assert (await refused(journal, "inc-2", NOW + 2 * MINUTE)).reason == "cooldown"
         await claim(journal, "inc-2", NOW + 2 * MINUTE, lifted=True)
         await release(journal, "inc-2", NOW + 2 * MINUTE)
+        await claim(journal, "inc-2", NOW + 3 * MINUTE, "release:other")
+        await release(journal, "inc-2", NOW + 3 * MINUTE)
         guard = await journal.guard("release:search", "inc-2", SHOP, LIMITS, NOW + HOUR)
         assert guard.started == dict.fromkeys(("rule", "team", "domain", "global"), 1)
+        assert (await audit_journal(journal)).breaks == []
 
 
 async def test_it_looks_like_one_made_today(path: Path, tmp_path: Path) -> None:
@@ -199,7 +206,7 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
         # Schema 4 added these two tables and nothing else; schema 5 the ledger; schema 6 what
-        # heads tell of the onset.
+        # heads tell of the onset, and who started an action.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
         shell.executescript(AS_SCHEMA_5)
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")

@@ -12,6 +12,7 @@ from daemon.core.incident import events as e
 from daemon.core.measurement.problem import Impact
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import RuleBook
+from daemon.core.values.outcome import Outcome
 from daemon.reporting.status import Loading
 from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, Rig, rigged
@@ -253,8 +254,8 @@ async def test_what_was_only_observed_is_compared_with_what_people_did(rig: Rig)
         e.StepObserved(step=1, action="rollback", target="shop", reason="", text="do rollback")
     )
     page = await seen(rig, "/rules/observed")
-    assert "checkout-success-rate, step 1: rollback" in page
-    assert "0 right so far; wait for 5" in page
+    assert "<td>1: rollback</td>" in page
+    assert "right in 0 incidents so far; wait for 5" in page
     assert "started: do rollback" in page
 
 
@@ -515,3 +516,23 @@ async def test_a_page_is_of_one_reload(rig: Rig, monkeypatch: pytest.MonkeyPatch
     page = await seen(rig, f"/incidents/{rig.id}")
     assert "pre-approved by ada" in page
     assert "it was changed after" not in page
+
+
+async def test_a_rule_that_lost_its_autonomy_says_so_on_its_page(rig: Rig) -> None:
+    await measured(rig)
+    await rig.happens(
+        e.StepStarted(
+            step=1, action="rollback", target="shop", params={}, authority="pre-approved by ada"
+        ),
+        e.StepFinished(step=1, outcome=Outcome(result="done", reason="done", detail="x")),
+        e.StepVerified(step=1, verdict="worse", text="50 % → 80 %"),
+    )
+    page = await seen(rig, "/rules")
+    assert "It asks for each step since" in page
+    assert "<code>stopgap trust checkout-success-rate WHY</code>" in page
+    assert "0 right, 1 wrong, 0 undone, 0 overruled" in page
+    await rig.keeper.trust("checkout-success-rate", "ada", "<b>mended</b>")
+    page = await seen(rig, "/rules")
+    assert "It asks for each step since" not in page
+    assert "trusted again by ada" in page
+    assert "&lt;b&gt;mended" in page

@@ -26,6 +26,7 @@ from daemon.core.measurement.problem import (
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
+from daemon.core.recovery.approved_content import seen_fields
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import ProblemSpec, Rule, incident_key
 from daemon.core.values.outcome import Outcome, Result
@@ -432,7 +433,8 @@ def started(step: int = 1, target: str = TARGET) -> e.StepStarted:
 
 def step_approved(rule: Rule, step: int = 1, person: str = "ada") -> e.StepApproved:
     """A person's word on a step as it stands."""
-    return e.StepApproved(step=step, person=person, content=rule.content_hash(step))
+    saw = seen_fields(rule, rule.step(step))
+    return e.StepApproved(step=step, person=person, content=rule.content_hash(step), saw=saw)
 
 
 def each_minute(

@@ -21,6 +21,7 @@ from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Refused
+from daemon.core.recovery.autonomy import AutomaticDecision, AutonomyRecord, Judgement
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import ActionScope, Freeze
 from daemon.core.response.command import NotPossible
@@ -60,10 +61,13 @@ class ServiceSpec(Frozen):
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
     rule that measures a `value`. Beside the ten other scrape targets there are `own_targets` of
     the service, of which `own_targets_down` are down from then on; a service that is measured by
-    itself is not measured while all of them are.
+    itself is not measured while all of them are. `services`: those that have series in Prometheus;
+    with them, what sees deployments is the real watcher, on targets that tell what is live and
+    nothing of before.
     """
 
     services_alerting_in_prometheus: int = 1
+    services: tuple[str, ...] = ()
     own_targets: int = 0
     own_targets_down: dict[str, int] = Field(default_factory=dict)
     measured_by: Literal["load balancer", "itself"] = "load balancer"
@@ -119,13 +123,15 @@ class AlertSpec(Frozen):
 class ActionSpec(Frozen):
     """What an action does to the service: the share that fails after it.
 
-    `prepares`: how long it looks at its target before it changes anything.
+    `prepares`: how long it looks at its target before it changes anything. `goes_back_from`: what
+    is live; it goes back to what was measured healthy before, and refuses if there is nothing.
     """
 
     then_failing: Share | None = None
     prepares: Duration = timedelta(0)
     takes: Duration = parse_duration("5s")
     refuses: str = ""
+    goes_back_from: str = ""
     ends: Literal["done", "failed", "unknown"] = "done"
 
 
@@ -157,10 +163,15 @@ class EarlierSpec(Frozen):
     team: str = "payments"
     domain: str = ""
     still_running: bool = False
+    by_person: bool = False
 
 
 class SettingsSpec(Frozen):
-    """What differs from the defaults of these scenarios."""
+    """What differs from the defaults of these scenarios.
+
+    `earlier_decisions`: what the rule's own decisions of the last days came to, the oldest first;
+    `trusted_since`: a person gave it its autonomy back after them.
+    """
 
     approved: bool = True
     approval_ends: At | None = None
@@ -170,6 +181,8 @@ class SettingsSpec(Frozen):
     earlier: tuple[EarlierSpec, ...] = ()
     limits: dict[str, Any] = Field(default_factory=dict)
     marks: dict[str, Literal["healthy", "bad"]] = Field(default_factory=dict)
+    earlier_decisions: tuple[Judgement, ...] = ()
+    trusted_since: bool = False
 
 
 class Expected(Frozen):
@@ -264,6 +277,8 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.limits = replace(stage.limits, **{n: _limit(v) for n, v in settings.limits.items()})
     stage.windows = FreezeWindows.model_validate(settings.calendar or {})
     stage.service.alerting = service.services_alerting_in_prometheus
+    stage.service.services = list(service.services)
+    stage.sees_what_is_live_alone = bool(service.services)
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
     stage.service.latency = _steps_of(service.latency, 0.2)
@@ -280,9 +295,13 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
             START + timedelta(seconds=earlier.at),
             ActionScope(earlier.rule, earlier.team, earlier.target, earlier.domain),
             running=earlier.still_running,
+            by_person=earlier.by_person,
         )
     for item, mark in settings.marks.items():
         stage.journal.marked[("shop", item)] = mark
+    if settings.earlier_decisions:
+        record = _record(settings)
+        stage.notes.words["autonomy of checkout-success-rate"] = (record.model_dump_json(),)
     for name, spec in scenario.actions.items():
         _prepare(stage, name, spec)
     return stage
@@ -315,6 +334,21 @@ def _joins(stage: Stage, name: str, spec: NeighbourSpec) -> None:
             stage.service.others.get(service, stage.service).fails(share, now)
 
     stage.actions["rollback"].effects[name] = rolled_back
+
+
+def _record(settings: SettingsSpec) -> AutonomyRecord:
+    decisions = [
+        AutomaticDecision(
+            incident=f"earlier-{number}",
+            step=1,
+            action="rollback",
+            at=START - timedelta(days=9 - number),
+            judgement=judgement,
+        )
+        for number, judgement in enumerate(settings.earlier_decisions)
+    ]
+    record = AutonomyRecord().learning(decisions).judged(START)
+    return record.trusted("cy", "it is mended", START) if settings.trusted_since else record
 
 
 def _limit(value: Any) -> Any:
@@ -354,6 +388,7 @@ def _change(spec: ChangeSpec) -> Change:
 def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
     action = stage.actions[name]
     action.takes = spec.takes.total_seconds()
+    action.goes_back_from = spec.goes_back_from
     action.prepares = spec.prepares.total_seconds()
     if spec.refuses:
         action.refuse = Refused(spec.refuses, f"it refuses: {spec.refuses}")

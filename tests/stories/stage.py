@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,9 +32,12 @@ from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.watchdog import Watchdog
+from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry, WatchedMetrics
+from daemon.watching.changes import Watcher
+from daemon.watching.label_values import LabelValues
 from tests import commanding
 from tests.fakes import (
     START,
@@ -150,6 +153,8 @@ class Stage:
     watched: dict[str, str] = field(default_factory=dict)
     """Rule → the subject whose changes it alone sees; a rule that is not in it sees all."""
     feed_down: str = ""
+    sees_what_is_live_alone: bool = False
+    """Changes come from the real watcher, whose targets tell what is live now and no more."""
     boards: dict[str, Board] = field(default_factory=dict)
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
@@ -177,7 +182,8 @@ class Stage:
     def arrives(self, change: Change) -> None:
         """A change is there to be seen, or was reported."""
         self.changes.append(change)
-        self.journal.seen[(change.subject, change.item, change.at)] = change
+        if change.reported or not self.sees_what_is_live_alone:
+            self.journal.seen[(change.subject, change.item, change.at)] = change
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Daemon]:
@@ -200,6 +206,15 @@ class Stage:
             return sorted([*own, *about], key=lambda change: change.at)
 
         repository = IncidentRepository(self.journal, clock, self.debts)
+        values = LabelValues(
+            self.notes, lambda: self.rules, self.service, lambda kind, params: (), clock
+        )
+        watcher = Watcher(
+            repository,
+            lambda: self.rules,
+            lambda _, params: self._live_watch(params, clock),
+            values,
+        )
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
         self.book_rules = RuleBook(self.rules)
         active = Live(
@@ -208,7 +223,8 @@ class Stage:
             )
         )
         telemetry = Telemetry(repository, lambda: active.now.roster)
-        telemetry.watch(self._sources(clock, lambda: conductor.tasks))
+        keeper = AutonomyKeeper(repository, self.notes, active)
+        telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
         means = ConductDependencies(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
@@ -216,9 +232,10 @@ class Stage:
             actions=self.actions,
             limits=self.limits,
             outage=0.5,
-            changes=changes,
+            changes=watcher.of if self.sees_what_is_live_alone else changes,
             reviews=Reviews(self.folder),
             links=PlainLinks(),
+            withdrawn=keeper.withdrawn,
             observer=observer,
             tracer=self.tracer,
         )
@@ -232,7 +249,8 @@ class Stage:
             self.tracer,
         )
         conductor = Conductor(repository, active, means)
-        daemon = Daemon(self, repository, intake, telemetry, conductor)
+        await keeper.begin()
+        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
         auditor = Watchdog(repository, active, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
@@ -246,9 +264,11 @@ class Stage:
             ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )
-        parts = [intake.run(), conductor.run(), auditor.run()]
+        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run()]
         if self.alertmanagers:
             parts.append(reconciler.run())
+        if self.sees_what_is_live_alone:
+            parts += [values.run(), watcher.run()]
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield daemon
@@ -259,8 +279,14 @@ class Stage:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _live_watch(self, params: Mapping[str, Any], clock: Callable[[], datetime]) -> LiveWatch:
+        return LiveWatch(str(params["directory"]), self.changes, clock)
+
     def _sources(
-        self, clock: Callable[[], datetime], tasks: Callable[[], tuple[int, int]]
+        self,
+        clock: Callable[[], datetime],
+        tasks: Callable[[], tuple[int, int]],
+        withdrawn: Callable[[str], str],
     ) -> Sources:
         return Sources(
             version="0.0.0",
@@ -272,6 +298,7 @@ class Stage:
             backlog=self.inbox.backlog,
             oldest=self.inbox.oldest,
             freezes=lambda: self.journal.freezes(clock()),
+            withdrawn=withdrawn,
         )
 
     def _approvals(self) -> Approvals:
@@ -291,6 +318,20 @@ class Stage:
         return [fold(await self.journal.read(i)) for i in self.journal.entries]
 
 
+@dataclass(frozen=True)
+class LiveWatch:
+    """A `daemon.core.ports.changes.Watch` of one target that knows of no past."""
+
+    subject: str
+    changes: Sequence[Change]
+    clock: Callable[[], datetime]
+
+    async def look(self) -> Sequence[Change]:
+        now = self.clock()
+        seen = [c for c in self.changes if c.subject == self.subject and c.at <= now]
+        return [change.model_copy(update={"previous": ""}) for change in seen[-1:]]
+
+
 @dataclass
 class Daemon:
     """The running daemon of a story."""
@@ -300,6 +341,7 @@ class Daemon:
     intake: Intake
     telemetry: Telemetry
     conductor: Conductor
+    keeper: AutonomyKeeper
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""
@@ -343,15 +385,7 @@ class Daemon:
 
 def approval_of(rule: Rule, number: int, until: datetime) -> Approval:
     """A standing approval of a step, by ada."""
-    return Approval(
-        rule=rule.rule,
-        step=number,
-        action=rule.step(number).action,
-        content=rule.content_hash(number),
-        by="ada",
-        at=START,
-        until=until,
-    )
+    return Approval.of(rule, number, "ada", START, until)
 
 
 def kind(phone: Phone) -> str:

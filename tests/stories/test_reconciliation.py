@@ -332,7 +332,7 @@ async def test_a_receiver_is_learned_by_an_alert_that_came_by_it_and_is_listed_s
         peer.listed = [basket, listing()]
         await daemon.receives(alert(started=120.0004))
         await daemon.at(340)
-        assert stage.notes.words == {"alertmanager-receivers": ("stopgap",)}
+        assert stage.notes.words["alertmanager-receivers"] == ("stopgap",)
         services = {found.group_labels["service"] for found in await stage.incidents()}
         assert services == {"elsewhere", "shop", "basket"}
 

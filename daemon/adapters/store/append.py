@@ -194,8 +194,9 @@ def _change(append: Append, now: datetime, connection: Connection) -> Iterator[L
     if append.claim is not None:
         locks.take_lock(connection, append.incident, append.claim, now)
         target, scope = append.claim.target, append.claim.scope
-        body = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
-        yield Line("claimed", at, append.incident, append.claim.step, packed(body))
+        named = {"target": target, "rule": scope.rule, "team": scope.team, "domain": scope.domain}
+        body = packed({**named, "by_person": append.claim.lifted})
+        yield Line("claimed", at, append.incident, append.claim.step, body)
     if append.marks:
         added = insert(marks)
         newer = {name: added.excluded[name] for name in ("mark", "at", "incident")}

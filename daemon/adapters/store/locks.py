@@ -85,6 +85,7 @@ def take_lock(connection: Connection, incident: str, claim: Claim, now: datetime
             rule=scope.rule,
             team=scope.team,
             domain=scope.domain,
+            by_person=claim.lifted,
         )
     )
 
@@ -130,14 +131,16 @@ def _last_finished(
 def _started(
     connection: Connection, scope: ActionScope, limits: Limits, now: datetime
 ) -> dict[Level, int]:
-    """How many actions were started at each level that counts: on any target, by any incident
-    (also this one), and whatever became of them."""
+    """How many actions started by themselves at each level that counts: on any target, by any
+    incident (also this one), and whatever became of them."""
     levels = [level for level in limits.budgets if scope.name(level)]
     if not levels:
         return {}
     alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
     recent = actions_table.c.started_at > now - limits.budget_window
-    counts = connection.execute(select(*alike).select_from(actions_table).where(recent)).one()
+    by_itself = actions_table.c.by_person.is_(False)
+    query = select(*alike).select_from(actions_table).where(recent, by_itself)
+    counts = connection.execute(query).one()
     return dict(zip(levels, counts, strict=True))
 
 

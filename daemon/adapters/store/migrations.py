@@ -66,6 +66,7 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         "ALTER TABLE heads ADD COLUMN suspect TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE heads ADD COLUMN recovered_at TEXT",
         "CREATE INDEX heads_by_onset ON heads (onset_from)",
+        "ALTER TABLE actions ADD COLUMN by_person BOOLEAN DEFAULT '0' NOT NULL",
     ),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""

@@ -132,6 +132,9 @@ actions_table = Table(
     Column("rule", Text, nullable=False, server_default=""),
     Column("team", Text, nullable=False, server_default=""),
     Column("domain", Text, nullable=False, server_default=""),
+    # Started by a person's word: no budget counts it. Rows from before schema 6 do not tell, and
+    # count.
+    Column("by_person", Boolean, nullable=False, server_default="0"),
 )
 action_runs = actions_table.c.finished_at.is_(None)
 Index(

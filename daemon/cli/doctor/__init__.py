@@ -28,6 +28,7 @@ from daemon.cli.doctor import alertmanager, dependencies, local, monitoring, peo
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
+from daemon.cli.doctor.targets import check_targets
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
 from daemon.core.values.outcome import Permanent
@@ -44,6 +45,7 @@ CHECKS: Mapping[str, Check] = {
     "daemon": local.check_address,
     "prometheus": monitoring.check_prometheus,
     "queries": monitoring.check_queries,
+    "targets": check_targets,
     "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
     "actions": dependencies.check_actions,

@@ -41,6 +41,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
                 approved_by=event.person,
                 approved_at=at,
                 approved_content=event.content,
+                approved_saw=event.saw,
                 ordered=event.first,
             )
         case e.StepProposed():
@@ -49,11 +50,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             )
             return replace(step, action=event.action, proposed=spec, proposed_by=event.person)
         case e.StepVetoed():
-            # One that prepares is ended by its own attempt, which holds the target's lock.
-            preparing = step.status == "running"
-            return replace(
-                step, status="running" if preparing else "vetoed", vetoed_by=event.person
-            )
+            return _vetoed(step, event)
         case e.StepRefused():
             return replace(step, refusal=event.reason)
         case e.StepSkipped():
@@ -72,10 +69,18 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return _finished(step, at, event.outcome)
         case e.StepVerified():
             return replace(step, verdict=event.verdict, verdict_at=at, verdict_text=event.text)
+        case e.AutonomyWithdrawn() | e.AutonomyRestored():
+            return replace(step, withdrew_autonomy=isinstance(event, e.AutonomyWithdrawn))
         case e.StepProgressed():
             return step
         case _:
             assert_never(event)
+
+
+def _vetoed(step: StepState, event: e.StepVetoed) -> StepState:
+    # One that prepares is ended by its own attempt, which holds the target's lock.
+    preparing = step.status == "running"
+    return replace(step, status="running" if preparing else "vetoed", vetoed_by=event.person)
 
 
 def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
@@ -86,6 +91,7 @@ def _started(step: StepState, at: datetime, event: e.StepStarted) -> StepState:
         target=event.target,
         params=event.params,
         authority=event.authority,
+        automatic=not step.approved_by,
         started_at=at,
         refusal="",
     )

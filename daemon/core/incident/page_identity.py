@@ -31,6 +31,7 @@ Purpose = Literal[
     "sign_of_life",
     "update",
     "jump",
+    "autonomy",
     "other",
 ]
 """Why somebody is paged.
@@ -40,6 +41,7 @@ Purpose = Literal[
 `diagnosis`, `refired`: the recovery needs a person. `severity`: the ladder of leads.
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
+`autonomy`: the rule lost its own over this incident.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -71,6 +73,7 @@ _FORMS: Mapping[Purpose, _Form] = {
     "sign_of_life": _Form("alive", 0),
     "update": _Form("update", 2),
     "jump": _Form("jump", 0),
+    "autonomy": _Form("autonomy"),
     "other": _Form("", 1),
 }
 

@@ -40,6 +40,7 @@ TakenBackReason = Literal[
     "approval_void",
     "monitoring_outage",
     "storm",
+    "autonomy_withdrawn",
 ]
 """Refusals at the last moment, before anything was changed: the step waits as before."""
 TAKEN_BACK: frozenset[TakenBackReason] = frozenset(get_args(TakenBackReason))
@@ -104,11 +105,15 @@ AskReason = Literal[
     "monitoring_outage",
     "shared_cause",
     "too_old",
+    "autonomy_withdrawn",
 ]
 """Why a step needs the Commander's word."""
 
 RefusalReason = Literal[Hindrance, WithheldReason, AskReason, "awaiting_onset"]
 """Why a step was not started; with one of AskReason, it is asked for as well."""
+
+AutonomyLoss = Literal["act_made_it_worse", "act_was_undone", "often_overruled"]
+"""Why a rule asks for each step, whatever its mode, until a person trusts it again."""
 
 DiagnosisReason = Literal["plan_exhausted", "no_plan", "no_suitable_plan"]
 """Why people look for the cause."""

@@ -70,6 +70,7 @@ class StepState:
     approved_at: datetime | None = None
     approvals: int = 0
     approved_content: str = ""
+    approved_saw: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = False
     vetoed_by: str = ""
     taken_back: TakenBackReason | Literal[""] = ""
@@ -77,6 +78,8 @@ class StepState:
     evidence: e.EvidenceTaken | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     authority: str = ""
+    automatic: bool = False
+    withdrew_autonomy: bool = False
     started_at: datetime | None = None
     summary: str = ""
     intent: Mapping[str, str] | None = None

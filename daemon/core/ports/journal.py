@@ -77,7 +77,8 @@ class HeadState(OnsetFacts):
 class Claim:
     """The request to take a target's lock in the transaction of the append.
 
-    `scope` with the incident it is for; `lifted`: a person approved (`guardrails.hindered`).
+    `scope` with the incident it is for; `lifted`: a person approved (`guardrails.hindered`), so
+    it counts in no budget.
     `closed` is a freeze that stands by the calendar, which the store knows nothing of.
     """
 

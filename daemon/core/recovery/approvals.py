@@ -12,6 +12,7 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
+from daemon.core.recovery.approved_content import changes_since, changes_text, seen_fields
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import Frozen, Moment
 
@@ -19,12 +20,17 @@ ApprovalState = Literal["valid", "not_approved", "approval_void", "approval_expi
 
 _HEADING = """\
 # Which recovery steps may run by themselves. Written by `stopgap approve`; each entry is bound
-# to the exact content of its step, so an edited step must be approved again.
+# to the exact content of its step, so an edited step must be approved again. `saw` is what stood
+# there, so that an edit can be named; what voids the approval is that `content` is another.
 """
 
 
 class Approval(Frozen):
-    """One person's permission for one step (`step` counts from 1) of a rule."""
+    """One person's permission for one step (`step` counts from 1) of a rule.
+
+    It holds as long as `content` does (`Rule.contents_of`); `saw` tells by field what stood there
+    (`seen_fields`), and is empty in entries of an earlier version of this program.
+    """
 
     rule: str
     step: int = Field(ge=1)
@@ -33,6 +39,22 @@ class Approval(Frozen):
     by: str
     at: Moment
     until: Moment
+    saw: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rule: Rule, step: int, by: str, at: datetime, until: datetime) -> Approval:
+        """The permission for the step as it stands."""
+        spec = rule.step(step)
+        return cls(
+            rule=rule.rule,
+            step=step,
+            action=spec.action,
+            content=rule.content_of(spec),
+            by=by,
+            at=at,
+            until=until,
+            saw=seen_fields(rule, spec),
+        )
 
 
 class Approvals(Frozen):
@@ -42,8 +64,8 @@ class Approvals(Frozen):
 
     def current(self, rule: Rule, step: int) -> Approval | None:
         """The entry for this very content of the step; of several, the one that ends last."""
-        content = rule.content_hash(step)
-        entries = [a for a in self._of(rule, step) if a.content == content]
+        contents = rule.contents_of(rule.step(step))
+        entries = [a for a in self._of(rule, step) if a.content in contents]
         return max(entries, key=lambda a: a.until, default=None)
 
     def state_of(self, rule: Rule, step: int, now: datetime) -> tuple[ApprovalState, str]:
@@ -54,12 +76,30 @@ class Approvals(Frozen):
             return "not_approved", f"nobody has approved it to run by itself; see {command}"
         entry = self.current(rule, step)
         if entry is None:
-            who = entries[-1].by
-            return "approval_void", f"it was changed after {who} approved it; see {command}"
+            return "approval_void", f"{self.changed_text(rule, step)}; see {command}"
         until = f"{entry.until:%Y-%m-%d %H:%M} UTC"
         if entry.until <= now:
             return "approval_expired", f"the approval by {entry.by} ended {until}; see {command}"
-        return "valid", f"pre-approved by {entry.by} until {until}"
+        changed = self.changed_text(rule, step)
+        text = f"pre-approved by {entry.by} until {until}"
+        return "valid", f"{text}; {changed}" if changed else text
+
+    def changed_text(self, rule: Rule, step: int) -> str:
+        """What was changed since the step was approved, and which of it voids the approval, in
+        words; empty if nothing was, or nobody has approved it."""
+        entries = self._of(rule, step)
+        entry = self.current(rule, step) or (entries[-1] if entries else None)
+        if entry is None:
+            return ""
+        changes = changes_since(entry.saw, rule, rule.step(step)) if entry.saw else []
+        since = f"{entry.by} approved it on {entry.at:%Y-%m-%d}"
+        if changes:
+            return f"changed since {since}: {changes_text(changes)}"
+        return (
+            ""
+            if entry.content in rule.contents_of(rule.step(step))
+            else f"it was changed after {since}"
+        )
 
     def _of(self, rule: Rule, step: int) -> list[Approval]:
         return [a for a in self.approvals if (a.rule, a.step) == (rule.rule, step)]
@@ -71,7 +111,12 @@ class Approvals(Frozen):
 
     def to_yaml(self) -> str:
         """The text of the file."""
-        content = {"approvals": [a.model_dump(mode="json") for a in self.approvals]}
+        content = {
+            "approvals": [
+                a.model_dump(mode="json", exclude=None if a.saw else {"saw"})
+                for a in self.approvals
+            ]
+        }
         return _HEADING + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import EVIDENCE_REASONS, SKIPPED_BY_PERSON
 from daemon.core.incident.state import Incident, StepStatus
+from daemon.core.recovery.approved_content import seen_fields
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
 from daemon.core.response.command import (
     Command,
@@ -127,7 +128,13 @@ class _Approval(StepCommand):
         content = content_of(incident, rule, self.step)
         if self.content is not None and self.content != content:
             raise NotPossible(f"step {self.step} was edited while you read it; read it again")
-        approved = e.StepApproved(step=self.step, person=person, content=content, first=self.first)
+        approved = e.StepApproved(
+            step=self.step,
+            person=person,
+            content=content,
+            first=self.first,
+            saw=seen_fields(rule, plan_of(incident, rule)[self.step]),
+        )
         return (approved,)
 
 

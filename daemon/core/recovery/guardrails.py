@@ -69,8 +69,8 @@ class Limits:
     """How much automation is allowed.
 
     `cooldown`: after another incident's action on the target. `flap`: within it, a second
-    recovery of the same target needs a person. `budgets`: starts within `budget_window` at each
-    level. `storm`: so many services alerting within `storm_window` mean a shared cause.
+    recovery of the same target needs a person. `budgets`: automatic starts within `budget_window`
+    at each level. `storm`: so many services alerting within `storm_window` mean a shared cause.
     `onset_age`: trouble that began longer ago needs a person.
     """
 
@@ -88,8 +88,9 @@ class Guard:
     """The store's view of a target for one incident.
 
     `last_finished` and `last_incident`: the newest action of *another* incident on the target;
-    the alternatives of one plan do not cool each other down. `started` counts starts of the
-    same rule, team, domain, and of all, within the budget window, whatever became of them.
+    the alternatives of one plan do not cool each other down. `started` counts automatic starts
+    of the same rule, team, domain, and of all, within the budget window, whatever became of them;
+    what a person approved or started is their own, and no budget's.
     `alerting`: the services, this one included, whose incidents opened within the storm window.
     `concurrent`: the incidents, no more than MOST_CONCURRENT, that may share the onset and do not
     blame the same change; none in a storm, which weighs more.
@@ -213,7 +214,7 @@ def _spent(guard: Guard, limits: Limits, scope: ActionScope) -> Hindered | None:
         if scope.name(level) and count >= budget:
             of = "in all" if level == "global" else f"of {level} {scope.name(level)}"
             text = (
-                f"{count} actions {of} were started in the last "
+                f"{count} actions {of} started by themselves in the last "
                 f"{format_duration(limits.budget_window)}; the budget is {budget}; "
                 "a person decides"
             )

@@ -100,7 +100,14 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         return Decision(wake_at=now)
     outlook, approvals, limits = surroundings.outlook, surroundings.approvals, surroundings.limits
     step = plan.next_step(
-        incident, rule, outlook, approvals, limits, now, surroundings.dependencies
+        incident,
+        rule,
+        outlook,
+        approvals,
+        limits,
+        now,
+        surroundings.dependencies,
+        surroundings.withdrawn,
     )
     again = _again(incident, rule, now)
     match step:

@@ -25,6 +25,7 @@ from daemon.core.incident.reasons import (
 )
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.approved_content import changes_since, changes_text
 from daemon.core.recovery.concurrent import cause_of, upstream_of
 from daemon.core.recovery.growth import awaits_onset, passed_over, trouble_began
 from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
@@ -134,6 +135,17 @@ def content_of(incident: Incident, rule: Rule, number: int) -> str:
     return rule.content_of(plan_of(incident, rule)[number])
 
 
+def approval_voided(incident: Incident, rule: Rule, number: int) -> str:
+    """Why a person's approval of a step in this incident does not hold for the step as it stands
+    now, naming what was edited; empty if it holds. Raises KeyError if there is no such step."""
+    state, spec = incident.step(number), plan_of(incident, rule)[number]
+    if state.approved_content in rule.contents_of(spec):
+        return ""
+    text = f"the rule was edited after {state.approved_by} approved the step"
+    changes = changes_since(state.approved_saw, rule, spec) if state.approved_saw else []
+    return f"{text}: {changes_text(changes)}" if changes else text
+
+
 def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
     """The alternatives that may still be tried, in the order in which they are looked at.
 
@@ -193,8 +205,10 @@ def next_step(
     limits: Limits,
     now: datetime,
     dependencies: RuleDependencies = NO_DEPENDENCIES,
+    withdrawn: str = "",
 ) -> Next:
-    """What to do about the first alternative that is still open."""
+    """What to do about the first alternative that is still open. `withdrawn`: why the rule has
+    lost its autonomy; empty if it has not."""
     for number, spec in open_steps(incident, rule).items():
         state, view = incident.step(number), outlook[number]
         misfit = _misfit(number, spec, state, incident, view, limits, now)
@@ -217,6 +231,7 @@ def next_step(
             or _cautious(number, incident)
             or _vague(number, incident, view)
             or _commanders(number, spec, rule)
+            or (None if observing else _distrusted(number, rule, withdrawn))
             or (None if observing else _unapproved(number, rule, approvals, now))
             or _aged(number, incident, limits, now)
             or (AskApproval(number, hindrance.reason, hindrance.text) if hindrance else None)
@@ -307,6 +322,16 @@ def _commanders(number: int, spec: StepSpec, rule: Rule) -> AskApproval | None:
     return None
 
 
+def _distrusted(number: int, rule: Rule, withdrawn: str) -> AskApproval | None:
+    """A rule whose own decisions went wrong acts by a person's word alone."""
+    if not withdrawn:
+        return None
+    text = f"the rule has lost its autonomy: {withdrawn}; the Commander decides"
+    return AskApproval(
+        number, "autonomy_withdrawn", f"{text}. `stopgap trust {rule.rule} WHY` gives it back"
+    )
+
+
 def _unapproved(number: int, rule: Rule, approvals: Approvals, now: datetime) -> AskApproval | None:
     approval_state, text = approvals.state_of(rule, number, now)
     return None if approval_state == "valid" else AskApproval(number, approval_state, text)
@@ -316,9 +341,8 @@ def _lapsed(
     number: int, incident: Incident, rule: Rule, state: StepState, now: datetime
 ) -> AskApproval | None:
     """A person's approval counts for what they saw, and for a while only."""
-    if state.approved_content != content_of(incident, rule, number):
-        text = f"the rule was edited after {state.approved_by} approved the step"
-        return AskApproval(number, "approval_void", text)
+    if changed := approval_voided(incident, rule, number):
+        return AskApproval(number, "approval_void", changed)
     if state.approved_at is None or now - state.approved_at > APPROVAL_LASTS:
         text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
         return AskApproval(number, "approval_lapsed", text)

@@ -14,11 +14,15 @@ from daemon.core.rules.dependencies import RuleDependencies
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a decision needs beyond the incident: the roster, the approvals, the store's view,
-    and what the rules depend on."""
+    """What a decision needs beyond the incident: the roster, the approvals, the store's view, and
+    what the rules depend on.
+
+    `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    """
 
     roster: Roster
     approvals: Approvals
     limits: Limits
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
     dependencies: RuleDependencies = NO_DEPENDENCIES
+    withdrawn: str = ""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from daemon.core.ports.journal import AlertSighting, RuleOpenings
 from daemon.core.recovery.approvals import Approvals, ApprovalState
+from daemon.core.recovery.autonomy import AutonomyRecord
 from daemon.core.rules.rule import Mode, Rule
 from daemon.core.values.units import Frozen, Moment, printable
 
@@ -29,8 +30,42 @@ class StepReport(Frozen):
     until: Moment | None = None
 
 
+class AutonomyReport(Frozen):
+    """What a rule's newest automatic decisions came to (`daemon.core.recovery.autonomy`), and
+    whether it still makes any: `withdrawn` says why it asks for each step, empty if it does not.
+    `trusted_by` is who gave it its autonomy back the last time.
+    """
+
+    right: int
+    wrong: int
+    undone: int
+    overruled: int
+    withdrawn: str
+    withdrawn_at: Moment | None = None
+    trusted_by: str = ""
+    trusted_at: Moment | None = None
+    trusted_because: str = ""
+
+    @classmethod
+    def of(cls, record: AutonomyRecord) -> AutonomyReport:
+        """The record in short."""
+        counts, lost, given = record.counts, record.withdrawal, record.restoration
+        return cls(
+            right=counts["right"],
+            wrong=counts["wrong"],
+            undone=counts["undone"],
+            overruled=counts["overruled"],
+            withdrawn=lost.text if lost else "",
+            withdrawn_at=lost.at if lost else None,
+            trusted_by=given.person if given else "",
+            trusted_at=given.at if given else None,
+            trusted_because=given.reason if given else "",
+        )
+
+
 class RuleReport(Frozen):
-    """A rule in force. `file` is relative to the folder of the rules."""
+    """A rule in force. `file` is relative to the folder of the rules. `mode` is what stands there;
+    what it has lost of that is in `autonomy`."""
 
     rule: str
     description: str
@@ -42,6 +77,7 @@ class RuleReport(Frozen):
     steps: tuple[StepReport, ...]
     incidents: int
     last_at: Moment | None
+    autonomy: AutonomyReport
 
 
 class AlertReport(Frozen):
@@ -102,9 +138,14 @@ def _alert(
 
 
 def rule_report(
-    rule: Rule, file: str, approvals: Approvals, opened: RuleOpenings | None, now: datetime
+    rule: Rule,
+    file: str,
+    approvals: Approvals,
+    opened: RuleOpenings | None,
+    autonomy: AutonomyRecord,
+    now: datetime,
 ) -> RuleReport:
-    """The rule, what may run by itself of it, and what it has opened."""
+    """The rule, what may run by itself of it, what it has opened, and how that went."""
     return RuleReport(
         rule=rule.rule,
         description=rule.description,
@@ -118,6 +159,7 @@ def rule_report(
         ),
         incidents=opened.count if opened else 0,
         last_at=opened.last_at if opened else None,
+        autonomy=AutonomyReport.of(autonomy),
     )
 
 

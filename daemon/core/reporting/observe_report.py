@@ -6,9 +6,10 @@ incident tells: did people do the same, something else, or nothing, and did it r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import computed_field
 
@@ -50,8 +51,41 @@ class Observed(Frozen):
     agreed: bool | None
 
 
+IncidentTally = Literal["right", "wrong", "missed", "refrained", "pending"]
+"""What all observed steps of one incident come to. `wrong`: any step that would have started
+would have been wrong; `right`: one would have started, and all that would were right; `missed`:
+none would have started, and people did what would have been asked; `refrained`: none would have
+started, and people did none of it; `pending`: it is not known yet."""
+
+
+class RuleTally(Frozen):
+    """What the observed decisions of a rule come to, each incident counted once."""
+
+    rule: str
+    incidents: int
+    right: int
+    wrong: int
+    missed: int
+    refrained: int
+    pending: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def advice(self) -> str:
+        """What the numbers say about promoting the rule, in a sentence."""
+        if self.wrong:
+            text = "it would have been wrong in"
+            return f"{text} {self.wrong} of {_incidents(self.incidents)}; look at those first"
+        if self.right < ENOUGH:
+            return f"right in {_incidents(self.right)} so far; wait for {ENOUGH}"
+        text = (
+            f"it would have been right in all {self.right} incidents in which it would have acted"
+        )
+        return f"{text}; `mode: approve` or `automatic` is earned"
+
+
 class Tally(Frozen):
-    """What the observed decisions of one step of a rule come to.
+    """What the observed decisions of one step of a rule come to; `RuleTally` has the advice.
 
     `acted`: it would have started. `right`: people then did the same. `wrong`: they did
     something else, forbade it, or it recovered by itself. `missed`: it would have asked, and
@@ -67,19 +101,9 @@ class Tally(Frozen):
     missed: int
     pending: int
 
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def advice(self) -> str:
-        """What the numbers say about promoting the step, in a sentence."""
-        if self.wrong:
-            return f"{self.wrong} of {self.acted} would have been wrong; look at those first"
-        if self.right < ENOUGH:
-            return f"{self.right} right so far; wait for {ENOUGH}"
-        return f"all {self.right} would have been right; `mode: approve` or `automatic` is earned"
-
 
 ENOUGH = 5
-"""So many right decisions, and none wrong, before the advice is to promote."""
+"""In so many incidents it must have been right, and in none wrong, to be promoted."""
 
 
 def observe_report(entries: Sequence[Entry], changes: Iterable[Change] = ()) -> list[Observed]:
@@ -119,6 +143,37 @@ def tallies(decisions: Iterable[Observed]) -> list[Tally]:
         key = (decision.rule, decision.step, decision.action)
         groups.setdefault(key, []).append(decision)
     return [_tally(key, group) for key, group in sorted(groups.items())]
+
+
+def rule_tallies(decisions: Iterable[Observed]) -> list[RuleTally]:
+    """The decisions counted by rule and incident: two steps of one incident are one verdict."""
+    groups: dict[str, dict[str, list[Observed]]] = {}
+    for decision in decisions:
+        groups.setdefault(decision.rule, {}).setdefault(decision.incident, []).append(decision)
+    found: list[RuleTally] = []
+    for rule, incidents in sorted(groups.items()):
+        counts = Counter(_incident_tally(group) for group in incidents.values())
+        by_name = {name: counts[name] for name in get_args(IncidentTally)}
+        found.append(RuleTally(rule=rule, incidents=len(incidents), **by_name))
+    return found
+
+
+def _incident_tally(group: Sequence[Observed]) -> IncidentTally:
+    acted = [decision.agreed for decision in group if not decision.reason]
+    if False in acted:
+        return "wrong"
+    if None in acted:
+        return "pending"
+    if acted:
+        return "right"
+    asked = [decision.agreed for decision in group]
+    if False in asked:
+        return "missed"
+    return "pending" if None in asked else "refrained"
+
+
+def _incidents(count: int) -> str:
+    return f"{count} incident{'' if count == 1 else 's'}"
 
 
 def _tally(key: tuple[str, int, str], group: Sequence[Observed]) -> Tally:

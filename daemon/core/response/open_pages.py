@@ -21,9 +21,9 @@ PAGE_BACKOFF = Backoff(timedelta(minutes=1), timedelta(minutes=15))
 def still_relevant(incident: Incident, page: PageState) -> bool:
     """Whether this page still makes sense: its occasion is not over, and its person is still the
     one to hear of it. Once somebody commands, nobody else is woken."""
-    if incident.closed is not None:
-        return False
     queued = page.queued
+    if incident.closed is not None:
+        return queued.purpose == "autonomy"  # it is about the incidents to come
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None
     match queued.purpose:

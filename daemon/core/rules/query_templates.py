@@ -26,6 +26,7 @@ _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
+_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 class TemplateError(ValueError):
@@ -101,18 +102,29 @@ def names_in(value: Any) -> set[str]:
 
 def selectors(query: str) -> list[str]:
     """The instant selectors of a rendered query, each once, without offset and `@`."""
-    found: dict[str, None] = {}
+    found = {f"{node.name or ''}{_braces(node)}": None for node in vector_selectors(query)}
+    return list(found)
+
+
+def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
+    """What a rendered query selects, in order. Raises ValueError if it is not PromQL."""
+    found: list[promql_parser.VectorSelector] = []
     if not query:
-        return []
+        return found
 
     def visit(node: promql_parser.Expr) -> None:
         if isinstance(node, promql_parser.MatrixSelector):
             node = node.vector_selector
         if isinstance(node, promql_parser.VectorSelector):
-            found[f"{node.name or ''}{_braces(node)}"] = None
+            found.append(node)
 
     promql_parser.walk(promql_parser.parse(query), visit)
-    return list(found)
+    return found
+
+
+def matcher_operator(matcher: promql_parser.Matcher) -> str:
+    """The operator of a parsed matcher: `=`, `!=`, `=~` or `!~`."""
+    return _OPERATORS[str(matcher.op).rpartition(".")[2]]
 
 
 def quote(value: str) -> str:
@@ -121,10 +133,8 @@ def quote(value: str) -> str:
 
 
 def _braces(node: promql_parser.VectorSelector) -> str:
-    operators = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
     inner = ",".join(
-        f"{m.name}{operators[str(m.op).rpartition('.')[2]]}{quote(m.value)}"
-        for m in node.matchers.matchers
+        f"{m.name}{matcher_operator(m)}{quote(m.value)}" for m in node.matchers.matchers
     )
     return f"{{{inner}}}"
 

@@ -11,8 +11,10 @@ from daemon.core.changes.suspects import REPORTED_PREFIX, Change
 from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze
 from daemon.core.reporting import observe_report
+from daemon.core.reporting.coverage import AutonomyReport
 from daemon.core.values.units import Frozen
 from daemon.intake.late_changes import tell_incidents
+from daemon.recovering.autonomy import NotWithdrawn
 from daemon.web.api.operation import ApiOperation, Call
 from daemon.web.api.request_parsing import Lasting
 from daemon.web.context import WebContext
@@ -91,10 +93,29 @@ class Which(Frozen):
 
 
 class Observations(Frozen):
-    """The decisions counted by step, and each of them."""
+    """The decisions counted by rule, each incident once; by step; and each of them."""
 
+    rules: tuple[observe_report.RuleTally, ...]
     steps: tuple[observe_report.Tally, ...]
     decisions: tuple[observe_report.Observed, ...]
+
+
+class RulePath(Frozen):
+    """Which rule, by its name."""
+
+    rule: str = Field(max_length=63)
+
+
+class Trusting(Frozen):
+    """Why the rule is trusted again."""
+
+    reason: str = Field(pattern=r"\S", max_length=500, description="for whoever reads it later")
+
+
+class Trusted(Frozen):
+    """How the rule's autonomy stands."""
+
+    autonomy: AutonomyReport
 
 
 class Automation:
@@ -137,6 +158,15 @@ class Automation:
             ),
             ApiOperation("GET", changes, self.changes, "viewer", _TAG),
             ApiOperation("GET", "/api/v1/observed", self.observed, "viewer", _TAG),
+            ApiOperation(
+                "POST",
+                "/api/v1/rules/{rule}/trust",
+                self.trust,
+                "responder",
+                _TAG,
+                errors=(404, 409),
+                example={"reason": "the health check that misled it is mended"},
+            ),
         ]
 
     async def report(self, call: Call[None, None, Reported]) -> ChangeView:
@@ -177,8 +207,24 @@ class Automation:
         """Compare what rules in the mode `observe` would have done with what people did."""
         decisions = await self._context.overview.observed(call.query.rule)
         return Observations(
-            steps=tuple(observe_report.tallies(decisions)), decisions=tuple(decisions)
+            rules=tuple(observe_report.rule_tallies(decisions)),
+            steps=tuple(observe_report.tallies(decisions)),
+            decisions=tuple(decisions),
         )
+
+    async def trust(self, call: Call[RulePath, None, Trusting]) -> Trusted:
+        """Give a rule that lost its autonomy the right back to act by itself.
+
+        What is known of its decisions by now is not held against it again.
+        """
+        rule = call.at.rule
+        if rule not in self._context.rules().rules:
+            raise HttpProblem(404, "No such rule", f"there is no rule {rule!r} in force")
+        try:
+            record = await self._context.autonomy.trust(rule, call.person, call.sent.reason)
+        except NotWithdrawn as error:
+            raise HttpProblem(409, "Trusted already", str(error)) from None
+        return Trusted(autonomy=AutonomyReport.of(record))
 
     async def frozen(self, call: Call[None, None, None]) -> FreezeList:
         """List the freezes in force, and those that the calendar has ahead."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.core.people.oncall_report import oncall_view
-from daemon.core.reporting.observe_report import tallies
+from daemon.core.reporting.observe_report import rule_tallies, tallies
 from daemon.web.site.layout import Frame
 
 COVERED = timedelta(days=30)
@@ -49,7 +49,8 @@ class SystemPages:
         decisions = await self._context.overview.observed(request.query.get("rule") or None)
         context = {
             "heading": "Observed decisions",
-            "tallies": tallies(decisions),
+            "rules": rule_tallies(decisions),
+            "steps": tallies(decisions),
             "decisions": decisions,
         }
         return await self._frame.page(request, identity, "observed.html", context)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
+from daemon.core.recovery.approved_content import seen_fields
 from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import content_of, plan_of
 from daemon.core.response.command import NotPossible
@@ -37,7 +38,13 @@ def proposal(number: int = 101, person: str = "bo") -> e.StepProposed:
 def test_only_the_commander_starts_and_skips() -> None:
     incident = make_incident(confirmed(), *HERE)
     assert commanding.start(incident, RULE, 2, "ada") == (
-        e.StepApproved(step=2, person="ada", content=RULE.content_hash(2), first=True),
+        e.StepApproved(
+            step=2,
+            person="ada",
+            content=RULE.content_hash(2),
+            first=True,
+            saw=seen_fields(RULE, RULE.step(2)),
+        ),
     )
     assert commanding.skip(incident, RULE, 1, "ada", " the flag is safer ") == (
         e.StepSkipped(step=1, reason="skipped_by_person", text="the flag is safer", person="ada"),

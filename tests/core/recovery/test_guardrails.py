@@ -117,7 +117,8 @@ class TestEachReason:
         assert judged(Guard(started={level: budget - 1})) is None
         assert judged(Guard(started={level: budget})) == Hindered(
             "budget_spent",
-            f"{budget} actions {of} were started in the last 1h; the budget is {budget}; "
+            f"{budget} actions {of} started by themselves in the last 1h; "
+            f"the budget is {budget}; "
             "a person decides",
         )
 

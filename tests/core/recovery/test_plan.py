@@ -357,7 +357,11 @@ def test_a_step_that_refused_itself_gives_way_to_the_next() -> None:
 
 def test_a_persons_approval_is_of_the_step_as_it_stood() -> None:
     edited = make_rule(verify={"hold": "10s"})
-    assert reason(ask(step_approved(edited))) == (AskApproval, "approval_void")
+    answer = ask(step_approved(edited))
+    assert reason(answer) == (AskApproval, "approval_void")
+    assert isinstance(answer, AskApproval)
+    assert answer.text.startswith("the rule was edited after ada approved the step: `")
+    assert answer.text.endswith(": bind")
 
 
 def test_a_persons_approval_lapses() -> None:

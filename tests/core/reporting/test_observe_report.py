@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.core.incident import events as e
-from daemon.core.reporting.observe_report import Observed, observe_report, tallies
+from daemon.core.reporting.observe_report import Observed, observe_report, rule_tallies, tallies
 from tests.core.build import (
     ACKNOWLEDGED,
     NOW,
@@ -94,18 +94,64 @@ def test_the_last_observation_of_a_step_counts() -> None:
 def test_nothing_observed_is_nothing_told() -> None:
     assert observe_report(entries(confirmed(), started(), finished())) == []
     assert tallies([]) == []
+    assert rule_tallies([]) == []
 
 
-def test_the_tally_says_when_a_promotion_is_earned() -> None:
-    right = then(started(), finished())
-    wrong = then(e.Recovered(step=0, text="x"))
-    missed = then(started(), finished(), reason="storm")
-    (tally,) = tallies([right] * 5)
-    assert (tally.acted, tally.right, tally.wrong) == (5, 5, 0)
+def observed(incident: str, agreed: bool | None, step: int = 1, reason: str = "") -> Observed:
+    """One observed decision, as people's reaction has judged it."""
+    known = then(started(), finished(), reason=reason)
+    return known.model_copy(update={"incident": incident, "step": step, "agreed": agreed})
+
+
+def test_steps_are_counted_each() -> None:
+    missed = observed("b", agreed=False, reason="storm")
+    (tally,) = tallies([observed("a", agreed=True)] * 3 + [observed("a", agreed=None), missed])
+    assert (tally.acted, tally.right, tally.wrong, tally.missed) == (4, 3, 0, 1)
+    assert tally.pending == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ([("", True), ("", True)], "right"),
+        ([("", True), ("", False)], "wrong"),
+        ([("", None), ("", False)], "wrong"),
+        ([("", True), ("", None)], "pending"),
+        ([("storm", False)], "missed"),
+        ([("storm", True), ("cooldown", True)], "refrained"),
+        ([("storm", True), ("cooldown", False)], "missed"),
+        ([("storm", None), ("cooldown", True)], "pending"),
+        ([("storm", False), ("", True)], "right"),
+    ],
+)
+def test_an_incident_counts_once_whatever_its_steps(
+    group: list[tuple[str, bool | None]], expected: str
+) -> None:
+    decisions = [
+        observed("inc", agreed, step, reason) for step, (reason, agreed) in enumerate(group, 1)
+    ]
+    (tally,) = rule_tallies(decisions)
+    counts = tally.model_dump(include={"right", "wrong", "missed", "refrained", "pending"})
+    assert tally.incidents == 1
+    assert {name for name, count in counts.items() if count} == {expected}
+
+
+def test_the_advice_goes_by_incidents() -> None:
+    five = [observed(str(n), agreed=True, step=step) for n in range(5) for step in (1, 2)]
+    (tally,) = rule_tallies(five)
+    assert "right in all 5 incidents" in tally.advice
     assert "is earned" in tally.advice
-    (tally,) = tallies([right] * 4 + [then()])
-    assert (tally.right, tally.pending) == (4, 1)
-    assert "wait for 5" in tally.advice
-    (tally,) = tallies([right] * 9 + [wrong, missed])
-    assert (tally.acted, tally.wrong, tally.missed) == (10, 1, 1)
-    assert "1 of 10 would have been wrong" in tally.advice
+    (tally,) = rule_tallies(five[:8])
+    assert tally.advice == "right in 4 incidents so far; wait for 5"
+    two = [observed("bad", agreed=False, step=step) for step in (1, 2)]
+    (tally,) = rule_tallies([*five, *two])
+    assert (tally.incidents, tally.wrong) == (6, 1)
+    assert tally.advice.startswith("it would have been wrong in 1 of 6 incidents")
+
+
+def test_each_rule_has_its_own() -> None:
+    other = observed("c", agreed=True).model_copy(update={"rule": "other"})
+    assert [tally.rule for tally in rule_tallies([observed("a", agreed=True), other])] == [
+        "checkout",
+        "other",
+    ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
-from daemon.core.incident.reasons import AskReason, RefusalReason
+from daemon.core.incident.reasons import AskReason, AutonomyLoss, RefusalReason
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import AnyVersion, Duration
@@ -33,7 +33,8 @@ class ApprovalRequested(_AboutStep):
 
 
 class StepApproved(_AboutStep):
-    """A person approved the step as it stood: `content` is its hash (`plan.content_of`).
+    """A person approved the step as it stood: `content` is its hash (`plan.content_of`), `saw`
+    what stood there by field (`approved_content.seen_fields`; empty in old entries).
 
     `first`: they start it now, whatever the plan's order, its conditions and the metrics say.
     """
@@ -43,6 +44,7 @@ class StepApproved(_AboutStep):
     person: str
     content: str
     first: bool = False
+    saw: dict[str, str] = Field(default_factory=dict)
 
     def describe(self) -> str:
         return f"step {self.step} {'started' if self.first else 'approved'} by {self.person}"
@@ -222,6 +224,30 @@ class StepVerified(_AboutStep):
         return f"step {self.step} verified: {self.verdict}: {self.text}"
 
 
+class AutonomyWithdrawn(_AboutStep):
+    """What came of the step is why its rule asks for each step from now on, in all incidents."""
+
+    kind: Literal["AutonomyWithdrawn"] = "AutonomyWithdrawn"
+    step: int
+    reason: Annotated[AutonomyLoss, AnyVersion]
+    text: str
+
+    def describe(self) -> str:
+        return f"the rule asks for each step from now on ({self.reason}): {self.text}"
+
+
+class AutonomyRestored(_AboutStep):
+    """A person trusts the rule again, which had lost its autonomy over this step."""
+
+    kind: Literal["AutonomyRestored"] = "AutonomyRestored"
+    step: int
+    person: str
+    reason: str
+
+    def describe(self) -> str:
+        return f"the rule acts by itself again, by the word of {self.person}: {self.reason}"
+
+
 StepEvent = (
     ApprovalRequested
     | StepApproved
@@ -237,6 +263,8 @@ StepEvent = (
     | StepProgressed
     | StepFinished
     | StepVerified
+    | AutonomyWithdrawn
+    | AutonomyRestored
 )
 
 
