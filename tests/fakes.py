@@ -547,7 +547,9 @@ class Service:
 
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:
-    return [value for at, value in sorted(steps, key=lambda step: step[0]) if at <= now][-1]
+    known = sorted(steps, key=lambda step: step[0])
+    # Before the script begins all was as at its beginning.
+    return next((value for at, value in reversed(known) if at <= now), known[0][1])
 
 
 class Phone:
