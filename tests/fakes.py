@@ -65,6 +65,8 @@ from daemon.core.values.units import Frozen
 
 Spoiled = Literal["empty", "several series", "partial", "NaN", "infinite"]
 
+SCRAPE = 15.0
+"""Seconds between two scrapes."""
 START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
 
@@ -455,7 +457,8 @@ class Service:
         if re.match(r"(max|min)\(timestamp\(", query):
             if self.stale:
                 return QueryAnswer(query, [Series({}, [(at.timestamp(), at.timestamp() - 900)])])
-            return QueryAnswer(query, [Series({}, [(at.timestamp(), at.timestamp())])])
+            newest = at.timestamp() - at.timestamp() % SCRAPE
+            return QueryAnswer(query, [Series({}, [(at.timestamp(), newest)])])
         found = [
             Series(labels, [(at.timestamp(), self._count(query, now, errors))])
             for labels, errors in self._groups_of(query)
@@ -534,7 +537,10 @@ class Service:
             return _at(self.latency, now) * (1 + 0.05 * math.sin(now))
         window = re.search(r"\[(?:(\d+)m)?(?:(\d+)s)?\]", query)
         assert window is not None, query
-        width = int(window[1] or 0) * 60 + int(window[2] or 0)
+        width = float(int(window[1] or 0) * 60 + int(window[2] or 0))
+        part = 1.0
+        if width == 2 * SCRAPE:  # what two scrapes saw, extrapolated to the window
+            now, width, part = now - now % SCRAPE, SCRAPE, 2.0
         failing = errors or self.errors
         # Both are step functions, so the integral is a sum over what lies between their steps.
         edges = {at for at, _ in (*self.rate, *failing) if now - width < at < now}
@@ -543,7 +549,7 @@ class Service:
         for begin, end in pairwise(moments):
             amount = _at(self.rate, begin) * (end - begin)
             total += amount * (_at(failing, begin) if "bad" in query else 1.0)
-        return total
+        return total * part
 
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:

@@ -232,9 +232,9 @@ async def test_a_lost_summons_is_sent_again(stage: Stage) -> None:
         await daemon.at(181)
         await daemon.acknowledges("ada")
         stage.phones["ada"].away = True
-        await daemon.at(260)
+        await daemon.at(300)
         stage.phones["ada"].away = False
-        await daemon.at(400)
+        await daemon.at(440)
         told = [page.page for page in stage.phones["ada"].pages]
     assert any(page.startswith("approval-1-not_approved.ada+") for page in told), told
 

@@ -47,7 +47,7 @@ async def test_a_recovery_is_told_from_the_first_alert_to_the_end(stage: Stage) 
         )
         assert (plan[0].state, plan[0].tone, plan[0].allowed) == ("running", "runs", ())
         assert plan[1].allowed == ("approve", "skip", "veto")
-        await daemon.at(270)
+        await daemon.at(285)
         now, coming, plan = await looked(daemon)
         assert now == "measuring whether step 1 helped: rollback on shop"
         assert coming.startswith("the verdict; if it did not help, step 2")

@@ -137,6 +137,7 @@ async def test_the_second_recovery_of_a_target_needs_a_person(stage: Stage) -> N
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(1200)
+        stage.deployed("v1", at=190)
         stage.deployed("v3", at=1300)
         stage.service.fails(0.1, 1310)
         await daemon.at(1500)

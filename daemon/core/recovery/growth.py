@@ -75,7 +75,8 @@ def passed_over(incident: Incident, limits: Limits, now: datetime) -> tuple[int,
     What a person skipped or vetoed is not among them, and in a pause nothing comes back.
     """
     suspicion = incident.suspicion
-    if suspicion is None or suspicion.verdict != "suspect" or incident.paused_by:
+    fits = suspicion is not None and suspicion.verdict in {"suspect", "doubtful"}
+    if not fits or incident.paused_by:
         return ()
     if not may_grow(incident, limits, now):
         return ()
