@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -144,9 +145,8 @@ def value_onset(
 def _found(spec: ProblemSpec, interval: OnsetInterval, changes: Sequence[Change]) -> Onset:
     at = datetime.fromtimestamp(interval.middle, UTC)
     earliest = datetime.fromtimestamp(interval.earliest, UTC)
-    within = timedelta(
-        seconds=max(interval.middle - interval.earliest, interval.latest - interval.middle)
-    )
+    either_way = max(interval.middle - interval.earliest, interval.latest - interval.middle)
+    within = timedelta(seconds=math.ceil(either_way))
     # A change deep in the look-back would leave no baseline; it is judged as a suspect all the
     # same, but what came after it counts as normal.
     near = [c.at for c in candidates(changes, at, within) if c.at >= at - spec.baseline / 2]

@@ -109,8 +109,8 @@ def _numbers(problem: Problem | None) -> str:
     lines = ["## Problem", "", f"**{markdown_text(problem.text)}**", ""]
     lines.append(f"Verdict: {problem.verdict} ({problem.reason}).")
     if problem.onset and problem.onset_within is not None:
-        within = format_duration(problem.onset_within)
-        lines.append(f"Onset: {clock_time(problem.onset)} ± {within}, from the metrics.")
+        between = " and ".join(clock_time(at) for at in problem.onset_bounds if at is not None)
+        lines.append(f"Onset: {clock_time(problem.onset)}, from the metrics; between {between}.")
     if problem.windows:
         lines += ["", "| Window | Level | Baseline | Loss | 99 % interval | Traffic a minute |"]
         lines.append("|---|---|---|---|---|---|")

@@ -110,7 +110,7 @@ def test_the_review_tells_the_whole_story() -> None:
         "| Time to mitigate | 2m |",
         "**success rate 99.0 % → 79.0 %**",
         "Verdict: confirmed (loss_exceeds_threshold).",
-        "Onset: 13:57:00 UTC ± 30s, from the metrics.",
+        "Onset: 13:57:00 UTC, from the metrics; between 13:56:30 UTC and 13:57:30 UTC.",
         "| 1m | 79.0 % | 99.0 % | 20.0 % | 18.0 % to 22.0 % | 600 |",
         "- orders lost: 1,240",
         "- euros: x",
