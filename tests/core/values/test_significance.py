@@ -211,6 +211,15 @@ def test_a_problem_that_wavers_began_with_its_first_bad_bin(seed: int) -> None:
     assert split.index == 30
 
 
+def test_the_present_regime_is_found_though_it_cuts_a_bin_in_two_after_lesser_trouble() -> None:
+    """The cut bin is a regime of its own, and no worse than the spikes that come and go."""
+    lesser = [(6, 0.03), (24, 0.002)] * 4
+    history = [share for count, share in [*lesser, (1, 0.04), (7, 0.15)] for _ in range(count)]
+    split = change_point([Bin(15.0 * n, 750 * share, 750) for n, share in enumerate(history)])
+    assert split is not None
+    assert split.index in {120, 121}
+
+
 def test_a_gap_in_traffic_is_no_change() -> None:
     quiet = [Bin(60.0 * n, 0, 0) for n in range(20)]
     assert change_point(quiet) is None
