@@ -7,6 +7,7 @@ people and the actions are played from the scenario. Times are of 23 November 20
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,11 +29,14 @@ from daemon.core.rules.rule import Rule, load
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
 from tests import commanding
+from tests.decisions.scraping import ScrapedService
 from tests.fakes import START, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
 HEALTHY = 0.002
 """The share of failing requests where a scenario does not say otherwise."""
+LATENCY = 0.2
+"""Seconds, the same way."""
 
 
 def _seconds(value: object) -> float:
@@ -51,13 +55,31 @@ def _seconds(value: object) -> float:
 At = Annotated[float, BeforeValidator(_seconds)]
 
 
+class RecurringSpec(Frozen):
+    """Trouble that comes back: `lasts` long, once `every` so long, from `begin` to `until`."""
+
+    begin: At
+    until: At
+    lasts: Duration
+    every: Duration
+    failing: Share | None = None
+    latency: float | None = None
+
+
+class ScrapesSpec(Frozen):
+    """Prometheus sees no more than scrapes show: `missed` says from when to when all failed."""
+
+    missed: dict[str, str] = Field(default_factory=dict)
+
+
 class ServiceSpec(Frozen):
     """The service over time. `traffic` in requests a second.
 
     `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
     `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
-    rule that measures a `value`.
+    rule that measures a `value`. `recurring`: trouble beside what `failing` and `latency` say;
+    `scrapes`: what was seen at all, if not every moment.
     """
 
     services_alerting_in_prometheus: int = 1
@@ -70,6 +92,8 @@ class ServiceSpec(Frozen):
     change_feed: dict[str, Literal["fine", "down"]] = Field(default_factory=dict)
     revisions: dict[str, dict[str, Share]] = Field(default_factory=dict)
     siblings: dict[str, dict[str, Share]] = Field(default_factory=dict)
+    recurring: tuple[RecurringSpec, ...] = ()
+    scrapes: ScrapesSpec | None = None
 
 
 class ChangeSpec(Frozen):
@@ -224,6 +248,9 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     rule = yaml.safe_load(RULE)
     rule = {**rule, **scenario.rule}
     stage = Stage(folder, rule_text=yaml.safe_dump(rule))
+    if scenario.service.scrapes is not None:
+        missed = scenario.service.scrapes.missed.items()
+        stage.service = ScrapedService(missed=[(_seconds(a), _seconds(b)) for a, b in missed])
     stage.changes.clear()
     stage.journal.seen.clear()
     settings, service = scenario.settings, scenario.service
@@ -239,7 +266,12 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.service.alerting = service.services_alerting_in_prometheus
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
-    stage.service.latency = _steps_of(service.latency, 0.2)
+    stage.service.latency = _steps_of(service.latency, LATENCY)
+    for trouble in service.recurring:
+        if trouble.failing is not None:
+            stage.service.errors += _recurring(trouble, trouble.failing, HEALTHY)
+        if trouble.latency is not None:
+            stage.service.latency += _recurring(trouble, trouble.latency, LATENCY)
     stage.service.groups = {
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
@@ -268,6 +300,12 @@ def _steps(rule: Rule) -> range:
 
 def _steps_of(written: dict[str, float], before: float) -> list[tuple[float, float]]:
     return [(-864000.0, before), *((_seconds(at), value) for at, value in written.items())]
+
+
+def _recurring(spec: RecurringSpec, height: float, usual: float) -> list[tuple[float, float]]:
+    lasts, every = spec.lasts.total_seconds(), spec.every.total_seconds()
+    begins = [spec.begin + n * every for n in range(math.ceil((spec.until - spec.begin) / every))]
+    return [(at, level) for b in begins for at, level in ((b, height), (b + lasts, usual))]
 
 
 def _change(spec: ChangeSpec) -> Change:
