@@ -47,13 +47,13 @@ def drawn(level: Level, rate: float, after: float, runs: int = 60) -> list[Onset
 def test_the_interval_of_a_jump_holds_the_onset(usual: float, height: float, rate: float) -> None:
     """Outside with half a percent on either side: of 60 at most one, and one by the phase."""
     found = drawn(jump(usual, height), rate, 150)
-    early = sum(ONSET < i.earliest for i in found)
-    late = sum(ONSET > i.latest for i in found)
+    early = sum(i.earliest > ONSET for i in found)
+    late = sum(i.latest < ONSET for i in found)
     assert early + late <= 2
     assert all(i.earliest <= i.quartile <= i.middle <= i.latest for i in found)
     # A quarter lies before the quartile; 25 of 60 would be more than chance makes of that.
-    assert sum(ONSET < i.quartile for i in found) <= 25
-    assert sum(ONSET > i.quartile for i in found) <= 57
+    assert sum(i.quartile > ONSET for i in found) <= 25
+    assert sum(i.quartile < ONSET for i in found) <= 57
 
 
 def test_a_strong_jump_is_dated_to_a_few_seconds() -> None:
