@@ -9,7 +9,7 @@ import structlog
 
 from daemon.core.measurement.query_result import Unmeasurable, bins, finite_samples
 from daemon.core.measurement.samples import Sample
-from daemon.core.measurement.scrape_clock import COUNTED_OVER, ScrapeClock, read_clock
+from daemon.core.measurement.scrape_clock import COUNTED_OVER, ScrapeClock, read_scrapes
 from daemon.core.values.significance import Bin
 from daemon.core.values.units import format_duration
 from daemon.measuring.queries import Survey
@@ -74,7 +74,7 @@ async def scrape_clock(survey: Survey) -> ScrapeClock | None:
     except Unmeasurable as trouble:
         _log.info("the scrapes cannot be told", error=trouble.text)
         return None
-    return read_clock(counted, max(newest, default=None), min(oldest, default=None))
+    return read_scrapes(counted, max(newest, default=None), min(oldest, default=None))
 
 
 async def _each(survey: Survey, queries: list[str], span: timedelta) -> list[float]:

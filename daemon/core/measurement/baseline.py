@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from statistics import median
 
-from daemon.core.measurement.noise import QUIET, Noise, counts_noise, local_dispersion
+from daemon.core.measurement.noise import NO_NOISE, Noise, counts_noise, local_dispersion
 from daemon.core.measurement.onset import MIN_BASELINE_SAMPLES, Onset
 from daemon.core.measurement.query_result import Unmeasurable, disjoint
 from daemon.core.rules.rule import ProblemSpec
@@ -37,7 +37,7 @@ class Baseline:
     samples: Sequence[float] = ()
     traffic: float | None = None
     looks: int = 1
-    noise: Noise = QUIET
+    noise: Noise = NO_NOISE
 
 
 def counts_baseline(

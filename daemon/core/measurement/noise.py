@@ -63,7 +63,7 @@ class Noise:
         return student(self.looks / self.persistence(self.looks) - 1)
 
 
-QUIET = Noise()
+NO_NOISE = Noise()
 """Nothing but chance."""
 
 
@@ -71,16 +71,16 @@ def counts_noise(bins: Sequence[Bin]) -> Noise:
     """The noise of counts around their common share."""
     bad, total = sum(b.bad for b in bins), sum(b.total for b in bins)
     if not 0 < bad < total:
-        return QUIET
+        return NO_NOISE
     share = bad / total
     size = max(1, math.ceil(EXPECTED * len(bins) / min(bad, total - bad)))
     looks = _together(bins, size)
     if len(looks) < MIN_LOOKS:
-        return QUIET
+        return NO_NOISE
     residuals = [(b - t * share) / math.sqrt(t * share * (1 - share)) for b, t in looks if t > 0]
     dispersion = sum(r * r for r in residuals) / (len(residuals) - 1)
     if dispersion < 1 + 2.5 * math.sqrt(2 / len(residuals)):
-        return QUIET  # chance itself varies by so much
+        return NO_NOISE  # chance itself varies by so much
     extra = dispersion - 1
     return Noise(extra, _memory(residuals, extra), len(residuals), size)
 

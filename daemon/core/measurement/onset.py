@@ -11,10 +11,10 @@ from statistics import median, quantiles
 from daemon.core.changes.suspects import Change, candidates
 from daemon.core.measurement.noise import Noise, counts_noise, local_dispersion
 from daemon.core.measurement.onset_interval import (
-    Counted,
+    CountsFamily,
     OnsetInterval,
     Stretch,
-    Valued,
+    ValuesFamily,
     either,
     locate,
     stretches,
@@ -96,7 +96,7 @@ def _located(
     seconds = spec.windows[0].total_seconds()
     near = [b for b in history if begin <= b.end <= rough + _AFTER * seconds and b.total > 0]
     measured = stretches(near, seconds)
-    found = locate(measured, Counted(measured, 1 + noise.extra))
+    found = locate(measured, CountsFamily(measured, 1 + noise.extra))
     if found is None:
         return None
     found = found.told_apart()
@@ -139,7 +139,7 @@ def value_onset(
     tried = []
     for length in sorted(lengths):
         measured = [Stretch(at - length, at, scale.place(value), 1.0) for at, value in near]
-        tried.append(locate(measured, Valued(measured, variance)))
+        tried.append(locate(measured, ValuesFamily(measured, variance)))
     known = [i for i in tried if i is not None and i.evidence > _EVIDENCE]
     if not known:
         return Onset(None, width, now - spec.windows[-1])

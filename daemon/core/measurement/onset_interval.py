@@ -108,7 +108,7 @@ class Family(Protocol):
         ...
 
 
-class Counted:
+class CountsFamily:
     """Binomial counts. `dispersion`: their variance over that of pure chance, 1 or more."""
 
     def __init__(self, measured: Sequence[Stretch], dispersion: float) -> None:
@@ -130,7 +130,7 @@ class Counted:
         return found / self._dispersion
 
 
-class Valued:
+class ValuesFamily:
     """Values with that variance about their level."""
 
     def __init__(self, measured: Sequence[Stretch], variance: float) -> None:

@@ -54,7 +54,7 @@ class ScrapeClock:
         return end - self.step - self.spread, end
 
 
-def read_clock(
+def read_scrapes(
     counted: Sequence[float], newest: float | None, oldest: float | None
 ) -> ScrapeClock | None:
     """The clock, from how many samples series had within COUNTED_OVER at several moments, and

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from daemon.core.measurement.noise import QUIET, values_noise
+from daemon.core.measurement.noise import NO_NOISE, values_noise
 from daemon.core.values.significance import Interval
 
 LEAST_SPREAD = 1e-3
@@ -65,7 +65,7 @@ def shift(now: Sequence[float], base: Sequence[float], sign: float, level: float
     if noise.extra > variance:
         variance = noise.extra
     else:
-        noise = QUIET  # what is left of a level that never moves is rounding, which wanders
+        noise = NO_NOISE  # what is left of a level that never moves is rounding, which wanders
     looks = noise.persistence(len(now)) / len(now) + noise.persistence(len(base)) / len(base)
     half = noise.quantile * math.sqrt(variance * looks)
     place = scale.place(level)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.core.measurement.noise import (
     MIN_LOOKS,
-    QUIET,
+    NO_NOISE,
     Noise,
     counts_noise,
     local_dispersion,
@@ -54,7 +54,7 @@ def wandering(seed: int, memory: float, count: int) -> list[float]:
 def test_chance_alone_is_quiet(share: float) -> None:
     """At most one of 40 seeded histories looks noisier than chance."""
     found = [counts_noise(noisy_bins(seed, share=share)) for seed in range(40)]
-    assert sum(noise != QUIET for noise in found) <= 1
+    assert sum(noise != NO_NOISE for noise in found) <= 1
 
 
 def test_log_normal_factors_are_noise_beyond_chance() -> None:
@@ -73,7 +73,7 @@ def test_noise_that_lasts_has_a_memory() -> None:
 
 def test_rare_failures_are_put_together_before_they_are_called_noise() -> None:
     bins = [Bin(15.0 * n, float(n % 10 == 0), 750) for n in range(400)]
-    assert counts_noise(bins) == QUIET
+    assert counts_noise(bins) == NO_NOISE
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_rare_failures_are_put_together_before_they_are_called_noise() -> None:
     ids=["none", "no failure", "all failed", "too few"],
 )
 def test_nothing_is_said_of_what_does_not_vary_or_was_hardly_seen(bins: list[Bin]) -> None:
-    assert counts_noise(bins) == QUIET
+    assert counts_noise(bins) == NO_NOISE
     assert local_dispersion(bins) == 1.0
 
 
@@ -140,11 +140,11 @@ def test_more_bins_are_spread_no_less(extra: float, r: float, size: int, bins: f
     noise = Noise(extra, r, 100, size)
     assert noise.spread(bins) >= 1 + extra - 1e-9
     assert noise.spread(2 * bins) >= noise.spread(bins) - 1e-9
-    assert QUIET.spread(bins) == 1
+    assert NO_NOISE.spread(bins) == 1
 
 
 def test_few_independent_looks_ask_for_more() -> None:
-    assert QUIET.quantile == Z99
+    assert NO_NOISE.quantile == Z99
     assert Noise(1.0, 0.0, 10).quantile == pytest.approx(3.250, abs=0.005)  # of 9 degrees
     assert Noise(1.0, 0.9, 30).quantile > Noise(1.0, 0.0, 30).quantile > Z99
     assert Noise(1.0, 0.0, 5000).quantile == Z99

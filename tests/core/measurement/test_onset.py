@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.core.measurement.noise import QUIET
+from daemon.core.measurement.noise import NO_NOISE
 from daemon.core.measurement.onset import Onset, counts_onset, faint_onset, value_onset
 from daemon.core.measurement.onset_interval import OnsetInterval
 from tests.core.build import MINUTE, NOW, counts_spec, make_change, value_spec
@@ -105,11 +105,11 @@ def test_a_faint_rise_has_an_onset_though_no_moment_stands_out() -> None:
     chance = random.Random(2)  # noqa: S311 - a simulation
     history = counted(chance, jump(0.01, 0.06), 2, -2700, 240)
     unknown = Onset(None, MINUTE, moment(-60))
-    found = faint_onset(SPEC, history, moment(240), unknown, QUIET)
+    found = faint_onset(SPEC, history, moment(240), unknown, NO_NOISE)
     interval = seen(found)
     assert interval.earliest <= 0 <= interval.latest
     assert found.baseline_until == unknown.baseline_until
-    assert faint_onset(SPEC, history[:1], moment(240), unknown, QUIET) == unknown
+    assert faint_onset(SPEC, history[:1], moment(240), unknown, NO_NOISE) == unknown
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.measurement.onset_interval import (
-    Counted,
+    CountsFamily,
     OnsetInterval,
     Stretch,
-    Valued,
+    ValuesFamily,
     either,
     locate,
     stretches,
@@ -27,7 +27,7 @@ from tests.core.measurement.simulated import ONSET, SCRAPE, Level, climb, counte
 
 def located(bins: Sequence[Bin], dispersion: float = 1.0) -> OnsetInterval:
     measured = stretches(bins, 60.0)
-    found = locate(measured, Counted(measured, dispersion))
+    found = locate(measured, CountsFamily(measured, dispersion))
     assert found is not None
     return found
 
@@ -111,8 +111,8 @@ def test_an_improvement_is_no_rise() -> None:
 
 def test_too_few_stretches_tell_nothing() -> None:
     one = [Stretch(0, 15, 1, 100)]
-    assert locate(one, Counted(one, 1)) is None
-    assert locate([], Counted([], 1)) is None
+    assert locate(one, CountsFamily(one, 1)) is None
+    assert locate([], CountsFamily([], 1)) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -124,7 +124,7 @@ def test_the_interval_of_a_value_holds_the_onset(seed: int) -> None:
         Stretch(ONSET + at, ONSET + at, chance.gauss(1.0 if at >= 0 else 0.2, 0.05), 1.0)
         for at in moments
     ]
-    found = locate(measured, Valued(measured, 0.05**2))
+    found = locate(measured, ValuesFamily(measured, 0.05**2))
     assert found is not None
     # Between two samples nobody knows.
     assert found.earliest <= ONSET <= found.latest

@@ -13,7 +13,7 @@ from daemon.core.measurement.scrape_clock import (
     LEAST_STEP,
     USUAL_INTERVALS,
     ScrapeClock,
-    read_clock,
+    read_scrapes,
 )
 
 NEWEST = 1_772_374_200.0
@@ -29,7 +29,7 @@ def fullest(interval: float, phase: float) -> int:
 
 
 def interval_of(counted: Sequence[float]) -> float | None:
-    clock = read_clock(counted, NEWEST, NEWEST)
+    clock = read_scrapes(counted, NEWEST, NEWEST)
     return None if clock is None else clock.interval
 
 
@@ -72,7 +72,7 @@ def test_one_sample_lost_in_every_stretch_is_forgiven(interval: float) -> None:
 def test_what_is_no_usual_pace_has_no_clock(
     counted: list[float], newest: float | None, oldest: float | None
 ) -> None:
-    assert read_clock(counted, newest, oldest) is None
+    assert read_scrapes(counted, newest, oldest) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_no_usual_pace_has_no_clock(
 def test_targets_scraped_at_other_moments_spread_what_was_counted(
     apart: float, spread: float
 ) -> None:
-    clock = read_clock([20.0], NEWEST, NEWEST - apart)
+    clock = read_scrapes([20.0], NEWEST, NEWEST - apart)
     assert clock == ScrapeClock(15.0, NEWEST, spread)
 
 
