@@ -35,8 +35,6 @@ from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
 HEALTHY = 0.002
 """The share of failing requests where a scenario does not say otherwise."""
-LATENCY = 0.2
-"""Seconds, the same way."""
 
 
 def _seconds(value: object) -> float:
@@ -56,7 +54,8 @@ At = Annotated[float, BeforeValidator(_seconds)]
 
 
 class RecurringSpec(Frozen):
-    """Trouble that comes back: `lasts` long, once `every` so long, from `begin` to `until`."""
+    """Trouble that comes back, beside what `failing` and `latency` say: `lasts` long, once `every`
+    so long, from `begin` to `until`."""
 
     begin: At
     until: At
@@ -78,8 +77,7 @@ class ServiceSpec(Frozen):
     `monitoring`: fine, or from when on Prometheus is down, or what is wrong with its answers;
     `change_feed` the same of what sees deployments. `revisions` and `siblings`: the failing
     share of each revision, or of each other service, over time. `latency`: in seconds, for a
-    rule that measures a `value`. `recurring`: trouble beside what `failing` and `latency` say;
-    `scrapes`: what was seen at all, if not every moment.
+    rule that measures a `value`.
     """
 
     services_alerting_in_prometheus: int = 1
@@ -266,16 +264,14 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     stage.service.alerting = service.services_alerting_in_prometheus
     stage.service.errors = _steps_of(service.failing, HEALTHY)
     stage.service.rate = _steps_of(service.traffic, 50.0)
-    stage.service.latency = _steps_of(service.latency, LATENCY)
-    for trouble in service.recurring:
-        if trouble.failing is not None:
-            stage.service.errors += _recurring(trouble, trouble.failing, HEALTHY)
-        if trouble.latency is not None:
-            stage.service.latency += _recurring(trouble, trouble.latency, LATENCY)
+    stage.service.latency = _steps_of(service.latency, 0.2)
     stage.service.groups = {
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
     }
+    for trouble in service.recurring:
+        _recurs(trouble, trouble.failing, stage.service.errors)
+        _recurs(trouble, trouble.latency, stage.service.latency)
     for earlier in settings.earlier:
         stage.journal.ran_before(
             earlier.target,
@@ -302,10 +298,15 @@ def _steps_of(written: dict[str, float], before: float) -> list[tuple[float, flo
     return [(-864000.0, before), *((_seconds(at), value) for at, value in written.items())]
 
 
-def _recurring(spec: RecurringSpec, height: float, usual: float) -> list[tuple[float, float]]:
+def _recurs(spec: RecurringSpec, height: float | None, steps: list[tuple[float, float]]) -> None:
+    """Add that to the steps, and after each time what they begin with."""
+    if height is None:
+        return
     lasts, every = spec.lasts.total_seconds(), spec.every.total_seconds()
-    begins = [spec.begin + n * every for n in range(math.ceil((spec.until - spec.begin) / every))]
-    return [(at, level) for b in begins for at, level in ((b, height), (b + lasts, usual))]
+    usual = steps[0][1]
+    for number in range(math.ceil((spec.until - spec.begin) / every)):
+        begin = spec.begin + number * every
+        steps += [(begin, height), (begin + lasts, usual)]
 
 
 def _change(spec: ChangeSpec) -> Change:
