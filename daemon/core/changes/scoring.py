@@ -19,7 +19,7 @@ SAME_CHANGE = timedelta(minutes=15)
 """How far apart two who tell of the same change may date it."""
 
 
-GRACE = timedelta(seconds=5)
+TOLD_APART = timedelta(seconds=5)
 """A change closer to the onset than that is not told from it: so far apart clocks may be, and so
 much later than it happens a change may be noted."""
 
@@ -40,11 +40,11 @@ class OnsetBounds:
 
     def after_the_onset(self, began: datetime) -> bool:
         """Whether a change that began then surely came too late."""
-        return began > self.latest + GRACE
+        return began > self.latest + TOLD_APART
 
     def may_be_after(self, began: datetime) -> bool:
         """Whether it may well have come too late."""
-        return began - GRACE > self.quartile
+        return began - TOLD_APART > self.quartile
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from daemon.core.changes.scoring import GRACE, OnsetBounds, when_words
+from daemon.core.changes.scoring import TOLD_APART, OnsetBounds, when_words
 from daemon.core.changes.suspects import (
     Change,
     Contrast,
@@ -122,10 +122,10 @@ def test_bounds_of_which_only_the_uncertainty_is_known() -> None:
 @pytest.mark.parametrize(
     ("began", "may_be", "surely"),
     [
-        (BOUNDS.quartile + GRACE, False, False),
-        (BOUNDS.quartile + GRACE + SECOND, True, False),
-        (BOUNDS.latest + GRACE, True, False),
-        (BOUNDS.latest + GRACE + SECOND, True, True),
+        (BOUNDS.quartile + TOLD_APART, False, False),
+        (BOUNDS.quartile + TOLD_APART + SECOND, True, False),
+        (BOUNDS.latest + TOLD_APART, True, False),
+        (BOUNDS.latest + TOLD_APART + SECOND, True, True),
     ],
 )
 def test_clocks_have_some_grace(began: datetime, may_be: bool, surely: bool) -> None:

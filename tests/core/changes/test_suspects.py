@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.changes.scoring import GRACE
+from daemon.core.changes.scoring import TOLD_APART
 from daemon.core.changes.suspects import (
     Change,
     HealthMark,
@@ -108,10 +108,10 @@ changes = st.lists(
 def test_suspicion_needs_one_changed_subject_whatever_the_order(
     listed: list[Change], chance: object
 ) -> None:
-    near = candidates(listed, ONSET, WITHIN + GRACE)
+    near = candidates(listed, ONSET, WITHIN + TOLD_APART)
     assert len({c.subject for c in near}) == len(near)
-    assert all(ONSET - 30 * MINUTE <= c.at <= ONSET + WITHIN + GRACE for c in near)
-    alone = "doubtful" if near and near[0].at > ONSET - WITHIN / 2 + GRACE else "suspect"
+    assert all(ONSET - 30 * MINUTE <= c.at <= ONSET + WITHIN + TOLD_APART for c in near)
+    alone = "doubtful" if near and near[0].at > ONSET - WITHIN / 2 + TOLD_APART else "suspect"
     expected = "none" if not near else alone if len(near) == 1 else "ambiguous"
     assert verdict(*listed) == verdict(*listed[::-1]) == expected
 
