@@ -7,6 +7,7 @@ people and the actions are played from the scenario. Times are of 23 November 20
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from daemon.core.rules.rule import Rule, load
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Duration, Frozen, Share, parse_duration
 from tests import commanding
+from tests.decisions.scraping import ScrapedService
 from tests.fakes import START, Service, Spoiled
 from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of
 
@@ -51,6 +53,24 @@ def _seconds(value: object) -> float:
 
 
 At = Annotated[float, BeforeValidator(_seconds)]
+
+
+class RecurringSpec(Frozen):
+    """Trouble that comes back, beside what `failing` and `latency` say: `lasts` long, once `every`
+    so long, from `begin` to `until`."""
+
+    begin: At
+    until: At
+    lasts: Duration
+    every: Duration
+    failing: Share | None = None
+    latency: float | None = None
+
+
+class ScrapesSpec(Frozen):
+    """Prometheus sees no more than scrapes show: `missed` says from when to when all failed."""
+
+    missed: dict[str, str] = Field(default_factory=dict)
 
 
 class ServiceSpec(Frozen):
@@ -80,6 +100,8 @@ class ServiceSpec(Frozen):
     change_feed: dict[str, Literal["fine", "down"]] = Field(default_factory=dict)
     revisions: dict[str, dict[str, Share]] = Field(default_factory=dict)
     siblings: dict[str, dict[str, Share]] = Field(default_factory=dict)
+    recurring: tuple[RecurringSpec, ...] = ()
+    scrapes: ScrapesSpec | None = None
 
 
 class NeighbourSpec(Frozen):
@@ -262,6 +284,9 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
     rule = yaml.safe_load(RULE)
     rule = {**rule, **scenario.rule}
     stage = Stage(folder, rule_text=yaml.safe_dump(rule))
+    if scenario.service.scrapes is not None:
+        missed = scenario.service.scrapes.missed.items()
+        stage.service = ScrapedService(missed=[(_seconds(a), _seconds(b)) for a, b in missed])
     stage.changes.clear()
     stage.journal.seen.clear()
     settings, service = scenario.settings, scenario.service
@@ -289,6 +314,9 @@ def _stage(scenario: Scenario, folder: Path) -> Stage:
         "revision": {n: _steps_of(s, HEALTHY) for n, s in service.revisions.items()},
         "service": {n: _steps_of(s, HEALTHY) for n, s in service.siblings.items()},
     }
+    for trouble in service.recurring:
+        _recurs(trouble, trouble.failing, stage.service.errors)
+        _recurs(trouble, trouble.latency, stage.service.latency)
     for earlier in settings.earlier:
         stage.journal.ran_before(
             earlier.target,
@@ -361,6 +389,17 @@ def _steps(rule: Rule) -> range:
 
 def _steps_of(written: dict[str, float], before: float) -> list[tuple[float, float]]:
     return [(-864000.0, before), *((_seconds(at), value) for at, value in written.items())]
+
+
+def _recurs(spec: RecurringSpec, height: float | None, steps: list[tuple[float, float]]) -> None:
+    """Add that to the steps, and after each time what they begin with."""
+    if height is None:
+        return
+    lasts, every = spec.lasts.total_seconds(), spec.every.total_seconds()
+    usual = steps[0][1]
+    for number in range(math.ceil((spec.until - spec.begin) / every)):
+        begin = spec.begin + number * every
+        steps += [(begin, height), (begin + lasts, usual)]
 
 
 def _change(spec: ChangeSpec) -> Change:

@@ -62,7 +62,7 @@ def counts_onset(
         return Onset(None, width, now - spec.windows[-1])
     before = separate[split.begin : split.index]
     rough = separate[split.index].end
-    begin = max(before[0].end, rough - _BEFORE * width.total_seconds())
+    begin = _seen_from(before, _BEFORE * width.total_seconds(), width)
     interval = _located(spec, history, begin, rough, counts_noise(before[:-_AT_THE_EDGE]))
     if interval is None:
         return Onset(None, width, now - spec.windows[-1])
@@ -79,6 +79,16 @@ def faint_onset(
     if interval is None:
         return onset
     return replace(_found(spec, interval, ()), baseline_until=onset.baseline_until)
+
+
+def _seen_from(bins: Sequence[Bin], seconds: float, width: timedelta) -> float:
+    """The end of the bin from which on so many seconds were seen; gaps do not count."""
+    seen = 0.0
+    for current in reversed(bins):
+        seen += width.total_seconds() if current.begin is None else current.end - current.begin
+        if seen >= seconds:
+            return current.end
+    return bins[0].end
 
 
 def _located(

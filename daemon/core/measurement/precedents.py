@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from daemon.core.changes.precedent import Precedent
+from daemon.core.measurement.baseline import MINUTE
 from daemon.core.measurement.loss import counts_loss, value_loss
 from daemon.core.measurement.problem import Problem
 from daemon.core.rules.rule import ProblemSpec
-from daemon.core.values.significance import Bin, wilson
+from daemon.core.values.significance import Bin
 
 AS_BAD = 0.5
 """From this part of the present loss on, earlier trouble was about as bad."""
 OVER = 0.25
 """Down to this part of it, it was over."""
-_SURE = 4.5
-"""The normal quantile that earlier trouble must pass: a day holds well over a thousand looks."""
+_SURE = 10.0
+"""Earlier trouble must be so much likelier (in logarithms) than what is usual. Chance reaches that
+with at most e⁻¹⁰, of however few events (Chernoff); a day holds well over a thousand looks."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _precedents(spec: ProblemSpec, problem: Problem, looks: Sequence[_Look]) -> 
     episodes = [
         episode
         for episode in _episodes(earlier, least)
-        if _sure(episode, 1 - problem.baseline) and well and well[-1] > episode[-1].end
+        if _sure(episode, _usual(problem)) and well and well[-1] > episode[-1].end
     ]
     if len(episodes) < 2 and all(len(episode) < 2 for episode in episodes):
         return []
@@ -111,4 +114,18 @@ def _sure(episode: Sequence[_Look], usual: float) -> bool:
     bad, total = sum(look.bad for look in episode), sum(look.total for look in episode)
     if not total:
         return len(episode) > 1
-    return wilson(bad, total, _SURE).low > usual
+    share = bad / total
+    if share <= usual:
+        return False
+    gain = bad * math.log(share / usual)
+    if bad < total:
+        gain += (total - bad) * math.log((1 - share) / (1 - usual))
+    return gain > _SURE
+
+
+def _usual(problem: Problem) -> float:
+    """The share of bad events in the baseline; half an event of it if there was none."""
+    begin, until, events = problem.baseline_from, problem.baseline_until, 1.0
+    if begin is not None and until is not None:
+        events = max(events, (problem.baseline_traffic or 0.0) * ((until - begin) / MINUTE))
+    return max(1 - (problem.baseline or 0.0), 0.5 / events)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from daemon.core.measurement.noise import values_noise
+from daemon.core.measurement.noise import NO_NOISE, values_noise
 from daemon.core.values.significance import Interval
 
 LEAST_SPREAD = 1e-3
@@ -61,7 +61,11 @@ def shift(now: Sequence[float], base: Sequence[float], sign: float, level: float
     if len(now) < _MIN_SAMPLES or len(base) < _MIN_SAMPLES:
         return Interval(worse, -math.inf, math.inf)
     noise = values_noise([scale.place(value) for value in base])
-    variance = max(noise.extra, scale.least_spread(base) ** 2)
+    variance = scale.least_spread(base) ** 2
+    if noise.extra > variance:
+        variance = noise.extra
+    else:
+        noise = NO_NOISE  # what is left of a level that never moves is rounding, which wanders
     looks = noise.persistence(len(now)) / len(now) + noise.persistence(len(base)) / len(base)
     half = noise.quantile * math.sqrt(variance * looks)
     place = scale.place(level)

@@ -101,8 +101,11 @@ def change_point(bins: Sequence[Bin], dispersion: float = 1.0) -> Split | None:
     good = first - 1
     while good > 0 and not _clearly_worse(counts[good - 1], best, counts[-1]):
         good -= 1  # a bin that the onset cuts in two may be a regime of its own
+    last = first
+    while last < len(parts) - 1 and len(parts[last]) == 1:
+        last += 1  # so may one after it, which alone would not stand out from lesser trouble
     begin = sum(len(part) for part in parts[:good])
-    end = sum(len(part) for part in parts[: first + 1])
+    end = sum(len(part) for part in parts[: last + 1])
     gains = _gains(bins[begin:end], dispersion)
     greatest = max(gains)
     near = [i for i, gain in enumerate(gains, begin + 1) if gain > greatest - SPLIT_EVIDENCE]

@@ -293,8 +293,9 @@ def test_a_suspect_is_the_only_one_that_is_not_acquitted(
 ) -> None:
     found = judge(*changes, known=known)
     left = [w for w in found.candidates if not w.acquitted]
-    if found.verdict == "suspect":
+    if found.verdict in {"suspect", "doubtful"}:
         assert [w.change for w in left] == [found.change]
+        assert bool(found.doubt) == (found.verdict == "doubtful")
     else:
         assert found.change is None
     assert found.text

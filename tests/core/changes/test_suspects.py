@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.changes.scoring import TOLD_APART
 from daemon.core.changes.suspects import (
     Change,
     HealthMark,
@@ -54,11 +55,14 @@ def test_unseen_changes_blame_nobody_and_a_shared_cause_stays_one() -> None:
     assert unseen(shared, "no route").text.startswith("2 of 2 siblings")
 
 
-def test_a_change_within_the_uncertainty_after_the_onset_is_a_suspect() -> None:
+def test_a_change_within_the_uncertainty_after_the_onset_is_doubtful() -> None:
     found = suspect([make_change("v2", ONSET + WITHIN)], ONSET, WITHIN)
-    assert found.verdict == "suspect"
-    assert found.text == "release:shop: ? → v2, at the onset"
-    assert verdict(make_change("v2", ONSET + WITHIN + SECOND)) == "none"
+    assert (found.verdict, found.doubt) == ("doubtful", "onset_unclear")
+    assert found.text == (
+        "release:shop: ? → v2, 30s after the likeliest onset; but the trouble began between "
+        "13:59:30 UTC and 14:00:30 UTC, so the metrics do not tell which came first"
+    )
+    assert verdict(make_change("v2", ONSET + WITHIN + 6 * SECOND)) == "none"
 
 
 @pytest.mark.parametrize(("minutes", "found"), [(40, "suspect"), (40.1, "none")])
@@ -104,10 +108,11 @@ changes = st.lists(
 def test_suspicion_needs_one_changed_subject_whatever_the_order(
     listed: list[Change], chance: object
 ) -> None:
-    near = candidates(listed, ONSET, WITHIN)
+    near = candidates(listed, ONSET, WITHIN + TOLD_APART)
     assert len({c.subject for c in near}) == len(near)
-    assert all(ONSET - 30 * MINUTE <= c.at <= ONSET + WITHIN for c in near)
-    expected = "none" if not near else "suspect" if len(near) == 1 else "ambiguous"
+    assert all(ONSET - 30 * MINUTE <= c.at <= ONSET + WITHIN + TOLD_APART for c in near)
+    alone = "doubtful" if near and near[0].at > ONSET - WITHIN / 2 + TOLD_APART else "suspect"
+    expected = "none" if not near else alone if len(near) == 1 else "ambiguous"
     assert verdict(*listed) == verdict(*listed[::-1]) == expected
 
 

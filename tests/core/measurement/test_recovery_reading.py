@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.measurement.recovery_reading import read_recovery
+from daemon.core.measurement.recovery_reading import corrected, read_recovery
 from daemon.core.rules.rule import VerifySpec
 from tests.core.build import NOW, counts_spec, make_problem, value_spec
 
@@ -109,3 +109,53 @@ def test_near_the_baseline_is_a_quarter_of_what_confirms_a_value(
     problem = make_problem(baseline=100.0, baseline_traffic=None)
     spec = value_spec(confirm=confirm)
     assert read_recovery(spec, VerifySpec(), problem, level, None, NOW).state == state
+
+
+# ── what the newest scrapes show ─────────────────────────────────────────────────────────────
+
+IMPAIRED = read_recovery(SPEC, VERIFY, make_problem(), None, (60.0, 600.0), NOW)
+
+
+@pytest.mark.parametrize(
+    ("newest", "over"),
+    [
+        ((3.0, 300.0), True),  # as in the baseline
+        ((0.0, 300.0), True),
+        ((60.0, 300.0), False),  # as bad as the window
+        ((27.0, 300.0), False),  # surely less is not surely well
+        ((0.0, 0.0), False),  # nothing is known
+        (None, False),
+        ((0.0, 4.0), False),  # of so few it may be chance
+    ],
+)
+def test_trouble_is_over_if_the_newest_counts_surely_are_well(
+    newest: tuple[float, float] | None, over: bool
+) -> None:
+    assert IMPAIRED.state == "impaired"
+    found = corrected(SPEC, make_problem(), IMPAIRED, newest, None)
+    if over:
+        assert (found.state, found.severity) == ("degraded", "")
+        assert found.reason == "newest_samples_well"
+        assert (found.loss, found.at) == (IMPAIRED.loss, IMPAIRED.at)
+        assert "newest_samples_well" in found.describe()
+    else:
+        assert found == IMPAIRED
+
+
+@pytest.mark.parametrize(
+    ("value", "over"), [(0.2, True), (0.29, True), (0.31, False), (None, False)]
+)
+def test_trouble_is_over_if_the_newest_value_is_well(value: float | None, over: bool) -> None:
+    problem = make_problem(kind="value", baseline=0.2, loss=4.0)
+    reading = read_recovery(value_spec(), VERIFY, problem, 1.0, None, NOW)
+    assert reading.state == "impaired"
+    found = corrected(value_spec(), problem, reading, None, value)
+    assert (found.state == "degraded") == over
+    assert (found == reading) != over
+
+
+def test_the_newest_scrapes_correct_nothing_but_trouble() -> None:
+    well = read_recovery(SPEC, VERIFY, make_problem(), None, (6.0, 600.0), NOW)
+    assert corrected(SPEC, make_problem(), well, (0.0, 300.0), None) == well
+    unknown = make_problem().model_copy(update={"baseline": None})
+    assert corrected(SPEC, unknown, IMPAIRED, (0.0, 300.0), None) == IMPAIRED

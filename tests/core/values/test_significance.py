@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import math
 import random
 from pathlib import Path
-from statistics import median
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.values.significance import (
@@ -18,7 +16,6 @@ from daemon.core.values.significance import (
     change_point,
     difference,
     run_above,
-    shift,
     wilson,
 )
 from tests.core.build import poisson
@@ -139,63 +136,6 @@ def test_a_99_percent_interval_of_a_difference_covers_the_truth_99_times_in_100(
     assert missed / runs < 0.02
 
 
-# ── the shift of samples ─────────────────────────────────────────────────────────────────────
-
-samples = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=25)
-
-
-@given(samples, samples)
-def test_a_shift_is_the_median_of_all_pairwise_gaps(now: list[float], base: list[float]) -> None:
-    found = shift(now, base)
-    assert found.estimate == median(n - b for n in now for b in base)
-    assert found.low <= found.estimate <= found.high
-
-
-@given(samples, samples)
-def test_the_interval_of_a_shift_inverts_the_rank_test(now: list[float], base: list[float]) -> None:
-    """A shift lies in the interval exactly if moving `now` back by it leaves U near its mean."""
-    n, m = len(now), len(base)
-    spread = Z99 * math.sqrt(n * m * (n + m + 1) / 12)
-    found = shift(now, base)
-    if not math.isfinite(found.low):
-        assert n * m / 2 - spread < 1
-        return
-    gaps = sorted(a - b for a in now for b in base)
-    below = sum(gap < found.low for gap in gaps)
-    assert below <= n * m / 2 - spread
-    assert sum(gap <= found.low for gap in gaps) >= math.floor(n * m / 2 - spread)
-    assert sum(gap > found.high for gap in gaps) <= n * m / 2 - spread
-
-
-@given(samples, samples, st.integers(-1000, 1000))
-def test_a_shift_follows_what_is_added(now: list[float], base: list[float], more: int) -> None:
-    moved = shift([n + more for n in now], base)
-    assert moved.estimate == pytest.approx(shift(now, base).estimate + more, abs=1e-4)
-
-
-@given(samples, samples)
-def test_a_shift_is_antisymmetric(now: list[float], base: list[float]) -> None:
-    assume(len(now) > 1)
-    there, back = shift(now, base), shift(base, now)
-    assert there.estimate == pytest.approx(-back.estimate)
-    assert there.low == pytest.approx(-back.high)
-
-
-def test_a_shift_of_too_few_samples_is_unbounded() -> None:
-    found = shift([5.0, 6.0], [1.0, 1.1, 0.9])
-    assert found.estimate == pytest.approx(4.5, abs=0.11)
-    assert (found.low, found.high) == (-math.inf, math.inf)
-
-
-def test_long_inputs_are_thinned_without_changing_the_answer_much() -> None:
-    chance = random.Random(3)  # noqa: S311 - a simulation
-    now = [chance.gauss(12, 1) for _ in range(2000)]
-    base = [chance.gauss(10, 1) for _ in range(1500)]
-    found = shift(now, base)
-    assert found.estimate == pytest.approx(2, abs=0.2)
-    assert found.low < 2 < found.high
-
-
 # ── the change point ─────────────────────────────────────────────────────────────────────────
 
 
@@ -269,6 +209,15 @@ def test_a_problem_that_wavers_began_with_its_first_bad_bin(seed: int) -> None:
     split = change_point(bins(seed, (30, 0.005), (5, 0.4), (5, 0.2), (5, 0.5), events=300))
     assert split is not None
     assert split.index == 30
+
+
+def test_the_present_regime_is_found_though_it_cuts_a_bin_in_two_after_lesser_trouble() -> None:
+    """The cut bin is a regime of its own, and no worse than the spikes that come and go."""
+    lesser = [(6, 0.03), (24, 0.002)] * 4
+    history = [share for count, share in [*lesser, (1, 0.04), (7, 0.15)] for _ in range(count)]
+    split = change_point([Bin(15.0 * n, 750 * share, 750) for n, share in enumerate(history)])
+    assert split is not None
+    assert split.index in {120, 121}
 
 
 def test_a_gap_in_traffic_is_no_change() -> None:
