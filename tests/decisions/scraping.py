@@ -70,9 +70,10 @@ class ScrapedService(Service):
     def _between(
         self, query: str, begin: float, end: float, errors: list[tuple[float, float]] | None
     ) -> float:
-        """What happened between two scrapes, which are whole seconds apart."""
-        span = f"[{round(end - begin)}s]"
-        return super()._count(re.sub(r"\[\w+\]", span, query), end, errors)
+        """What happened between two scrapes, summed over those between them."""
+        once = re.sub(r"\[\w+\]", f"[{INTERVAL}s]", query)
+        steps = range(1, round((end - begin) / INTERVAL) + 1)
+        return sum(Service._count(self, once, begin + n * INTERVAL, errors) for n in steps)
 
     def _succeeded(self, at: float) -> bool:
         return not any(begin < at < end for begin, end in self.missed)
