@@ -29,7 +29,7 @@ from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.query_templates import TemplateError
 from daemon.core.rules.rule import Comparing, Rule
-from daemon.measuring.look_back import find_precedents
+from daemon.measuring.look_back import look_back
 from daemon.measuring.own_targets import own_targets, own_targets_down
 from daemon.measuring.queries import Survey
 
@@ -42,16 +42,28 @@ Counts = dict[str, tuple[float, float]]
 
 
 async def weigh_changes(
-    survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem, blind: str = ""
+    survey: Survey,
+    rule: Rule,
+    changes: Sequence[Change],
+    problem: Problem,
+    blind: str = "",
+    known: Suspicion | None = None,
 ) -> Suspicion:
-    """Which of the changes is to blame for the problem. `blind`: why changes cannot be seen."""
+    """Which of the changes is to blame for the problem.
+
+    `blind`: why changes cannot be seen. `known`: what was found when they were weighed last.
+    """
     facts = await suspect_facts(survey, rule, changes, problem)
     found = _suspicion(changes, problem, facts, survey.now)
     if found.verdict == "suspect":
         # The look back is long, so only who is about to be blamed is worth it.
-        precedents = await find_precedents(survey, problem)
-        facts = facts.model_copy(update={"precedents": tuple(precedents)})
-        found = _suspicion(changes, problem, facts, survey.now)
+        back = await look_back(survey, problem)
+        facts = facts.model_copy(update={"precedents": back.precedents})
+        again = _suspicion(changes, problem, facts, survey.now)
+        lifted = known is not None and known.doubt == "seen_before" and not again.doubt
+        if known is not None and lifted and not back.complete and known.change == again.change:
+            again = known  # what could not be seen this time lifts no doubt
+        found = again
     return unseen(found, blind) if blind else found
 
 

@@ -56,14 +56,20 @@ async def reassess(
         return None
     later = await define(survey, changes)
     adopted = later if better_founded(rule.problem, known, later) else None
-    suspicion = await _weighed(survey, rule, changes, adopted or known)
+    suspicion = await _weighed(survey, rule, changes, adopted or known, known=incident.suspicion)
     return reassessed(incident, adopted, suspicion)
 
 
 async def _weighed(
-    survey: Survey, rule: Rule, changes: Sequence[Change], problem: Problem, blind: str = ""
+    survey: Survey,
+    rule: Rule,
+    changes: Sequence[Change],
+    problem: Problem,
+    blind: str = "",
+    known: Suspicion | None = None,
 ) -> Suspicion:
-    found = await weigh_changes(replace(survey, query_log={}), rule, changes, problem, blind)
+    quiet = replace(survey, query_log={})
+    found = await weigh_changes(quiet, rule, changes, problem, blind, known)
     if problem.onset is not None or found.shared or blind:
         return found
     return recent_changes(changes, survey.now, found.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,41 +17,54 @@ from daemon.measuring.queries import Survey
 
 _log = structlog.get_logger()
 
-LOOK_BACK = timedelta(hours=24)
-"""How far back trouble like the present one is looked for."""
+LOOK_BACKS = (timedelta(hours=24), timedelta(hours=3))
+"""How far back trouble like the present one is looked for; less far where that cannot be had."""
 A_WEEK = timedelta(days=7)
 """So long ago it is looked for as well, around the same time of day: seasons come back."""
 _AROUND = timedelta(hours=1)
 _LEAST_STEP = timedelta(minutes=1)
 
 
-async def find_precedents(survey: Survey, problem: Problem) -> list[Precedent]:
-    """When it was about as bad as now, within a day and a week ago at the same time. What cannot
-    be looked back at has no precedent."""
-    step = max(survey.spec.windows[0], _LEAST_STEP)
+@dataclass(frozen=True)
+class LookBack:
+    """When it was about as bad as now. `complete`: all was seen that was to be looked at."""
+
+    precedents: tuple[Precedent, ...]
+    complete: bool
+
+
+async def look_back(survey: Survey, problem: Problem) -> LookBack:
+    """Look for trouble like the present one within a day, and a week ago at the same time."""
     now = survey.now
-    spans = [(now - LOOK_BACK, now), (now - A_WEEK - _AROUND, now - A_WEEK + _AROUND)]
-    found = await asyncio.gather(*(_between(survey, problem, *span, step) for span in spans))
-    return [precedent for each in found for precedent in each]
+    whole, then = await asyncio.gather(
+        _between(survey, problem, now - LOOK_BACKS[0], now),
+        _between(survey, problem, now - A_WEEK - _AROUND, now - A_WEEK + _AROUND),
+    )
+    lately = whole
+    for length in (*LOOK_BACKS[1:], survey.spec.baseline):
+        if lately is None:
+            lately = await _between(survey, problem, now - length, now)
+    complete = whole is not None and then is not None
+    return LookBack((*(lately or ()), *(then or ())), complete)
 
 
 async def _between(
-    survey: Survey, problem: Problem, begin: datetime, end: datetime, step: timedelta
-) -> Sequence[Precedent]:
+    survey: Survey, problem: Problem, begin: datetime, end: datetime
+) -> Sequence[Precedent] | None:
+    """None if that cannot be seen."""
     spec = survey.spec
+    step = max(spec.windows[0], _LEAST_STEP)
     begin = end - ((end - begin) // step) * step
     then = replace(survey, query_log={})
     try:
         if spec.value is not None:
             answer = await then.between(spec.value, spec.windows[0], begin, end, step)
             return value_precedents(spec, problem, finite_samples(answer))
+        counts = (spec.bad or "", spec.total or "")
         bad, total = await asyncio.gather(
-            *(
-                then.between(t or "", spec.windows[0], begin, end, step)
-                for t in (spec.bad, spec.total)
-            )
+            *(then.between(template, spec.windows[0], begin, end, step) for template in counts)
         )
         return counts_precedents(spec, problem, bins(bad, total))
     except Unmeasurable as trouble:
         _log.info("it cannot be looked back", begin=begin, end=end, error=trouble.text)
-        return ()
+        return None

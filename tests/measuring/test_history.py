@@ -13,10 +13,21 @@ import pytest
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.metrics import Metrics
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.measuring.diagnose import weigh_changes
 from daemon.measuring.history import counts_history, scrape_clock, value_history
-from daemon.measuring.look_back import find_precedents
+from daemon.measuring.look_back import look_back
 from daemon.measuring.queries import Survey
-from tests.core.build import MINUTE, NOW, SECOND, ago, counts_spec, make_problem, value_spec
+from tests.core.build import (
+    MINUTE,
+    NOW,
+    SECOND,
+    ago,
+    counts_spec,
+    make_change,
+    make_problem,
+    make_rule,
+    value_spec,
+)
 from tests.worlds.parts import no_deployment, nothing, recurring, step
 from tests.worlds.prometheus import DrawnPrometheus
 from tests.worlds.world import EPOCH, Draw, World, draw
@@ -161,7 +172,9 @@ AGAIN = World("again", "refrain", recurring(0.03, 0.03, 120, 480), no_deployment
 async def test_trouble_that_comes_back_has_precedents() -> None:
     known = DrawnPrometheus(draw(AGAIN, 1, 0))
     asked = survey(known)
-    found = await find_precedents(asked, PROBLEM)
+    back = await look_back(asked, PROBLEM)
+    found = back.precedents
+    assert back.complete
     assert 20 <= len(found) <= 31
     assert all(p.end < BEGAN for p in found)
     assert asked.query_log == {}, "a look back is no part of the record of the measurement"
@@ -169,13 +182,29 @@ async def test_trouble_that_comes_back_has_precedents() -> None:
 
 async def test_a_quiet_day_has_none() -> None:
     quiet = World("quiet", "refrain", nothing, no_deployment, history=4)
-    assert await find_precedents(survey(DrawnPrometheus(draw(quiet, 1, 0))), PROBLEM) == []
+    back = await look_back(survey(DrawnPrometheus(draw(quiet, 1, 0))), PROBLEM)
+    assert (back.precedents, back.complete) == ((), True)
 
 
 @pytest.mark.parametrize("trouble", [None, Temporary("down"), Permanent("too many samples")])
 async def test_what_cannot_be_looked_back_at_has_no_precedent(trouble: Exception | None) -> None:
     spoilt = Spoilt(DrawnPrometheus(draw(AGAIN, 1, 0)), lambda _: True, trouble)
-    assert await find_precedents(survey(spoilt), PROBLEM) == []
+    back = await look_back(survey(spoilt), PROBLEM)
+    assert (back.precedents, back.complete) == ((), False)
+
+
+async def test_a_day_that_cannot_be_had_is_looked_at_less_far() -> None:
+    class Bounded(DrawnPrometheus):
+        async def series(
+            self, query: str, start: datetime, end: datetime, step: timedelta
+        ) -> QueryAnswer:
+            if end - start > timedelta(hours=4):
+                raise Permanent("query processing would load too many samples")
+            return await super().series(query, start, end, step)
+
+    back = await look_back(survey(Bounded(draw(AGAIN, 1, 0))), PROBLEM)
+    assert len(back.precedents) >= 15
+    assert not back.complete
 
 
 class Slow:
@@ -219,9 +248,26 @@ async def test_it_looks_at_the_day_and_at_the_same_time_a_week_ago(
 ) -> None:
     slow = make_problem(kind="value", loss=1.0, baseline=0.2, onset_quantiles=(BEGAN,) * 3)
     known = Slow(ago_)
-    precedents = await find_precedents(survey(known, value=True), slow)
+    precedents = (await look_back(survey(known, value=True), slow)).precedents
     assert bool(precedents) == found
     if found:
         assert abs(precedents[0].begin - (NOW - ago_)) <= MINUTE
     assert {step for _, _, step in known.asked} == {MINUTE}
     assert sum((end - start) / step for start, end, step in known.asked) <= 24 * 60 + 120
+
+
+async def test_a_look_back_that_fails_lifts_no_doubt() -> None:
+    known = DrawnPrometheus(draw(AGAIN, 1, 0))
+    changes = [make_change("v2", BEGAN - 20 * SECOND, "v1")]
+    problem = PROBLEM.model_copy(
+        update={"onset": BEGAN + 5 * SECOND, "onset_within": 5 * SECOND, "verdict": "confirmed"}
+    )
+    rule = make_rule()
+    first = await weigh_changes(survey(known), rule, changes, problem)
+    assert first.doubt == "seen_before"
+    broken = Spoilt(known, lambda _: True, Temporary("down"))
+    again = await weigh_changes(survey(broken), rule, changes, problem, "", first)
+    assert again.doubt == "seen_before"
+    other = [make_change("v3", BEGAN - 10 * SECOND, "v2")]
+    fresh = await weigh_changes(survey(broken), rule, other, problem, "", first)
+    assert fresh.doubt == ""

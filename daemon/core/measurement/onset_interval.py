@@ -22,9 +22,9 @@ CLIMBS = (0.0, 30.0, 120.0, 300.0, 900.0, 2400.0)
 """For how many seconds the level may climb after the onset; 0 is a jump."""
 _JUMP = 0.95
 """How likely a jump is beforehand; the climbs share the rest."""
-_PRIORS = tuple(
-    (climb, math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1))) for climb in CLIMBS
-)
+_PRIORS = {
+    climb: math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1)) for climb in CLIMBS
+}
 _CLOCK = 1.0
 """Seconds to which the clocks of scrapes and of changes are believed."""
 _OUTER = 0.005
@@ -85,11 +85,13 @@ class Stretch:
 
 @dataclass(frozen=True)
 class _Moment:
-    """A possible onset: its log-likelihood, and how long the level climbs if it was then."""
+    """A possible onset: its log-likelihood, how long the level climbs if it was then, and the
+    log-likelihood by the climbs that were tried."""
 
     at: float
     weight: float
     climb: float
+    shapes: Sequence[float]
 
 
 class Family(Protocol):
@@ -105,6 +107,10 @@ class Family(Protocol):
 
     def likelihood(self, first: int, last: int, level: float) -> float:
         """The log-likelihood of these at that level, but for what does not depend on it."""
+        ...
+
+    def rising(self, first: int, levels: Sequence[float]) -> float:
+        """The same of stretches from `first` on, each at a level of its own."""
         ...
 
 
@@ -129,6 +135,15 @@ class CountsFamily:
         found = bad * math.log(share) + (size - bad) * math.log1p(-share)
         return found / self._dispersion
 
+    def rising(self, first: int, levels: Sequence[float]) -> float:
+        found, bads, sizes = 0.0, self._bad, self._all
+        for index, level in enumerate(levels, first):
+            share = min(max(level, 1e-9), 1 - 1e-9)
+            bad = bads[index + 1] - bads[index]
+            good = sizes[index + 1] - sizes[index] - bad
+            found += bad * math.log(share) + good * math.log1p(-share)
+        return found / self._dispersion
+
 
 class ValuesFamily:
     """Values with that variance about their level."""
@@ -149,6 +164,10 @@ class ValuesFamily:
         amount, size = self.summed(first, last)
         squares = self._squares[last] - self._squares[first]
         return -0.5 * (squares - 2 * level * amount + level * level * size) / self._variance
+
+    def rising(self, first: int, levels: Sequence[float]) -> float:
+        each = (self.likelihood(i, i + 1, level) for i, level in enumerate(levels, first))
+        return sum(each)
 
 
 def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
@@ -171,11 +190,16 @@ def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
         return None
     begin, end = measured[0].end, measured[-1].end
     step = (end - begin) / _COARSE
-    rough = _weigh(measured, family, begin, end, _COARSE)
+    rough = _weigh(measured, family, begin, end, _COARSE, CLIMBS)
     most = max(moment.weight for moment in rough)
     near = [moment.at for moment in rough if moment.weight > most - _UNLIKELY]
     first, last = max(begin, near[0] - step), min(end, near[-1] + step)
-    fine = _weigh(measured, family, first, last, _FINE)
+    likely = [
+        climb
+        for n, climb in enumerate(CLIMBS)
+        if max(m.shapes[n] for m in rough) > most - _UNLIKELY
+    ]
+    fine = _weigh(measured, family, first, last, _FINE, likely)
     unchanged = family.likelihood(0, len(measured), family.base(len(measured)))
     return _interval(fine, max(moment.weight for moment in fine) - unchanged)
 
@@ -193,9 +217,14 @@ def either(intervals: Sequence[OnsetInterval]) -> OnsetInterval:
 
 
 def _weigh(
-    measured: Sequence[Stretch], family: Family, begin: float, end: float, moments: int
+    measured: Sequence[Stretch],
+    family: Family,
+    begin: float,
+    end: float,
+    moments: int,
+    climbs: Sequence[float],
 ) -> list[_Moment]:
-    """Evenly spaced moments, weighed over all shapes."""
+    """Evenly spaced moments, weighed over these climbs."""
     ends = [s.end for s in measured]
     begins = [s.begin for s in measured]
     step = (end - begin) / moments
@@ -204,17 +233,17 @@ def _weigh(
         onset = begin + (number + 0.5) * step
         first = max(bisect_right(ends, onset), 1)
         base = family.base(first)
-        shapes = []
-        for climb, prior in _PRIORS:
+        before, shapes = family.likelihood(0, first, base), []
+        for climb in climbs:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
             rising = [_part(stretch, onset, climb) for stretch in measured[first:full]]
-            shapes.append(prior + _fit(family, first, rising, len(measured), base))
+            fit = _fit(family, first, rising, len(measured), base)
+            shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]
-        climb = sum(p * c for p, c in zip(parts, CLIMBS, strict=True)) / sum(parts)
-        weight = family.likelihood(0, first, base) + most + math.log(sum(parts))
-        found.append(_Moment(onset, weight, climb))
+        climb = sum(p * c for p, c in zip(parts, climbs, strict=True)) / sum(parts)
+        found.append(_Moment(onset, most + math.log(sum(parts)), climb, shapes))
     return found
 
 
@@ -229,10 +258,7 @@ def _fit(family: Family, first: int, parts: Sequence[float], last: int, base: fl
         excess += part * (amount - size * base)
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
-    climbing = sum(
-        family.likelihood(index, index + 1, base + rise * part)
-        for index, part in enumerate(parts, first)
-    )
+    climbing = family.rising(first, [base + rise * part for part in parts])
     return climbing + family.likelihood(full, last, base + rise)
 
 
