@@ -553,9 +553,13 @@ class Service:
 
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:
-    known = sorted(steps, key=lambda step: step[0])
-    # Before the script begins all was as at its beginning.
-    return next((value for at, value in reversed(known) if at <= now), known[0][1])
+    """The value of the newest step by then; before the script begins all was as it begins."""
+    newest = max((step for step in steps if step[0] <= now), default=None, key=_moment)
+    return min(steps, key=_moment)[1] if newest is None else newest[1]
+
+
+def _moment(step: tuple[float, float]) -> float:
+    return step[0]
 
 
 class Phone:

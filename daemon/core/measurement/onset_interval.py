@@ -194,10 +194,11 @@ def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
     most = max(moment.weight for moment in rough)
     near = [moment.at for moment in rough if moment.weight > most - _UNLIKELY]
     first, last = max(begin, near[0] - step), min(end, near[-1] + step)
+    # So coarse a grid may miss the moment of a jump, so that is always looked at closely.
     likely = [
         climb
-        for n, climb in enumerate(CLIMBS)
-        if max(m.shapes[n] for m in rough) > most - _UNLIKELY
+        for number, climb in enumerate(CLIMBS)
+        if not climb or max(moment.shapes[number] for moment in rough) > most - _UNLIKELY
     ]
     fine = _weigh(measured, family, first, last, _FINE, likely)
     unchanged = family.likelihood(0, len(measured), family.base(len(measured)))
