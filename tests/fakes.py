@@ -554,12 +554,11 @@ class Service:
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:
     """The value of the newest step by then; before the script begins all was as it begins."""
-    newest = max((step for step in steps if step[0] <= now), default=None, key=_moment)
-    return min(steps, key=_moment)[1] if newest is None else newest[1]
-
-
-def _moment(step: tuple[float, float]) -> float:
-    return step[0]
+    newest: tuple[float, float] | None = None
+    for step in steps:
+        if step[0] <= now and (newest is None or step[0] >= newest[0]):
+            newest = step
+    return min(steps, key=lambda step: step[0])[1] if newest is None else newest[1]
 
 
 class Phone:
