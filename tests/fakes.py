@@ -475,13 +475,25 @@ class Service:
         if query.startswith("max(count_over_time("):
             # A scrape each quarter of a minute.
             return QueryAnswer(query, [Series({}, [(end.timestamp(), 20.0)])])
-        samples, at = [], start
+        samples: list[tuple[float, float]] = []
+        at, quiet_until = start, self._quiet_until(query)
         while at <= end + timedelta(milliseconds=1):
             now = (at - START).total_seconds()
-            down = self._targets(query, now)
-            samples.append((at.timestamp(), self._count(query, now) if down is None else down))
+            if samples and now < quiet_until:
+                value = samples[-1][1]
+            else:
+                down = self._targets(query, now)
+                value = self._count(query, now) if down is None else down
+            samples.append((at.timestamp(), value))
             at += step
         return self._spoil(QueryAnswer(query, [Series({}, samples)]))
+
+    def _quiet_until(self, query: str) -> float:
+        """Until when counts are all alike: the first moment at which the script changes."""
+        if not query.startswith(("bad", "total")):
+            return -math.inf
+        later = [at for steps in (self.rate, self.errors) for at, _ in sorted(steps)[1:]]
+        return min(later, default=math.inf)
 
     def _other(self, query: str) -> Service | None:
         """Who the query is about, if it is another service."""

@@ -55,8 +55,10 @@ async def weigh_changes(
     """
     facts = await suspect_facts(survey, rule, changes, problem)
     found = _suspicion(changes, problem, facts, survey.now)
-    if found.verdict == "suspect":
-        # The look back is long, so only who is about to be blamed is worth it.
+    # The look back is long: only who is about to be blamed for the first time is worth it, and
+    # whoever it may clear of a doubt.
+    settled = known is not None and known.verdict == "suspect" and known.change == found.change
+    if found.verdict == "suspect" and not settled:
         back = await look_back(survey, problem)
         facts = facts.model_copy(update={"precedents": back.precedents})
         again = _suspicion(changes, problem, facts, survey.now)

@@ -13,9 +13,10 @@ from daemon.core.incident.state import Incident
 from daemon.core.rules.rule import Rule
 from daemon.repository import IncidentRepository
 from daemon.watching.changes import Watcher
+from daemon.watching.label_values import LabelValues
 from tests.contract.rig import HOOK, Rig, rigged
 from tests.core.build import NOW, ago, make_change, make_rule, opening
-from tests.fakes import START, MemoryJournal
+from tests.fakes import START, MemoryJournal, MemoryNotes, Service
 
 REPORT = {
     "item": "v2.3",
@@ -86,7 +87,10 @@ async def test_what_a_watch_sees_late_rings_the_incidents_whose_rule_watches_it(
     repository, incident = await incident_of(rule)
     looking = make_rule()  # it watches `shop`
     watch = Seen(make_change("v1", ago(300)))
-    watcher = Watcher(repository, lambda: [looking, rule], lambda _, __: watch)
+    values = LabelValues(
+        MemoryNotes(), lambda: [looking, rule], Service(), lambda _, __: (), lambda: NOW
+    )
+    watcher = Watcher(repository, lambda: [looking, rule], lambda _, __: watch, values)
     await watcher.of(looking, incident)
     assert (await repository.load(incident.id)).told == (), "of a subject met first, all is old"
     watch.changes.append(make_change("v2", ago(5), "v1"))

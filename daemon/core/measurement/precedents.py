@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from daemon.core.changes.precedent import Precedent
 from daemon.core.measurement.baseline import MINUTE
-from daemon.core.measurement.loss import counts_loss, value_loss
+from daemon.core.measurement.loss import value_loss
 from daemon.core.measurement.problem import Problem
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.significance import Bin
@@ -41,15 +41,9 @@ def counts_precedents(
     of the shortest window that do not overlap."""
     if problem.baseline is None:
         return []
-    width = spec.windows[0].total_seconds()
+    width, usual = spec.windows[0].total_seconds(), 1 - problem.baseline
     looks = [
-        _Look(
-            b.end - width,
-            b.end,
-            counts_loss(problem.baseline, b.bad, b.total).estimate,
-            b.bad,
-            b.total,
-        )
+        _Look(b.end - width, b.end, b.bad / b.total - usual, b.bad, b.total)
         for b in history
         if b.total > 0
     ]
