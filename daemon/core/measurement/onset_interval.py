@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 from daemon.core.values.significance import Bin
@@ -33,6 +33,8 @@ _COARSE, _FINE = 60, 120
 """How many moments are tried, over all and then where it may have been."""
 _FIRST_PART = 20
 """A climb is not seen in this part of it: what it does not move is not after it either."""
+_MOST_PARTS = 16
+"""In so many parts a climb is followed at most: many scrapes of a slow one say what few would."""
 _UNLIKELY = 12.0
 """Moments this much less likely (in logarithms) than the likeliest are not looked at closely."""
 
@@ -208,8 +210,11 @@ def _weigh(
         for climb, prior in _PRIORS:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
-            rising = [_part(stretch, onset, climb) for stretch in measured[first:full]]
-            shapes.append(prior + _fit(family, first, rising, len(measured), base))
+            edges = [*range(first, full, -(-(full - first) // _MOST_PARTS) or 1), full]
+            rising = [
+                (a, b, _part(begins[a], ends[b - 1], onset, climb)) for a, b in pairwise(edges)
+            ]
+            shapes.append(prior + _fit(family, rising, full, len(measured), base))
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]
         climb = sum(p * c for p, c in zip(parts, CLIMBS, strict=True)) / sum(parts)
@@ -218,32 +223,31 @@ def _weigh(
     return found
 
 
-def _fit(family: Family, first: int, parts: Sequence[float], last: int, base: float) -> float:
-    """The log-likelihood of what came after the onset, with the rise that fits it: so many
-    `parts` of it in the first stretches, and all of it in the others."""
-    full = first + len(parts)
+def _fit(
+    family: Family, rising: Sequence[tuple[int, int, float]], full: int, last: int, base: float
+) -> float:
+    """The log-likelihood of what came after the onset, with the rise that fits it: the stretches
+    (first, last, part) have that part of it, and those from `full` on all of it."""
     amount, size = family.summed(full, last)
     excess, expected = amount - size * base, size
-    for index, part in enumerate(parts, first):
-        amount, size = family.summed(index, index + 1)
+    for begin, end, part in rising:
+        amount, size = family.summed(begin, end)
         excess += part * (amount - size * base)
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
     climbing = sum(
-        family.likelihood(index, index + 1, base + rise * part)
-        for index, part in enumerate(parts, first)
+        family.likelihood(begin, end, base + rise * part) for begin, end, part in rising
     )
     return climbing + family.likelihood(full, last, base + rise)
 
 
-def _part(stretch: Stretch, onset: float, climb: float) -> float:
-    """The mean level in the stretch, from 0 at the onset to 1 after the climb."""
-    length = stretch.end - stretch.begin
+def _part(begin: float, end: float, onset: float, climb: float) -> float:
+    """The mean level between two moments, from 0 at the onset to 1 after the climb."""
+    length = end - begin
     if length <= 0:  # a value at one moment
-        since = stretch.end - onset
+        since = end - onset
         return 0.0 if since <= 0 else 1.0 if since >= climb else since / climb
-    risen = _risen(stretch.end - onset, climb) - _risen(stretch.begin - onset, climb)
-    return risen / length
+    return (_risen(end - onset, climb) - _risen(begin - onset, climb)) / length
 
 
 def _risen(since: float, climb: float) -> float:
