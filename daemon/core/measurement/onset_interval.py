@@ -164,14 +164,18 @@ def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
     return found
 
 
-def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
+def locate(
+    measured: Sequence[Stretch], family: Family, by: float | None = None
+) -> OnsetInterval | None:
     """In which interval the level began to rise; None if there are too few stretches to tell.
 
-    `measured`: oldest first, from a good regime up to now.
+    `measured`: oldest first, from a good regime up to now. `by`: it had begun by then, Unix seconds.
     """
     if len(measured) < 2:
         return None
     begin, end = measured[0].end, measured[-1].end
+    if by is not None and begin < by:
+        end = min(end, by)
     step = (end - begin) / _COARSE
     rough = _weigh(measured, family, begin, end, _COARSE)
     most = max(moment.weight for moment in rough)
