@@ -17,6 +17,9 @@ from daemon.measuring.queries import Survey
 
 _log = structlog.get_logger()
 
+MOSTLY = 0.5
+"""Counters that appeared with more than this part of what the others counted hide what happened."""
+
 
 async def counts_history(survey: Survey) -> list[Bin]:
     """The bins of the look-back, oldest first: one a scrape that says from when to when it is;
@@ -32,16 +35,40 @@ async def counts_history(survey: Survey) -> list[Bin]:
     window = timedelta(seconds=clock.window)
     step = timedelta(seconds=clock.step)
     begin, end = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
-    bad, total = await asyncio.gather(
-        *(survey.between(template, window, begin, end, step) for template in templates)
+    counted = (survey.between(template, window, begin, end, step) for template in templates)
+    (bad, total), births = await asyncio.gather(
+        asyncio.gather(*counted), _births(survey, begin, end, step)
     )
     # increase() is extrapolated to the whole window; what it saw is one step long.
     part = clock.step / clock.window
     found = []
     for current in bins(bad, total):
         began, ended = clock.stretch(current.end, last)
-        found.append(Bin(ended, current.bad * part, current.total * part, began))
+        failed = current.bad * part
+        born = current.born or births.get(current.end, 0.0) > MOSTLY * failed
+        found.append(Bin(ended, failed, current.total * part, began, born))
     return found
+
+
+async def _births(
+    survey: Survey, begin: datetime, end: datetime, step: timedelta
+) -> dict[float, float]:
+    """What the counters of bad events that appeared within a step had counted by its end, by its
+    end. `increase()` knows nothing of these: a status or an instance that never failed before has
+    no counter until it does. Empty where Prometheus does not say."""
+    back = format_duration(step)
+    queries = [f"sum({s} unless {s} offset {back})" for s in survey.selected(survey.spec.bad or "")]
+    try:
+        answers = await asyncio.gather(
+            *(survey.between(query, None, begin, end, step) for query in queries)
+        )
+        appeared: dict[float, float] = {}
+        for at, value in (sample for answer in answers for sample in finite_samples(answer)):
+            appeared[at] = appeared.get(at, 0.0) + value
+    except Unmeasurable as trouble:
+        _log.info("the births of counters cannot be told", error=trouble.text)
+        return {}
+    return appeared
 
 
 async def value_history(survey: Survey) -> list[Sample]:

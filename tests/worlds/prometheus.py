@@ -22,8 +22,8 @@ JOB = "shop"
 _INCREASE = re.compile(r"sum\(increase\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _NEWEST = re.compile(r"(?:max|min)\(timestamp\((\w+)\{[^}]*\}\)\)")
 _SAMPLES = re.compile(r"max\(count_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
+_BORN = re.compile(r"sum\((\w+)\{[^}]*\} unless \w+\{[^}]*\} offset (\w+)\)")
 _JOBS = re.compile(r"count by \(job\) \(last_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
-_SAMPLES = re.compile(r"max\(count_over_time\((\w+)\{[^}]*\}\[(\w+)\]\)\)")
 _UP = re.compile(r"max\(up\{[^}]*\}\)")
 _VALUE = re.compile(r"max\((\w+)\{[^}]*\}\)")
 
@@ -68,15 +68,15 @@ class DrawnPrometheus:
             series = self._named[match[1]]
             since = at - parse_duration(match[2]).total_seconds()
             return float(bisect_right(series.at, at) - bisect_right(series.at, since)) or None
+        if match := _BORN.fullmatch(query):
+            sample = self._last(match[1], at)
+            before = self._last(match[1], at - parse_duration(match[2]).total_seconds())
+            return None if sample is None or before is not None else sample[1]
         if match := _JOBS.fullmatch(query):
             series = self._named[match[1]]
             since = at - parse_duration(match[2]).total_seconds()
             seen = bisect_right(series.at, at) > bisect_right(series.at, since)
             return 1.0 if seen else None
-        if match := _SAMPLES.fullmatch(query):
-            series = self._named[match[1]]
-            since = at - parse_duration(match[2]).total_seconds()
-            return float(bisect_right(series.at, at) - bisect_right(series.at, since)) or None
         if query.startswith("group by (job"):
             return None  # nobody knows which targets are the service's own
         if _UP.fullmatch(query):

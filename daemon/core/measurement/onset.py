@@ -33,6 +33,8 @@ _BEFORE, _AFTER = 30, 12
 """So many of the shortest windows before the likely onset, and after it, tell of its moment."""
 _AT_THE_EDGE = 2
 """So many bins before the likely onset may hold a part of it, which is no noise."""
+_RARE = 20
+"""After so many bins without a failure the first one is none of the usual."""
 _VALUES_BEFORE, _VALUES_AFTER = 80, 48
 """The same in samples of a value."""
 
@@ -95,9 +97,10 @@ def _located(
     spec: ProblemSpec, history: Sequence[Bin], begin: float, rough: float, noise: Noise
 ) -> OnsetInterval | None:
     seconds = spec.windows[0].total_seconds()
-    near = [b for b in history if begin <= b.end <= rough + _AFTER * seconds and b.total > 0]
-    measured = stretches(near, seconds)
-    found = locate(measured, CountsFamily(measured, 1 + noise.extra))
+    near = [b for b in history if begin <= b.end <= rough + _AFTER * seconds]
+    known = _known(near)
+    measured = stretches(known, seconds)
+    found = locate(measured, CountsFamily(measured, 1 + noise.extra), _first_failures(near))
     if found is None:
         return None
     found = found.told_apart()
@@ -108,7 +111,30 @@ def _located(
             found = found.not_before(before.end)
     # Where a window does not say when its scrapes were, a part of the step between windows is
     # as near as it can be known.
-    return found.widened(seconds / 8) if near[-1].begin is None else found
+    return found.widened(seconds / 8) if known[-1].begin is None else found
+
+
+def _known(bins: Sequence[Bin]) -> list[Bin]:
+    """The bins that tell what was counted in them. One in which a counter appeared does not; nor
+    the next, for no counter is extrapolated below zero; without another, that one must do."""
+    held = [b for b in bins if b.total > 0]
+    after_birth = [b.born or one.born for one, b in pairwise(bins)]
+    hidden = {b.end for b, born in zip(bins[1:-1], after_birth[:-1], strict=True) if born}
+    hidden |= {b.end for b in bins if b.born}
+    known = [b for b in held if b.end not in hidden]
+    # Where counters appear all the time, what they hide is a part of what is usual.
+    return known if 2 * len(known) > len(held) else held
+
+
+def _first_failures(bins: Sequence[Bin]) -> float | None:
+    """By when it had begun, as the first failures of all tell by their counter, where these are
+    too rare to be usual; Unix seconds."""
+    for index, current in enumerate(bins):
+        if current.bad:
+            return None
+        if current.born:
+            return current.end if index > _RARE else None
+    return None
 
 
 def value_onset(

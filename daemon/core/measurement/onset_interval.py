@@ -13,7 +13,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 from daemon.core.values.significance import Bin
@@ -33,6 +33,8 @@ _COARSE, _FINE = 60, 120
 """How many moments are tried, over all and then where it may have been."""
 _FIRST_PART = 20
 """A climb is not seen in this part of it: what it does not move is not after it either."""
+_MOST_PARTS = 16
+"""In so many parts a climb is followed at most: many scrapes of a slow one say what few would."""
 _UNLIKELY = 12.0
 """Moments this much less likely (in logarithms) than the likeliest are not looked at closely."""
 
@@ -109,10 +111,6 @@ class Family(Protocol):
         """The log-likelihood of these at that level, but for what does not depend on it."""
         ...
 
-    def rising(self, first: int, levels: Sequence[float]) -> float:
-        """The same of stretches from `first` on, each at a level of its own."""
-        ...
-
 
 class CountsFamily:
     """Binomial counts. `dispersion`: their variance over that of pure chance, 1 or more."""
@@ -133,15 +131,6 @@ class CountsFamily:
         bad, size = self.summed(first, last)
         share = min(max(level, 1e-9), 1 - 1e-9)
         found = bad * math.log(share) + (size - bad) * math.log1p(-share)
-        return found / self._dispersion
-
-    def rising(self, first: int, levels: Sequence[float]) -> float:
-        found, bads, sizes = 0.0, self._bad, self._all
-        for index, level in enumerate(levels, first):
-            share = min(max(level, 1e-9), 1 - 1e-9)
-            bad = bads[index + 1] - bads[index]
-            good = sizes[index + 1] - sizes[index] - bad
-            found += bad * math.log(share) + good * math.log1p(-share)
         return found / self._dispersion
 
 
@@ -165,10 +154,6 @@ class ValuesFamily:
         squares = self._squares[last] - self._squares[first]
         return -0.5 * (squares - 2 * level * amount + level * level * size) / self._variance
 
-    def rising(self, first: int, levels: Sequence[float]) -> float:
-        each = (self.likelihood(i, i + 1, level) for i, level in enumerate(levels, first))
-        return sum(each)
-
 
 def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
     """Bins as stretches; one that does not say when it began is `width` seconds long."""
@@ -181,14 +166,19 @@ def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
     return found
 
 
-def locate(measured: Sequence[Stretch], family: Family) -> OnsetInterval | None:
+def locate(
+    measured: Sequence[Stretch], family: Family, by: float | None = None
+) -> OnsetInterval | None:
     """In which interval the level began to rise; None if there are too few stretches to tell.
 
-    `measured`: oldest first, from a good regime up to now.
+    `measured`: oldest first, from a good regime up to now. `by`: it had begun by then (Unix
+    seconds).
     """
     if len(measured) < 2:
         return None
     begin, end = measured[0].end, measured[-1].end
+    if by is not None and begin < by:
+        end = min(end, by)
     step = (end - begin) / _COARSE
     rough = _weigh(measured, family, begin, end, _COARSE, CLIMBS)
     most = max(moment.weight for moment in rough)
@@ -238,8 +228,11 @@ def _weigh(
         for climb in climbs:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
-            rising = [_part(stretch, onset, climb) for stretch in measured[first:full]]
-            fit = _fit(family, first, rising, len(measured), base)
+            edges = [*range(first, full, -(-(full - first) // _MOST_PARTS) or 1), full]
+            rising = [
+                (a, b, _part(begins[a], ends[b - 1], onset, climb)) for a, b in pairwise(edges)
+            ]
+            fit = _fit(family, rising, full, len(measured), base)
             shapes.append(before + _PRIORS[climb] + fit)
         most = max(shapes)
         parts = [math.exp(shape - most) for shape in shapes]
@@ -248,29 +241,29 @@ def _weigh(
     return found
 
 
-def _fit(family: Family, first: int, parts: Sequence[float], last: int, base: float) -> float:
-    """The log-likelihood of what came after the onset, with the rise that fits it: so many
-    `parts` of it in the first stretches, and all of it in the others."""
-    full = first + len(parts)
+def _fit(
+    family: Family, rising: Sequence[tuple[int, int, float]], full: int, last: int, base: float
+) -> float:
+    """The log-likelihood of what came after the onset, with the rise that fits it: the stretches
+    (first, last, part) have that part of it, and those from `full` on all of it."""
     amount, size = family.summed(full, last)
     excess, expected = amount - size * base, size
-    for index, part in enumerate(parts, first):
-        amount, size = family.summed(index, index + 1)
+    for begin, end, part in rising:
+        amount, size = family.summed(begin, end)
         excess += part * (amount - size * base)
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
-    climbing = family.rising(first, [base + rise * part for part in parts])
+    climbing = sum(family.likelihood(begin, end, base + rise * part) for begin, end, part in rising)
     return climbing + family.likelihood(full, last, base + rise)
 
 
-def _part(stretch: Stretch, onset: float, climb: float) -> float:
-    """The mean level in the stretch, from 0 at the onset to 1 after the climb."""
-    length = stretch.end - stretch.begin
+def _part(begin: float, end: float, onset: float, climb: float) -> float:
+    """The mean level between two moments, from 0 at the onset to 1 after the climb."""
+    length = end - begin
     if length <= 0:  # a value at one moment
-        since = stretch.end - onset
+        since = end - onset
         return 0.0 if since <= 0 else 1.0 if since >= climb else since / climb
-    risen = _risen(stretch.end - onset, climb) - _risen(stretch.begin - onset, climb)
-    return risen / length
+    return (_risen(end - onset, climb) - _risen(begin - onset, climb)) / length
 
 
 def _risen(since: float, climb: float) -> float:

@@ -67,6 +67,7 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
 
     Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin. Nor
     just before it appears: a counter is born with its first failures, and these are no increase.
+    An empty bin says so.
     """
     bad_at, all_of_them = dict(_only_series(bad)), finite_samples(total)
     born = {
@@ -75,9 +76,11 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
         if at not in bad_at and after in bad_at and bad_at[after] > 0
     }
     return [
-        Bin(at, *_consistent(bad_at.get(at, 0.0), count, bad.query))
+        Bin(at, 0.0, 0.0, born=True)
+        if at in born
+        else Bin(at, *_consistent(bad_at.get(at, 0.0), count, bad.query))
         for at, count in all_of_them
-        if math.isfinite(bad_at.get(at, 0.0)) and at not in born
+        if math.isfinite(bad_at.get(at, 0.0))
     ]
 
 

@@ -51,12 +51,14 @@ class Bin:
     """Counts of one stretch of time that ends at `end` (Unix seconds).
 
     `begin`: where it begins, if that is known better than by the width of the query's window.
+    `born`: a counter of bad events appeared in it, and what that one had counted is not known.
     """
 
     end: float
     bad: float
     total: float
     begin: float | None = None
+    born: bool = False
 
 
 def wilson(bad: float, total: float, z: float = Z99) -> Interval:

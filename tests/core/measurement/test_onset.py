@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -28,8 +29,8 @@ def seen(found: Onset) -> OnsetInterval:
     assert found.at is not None
     i = found.interval
     assert found.at == datetime.fromtimestamp(i.middle, UTC)
-    farther = max(i.middle - i.earliest, i.latest - i.middle)
-    assert -1e-3 <= found.within.total_seconds() - farther <= 1  # it may be told in whole seconds
+    either_way = max(i.middle - i.earliest, i.latest - i.middle)
+    assert found.within.total_seconds() == math.ceil(either_way)
     return OnsetInterval(*(at - ONSET for at in (i.earliest, i.quartile, i.middle, i.latest)))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.measurement.samples import Sample
 from daemon.core.measurement.silence import fall_text, too_few_scrapes, traffic_fall, unbounded
-from tests.core.build import MINUTE, NOW, SECOND, answer, make_change
+from tests.core.build import MINUTE, NOW, SECOND, make_change
 
 
 def windows(rate: Callable[[float], float], until: float = 0.0) -> list[Sample]:
@@ -78,7 +78,7 @@ def test_a_window_needs_two_scrapes(interval: int, window: int, text: str) -> No
 
 
 def test_a_quantile_beyond_the_buckets_is_told_as_that() -> None:
-    trouble = unbounded(answer(math.inf), "p99")
+    trouble = unbounded([math.inf], "p99")
     assert trouble is not None
     assert (trouble.verdict, trouble.reason) == ("query_error", "not_a_number")
     assert trouble.text == "p99 is +Inf (beyond the largest bucket), which is no number to compare"
@@ -86,4 +86,4 @@ def test_a_quantile_beyond_the_buckets_is_told_as_that() -> None:
 
 @pytest.mark.parametrize("values", [(0.2,), (0.2, math.inf), (math.nan,), ()])
 def test_what_is_finite_or_unknown_is_not_unbounded(values: tuple[float, ...]) -> None:
-    assert unbounded(answer(*values), "p99") is None
+    assert unbounded(values, "p99") is None
