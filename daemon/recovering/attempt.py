@@ -22,6 +22,7 @@ from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
 from daemon.core.recovery.concurrent import concurrence, upstream_of
+from daemon.core.recovery.growth import unweighed_change
 from daemon.core.recovery.guardrails import GLOBAL, stormy
 from daemon.core.recovery.lifecycle import freshness, withheld
 from daemon.core.recovery.plan import approval_voided, plan_of, scope_of
@@ -273,7 +274,13 @@ class Attempt:
                 rule, self.number, self.repository.clock()
             )
             void = "" if approval_state == "valid" else text
-        return attempt_ended("refused", "approval_void", void) if void else None
+        if void:
+            return attempt_ended("refused", "approval_void", void)
+        if state.approved_by or plan_of(now, rule)[self.number].when != "suspect_change":
+            return None
+        unweighed = unweighed_change(now)
+        text = f"before anything was changed {unweighed} became known; it is weighed first"
+        return attempt_ended("refused", "change_unweighed", text) if unweighed else None
 
     def _doubt(self, now: Incident, evidence: e.EvidenceTaken) -> Outcome | None:
         """Whether the metrics, looked at once more, still ask for it; a person may know better."""

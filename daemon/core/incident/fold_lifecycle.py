@@ -96,6 +96,7 @@ def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incid
         incident,
         problem=problem,
         suspicion=event.suspicion,
+        told_weighed=len(incident.told),
         measured_at=incident.measured_at or (at if quantified else None),
     )
     if problem.verdict == "confirmed":
@@ -125,6 +126,8 @@ def _measured(incident: Incident, at: datetime, event: e.RecoveryMeasured) -> In
         step = incident.step(event.step)
         step = replace(step, readings=(*step.readings, event.reading))
         incident = replace(incident, steps={**incident.steps, event.step: step})
+    else:
+        incident = replace(incident, told_weighed=len(incident.told))
     incident = _as_severe(incident, at, event.reading.severity)
     return with_reading(incident, event.reading)
 

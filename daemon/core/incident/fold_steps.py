@@ -52,7 +52,7 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
         case e.StepVetoed():
             return _vetoed(step, event)
         case e.StepRefused():
-            return replace(step, refusal=event.reason)
+            return replace(step, refusal=event.reason, refusal_text=event.text)
         case e.StepSkipped():
             return replace(step, status="skipped", refusal=event.reason)
         case e.StepReopened():

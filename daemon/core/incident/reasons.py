@@ -37,6 +37,7 @@ TakenBackReason = Literal[
     "paused",
     "frozen",
     "stale_intent",
+    "change_unweighed",
     "approval_void",
     "monitoring_outage",
     "storm",

@@ -49,6 +49,7 @@ class StepState:
     """One alternative of the plan, as far as it has come.
 
     `refusal` and `observed` can be the action's own words; None: nothing was observed.
+    `refusal_text`: the sentence with which the daemon last said why it would not start it.
     `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
     gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
     passed over, and applies by what became known later.
@@ -61,6 +62,7 @@ class StepState:
     proposed: StepSpec | None = None
     proposed_by: str = ""
     refusal: str = ""
+    refusal_text: str = ""
     reopened: bool = False
     ask_reason: AskReason | Literal[""] = ""
     asking: bool = False
@@ -140,7 +142,10 @@ class PagerAlertState:
 
 @dataclass(frozen=True)
 class Incident:
-    """One incident as it stands after `seq` events."""
+    """One incident as it stands after `seq` events.
+
+    `told_weighed`: how many of the changes that were told there were when they were weighed last.
+    """
 
     id: str
     opened_at: datetime
@@ -155,6 +160,7 @@ class Incident:
     confirmed_at: datetime | None = None
     suspicion: Suspicion | None = None
     told: tuple[e.ChangeReported, ...] = ()
+    told_weighed: int = 0
     recent: tuple[tuple[datetime, RecoveryState], ...] = ()
     reading: RecoveryReading | None = None
     refired: int = 0
@@ -192,10 +198,8 @@ class Incident:
 
     @property
     def unweighed(self) -> bool:
-        """Whether a change was told since the newest measurement, and so was not weighed."""
-        if not self.told:
-            return False
-        return self.evidence is None or self.told[-1].told_at > self.evidence[0]
+        """Whether a change was told since the changes were weighed last."""
+        return len(self.told) > self.told_weighed
 
     @property
     def key(self) -> str:

@@ -112,11 +112,12 @@ class AutonomyRecord(Frozen):
 
     def learning(self, decisions: Iterable[AutomaticDecision]) -> AutonomyRecord:
         """With these decisions in the place of what was known of them; the same once more changes
-        nothing, and what was undone stays so."""
+        nothing. What was undone stays so, and what people then did by hand is not overruled."""
         known = {decision.key: decision for decision in self.decisions}
         for decision in decisions:
             before = known.get(decision.key)
-            if before is None or before.judgement != "undone":
+            told = before.judgement if before is not None else ""
+            if told != "undone" and (told, decision.judgement) != ("none", "overruled"):
                 known[decision.key] = decision
         newest = sorted(known.values(), key=lambda d: (d.at, d.incident, d.step))[-DECISIONS_KEPT:]
         return self.model_copy(update={"decisions": tuple(newest)})
@@ -152,10 +153,12 @@ def automatic_decisions(
     for number, state in sorted(incident.steps.items()):
         if state.automatic and state.acted:
             judgement, text = _judged_act(incident, state, changes)
-        elif _overruled(incident, rule, state, approved, changes):
+        elif _forbidden(incident, rule, state, approved):
             who = f"by {state.vetoed_by}" if state.vetoed_by else "by a person"
             done = "vetoed" if state.status == "vetoed" else "skipped"
-            judgement, text = "overruled", f"it was {done} {who}"
+            by_hand = _done_anyway(incident, changes)
+            judgement = "none" if by_hand else "overruled"
+            text = f"it was {done} {who}{by_hand}"
         elif state.automatic and state.status == "running":
             judgement, text = "open", "it is under way"
         else:
@@ -231,22 +234,14 @@ def _undone(incident: Incident, state: StepState, changes: Sequence[Change]) -> 
     return ""
 
 
-def _overruled(
-    incident: Incident,
-    rule: Rule,
-    state: StepState,
-    approved: Collection[int],
-    changes: Sequence[Change],
-) -> bool:
-    """Whether a person forbade what would have been done by itself, and nobody did it then."""
+def _forbidden(incident: Incident, rule: Rule, state: StepState, approved: Collection[int]) -> bool:
+    """Whether a person forbade what would have been done by itself."""
     skipped = state.status == "skipped" and state.refusal == SKIPPED_BY_PERSON
     if not (state.status == "vetoed" or skipped) or incident.confirmed is None:
         return False
-    if state.ask_reason or state.approved_by:
-        return False  # by then it was a person's decision
-    if not state.automatic and not _would_start(incident, rule, state, approved):
-        return False
-    return not _done_anyway(incident, changes)
+    if state.ask_reason or state.approved_by or state.observed is not None:
+        return False  # by then it was a person's decision, or the rule did no more than observe
+    return state.automatic or _would_start(incident, rule, state, approved)
 
 
 def _would_start(
@@ -267,19 +262,17 @@ def _would_start(
     )
 
 
-def _done_anyway(incident: Incident, changes: Sequence[Change]) -> bool:
-    """Whether people did the same in another way: took the suspect off its target."""
+def _done_anyway(incident: Incident, changes: Sequence[Change]) -> str:
+    """That people did the same in another way, took the suspect off its target; empty if not."""
     suspect = incident.suspicion.change if incident.suspicion else None
     if suspect is None:
-        return False
+        return ""
     end = incident.closed_at
-    return any(
-        change.subject == suspect.subject
-        and change.item != suspect.item
-        and change.at > suspect.at
-        and (end is None or change.at <= end)
-        for change in changes
-    )
+    for change in changes:
+        away = change.subject == suspect.subject and change.item != suspect.item
+        if away and change.at > suspect.at and (end is None or change.at <= end):
+            return f", and {change.item} was deployed by hand at {clock_time(change.at)}"
+    return ""
 
 
 def _withdrawal_due(decisions: Sequence[AutomaticDecision], now: datetime) -> Withdrawal | None:

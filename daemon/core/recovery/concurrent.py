@@ -155,7 +155,8 @@ def _awaited(cause: Cause, other: ConcurrentIncident, now: datetime) -> str:
         )
     gone = other.phase in {"closed", "diagnosing"} or not cause.dependencies.recovers(other.rule)
     began = "fails since the same moment" if other.onset_known else "fails too"
-    return "" if gone else f"{which} {began}; its recovery is tried first"
+    first = "it is recovered first, or a person approves this step"
+    return "" if gone else f"{which} {began}; {first}"
 
 
 def _unresolved(other: ConcurrentIncident) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 from daemon.core.changes.scoring import LONG_ROLLOUT
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.reasons import EVIDENCE_REASONS
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.reassessment import onset_moved
 from daemon.core.recovery.guardrails import Limits
-from daemon.core.values.units import clock_time
+from daemon.core.values.units import clock_time, printable
 
 ONSET_PATIENCE = timedelta(minutes=2)
 """For so long after the confirmation a step waits for an onset that a change may explain."""
@@ -103,6 +104,20 @@ def reassessed(
     if not moved and not _news(incident.suspicion, suspicion):
         return None
     return e.ProblemReassessed(problem=adopted, suspicion=suspicion)
+
+
+def unweighed_change(incident: Incident) -> str:
+    """Which change was told since the changes were weighed, and may have come before the onset:
+    it may be to blame as well. Empty if there is none."""
+    onset = onset_facts(incident).onset_until
+    for told in incident.told[incident.told_weighed :]:
+        change = told.change
+        if onset is None or change.at <= onset:
+            return (
+                f"{printable(change.subject)} → {printable(change.item)} at "
+                f"{clock_time(change.at)}, told at {clock_time(told.told_at)}"
+            )
+    return ""
 
 
 def takes_change(incident: Incident, change: Change) -> bool:

@@ -116,7 +116,8 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         case plan.Exhausted():
             return _open_diagnosis(incident, rule)
         case plan.Refuse():
-            if incident.step(step.step).refusal != step.reason:
+            state = incident.step(step.step)
+            if (state.refusal, state.refusal_text) != (step.reason, step.text):
                 return recording(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
             soon = step.reason == "concurrent_unmeasured"
             return again | Decision(wake_at=now + (MEASURED_SOON if soon else LOOK_AGAIN))

@@ -169,7 +169,21 @@ def test_what_was_no_decision_of_its_own_is_not_overruled(events: tuple[e.Event,
 
 def test_a_veto_of_what_people_then_do_by_hand_is_not_overruled() -> None:
     back = make_change("v1", ago(1), "v2")
-    assert came_to(make_incident(confirmed(), VETO), [back]) == []
+    incident = make_incident(confirmed(), VETO)
+    assert came_to(incident, [back]) == ["none"]
+    vetoed, mended = (automatic_decisions(incident, RULE, [1], c) for c in ((), [back]))
+    known = AutonomyRecord().learning(vetoed)
+    assert known.counts["overruled"] == 1
+    by_hand = known.learning(mended)
+    assert by_hand.counts["overruled"] == 0
+    assert by_hand.decisions[0].text.startswith("it was vetoed by ada, and v1 was deployed by hand")
+    # An append tells nothing of the targets, and so takes nothing back.
+    assert by_hand.learning(vetoed) == by_hand
+
+
+def test_a_veto_from_the_time_when_the_rule_observed_is_not_held_against_it_later() -> None:
+    seen = e.StepObserved(step=1, action="a", target="t", reason="", text="x", rehearsed=True)
+    assert came_to(make_incident(confirmed(), seen, VETO)) == []
 
 
 @pytest.mark.parametrize("mode", ["observe", "approve"])

@@ -59,7 +59,7 @@ def test_it_waits_for_what_it_depends_on_and_says_for_which() -> None:
     assert decided(SHOP_ON_PAY) == (
         "upstream_first",
         "waits for inc-pay: pay, which this rule depends on, fails since the same moment; "
-        "its recovery is tried first",
+        "it is recovered first, or a person approves this step",
     )
 
 

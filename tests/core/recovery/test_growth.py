@@ -21,7 +21,9 @@ from daemon.core.recovery.growth import (
     passed_over,
     reassessed,
     takes_change,
+    unweighed_change,
 )
+from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.plan import Outlook
 from daemon.core.recovery.situation import Surroundings
 from tests.core.build import (
@@ -166,12 +168,44 @@ def test_a_step_that_came_back_and_fits_no_more_is_passed_over_again() -> None:
 
 
 def test_what_is_told_is_weighed_before_a_step_starts() -> None:
-    kinds, effects = decided(grown(blamed()), TOLD, at=NOW - SECOND)
+    kinds, effects = decided(grown(blamed()), TOLD)
     assert kinds == []
     assert ReadRecovery(0) in effects
     assert not any(isinstance(effect, RunStep) for effect in effects)
-    _, effects = decided(grown(blamed()), TOLD, at=NOW)
+    measured = e.RecoveryMeasured(step=0, reading=impaired(NOW))
+    _, effects = decided(grown(blamed()), TOLD, measured)
     assert any(isinstance(effect, RunStep) for effect in effects)
+
+
+def test_what_is_told_while_a_step_prepares_is_not_weighed_by_its_last_look() -> None:
+    started = e.StepStarted(step=1, action="a", target=TARGET, params={}, authority="x")
+    looked = e.EvidenceTaken(step=1, reading=impaired(NOW))
+    incident = make_incident(confirmed(suspicion=blamed()), started, TOLD, looked)
+    assert unweighed_change(incident) == f"{TARGET} → v2 at 14:05:00 UTC, told at 14:10:00 UTC"
+    verified = e.RecoveryMeasured(step=1, reading=impaired(NOW))
+    assert make_incident(confirmed(suspicion=blamed()), TOLD, verified).unweighed
+
+
+def test_what_came_after_the_onset_holds_nothing_up() -> None:
+    late = e.ChangeReported(change=make_change("v9", NOW, "v8"), told_at=NOW)
+    assert unweighed_change(make_incident(confirmed(suspicion=blamed()), late)) == ""
+
+
+def test_another_sentence_for_the_same_reason_is_written_down_once() -> None:
+    """What it waits for may go from being measured to being frozen: the page says the newest."""
+    freeze = Freeze(scope="global", reason="audit", by="bo", at=ago(5))
+    outlook = {n: Outlook(target=TARGET, guard=Guard(freeze=freeze)) for n in (1, 2)}
+    around = Surroundings(ROSTER, approved(RULE, 1, until=NOW + HOUR), LIMITS, outlook)
+    before: list[e.Event] = [
+        confirmed(suspicion=blamed()),
+        e.RecoveryMeasured(step=0, reading=impaired(NOW)),
+        e.StepRefused(step=1, reason="frozen", text="frozen by cy"),
+    ]
+    facts, _ = settle_decision(make_incident(*before), RULE, around, NOW)
+    told = [fact for fact in facts if isinstance(fact, e.StepRefused)]
+    assert [(fact.reason, "audit" in fact.text) for fact in told] == [("frozen", True)]
+    facts, _ = settle_decision(make_incident(*before, *told), RULE, around, NOW)
+    assert not [fact for fact in facts if isinstance(fact, e.StepRefused)]
 
 
 def test_nobody_can_come_back_without_a_suspect() -> None:
