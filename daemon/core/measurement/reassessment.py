@@ -24,7 +24,7 @@ def better_founded(spec: ProblemSpec, known: Problem, later: Problem) -> bool:
     if later.verdict != "confirmed" or later.onset is None or later.baseline is None:
         return False
     slack = spec.windows[0] if _uncertainty(later) < _uncertainty(known) else timedelta(0)
-    if _latest_onset(later) > _latest_onset(known) + slack:
+    if _latest_onset(later) > min(_latest_onset(known) + slack, known.at):
         return False
     return known.baseline is None or not _worse(spec, known.baseline, later.baseline)
 

@@ -31,7 +31,9 @@ def later(seconds: float, within: float = 10, **more: Any) -> Problem:
     [
         (KNOWN, later(0), True),
         (KNOWN, later(20), True),
-        (KNOWN, later(21), False),
+        (KNOWN, later(80), True),
+        (KNOWN, later(81), False),
+        (KNOWN, later(21, within=30), False),
         (KNOWN, later(-600), True),
         (KNOWN, later(0, within=40), False),
         (UNDATED, later(0), True),
@@ -47,7 +49,9 @@ def later(seconds: float, within: float = 10, **more: Any) -> Problem:
     ids=[
         "narrower",
         "as late as it can have been",
+        "known better, and a little later",
         "later than that",
+        "later, and known no better",
         "earlier",
         "wider",
         "dated at last",
