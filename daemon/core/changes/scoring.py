@@ -100,6 +100,15 @@ def cases(changes: Sequence[Change], onset: datetime, resolution: timedelta) -> 
             if other.subject == change.target != change.subject
             and abs(other.at - change.at) <= SAME_CHANGE
         ]
+        if not near and change.target:
+            # Nothing of ours watches the target: two systems may tell of its one deployment.
+            near = [
+                other
+                for other in unique.values()
+                if (other.target, other.item) == (change.target, change.item)
+                and abs(other.at - change.at) <= SAME_CHANGE
+                and order(other) < order(change)
+            ]
         if near:
             host = min(near, key=lambda other: (abs(other.at - change.at), order(other)))
             key = (host.subject, host.item, host.at)

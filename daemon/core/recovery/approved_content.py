@@ -21,10 +21,13 @@ NOT_BINDING = frozenset({"mode"})
 _LONGEST = 80
 """So many characters of a value are shown as they are."""
 _SECRET = re.compile(
-    r"secret|token|passw|credential|authoriz|bearer|cookie|api.?key|private|header|body",
+    r"secret|token|passw|pwd|credential|auth|bearer|cookie|key|private|header|body|\benv\b",
     re.IGNORECASE,
 )
 """What a parameter has in its name or its value if it may be a secret: that is never shown."""
+_PLAIN = re.compile(r"[\w./:,$ %+-]*")
+"""What a parameter is made of that is shown: no list, for the words of a command may hold
+anything, and no address with a user or a query in it."""
 _TOLD = 4
 """So many changes are named in a sentence."""
 _UNSET = "(not set)"
@@ -89,12 +92,15 @@ def _leaves(value: Any, path: str, hidden: bool = False) -> Iterator[tuple[str, 
             yield from _leaves(inner, place, secret)
     elif value is not None:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        hidden = hidden or (_is_parameter(path) and _SECRET.search(text) is not None)
-        yield path, _short(text, hidden)
+        yield path, _short(text, hidden or (_is_parameter(path) and not _showable(text)))
 
 
 def _is_parameter(path: str) -> bool:
     return path.startswith(("step.with.", "changes."))
+
+
+def _showable(text: str) -> bool:
+    return _PLAIN.fullmatch(text) is not None and _SECRET.search(text) is None
 
 
 def _short(text: str, hidden: bool) -> str:

@@ -97,6 +97,10 @@ SECRET = "hunter2"
         {"api_key": SECRET},
         {"argv": ["flagctl", "--token", SECRET]},
         {"url": f"https://flags/?password={SECRET}"},
+        {"url": f"https://ops:{SECRET}@flags/off"},
+        {"url": f"https://flags/off?k={SECRET}"},
+        {"command": ["curl", "-u", f"ops:{SECRET}", "https://flags/off"]},
+        {"env": {"DB": SECRET}},
     ],
 )
 def test_no_secret_is_kept_and_its_change_is_noticed(params: dict[str, object]) -> None:
