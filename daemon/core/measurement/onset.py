@@ -103,7 +103,7 @@ def _located(
     found = locate(measured, CountsFamily(measured, 1 + noise.extra), _first_failures(near))
     if found is None:
         return None
-    found = found.told_apart()
+    found = found.told_apart(measured[-1].end)
     for before, after in pairwise(measured):
         long = after.begin - before.end > 2 * seconds
         if long and before.end < found.latest and found.earliest < after.begin:

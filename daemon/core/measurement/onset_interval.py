@@ -33,6 +33,8 @@ _COARSE, _FINE = 60, 120
 """How many moments are tried, over all and then where it may have been."""
 _FIRST_PART = 20
 """A climb is not seen in this part of it: what it does not move is not after it either."""
+_FIRST_SEEN = 10
+"""Nor in this part of what was seen of it."""
 _MOST_PARTS = 16
 """In so many parts a climb is followed at most: many scrapes of a slow one say what few would."""
 _UNLIKELY = 12.0
@@ -59,9 +61,11 @@ class OnsetInterval:
         """The interval if nothing tells the moments apart from that one on."""
         return replace(self, quartile=min(self.quartile, max(moment, self.earliest)))
 
-    def told_apart(self) -> OnsetInterval:
-        """The interval of what can be told from it: the first part of a slow climb cannot."""
-        late = self.climb / _FIRST_PART
+    def told_apart(self, until: float) -> OnsetInterval:
+        """The interval of what can be told from it: the first part of a slow climb cannot. A climb
+        that was seen up to `until` is known to be slow by what was seen, not by what may come."""
+        seen = max(until - self.middle, 0.0)
+        late = min(self.climb / _FIRST_PART, seen / _FIRST_SEEN)
         return replace(self, quartile=self.quartile + late, latest=self.latest + late)
 
     def widened(self, seconds: float) -> OnsetInterval:
