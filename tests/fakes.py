@@ -475,6 +475,8 @@ class Service:
         if query.startswith("max(count_over_time("):
             # A scrape each quarter of a minute.
             return QueryAnswer(query, [Series({}, [(end.timestamp(), 20.0)])])
+        if query.startswith("sum(") and " unless " in query:
+            return QueryAnswer(query, [])  # no counter ever appears
         samples, at = [], start
         while at <= end + timedelta(milliseconds=1):
             now = (at - START).total_seconds()
