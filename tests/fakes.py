@@ -543,15 +543,21 @@ class Service:
         part = 1.0
         if width == 2 * SCRAPE:  # what two scrapes saw, extrapolated to the window
             now, width, part = now - now % SCRAPE, SCRAPE, 2.0
+        return self._happened(query, now - width, now, errors) * part
+
+    def _happened(
+        self, query: str, since: float, until: float, errors: list[tuple[float, float]] | None
+    ) -> float:
+        """How many of what the query counts there were between two moments."""
         failing = errors or self.errors
         # Both are step functions, so the integral is a sum over what lies between their steps.
-        edges = {at for at, _ in (*self.rate, *failing) if now - width < at < now}
-        moments = sorted({now - width, now, *edges})
+        edges = {at for at, _ in (*self.rate, *failing) if since < at < until}
+        moments = sorted({since, until, *edges})
         total = 0.0
         for begin, end in pairwise(moments):
             amount = _at(self.rate, begin) * (end - begin)
             total += amount * (_at(failing, begin) if "bad" in query else 1.0)
-        return total * part
+        return total
 
 
 def _at(steps: list[tuple[float, float]], now: float) -> float:

@@ -63,16 +63,9 @@ class ScrapedService(Service):
         width = int(window[1] or 0) * 60 + int(window[2] or 0)
         scrapes = [last - n * INTERVAL for n in range(width // INTERVAL + 2)][::-1]
         scrapes = [at for at in scrapes if now - width < at and self._succeeded(at)]
-        counted = [_COUNTED + self._between(query, scrapes[0], at, errors) for at in scrapes]
+        counted = [_COUNTED + self._happened(query, scrapes[0], at, errors) for at in scrapes]
         found = increase(Samples(scrapes, counted), now, width)
         return math.nan if found is None else found
-
-    def _between(
-        self, query: str, begin: float, end: float, errors: list[tuple[float, float]] | None
-    ) -> float:
-        """What happened between two scrapes, which are whole seconds apart."""
-        span = f"[{round(end - begin)}s]"
-        return super()._count(re.sub(r"\[\w+\]", span, query), end, errors)
 
     def _succeeded(self, at: float) -> bool:
         return not any(begin < at < end for begin, end in self.missed)
