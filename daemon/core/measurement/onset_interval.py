@@ -63,10 +63,11 @@ class OnsetInterval:
 
     def told_apart(self, until: float) -> OnsetInterval:
         """The interval of what can be told from it: the first part of a slow climb cannot. A climb
-        that was seen up to `until` is known to be slow by what was seen, not by what may come."""
-        seen = max(until - self.middle, 0.0)
-        late = min(self.climb / _FIRST_PART, seen / _FIRST_SEEN)
-        return replace(self, quartile=self.quartile + late, latest=self.latest + late)
+        that was seen up to `until` is known to be slow by what was seen, not by what may come: a
+        change is not believed to have come first for that."""
+        late = self.climb / _FIRST_PART
+        known = min(late, max(until - self.middle, 0.0) / _FIRST_SEEN)
+        return replace(self, quartile=self.quartile + known, latest=self.latest + late)
 
     def widened(self, seconds: float) -> OnsetInterval:
         """The interval if its moments are not known better than that."""

@@ -94,13 +94,18 @@ def test_the_baseline_of_a_value_does_not_drift_into_the_trouble(
 def test_however_often_it_is_measured_the_onset_never_creeps_forward(
     measured: list[tuple[int, int, float]],
 ) -> None:
-    known = KNOWN
+    known, narrower = KNOWN, []
     for seconds, within, baseline in measured:
         found = later(seconds, within, baseline=baseline)
-        known = found if better_founded(COUNTS, known, found) else known
+        if better_founded(COUNTS, known, found):
+            assert known.onset_within is not None
+            narrower += [within] if within < known.onset_within.total_seconds() else []
+            known = found
         assert known.onset is not None
         assert known.onset_within is not None
-        assert known.onset + known.onset_within <= ago(4) + 30 * SECOND
+        # Only where it is known better, by a window at the most, and never after it was confirmed.
+        assert known.onset + known.onset_within <= NOW + MINUTE
+        assert known.onset + known.onset_within <= ago(4) + 30 * SECOND + len(narrower) * MINUTE
 
 
 @pytest.mark.parametrize(
