@@ -13,7 +13,7 @@ from daemon.core.measurement.scrape_clock import COUNTED_OVER, ScrapeClock, read
 from daemon.core.measurement.silence import unbounded
 from daemon.core.values.significance import Bin
 from daemon.core.values.units import format_duration
-from daemon.measuring.queries import Survey
+from daemon.measuring.queries import MAX_POINTS, Survey
 
 _log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ async def value_history(survey: Survey) -> list[Sample]:
 
 
 async def scrape_clock(survey: Survey) -> ScrapeClock | None:
-    """When the rule's series are scraped; None if that cannot be told."""
+    """When the rule's series are scraped; None if that cannot be told, or is too much to ask."""
     spec = survey.spec
     try:
         main = survey.selected(spec.total or spec.value or "")
@@ -108,7 +108,11 @@ async def scrape_clock(survey: Survey) -> ScrapeClock | None:
     except Unmeasurable as trouble:
         _log.info("the scrapes cannot be told", error=trouble.text)
         return None
-    return read_scrapes(counted, max(newest, default=None), min(oldest, default=None))
+    clock = read_scrapes(counted, max(newest, default=None), min(oldest, default=None))
+    if clock is not None and spec.baseline.total_seconds() / clock.step > MAX_POINTS:
+        _log.info("so long a baseline is not looked at scrape by scrape", step=clock.step)
+        return None
+    return clock
 
 
 async def _each(survey: Survey, queries: list[str], span: timedelta) -> list[float]:

@@ -271,3 +271,11 @@ async def test_a_look_back_that_fails_lifts_no_doubt() -> None:
     other = [make_change("v3", BEGAN - 10 * SECOND, "v2")]
     fresh = await weigh_changes(survey(broken), rule, other, problem, "", first)
     assert fresh.doubt == ""
+
+
+async def test_a_baseline_of_too_many_scrapes_is_seen_by_windows() -> None:
+    known = DrawnPrometheus(draw(STEP, 1, 0))
+    assert await scrape_clock(survey(known)) is not None
+    day = survey(known)
+    day.spec = counts_spec(baseline="1d")
+    assert await scrape_clock(day) is None
