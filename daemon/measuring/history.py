@@ -31,10 +31,8 @@ async def counts_history(survey: Survey) -> list[Bin]:
     if clock is None:
         answers = [survey.series(t, spec.windows[0], spec.baseline) for t in templates]
         return bins(*await asyncio.gather(*answers))
-    first, last = clock.grid(survey.now.timestamp(), spec.baseline.total_seconds())
-    window = timedelta(seconds=clock.window)
-    step = timedelta(seconds=clock.step)
-    begin, end = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+    begin, end, step = _grid(survey, clock)
+    window, last = timedelta(seconds=clock.window), end.timestamp()
     counted = (survey.between(template, window, begin, end, step) for template in templates)
     (bad, total), births = await asyncio.gather(
         asyncio.gather(*counted), _births(survey, begin, end, step)
@@ -81,16 +79,22 @@ async def value_history(survey: Survey) -> list[Sample]:
     if clock is None:
         answer, late = await survey.series(template, width, spec.baseline), 0.0
     else:
-        first, last = clock.grid(survey.now.timestamp(), spec.baseline.total_seconds())
-        begin, end = datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
-        step = timedelta(seconds=clock.step)
-        answer, late = await survey.between(template, width, begin, end, step), last - clock.newest
+        begin, end, step = _grid(survey, clock)
+        answer = await survey.between(template, width, begin, end, step)
+        late = end.timestamp() - clock.newest
     recent = (survey.now - width).timestamp()
     newest = [value for one in answer.series for at, value in one.samples if at > recent]
     infinite = unbounded(newest, spec.symptom)
     if infinite is not None:
         raise infinite
     return [(at - late, value) for at, value in finite_samples(answer)]
+
+
+def _grid(survey: Survey, clock: ScrapeClock) -> tuple[datetime, datetime, timedelta]:
+    """(first, last, step) of the moments at which the look-back is evaluated."""
+    first, last = clock.grid(survey.now.timestamp(), survey.spec.baseline.total_seconds())
+    step = timedelta(seconds=clock.step)
+    return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC), step
 
 
 async def scrape_clock(survey: Survey) -> ScrapeClock | None:

@@ -73,7 +73,7 @@ def counts_noise(bins: Sequence[Bin]) -> Noise:
     if not 0 < bad < total:
         return NO_NOISE
     share = bad / total
-    size = max(1, math.ceil(EXPECTED * len(bins) / min(bad, total - bad)))
+    size = _size(bins, min(bad, total - bad))
     looks = _together(bins, size)
     if len(looks) < MIN_LOOKS:
         return NO_NOISE
@@ -99,7 +99,7 @@ def local_dispersion(bins: Sequence[Bin]) -> float:
     bad, total = sum(b.bad for b in bins), sum(b.total for b in bins)
     if not 0 < bad < total:
         return 1.0
-    size = max(1, math.ceil(EXPECTED * len(bins) / min(bad, total - bad)))
+    size = _size(bins, min(bad, total - bad))
     looks = [(b, t) for b, t in _together(bins, size) if t > 0]
     squares = [_squared(one, other) for one, other in pairwise(looks)]
     if len(squares) < MIN_LOOKS:
@@ -137,6 +137,11 @@ def _memory(residuals: Sequence[float], variance: float) -> float:
     memory = along / variance
     # So much correlation is there by chance.
     return min(memory, 0.97) if memory > 2 / math.sqrt(len(residuals)) else 0.0
+
+
+def _size(bins: Sequence[Bin], rarer: float) -> int:
+    """How many bins together are expected to hold EXPECTED of the rarer events."""
+    return max(1, math.ceil(EXPECTED * len(bins) / rarer))
 
 
 def _together(bins: Sequence[Bin], size: int) -> list[tuple[float, float]]:
