@@ -75,6 +75,7 @@ class ArgoRolloutsAbort:
 
     name = "argo_rollouts_abort"
     Params: type[BaseModel] = ArgoRolloutsAbortParams
+    goes_back = True
 
     def __init__(self, workshop: Workshop, pause: Pause = asyncio.sleep) -> None:
         self._client = workshop.shared(ClusterClient)

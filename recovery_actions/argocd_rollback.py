@@ -58,6 +58,7 @@ class ArgoCDRollback:
 
     name = "argocd_rollback"
     Params: type[BaseModel] = ArgoCDRollbackParams
+    goes_back = True
 
     def __init__(self, workshop: Workshop, pause: Pause = asyncio.sleep) -> None:
         self._workshop = workshop

@@ -67,6 +67,7 @@ class HelmRollback:
 
     name = "helm_rollback"
     Params: type[BaseModel] = HelmRollbackParams
+    goes_back = True
 
     def __init__(self, workshop: Workshop, pause: Pause = asyncio.sleep) -> None:
         self._workshop = workshop

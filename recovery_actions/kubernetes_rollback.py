@@ -65,6 +65,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
 
     name = "kubernetes_rollback"
     Params: type[BaseModel] = KubernetesRollbackParams
+    goes_back = True
 
     async def preflight(
         self, params: KubernetesRollbackParams, context: ActionContext

@@ -53,6 +53,7 @@ class ReleaseRollback:
 
     name = "release_rollback"
     Params: type[BaseModel] = ReleaseRollbackParams
+    goes_back = True
 
     def __init__(self, workshop: Workshop) -> None:
         self._allow = workshop.commands

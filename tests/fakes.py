@@ -6,62 +6,26 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 from daemon.config.active import Live
-from daemon.core.changes.suspects import Change, HealthMark
-from daemon.core.incident.events import (
-    FORMAT,
-    AlertsReceived,
-    Draft,
-    Entry,
-    Event,
-    IncidentOpened,
-    chain,
-    encode,
-    step_refused,
-)
-from daemon.core.incident.onset_facts import OnsetFacts
+from daemon.core.incident.events import Entry
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
-from daemon.core.ports.journal import (
-    ALL_INCIDENTS,
-    AlertSighting,
-    Claim,
-    ClaimRefused,
-    Head,
-    HeadState,
-    IncidentSearch,
-    KeyTaken,
-    Owed,
-    RuleOpenings,
-    SequenceConflict,
-)
+from daemon.core.ports.journal import Head, Owed
 from daemon.core.ports.notification import Message, Page, Receipt
-from daemon.core.ports.urgency import Urgency
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
-from daemon.core.recovery.concurrent import (
-    MOST_CONCURRENT,
-    SLACK,
-    WIDEST,
-    Cause,
-    ConcurrentIncident,
-)
-from daemon.core.recovery.guardrails import (
-    ActionScope,
-    Freeze,
-    Guard,
-    Limits,
-    group_of,
-    hindered,
-    service_of,
-)
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
+from daemon.replaying import memory_journal, memory_stores
+from daemon.replaying.memory_stores import MemoryNotes
+from daemon.replaying.recorded_calls import PlainLinks
+
+__all__ = ["MemoryNotes", "PlainLinks"]
 
 Spoiled = Literal["empty", "several series", "partial", "NaN", "infinite"]
 
@@ -70,315 +34,64 @@ SCRAPE = 15.0
 START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
 
-@dataclass
-class _Run:
-    incident: str
-    target: str
-    scope: ActionScope
-    started: datetime
-    finished: datetime | None = None
-    by_person: bool = False
-
-
-class MemoryJournal:
-    """`daemon.core.ports.journal.Journal`, forgetting everything with the process."""
+class MemoryJournal(memory_journal.MemoryJournal):
+    """The journal in memory, whose disk may fail or be full."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, list[Entry]] = {}
-        self.rows: dict[str, Head] = {}
-        self.runs: list[_Run] = []
-        self.stops: dict[str, Freeze] = {}
-        self.seen: dict[tuple[str, str, datetime], Change] = {}
-        self.marked: dict[tuple[str, str], HealthMark] = {}
+        super().__init__()
         self.failing = False
         self.full = False
         """It can be read, and takes nothing."""
 
-    async def open(
-        self, incident: str, key: str, drafts: Sequence[Draft], state: HeadState
-    ) -> None:
+    async def open(self, *args: Any, **more: Any) -> None:
         self._may_fail()
-        taken = await self.find_open([key])
-        if taken:
-            raise KeyTaken(taken[key])
-        self.entries[incident] = []
-        self.rows[incident] = Head(
-            incident=incident,
-            key=key,
-            seq=0,
-            phase=state.phase,
-            title=state.title,
-            severity=state.severity,
-            opened_at=drafts[0].at,
-            service=service_of(key),
-            **_named(drafts[0].event),
-        )
-        await self.append(incident, 0, drafts, state)
+        await super().open(*args, **more)
 
-    async def append(
-        self,
-        incident: str,
-        expected: int,
-        drafts: Sequence[Draft],
-        state: HeadState,
-        *,
-        claim: Claim | None = None,
-        release: bool = False,
-        marks: Mapping[tuple[str, str], HealthMark] | None = None,
-        urgency: Urgency = Urgency.NORMAL,
-    ) -> None:
+    async def append(self, *args: Any, **more: Any) -> None:
         self._may_fail()
         if self.full:
             raise Temporary("the disk of the store is full")
-        row = self.rows[incident]
-        if row.seq != expected:
-            raise SequenceConflict
-        if claim is not None:
-            await self._claim(incident, claim, drafts[-1].at)
-        for run in self.runs if release else ():
-            if run.incident == incident and run.finished is None:
-                acted = not any(step_refused(draft.event) for draft in drafts)
-                run.finished = drafts[-1].at if acted else run.started
-        self.marked.update(marks or {})
-        journal = self.entries[incident]
-        for seq, draft in enumerate(drafts, expected + 1):
-            body = encode(draft.event)
-            previous = journal[-1].digest if journal else ""
-            at, kind = draft.at.isoformat(), draft.event.kind
-            digest = chain(previous, incident, seq, at, draft.by, kind, FORMAT, body)
-            journal.append(Entry(incident=incident, seq=seq, digest=digest, **dict(draft)))
-        closed_at = row.closed_at or (drafts[-1].at if state.closed else None)
-        self.rows[incident] = row.model_copy(
-            update={
-                "seq": expected + len(drafts),
-                "phase": state.phase,
-                "title": state.title,
-                "severity": state.severity,
-                "closed_at": closed_at,
-                "wake_at": state.wake_at,
-                **{name: getattr(state, name) for name in OnsetFacts.model_fields},
-            }
-        )
+        await super().append(*args, **more)
 
     async def read(self, incident: str, after: int = 0) -> list[Entry]:
         self._may_fail()
-        return list(self.entries.get(incident, ()))[after:]
+        return await super().read(incident, after)
 
     async def open_heads(self) -> list[Head]:
         self._may_fail()
-        return [row for row in self.rows.values() if row.closed_at is None]
-
-    async def heads(self, limit: int, search: IncidentSearch = ALL_INCIDENTS) -> list[Head]:
-        newest = sorted(self.rows.values(), key=lambda r: (r.opened_at, r.incident), reverse=True)
-        return [row for row in newest if _fits(row, search)][:limit]
-
-    async def openings(self) -> dict[str, RuleOpenings]:
-        ruled = [row for row in self.rows.values() if row.rule]
-        at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
-        return {rule: RuleOpenings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
-
-    async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
-        newest = {
-            (alert.name, incident): AlertSighting(
-                alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at
-            )
-            for incident, entries in self.entries.items()
-            for entry in entries
-            if isinstance(entry.event, AlertsReceived) and entry.at >= since
-            for alert in entry.event.alerts
-        }
-        return sorted(newest.values(), key=lambda heard: heard.at, reverse=True)
+        return await super().open_heads()
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         self._may_fail()
-        rows = self.rows.values()
-        return {r.key: r.incident for r in rows if r.key in keys and r.closed_at is None}
-
-    async def guard(
-        self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime
-    ) -> Guard:
-        here = [r for r in self.runs if r.target == target]
-        acted = [r for r in here if r.finished and r.finished > r.started]
-        ended = [(r.finished, r.incident) for r in acted if r.incident != incident]
-        finished, last = max(ended, default=(None, ""))
-        recent = [
-            r.scope for r in self.runs if r.started > now - limits.budget_window and not r.by_person
-        ]
-        names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
-        keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
-        alerting = len({scope.service, *map(service_of, keys)})
-        cause = scope.cause if alerting < limits.storm else None
-        return Guard(
-            freeze=next((f for f in await self.freezes(now) if f.scope in scope.freezes), None),
-            locked_by=next((r.incident for r in here if r.finished is None), ""),
-            last_finished=finished,
-            last_incident=last,
-            started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
-            alerting=alerting,
-            concurrent=tuple(self._concurrent(incident, cause) if cause else ()),
-        )
-
-    def _concurrent(self, incident: str, cause: Cause) -> list[ConcurrentIncident]:
-        begin, end = cause.begin - SLACK, cause.end + SLACK
-        found = [
-            ConcurrentIncident(
-                incident=row.incident,
-                rule=row.rule,
-                group_labels=group_of(row.key),
-                phase=row.phase,
-                verdict=row.verdict,
-                onset_known=row.onset_from is not None,
-                suspect=row.suspect,
-                opened_at=row.opened_at,
-                recovered_at=row.recovered_at,
-            )
-            for row in self.rows.values()
-            if row.incident != incident
-            and row.rule
-            and (not row.suspect or row.suspect != cause.suspect)
-            and (
-                row.opened_at >= begin and row.closed_at is None
-                if row.onset_from is None or row.onset_until is None
-                else begin - WIDEST <= row.onset_from <= end and row.onset_until >= begin
-            )
-        ]
-        found.sort(key=lambda one: (not one.onset_known, one.opened_at, one.incident))
-        return found[:MOST_CONCURRENT]
-
-    async def freeze(self, freeze: Freeze) -> None:
-        self.stops[freeze.scope] = freeze
-
-    async def thaw(self, scope: str, by: str, at: datetime) -> bool:
-        standing = any(f.scope == scope for f in await self.freezes(at))
-        return standing and self.stops.pop(scope) is not None
-
-    async def freezes(self, now: datetime) -> list[Freeze]:
-        standing = [f for f in self.stops.values() if f.until is None or f.until > now]
-        return sorted(sorted(standing, key=lambda f: f.scope), key=lambda f: f.at, reverse=True)
-
-    async def saw_change(self, change: Change) -> None:
-        kept = change.model_copy(update={"rolling": False})
-        self.seen.setdefault((change.subject, change.item, change.at), kept)
-
-    async def changes(self, subject: str) -> list[Change]:
-        return self._oldest_first(c for c in self.seen.values() if c.subject == subject)
-
-    async def reported(self, since: datetime) -> list[Change]:
-        return self._oldest_first(c for c in self.seen.values() if c.reported and c.at >= since)
-
-    async def marks(self, subject: str) -> dict[str, HealthMark]:
-        return {item: mark for (s, item), mark in self.marked.items() if s == subject}
-
-    def ran_before(
-        self,
-        target: str,
-        at: datetime,
-        scope: ActionScope,
-        *,
-        running: bool,
-        by_person: bool = False,
-    ) -> None:
-        """Another incident acted on the target, and ended at once, or still runs."""
-        ended = None if running else at + timedelta(seconds=5)
-        self.runs.append(_Run("earlier", target, scope, at, ended, by_person))
-
-    async def _claim(self, incident: str, claim: Claim, now: datetime) -> None:
-        scope, limits = claim.scope, claim.limits
-        guard = await self.guard(claim.target, incident, scope, limits, now)
-        guard = replace(guard, freeze=guard.freeze or claim.closed)
-        hindrance = hindered(guard, limits, scope, now, lifted=claim.lifted)
-        if hindrance is not None:
-            raise ClaimRefused(hindrance.reason, hindrance.text)
-        self.runs.append(_Run(incident, claim.target, scope, now, by_person=claim.lifted))
-
-    @staticmethod
-    def _oldest_first(found: Iterable[Change]) -> list[Change]:
-        return sorted(found, key=lambda c: (c.at, c.subject, c.item))
+        return await super().find_open(keys)
 
     def _may_fail(self) -> None:
         if self.failing:
             raise Temporary("the disk of the store is full")
 
 
-class MemoryDebts:
-    """`daemon.core.ports.journal.Debts`, which outlives the daemon of a story."""
+class MemoryDebts(memory_stores.MemoryDebts):
+    """The debts in memory, whose file may fail."""
 
     def __init__(self) -> None:
-        self.owed: list[Owed] = []
+        super().__init__()
         self.failing = False
 
     async def keep(self, owed: Sequence[Owed]) -> None:
         if self.failing:
             raise Temporary("the disk is full for the side file, too")
-        self.owed = list(owed)
-
-    def retained(self) -> Sequence[Owed]:
-        return list(self.owed)
+        await super().keep(owed)
 
 
-def _named(opened: Event) -> dict[str, str]:
-    if not isinstance(opened, IncidentOpened):
-        return {}
-    return {"rule": opened.rule, "team": opened.team}
-
-
-def _fits(row: Head, search: IncidentSearch) -> bool:
-    words = (row.title, row.incident, row.rule, row.team, row.service)
-    place, here = search.after, (row.opened_at, row.incident)
-    return (
-        search.status in {"", "open" if row.closed_at is None else "closed"}
-        and search.key in {"", row.key}
-        and search.severity in {"", row.severity}
-        and search.rule in {None, row.rule}
-        and search.team in {"", row.team}
-        and search.service in {"", row.service}
-        and any(search.text.casefold() in word.casefold() for word in words)
-        and (search.since is None or row.opened_at >= search.since)
-        and (search.until is None or row.opened_at < search.until)
-        and (place is None or here < (place.opened_at, place.incident))
-    )
-
-
-class MemoryInbox:
-    """`daemon.core.ports.inbox.Inbox` in memory."""
+class MemoryInbox(memory_stores.MemoryInbox):
+    """The inbox in memory, which says that the oldest delivery has waited `seconds_waited`."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, bytes] = {}
-        self.done: set[str] = set()
-        self.ends: dict[str, datetime] = {}
-        self.came: dict[str, datetime] = {}
+        super().__init__()
         self.seconds_waited = 0.0
-
-    async def put(self, identity: str, body: bytes, at: datetime) -> bool:
-        if identity in self.waiting or identity in self.done:
-            return False
-        self.waiting[identity] = body
-        self.came[identity] = at
-        return True
-
-    async def pending(self, limit: int) -> list[tuple[str, bytes]]:
-        return list(self.waiting.items())[:limit]
-
-    def backlog(self) -> int:
-        return len(self.waiting)
 
     def waited(self) -> float:
         return self.seconds_waited
-
-    async def oldest(self) -> datetime | None:
-        return min((self.came[identity] for identity in self.waiting), default=None)
-
-    async def processed(self, identities: Sequence[str], ended: Mapping[str, datetime]) -> None:
-        for identity in identities:
-            self.waiting.pop(identity, None)
-            self.done.add(identity)
-        self.ends.update(ended)
-
-    async def ended(self, alerts: Sequence[str]) -> dict[str, datetime]:
-        return {alert: self.ends[alert] for alert in alerts if alert in self.ends}
-
-    async def forget(self, before: datetime) -> None:
-        return None
 
 
 @dataclass
@@ -629,16 +342,6 @@ class Board:
         return Receipt("changed", reference)
 
 
-class PlainLinks:
-    """Links that say what they lead to."""
-
-    def for_page(self, incident: str, page: str) -> str:
-        return f"http://stopgap/a/{incident}/{page}"
-
-    def document(self, incident: str) -> str:
-        return f"http://stopgap/d/{incident}"
-
-
 class FakePeer:
     """A system that tells its version, or why it is not there."""
 
@@ -650,19 +353,6 @@ class FakePeer:
         if self.away is not None:
             raise self.away
         return self.tells
-
-
-class MemoryNotes:
-    """`daemon.core.ports.notes.Notes` in memory."""
-
-    def __init__(self) -> None:
-        self.words: dict[str, tuple[str, ...]] = {}
-
-    async def read(self, name: str) -> tuple[str, ...]:
-        return self.words.get(name, ())
-
-    async def write(self, name: str, words: Sequence[str]) -> None:
-        self.words[name] = tuple(words)
 
 
 class FakeAlertmanager:

@@ -47,7 +47,7 @@ from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
-from daemon.reporting.reviews import Reviews, write_review
+from daemon.reporting.reviews import KeepsReviews, write_review
 from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
@@ -72,7 +72,7 @@ class ConductDependencies:
     limits: Limits
     outage: float
     changes: Callable[[Rule, Incident], Awaitable[list[Change]]]
-    reviews: Reviews
+    reviews: KeepsReviews
     links: Links
     withdrawn: Callable[[str], str] = lambda _: ""
     observer: Observer = QUIET

@@ -337,6 +337,7 @@ class Attempt:
             progress=progress,
             expected=_expected(incident, self.number),
             incident=incident.id,
+            step=self.number,
         )
 
 

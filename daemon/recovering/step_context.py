@@ -95,6 +95,16 @@ def aim(spec: StepSpec, labels: Mapping[str, str], actions: Actions) -> Aim | Ou
     return Aim(action, params, target)
 
 
+def misfit(spec: StepSpec, labels: Mapping[str, str], actions: Actions) -> str:
+    """Why the catalogue cannot carry out the step for an incident with these labels, in words;
+    empty if it can."""
+    aimed = aim(spec, labels, actions)
+    if not isinstance(aimed, Outlook):
+        return ""
+    known = f"; known: {', '.join(sorted(actions))}"
+    return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
+
+
 async def outlook(
     repository: IncidentRepository, rule: Rule, incident: Incident, step_context: StepContext
 ) -> dict[int, Outlook]:

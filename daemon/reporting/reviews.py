@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -26,9 +27,17 @@ _RECENT = 100
 """How many of the newest incidents a start looks through for a missing review."""
 
 
+class KeepsReviews(Protocol):
+    """Where reviews are written."""
+
+    async def keep(self, incident: str, text: str) -> str:
+        """Write one incident's review, in Markdown; returns how people find it. Raises
+        Temporary."""
+
+
 @dataclass(frozen=True)
 class Reviews:
-    """Where reviews are written, and how that folder is called in them."""
+    """A folder of reviews."""
 
     folder: Path
 
@@ -36,16 +45,22 @@ class Reviews:
         """The file of one incident's review."""
         return self.folder / f"{incident}.md"
 
+    async def keep(self, incident: str, text: str) -> str:
+        """Write it; returns its file, beginning with the folder's name. Raises Temporary."""
+        path = self.path(incident)
+        try:
+            await asyncio.to_thread(_write, path, text)
+        except OSError as error:
+            raise Temporary(f"cannot write the review {path.name}: {error.strerror}") from error
+        return f"{path.parent.name}/{path.name}"
 
-async def write_review(repository: IncidentRepository, incident: str, reviews: Reviews) -> None:
+
+async def write_review(
+    repository: IncidentRepository, incident: str, reviews: KeepsReviews
+) -> None:
     """Write the review and journal where it is. Raises Temporary if it cannot be written."""
-    entries = await repository.journal.read(incident)
-    path = reviews.path(incident)
-    try:
-        await asyncio.to_thread(_write, path, markdown(entries))
-    except OSError as error:
-        raise Temporary(f"cannot write the review {path.name}: {error.strerror}") from error
-    written = ReviewWritten(path=f"{path.parent.name}/{path.name}")
+    text = markdown(await repository.journal.read(incident))
+    written = ReviewWritten(path=await reviews.keep(incident, text))
     await repository.record(incident, lambda i: () if i.review else (written,))
 
 

@@ -17,14 +17,13 @@ from daemon.core.people.roster import Roster
 from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.recovery.guardrails import Freeze, is_scope
-from daemon.core.recovery.plan import Outlook
 from daemon.core.reporting.chart import Curve
 from daemon.core.response.command import Command, CommandSituation, Surface
-from daemon.core.rules.rule import Rule, RuleBook, StepSpec
+from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
 from daemon.recovering.autonomy import AutonomyKeeper
-from daemon.recovering.step_context import Actions, aim
+from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.status import Loading, StatusReport
 from daemon.repository import IncidentRepository
 from daemon.web.api.incident_view import incident_view
@@ -164,14 +163,6 @@ class WebContext:
 
     def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
         """What a command to that incident may need to know now."""
-
-        def misfit(spec: StepSpec) -> str:
-            aimed = aim(spec, incident.group_labels, self.actions)
-            if not isinstance(aimed, Outlook):
-                return ""
-            known = f"; known: {', '.join(sorted(self.actions))}"
-            return f"{aimed.unfit_text}{known if aimed.unfit == 'unknown_action' else ''}"
-
         return CommandSituation(
             person=person,
             via=via,
@@ -179,7 +170,7 @@ class WebContext:
             roster=self.roster(),
             rule=self.rules().rules.get(incident.rule),
             document=self.links.document(incident.id),
-            misfit=misfit,
+            misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
         )
 
     async def carry_out(

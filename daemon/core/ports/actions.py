@@ -27,8 +27,8 @@ class ActionContext:
     """What an action may know and use.
 
     `token` is unique to this step and stays the same after a restart; `incident` is its
-    incident. `expected` is the item that must be live for the step to make sense; empty if any
-    will do. `progress` writes to the timeline.
+    incident, `step` its number in the plan. `expected` is the item that must be live for the step
+    to make sense; empty if any will do. `progress` writes to the timeline.
     """
 
     token: str
@@ -37,6 +37,7 @@ class ActionContext:
     progress: Callable[[str], Awaitable[None]]
     expected: str = ""
     incident: str = ""
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,11 @@ class Shows(Protocol):
     async def show(self, params: Any, context: ActionContext) -> Mapping[str, str]:
         """What stands there now (live item, replicas, pods, …) as short plain texts; changes
         nothing, holds no secret. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class GoesBack(Protocol):
+    """An action that goes back to the item which `ActionContext.choose` names. Nothing but its
+    simulation asks for this."""
+
+    goes_back: bool
