@@ -1,0 +1,321 @@
+"""A case of a rule, as it is written: `rules/cases/*.yaml`.
+
+    case: A bad deployment is rolled back
+    rule: checkout-success-rate
+    labels: {service: checkout}
+    series:
+      total: {per_minute: '600x90'}
+      bad: {share: '0.002x60 0.2x30'}
+    changes:
+      - {at: 59m, to: v42, was: v41}
+    alerts:
+      - {at: 62m}
+    actions:
+      1: {then: {bad: {share: '0.002'}}}
+    expect:
+      - {at: 63m, verdict: confirmed, suspect: v42, starts: [1], pages: [ada]}
+      - {at: 80m, verdicts: {1: recovered}}
+
+Times are counted from the beginning of the case, at which the daemon starts. All keys are told in
+`rules/README.md`, and to editors by `stopgap test --schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from daemon.core.alertmanager import Labels
+from daemon.core.cases.given_series import GivenSeries, Notation
+from daemon.core.incident.events.steps import Verdict
+from daemon.core.incident.state import Phase
+from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Severity
+from daemon.core.recovery.guardrails import GLOBAL
+from daemon.core.rules.rule import Rule
+from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration
+
+BEGINS = datetime(2026, 1, 5, 12, tzinfo=UTC)
+"""When a case begins if it does not say: a Monday at noon."""
+_LONGEST = timedelta(days=31)
+_STEPS = frozenset({"approve", "start", "skip", "veto"})
+
+Place = tuple[str | int, ...]
+"""Where something stands in a case."""
+
+
+def _at(value: object) -> timedelta:
+    if value == 0 or value == "0":
+        return timedelta(0)
+    at = parse_duration(value)
+    if at > _LONGEST:
+        raise ValueError(f"is later than {format_duration(_LONGEST)} after the beginning")
+    return at
+
+
+At = Annotated[
+    timedelta,
+    BeforeValidator(_at),
+    PlainSerializer(format_duration),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "description": "after the beginning: 0, 62m, 1h2m30s"}
+    ),
+]
+
+
+MonitoringState = Literal["fine", "down", "targets down", "partial"]
+"""Prometheus is there; or is not; or scrapes nothing; or says that its answers are partial."""
+
+
+class GivenChange(Frozen):
+    """A deployment, or another change: at `at`, `to` became live in the place of `was`.
+
+    It is made on what step 1 acts on, unless `on` names another target. `told`: when it became
+    known, if that was later. One that another system reported (`reported_by`) needs no `changes:`
+    in the rule; `labels` say what it concerns.
+    """
+
+    at: At
+    to: str = Field(min_length=1)
+    was: str = ""
+    on: str = ""
+    told: At | None = None
+    reported_by: str = ""
+    labels: Labels = Field(default_factory=dict)
+    rolling: bool = False
+
+
+class GivenAlert(Frozen):
+    """What Alertmanager tells: that the alert of the rule fires, or is over. `labels` are added to
+    those of the case. `since`: when it began, by itself a minute before."""
+
+    at: At
+    state: Literal["firing", "resolved"] = "firing"
+    since: At | None = None
+    labels: Labels = Field(default_factory=dict)
+
+
+class GivenMove(Frozen):
+    """What a person does, in the words of the command line. `step` goes with approve, start, skip
+    and veto; `action`, `with` and `within` with propose; `scope` and `lasts` with freeze and thaw.
+    `refused`: they are to be told that it cannot be done."""
+
+    at: At
+    who: str
+    does: Literal[
+        "ack",
+        "leave",
+        "pause",
+        "resume",
+        "approve",
+        "start",
+        "skip",
+        "veto",
+        "propose",
+        "no-plan",
+        "close",
+        "freeze",
+        "thaw",
+    ]
+    step: int | None = Field(default=None, ge=1)
+    action: str = ""
+    params: dict[str, Any] = Field(default_factory=dict, alias="with")
+    within: Duration = parse_duration("10m")
+    scope: str = GLOBAL
+    lasts: Duration | None = None
+    reason: str = ""
+    refused: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> GivenMove:
+        if (self.does in _STEPS) != (self.step is not None):
+            text = "is missing" if self.does in _STEPS else "goes with approve, start, skip, veto"
+            raise ValueError(f"`step` {text}")
+        if (self.does == "propose") != bool(self.action):
+            raise ValueError("`action` goes with `does: propose`, and is needed there")
+        return self
+
+
+class GivenAction(Frozen):
+    """How a step's action goes, by its number in the plan; without a word it is done in 5 seconds
+    and changes nothing of the series.
+
+    `then`: what the series are from its end on, counted from there; what is not given goes on.
+    `prepares`: how long it looks at its target first. `refuses`: its own word for why not.
+    """
+
+    then: GivenSeries | None = None
+    then_raw: dict[str, Notation] = Field(default_factory=dict)
+    ends: Literal["done", "failed", "unknown"] = "done"
+    refuses: str = ""
+    prepares: Duration = timedelta(0)
+    takes: Duration = parse_duration("5s")
+
+
+class EarlierAction(Frozen):
+    """An action of another incident before: `ago` before the case begins. On what step 1 acts on,
+    unless `on` names another target."""
+
+    ago: Duration
+    on: str = ""
+    still_running: bool = False
+    by_person: bool = False
+
+
+class Expectation(Frozen):
+    """What must be so at a moment; what is left out does not matter.
+
+    `incidents`: how many have opened. The others are of the incident, the first one of the rule or
+    number `incident`: the `verdict`, `reason`, `statement` (each text is part of it) and `severity`
+    of the problem; the `suspect` (what it was changed to, or `none`); which steps have started
+    (`starts`, in order), were asked about (`asks`), were written down by a rule that only observes
+    (`observes`); why a step was not started, or was skipped or refused, last (`refuses`); what
+    became of the problem after a step (`verdicts`); who was called (`pages`); the `commander`; the
+    `phase`.
+    """
+
+    at: At
+    incidents: int | None = Field(default=None, ge=0)
+    incident: int = Field(default=1, ge=1)
+    verdict: ProblemVerdict | None = None
+    reason: ProblemReason | None = None
+    statement: str | tuple[str, ...] | None = None
+    severity: Severity | None = None
+    suspect: str | None = None
+    starts: tuple[int, ...] | None = None
+    refuses: dict[int, str] | None = None
+    asks: tuple[int, ...] | None = None
+    observes: tuple[int, ...] | None = None
+    verdicts: dict[int, Verdict] | None = None
+    pages: tuple[str, ...] | None = None
+    commander: str | None = None
+    phase: Phase | None = None
+
+
+class Never(Frozen):
+    """What must not come about in any incident of the case, from beginning to end.
+
+    `starts` and `asks`: these steps, or `any`. `pages`: these people, or `any`.
+    """
+
+    starts: Literal["any"] | tuple[int, ...] = ()
+    asks: Literal["any"] | tuple[int, ...] = ()
+    pages: Literal["any"] | tuple[str, ...] = ()
+    severity: tuple[Severity, ...] = ()
+    phase: tuple[Phase, ...] = ()
+
+
+class RuleCase(Frozen):
+    """One case.
+
+    `series` gives what the rule's queries answer; `raw` gives raw series instead, on which the
+    queries are evaluated by a real Prometheus (`stopgap test --promql`). `interval` is the time
+    between two values of a series, `scrape` that between two scrapes (a quarter of the shortest
+    window, if left out). `approvals`: which automatic steps count as approved: all, none, or those
+    whose content stands in approvals.yaml. `freezes`: whether freezes.yaml is in force.
+    """
+
+    case: str = Field(min_length=1, max_length=120)
+    why: str = ""
+    rule: str
+    begins: datetime = BEGINS
+    interval: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("1m")
+    scrape: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    labels: Labels = Field(default_factory=dict)
+    series: GivenSeries | None = None
+    raw: dict[str, Notation] = Field(default_factory=dict)
+    monitoring: dict[At, MonitoringState] = Field(default_factory=dict)
+    changes: tuple[GivenChange, ...] = ()
+    alerts: tuple[GivenAlert, ...] = ()
+    people: tuple[GivenMove, ...] = ()
+    actions: dict[int, GivenAction] = Field(default_factory=dict)
+    earlier: tuple[EarlierAction, ...] = ()
+    approvals: Literal["all", "none", "file"] = "all"
+    freezes: Literal["file", "none"] = "file"
+    until: At | None = None
+    expect: tuple[Expectation, ...] = ()
+    never: Never = Never()
+
+    @property
+    def end(self) -> timedelta:
+        """When it ends: as it says, else with the last that is expected of it."""
+        if self.until is not None:
+            return self.until
+        happens = [one.at for given in (self.alerts, self.people, self.changes) for one in given]
+        return max([*happens, *(one.at for one in self.expect)], default=timedelta(0))
+
+
+def alert_labels(case: RuleCase, rule: Rule) -> Labels:
+    """The labels of the case's alerts: those that the rule's matchers ask for, and the case's."""
+    asked = {m.name: m.value for m in rule.match if m.op == "="}
+    return {**asked, **case.labels}
+
+
+def case_mistakes(
+    case: RuleCase, rule: Rule | None, people: Sequence[str]
+) -> Iterator[tuple[Place, str]]:
+    """(place, what is wrong) of what the case says beyond the shape of each value: `rule` is the
+    one it names (None: there is none), `people` those of the roster."""
+    if rule is None:
+        yield ("rule",), f"there is no rule {case.rule!r}; `stopgap check` lists what is wrong"
+        return
+    yield from _of_series(case, rule)
+    yield from _of_labels(case, rule)
+    yield from _of_times(case)
+    if not case.expect and case.never == Never():
+        yield (), "it expects nothing; say under `expect:` or `never:` what must come of it"
+    for index, move in enumerate(case.people):
+        if move.who not in people:
+            known = ", ".join(sorted(people))
+            yield ("people", index, "who"), f"{move.who!r} is not in the roster; known: {known}"
+    for number in case.actions:
+        if number > len(rule.recover):
+            steps = len(rule.recover)
+            yield ("actions", number), f"{rule.rule} has {steps} steps; there is no step {number}"
+    for index, change in enumerate(case.changes):
+        if not change.reported_by and not rule.changes:
+            text = f"{rule.rule} has no `changes:`, so it would not see it; or say `reported_by:`"
+            yield ("changes", index), text
+
+
+def _of_series(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
+    given, problem = case.series, rule.problem
+    if (given is None) == (not case.raw):
+        yield (), "give either `series:` (what the queries answer) or `raw:` (for --promql)"
+    if given is None:
+        return
+    wanted = {name for name in ("bad", "total", "value") if getattr(problem, name) is not None}
+    for name in ("bad", "total", "value"):
+        has = getattr(given, name) is not None
+        if has and name not in wanted:
+            yield ("series", name), f"{rule.rule} has no query `{name}`"
+        if not has and name in wanted:
+            yield ("series",), f"`{name}` is missing: say what the rule's query answers"
+    if given.total is not None and given.total.share is not None:
+        yield ("series", "total"), "`share` is one of `total`; give `per_minute` or `counter` here"
+    for kind, known in (("impact", problem.impact), ("sentiment", problem.sentiment)):
+        for name in getattr(given, kind).keys() - known.keys():
+            named = ", ".join(known) or "none"
+            yield ("series", kind, name), f"{rule.rule} has no {kind} of that name; it has {named}"
+    for kind in ("revisions", "siblings"):
+        if getattr(given, kind) and getattr(rule.suspects, kind) is None:
+            yield ("series", kind), f"{rule.rule} has no `suspects: {kind}:`"
+
+
+def _of_labels(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
+    labels = alert_labels(case, rule)
+    missing = [name for name in rule.group_by if not labels.get(name)]
+    if missing:
+        text = (
+            f"`{missing[0]}` is missing, by which {rule.rule} groups: labels: {{{missing[0]}: …}}"
+        )
+        yield ("labels",), text
+
+
+def _of_times(case: RuleCase) -> Iterator[tuple[Place, str]]:
+    for index, one in enumerate(case.expect):
+        if one.at > case.end:
+            text = f"the case ends {format_duration(case.end)} after its beginning"
+            yield ("expect", index, "at"), text
