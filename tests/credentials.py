@@ -1,4 +1,4 @@
-"""`daemon.core.people.access.Credentials` and `signing_keys.Keys` in memory."""
+"""`daemon.core.people.access.Credentials`, `signing_keys.Keys` and `AssistantLog` in memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.core.people.access import ApiToken, Session
 from daemon.core.people.signing_keys import SigningKey, SigningKeys
+from daemon.core.ports.assistants import AssistantCall
 from daemon.core.values.outcome import Temporary
 
 
@@ -97,3 +98,19 @@ class MemoryKeys:
         new = SigningKey(id=f"{number:08x}", secret=f"key {number}", made_at=now, made_by=by)
         self.current = self.current.rotated(new, revoke=revoke, longest=longest)
         return self.current
+
+
+class MemoryAssistantLog:
+    """The calls of assistants, the oldest first. `failing`: the store does not take them."""
+
+    def __init__(self) -> None:
+        self.calls: list[AssistantCall] = []
+        self.failing = False
+
+    async def note(self, call: AssistantCall) -> None:
+        if self.failing:
+            raise Temporary("the store does not answer")
+        self.calls.append(call)
+
+    async def newest(self, limit: int) -> list[AssistantCall]:
+        return self.calls[::-1][:limit]

@@ -275,6 +275,7 @@ class Daemon:
             autonomy=self._autonomy,
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._status_report(),
+            assistants=self._store.assistants,
             reload=self._reloader.reload,
             observer=self._observer,
             store_trouble=self._health.why_not,

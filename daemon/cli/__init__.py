@@ -66,6 +66,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "store": ("store", "check, back up and restore what is kept"),
         "audit": ("audit", "prove that the journal was not edited"),
         "archive": ("archive", "the incidents that were moved out of the journal"),
+        "mcp": ("mcp", "let an assistant read, explain and propose"),
         "completion": ("completion", "the script for your shell"),
     },
 }

@@ -101,6 +101,32 @@ def audit_anchor_command(config: Path | None, as_json: bool) -> None:
     print_answer(as_json, {**point.model_dump(mode="json"), "line": str(point)}, str(point))
 
 
+@audit_command.command("assistants")
+@config_option
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=50,
+    show_default=True,
+    help="At most so many.",
+)
+@json_option
+def audit_assistants_command(config: Path | None, limit: int, as_json: bool) -> None:
+    """List what assistants asked and did in people's names, the newest first.
+
+    Each use of a tool of `stopgap mcp` is a row of the journal's chain, written before anything
+    is told or done.
+
+    Example: stopgap audit assistants --limit 200
+    """
+    calls = reading(settings_from(config), lambda store: store.assistants.newest(limit))
+    told = (
+        f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.person}: {one.tool}  {one.asked}" for one in calls
+    )
+    lines = list(told) or ["no assistant has asked anything yet"]
+    print_answer(as_json, {"calls": [one.model_dump(mode="json") for one in calls]}, *lines)
+
+
 def _anchors(text: str) -> list[Anchor]:
     """The anchors in a file of that name, or in the text itself. Raises UsageError."""
     path = Path(text)

@@ -149,14 +149,17 @@ def call(
     path: str,
     body: dict[str, Any] | None = None,
     timeout: float = 15,
+    more: Mapping[str, str] | None = None,
 ) -> Any:
-    """Ask the daemon; returns the JSON, or the text of another kind. `timeout` in seconds.
+    """Ask the daemon; returns the JSON, or the text of another kind. `timeout` in seconds, `more`
+    are further headers.
 
     Raises Failure; Unanswered if it is away or cannot answer now.
     """
     import requests  # a command that asks nothing does without, as --help does
 
     headers = {"Authorization": f"Bearer {_token(token_file)}", "User-Agent": "stopgap-cli"}
+    headers |= more or {}
     sent = None
     if body is not None:
         headers["Content-Type"] = "application/json"

@@ -19,6 +19,7 @@ from daemon.core.decision import (
     MeasureProblem,
     Publish,
     ReadRecovery,
+    RecordSamples,
     Rehearse,
     RunStep,
     SendPage,
@@ -42,6 +43,7 @@ from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.measuring import evidence, queries, revision_health, verify
 from daemon.measuring.own_targets import own_targets
 from daemon.measuring.queries import Survey
+from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
@@ -56,6 +58,8 @@ _AGAIN = timedelta(seconds=2)
 """How long to wait before the changes are asked for again."""
 _PATIENCE = timedelta(seconds=10)
 """For so long the changes are asked for again, before a problem is defined without them."""
+_RECORD_WITHIN = timedelta(minutes=2)
+"""For so long after the end the samples are asked for again, before they are given up."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ class Executor:
                 return self._rehearse(incident, effect.step)
             case WriteReview():
                 return write_review(self._repository, incident, dependencies.reviews)
+            case RecordSamples():
+                return self._record(incident)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)
@@ -223,6 +229,25 @@ class Executor:
             for a in answers
         ]
         await self._repository.record(incident, lambda i: () if i.closed else sentiments)
+
+    async def _record(self, incident: str) -> None:
+        """Keep the samples of a closed incident; what cannot be had for a while, without."""
+        current = await self._repository.load(incident)
+        rule, now = self._rule(current), self._repository.clock()
+        closed_at = current.closed_at or now
+        changes, blind = await self._changes(rule, current)
+        recorded = e.SamplesRecorded(trouble=blind, changes=tuple(changes))
+        try:
+            async with self._turns.turn(repeated=True):
+                survey = self._survey(rule, current)
+                series, trouble = await record_samples(survey, current.opened_at, closed_at)
+            told = {"series": series, "trouble": "; ".join(filter(None, (blind, trouble)))}
+            recorded = recorded.model_copy(update=told)
+        except Unmeasurable as trouble:
+            if now < closed_at + _RECORD_WITHIN:
+                raise Temporary(trouble.text) from None
+            recorded = recorded.model_copy(update={"trouble": trouble.text})
+        await self._repository.record(incident, lambda i: () if i.recorded else (recorded,))
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)

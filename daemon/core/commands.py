@@ -52,10 +52,10 @@ class CommandSpec:
         return "commander" if self.command.commander_only else "responder"
 
 
-_SITE: frozenset[Surface] = frozenset({"cli", "api", "page"})
-_LINK: frozenset[Surface] = frozenset({"cli", "api", "page", "link"})
-_CHAT: frozenset[Surface] = frozenset({"cli", "api", "page", "link", "slack"})
-_WEBHOOK: frozenset[Surface] = frozenset({"cli", "api", "page", "webhook"})
+_SITE: frozenset[Surface] = frozenset({"cli", "api", "page", "mcp"})
+_LINK: frozenset[Surface] = _SITE | {"link"}
+_CHAT: frozenset[Surface] = _LINK | {"slack"}
+_WEBHOOK: frozenset[Surface] = _SITE | {"webhook"}
 _SNOOZED = "Put off. What they must know at once is told all the same."
 
 COMMANDS: Mapping[str, CommandSpec] = {

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from daemon.core.decision import (
     Decision,
     Listen,
+    RecordSamples,
     RunStep,
     SendPage,
     WriteReview,
@@ -115,12 +116,15 @@ def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: date
 def _after_closing(
     incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
 ) -> Decision:
-    """It is over: the review, the last update to those who were informed, quiet for the pagers,
-    and a call about the rule if it lost its autonomy over this."""
+    """It is over: the review, what is kept for replays, the last update to those who were
+    informed, quiet for the pagers, and a call about the rule if it lost its autonomy over this."""
     updates = updates_due(incident, surroundings.roster, rule.description if rule else "", now)
     if updates.record:
         return recording(*updates.record)
     review = Decision(effects=() if incident.review else (WriteReview(),))
+    measured = incident.confirmed is not None and rule is not None
+    if measured and not incident.recorded:
+        review |= Decision(effects=(RecordSamples(),))
     return _deliveries(incident) | review | updates | pager_states_due(incident, now)
 
 

@@ -56,6 +56,11 @@ class WriteReview:
 
 
 @dataclass(frozen=True)
+class RecordSamples:
+    """Keep the samples and the changes of a closed incident, for replays."""
+
+
+@dataclass(frozen=True)
 class Publish:
     """Bring this version of an update to one channel."""
 
@@ -89,6 +94,7 @@ Effect = (
     | RunStep
     | Rehearse
     | WriteReview
+    | RecordSamples
     | Publish
     | Settle
     | Listen
@@ -190,3 +196,5 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "listen", {}
         case WriteReview():
             return "review", {}
+        case RecordSamples():
+            return "record", {}

@@ -21,8 +21,9 @@ LOOK_BACKS = (timedelta(hours=24), timedelta(hours=3))
 """How far back trouble like the present one is looked for; less far where that cannot be had."""
 A_WEEK = timedelta(days=7)
 """So long ago it is looked for as well, around the same time of day: seasons come back."""
-_AROUND = timedelta(hours=1)
-_LEAST_STEP = timedelta(minutes=1)
+AROUND = timedelta(hours=1)
+LOOK_BACK_STEP = timedelta(minutes=1)
+"""Closer together nothing is looked at that far back."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ async def look_back(survey: Survey, problem: Problem) -> LookBack:
     now = survey.now
     whole, then = await asyncio.gather(
         _between(survey, problem, now - LOOK_BACKS[0], now),
-        _between(survey, problem, now - A_WEEK - _AROUND, now - A_WEEK + _AROUND),
+        _between(survey, problem, now - A_WEEK - AROUND, now - A_WEEK + AROUND),
     )
     lately = whole
     for length in (*LOOK_BACKS[1:], survey.spec.baseline):
@@ -53,7 +54,7 @@ async def _between(
 ) -> Sequence[Precedent] | None:
     """None if that cannot be seen."""
     spec = survey.spec
-    step = max(spec.windows[0], _LEAST_STEP)
+    step = max(spec.windows[0], LOOK_BACK_STEP)
     begin = end - ((end - begin) // step) * step
     then = replace(survey, query_log={})
     try:

@@ -16,6 +16,7 @@ from daemon.core.people.access import Access
 from daemon.core.people.roster import Roster
 from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
+from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.reporting.chart import Curve
 from daemon.core.response.command import Command, CommandSituation, Surface
@@ -76,6 +77,7 @@ class WebContext:
     autonomy: AutonomyKeeper
     whisper: Callable[[str, str], Awaitable[None]]
     overview: StatusReport
+    assistants: AssistantLog
     reload: Callable[[str], Awaitable[Loading]]
     actions: Actions = field(default_factory=dict)
     trace: Trace | None = None

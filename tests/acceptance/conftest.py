@@ -17,11 +17,17 @@ LAST_WORDS = 6000
 MakeDaemon = Callable[..., Daemon]
 
 
+LONGEST = ("test_stories", "test_main_job", "test_people", "test_crash_loops", "test_crash_points")
+"""The files that take longest, by waiting for what happens in real time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked `acceptance`."""
+    """Everything in this folder is marked `acceptance`, and what takes longest begins first."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -41,7 +41,7 @@ from daemon.web.auth.passwords import Passwords
 from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
-from tests.credentials import MemoryCredentials, MemoryKeys
+from tests.credentials import MemoryAssistantLog, MemoryCredentials, MemoryKeys
 from tests.fakes import (
     START,
     FakeAction,
@@ -165,6 +165,7 @@ class Rig:
         self.loading = Loading(at=self.now)
         self.reloads: list[str] = []
         self.notes = MemoryNotes()
+        self.assistants = MemoryAssistantLog()
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -188,6 +189,7 @@ class Rig:
             autonomy=self.keeper,
             whisper=self._whisper,
             overview=self.overview(),
+            assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )

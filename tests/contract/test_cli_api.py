@@ -27,7 +27,7 @@ from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.contract.rig import CHEAP, overview_of
 from tests.contract.test_cli_double import Ended, run, view
-from tests.credentials import MemoryCredentials, MemoryKeys
+from tests.credentials import MemoryAssistantLog, MemoryCredentials, MemoryKeys
 from tests.fakes import START, MemoryInbox, MemoryJournal, MemoryNotes
 from tests.stories.stage import RULE, alert, body
 
@@ -108,6 +108,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         autonomy=AutonomyKeeper(repository, MemoryNotes(), active),
         whisper=unheard,
         overview=overview_of(repository, inbox, active),
+        assistants=MemoryAssistantLog(),
     )
     await intake.receive(body(alert()))
     async with asyncio.TaskGroup() as group:

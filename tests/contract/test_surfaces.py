@@ -235,10 +235,10 @@ CASES = [
 # ── the surfaces ─────────────────────────────────────────────────────────────────────────────
 
 
-async def by_api(rig: Rig, case: Case, agent: str = "curl") -> str:
+async def by_api(rig: Rig, case: Case, **headers: str) -> str:
     """By the API; what was refused, empty if it was done."""
     method, path, body = case.api
-    sender = {**ADA, "User-Agent": agent}
+    sender = {**ADA, "User-Agent": "curl", **{k.replace("_", "-"): v for k, v in headers.items()}}
     status, answer = await rig.asks(method, f"{rig.path}/{path}", sender, json=body)
     assert status in {200, 400, 409}, answer
     return "" if status == 200 else str(answer["detail"])
@@ -246,7 +246,12 @@ async def by_api(rig: Rig, case: Case, agent: str = "curl") -> str:
 
 async def by_cli(rig: Rig, case: Case) -> str:
     """As the command line asks the API."""
-    return await by_api(rig, case, "stopgap-cli")
+    return await by_api(rig, case, User_Agent="stopgap-cli")
+
+
+async def by_mcp(rig: Rig, case: Case) -> str:
+    """As a tool of an assistant asks the API."""
+    return await by_api(rig, case, X_Stopgap_Tool="a_tool")
 
 
 async def filled(rig: Rig, form: dict[str, str]) -> dict[str, str]:
@@ -307,6 +312,7 @@ SURFACES: dict[Surface, Callable[[Rig, Case], Awaitable[str]]] = {
     "page": by_page,
     "link": by_link,
     "slack": by_slack,
+    "mcp": by_mcp,
 }
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from daemon.core.decision import Decision, MeasureProblem, Publish, RunStep, Settle, WriteReview
+from daemon.core.decision import (
+    Decision,
+    MeasureProblem,
+    Publish,
+    RecordSamples,
+    RunStep,
+    Settle,
+    WriteReview,
+)
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.situation import Surroundings
@@ -74,14 +82,16 @@ def sound_crew(incident: Incident) -> None:
 
 
 def _sound_when_over(incident: Incident, decision: Decision) -> None:
-    """After the end there is the review, a last word to those who were told, and quiet."""
+    """After the end there is the review, what is kept for replays, a last word to those who were
+    told, and quiet."""
     for event in decision.record:
         assert isinstance(event, e.UpdateDrafted | e.UpdateReleased)
     if not decision.record:
         reviews = [effect for effect in decision.effects if isinstance(effect, WriteReview)]
         assert bool(reviews) == (not incident.review)
     for effect in decision.effects:
-        assert isinstance(effect, WriteReview | Publish | Settle)
+        assert isinstance(effect, WriteReview | RecordSamples | Publish | Settle)
+        assert not (isinstance(effect, RecordSamples) and incident.recorded)
         assert not isinstance(effect, Settle) or effect.state == "resolved"
 
 

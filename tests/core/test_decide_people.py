@@ -185,7 +185,7 @@ def test_after_the_end_the_team_is_told_and_the_pagers_fall_silent(over: Scene) 
 
 def test_after_the_last_word_there_is_nothing_left_to_do(over: Scene) -> None:
     records(over)
-    over.happen(e.ReviewWritten(path="x.md"))
+    over.happen(e.ReviewWritten(path="x.md"), e.SamplesRecorded())
     for page in list(over.incident.pages):
         if over.incident.pages[page].delivered_by == "pagerduty":
             over.happen(
@@ -198,7 +198,7 @@ def test_after_the_last_word_there_is_nothing_left_to_do(over: Scene) -> None:
 
 def test_what_fails_after_the_end_is_tried_again_later(over: Scene) -> None:
     records(over)
-    over.happen(e.ReviewWritten(path="x.md"))
+    over.happen(e.ReviewWritten(path="x.md"), e.SamplesRecorded())
     for channel in ("room", "mail"):
         over.happen(
             e.UpdateFailed(update="team.2", version=1, channel=channel, error="x", last=False)

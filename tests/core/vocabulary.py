@@ -68,6 +68,14 @@ suppressions = st.builds(
     by=texts,
     reason=texts,
 )
+recorded = st.builds(
+    e.RecordedSeries,
+    query=st.sampled_from(["bad", "total", "value"]),
+    begin=moments,
+    step=st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
+    window=st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
+    values=st.lists(st.none() | numbers, max_size=4).map(tuple),
+)
 params = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
@@ -80,6 +88,8 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "suspicion": st.none() | suspicions,
     "reading": readings,
     "step": st.integers(1, 3),
+    "series": st.lists(recorded, max_size=2).map(tuple),
+    "changes": st.lists(changes, max_size=2).map(tuple),
     "params": st.dictionaries(texts, params, max_size=2),
     "intent": labels,
     "suppressed": st.lists(suppressions, max_size=2).map(tuple),

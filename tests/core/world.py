@@ -16,6 +16,7 @@ from daemon.core.decision import (
     MeasureProblem,
     Publish,
     ReadRecovery,
+    RecordSamples,
     RunStep,
     SendPage,
     Settle,
@@ -153,6 +154,8 @@ class World:
                 self.run(step)
             case WriteReview():
                 self.happen(e.ReviewWritten(path="x.md"))
+            case RecordSamples():
+                self.happen(e.SamplesRecorded())
             case Publish(update, channel, version):
                 self.happen(self.publish(update, channel, version, works))
             case Settle(person, method, alert, state):

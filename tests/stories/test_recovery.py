@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from daemon.core.incident.events import SamplesRecorded
 from daemon.core.ports.actions import Refused
 from daemon.core.values.outcome import Outcome
 from tests import commanding
@@ -217,3 +218,38 @@ async def test_a_slow_action_delays_no_page(stage: Stage) -> None:
         assert (await daemon.incident()).phase == "recovering"
         assert len(stage.phones["bo"].pages) == 1
         assert "rollback is running" in stage.phones["bo"].pages[0].text
+
+
+async def test_the_samples_of_a_closed_incident_are_kept_once(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        healed_by(stage, "rollback")
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(1800)
+        incident = await daemon.incident()
+    assert incident.closed is not None
+    [kept] = [
+        x.event for x in stage.journal.entries[incident.id] if x.event.kind == "SamplesRecorded"
+    ]
+    assert isinstance(kept, SamplesRecorded)
+    assert {series.query for series in kept.series} == {"bad", "total"}
+    assert [(change.item, change.previous) for change in kept.changes] == [("v2", "v1")]
+    assert kept.trouble == ""
+
+
+async def test_without_prometheus_at_the_end_the_record_says_so(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        await daemon.acknowledges("ada")
+        stage.service.down = "connection refused"
+        await daemon.does(commanding.close, "ada", "it was a test", who="ada")
+        await daemon.at(400)
+        incident = await daemon.incident()
+    entries = stage.journal.entries[incident.id]
+    [kept] = [x for x in entries if x.event.kind == "SamplesRecorded"]
+    assert isinstance(kept.event, SamplesRecorded)
+    assert (kept.event.series, kept.event.trouble) == ((), "connection refused")
+    assert incident.closed_at is not None
+    assert timedelta(minutes=2) <= kept.at - incident.closed_at < timedelta(minutes=3)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
+from daemon.adapters.store.assistant_log import SqlAssistantLog
 from daemon.adapters.store.condition import Condition
 from daemon.adapters.store.credentials import SqlCredentials
 from daemon.adapters.store.database import CommitListener, Database, to_its_end
@@ -40,6 +41,7 @@ class Store:
     inbox: SqlInbox
     credentials: SqlCredentials
     notes: SqlNotes
+    assistants: SqlAssistantLog
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
     listeners: list[CommitListener]
@@ -104,6 +106,7 @@ async def open_store(
             inbox=inbox,
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),
+            assistants=SqlAssistantLog(database, ledger),
             keys=keys,
             listeners=database.listeners,
             condition=condition,

@@ -50,6 +50,8 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return replace(incident, closed=event, closed_at=at)
         case e.ReviewWritten():
             return replace(incident, review=event.path)
+        case e.SamplesRecorded():
+            return replace(incident, recorded=True)
         case e.DeadlineMissed():
             return replace(incident, missed={**incident.missed, event.item: at})
         case e.SentimentHeard():

@@ -145,6 +145,7 @@ class Incident:
     """One incident as it stands after `seq` events.
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
+    `recorded`: its samples are kept, for replays.
     """
 
     id: str
@@ -190,6 +191,7 @@ class Incident:
     closed: e.IncidentClosed | None = None
     closed_at: datetime | None = None
     review: str = ""
+    recorded: bool = False
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

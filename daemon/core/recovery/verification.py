@@ -72,7 +72,8 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         return Ruling(
             "inconclusive", f"{last.reason}: recovery can be neither seen nor denied", now
         )
-    before = _before(rule, problem, step, timedelta(0))
+    # Had the trouble begun as early as can be, the windows before the step were fullest of it.
+    before = _before(rule, problem, step, problem.onset_bounds[0])
     improved = last.loss is not None and last.loss <= before * IMPROVED
     return Ruling("partial" if improved else "unchanged", _text(rule.problem, problem, last), now)
 
@@ -106,27 +107,28 @@ def _healthy_since(
     return since
 
 
-def _before(rule: Rule, problem: Problem, step: StepState, late: timedelta) -> float:
+def _before(rule: Rule, problem: Problem, step: StepState, began: datetime | None) -> float:
     """The loss before the step, as the shortest window shows it once it is full of the trouble.
 
     What was measured soon after the onset holds healthy time too; that it grows afterwards is
-    nobody's doing. `late`: how much later than estimated the trouble may have begun.
+    nobody's doing. `began`: when the trouble is taken to have begun, None if nobody knows.
     """
     seen = [(problem.at, problem.loss or 0.0)]
     reading = step.evidence.reading if step.evidence else None
     if reading is not None and reading.loss is not None:
         seen.append((reading.at, reading.loss))
-    if problem.onset is None or problem.kind == "value":  # a median is not diluted, it jumps
+    if began is None or problem.kind == "value":  # a median is not diluted, it jumps
         return max(loss for _, loss in seen)
     full = rule.problem.windows[0]
-    parts = [(loss, (at - problem.onset - late) / full) for at, loss in seen]
+    parts = [(loss, (at - began) / full) for at, loss in seen]
     return max(min(1.0, loss / min(1.0, max(part, THINNEST))) for loss, part in parts)
 
 
 def _worse(rule: Rule, problem: Problem, step: StepState) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
     limit = rule.problem.confirm.loss(problem.baseline or 0.0)
-    before = _before(rule, problem, step, problem.onset_within or timedelta(0))
+    latest = problem.onset and problem.onset + (problem.onset_within or timedelta(0))
+    before = _before(rule, problem, step, latest)
     last = step.readings[-2:]
     return len(last) == 2 and all(
         r.state == "impaired"

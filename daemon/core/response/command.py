@@ -21,9 +21,9 @@ from daemon.core.rules.rule import Rule, StepSpec
 TEXT_LENGTH = 2000
 """Characters of a note, a reason or an update that somebody writes."""
 
-Surface = Literal["cli", "api", "page", "link", "slack", "webhook"]
+Surface = Literal["cli", "api", "page", "link", "slack", "webhook", "mcp"]
 """By what a command comes: the command line, another client of the API, the incident's page, the
-signed link of a call, a button in Slack, a system that reports."""
+signed link of a call, a button in Slack, a system that reports, an assistant that speaks MCP."""
 
 
 class NotPossible(ValueError):

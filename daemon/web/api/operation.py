@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from daemon.core.people.scopes import Scope
 from daemon.core.response.command import Command, InvalidCommand, NotPossible, Surface
 from daemon.core.values.units import Frozen
+from daemon.web.api.assistance import by_assistant, note_assistant
 from daemon.web.api.request_parsing import expected_seq, read_path, read_query, read_sent
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.identity import Access, Identity
@@ -115,8 +116,10 @@ class ApiOperation:
 async def _serve(
     context: WebContext, operation: ApiOperation, request: web.Request
 ) -> web.Response:
-    """Who asks, then what is asked, then the handler."""
+    """Who asks, then what is asked, then the handler. What an assistant asks is noted first."""
     who = await _admitted(context, operation, request)
+    if who is not None:
+        await note_assistant(context, request, who.person)
     at, query, sent = operation.parts
     call = Call(
         request=request,
@@ -203,7 +206,9 @@ async def do(context: WebContext, call: Call[Any, Any, Any], command: Command) -
 
 
 def _via(request: web.Request) -> Surface:
-    """By the command line, or by another client of the API."""
+    """By an assistant, by the command line, or by another client of the API."""
+    if by_assistant(request):
+        return "mcp"
     return "cli" if request.headers.get("User-Agent", "").startswith("stopgap") else "api"
 
 

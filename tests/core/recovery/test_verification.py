@@ -115,6 +115,17 @@ def test_a_loss_that_halved_is_partial(loss: float, verdict: str) -> None:
     assert judge(*readings).verdict == verdict
 
 
+def test_a_loss_is_halved_only_if_it_is_however_early_it_began() -> None:
+    """4 s after the estimated onset a window of a minute shows little of the loss; the onset may
+    have been 40 s before, and then it showed most of it."""
+    early = make_problem(loss=0.2, onset=NOW - 4 * SECOND)
+    unsure = early.model_copy(update={"onset_within": 40 * SECOND})
+    readings = (impaired(FIRST, 0.25), impaired(FIRST + 3 * MINUTE, 0.25))
+    assert judge(*readings, problem=unsure).verdict == "unchanged"
+    sure = early.model_copy(update={"onset_within": timedelta(0)})
+    assert judge(*readings, problem=sure).verdict == "partial"
+
+
 def test_worse_needs_two_readings_in_a_row() -> None:
     assert judge(impaired(FIRST, 0.4)).verdict is None
     one = (impaired(FIRST, 0.4), impaired(FIRST + MINUTE, 0.2))

@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.lifecycle import *
 from daemon.core.incident.events.pages import *
+from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
 from daemon.core.incident.events.steps import *
 from daemon.core.incident.events.updates import *

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.events.recording import SamplesRecorded
 from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.units import AnyVersion, Frozen, Moment, clock_time, printable
@@ -328,6 +329,7 @@ LifecycleEvent = (
     | EffectClaimed
     | IncidentClosed
     | ReviewWritten
+    | SamplesRecorded
     | SentimentHeard
     | DeadlineMissed
 )

@@ -1,0 +1,201 @@
+"""`stopgap mcp`: what an assistant gets by the official SDK's client, and what the audit keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import CallToolResult, TextContent
+
+from daemon.adapters.store import audit_journal, open_store
+from daemon.cli.client import call
+from daemon.cli.mcp.server import server_of
+from daemon.core.ports.assistants import AssistantCall
+from tests.contract.rig import ADA, TOKENS, Rig, rigged
+from tests.fakes import START
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with rigged() as rig:
+        yield rig
+
+
+@contextlib.asynccontextmanager
+async def assistant(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, token: str = TOKENS["ada"], *, act: bool = False
+) -> AsyncIterator[Client]:
+    """An assistant with that token."""
+    monkeypatch.setenv("STOPGAP_TOKEN", token)
+    url = str(rig.client.make_url(""))
+
+    def ask(method: str, path: str, sent: dict[str, Any] | None, more: Mapping[str, str]) -> Any:
+        return call(method, url, None, path, sent, more=more)
+
+    async with Client(server_of(ask, act)) as client:
+        yield client
+
+
+def text_of(result: CallToolResult) -> str:
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+async def said(client: Client, tool: str, **arguments: Any) -> Any:
+    """What a tool answers; it went well."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    return json.loads(text_of(result))
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    """What a tool says that was refused."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    return text_of(result)
+
+
+async def test_it_reads_and_explains(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with assistant(rig, monkeypatch) as client:
+        listed = await said(client, "list_incidents")
+        assert [one["id"] for one in listed["incidents"]] == [rig.id]
+        shown = await said(client, "show_incident", incident=rig.id)
+        assert (shown["id"], shown["seq"]) == (rig.id, rig.seq)
+        explained = await said(client, "explain_incident", incident=rig.id)
+        assert set(explained) == {
+            *("id", "statement", "severity", "phase", "suspicion", "steps", "doing", "coming"),
+            "decisions",
+        }
+        review = await client.call_tool("read_review", {"incident": rig.id})
+        assert text_of(review).startswith(f"# Incident {rig.id}")
+        for tool in ("list_rules", "list_actions", "list_freezes", "list_changes", "daemon_status"):
+            assert await said(client, tool)
+        on_call = await said(client, "who_is_on_call", at="2026-12-24T18:00:00Z")
+        assert on_call["teams"]["payments"]["tiers"][0]["people"] == ["ada"]
+        timeline = await said(client, "read_timeline", incident=rig.id, after=1)
+        assert timeline["timeline"][0]["seq"] == 2
+        assert "updates" in await said(client, "list_updates", incident=rig.id)
+
+
+async def test_tools_that_act_are_offered_on_demand_and_say_what_they_are(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with assistant(rig, monkeypatch) as client:
+        quiet = (await client.list_tools()).tools
+    async with assistant(rig, monkeypatch, act=True) as client:
+        every = (await client.list_tools()).tools
+    acting = {tool.name for tool in every} - {tool.name for tool in quiet}
+    assert {"approve_step", "acknowledge", "freeze", "thaw", "send_update"} <= acting
+    for tool in every:
+        assert tool.description
+        assert tool.annotations is not None
+        assert tool.annotations.destructive_hint == (tool.name in acting)
+        reads = tool.name not in {*acting, "propose_step", "add_note"}
+        assert tool.annotations.read_only_hint == reads
+
+
+async def test_a_proposal_waits_for_the_commander(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = {"incident": rig.id, "action": "flag_off", "params": {"target": "shop"}}
+    await rig.does("ack")
+    async with assistant(rig, monkeypatch) as client:
+        after = await said(client, "propose_step", **proposal, reason="it began with the flag")
+        assert after["steps"][-1]["status"] == "waiting"
+        unknown = {**proposal, "action": "reboot"}
+        text = await refused(client, "propose_step", **unknown, reason="x")
+        assert "known: flag_off, rollback" in text
+    assert "StepStarted" not in await rig.kinds()
+
+
+async def test_it_can_do_no_more_than_the_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"name": "helper", "scopes": ["read"]}
+    _, answer = await rig.asks("POST", "/api/v1/tokens", ADA, json=made)
+    async with assistant(rig, monkeypatch, answer["secret"], act=True) as client:
+        assert await said(client, "show_incident", incident=rig.id)
+        seq = rig.seq
+        text = await refused(client, "acknowledge", incident=rig.id, seen=seq)
+        assert "scope" in text
+        assert "scope" in await refused(client, "add_note", incident=rig.id, text="x")
+    assert rig.seq == seq
+
+
+async def test_it_acts_on_what_was_seen_and_as_that_person(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with assistant(rig, monkeypatch, act=True) as client:
+        before = (await said(client, "show_incident", incident=rig.id))["seq"]
+        await rig.does("notes", text="we look")
+        text = await refused(client, "acknowledge", incident=rig.id, seen=before)
+        assert "nothing was done: look again" in text
+        now = (await said(client, "show_incident", incident=rig.id))["seq"]
+        after = await said(client, "acknowledge", incident=rig.id, seen=now)
+        assert after["commander"] == "ada"
+    arrived = next(x for x in rig.journal.entries[rig.id] if x.event.kind == "ResponderArrived")
+    assert (arrived.by, arrived.event.describe()) == ("person:ada", "ada responds (by mcp)")
+
+
+async def test_each_use_is_noted_before_anything_is_done(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with assistant(rig, monkeypatch, act=True) as client:
+        await said(client, "read_timeline", incident=rig.id, after=0)
+        await said(client, "pause_automation", incident=rig.id, reason="we look", seen=rig.seq)
+        read, paused = rig.assistants.calls
+        assert (read.person, read.tool, read.incident) == ("ada", "read_timeline", rig.id)
+        assert read.asked == f"GET {rig.path}/timeline?after=0&limit=100"
+        assert paused.asked == f'POST {rig.path}/pause {{"reason": "we look"}}'
+        rig.assistants.failing = True
+        seq = rig.seq
+        text = await refused(client, "resume_automation", incident=rig.id, seen=seq)
+        assert "the store does not answer" in text
+        assert rig.seq == seq
+
+
+async def test_a_tool_that_has_no_name_is_told(rig: Rig) -> None:
+    headers = {**ADA, "X-Stopgap-Tool": "Not A Name"}
+    status, answer = await rig.asks("GET", "/api/v1/incidents", headers)
+    assert (status, rig.assistants.calls) == (400, [])
+    assert "X-Stopgap-Tool" in answer["detail"]
+
+
+async def test_over_standard_input_and_output(rig: Rig) -> None:
+    """As a client starts it."""
+    env = {"STOPGAP_TOKEN": "ada-token", "STOPGAP_URL": str(rig.client.make_url(""))}
+    command = [sys.executable, "-m", "daemon", "mcp"]
+    started = StdioServerParameters(command=command[0], args=command[1:], env=env)
+    async with asyncio.timeout(60), Client(started) as client:
+        shown = await said(client, "show_incident", incident=rig.id)
+        assert shown["id"] == rig.id
+
+
+async def test_the_audit_misses_a_use_that_was_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "stopgap.db"
+    calls = [
+        AssistantCall(
+            at=START + timedelta(minutes=n), person="ada", tool="freeze", asked=f"PUT {n}"
+        )
+        for n in range(3)
+    ]
+    async with open_store(path) as store:
+        for one in calls:
+            await store.assistants.note(one)
+    async with open_store(path, readonly=True) as store:
+        assert await store.assistants.newest(2) == calls[:0:-1]
+        assert (await audit_journal(store.journal, [])).breaks == []
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM ledger WHERE body LIKE '%PUT 1%'")
+    async with open_store(path, readonly=True) as store:
+        [gone, *_] = (await audit_journal(store.journal, [])).breaks
+    assert "missing" in str(gone)
