@@ -1,0 +1,278 @@
+"""The case that a closed incident was: made of its journal, and of the samples kept with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from daemon.core.alertmanager import Alert
+from daemon.core.cases.curves import CurvePiece
+from daemon.core.cases.given_series import CountSeries, GivenSeries, Measure
+from daemon.core.cases.rule_case import (
+    Expectation,
+    GivenAction,
+    GivenAlert,
+    GivenChange,
+    GivenMove,
+    RuleCase,
+)
+from daemon.core.changes.change import Change
+from daemon.core.incident import events as e
+from daemon.core.incident.fold import fold
+from daemon.core.incident.responders import PERSON_PREFIX
+from daemon.core.incident.state import Incident
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Permanent
+
+MOST_ALERTS = 200
+"""So many changes of alerts go into a case; of a storm the first are enough."""
+_AFTER = timedelta(minutes=1)
+"""So long after the first measurement is looked at what came of it."""
+_SECOND = timedelta(seconds=1)
+
+
+class NotReplayable(Permanent):
+    """The incident cannot be made into a case; the text says why, and what to do."""
+
+
+def recorded_samples(entries: Sequence[e.Entry]) -> e.SamplesRecorded:
+    """What was kept of its measurements. Raises NotReplayable if nothing was."""
+    kept = [x.event for x in entries if isinstance(x.event, e.SamplesRecorded)]
+    if kept and kept[-1].series:
+        return kept[-1]
+    why = kept[-1].trouble if kept else ""
+    if not kept and fold(entries).closed is None:
+        why = "they are kept when it is over, and it is still open"
+    elif not kept:
+        why = "nothing was measured, or it is from before Stopgap kept samples"
+    raise NotReplayable(
+        f"its samples were not kept ({why}); `stopgap replay --against-prometheus RULE` asks "
+        "Prometheus itself, as far back as it remembers"
+    )
+
+
+def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
+    """The incident as a case of that rule. Raises NotReplayable."""
+    incident, kept = fold(entries), recorded_samples(entries)
+    finest = _finest(kept)
+    wanted = {name for name in ("bad", "total", "value") if getattr(rule.problem, name)}
+    if set(finest) != wanted:
+        has, asks = ", ".join(sorted(finest)), ", ".join(sorted(wanted))
+        raise NotReplayable(
+            f"samples of {has} were kept, and {rule.rule} measures {asks} now: they do not fit"
+        )
+    first = min(finest.values(), key=lambda one: one.begin)
+    begins, step = first.begin - first.step, first.step
+    moved = timedelta(0) if rule.problem.value is None else step
+    series: dict[str, Any] = {
+        name: _notation(one, begins + moved, per_minute=name != "value")
+        for name, one in finest.items()
+    }
+    given = {
+        name: text if name == "value" else CountSeries(per_minute=text)
+        for name, text in series.items()
+    }
+    return RuleCase(
+        case=f"The incident {incident.id}",
+        why=(incident.confirmed or incident.problem).text if incident.problem else "",
+        rule=rule.rule,
+        begins=begins,
+        interval=step,
+        scrape=step,
+        labels=dict(incident.group_labels),
+        series=GivenSeries.model_validate(given),
+        changes=tuple(_changes(entries, kept, begins)),
+        alerts=tuple(_alerts(entries, incident, begins)),
+        people=tuple(_moves(entries, begins)),
+        actions=dict(_actions(entries)),
+        until=_ceil((incident.closed_at or entries[-1].at) - begins),
+        expect=tuple(_expected(entries, incident, begins)),
+    )
+
+
+def recorded_pieces(kept: e.SamplesRecorded, begins: datetime) -> dict[Measure, list[CurvePiece]]:
+    """All that was kept, also of long before the case: rates in events a second, and values."""
+    found: dict[Measure, list[CurvePiece]] = {}
+    start = begins.timestamp()
+    for name, parts in groupby(sorted(kept.series, key=_by_query), key=lambda one: one.query):
+        pieces: list[CurvePiece] = []
+        for one in parts:
+            step = one.step.total_seconds()
+            # A count is of the time before its moment; a value holds from its moment on.
+            moved = 0.0 if name == "value" else -step
+            begin = one.begin.timestamp() - start + moved
+            over = one.window.total_seconds() if name != "value" else 1.0
+            pieces += [
+                CurvePiece(begin + n * step, *_piece(value, over))
+                for n, value in enumerate(one.values)
+            ]
+            pieces.append(CurvePiece(begin + len(one.values) * step, *_piece(None, over)))
+        found[(name,)] = pieces
+    return found
+
+
+def _by_query(one: e.RecordedSeries) -> tuple[str, datetime]:
+    return one.query, one.begin
+
+
+def _piece(value: float | None, over: float) -> tuple[float, Any]:
+    return (math.nan, "missed") if value is None else (value / over, "seen")
+
+
+def _finest(kept: e.SamplesRecorded) -> dict[str, e.RecordedSeries]:
+    """The series around the incident: of each query the one with the shortest step."""
+    found: dict[str, e.RecordedSeries] = {}
+    for one in kept.series:
+        if one.query not in found or one.step < found[one.query].step:
+            found[one.query] = one
+    return found
+
+
+def _notation(one: e.RecordedSeries, begins: datetime, *, per_minute: bool) -> str:
+    """It in promtool's notation, with what is the same again and again said once."""
+    scale = timedelta(minutes=1) / one.window if per_minute else 1.0
+    lead = max(round((one.begin - one.step - begins) / one.step), 0) if per_minute else 0
+    values: list[str] = ["_"] * lead
+    values += ["_" if v is None else f"{v * scale:.6g}" for v in one.values]
+    runs = [(text, len(list(run))) for text, run in groupby(values)]
+    told = []
+    for text, count in runs:
+        more = count if text == "_" else count - 1
+        told.append(f"{text}x{more}" if count > 1 else text)
+    return " ".join(told)
+
+
+def _since(at: datetime, begins: datetime) -> timedelta:
+    return max(at - begins, timedelta(0))
+
+
+def _ceil(length: timedelta) -> timedelta:
+    return -(-length // _SECOND) * _SECOND
+
+
+def _changes(
+    entries: Sequence[e.Entry], kept: e.SamplesRecorded, begins: datetime
+) -> Iterator[GivenChange]:
+    told = {
+        _identity(entry.event.change): entry.at
+        for entry in entries
+        if isinstance(entry.event, e.ChangeReported)
+    }
+    changes = {_identity(change): change for change in kept.changes}
+    for entry in entries:
+        if isinstance(entry.event, e.ChangeReported):
+            changes.setdefault(_identity(entry.event.change), entry.event.change)
+    for identity, change in sorted(changes.items(), key=lambda pair: pair[1].at):
+        if change.at < begins:
+            continue  # nothing is blamed that is so long ago
+        at, known = _since(change.at, begins), told.get(identity)
+        yield GivenChange(
+            at=at,
+            to=change.item,
+            was=change.previous,
+            on=change.aim if not change.reported or change.target else "",
+            told=None if known is None else max(_since(known, begins), at),
+            reported_by=change.seen_by if change.reported else "",
+            labels=change.labels,
+        )
+
+
+def _identity(change: Change) -> tuple[str, str, datetime]:
+    return change.subject, change.item, change.at
+
+
+def _alerts(
+    entries: Sequence[e.Entry], incident: Incident, begins: datetime
+) -> Iterator[GivenAlert]:
+    """Whenever an alert began or ended; that it still fires is no news."""
+    last: dict[str, str] = {}
+    for entry in entries:
+        alerts = entry.event.alerts if isinstance(entry.event, e.AlertsReceived) else ()
+        for alert in alerts:
+            if last.get(alert.identity) == alert.status or len(last) > MOST_ALERTS:
+                continue
+            last[alert.identity] = alert.status
+            at = _since(entry.at, begins)
+            yield GivenAlert(
+                at=at,
+                state=alert.status,
+                since=min(_since(alert.starts_at, begins), at),
+                labels=_beyond(alert, incident),
+            )
+
+
+def _beyond(alert: Alert, incident: Incident) -> dict[str, str]:
+    known = incident.group_labels
+    return {name: value for name, value in alert.labels.items() if known.get(name) != value}
+
+
+def _moves(entries: Sequence[e.Entry], begins: datetime) -> Iterator[GivenMove]:
+    """What people did, as the commands that came of it."""
+    for entry in entries:
+        if not entry.by.startswith(PERSON_PREFIX):
+            continue
+        who = entry.by.removeprefix(PERSON_PREFIX)
+        for does, more in _move(entry.event):
+            at = _since(entry.at, begins)
+            yield GivenMove.model_validate({"at": at, "who": who, "does": does, **more})
+
+
+def _move(event: e.Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    match event:
+        case e.ResponderArrived():
+            yield "ack", {}
+        case e.ResponderLeft():
+            yield "leave", {}
+        case e.IncidentPaused():
+            yield "pause", {}
+        case e.IncidentResumed():
+            yield "resume", {}
+        case e.StepApproved(step=step, first=first):
+            yield "start" if first else "approve", {"step": step}
+        case e.StepVetoed(step=step):
+            yield "veto", {"step": step}
+        case e.StepSkipped(step=step, person=person) if person:
+            yield "skip", {"step": step, "reason": event.text}
+        case e.StepProposed(action=action, params=params, within=within):
+            yield "propose", {"action": action, "with": params, "within": within}
+        case e.NoPlanDeclared():
+            yield "no-plan", {}
+        case e.IncidentClosed(reason="by_person"):
+            yield "close", {"reason": event.text}
+
+
+def _actions(entries: Sequence[e.Entry]) -> Iterator[tuple[int, GivenAction]]:
+    """How each step's action went, the last time. What it did to the series is in these."""
+    begun: dict[int, datetime] = {}
+    for entry in entries:
+        match entry.event:
+            case e.StepStarted(step=step):
+                begun[step] = entry.at
+            case e.StepFinished(step=step, outcome=outcome) if step in begun:
+                took = max(entry.at - begun[step], timedelta(0))
+                if outcome.result == "refused":
+                    yield step, GivenAction(refuses=outcome.reason, prepares=took)
+                else:
+                    yield step, GivenAction(ends=outcome.result, takes=took)
+
+
+def _expected(
+    entries: Sequence[e.Entry], incident: Incident, begins: datetime
+) -> Iterator[Expectation]:
+    """What came of it: after the first measurement, and at the end."""
+    defined = next((x for x in entries if isinstance(x.event, e.ProblemDefined)), None)
+    if defined is not None and isinstance(defined.event, e.ProblemDefined):
+        problem, found = defined.event.problem, defined.event.suspicion
+        blamed = found.change if found is not None and found.verdict == "suspect" else None
+        told: dict[str, Any] = {"verdict": problem.verdict}
+        if problem.verdict == "confirmed":
+            told["suspect"] = "none" if blamed is None else blamed.item
+        at = min(defined.at + _AFTER, incident.closed_at or entries[-1].at)
+        yield Expectation(at=_ceil(_since(at, begins)), **told)
+    end = _ceil(_since(incident.closed_at or entries[-1].at, begins))
+    starts = tuple(x.event.step for x in entries if isinstance(x.event, e.StepStarted))
+    verdicts = {n: s.verdict for n, s in incident.steps.items() if s.verdict is not None}
+    yield Expectation(at=end, starts=starts, verdicts=verdicts or None)
