@@ -28,6 +28,7 @@ from daemon.app.builders import (
     ruleset_for,
     store_path,
     trust_for,
+    unrestricted,
     workshop_for,
 )
 from daemon.app.daemon import Daemon
@@ -50,6 +51,7 @@ __all__ = [
     "serve",
     "store_path",
     "trust_for",
+    "unrestricted",
     "workshop_for",
 ]
 

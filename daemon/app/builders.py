@@ -87,6 +87,18 @@ def actions_for(settings: Settings) -> dict[str, Action]:
     return catalogue(workshop_for(settings, {}))
 
 
+class _AnyParameters:
+    """An action checked without settings: what the allow-list says is not known."""
+
+    def __init__(self, action: Action) -> None:
+        self.Params = action.Params
+
+
+def unrestricted(actions: Mapping[str, Action]) -> dict[str, Any]:
+    """The catalogue for checking rules without settings, which alone say what is allowed."""
+    return {name: _AnyParameters(action) for name, action in actions.items()}
+
+
 def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1) -> Workshop:
     """What actions are built with; `umask` is what their commands get."""
     kubernetes, argocd = settings.kubernetes, settings.argocd

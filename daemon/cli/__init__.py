@@ -51,6 +51,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Rules": {
         "init": ("init", "write what is needed to start; propose rules"),
         "check": ("rules", "every mistake in the rule files, with its line"),
+        "test": ("cases", "play the cases of the rules in virtual time"),
         "approve": ("rules", "allow a step to run by itself"),
     },
     "Access": {

@@ -24,7 +24,7 @@ from daemon.adapters.tls import Trust
 from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, F, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
-from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset
+from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset, rule_files
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings
 from daemon.core.rules.rule import RuleBook
@@ -217,7 +217,7 @@ def _first_team(settings: Settings) -> str:
 
 
 def _has_rules(settings: Settings) -> bool:
-    found = [*settings.rules_dir.rglob("*.yaml"), *settings.rules_dir.rglob("*.yml")]
+    found = rule_files(settings.rules_dir)
     return any(file.name not in {ROSTER, APPROVALS, FREEZES} for file in found)
 
 

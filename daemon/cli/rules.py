@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from daemon import app
 from daemon.cli.client import (
@@ -23,7 +24,6 @@ from daemon.cli.client import (
 from daemon.cli.completion import complete_person, complete_rule
 from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
 from daemon.config.settings import Settings
-from daemon.core.ports.actions import Action
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.label_values import undiscoverable
 from daemon.core.rules.rule import Rule
@@ -31,13 +31,6 @@ from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import FileMistake, Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
-
-
-class _AnyCommand:
-    """An action checked without settings: what the allow-list says is not known."""
-
-    def __init__(self, action: Action) -> None:
-        self.Params = action.Params
 
 
 @click.command("check")
@@ -130,9 +123,14 @@ def approve_command(
 
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of a rule file."""
-    schema = Rule.model_json_schema(by_alias=True, mode="validation")
+    return published_schema(Rule, "Stopgap rule")
+
+
+def published_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """The JSON Schema of a file that people write, for their editors."""
+    schema = model.model_json_schema(by_alias=True, mode="validation")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Stopgap rule"
+    schema["title"] = title
     return schema
 
 
@@ -143,7 +141,7 @@ def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settin
     except Permanent as error:
         raise CommandFailure(str(error)) from None
     if not has_settings(config):
-        actions = {name: _AnyCommand(action) for name, action in actions.items()}
+        actions = app.unrestricted(actions)
     return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
 
 

@@ -23,6 +23,8 @@ from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
 ROSTER = "roster.yaml"
 APPROVALS = "approvals.yaml"
 FREEZES = "freezes.yaml"
+CASES = "cases"
+"""The folder of the cases, beside the rules."""
 _PROBE = datetime(2026, 1, 1, tzinfo=UTC)
 """Any moment; a calendar that can be read there can be read at all."""
 
@@ -44,6 +46,17 @@ class Ruleset:
         return [rule for rule, _ in self.rules], self.roster, self.approvals
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """The YAML files of a folder and those in it, by name."""
+    return sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")])
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """The YAML files of a folder of rules, without the cases in it."""
+    found = yaml_files(folder)
+    return [file for file in found if CASES not in file.relative_to(folder).parts[:-1]]
+
+
 def read_ruleset(
     paths: Iterable[Path], actions: Mapping[str, Any], watches: Mapping[str, Any]
 ) -> Ruleset:
@@ -54,8 +67,7 @@ def read_ruleset(
     for path in paths:
         if path.is_dir():
             homes[path] = None
-            found = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
-            files.update(dict.fromkeys(found))
+            files.update(dict.fromkeys(rule_files(path)))
         elif path.exists():
             homes[path.parent] = None
             files[path] = None
@@ -63,7 +75,7 @@ def read_ruleset(
             mistakes.append(_mistake(path, "there is no such file or folder"))
     read: list[tuple[Rule | None, YamlDocument]] = []
     for file in files:
-        if file.name in {ROSTER, APPROVALS, FREEZES} or _is_case(file):
+        if file.name in {ROSTER, APPROVALS, FREEZES}:
             continue
         try:
             for rule, document, wrong in ruling.read_rule(_text(file), str(file)):
@@ -78,11 +90,6 @@ def read_ruleset(
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
-
-
-def _is_case(file: Path) -> bool:
-    """Whether the file holds a rule's cases, which lie beside it as `<rule>.cases.yaml`."""
-    return file.name.endswith((".cases.yaml", ".cases.yml"))
 
 
 def _roster(homes: Iterable[Path], mistakes: list[FileMistake]) -> Roster | None:

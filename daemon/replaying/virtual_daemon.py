@@ -78,7 +78,8 @@ class World:
     """What a virtual daemon lives in.
 
     `config`: rules, roster, approvals and freeze windows; its ways to people are not used.
-    `actions` is the real catalogue, of which runs are simulated by `script`. `begins`: the moment
+    `actions` is the real catalogue, of which runs are simulated by `script`; without `restricted`,
+    all their parameters are allowed. `begins`: the moment
     at which it starts. `sees`: whether the rule of an incident watches where a change was made;
     reported changes go by their labels, as always. `outage` and `max_age` as in the settings.
     """
@@ -89,6 +90,7 @@ class World:
     limits: Limits
     begins: datetime
     script: Script = _all_goes_well
+    restricted: bool = True
     sees: Callable[[Rule, Incident, Change], bool] = _every_change
     outage: float = 0.5
     max_age: timedelta = timedelta(minutes=2)
@@ -135,7 +137,7 @@ class VirtualDaemon:
         self.repository = IncidentRepository(self.journal, self.clock)
         self.keeper = AutonomyKeeper(self.repository, self.notes, active)
         self.actions: dict[str, Action] = {
-            name: SimulatedAction(action, world.script, self)
+            name: SimulatedAction(action, world.script, self, restricted=world.restricted)
             for name, action in world.actions.items()
         }
         self.intake = Intake(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -23,7 +23,7 @@ _EDGE = 1.1
 
 
 @dataclass(frozen=True)
-class Stretch:
+class CurvePiece:
     """From `begin` on, until the next: the value (of counts: the rate in events a second)."""
 
     begin: float
@@ -31,22 +31,22 @@ class Stretch:
     seen: Seen = "seen"
 
 
-def rate_stretches(points: Sequence[Point], interval: float, unit: float) -> list[Stretch]:
+def rate_pieces(points: Sequence[Point], interval: float, unit: float) -> list[CurvePiece]:
     """Of rates, each of which holds for one interval; a missed one is as the one before it, only
     that nobody saw it. `unit`: seconds that the rates are over."""
-    found: list[Stretch] = []
+    found: list[CurvePiece] = []
     last = next((point for point in points if isinstance(point, float)), 0.0)
     for number, point in enumerate(points):
         if isinstance(point, float):
             last = point
-        found.append(Stretch(number * interval, last / unit, _seen(point)))
+        found.append(CurvePiece(number * interval, last / unit, _seen(point)))
     return _merged(found)
 
 
-def counter_stretches(points: Sequence[Point], interval: float) -> list[Stretch]:
+def counter_pieces(points: Sequence[Point], interval: float) -> list[CurvePiece]:
     """Of a counter's values: between two of them it grows evenly; where it falls it was reset. It
     goes on growing as it did last."""
-    found: list[Stretch] = []
+    found: list[CurvePiece] = []
     known = [(n, point) for n, point in enumerate(points) if isinstance(point, float)]
     slopes = {
         first: (n2 - first, (v2 if v2 < v1 else v2 - v1) / ((n2 - first) * interval))
@@ -57,35 +57,43 @@ def counter_stretches(points: Sequence[Point], interval: float) -> list[Stretch]
         if number in slopes:
             slope = slopes[number][1]
         rate = 0.0 if point is NoSample.STALE else slope
-        found.append(Stretch(number * interval, rate, _seen(point)))
+        found.append(CurvePiece(number * interval, rate, _seen(point)))
     return _merged(found)
 
 
-def value_stretches(points: Sequence[Point], interval: float) -> list[Stretch]:
+def value_pieces(points: Sequence[Point], interval: float) -> list[CurvePiece]:
     """Of values, each of which holds for one interval."""
     return _merged(
         [
-            Stretch(n * interval, point if isinstance(point, float) else math.nan, _seen(point))
+            CurvePiece(n * interval, point if isinstance(point, float) else math.nan, _seen(point))
             for n, point in enumerate(points)
         ]
     )
 
 
-def share_stretches(shares: Sequence[Stretch], total: Sequence[Stretch]) -> list[Stretch]:
+def share_pieces(shares: Sequence[CurvePiece], total: Sequence[CurvePiece]) -> list[CurvePiece]:
     """Rates that are a share of others: both are steps, and so is their product."""
     moments = sorted({one.begin for one in (*shares, *total)})
     found = []
     for begin in moments:
         share, whole = _at(shares, begin), _at(total, begin)
         seen = share.seen if share.seen != "seen" else whole.seen
-        found.append(Stretch(begin, share.value * whole.value, seen))
+        found.append(CurvePiece(begin, share.value * whole.value, seen))
     return _merged(found)
 
 
-def continued(before: Sequence[Stretch], at: float, after: Sequence[Stretch]) -> list[Stretch]:
+def continued(
+    before: Sequence[CurvePiece], at: float, after: Sequence[CurvePiece]
+) -> list[CurvePiece]:
     """What was until `at`, and from then on what is told from its own second 0 on."""
-    later = [Stretch(at + one.begin, one.value, one.seen) for one in after]
+    later = [CurvePiece(at + one.begin, one.value, one.seen) for one in after]
     return [*(one for one in before if one.begin < at), *later]
+
+
+def since(pieces: Sequence[CurvePiece], at: float) -> list[CurvePiece]:
+    """What is from `at` on, told from a second 0 of its own on."""
+    first = [replace(_at(pieces, at), begin=0.0)] if pieces else []
+    return [*first, *(replace(one, begin=one.begin - at) for one in pieces if one.begin > at)]
 
 
 class Scrapes:
@@ -100,16 +108,16 @@ class Scrapes:
         return math.floor(now / self.every + 1e-9) * self.every
 
 
-class Curve:
+class ScrapedCurve:
     """One series, as scrapes show it."""
 
-    def __init__(self, stretches: Sequence[Stretch], scrapes: Scrapes) -> None:
-        self._stretches = stretches
+    def __init__(self, pieces: Sequence[CurvePiece], scrapes: Scrapes) -> None:
+        self._pieces = pieces
         self._scrapes = scrapes
-        self._begins = [one.begin for one in stretches]
-        self._always_seen = all(one.seen == "seen" for one in stretches)
+        self._begins = [one.begin for one in pieces]
+        self._always_seen = all(one.seen == "seen" for one in pieces)
         self._sums = [0.0]
-        for one, following in pairwise(stretches):
+        for one, following in pairwise(pieces):
             area = one.value * (following.begin - one.begin)
             self._sums.append(self._sums[-1] + (0.0 if math.isnan(area) else area))
 
@@ -129,7 +137,7 @@ class Curve:
     def value(self, now: float) -> float | None:
         """The value at the newest scrape; None if it saw none."""
         at = self._scrapes.newest(now)
-        return self._stretch(at).value if self._seen(at) == "seen" else None
+        return self._piece(at).value if self._seen(at) == "seen" else None
 
     def increase(self, now: float, width: float) -> float | None:
         """How much was counted in the `width` seconds before, extrapolated from the scrapes in
@@ -156,15 +164,15 @@ class Curve:
     def _seen(self, at: float) -> Seen:
         if self._scrapes.missed(at):
             return "missed"
-        return "seen" if self._always_seen else self._stretch(at).seen
+        return "seen" if self._always_seen else self._piece(at).seen
 
-    def _stretch(self, at: float) -> Stretch:
-        return self._stretches[max(bisect_right(self._begins, at) - 1, 0)]
+    def _piece(self, at: float) -> CurvePiece:
+        return self._pieces[max(bisect_right(self._begins, at) - 1, 0)]
 
     def _sum(self, at: float) -> float:
         """All that was counted since the beginning; below zero before it."""
         index = max(bisect_right(self._begins, at) - 1, 0)
-        one = self._stretches[index]
+        one = self._pieces[index]
         return self._sums[index] + one.value * (at - one.begin)
 
 
@@ -174,15 +182,15 @@ def _seen(point: Point) -> Seen:
     return "missed" if point is NoSample.MISSING else "absent"
 
 
-def _at(stretches: Sequence[Stretch], at: float) -> Stretch:
-    earlier = [one for one in stretches if one.begin <= at]
-    return earlier[-1] if earlier else stretches[0]
+def _at(pieces: Sequence[CurvePiece], at: float) -> CurvePiece:
+    earlier = [one for one in pieces if one.begin <= at]
+    return earlier[-1] if earlier else pieces[0]
 
 
-def _merged(stretches: Sequence[Stretch]) -> list[Stretch]:
+def _merged(pieces: Sequence[CurvePiece]) -> list[CurvePiece]:
     """Without those that say what the one before them says."""
-    found = list(stretches[:1])
-    for one in stretches[1:]:
+    found = list(pieces[:1])
+    for one in pieces[1:]:
         before = found[-1]
         if (one.value, one.seen) != (before.value, before.seen):
             found.append(one)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.core.alertmanager import Labels
-from daemon.core.cases.curves import Curve, Scrapes
-from daemon.core.cases.given_series import Measure, Stretches
+from daemon.core.cases.curves import ScrapedCurve, Scrapes
+from daemon.core.cases.given_series import Measure, Pieces
 from daemon.core.cases.rule_case import MonitoringState
 from daemon.core.measurement.samples import QueryAnswer, Sample, Series
 from daemon.core.rules.query_templates import TemplateError, UnsafeLabel, render_query, selectors
@@ -32,6 +32,22 @@ TARGETS = 10
 _LONG = timedelta(hours=23, minutes=59, seconds=59)
 """A window that nobody writes, by which the place of `$window` is found."""
 _WINDOW = r"(?:\d+(?:ms|[smhdw]))+"
+
+_NEWEST = re.compile(r"(?:max|min)\(timestamp\((?P<selector>.+)\)\)")
+_SAMPLES = re.compile(rf"max\(count_over_time\((?P<selector>.+)\[(?P<window>{_WINDOW})\]\)\)")
+_JOBS = re.compile(
+    rf"count by \(job\) \(last_over_time\((?P<selector>.+)\[(?P<window>{_WINDOW})\]\)\)"
+)
+_TARGETS_UP = re.compile(
+    r"(?P<asked>max\(up)\{.+\}\)|(?P<all>count\(up\))|count\(up == 0\) or vector\(0\)"
+)
+_STORM = re.compile(rf"count\(count by \(service\) \(ALERTS.+ offset (?P<window>{_WINDOW})\)\)")
+_EMPTY = re.compile(
+    rf"sum\((?P<one>.+) unless (?P=one) offset {_WINDOW}\)"  # counters that were just born
+    r"|count\(\(?ALERTS.+"  # upstream alerts
+    r"|group by \(.+\) \(.+up\{.+",  # targets of the service's own
+    re.DOTALL,
+)
 
 Values = list[tuple[Labels, float]]
 Answerer = Callable[[float], Values]
@@ -58,7 +74,7 @@ class GivenAnswers:
     groups: Sequence[Labels]
     begins: datetime
     scrape: float
-    stretches: Stretches
+    pieces: Pieces
     monitoring: Sequence[tuple[float, MonitoringState]] = ()
     alerts: Sequence[tuple[float, str]] = ()
     unanswered: set[str] = field(default_factory=set)
@@ -67,17 +83,19 @@ class GivenAnswers:
         self._start = self.begins.timestamp()
         self._froms = [at for at, _ in self.monitoring]
         self._scrapes = Scrapes(self.scrape, self._missed)
-        self._curves: dict[Measure, Curve] = {}
+        self._curves: dict[Measure, ScrapedCurve] = {}
         self._answerers: dict[str, Answerer | None] = {}
         self._selected: dict[str, list[Measure]] = {}
         self._queries = [known for labels in self.groups for known in self._queries_for(labels)]
-        self.change(self.stretches)
+        self.change(self.pieces)
 
-    def change(self, stretches: Stretches) -> None:
+    def change(self, pieces: Pieces) -> None:
         """From now on the series are these, of all times."""
-        self.stretches = stretches
+        self.pieces = pieces
         self._curves = {
-            measure: Curve(found, self._scrapes) for measure, found in stretches.items() if found
+            measure: ScrapedCurve(found, self._scrapes)
+            for measure, found in pieces.items()
+            if found
         }
 
     def instant(self, query: str, at: datetime) -> QueryAnswer:
@@ -219,10 +237,19 @@ class GivenAnswers:
     # ── what is asked beside them ────────────────────────────────────────────────────────────
 
     def _beside(self, query: str) -> Answerer | None:
-        for pattern, build in _BESIDE:
+        """What the daemon asks beside a rule's queries, in `daemon.measuring`."""
+        kinds: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Answerer]]] = [
+            (_NEWEST, self._newest),
+            (_SAMPLES, self._samples),
+            (_JOBS, self._jobs),
+            (_TARGETS_UP, self._targets),
+            (_STORM, self._alerting),
+            (_EMPTY, self._nothing),
+        ]
+        for pattern, build in kinds:
             match = pattern.fullmatch(query)
             if match is not None:
-                return build(self, match)
+                return build(match)
         return None
 
     def _newest(self, match: re.Match[str]) -> Answerer:
@@ -259,12 +286,12 @@ class GivenAnswers:
     def _nothing(self, _: re.Match[str]) -> Answerer:
         return lambda _: []
 
-    def _down(self, match: re.Match[str]) -> Answerer:
+    def _targets(self, match: re.Match[str]) -> Answerer:
         def answer(now: float) -> Values:
             down = self._monitored(now) == "targets down"
-            if match["asked"] == "max(up":
+            if match["asked"]:
                 return [({}, 0.0 if down else 1.0)]
-            if match["asked"] == "count(up)":
+            if match["all"]:
                 return [({}, float(TARGETS))]
             return [({}, float(TARGETS) if down else 0.0)]
 
@@ -281,35 +308,6 @@ class GivenAnswers:
             return [({}, float(count))] if count else []
 
         return answer
-
-
-_Build = Callable[[GivenAnswers, re.Match[str]], Answerer]
-_BESIDE: list[tuple[re.Pattern[str], _Build]] = [
-    (re.compile(r"(?:max|min)\(timestamp\((?P<selector>.+)\)\)"), GivenAnswers._newest),
-    (
-        re.compile(rf"max\(count_over_time\((?P<selector>.+)\[(?P<window>{_WINDOW})\]\)\)"),
-        GivenAnswers._samples,
-    ),
-    (
-        re.compile(
-            rf"count by \(job\) \(last_over_time\((?P<selector>.+)\[(?P<window>{_WINDOW})\]\)\)"
-        ),
-        GivenAnswers._jobs,
-    ),
-    (re.compile(rf"sum\((?P<one>.+) unless (?P=one) offset {_WINDOW}\)"), GivenAnswers._nothing),
-    (re.compile(r"(?P<asked>max\(up)\{.+\}\)"), GivenAnswers._down),
-    (
-        re.compile(r"(?P<asked>count\(up\)|count\(up == 0\)) ?(?:or vector\(0\))?"),
-        GivenAnswers._down,
-    ),
-    (
-        re.compile(rf"count\(count by \(service\) \(ALERTS.+ offset (?P<window>{_WINDOW})\)\)"),
-        GivenAnswers._alerting,
-    ),
-    (re.compile(r"count\(\(?ALERTS.+", re.DOTALL), GivenAnswers._nothing),
-    (re.compile(r"group by \(.+\) \(.+up\{.+", re.DOTALL), GivenAnswers._nothing),
-]
-"""What the daemon asks beside a rule's queries (`daemon.measuring`), the first that fits."""
 
 
 def _warnings(state: MonitoringState) -> Sequence[str]:

@@ -10,12 +10,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from daemon.core.cases.curves import (
-    Stretch,
+    CurvePiece,
     continued,
-    counter_stretches,
-    rate_stretches,
-    share_stretches,
-    value_stretches,
+    counter_pieces,
+    rate_pieces,
+    share_pieces,
+    since,
+    value_pieces,
 )
 from daemon.core.cases.notation import parse_notation
 from daemon.core.values.units import Frozen
@@ -66,16 +67,16 @@ class CountSeries(Frozen):
             raise ValueError("give one of `per_minute`, `per_second`, `share`, `counter`")
         return self
 
-    def stretches(self, interval: float, total: list[Stretch] | None = None) -> list[Stretch]:
+    def pieces(self, interval: float, total: list[CurvePiece] | None = None) -> list[CurvePiece]:
         """Its rate in events a second, over seconds. `total` is needed for a share."""
         if self.counter is not None:
-            return counter_stretches(parse_notation(self.counter), interval)
+            return counter_pieces(parse_notation(self.counter), interval)
         text = self.per_minute or self.per_second or self.share or ""
         unit = 60.0 if self.per_minute is not None else 1.0
-        found = rate_stretches(parse_notation(text), interval, unit)
+        found = rate_pieces(parse_notation(text), interval, unit)
         if self.share is None:
             return found
-        return share_stretches(found, total or [Stretch(0.0, 0.0)])
+        return share_pieces(found, total or [CurvePiece(0.0, 0.0)])
 
 
 class ComparedSeries(Frozen):
@@ -99,43 +100,42 @@ class GivenSeries(Frozen):
 
 Measure = tuple[str, ...]
 """What a curve is of: ("bad",), ("impact", "orders lost"), ("revisions", "v41", "total")."""
-Stretches = Mapping[Measure, list[Stretch]]
+Pieces = Mapping[Measure, list[CurvePiece]]
 
 
-def stretches_of(given: GivenSeries, interval: timedelta) -> dict[Measure, list[Stretch]]:
+def pieces_of(given: GivenSeries, interval: timedelta) -> dict[Measure, list[CurvePiece]]:
     """Every series given, over seconds."""
     step = interval.total_seconds()
-    found: dict[Measure, list[Stretch]] = {}
+    found: dict[Measure, list[CurvePiece]] = {}
     if given.total is not None:
-        found[("total",)] = given.total.stretches(step)
+        found[("total",)] = given.total.pieces(step)
     if given.bad is not None:
-        found[("bad",)] = given.bad.stretches(step, found.get(("total",)))
+        found[("bad",)] = given.bad.pieces(step, found.get(("total",)))
     if given.value is not None:
-        found[("value",)] = value_stretches(parse_notation(given.value), step)
+        found[("value",)] = value_pieces(parse_notation(given.value), step)
     for kind, named in (("impact", given.impact), ("sentiment", given.sentiment)):
         for name, text in named.items():
-            found[(kind, name)] = value_stretches(parse_notation(text), step)
+            found[(kind, name)] = value_pieces(parse_notation(text), step)
     for kind, compared in (("revisions", given.revisions), ("siblings", given.siblings)):
         for name, both in compared.items():
-            total = both.total.stretches(step)
+            total = both.total.pieces(step)
             found[(kind, name, "total")] = total
-            found[(kind, name, "bad")] = both.bad.stretches(step, total)
+            found[(kind, name, "bad")] = both.bad.pieces(step, total)
     return found
 
 
 def changed(
-    before: Stretches, at: float, given: GivenSeries, interval: timedelta
-) -> dict[Measure, list[Stretch]]:
+    before: Pieces, at: float, given: GivenSeries, interval: timedelta
+) -> dict[Measure, list[CurvePiece]]:
     """What was until `at`, and from then on what is given; what is not given goes on. A share is
     one of the total that there is from then on."""
     step = interval.total_seconds()
-    later = stretches_of(given, interval)
+    later = pieces_of(given, interval)
     found = {
-        measure: continued(stretches, at, later[measure]) if measure in later else stretches
-        for measure, stretches in before.items()
+        measure: continued(pieces, at, later[measure]) if measure in later else pieces
+        for measure, pieces in before.items()
     }
     if given.bad is not None and given.bad.share is not None and given.total is None:
-        total = [Stretch(s.begin - at, s.value, s.seen) for s in found.get(("total",), [])]
-        bad = given.bad.stretches(step, total)
-        found[("bad",)] = continued(before.get(("bad",), []), at, [s for s in bad if s.begin >= 0])
+        bad = given.bad.pieces(step, since(before.get(("total",), []), at))
+        found[("bad",)] = continued(before.get(("bad",), []), at, bad)
     return found

@@ -72,7 +72,7 @@ MonitoringState = Literal["fine", "down", "targets down", "partial"]
 class GivenChange(Frozen):
     """A deployment, or another change: at `at`, `to` became live in the place of `was`.
 
-    It is made on what step 1 acts on, unless `on` names another target. `told`: when it became
+    It is made on what step 1 acts on, unless `target` names another target. `told`: when it became
     known, if that was later. One that another system reported (`reported_by`) needs no `changes:`
     in the rule; `labels` say what it concerns.
     """
@@ -80,7 +80,7 @@ class GivenChange(Frozen):
     at: At
     to: str = Field(min_length=1)
     was: str = ""
-    on: str = ""
+    target: str = ""
     told: At | None = None
     reported_by: str = ""
     labels: Labels = Field(default_factory=dict)
@@ -156,10 +156,10 @@ class GivenAction(Frozen):
 
 class EarlierAction(Frozen):
     """An action of another incident before: `ago` before the case begins. On what step 1 acts on,
-    unless `on` names another target."""
+    unless `target` names another target."""
 
     ago: Duration
-    on: str = ""
+    target: str = ""
     still_running: bool = False
     by_person: bool = False
 
@@ -167,9 +167,9 @@ class EarlierAction(Frozen):
 class Expectation(Frozen):
     """What must be so at a moment; what is left out does not matter.
 
-    `incidents`: how many have opened. The others are of the incident, the first one of the rule or
-    number `incident`: the `verdict`, `reason`, `statement` (each text is part of it) and `severity`
-    of the problem; the `suspect` (what it was changed to, or `none`); which steps have started
+    `incidents`: how many the rule has opened. The others are of one of them, the first or number
+    `incident`: the `verdict`, `reason`, `statement` (each text is part of it) and `severity` of
+    the problem; the `suspect` (what was changed to, or `none`); which steps have started
     (`starts`, in order), were asked about (`asks`), were written down by a rule that only observes
     (`observes`); why a step was not started, or was skipped or refused, last (`refuses`); what
     became of the problem after a step (`verdicts`); who was called (`pages`); the `commander`; the
