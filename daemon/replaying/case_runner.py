@@ -112,7 +112,7 @@ class CaseMetrics(Metrics, Protocol):
 class GivenMetrics:
     """`CaseMetrics` of the series that the case gives for the rule's own queries."""
 
-    def __init__(self, case: RuleCase, rule: Rule, labels: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, case: RuleCase, rule: Rule) -> None:
         usual = rule.problem.windows[0].total_seconds() / _PER_WINDOW
         scrape = case.scrape.total_seconds() if case.scrape else min(usual, _SHORTEST_SCRAPE)
         monitored = sorted((at.total_seconds(), how) for at, how in case.monitoring.items())
@@ -120,7 +120,7 @@ class GivenMetrics:
         self._case = case
         self._answers = GivenAnswers(
             rule=rule,
-            groups=[dict(group) for group in labels],
+            groups=_groups(case, rule),
             begins=case.begins,
             scrape=scrape,
             pieces=pieces_of(case.series, case.interval) if case.series else {},
@@ -176,9 +176,7 @@ class _Stage:
     def __init__(self, case: RuleCase, house: House, metrics: CaseMetrics | None) -> None:
         self.case = case
         self.rule = rule = house.rules[case.rule]
-        groups = [rule.group(_labels_of(case, rule, alert)) for alert in case.alerts]
-        known = [dict(pairs) for pairs in dict.fromkeys(tuple(g.items()) for g in groups)]
-        self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule, known)
+        self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule)
         self._house = house
         self._target = _target(rule, rule.group(alert_labels(case, rule)), house.actions)
 
@@ -264,6 +262,12 @@ class _Stage:
             ended = at if alert.state == "resolved" else None
             found.append(DeliveryArrives(at, own_alert(name, labels, summary, since, ended)))
         return found
+
+
+def _groups(case: RuleCase, rule: Rule) -> list[dict[str, str]]:
+    """The group labels of the case's alerts, each once."""
+    groups = (rule.group(_labels_of(case, rule, alert)) for alert in case.alerts)
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(group.items()) for group in groups)]
 
 
 def _labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> dict[str, str]:

@@ -51,7 +51,7 @@ def _compared(
     moment: datetime,
     journals: Sequence[Sequence[e.Entry]],
 ) -> Iterator[Mismatch]:
-    ours = [entries for entries in journals if _is_of(entries, case.rule)]
+    ours = [entries for entries in journals if opened_by(entries, case.rule)]
     if expected.incidents is not None and expected.incidents != len(ours):
         wanted, got = str(expected.incidents), str(len(ours))
         yield Mismatch((*place, "incidents"), expected.at, wanted, got, _opened(ours))
@@ -74,7 +74,8 @@ def _compared(
             yield Mismatch(at, expected.at, _words(wanted), _words(got), why)
 
 
-def _is_of(entries: Sequence[e.Entry], rule: str) -> bool:
+def opened_by(entries: Sequence[e.Entry], rule: str) -> bool:
+    """Whether the rule of that name opened the incident of this journal."""
     opened = entries[0].event
     return isinstance(opened, e.IncidentOpened) and opened.rule == rule
 

@@ -61,7 +61,7 @@ def decisions(entries: Sequence[e.Entry]) -> list[RecordedDecision]:
 def compare(
     then: Sequence[RecordedDecision], now: Sequence[RecordedDecision]
 ) -> list[ComparedDecision]:
-    """Both, side by side. What came out the same is paired in its order."""
+    """Both, side by side. What came out the same is paired, if only in another order."""
     matcher = SequenceMatcher(
         None, [one.word for one in then], [one.word for one in now], autojunk=False
     )
@@ -73,7 +73,20 @@ def compare(
         else:
             found += [ComparedDecision("missing", one, None) for one in then[a:b]]
             found += [ComparedDecision("new", None, one) for one in now[c:d]]
-    return found
+    return list(_reordered(found))
+
+
+def _reordered(found: Sequence[ComparedDecision]) -> Iterator[ComparedDecision]:
+    """What is missing in one place and new in another is the same, at another time."""
+    missing = {one.shown.word: one for one in found if one.fate == "missing"}
+    new = {one.shown.word: one for one in found if one.fate == "new"}
+    both = missing.keys() & new.keys()
+    for one in found:
+        word = one.shown.word
+        if one.fate == "same" or word not in both:
+            yield one
+        elif one.fate == "new":
+            yield ComparedDecision("same", missing[word].then, one.now)
 
 
 def _decided(event: e.Event) -> Iterator[tuple[str, str, str]]:

@@ -27,7 +27,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent
 
-MOST_ALERTS = 200
+_MOST_ALERTS = 200
 """So many changes of alerts go into a case; of a storm the first are enough."""
 _AFTER = timedelta(minutes=1)
 """So long after the first measurement is looked at what came of it."""
@@ -173,7 +173,7 @@ def _changes(
             at=at,
             to=change.item,
             was=change.previous,
-            on=change.aim if not change.reported or change.target else "",
+            target=change.aim if not change.reported or change.target else "",
             told=None if known is None else max(_since(known, begins), at),
             reported_by=change.seen_by if change.reported else "",
             labels=change.labels,
@@ -192,7 +192,7 @@ def _alerts(
     for entry in entries:
         alerts = entry.event.alerts if isinstance(entry.event, e.AlertsReceived) else ()
         for alert in alerts:
-            if last.get(alert.identity) == alert.status or len(last) > MOST_ALERTS:
+            if last.get(alert.identity) == alert.status or len(last) > _MOST_ALERTS:
                 continue
             last[alert.identity] = alert.status
             at = _since(entry.at, begins)

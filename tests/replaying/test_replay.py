@@ -1,0 +1,141 @@
+"""A night that the daemon lived through, replayed by the rules of today and by others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.core.cases.recorded_case import NotReplayable, case_of
+from daemon.core.incident.events import Entry, IncidentClosed
+from daemon.core.people.roster import Roster
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.rules.rule import Rule, load
+from daemon.core.values.yaml_document import one_document
+from daemon.replaying.case_runner import House, run_case
+from daemon.replaying.replay import IncidentReplay, replay
+from daemon.replaying.virtual_time import run_virtually
+from tests.fakes import FakeAction
+from tests.stories.stage import LIMITS, ROSTER, RULE, Stage, alert, healed_by
+
+QUERIES = {
+    "bad": 'sum(increase(errors_total{service="$service"}[$window]))',
+    "total": 'sum(increase(requests_total{service="$service"}[$window]))',
+}
+
+
+def rule_with(**changed: Any) -> Rule:
+    """The rule of the night, or another one in its place."""
+    written = yaml.safe_load(RULE)
+    for name, value in changed.items():
+        written[name] = {**written[name], **value} if isinstance(value, dict) else value
+    [(rule, _)] = load(yaml.safe_dump(written), "checkout.yaml")
+    return rule
+
+
+def house(rule: Rule) -> House:
+    return House(
+        rules={rule.rule: rule},
+        roster=one_document(ROSTER, "roster.yaml").read(Roster),
+        approvals=Approvals(),
+        freezes=FreezeWindows(),
+        actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
+        limits=LIMITS,
+        outage=0.5,
+        max_age=timedelta(minutes=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Entry]:
+    """A deployment is rolled back, ada comes, and all is well."""
+    stage = Stage(tmp_path_factory.mktemp("night"))
+    stage.service.fails(0.10, 60)
+
+    async def story() -> None:
+        async with stage.daemon() as daemon:
+            healed_by(stage, "rollback", 0.002)
+            await daemon.at(180)
+            await daemon.receives(alert())
+            await daemon.at(200)
+            await daemon.acknowledges("ada")
+            await daemon.at(1800)
+
+    run_virtually(story)
+    [entries] = stage.journal.entries.values()
+    assert any(isinstance(entry.event, IncidentClosed) for entry in entries)
+    return entries
+
+
+def fates(found: IncidentReplay, fate: str) -> list[str]:
+    return [one.shown.word for one in found.compared if one.fate == fate]
+
+
+def test_by_the_same_rules_nothing_is_decided_otherwise(night: Sequence[Entry]) -> None:
+    found = replay(night, house(rule_with()))
+    assert not found.differs, [one for one in found.compared if one.fate != "same"]
+    assert found.notes == []
+    words = fates(found, "same")
+    assert words[:3] == [
+        "problem: confirmed (loss_exceeds_threshold)",
+        "suspect: v2",
+        "step 1: started, rollback on shop",
+    ]
+    assert "step 1: recovered" in words
+    assert max(abs(one.later) for one in found.compared) < timedelta(minutes=1)
+
+
+def test_a_threshold_that_is_too_high_would_have_done_nothing(night: Sequence[Entry]) -> None:
+    found = replay(night, house(rule_with(problem={"confirm": {"drop": "20%", "traffic": "30/m"}})))
+    assert "step 1: started, rollback on shop" in fates(found, "missing")
+    assert any(word.startswith("problem: not_confirmed") for word in fates(found, "new"))
+    assert found.acted_at is not None
+
+
+def test_a_step_that_needs_a_word_would_have_asked(night: Sequence[Entry]) -> None:
+    step = {"action": "rollback", "with": {"target": "shop"}, "approval": "commander"}
+    found = replay(night, house(rule_with(recover=[step])))
+    assert "step 1: started, rollback on shop" in fates(found, "missing")
+    assert any("approval wanted" in word for word in fates(found, "new"))
+
+
+def test_other_windows_are_worked_out_of_the_same_samples(night: Sequence[Entry]) -> None:
+    found = replay(night, house(rule_with(problem={"windows": ["2m"]})))
+    assert "problem: confirmed (loss_exceeds_threshold)" in fates(found, "same")
+    assert found.notes == []
+
+
+def test_a_query_that_asks_otherwise_is_told(night: Sequence[Entry]) -> None:
+    found = replay(night, house(rule_with(problem={"bad": 'worse{service="$service"}[$window]'})))
+    assert any("`bad` asks otherwise now" in note for note in found.notes)
+
+
+def test_an_alert_that_no_rule_matches_opens_nothing(night: Sequence[Entry]) -> None:
+    found = replay(night, house(rule_with(match=['alertname="Another"'])))
+    assert fates(found, "same") == []
+    assert any("does its `match` hold" in note for note in found.notes)
+
+
+def test_a_rule_that_is_gone_is_told(night: Sequence[Entry]) -> None:
+    other = rule_with(rule="another")
+    with pytest.raises(NotReplayable, match=r"'checkout-success-rate' is not among .* another"):
+        replay(night, house(other))
+
+
+def test_what_was_not_kept_is_told(night: Sequence[Entry]) -> None:
+    without = [entry for entry in night if entry.event.kind != "SamplesRecorded"]
+    with pytest.raises(NotReplayable, match="--against-prometheus"):
+        replay(without, house(rule_with()))
+
+
+def test_the_case_of_an_incident_passes_and_can_fail(night: Sequence[Entry]) -> None:
+    rule = rule_with()
+    case = case_of(night, rule)
+    assert len(case.expect) == 2
+    assert run_case(case, house(rule)).mismatches == []
+    worse = rule_with(problem={"confirm": {"drop": "20%", "traffic": "30/m"}})
+    assert run_case(case, house(worse)).mismatches
