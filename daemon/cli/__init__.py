@@ -16,6 +16,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "incidents": ("reports", "list incidents, or find some"),
         "show": ("showing", "one incident: roles, what is asked and due, timeline"),
         "review": ("incidents", "an incident's review, in Markdown"),
+        "replay": ("replay", "an incident, or the past, by the rules of today"),
         "oncall": ("oncall", "who would be called now or then, and gaps"),
         "rules": ("reports", "the rules in force, with their approvals"),
         "coverage": ("reports", "which alerts had a rule, and which had none"),

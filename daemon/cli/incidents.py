@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.client import act, call, incident_path, json_option, print_answer, remote_options
+from daemon.cli.client import (
+    act,
+    call,
+    config_option,
+    has_settings,
+    incident_path,
+    json_option,
+    print_answer,
+    remote_options,
+    settings_from,
+)
 from daemon.cli.completion import complete_incident, incident_argument
 from daemon.cli.post_text import text_command
 from daemon.core.values.formats import printable
@@ -14,13 +24,35 @@ from daemon.core.values.formats import printable
 
 @click.command("review")
 @click.argument("incident", shell_complete=complete_incident)
+@click.option(
+    "--case",
+    "as_case",
+    is_flag=True,
+    help="Write the incident as a case beside its rule instead; from the store of this machine.",
+)
+@config_option
 @remote_options
 @json_option
-def review_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
+def review_command(
+    incident: str,
+    as_case: bool,
+    config: Path | None,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
     """Print the incident's review, in Markdown.
 
+    \b
     Example: stopgap review 1123-1403-x7qf > review.md
+    Example: stopgap review 1123-1403-x7qf --case
     """
+    if as_case:
+        from daemon.cli.replay import write_case  # it loads the daemon's code, which this does not
+
+        path, notes = write_case(settings_from(config), incident, restricted=has_settings(config))
+        print_answer(as_json, {"case": str(path), "notes": notes}, f"written: {path}", *notes)
+        return
     text = call("GET", url, token_file, incident_path(incident, "review"))
     print_answer(as_json, {"incident": incident, "review": text}, text)
 

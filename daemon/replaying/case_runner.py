@@ -178,7 +178,7 @@ class _Stage:
         self.rule = rule = house.rules[case.rule]
         self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule)
         self._house = house
-        self._target = _target(rule, rule.group(alert_labels(case, rule)), house.actions)
+        self._target = target_of(rule, rule.group(alert_labels(case, rule)), house.actions)
 
     async def play(self) -> VirtualDaemon:
         """The daemon as it is at the end of the case."""
@@ -274,7 +274,7 @@ def _labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> dict[str, str]:
     return {**alert_labels(case, rule), **alert.labels}
 
 
-def _target(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
+def target_of(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
     """What the plan's first step acts on, which is where changes are seen, whatever the settings
     allow; a plan without a step that fits has the name of its rule."""
     for spec in rule.recover[:1]:

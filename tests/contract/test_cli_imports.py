@@ -27,6 +27,7 @@ SERVER = {"aiohttp", "sqlalchemy", "structlog", "jinja2", "daemon.app", "daemon.
 SCREEN = {"rich"}
 CLIENT = {"requests", "urllib3"}
 AT_HOME = {"init", "check", "approve", "keys", "run", "doctor", "store", "audit", "archive"}
+AT_HOME |= {"test", "replay"}
 """The commands that work on the files of this machine."""
 
 
