@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 import structlog
 
-from daemon.app.rule_cases import house_for
+from daemon.app.rule_cases import RawMetrics, house_for
 from daemon.cli import case_report
 from daemon.cli.case_report import CaseResult
 from daemon.cli.client import (
@@ -31,7 +32,7 @@ from daemon.config.settings import Settings
 from daemon.core.cases.rule_case import RuleCase
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import FileMistake, Mistakes
-from daemon.replaying.case_runner import House, run_case
+from daemon.replaying.case_runner import CaseRun, House, run_case
 
 
 @click.command("test")
@@ -45,6 +46,11 @@ from daemon.replaying.case_runner import House, run_case
     metavar="FILE",
     help="Write JUnit XML there, too, for CI servers.",
 )
+@click.option(
+    "--promql",
+    is_flag=True,
+    help="Play those with raw series, too: a real Prometheus on this machine evaluates them.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show what the daemon logs, on standard error.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a case file, for editors.")
 def test_command(
@@ -53,14 +59,15 @@ def test_command(
     as_json: bool,
     wanted: str | None,
     junit: Path | None,
+    promql: bool,
     verbose: bool,
     schema: bool,
 ) -> None:
     """Play the cases of the rules in virtual time, and say what came out otherwise.
 
     PATHS are files of cases or folders; without any, `cases/` in the folder of the rules. The
-    daemon's own code decides; no server is asked, and nothing is done to the world. Exit code 1:
-    a case failed, or is written wrongly.
+    daemon's own code decides; no server is asked (but for --promql a Prometheus that is started
+    for it), and nothing is done to the world. Exit code 1: a case failed, or is written wrongly.
 
     \b
     Example: stopgap test
@@ -78,7 +85,8 @@ def test_command(
     began = time.perf_counter()
     settings = settings_from(config)
     files = find_case_files(paths or (_near(settings.rules_dir / CASES),))
-    played = _play(files, settings, restricted=has_settings(config), wanted=wanted or "")
+    restricted = has_settings(config)
+    played = _play(files, settings, restricted=restricted, promql=promql, wanted=wanted or "")
     console = None if as_json else terminal()
     results: list[CaseResult] = []
     shown = ""
@@ -106,7 +114,7 @@ def _near(path: Path) -> Path:
 
 
 def _play(
-    files: Sequence[CaseFile], settings: Settings, *, restricted: bool, wanted: str
+    files: Sequence[CaseFile], settings: Settings, *, restricted: bool, promql: bool, wanted: str
 ) -> Iterator[CaseResult]:
     """The results, one by one. Raises CommandFailure before the first if a file has mistakes."""
     houses: dict[Path, House] = {}
@@ -126,8 +134,20 @@ def _play(
         for case, document in file.cases:
             if not any(wanted.casefold() in text.casefold() for text in (case.case, case.rule)):
                 continue
-            run = None if case.raw else run_case(case, house)
-            yield CaseResult(case, document, run)
+            yield CaseResult(case, document, _run(case, house, promql=promql))
+
+
+def _run(case: RuleCase, house: House, *, promql: bool) -> CaseRun | None:
+    """How the case went; None if it is not played, because it needs a Prometheus."""
+    if not case.raw:
+        return run_case(case, house)
+    if not promql:
+        return None
+    try:
+        with closing(RawMetrics(case)) as metrics:
+            return run_case(case, house, metrics)
+    except Permanent as error:
+        raise CommandFailure(f"{case.case}: {error}") from None
 
 
 def _house(settings: Settings, home: Path, *, restricted: bool) -> House:

@@ -30,6 +30,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from daemon.core.alertmanager import Labels
 from daemon.core.cases.given_series import GivenSeries, Notation
+from daemon.core.cases.raw_series import raw_mistake
 from daemon.core.incident.events.steps import Verdict
 from daemon.core.incident.state import Phase
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Severity
@@ -262,6 +263,7 @@ def case_mistakes(
         yield ("rule",), f"there is no rule {case.rule!r}; `stopgap check` lists what is wrong"
         return
     yield from _of_series(case, rule)
+    yield from _of_raw(case)
     yield from _of_labels(case, rule)
     yield from _of_times(case)
     if not case.expect and case.never == Never():
@@ -302,6 +304,20 @@ def _of_series(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
     for kind in ("revisions", "siblings"):
         if getattr(given, kind) and getattr(rule.suspects, kind) is None:
             yield ("series", kind), f"{rule.rule} has no `suspects: {kind}:`"
+
+
+def _of_raw(case: RuleCase) -> Iterator[tuple[Place, str]]:
+    given: list[tuple[Place, dict[str, str]]] = [(("raw",), case.raw)]
+    given += [(("actions", n, "then_raw"), one.then_raw) for n, one in case.actions.items()]
+    for place, raw in given:
+        for series, notation in raw.items():
+            wrong = raw_mistake(series, notation)
+            if wrong:
+                yield (*place, series), wrong
+    for number, action in case.actions.items():
+        if (action.then is not None and case.raw) or (action.then_raw and not case.raw):
+            text = "`then` goes with `series:`, and `then_raw` with `raw:`"
+            yield ("actions", number), text
 
 
 def _of_labels(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
