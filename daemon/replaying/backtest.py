@@ -22,6 +22,7 @@ from daemon.core.ports.metrics import Metrics
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.query_templates import quote
 from daemon.core.rules.rule import Rule, RuleBook
+from daemon.core.values.units import format_duration
 from daemon.replaying.case_runner import House
 from daemon.replaying.happenings import ChangeArrives, DeliveryArrives
 from daemon.replaying.virtual_daemon import VirtualDaemon, World
@@ -66,7 +67,9 @@ async def alert_episodes(
     """When alerts of the rule fired, by what Prometheus kept of them, oldest first. Raises
     Temporary, Permanent, TimeoutError."""
     matchers = "".join(f",{m.name}{m.op}{quote(m.value)}" for m in rule.match)
-    query = f'ALERTS{{alertstate="firing"{matchers}}}'
+    # Over the whole step, for an alert may have fired for less than that.
+    window = format_duration(_STEP)
+    query = f'max_over_time(ALERTS{{alertstate="firing"{matchers}}}[{window}])'
     seen: dict[tuple[tuple[str, str], ...], set[float]] = {}
     begin = since
     while begin < until:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.core.cases.comparison import opened_by
 from daemon.core.cases.decisions import ComparedDecision, compare, decisions
@@ -21,6 +21,9 @@ from daemon.core.incident.state import Incident
 from daemon.core.rules.query_templates import TemplateError, UnsafeLabel, render_query
 from daemon.core.rules.rule import Rule
 from daemon.replaying.case_runner import GivenMetrics, House, run_case
+
+_LONGER = timedelta(minutes=5)
+"""So much longer than it lasted it is replayed, for what is decided later now."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:
     incident = fold(entries)
     rule, case, notes = recorded_case(entries, house)
     kept = recorded_samples(entries)
-    run = run_case(case, house, RecordedMetrics(case, rule, kept))
+    longer = case.model_copy(update={"until": case.end + _LONGER})
+    run = run_case(longer, house, RecordedMetrics(case, rule, kept))
     ours = [journal for journal in run.journals.values() if opened_by(journal, rule.rule)]
     if not ours:
         notes.append(f"no incident opens by {rule.rule} now: does its `match` hold for the alerts?")

@@ -110,7 +110,7 @@ def recorded_pieces(kept: e.SamplesRecorded, begins: datetime) -> dict[Measure, 
                 for n, value in enumerate(one.values)
             ]
             pieces.append(CurvePiece(begin + len(one.values) * step, *_piece(None, over)))
-        found[(name,)] = pieces
+        found[(name,)] = pieces[:-1]  # it goes on as it ended
     return found
 
 
