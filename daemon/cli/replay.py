@@ -172,7 +172,7 @@ def _backtest(
     try:
         episodes = run_virtually(lambda: alert_episodes(prometheus, rule, since, until))
         changes = _known_changes(settings, house, rule, episodes, since)
-        found = [backtest(rule, house, prometheus, changes, episode) for episode in episodes]
+        found = [backtest(rule, house, prometheus, changes, episode, until) for episode in episodes]
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
     except TimeoutError:

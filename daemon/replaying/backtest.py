@@ -37,6 +37,8 @@ _APART = timedelta(minutes=10)
 _LIVED = timedelta(minutes=15)
 """So much of each episode is lived through; by then it is decided."""
 _BEFORE = timedelta(minutes=1)
+_PRECISION = timedelta(seconds=1)
+"""How exactly it is known when an alert fired."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,8 @@ async def alert_episodes(
 ) -> list[Episode]:
     """When alerts of the rule fired, by what Prometheus kept of them, oldest first. Raises
     Temporary, Permanent, TimeoutError."""
-    matchers = "".join(f",{m.name}{m.op}{quote(m.value)}" for m in rule.match)
     # Over the whole step, for an alert may have fired for less than that.
-    window = format_duration(_STEP)
-    query = f'max_over_time(ALERTS{{alertstate="firing"{matchers}}}[{window}])'
+    query = f"max_over_time({_firing(rule)}[{format_duration(_STEP)}])"
     seen: dict[tuple[tuple[str, str], ...], set[float]] = {}
     begin = since
     while begin < until:
@@ -80,7 +80,22 @@ async def alert_episodes(
             labels = tuple(sorted((n, v) for n, v in series.labels.items() if n not in hidden))
             seen.setdefault(labels, set()).update(at for at, _ in series.samples)
         begin = end + _STEP
-    return _episodes(rule, seen)
+    return [await _dated(metrics, rule, one) for one in _episodes(rule, seen)]
+
+
+def _firing(rule: Rule) -> str:
+    """What selects the alerts of the rule that fire."""
+    matchers = "".join(f",{m.name}{m.op}{quote(m.value)}" for m in rule.match)
+    return f'ALERTS{{alertstate="firing"{matchers}}}'
+
+
+async def _dated(metrics: Metrics, rule: Rule, episode: Episode) -> Episode:
+    """The episode with its beginning to the second."""
+    answer = await metrics.series(_firing(rule), episode.begin - _STEP, episode.begin, _PRECISION)
+    group = rule.group(episode.labels)
+    first = [one.samples[0][0] for one in answer.series if rule.group(one.labels) == group]
+    at = min(first, default=episode.begin.timestamp())
+    return replace(episode, begin=datetime.fromtimestamp(at, UTC))
 
 
 def _episodes(
@@ -107,11 +122,18 @@ def _episodes(
 
 
 def backtest(
-    rule: Rule, house: House, metrics: Metrics, changes: Sequence[Change], episode: Episode
+    rule: Rule,
+    house: House,
+    metrics: Metrics,
+    changes: Sequence[Change],
+    episode: Episode,
+    now: datetime,
 ) -> Backtested:
-    """Live through one episode as if the rule were automatic and its steps approved."""
+    """Live through one episode as if the rule were automatic and its steps approved. What comes
+    after `now` nobody knows. Raises Temporary, Permanent, TimeoutError."""
     rule = rule.model_copy(update={"mode": "automatic"})
     begins = episode.begin - _BEFORE
+    until = min(episode.begin + _LIVED, now)
     world = World(
         config=ActiveConfig(RuleBook([rule]), house.roster, _approved(rule, begins)),
         metrics=metrics,
@@ -124,13 +146,15 @@ def backtest(
     )
     labels = dict(episode.labels)
     name = labels.pop("alertname", rule.rule)
-    alert = own_alert(name, labels, rule.description or rule.rule, begins, None)
+    alert = own_alert(name, labels, rule.description or rule.rule, episode.begin, None)
 
     async def live() -> VirtualDaemon:
         daemon = VirtualDaemon(world)
         async with daemon.running():
-            told = [ChangeArrives(one.at, one) for one in changes if one.at <= begins + _LIVED]
-            await daemon.play([*told, DeliveryArrives(episode.begin, alert)], begins + _LIVED)
+            # What was changed after the alert is what was done about it.
+            before = episode.begin - _PRECISION
+            told = [ChangeArrives(one.at, one) for one in changes if one.at < before]
+            await daemon.play([*told, DeliveryArrives(episode.begin, alert)], until)
         return daemon
 
     journals = run_virtually(live).journal.entries.values()
@@ -147,7 +171,7 @@ def _approved(rule: Rule, at: datetime) -> Approvals:
 def _told(episode: Episode, entries: Sequence[e.Entry]) -> Backtested:
     """The first thing that it does or asks is what counts; the past goes on as it went."""
     defined = [x.event.problem for x in entries if isinstance(x.event, e.ProblemDefined)]
-    problem = defined[-1] if defined else None
+    problem = max(defined, key=lambda one: one.verdict == "confirmed", default=None)
     made = decisions(entries)
     acts = tuple(one for one in made if ": started, " in one.word)[:1]
     asks = tuple(one for one in made if "approval wanted" in one.word)[:1]

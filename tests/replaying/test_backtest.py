@@ -34,6 +34,8 @@ class Remembering:
         found = []
         for labels, begin, last in self.fired:
             times = [START + n * MINUTE for n in range(begin, last + 1)]
+            if step < MINUTE:
+                times = [START + begin * MINUTE - timedelta(seconds=20)]
             samples = [(at.timestamp(), 1.0) for at in times if start <= at <= end]
             if samples:
                 found.append(Series({**labels, "alertstate": "firing"}, samples))
@@ -48,11 +50,12 @@ def episodes(*fired: tuple[dict[str, str], int, int], days: int = 1) -> list[Epi
 def test_what_fires_again_soon_is_one_episode_and_each_group_has_its_own() -> None:
     other = {**LABELS, "service": "search"}
     pod = {**LABELS, "pod": "shop-1"}
+    early = timedelta(seconds=20)  # it began within the minute
     found = episodes((LABELS, 10, 12), (pod, 15, 20), (LABELS, 60, 61), (other, 11, 11))
     assert [(one.labels["service"], one.begin - START, one.end - START) for one in found] == [
-        ("shop", 10 * MINUTE, 20 * MINUTE),
-        ("search", 11 * MINUTE, 11 * MINUTE),
-        ("shop", 60 * MINUTE, 61 * MINUTE),
+        ("shop", 10 * MINUTE - early, 20 * MINUTE),
+        ("search", 11 * MINUTE - early, 11 * MINUTE),
+        ("shop", 60 * MINUTE - early, 61 * MINUTE),
     ]
     assert "alertstate" not in found[0].labels
 
@@ -61,10 +64,10 @@ def test_a_long_past_is_asked_for_in_parts_by_the_rules_matchers() -> None:
     metrics = Remembering((LABELS, 30 * 1440 - 60, 30 * 1440 - 50))
     until = START + timedelta(days=30)
     [found] = run_virtually(lambda: alert_episodes(metrics, rule_with(), START, until))
-    assert found.begin == START + (30 * 1440 - 60) * MINUTE
+    assert found.begin == START + (30 * 1440 - 60) * MINUTE - timedelta(seconds=20)
     assert all(length <= 10_000 * MINUTE for _, length in metrics.asked)
-    wanted = 'ALERTS{alertstate="firing",alertname="CheckoutSuccessRateLow",env="prod"}[1m]'
-    assert {query for query, _ in metrics.asked} == {f"max_over_time({wanted})"}
+    wanted = 'ALERTS{alertstate="firing",alertname="CheckoutSuccessRateLow",env="prod"}'
+    assert {q for q, _ in metrics.asked} == {f"max_over_time({wanted}[1m])", wanted}
 
 
 class Lasting(Service):
@@ -79,7 +82,7 @@ def lived(share: float, changes: Sequence[Change], **rule: Any) -> Backtested:
     service.fails(share, 60)
     episode = Episode(LABELS, START + 3 * MINUTE, START + 10 * MINUTE)
     made = rule_with(**rule)
-    return backtest(made, house(made), service, changes, episode)
+    return backtest(made, house(made), service, changes, episode, START + 60 * MINUTE)
 
 
 DEPLOYED = Change(
