@@ -1,0 +1,116 @@
+"""Small edits of YAML that leave everything else as it was written: comments, order, quotes.
+
+A place is (document, key or index, …): documents are counted from 0. Every edit returns the new
+text; what it means is for the caller to check, by reading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+Place = Sequence[str | int]
+
+
+class NotEditable(ValueError):
+    """The place is not there, or is written in a way that is not edited; the text says which."""
+
+
+def replace_scalar(text: str, place: Place, new: str) -> str:
+    """Put `new` (YAML, on one line) in the place of a scalar. Raises NotEditable."""
+    node = _node(text, place)
+    if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
+        raise NotEditable(f"{_shown(place)} is no value on one line")
+    return text[: node.start_mark.index] + new + text[node.end_mark.index :]
+
+
+def set_key(text: str, place: Place, lines: Sequence[str]) -> str:
+    """Give a mapping, in which it is missing, the last key of the place; its value is `lines`: of
+    one line it stands beside the key, of several below it. Raises NotEditable."""
+    mapping, key = _node(text, place[:-1]), str(place[-1])
+    if not isinstance(mapping, yaml.MappingNode):
+        raise NotEditable(f"{_shown(place[:-1])} is no mapping")
+    if key in (name.value for name, _ in mapping.value):
+        raise NotEditable(f"{_shown(place)} is there already")
+    if mapping.flow_style:
+        if len(lines) != 1:
+            raise NotEditable(f"{_shown(place[:-1])} is written on one line")
+        return _into_flow(text, mapping, f"{key}: {lines[0]}")
+    column = " " * mapping.start_mark.column
+    written = (
+        [f"{column}{key}: {lines[0]}"]
+        if len(lines) == 1
+        else [f"{column}{key}:", *(f"{column}  {line}" for line in lines)]
+    )
+    return _after(text, mapping, written)
+
+
+def append_item(text: str, place: Place, lines: Sequence[str]) -> str:
+    """Add an item at the end of a list; of a list that is written on one line it takes the first
+    line alone. Raises NotEditable."""
+    node = _node(text, place)
+    if not isinstance(node, yaml.SequenceNode):
+        raise NotEditable(f"{_shown(place)} is no list")
+    if node.flow_style:
+        if len(lines) != 1:
+            raise NotEditable(f"{_shown(place)} is written on one line")
+        return _into_flow(text, node, lines[0])
+    column = " " * node.start_mark.column
+    first, rest = lines[0], lines[1:]
+    return _after(text, node, [f"{column}- {first}", *(f"{column}  {line}" for line in rest)])
+
+
+def _into_flow(text: str, node: Any, added: str) -> str:
+    close = node.end_mark.index - 1
+    before = text[:close].rstrip()
+    separator = ", " if node.value else ""
+    if before.endswith(","):
+        separator = " "
+    return f"{before}{separator}{added}{text[close:]}"
+
+
+def _after(text: str, node: Any, lines: Sequence[str]) -> str:
+    """The lines after the line on which the last thing in the node ends."""
+    end = _end(node)
+    if end and text[end - 1] == "\n":
+        at = end
+    else:
+        newline = text.find("\n", end)
+        at = len(text) if newline < 0 else newline + 1
+    before = text[:at] if text[:at].endswith("\n") or not text[:at] else f"{text[:at]}\n"
+    return before + "".join(f"{line}\n" for line in lines) + text[at:]
+
+
+def _end(node: Any) -> int:
+    """Where the last scalar or closed collection in it ends; a block's own mark is behind the
+    comments after it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _node(text: str, place: Place) -> Any:
+    nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    found: Any = nodes
+    for depth, part in enumerate(place):
+        inner = _inside(found, part)
+        if inner is None:
+            raise NotEditable(f"there is no {_shown(place[: depth + 1])}")
+        found = inner
+    return found
+
+
+def _inside(node: Any, part: str | int) -> Any:
+    if isinstance(node, list | yaml.SequenceNode):
+        items = node if isinstance(node, list) else node.value
+        return items[part] if isinstance(part, int) and part < len(items) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((value for name, value in node.value if name.value == str(part)), None)
+    return None
+
+
+def _shown(place: Place) -> str:
+    return ".".join(str(part) for part in place[1:]) or "the document"
