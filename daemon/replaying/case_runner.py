@@ -157,7 +157,7 @@ def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -
     daemon = run_virtually(stage.play)
     found = mismatches(case, daemon.journal.entries)
     return CaseRun(
-        mismatches=[*found, *_refused(case, daemon), *_crashed(case, daemon)],
+        mismatches=[*found, *_refused(case, stage.moves, daemon), *_crashed(case, daemon)],
         journals=daemon.journal.entries,
         minutes=case.end / timedelta(minutes=1),
         seconds=time.perf_counter() - began,
@@ -170,6 +170,7 @@ class _Stage:
 
     def __init__(self, case: RuleCase, house: House, metrics: CaseMetrics | None) -> None:
         self.case = case
+        self.moves = [_move(case, move) for move in case.people]
         self.rule = rule = house.rules[case.rule]
         groups = [rule.group(_labels_of(case, rule, alert)) for alert in case.alerts]
         known = [dict(pairs) for pairs in dict.fromkeys(tuple(g.items()) for g in groups)]
@@ -223,19 +224,18 @@ class _Stage:
 
     def _happenings(self) -> list[Happening]:
         changes = [self._change(change) for change in self.case.changes]
-        moves = [_move(self.case, move) for move in self.case.people]
-        return [*changes, *self._deliveries(), *moves]
+        return [*changes, *self._deliveries(), *self.moves]
 
     def _change(self, given: GivenChange) -> ChangeArrives:
-        at, target = self.case.begins + given.at, given.target or self._target
-        reported = given.reported_by
+        at, reported = self.case.begins + given.at, given.reported_by
+        seen_on = given.target or self._target
         change = Change(
-            subject=f"{REPORTED_PREFIX}{reported}:{given.to}" if reported else target,
+            subject=f"{REPORTED_PREFIX}{reported}:{given.to}" if reported else seen_on,
             item=given.to,
             previous=given.was,
             at=at,
             seen_by=reported or "watch",
-            target=target if reported else "",
+            target=given.target if reported else "",
             labels=given.labels,
             rolling=given.rolling,
         )
@@ -317,23 +317,18 @@ def _move(case: RuleCase, move: GivenMove) -> Happening:
     return PersonMoves(at, move.who, _COMMANDS[move.does](move))
 
 
-def _refused(case: RuleCase, daemon: VirtualDaemon) -> list[Mismatch]:
+def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:
     """People who were told that it cannot be done, or were not, otherwise than written."""
-    told = {
-        (one.move.at, one.move.person, one.move.command): one.text for one in daemon.refused_moves
-    }
     found = []
-    for index, move in enumerate(case.people):
-        happening = _move(case, move)
-        if not isinstance(happening, PersonMoves):
-            continue
-        text = told.get((happening.at, happening.person, happening.command))
+    for index, (given, move) in enumerate(zip(case.people, moves, strict=True)):
+        texts = [refused.text for refused in daemon.refused_moves if refused.move is move]
         place = ("people", index)
-        if text is not None and not move.refused:
-            found.append(Mismatch(place, move.at, f"{move.who} does {move.does}", "refused", text))
-        if text is None and move.refused:
-            wanted = f"{move.who} is refused {move.does}"
-            found.append(Mismatch((*place, "refused"), move.at, wanted, "it was done"))
+        if texts and not given.refused:
+            wanted = f"{given.who} does {given.does}"
+            found.append(Mismatch(place, given.at, wanted, "refused", texts[0]))
+        if not texts and given.refused:
+            wanted = f"{given.who} is refused {given.does}"
+            found.append(Mismatch((*place, "refused"), given.at, wanted, "it was done"))
     return found
 
 

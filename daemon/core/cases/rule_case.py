@@ -73,9 +73,9 @@ MonitoringState = Literal["fine", "down", "targets down", "partial"]
 class GivenChange(Frozen):
     """A deployment, or another change: at `at`, `to` became live in the place of `was`.
 
-    It is made on what step 1 acts on, unless `target` names another target. `told`: when it became
-    known, if that was later. One that another system reported (`reported_by`) needs no `changes:`
-    in the rule; `labels` say what it concerns.
+    It is made on what step 1 acts on, unless `target` names another. `told`: when it became known,
+    if that was later. One that another system reported (`reported_by`) needs no `changes:` in the
+    rule; `labels` say what it concerns, and it is on no target unless it names one.
     """
 
     at: At
