@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -12,60 +12,37 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from daemon.config.active import ActiveConfig
-from daemon.core.alertmanager import own_alert
 from daemon.core.cases.comparison import Mismatch, mismatches
 from daemon.core.cases.given_answers import GivenAnswers
 from daemon.core.cases.given_series import changed, pieces_of
 from daemon.core.cases.rule_case import (
     GivenAction,
-    GivenAlert,
-    GivenChange,
-    GivenMove,
     RuleCase,
     alert_labels,
 )
-from daemon.core.changes.change import REPORTED_PREFIX, Change
 from daemon.core.incident.events import Entry
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action, ActionContext
 from daemon.core.ports.metrics import Metrics
 from daemon.core.recovery.approvals import Approval, Approvals
-from daemon.core.recovery.commands import (
-    ApproveStep,
-    ProposeStep,
-    SkipStep,
-    StartStepNow,
-    VetoStep,
-)
 from daemon.core.recovery.freeze_windows import FreezeWindows
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Limits
-from daemon.core.response.command import Command
-from daemon.core.response.commands import (
-    Acknowledge,
-    Close,
-    DeclareNoPlan,
-    Leave,
-    PauseAutomation,
-    ResumeAutomation,
-)
+from daemon.core.recovery.guardrails import ActionScope, Limits
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, RuleBook
-from daemon.replaying.happenings import (
-    ChangeArrives,
-    DeliveryArrives,
-    FreezeBegins,
-    FreezeEnds,
-    Happening,
-    PersonMoves,
+from daemon.replaying.case_happenings import (
+    given_changes,
+    given_deliveries,
+    given_moves,
+    labels_of,
 )
+from daemon.replaying.happenings import Happening
 from daemon.replaying.simulated_actions import Simulation
 from daemon.replaying.virtual_daemon import VirtualDaemon, World
 from daemon.replaying.virtual_time import run_virtually
 
 _LAST = timedelta(seconds=1)
 """So much longer is played, for what happens at the last moment to have its effect."""
-_AS_WRITTEN = "as written"
 
 
 @dataclass(frozen=True)
@@ -121,7 +98,7 @@ class GivenMetrics:
             pieces=pieces_of(case.series, case.interval) if case.series else {},
             monitoring=monitored,
             alerts=[
-                (one.at.total_seconds(), _labels_of(case, rule, one).get("service", ""))
+                (one.at.total_seconds(), labels_of(case, rule, one).get("service", ""))
                 for one in firing
             ],
         )
@@ -149,8 +126,8 @@ class GivenMetrics:
 def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -> CaseRun:
     """Play it from beginning to end. `metrics` answers in the place of the case's series.
 
-    The case must have been found to fit the rules (`case_mistakes`). Raises NothingScheduled if
-    the daemon comes to a standstill.
+    The case must have been found to fit the rules (`daemon.core.cases.case_checks`). Raises
+    NothingScheduled if the daemon comes to a standstill.
     """
     began = time.perf_counter()
     stage = _Stage(case, house, metrics)
@@ -170,13 +147,19 @@ class _Stage:
 
     def __init__(self, case: RuleCase, house: House, metrics: CaseMetrics | None) -> None:
         self.case = case
-        self.moves = [_move(case, move) for move in case.people]
         self.rule = rule = house.rules[case.rule]
-        groups = [rule.group(_labels_of(case, rule, alert)) for alert in case.alerts]
+        groups = [rule.group(labels_of(case, rule, alert)) for alert in case.alerts]
         known = [dict(pairs) for pairs in dict.fromkeys(tuple(g.items()) for g in groups)]
         self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule, known)
         self._house = house
         self._target = _target(rule, rule.group(alert_labels(case, rule)), house.actions)
+        self.moves = given_moves(case)
+        self._happenings: list[Happening]
+        self._happenings = [
+            *given_changes(case, self._target),
+            *given_deliveries(case, rule),
+            *self.moves,
+        ]
 
     async def play(self) -> VirtualDaemon:
         """The daemon as it is at the end of the case."""
@@ -210,7 +193,7 @@ class _Stage:
                 by_person=earlier.by_person,
             )
         async with daemon.running():
-            await daemon.play(self._happenings(), case.begins + case.end + _LAST)
+            await daemon.play(self._happenings, case.begins + case.end + _LAST)
         return daemon
 
     def _script(self, _: str, __: Any, context: ActionContext) -> Simulation:
@@ -221,48 +204,6 @@ class _Stage:
             self.metrics.act(given, at)
 
         return Simulation(given.ends, given.refuses, given.prepares, given.takes, effect)
-
-    def _happenings(self) -> list[Happening]:
-        changes = [self._change(change) for change in self.case.changes]
-        return [*changes, *self._deliveries(), *self.moves]
-
-    def _change(self, given: GivenChange) -> ChangeArrives:
-        at, reported = self.case.begins + given.at, given.reported_by
-        seen_on = given.target or self._target
-        change = Change(
-            subject=f"{REPORTED_PREFIX}{reported}:{given.to}" if reported else seen_on,
-            item=given.to,
-            previous=given.was,
-            at=at,
-            seen_by=reported or "watch",
-            target=given.target if reported else "",
-            labels=given.labels,
-            rolling=given.rolling,
-        )
-        told = at if given.told is None else self.case.begins + given.told
-        return ChangeArrives(told, change)
-
-    def _deliveries(self) -> list[Happening]:
-        began: dict[tuple[tuple[str, str], ...], datetime] = {}
-        found: list[Happening] = []
-        for alert in sorted(self.case.alerts, key=lambda one: one.at):
-            labels = _labels_of(self.case, self.rule, alert)
-            at, key = self.case.begins + alert.at, tuple(sorted(labels.items()))
-            since = at - timedelta(minutes=1)
-            if alert.since is not None:
-                since = self.case.begins + alert.since
-            elif alert.state == "resolved":
-                since = began.get(key, since)
-            began[key] = since
-            name = labels.pop("alertname", self.rule.rule)
-            summary = self.rule.description or self.case.case
-            ended = at if alert.state == "resolved" else None
-            found.append(DeliveryArrives(at, own_alert(name, labels, summary, since, ended)))
-        return found
-
-
-def _labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> dict[str, str]:
-    return {**alert_labels(case, rule), **alert.labels}
 
 
 def _target(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
@@ -287,34 +228,6 @@ def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
         return Approvals(approvals=tuple(entries))
     steps = range(1, len(rule.recover) + 1)
     return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in steps))
-
-
-_COMMANDS: Mapping[str, Callable[[GivenMove], Command]] = {
-    "ack": lambda move: Acknowledge(),
-    "leave": lambda move: Leave(),
-    "pause": lambda move: PauseAutomation(move.reason or _AS_WRITTEN),
-    "resume": lambda move: ResumeAutomation(),
-    "approve": lambda move: ApproveStep(move.step or 0),
-    "start": lambda move: StartStepNow(move.step or 0),
-    "skip": lambda move: SkipStep(move.step or 0, move.reason or _AS_WRITTEN),
-    "veto": lambda move: VetoStep(move.step or 0),
-    "propose": lambda move: ProposeStep(move.action, move.params, move.within, move.reason),
-    "no-plan": lambda move: DeclareNoPlan(move.reason or _AS_WRITTEN),
-    "close": lambda move: Close(move.reason or _AS_WRITTEN),
-}
-
-
-def _move(case: RuleCase, move: GivenMove) -> Happening:
-    at = case.begins + move.at
-    if move.does == "thaw":
-        return FreezeEnds(at, move.scope, move.who)
-    if move.does == "freeze":
-        until = None if move.lasts is None else at + move.lasts
-        reason = move.reason or _AS_WRITTEN
-        return FreezeBegins(
-            at, Freeze(scope=move.scope, reason=reason, by=move.who, at=at, until=until)
-        )
-    return PersonMoves(at, move.who, _COMMANDS[move.does](move))
 
 
 def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:

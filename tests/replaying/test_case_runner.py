@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon.core.cases.case_checks import case_mistakes
 from daemon.core.cases.comparison import Mismatch
-from daemon.core.cases.rule_case import BEGINS, RuleCase, case_mistakes
+from daemon.core.cases.rule_case import BEGINS, RuleCase
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
