@@ -55,12 +55,13 @@ def draft_rules(
     team: str,
     labels: Collection[str] | None = None,
     taken: Collection[str] = (),
+    proposed_by: str = "stopgap init --from-prometheus",
 ) -> list[RuleDraft]:
     """One rule file for each name of an alert; each of them passes `stopgap check`. A name that
     no rule can have as its own is left out.
 
     `labels` are all label names that Prometheus has, None if unknown. `taken` are names of rules
-    that exist.
+    that exist. `proposed_by`: the command that the files name as their author.
     """
     named: dict[str, list[Alerting]] = {}
     for alert in alerts:
@@ -70,7 +71,7 @@ def draft_rules(
         # The severest of several stands for all: its threshold is the one that matters most.
         chosen = sorted(same, key=lambda alert: alert.level)
         rule = _free(_slug(same[0].name), names)
-        proposal = _proposal(rule, chosen, recordings, team, labels)
+        proposal = _proposal(rule, chosen, recordings, team, labels, proposed_by)
         if proposal is not None:
             names.add(rule)
             found.append(proposal)
@@ -83,13 +84,14 @@ def _proposal(
     recordings: RecordingRules,
     team: str,
     labels: Collection[str] | None,
+    proposed_by: str,
 ) -> RuleDraft | None:
     first = same[0]
     path = f"{_slug(first.group)}/{rule}.yaml"
     group_by, unsure = _group_by(same, recordings, labels)
     measured = measure(first.name, first.query, group_by, recordings)
     for attempt in (measured, by_alerts(first.name)):
-        text = _text(rule, same, attempt, group_by, unsure, team)
+        text = f"{_author(proposed_by)}\n{_text(rule, same, attempt, group_by, unsure, team)}"
         if _sound(text):
             return RuleDraft(path, rule, text, attempt.kind, len(same))
     return None
@@ -175,8 +177,11 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
+def _author(command: str) -> str:
+    return f"# Proposed by `{command}`; go over it before you trust it."
+
+
 def _comments(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
-    yield "# Proposed by `stopgap init --from-prometheus`; go over it before you trust it."
     for alert in same:
         severity = alert.labels.get("severity", "")
         rated = f", severity {_line(severity)}" if severity else ""

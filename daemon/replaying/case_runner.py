@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -12,63 +12,37 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from daemon.config.active import ActiveConfig
-from daemon.core.alertmanager import own_alert
 from daemon.core.cases.comparison import Mismatch, mismatches
 from daemon.core.cases.given_answers import GivenAnswers
 from daemon.core.cases.given_series import changed, pieces_of
 from daemon.core.cases.rule_case import (
     GivenAction,
-    GivenAlert,
-    GivenChange,
-    GivenMove,
     RuleCase,
     alert_labels,
 )
-from daemon.core.changes.change import REPORTED_PREFIX, Change
 from daemon.core.incident.events import Entry
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action, ActionContext
 from daemon.core.ports.metrics import Metrics
 from daemon.core.recovery.approvals import Approval, Approvals
-from daemon.core.recovery.commands import (
-    ApproveStep,
-    ProposeStep,
-    SkipStep,
-    StartStepNow,
-    VetoStep,
-)
 from daemon.core.recovery.freeze_windows import FreezeWindows
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Limits
-from daemon.core.response.command import Command
-from daemon.core.response.commands import (
-    Acknowledge,
-    Close,
-    DeclareNoPlan,
-    Leave,
-    PauseAutomation,
-    ResumeAutomation,
-)
+from daemon.core.recovery.guardrails import ActionScope, Limits
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, RuleBook
-from daemon.replaying.happenings import (
-    ChangeArrives,
-    DeliveryArrives,
-    FreezeBegins,
-    FreezeEnds,
-    Happening,
-    PersonMoves,
+from daemon.replaying.case_happenings import (
+    given_changes,
+    given_deliveries,
+    given_moves,
+    labels_of,
 )
+from daemon.replaying.happenings import Happening
 from daemon.replaying.simulated_actions import Simulation
 from daemon.replaying.virtual_daemon import VirtualDaemon, World
 from daemon.replaying.virtual_time import run_virtually
 
-_SHORTEST_SCRAPE = 15.0
-"""Seconds between two scrapes at most, where the case does not say."""
-_PER_WINDOW = 4
 _LAST = timedelta(seconds=1)
 """So much longer is played, for what happens at the last moment to have its effect."""
-_AS_WRITTEN = "as written"
 
 
 @dataclass(frozen=True)
@@ -113,8 +87,6 @@ class GivenMetrics:
     """`CaseMetrics` of the series that the case gives for the rule's own queries."""
 
     def __init__(self, case: RuleCase, rule: Rule) -> None:
-        usual = rule.problem.windows[0].total_seconds() / _PER_WINDOW
-        scrape = case.scrape.total_seconds() if case.scrape else min(usual, _SHORTEST_SCRAPE)
         monitored = sorted((at.total_seconds(), how) for at, how in case.monitoring.items())
         firing = [alert for alert in case.alerts if alert.state == "firing"]
         self._case = case
@@ -122,11 +94,11 @@ class GivenMetrics:
             rule=rule,
             groups=_groups(case, rule),
             begins=case.begins,
-            scrape=scrape,
+            scrape=case.scrape.total_seconds(),
             pieces=pieces_of(case.series, case.interval) if case.series else {},
             monitoring=monitored,
             alerts=[
-                (one.at.total_seconds(), _labels_of(case, rule, one).get("service", ""))
+                (one.at.total_seconds(), labels_of(case, rule, one).get("service", ""))
                 for one in firing
             ],
         )
@@ -154,15 +126,15 @@ class GivenMetrics:
 def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -> CaseRun:
     """Play it from beginning to end. `metrics` answers in the place of the case's series.
 
-    The case must have been found to fit the rules (`case_mistakes`). Raises NothingScheduled if
-    the daemon comes to a standstill.
+    The case must have been found to fit the rules (`daemon.core.cases.case_checks`). Raises
+    NothingScheduled if the daemon comes to a standstill.
     """
     began = time.perf_counter()
     stage = _Stage(case, house, metrics)
     daemon = run_virtually(stage.play)
     found = mismatches(case, daemon.journal.entries)
     return CaseRun(
-        mismatches=[*found, *_refused(case, daemon), *_crashed(case, daemon)],
+        mismatches=[*found, *_refused(case, stage.moves, daemon), *_crashed(case, daemon)],
         journals=daemon.journal.entries,
         minutes=case.end / timedelta(minutes=1),
         seconds=time.perf_counter() - began,
@@ -179,6 +151,13 @@ class _Stage:
         self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule)
         self._house = house
         self._target = target_of(rule, rule.group(alert_labels(case, rule)), house.actions)
+        self.moves = given_moves(case)
+        self._happenings: list[Happening]
+        self._happenings = [
+            *given_changes(case, self._target),
+            *given_deliveries(case, rule),
+            *self.moves,
+        ]
 
     async def play(self) -> VirtualDaemon:
         """The daemon as it is at the end of the case."""
@@ -212,7 +191,7 @@ class _Stage:
                 by_person=earlier.by_person,
             )
         async with daemon.running():
-            await daemon.play(self._happenings(), case.begins + case.end + _LAST)
+            await daemon.play(self._happenings, case.begins + case.end + _LAST)
         return daemon
 
     def _script(self, _: str, __: Any, context: ActionContext) -> Simulation:
@@ -224,54 +203,11 @@ class _Stage:
 
         return Simulation(given.ends, given.refuses, given.prepares, given.takes, effect)
 
-    def _happenings(self) -> list[Happening]:
-        changes = [self._change(change) for change in self.case.changes]
-        moves = [_move(self.case, move) for move in self.case.people]
-        return [*changes, *self._deliveries(), *moves]
-
-    def _change(self, given: GivenChange) -> ChangeArrives:
-        at, target = self.case.begins + given.at, given.target or self._target
-        reported = given.reported_by
-        change = Change(
-            subject=f"{REPORTED_PREFIX}{reported}:{given.to}" if reported else target,
-            item=given.to,
-            previous=given.was,
-            at=at,
-            seen_by=reported or "watch",
-            target=target if reported else "",
-            labels=given.labels,
-            rolling=given.rolling,
-        )
-        told = at if given.told is None else self.case.begins + given.told
-        return ChangeArrives(told, change)
-
-    def _deliveries(self) -> list[Happening]:
-        began: dict[tuple[tuple[str, str], ...], datetime] = {}
-        found: list[Happening] = []
-        for alert in sorted(self.case.alerts, key=lambda one: one.at):
-            labels = _labels_of(self.case, self.rule, alert)
-            at, key = self.case.begins + alert.at, tuple(sorted(labels.items()))
-            since = at - timedelta(minutes=1)
-            if alert.since is not None:
-                since = self.case.begins + alert.since
-            elif alert.state == "resolved":
-                since = began.get(key, since)
-            began[key] = since
-            name = labels.pop("alertname", self.rule.rule)
-            summary = self.rule.description or self.case.case
-            ended = at if alert.state == "resolved" else None
-            found.append(DeliveryArrives(at, own_alert(name, labels, summary, since, ended)))
-        return found
-
 
 def _groups(case: RuleCase, rule: Rule) -> list[dict[str, str]]:
     """The group labels of the case's alerts, each once."""
-    groups = (rule.group(_labels_of(case, rule, alert)) for alert in case.alerts)
+    groups = (rule.group(labels_of(case, rule, alert)) for alert in case.alerts)
     return [dict(pairs) for pairs in dict.fromkeys(tuple(group.items()) for group in groups)]
-
-
-def _labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> dict[str, str]:
-    return {**alert_labels(case, rule), **alert.labels}
 
 
 def target_of(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
@@ -298,51 +234,18 @@ def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
     return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in steps))
 
 
-_COMMANDS: Mapping[str, Callable[[GivenMove], Command]] = {
-    "ack": lambda move: Acknowledge(),
-    "leave": lambda move: Leave(),
-    "pause": lambda move: PauseAutomation(move.reason or _AS_WRITTEN),
-    "resume": lambda move: ResumeAutomation(),
-    "approve": lambda move: ApproveStep(move.step or 0),
-    "start": lambda move: StartStepNow(move.step or 0),
-    "skip": lambda move: SkipStep(move.step or 0, move.reason or _AS_WRITTEN),
-    "veto": lambda move: VetoStep(move.step or 0),
-    "propose": lambda move: ProposeStep(move.action, move.params, move.within, move.reason),
-    "no-plan": lambda move: DeclareNoPlan(move.reason or _AS_WRITTEN),
-    "close": lambda move: Close(move.reason or _AS_WRITTEN),
-}
-
-
-def _move(case: RuleCase, move: GivenMove) -> Happening:
-    at = case.begins + move.at
-    if move.does == "thaw":
-        return FreezeEnds(at, move.scope, move.who)
-    if move.does == "freeze":
-        until = None if move.lasts is None else at + move.lasts
-        reason = move.reason or _AS_WRITTEN
-        return FreezeBegins(
-            at, Freeze(scope=move.scope, reason=reason, by=move.who, at=at, until=until)
-        )
-    return PersonMoves(at, move.who, _COMMANDS[move.does](move))
-
-
-def _refused(case: RuleCase, daemon: VirtualDaemon) -> list[Mismatch]:
+def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:
     """People who were told that it cannot be done, or were not, otherwise than written."""
-    told = {
-        (one.move.at, one.move.person, one.move.command): one.text for one in daemon.refused_moves
-    }
     found = []
-    for index, move in enumerate(case.people):
-        happening = _move(case, move)
-        if not isinstance(happening, PersonMoves):
-            continue
-        text = told.get((happening.at, happening.person, happening.command))
+    for index, (given, move) in enumerate(zip(case.people, moves, strict=True)):
+        texts = [refused.text for refused in daemon.refused_moves if refused.move is move]
         place = ("people", index)
-        if text is not None and not move.refused:
-            found.append(Mismatch(place, move.at, f"{move.who} does {move.does}", "refused", text))
-        if text is None and move.refused:
-            wanted = f"{move.who} is refused {move.does}"
-            found.append(Mismatch((*place, "refused"), move.at, wanted, "it was done"))
+        if texts and not given.refused:
+            wanted = f"{given.who} does {given.does}"
+            found.append(Mismatch(place, given.at, wanted, "refused", texts[0]))
+        if not texts and given.refused:
+            wanted = f"{given.who} is refused {given.does}"
+            found.append(Mismatch((*place, "refused"), given.at, wanted, "it was done"))
     return found
 
 

@@ -20,7 +20,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.rules.query_templates import TemplateError, UnsafeLabel, render_query
 from daemon.core.rules.rule import Rule
-from daemon.replaying.case_runner import GivenMetrics, House, run_case
+from daemon.replaying.case_runner import CaseRun, GivenMetrics, House, run_case
 
 _LONGER = timedelta(minutes=5)
 """So much longer than it lasted it is replayed, for what is decided later now."""
@@ -57,16 +57,21 @@ class RecordedMetrics(GivenMetrics):
 def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:
     """Replay a closed incident. Raises NotReplayable."""
     incident = fold(entries)
-    rule, case, notes = recorded_case(entries, house)
-    kept = recorded_samples(entries)
-    longer = case.model_copy(update={"until": case.end + _LONGER})
-    run = run_case(longer, house, RecordedMetrics(case, rule, kept))
+    rule, _, notes = recorded_case(entries, house)
+    run = replayed(entries, house)
     ours = [journal for journal in run.journals.values() if opened_by(journal, rule.rule)]
     if not ours:
         notes.append(f"no incident opens by {rule.rule} now: does its `match` hold for the alerts?")
     compared = compare(decisions(entries), decisions(ours[0] if ours else ()))
     acted = [entry.at for entry in entries if isinstance(entry.event, StepPrepared)]
     return IncidentReplay(incident.id, rule.rule, compared, notes, acted[0] if acted else None)
+
+
+def replayed(entries: Sequence[Entry], house: House) -> CaseRun:
+    """What the daemon does in it by these rules, a while beyond its end. Raises NotReplayable."""
+    rule, case, _ = recorded_case(entries, house)
+    longer = case.model_copy(update={"until": case.end + _LONGER})
+    return run_case(longer, house, RecordedMetrics(case, rule, recorded_samples(entries)))
 
 
 def recorded_case(entries: Sequence[Entry], house: House) -> tuple[Rule, RuleCase, list[str]]:

@@ -26,8 +26,8 @@ MODELS = {"pydantic", "yaml", "daemon.config", "daemon.core.incident.events", "d
 SERVER = {"aiohttp", "sqlalchemy", "structlog", "jinja2", "daemon.app", "daemon.adapters"}
 SCREEN = {"rich"}
 CLIENT = {"requests", "urllib3"}
-AT_HOME = {"init", "check", "approve", "keys", "run", "doctor", "store", "audit", "archive"}
-AT_HOME |= {"test", "replay"}
+AT_HOME = {"init", "check", "test", "replay", "approve", "keys", "run", "doctor", "store", "audit"}
+AT_HOME |= {"archive"}
 """The commands that work on the files of this machine."""
 
 

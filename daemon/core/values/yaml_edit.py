@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
-Place = Sequence[str | int]
+_Place = Sequence[str | int]
 
 
 class NotEditable(ValueError):
     """The place is not there, or is written in a way that is not edited; the text says which."""
 
 
-def replace_scalar(text: str, place: Place, new: str) -> str:
+def replace_scalar(text: str, place: _Place, new: str) -> str:
     """Put `new` (YAML, on one line) in the place of a scalar. Raises NotEditable."""
     node = _node(text, place)
     if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
@@ -26,7 +26,7 @@ def replace_scalar(text: str, place: Place, new: str) -> str:
     return text[: node.start_mark.index] + new + text[node.end_mark.index :]
 
 
-def set_key(text: str, place: Place, lines: Sequence[str]) -> str:
+def set_key(text: str, place: _Place, lines: Sequence[str]) -> str:
     """Give a mapping, in which it is missing, the last key of the place; its value is `lines`: of
     one line it stands beside the key, of several below it. Raises NotEditable."""
     mapping, key = _node(text, place[:-1]), str(place[-1])
@@ -47,7 +47,7 @@ def set_key(text: str, place: Place, lines: Sequence[str]) -> str:
     return _after(text, mapping, written)
 
 
-def append_item(text: str, place: Place, lines: Sequence[str]) -> str:
+def append_item(text: str, place: _Place, lines: Sequence[str]) -> str:
     """Add an item at the end of a list; of a list that is written on one line it takes the first
     line alone. Raises NotEditable."""
     node = _node(text, place)
@@ -92,7 +92,7 @@ def _end(node: Any) -> int:
     return int(node.end_mark.index)
 
 
-def _node(text: str, place: Place) -> Any:
+def _node(text: str, place: _Place) -> Any:
     nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     found: Any = nodes
     for depth, part in enumerate(place):
@@ -112,5 +112,18 @@ def _inside(node: Any, part: str | int) -> Any:
     return None
 
 
-def _shown(place: Place) -> str:
+def _shown(place: _Place) -> str:
     return ".".join(str(part) for part in place[1:]) or "the document"
+
+
+def find_document(text: str, key: str, value: str) -> int | None:
+    """Which document of the text has that value at the top; None if none has, or it is no YAML."""
+    try:
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError:
+        return None
+    for number, node in enumerate(nodes):
+        found = _inside(node, key)
+        if isinstance(found, yaml.ScalarNode) and found.value == value:
+            return number
+    return None
