@@ -32,6 +32,7 @@ from daemon.app.builders import (
     workshop_for,
 )
 from daemon.app.emergency import emergency_for
+from daemon.app.follow_ups import follow_ups_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
@@ -96,6 +97,7 @@ class Daemon:
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
+        self._reviews = Reviews(settings.base / settings.reviews)
         self._build_surroundings()
         self._build_stages()
 
@@ -155,6 +157,15 @@ class Daemon:
             self._active,
             self._observer,
         )
+        self._follow_ups = follow_ups_for(
+            settings,
+            self._session,
+            self._secret,
+            self._repository,
+            self._active,
+            self._reviews,
+            self._observer,
+        )
         self._conductor = Conductor(self._repository, self._active, self._conduct_dependencies())
         self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
         self._emergency = emergency_for(settings, self._active, self._observer)
@@ -207,6 +218,7 @@ class Daemon:
             "watcher": self._watcher.run(),
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
+            "follow-ups": self._follow_ups.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -321,7 +333,7 @@ class Daemon:
             limits=limits_for(settings),
             outage=settings.recovery.outage,
             changes=self._watcher.of,
-            reviews=Reviews(settings.base / settings.reviews),
+            reviews=self._reviews,
             links=self._links,
             withdrawn=self._autonomy.withdrawn,
             observer=self._observer,

@@ -140,7 +140,7 @@ class Executor:
             case Rehearse():
                 return self._rehearse(incident, effect.step)
             case WriteReview():
-                return write_review(self._repository, incident, dependencies.reviews)
+                return write_review(self._repository, incident, dependencies.reviews, config.roster)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)

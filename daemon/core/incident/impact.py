@@ -15,7 +15,7 @@ from typing import NamedTuple
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.replace import replace
 
-GAP = timedelta(minutes=5)
+LONGEST_GAP = timedelta(minutes=5)
 """What lies between measurements further apart than this is called unmeasured."""
 _MINUTE = timedelta(minutes=1)
 
@@ -34,8 +34,8 @@ class ImpactTally:
 
     `failed` is all requests that failed while it was bad; None where the problem has no requests,
     or their number was not measured. `lasted` is for how long it was bad; `assumed` the part
-    before the first measurement, `unmeasured` the parts between measurements more than GAP apart,
-    `uncounted` those for which the number of failed requests is not known.
+    before the first measurement, `unmeasured` the parts between measurements more than
+    LONGEST_GAP apart, `uncounted` those for which the number of failed requests is not known.
     `worst_level` is in the metric's own unit, a success share for counts; `worst_loss` as in
     `daemon.core.measurement.loss`. `ended`: the last measurement was healthy.
     """
@@ -98,7 +98,7 @@ def _stretched(tally: ImpactTally, point: _Point) -> ImpactTally:
         return tally
     length = point.at - last.at
     tally = replace(tally, lasted=tally.lasted + length)
-    if length > GAP:
+    if length > LONGEST_GAP:
         tally = replace(tally, unmeasured=tally.unmeasured + length)
     if last.rate is None or point.rate is None:
         return replace(tally, uncounted=tally.uncounted + length)

@@ -15,7 +15,7 @@ from daemon.core.ports.journal import Head
 from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
-from daemon.core.reporting.review import durations
+from daemon.core.reporting.review.durations import durations
 from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec

@@ -177,6 +177,7 @@ def _responses(row: ApiOperation) -> Json:
         schema = {"$ref": f"{SCHEMAS}{row.answer.__name__}"}
     story = " ".join((row.answer.__doc__ or "").split()) if row.answer is not str else "Text."
     good: Json = {"description": story, "content": {row.media: {"schema": schema}}}
+    good["content"] |= {media: {"schema": {"type": "string"}} for media in row.alternatives}
     if row.tagged:
         text = "How far the incident is; `If-Match` takes it."
         good["headers"] = {"ETag": {"description": text, "schema": _TAG}}

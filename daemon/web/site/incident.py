@@ -16,7 +16,7 @@ from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
-from daemon.core.reporting.review import durations
+from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
 from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
