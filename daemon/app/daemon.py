@@ -32,7 +32,7 @@ from daemon.app.builders import (
     workshop_for,
 )
 from daemon.app.emergency import emergency_for
-from daemon.app.follow_ups import follow_ups_for
+from daemon.app.follow_ups import follow_ups_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
@@ -288,6 +288,7 @@ class Daemon:
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._status_report(),
             reload=self._reloader.reload,
+            today=lambda: timing_for(self._settings).today(now()),
             observer=self._observer,
             store_trouble=self._health.why_not,
             actions=self._actions,

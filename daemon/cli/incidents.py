@@ -14,14 +14,23 @@ from daemon.core.values.formats import printable
 
 @click.command("review")
 @click.argument("incident", shell_complete=complete_incident)
+@click.option("--html", "as_html", is_flag=True, help="As one HTML file, with the chart in it.")
 @remote_options
 @json_option
-def review_command(incident: str, url: str, token_file: Path | None, as_json: bool) -> None:
-    """Print the incident's review, in Markdown.
+def review_command(
+    incident: str, as_html: bool, url: str, token_file: Path | None, as_json: bool
+) -> None:
+    """Print the incident's review, in Markdown or as one HTML file.
 
+    It is complete without anybody typing; `stopgap cause` and `stopgap follow-up add` add what
+    only people know.
+
+    \b
     Example: stopgap review 1123-1403-x7qf > review.md
+    Example: stopgap review 1123-1403-x7qf --html > review.html
     """
-    text = call("GET", url, token_file, incident_path(incident, "review"))
+    path = incident_path(incident, "review") + ("?format=html" if as_html else "")
+    text = call("GET", url, token_file, path)
     print_answer(as_json, {"incident": incident, "review": text}, text)
 
 

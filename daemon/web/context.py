@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 from aiohttp import web
 
@@ -65,10 +65,10 @@ class WebContext:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
-    names. `veterans`: who has executed a rule's plan; `autonomy`: what a rule's own decisions came
-    to. `whisper` tells (address, text) to whoever tapped in Slack. `trace` asks for a chart's
-    figures; without it a chart shows what the journal knows. `store_trouble`: why nothing may be
-    entrusted to the store; empty if it may.
+    names. `today`: the day by which follow-ups are due. `veterans`: who has executed a rule's
+    plan; `autonomy`: what a rule's own decisions came to. `whisper` tells (address, text) to
+    whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
+    journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     """
 
     intake: Intake
@@ -85,6 +85,7 @@ class WebContext:
     whisper: Callable[[str, str], Awaitable[None]]
     overview: StatusReport
     reload: Callable[[str], Awaitable[Loading]]
+    today: Callable[[], date]
     actions: Actions = field(default_factory=dict)
     trace: Trace | None = None
     observer: Observer = QUIET

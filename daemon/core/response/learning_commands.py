@@ -143,6 +143,9 @@ def _owner(name: str, roster: Roster) -> str:
     if name not in roster.people:
         known = ", ".join(sorted(roster.people))
         raise NotPossible(f"{name!r} is not in the roster, which has {known}")
+    barred = roster.bars(name)
+    if barred:  # they could not say that it is done
+        raise NotPossible(barred)
     return name
 
 

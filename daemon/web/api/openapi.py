@@ -22,6 +22,7 @@ _TAGS = {
     "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
     "updates": "Keep people informed.",
+    "learning": "Causes, follow-ups and figures.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",

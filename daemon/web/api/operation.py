@@ -92,9 +92,10 @@ class ApiOperation:
 
     @cached_property
     def answer(self) -> type[Any]:
-        """The model of the answer; `str` for plain text."""
+        """The model of the answer; `str` for plain text alone."""
         found: type[Any] = get_type_hints(self.handler)["return"]
-        return found
+        models = [part for part in get_args(found) if part is not str]
+        return models[0] if models and self.alternatives else found
 
     @property
     def name(self) -> str:

@@ -31,14 +31,14 @@ _UNAPPROVED: frozenset[AskReason] = frozenset(
 )
 
 
-class Missing(NamedTuple):
+class MissingItem(NamedTuple):
     """One thing, as a sentence that says what to mend."""
 
     kind: MissingKind
     text: str
 
 
-def missing(incident: Incident, entries: Sequence[Entry]) -> list[Missing]:
+def what_was_missing(incident: Incident, entries: Sequence[Entry]) -> list[MissingItem]:
     """All that was missing, the gravest first; `entries` is the journal."""
     return [
         *_of_the_rule(incident, entries),
@@ -47,62 +47,62 @@ def missing(incident: Incident, entries: Sequence[Entry]) -> list[Missing]:
     ]
 
 
-def _of_the_rule(incident: Incident, entries: Sequence[Entry]) -> Iterator[Missing]:
+def _of_the_rule(incident: Incident, entries: Sequence[Entry]) -> Iterator[MissingItem]:
     if not incident.rule:
         text = "a rule for these alerts; nothing could be measured or recovered"
-        yield Missing("rule", f"{text}. The command stopgap init --from-prometheus proposes one")
+        yield MissingItem("rule", f"{text}; stopgap init --from-prometheus proposes one")
         return
     problem = incident.problem
     if incident.confirmed is None and problem is not None:
         text = f"confirmation ({problem.reason}): look at the alert's threshold, or at the queries"
-        yield Missing("confirmation", text)
+        yield MissingItem("confirmation", text)
     if problem is None:
-        yield Missing("measurement", "a measurement: Prometheus was never read for it")
+        yield MissingItem("measurement", "a measurement: Prometheus was never read for it")
     unread = sum(_unreadable(entry.event) for entry in entries)
     if unread:
         text = f"{unread} measurements that could not be read; the timeline has the reasons"
-        yield Missing("measurement", text)
+        yield MissingItem("measurement", text)
     if not incident.steps and incident.confirmed is not None:
-        yield Missing("plan", "a recovery step in the rule")
+        yield MissingItem("plan", "a recovery step in the rule")
     elif incident.diagnosis is not None:
         text = f"a step that helped ({incident.diagnosis.reason}): {incident.diagnosis.text}"
-        yield Missing("plan", text)
+        yield MissingItem("plan", text)
     for number, step in sorted(incident.steps.items()):
         if step.ask_reason in _UNAPPROVED:
             name = f"step {number}, {step.action}" if step.action else f"step {number}"
             text = f"a valid approval of {name} ({step.ask_reason}); stopgap approve gives one"
-            yield Missing("approval", text)
+            yield MissingItem("approval", text)
         if "changes_unseen" in (step.refusal, step.ask_reason):
-            yield Missing("changes", "sight of deployments: see changes: of the rule")
+            yield MissingItem("changes", "sight of deployments: see changes: of the rule")
 
 
-def _of_the_people(incident: Incident) -> Iterator[Missing]:
+def _of_the_people(incident: Incident) -> Iterator[MissingItem]:
     if incident.acknowledged_at is None:
-        yield Missing("commander", "a Commander: nobody responded")
+        yield MissingItem("commander", "a Commander: nobody responded")
     for item in incident.missed:
-        yield Missing("milestone", f"in time: {item.replace('_', ' ')}")
+        yield MissingItem("milestone", f"in time: {item.replace('_', ' ')}")
     for name, update in incident.updates.by_name.items():
         if update.assignments > 1:
             text = f"update {name} in time: {update.assignments} people were asked to send it"
-            yield Missing("update", text)
+            yield MissingItem("update", text)
     if incident.defects:
-        yield Missing("call", f"somebody being called, {len(incident.defects)} times")
+        yield MissingItem("call", f"somebody being called, {len(incident.defects)} times")
     failed = [page for page in incident.pages.values() if page.failed_methods]
     if failed:
         people = ", ".join(sorted({page.queued.person for page in failed}))
         text = f"a way that works: {len(failed)} pages had one that failed (to {people})"
-        yield Missing("call", text)
+        yield MissingItem("call", text)
     for team, engaged in incident.people.engaged.items():
         if not engaged.answered_by:
-            yield Missing("team", f"team {team}, which was called in: nobody came")
+            yield MissingItem("team", f"team {team}, which was called in: nobody came")
 
 
-def _of_the_judgement(incident: Incident) -> Iterator[Missing]:
+def _of_the_judgement(incident: Incident) -> Iterator[MissingItem]:
     for number, reason in incident.misjudgements.overruled.items():
         text = f"the right decision on step {number}: it was refused ({reason}), and people did it"
-        yield Missing("judgement", text)
+        yield MissingItem("judgement", text)
     for number in sorted(incident.misjudgements.undone):
-        yield Missing("judgement", f"the right decision on step {number}: people undid it")
+        yield MissingItem("judgement", f"the right decision on step {number}: people undid it")
 
 
 def _unreadable(event: e.Event) -> bool:

@@ -12,7 +12,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.reporting.chart import journaled_levels
 from daemon.core.reporting.review.durations import Durations, Trend, durations
-from daemon.core.reporting.review.missing import Missing, missing
+from daemon.core.reporting.review.missing import MissingItem, what_was_missing
 from daemon.core.response.milestones import MilestoneReading, read_clock
 
 
@@ -27,7 +27,7 @@ class Review:
     incident: Incident
     entries: Sequence[Entry]
     durations: Durations
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingItem, ...]
     levels: tuple[tuple[datetime, float], ...]
     trend: Trend | None = None
     clock: tuple[MilestoneReading, ...] | None = None
@@ -45,7 +45,7 @@ def review_of(
         incident=incident,
         entries=entries,
         durations=durations(incident),
-        missing=tuple(missing(incident, entries)),
+        missing=tuple(what_was_missing(incident, entries)),
         levels=tuple(journaled_levels(entries)),
         trend=trend,
         clock=None if roster is None else tuple(read_clock(incident, roster, now)),
