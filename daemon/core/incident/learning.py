@@ -107,6 +107,10 @@ def learned(learning: Learning, at: datetime, event: e.LearningEvent) -> Learnin
             return replace(learning, follow_ups={**learning.follow_ups, after.number: after})
 
 
+_UNTRIED = {"failures": 0, "failed_at": None, "given_up": False}
+"""A tracker is tried anew after whatever people do to a follow-up: they may have mended it."""
+
+
 def _changes(
     before: FollowUp,
     at: datetime,
@@ -118,10 +122,11 @@ def _changes(
 ) -> dict[str, object]:
     match event:
         case e.FollowUpChanged():
-            return {"title": event.title, "owner": event.owner, "due": event.due}
+            return {"title": event.title, "owner": event.owner, "due": event.due, **_UNTRIED}
         case e.FollowUpMoved():
             ended_at = at if event.status in ENDED else None
-            return {"status": event.status, "reason": event.reason, "ended_at": ended_at}
+            moved = {"status": event.status, "reason": event.reason, "ended_at": ended_at}
+            return {**moved, **_UNTRIED}
         case e.FollowUpReminded():
             name = reminder_name(event.occasion, event.due)
             return {"reminded": (*before.reminded, name)}

@@ -133,7 +133,7 @@ class FollowUpPushed(_AboutLearning):
 
 
 class FollowUpPushFailed(_AboutLearning):
-    """The tracker did not take it. `last`: it is not tried again."""
+    """The tracker did not take it. `last`: it is not tried again before people change it."""
 
     kind: Literal["FollowUpPushFailed"] = "FollowUpPushFailed"
     follow_up: int
