@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from importlib.metadata import version
 from typing import Any
 
@@ -47,6 +48,8 @@ from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
+from daemon.reporting.figures import RecentFigures
+from daemon.reporting.follow_ups import read_follow_ups
 from daemon.reporting.reviews import Reviews, Veterans
 from daemon.reporting.status import StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -169,6 +172,10 @@ class Daemon:
         self._conductor = Conductor(self._repository, self._active, self._conduct_dependencies())
         self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
         self._emergency = emergency_for(settings, self._active, self._observer)
+        self._telemetry.watch_learning(
+            RecentFigures(self._repository),
+            lambda: read_follow_ups(self._repository, self._today()),
+        )
         self._telemetry.watch(
             sources_for(
                 store,
@@ -254,6 +261,10 @@ class Daemon:
 
         return send
 
+    def _today(self) -> date:
+        """The day by which follow-ups are due."""
+        return timing_for(self._settings).today(now())
+
     def _takes_alerts(self) -> bool:
         return self._ready and not self._health.trouble()
 
@@ -288,7 +299,7 @@ class Daemon:
             whisper=Whisperer(self._session, self._settings.slack.url).whisper,
             overview=self._status_report(),
             reload=self._reloader.reload,
-            today=lambda: timing_for(self._settings).today(now()),
+            today=self._today,
             observer=self._observer,
             store_trouble=self._health.why_not,
             actions=self._actions,

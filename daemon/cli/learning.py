@@ -211,10 +211,8 @@ def _moving(name: str, status: str, done: str, story: str, *, why: bool) -> clic
         print_answer(as_json, {"incident": after}, f"follow-up {number} {done}")
 
     move.__doc__ = story
-    command = click.command(name)(json_option(remote_options(move)))
     given = click.argument("reason", nargs=-1, required=why)
-    made: click.Command = _closed_too(_number(given(command)))
-    return made
+    return click.command(name)(_closed_too(_number(given(remote_options(json_option(move))))))
 
 
 for _command in (

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from daemon.core.incident import events as e
-from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reporting.figures import USUAL_PERIOD, Figures
 from daemon.core.reporting.figures_csv import figures_csv
-from daemon.core.reporting.follow_up_list import OpenFollowUp, open_follow_ups
+from daemon.core.reporting.follow_up_list import OpenFollowUp
 from daemon.core.response.command import TEXT_LENGTH
 from daemon.core.response.learning_commands import (
     CHANGE_LENGTH,
@@ -23,6 +22,7 @@ from daemon.core.response.learning_commands import (
 )
 from daemon.core.values.units import Frozen
 from daemon.reporting.figures import read_figures
+from daemon.reporting.follow_ups import read_follow_ups
 from daemon.web.api.incidents import EPOCH
 from daemon.web.api.operation import (
     ApiOperation,
@@ -36,8 +36,6 @@ from daemon.web.api.request_parsing import Count, Lasting, When
 from daemon.web.context import WebContext
 
 _TAG = "learning"
-MOST_LISTED = 2000
-"""Of so many incidents the open follow-ups are listed."""
 
 
 def _day(given: Any) -> Any:
@@ -183,10 +181,8 @@ class LearningOperations:
     async def listed(self, call: Call[None, FollowUpFilter, None]) -> FollowUpList:
         """List the open follow-ups of all incidents, what is overdue first."""
         wanted = call.query
-        heads = await self._context.repository.journal.heads(
-            MOST_LISTED, IncidentSearch(pending=True)
-        )
-        found = open_follow_ups(heads, self._context.today(), owner=wanted.owner, team=wanted.team)
+        repository, today = self._context.repository, self._context.today()
+        found = await read_follow_ups(repository, today, owner=wanted.owner, team=wanted.team)
         if wanted.overdue:
             found = [one for one in found if one.overdue == (wanted.overdue == "true")]
         return FollowUpList(follow_ups=tuple(found))

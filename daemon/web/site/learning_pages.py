@@ -7,14 +7,12 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reporting.figures import HOW_SAVED, USUAL_PERIOD
 from daemon.core.reporting.figures_csv import figures_csv
-from daemon.core.reporting.follow_up_list import open_follow_ups
 from daemon.core.reporting.review.html import html_page
 from daemon.core.reporting.review.sections import review_document
 from daemon.reporting.figures import read_figures
-from daemon.web.api.learning import MOST_LISTED
+from daemon.reporting.follow_ups import read_follow_ups
 from daemon.web.context import ALONE
 from daemon.web.site.layout import SITE_HEADERS, Frame
 
@@ -42,11 +40,9 @@ class LearningPages:
     async def follow_ups(self, request: web.Request) -> web.Response:
         """Everything that is still to be done, what is overdue first; `?owner=` and `?team=`."""
         identity = await self._frame.visitor(request)
-        heads = await self._context.repository.journal.heads(
-            MOST_LISTED, IncidentSearch(pending=True)
-        )
         owner, team = request.query.get("owner", ""), request.query.get("team", "")
-        found = open_follow_ups(heads, self._context.today(), owner=owner, team=team)
+        repository, today = self._context.repository, self._context.today()
+        found = await read_follow_ups(repository, today, owner=owner, team=team)
         context = {
             "heading": "Follow-ups",
             "overdue": [one for one in found if one.overdue],

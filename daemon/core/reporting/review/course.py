@@ -50,19 +50,22 @@ def course_section(review: Review) -> Section:
     """The symptom over time."""
     incident, levels = review.incident, review.levels
     problem = incident.confirmed or incident.problem
-    if problem is None or len(levels) < 2:
-        return Section("Course", (Paragraph("Too little was measured for a chart."),))
-    show = percent if problem.kind == "counts" else quantity
-    known = [level for _, level in levels]
-    caption = (
-        f"{problem.symptom} from {clock_time(levels[0][0])} to {clock_time(levels[-1][0])}, "
-        f"between {show(min(known))} and {show(max(known))}"
-    )
+    if problem is None:
+        return Section("Course", (Paragraph("Nothing was measured."),))
+    if len(levels) < 2:
+        sketch = CurveSketch("", "The journal has too few measurements for a sketch.")
+    else:
+        show = percent if problem.kind == "counts" else quantity
+        known = [level for _, level in levels]
+        begin, end = clock_time(levels[0][0]), clock_time(levels[-1][0])
+        between = f"between {show(min(known))} and {show(max(known))}"
+        sketch = CurveSketch(
+            sketched(levels), f"{problem.symptom} from {begin} to {end}, {between}"
+        )
     marks = tuple(
         f"{clock_time(mark.at)} {mark.text}" for mark in chart_marks(incident, problem, None)
     )
-    blocks: tuple[Block, ...] = (CurveSketch(sketched(levels), caption),)
-    return Section("Course", (*blocks, Bullets(marks)) if marks else blocks)
+    return Section("Course", (sketch, Bullets(marks)) if marks else (sketch,))
 
 
 def sketched(levels: Sequence[tuple[datetime, float]]) -> str:

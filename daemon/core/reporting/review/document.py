@@ -38,8 +38,8 @@ class Literally:
 
 @dataclass(frozen=True)
 class CurveSketch:
-    """The symptom over time in one line of characters, with a caption. Where pictures can be shown,
-    the chart stands in its place."""
+    """The symptom over time in one line of characters, with a caption; an empty line where there is
+    none. Where pictures can be shown, the chart stands in its place."""
 
     line: str
     caption: str

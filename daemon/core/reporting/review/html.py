@@ -73,9 +73,8 @@ def _block(block: Block, figure: Figure | None) -> Iterator[str]:
         case CurveSketch() if figure is not None:
             source, words = escape(figure.source), _text(figure.words)
             yield f'<p><img src="{source}" alt="{words}"></p>'
-            yield f"<p>{_text(block.caption)}</p>"
         case CurveSketch():
-            yield f"<pre>{escape(block.line)}</pre>"
+            yield from [f"<pre>{escape(block.line)}</pre>"] if block.line else []
             yield f"<p>{_text(block.caption)}</p>"
         case _:
             assert_never(block)

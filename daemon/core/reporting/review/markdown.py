@@ -57,8 +57,7 @@ def _block(block: Block) -> Iterator[str]:
         case Literally():
             yield from (f"    {' '.join(printable(line).split())}" for line in block.lines)
         case CurveSketch():
-            yield f"    {block.line}"
-            yield ""
+            yield from [f"    {block.line}", ""] if block.line else []
             yield markdown_text(block.caption)
         case _:
             assert_never(block)
