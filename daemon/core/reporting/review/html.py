@@ -25,7 +25,9 @@ body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 syst
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; }
 table { border-collapse: collapse; width: 100%; margin: 0.5rem 0; }
 th, td { border-top: 1px solid #8886; padding: 0.35rem 0.75rem 0.35rem 0; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: anywhere; min-width: 4.5rem; }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto; } }
+@media (min-width: 40rem) { td:first-child { white-space: nowrap; } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 0.875rem/1.45 ui-monospace, monospace; }
 img { max-width: 100%; height: auto; }
 @media print { body { margin: 0; max-width: none; font-size: 10pt; }

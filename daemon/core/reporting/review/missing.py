@@ -9,6 +9,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.reasons import AskReason
 from daemon.core.incident.state import Incident
+from daemon.core.response.milestones import MilestoneReading
 
 MissingKind = Literal[
     "rule",
@@ -38,11 +39,16 @@ class MissingItem(NamedTuple):
     text: str
 
 
-def what_was_missing(incident: Incident, entries: Sequence[Entry]) -> list[MissingItem]:
-    """All that was missing, the gravest first; `entries` is the journal."""
+def what_was_missing(
+    incident: Incident, entries: Sequence[Entry], clock: Sequence[MilestoneReading] = ()
+) -> list[MissingItem]:
+    """All that was missing, the gravest first; `entries` is the journal, `clock` the milestones as
+    they are read now."""
+    late = {reading.item: reading.text for reading in clock if reading.state == "late"}
+    missed = {item: item.replace("_", " ") for item in incident.missed}
     return [
         *_of_the_rule(incident, entries),
-        *_of_the_people(incident),
+        *_of_the_people(incident, list({**missed, **late}.values())),
         *_of_the_judgement(incident),
     ]
 
@@ -76,11 +82,11 @@ def _of_the_rule(incident: Incident, entries: Sequence[Entry]) -> Iterator[Missi
             yield MissingItem("changes", "sight of deployments: see changes: of the rule")
 
 
-def _of_the_people(incident: Incident) -> Iterator[MissingItem]:
+def _of_the_people(incident: Incident, late: Sequence[str]) -> Iterator[MissingItem]:
     if incident.acknowledged_at is None:
         yield MissingItem("commander", "a Commander: nobody responded")
-    for item in incident.missed:
-        yield MissingItem("milestone", f"in time: {item.replace('_', ' ')}")
+    for text in late:
+        yield MissingItem("milestone", f"in time: {text}")
     for name, update in incident.updates.by_name.items():
         if update.assignments > 1:
             text = f"update {name} in time: {update.assignments} people were asked to send it"

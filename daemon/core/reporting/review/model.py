@@ -41,12 +41,13 @@ def review_of(
 ) -> Review:
     """The review of a journal as it stands."""
     incident = fold(entries)
+    clock = None if roster is None else tuple(read_clock(incident, roster, now))
     return Review(
         incident=incident,
         entries=entries,
         durations=durations(incident),
-        missing=tuple(what_was_missing(incident, entries)),
+        missing=tuple(what_was_missing(incident, entries, clock or ())),
         levels=tuple(journaled_levels(entries)),
         trend=trend,
-        clock=None if roster is None else tuple(read_clock(incident, roster, now)),
+        clock=clock,
     )
