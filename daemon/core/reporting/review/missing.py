@@ -44,7 +44,7 @@ def what_was_missing(
 ) -> list[MissingItem]:
     """All that was missing, the gravest first; `entries` is the journal, `clock` the milestones as
     they are read now."""
-    late = {reading.item: reading.text for reading in clock if reading.state == "late"}
+    late: dict[str, str] = {r.item: r.text for r in clock if r.state == "late"}
     missed = {item: item.replace("_", " ") for item in incident.missed}
     return [
         *_of_the_rule(incident, entries),
