@@ -37,7 +37,7 @@ def follow_ups_for(
         repository,
         active,
         timing_for(settings),
-        _tracker(chosen.tracker, session, secret) if chosen.tracker is not None else None,
+        tracker_for(chosen.tracker, session, secret) if chosen.tracker is not None else None,
         renew=lambda incident: renew_review(repository, incident, reviews, active.now.roster),
         page=lambda incident: f"{site}/incidents/{incident}#learning",
         observer=observer,
@@ -50,9 +50,10 @@ def timing_for(settings: Settings) -> ReminderTiming:
     return ReminderTiming(chosen.before, chosen.at, chosen.zone)
 
 
-def _tracker(
+def tracker_for(
     chosen: TrackerSettings, session: aiohttp.ClientSession, secret: Callable[[str], str]
 ) -> Tracker:
+    """The tracker that the settings choose. Raises Permanent if a secret of it is not there."""
     if chosen.github is not None:
         github = chosen.github
         token = secret(github.token)

@@ -88,6 +88,39 @@ async def test_follow_ups_are_added_listed_changed_and_ended(rig: Rig) -> None:
     assert "an alert" in await says("follow-up", "list", "--team", "payments")
 
 
+async def test_show_tells_the_impact_the_cause_and_what_is_to_be_done(rig: Rig) -> None:
+    await recovers(rig)
+    await says("cause", rig.id, "--category", "change", "a", "leak")
+    await says("follow-up", "add", rig.id, "test", "it", "--owner", "bo", "--due", "2026-12-24")
+    shown = await says("show", rig.id)
+    assert "a leak (change, v2)" in shown
+    assert re.search(r"impact +4m, 504 failed requests, and not over", shown)
+    assert "1. test it: open, bo, due 2026-12-24" in shown
+    found = json.loads(await says("show", rig.id, "--json"))["incident"]
+    assert found["impact"]["lasted"] == 240
+    assert found["follow_ups"][0]["title"] == "test it"
+
+
+async def coming_of(rig: Rig) -> str:
+    """What the API says that comes next."""
+    _, found = await rig.asks("GET", rig.path, ADA)
+    return str(found["incident"]["coming"])
+
+
+async def test_what_is_still_open_is_said_to_come(rig: Rig) -> None:
+    await recovers(rig)
+    await rig.happens(e.ReviewWritten(path="reviews/x.md"))
+    coming = [await coming_of(rig)]
+    for _ in range(2):
+        await rig.does("follow-ups", title="test it")
+        coming.append(await coming_of(rig))
+    assert coming == [
+        "nothing; the review is there",
+        "1 follow-up is open; the review is there",
+        "2 follow-ups are open; the review is there",
+    ]
+
+
 async def test_what_does_not_fit_is_told_with_the_mend(rig: Rig) -> None:
     for words, told in (
         (("done", rig.id, "3"), "there is no follow-up 3; there are none yet"),
