@@ -80,6 +80,8 @@ class FollowUpKeeper:
         self._bell = asyncio.Event()
         self._asked = _Rests()
         self._reminded = _Rests()
+        self._tracker_silent = False
+        """Whether the tracker did not answer in this look: then nothing more is asked of it."""
         repository.listeners.append(self._on_append)
 
     async def run(self) -> None:
@@ -100,13 +102,17 @@ class FollowUpKeeper:
                 continue
 
     async def look(self) -> None:
-        """Do what is due. Raises Temporary, Permanent if the store fails."""
+        """Do what is due. Raises Temporary, Permanent if the store fails. What is wrong with one
+        incident holds up no other."""
         heads = await self._repository.journal.heads(_MOST, IncidentSearch(pending=True))
+        self._tracker_silent = False
         for head in heads:
             try:
                 await self._look_at(head)
             except UnknownIncident:
                 continue  # it has moved to the archive meanwhile
+            except (Temporary, Permanent) as error:
+                _log.error("follow-ups wait", incident=head.incident, error=str(error))
 
     async def _look_at(self, head: Head) -> None:
         follow_ups = head.outcome.follow_ups if head.outcome else ()
@@ -162,12 +168,13 @@ class FollowUpKeeper:
     # ── trackers ─────────────────────────────────────────────────────────────────────────────
 
     async def _push(self, tracker: Tracker, incident: str, follow_up: FollowUp) -> None:
-        if not push_due(follow_up, self._repository.clock()):
+        if self._tracker_silent or not push_due(follow_up, self._repository.clock()):
             return
         draft = issue_draft(incident, follow_up, self._page(incident))
         made = await attempt(tracker.push(draft), incident, tracker.name)
         event: e.Event
         if isinstance(made, DeliveryFailure):
+            self._tracker_silent = made.temporary
             _log.warning("a tracker did not take a follow-up", of=incident, why=made.text)
             event = e.FollowUpPushFailed(
                 follow_up=follow_up.number,
@@ -183,11 +190,13 @@ class FollowUpKeeper:
 
     async def _follow_back(self, tracker: Tracker, incident: str, follow_up: FollowUp) -> None:
         now, key = self._repository.clock(), (incident, follow_up.number)
-        known = follow_up.tracker == tracker.name and follow_up.key
-        if not known or not isinstance(tracker, FollowsBack) or not self._asked.over(key, now):
+        known = follow_up.tracker == tracker.name and bool(follow_up.key)
+        due = known and self._asked.over(key, now) and not self._tracker_silent
+        if not due or not isinstance(tracker, FollowsBack):
             return
         state = await attempt(tracker.state(follow_up.key), incident, tracker.name)
         if isinstance(state, DeliveryFailure):
+            self._tracker_silent = state.temporary
             self._asked.failures[key] = self._asked.failures.get(key, 0) + 1
             self._asked.until[key] = now + _ASK_BACKOFF.pause(self._asked.failures[key])
             _log.warning("a tracker does not tell of an issue", of=incident, why=state.text)

@@ -278,6 +278,37 @@ async def test_a_tracker_is_asked_every_quarter_of_an_hour_and_less_while_it_fai
     assert issues.asked == 5  # at 30, at 45, and at 75: twice as long after the second failure
 
 
+async def test_a_tracker_that_does_not_answer_is_asked_once_in_a_look(
+    tracked: Keeping, issues: Issues
+) -> None:
+    more = [ADDED.model_copy(update={"follow_up": number}) for number in range(2, 9)]
+    await tracked.opens(ADDED, *more)
+    issues.troubles = [Temporary("GitHub cannot be reached")] * 9
+    await tracked.keeper.look()
+    assert len(issues.troubles) == 8
+    issues.troubles = []
+    await tracked.keeper.look()
+    assert len(issues.drafts) == 7, "the first one rests"
+
+
+async def test_an_incident_that_cannot_be_looked_after_holds_up_no_other(
+    keeping: Keeping,
+) -> None:
+    await keeping.opens(ADDED, CLOSED)
+    await write_review(keeping.repository, ID, keeping.reviews, ROSTER)
+    await keeping.happens(e.CauseRecorded(person="ada", text="x", category="data"))
+    await keeping.repository.open("older", "other key", [opening(), ADDED])
+    keeping.journal.rows["older"] = keeping.journal.rows["older"].model_copy(
+        update={"opened_at": keeping.now - DAY}
+    )
+    keeping.reviews.path(ID).unlink()
+    keeping.reviews.folder.rmdir()
+    keeping.reviews.folder.write_text("a file in the place of the folder")
+    await keeping.at(MORNING)
+    assert {reminder.incident for reminder in keeping.mail.reminders} == {ID, "older"}
+    assert (await keeping.incident()).learning.unreviewed
+
+
 async def test_an_issue_of_another_tracker_is_left_alone(tracked: Keeping, issues: Issues) -> None:
     pushed = e.FollowUpPushed(follow_up=1, tracker="jira", key="OPS-1")
     await tracked.opens(ADDED, pushed)
