@@ -105,7 +105,7 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
 def _impact(impact: View) -> str:
     lasted = format_duration(timedelta(seconds=round(impact["lasted"])))
     failed = impact["failed_requests"]
-    counted = "" if failed is None else f", {quantity(failed)} failed requests"
+    counted = "" if failed is None else f", {quantity(round(failed))} failed requests"
     return f"{lasted}{counted}{'' if impact['ended'] else ', and not over'}"
 
 

@@ -11,7 +11,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.loss import level_at
-from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.samples import Sample
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.units import printable
@@ -94,7 +94,10 @@ def journaled_levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:
         match entry.event:
             case e.ProblemDefined(problem=problem) if problem.level is not None:
                 found[problem.at] = problem.level
-            case e.RecoveryMeasured(reading=reading) if reading.level is not None:
+            case (
+                e.RecoveryMeasured(reading=reading)
+                | e.EvidenceTaken(reading=RecoveryReading() as reading)
+            ) if reading.level is not None:
                 found[reading.at] = reading.level
             case _:
                 pass

@@ -249,7 +249,7 @@ def test_the_course_is_sketched_where_no_picture_can_be() -> None:
     line = next(x for x in text.splitlines() if "▁" in x)
     assert line.startswith("    ▁")
     assert line.endswith("█")
-    assert "between 79.0 % and 99.0 %" in text
+    assert "between 79.0 % and 99.0 %; · where nothing was measured" in text
     assert "- 13:57:00 UTC onset" in text
 
 

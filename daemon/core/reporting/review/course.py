@@ -59,6 +59,7 @@ def course_section(review: Review) -> Section:
         known = [level for _, level in levels]
         begin, end = clock_time(levels[0][0]), clock_time(levels[-1][0])
         between = f"between {show(min(known))} and {show(max(known))}"
+        between += f"; {_NOTHING} where nothing was measured"
         sketch = CurveSketch(
             sketched(levels), f"{problem.symptom} from {begin} to {end}, {between}"
         )

@@ -27,7 +27,7 @@ def _told(tally: ImpactTally, began: datetime, problem: Problem) -> Iterator[Blo
     counts = problem.kind == "counts"
     rows = [("Duration", duration_text(tally.lasted) + ("" if tally.ended else ", and not over"))]
     if counts:
-        failed = "not known" if tally.failed is None else quantity(tally.failed)
+        failed = "not known" if tally.failed is None else quantity(round(tally.failed))
         rows.insert(0, ("Failed requests", failed))
     if tally.worst_level is not None and tally.worst_at is not None:
         level = percent(tally.worst_level) if counts else quantity(tally.worst_level)
