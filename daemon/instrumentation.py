@@ -40,6 +40,7 @@ DaemonPart = Literal[
     "emergency",
     "retention",
     "reconciler",
+    "follow_ups",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import unicodedata
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -69,7 +69,7 @@ class Poster:
             headers[SIGNATURE] = f"v1={_digest(self._signing, body)}"
         try:
             async with self._session.post(
-                self._address(url),
+                web_address(url, self._who),
                 data=body,
                 headers=headers,
                 timeout=self._timeout,
@@ -88,28 +88,41 @@ class Poster:
         text = f"{self._who} answered {status}{reason}"
         raise Temporary(text) if status == 429 or status >= 500 else Permanent(text)
 
-    def _address(self, url: str) -> URL:
-        try:
-            address = URL(url)
-        except ValueError:
-            address = URL()
-        if address.scheme not in {"http", "https"} or not address.host:
-            raise Permanent(f"the address of {self._who} is not a URL of http or https")
-        return address
-
     async def _reason(self, answer: aiohttp.ClientResponse) -> str:
-        """Why it refused. The status counts as well without a reason, so nothing is raised."""
+        """Why it refused."""
         if self._error_text is None:
             return ""
-        try:
-            refusal = json.loads(await _beginning(answer))
-        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
-            return ""
-        reason = self._error_text(refusal) if isinstance(refusal, dict) else ""
-        for secret in self._secrets:
-            reason = reason.replace(secret, "…")
-        reason = " ".join(printable(reason).split())
-        return f": {shortened(reason, WORDS)}" if reason else ""
+        return await refusal_reason(answer, self._error_text, self._secrets)
+
+
+def web_address(url: str, who: str) -> URL:
+    """The address of `who`, which no error repeats. Raises Permanent if it is none of the web."""
+    try:
+        address = URL(url)
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise Permanent(f"the address of {who} is not a URL of http or https")
+    return address
+
+
+async def refusal_reason(
+    answer: aiohttp.ClientResponse,
+    error_text: Callable[[Mapping[str, Any]], str],
+    secrets: Iterable[str],
+) -> str:
+    """Why a provider refused, in its own words after ": "; empty if it does not say. `error_text`
+    reads it out of the JSON, `secrets` are blotted out. The status counts as well without a
+    reason, so nothing is raised."""
+    try:
+        refusal = json.loads(await _beginning(answer))
+    except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
+        return ""
+    reason = error_text(refusal) if isinstance(refusal, dict) else ""
+    for secret in secrets:
+        reason = reason.replace(secret, "…")
+    reason = " ".join(printable(reason).split())
+    return f": {shortened(reason, WORDS)}" if reason else ""
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from importlib.metadata import version
 from typing import Any
 
@@ -32,6 +33,7 @@ from daemon.app.builders import (
     workshop_for,
 )
 from daemon.app.emergency import emergency_for
+from daemon.app.follow_ups import follow_ups_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
@@ -46,6 +48,8 @@ from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
+from daemon.reporting.figures import RecentFigures
+from daemon.reporting.follow_ups import read_follow_ups
 from daemon.reporting.reviews import Reviews, Veterans
 from daemon.reporting.status import StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -96,6 +100,7 @@ class Daemon:
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
+        self._reviews = Reviews(settings.base / settings.reviews)
         self._build_surroundings()
         self._build_stages()
 
@@ -155,9 +160,22 @@ class Daemon:
             self._active,
             self._observer,
         )
+        self._follow_ups = follow_ups_for(
+            settings,
+            self._session,
+            self._secret,
+            self._repository,
+            self._active,
+            self._reviews,
+            self._observer,
+        )
         self._conductor = Conductor(self._repository, self._active, self._conduct_dependencies())
         self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
         self._emergency = emergency_for(settings, self._active, self._observer)
+        self._telemetry.watch_learning(
+            RecentFigures(self._repository),
+            lambda: read_follow_ups(self._repository, self._today()),
+        )
         self._telemetry.watch(
             sources_for(
                 store,
@@ -207,6 +225,7 @@ class Daemon:
             "watcher": self._watcher.run(),
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
+            "follow-ups": self._follow_ups.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -241,6 +260,10 @@ class Daemon:
             await heartbeat.send(await self._store.journal.anchor())
 
         return send
+
+    def _today(self) -> date:
+        """The day by which follow-ups are due."""
+        return timing_for(self._settings).today(now())
 
     def _takes_alerts(self) -> bool:
         return self._ready and not self._health.trouble()
@@ -277,6 +300,7 @@ class Daemon:
             overview=self._status_report(),
             assistants=self._store.assistants,
             reload=self._reloader.reload,
+            today=self._today,
             observer=self._observer,
             store_trouble=self._health.why_not,
             actions=self._actions,
@@ -322,7 +346,7 @@ class Daemon:
             limits=limits_for(settings),
             outage=settings.recovery.outage,
             changes=self._watcher.of,
-            reviews=Reviews(settings.base / settings.reviews),
+            reviews=self._reviews,
             links=self._links,
             withdrawn=self._autonomy.withdrawn,
             observer=self._observer,

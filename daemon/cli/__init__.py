@@ -15,7 +15,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "watch": ("watch", "the open incidents, or one, live"),
         "incidents": ("reports", "list incidents, or find some"),
         "show": ("showing", "one incident: roles, what is asked and due, timeline"),
-        "review": ("incidents", "an incident's review, in Markdown"),
+        "review": ("incidents", "an incident's review, in Markdown or HTML"),
         "replay": ("replay", "an incident, or the past, by the rules of today"),
         "oncall": ("oncall", "who would be called now or then, and gaps"),
         "rules": ("reports", "the rules in force, with their approvals"),
@@ -48,6 +48,11 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "escalate": ("people", "call a tier of the policy now"),
         "engage": ("people", "call in an expert team"),
         "no-plan": ("people", "say that no plan fits"),
+    },
+    "Learn": {
+        "cause": ("learning", "record what the cause was"),
+        "follow-up": ("learning", "what is to be done: list, add, change, done, drop"),
+        "figures": ("learning", "how the team and the daemon do"),
     },
     "Rules": {
         "init": ("init", "write what is needed to start; propose rules"),

@@ -17,7 +17,8 @@ from daemon.cli.client import (
 from daemon.cli.stored import reading
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
-from daemon.core.reporting.review import markdown
+from daemon.core.reporting.review.markdown import markdown
+from daemon.core.reporting.review.model import review_of
 
 
 @click.group("archive")
@@ -55,7 +56,11 @@ def archive_show_command(incident: str, config: Path | None, as_json: bool) -> N
     for broken in check_archive(folder, named[-1:], keyring_for(settings, environment())):
         raise CommandFailure(f"{broken}\n  → {broken.mend}")
     entries = read_archived(folder, named[-1])
-    print_answer(as_json, [entry.model_dump(mode="json") for entry in entries], markdown(entries))
+    print_answer(
+        as_json,
+        [entry.model_dump(mode="json") for entry in entries],
+        markdown(review_of(entries, entries[-1].at)),
+    )
 
 
 def _archived(settings: Settings) -> list[Archived]:

@@ -24,6 +24,7 @@ from daemon.core.values.formats import printable
 
 @click.command("review")
 @click.argument("incident", shell_complete=complete_incident)
+@click.option("--html", "as_html", is_flag=True, help="As one HTML file, with the chart in it.")
 @click.option(
     "--case",
     "as_case",
@@ -35,25 +36,34 @@ from daemon.core.values.formats import printable
 @json_option
 def review_command(
     incident: str,
+    as_html: bool,
     as_case: bool,
     config: Path | None,
     url: str,
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the incident's review, in Markdown.
+    """Print the incident's review, in Markdown or as one HTML file.
+
+    It is complete without anybody typing; `stopgap cause` and `stopgap follow-up add` add what
+    only people know.
 
     \b
     Example: stopgap review 1123-1403-x7qf > review.md
+    Example: stopgap review 1123-1403-x7qf --html > review.html
     Example: stopgap review 1123-1403-x7qf --case
     """
     if as_case:
         from daemon.cli.replay import write_case  # it loads the daemon's code, which this does not
 
-        path, notes = write_case(settings_from(config), incident, restricted=has_settings(config))
-        print_answer(as_json, {"case": str(path), "notes": notes}, f"written: {path}", *notes)
+        written, notes = write_case(
+            settings_from(config), incident, restricted=has_settings(config)
+        )
+        told = {"case": str(written), "notes": notes}
+        print_answer(as_json, told, f"written: {written}", *notes)
         return
-    text = call("GET", url, token_file, incident_path(incident, "review"))
+    path = incident_path(incident, "review") + ("?format=html" if as_html else "")
+    text = call("GET", url, token_file, path)
     print_answer(as_json, {"incident": incident, "review": text}, text)
 
 

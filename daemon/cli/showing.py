@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from daemon.cli.phrases import (
     suggested,
 )
 from daemon.cli.terminal import escape, terminal
+from daemon.core.values.formats import format_duration, quantity
 
 
 @click.command("show")
@@ -56,6 +58,7 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
         ("the first ten minutes", _clock(incident)),
         ("called in", [engaged_line(team) for team in incident.get("engaged", ())]),
         ("updates that wait to be sent", list(_drafts(incident))),
+        ("follow-ups", [_follow_up(one) for one in incident.get("follow_ups", ())]),
         ("document", [incident["document"]] if incident.get("document") else []),
     ):
         if lines:
@@ -87,9 +90,31 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
         yield ROLE_TITLES["commander"], incident["commander"] or "nobody yet"
     yield "responders", ", ".join(incident["responders"]) or "nobody yet"
     yield "suspect", incident["suspect"] or "none"
+    impact = incident.get("impact")
+    if impact:
+        yield "impact", _impact(impact)
+    cause = incident.get("cause")
+    if cause:
+        change = f", {cause['change']}" if cause["change"] else ""
+        yield "cause", f"{cause['text']} ({cause['category']}{change})"
     yield "review", incident["review"] or "not yet"
     for name, value in incident["durations"].items():
         yield f"time to {name}", str(value)
+
+
+def _impact(impact: View) -> str:
+    lasted = format_duration(timedelta(seconds=round(impact["lasted"])))
+    failed = impact["failed_requests"]
+    counted = "" if failed is None else f", {quantity(round(failed))} failed requests"
+    return f"{lasted}{counted}{'' if impact['ended'] else ', and not over'}"
+
+
+def _follow_up(one: View) -> str:
+    due = f", due {one['due']}" if one["due"] else ""
+    where = one["url"] or one["key"]
+    state = one["status"].replace("_", " ")
+    line = f"{one['number']}. {one['title']}: {state}, {one['owner']}{due}"
+    return f"{line} ({where})" if where else line
 
 
 def _role(incident: View, role: str) -> str:

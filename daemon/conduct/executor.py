@@ -144,7 +144,7 @@ class Executor:
             case Rehearse():
                 return self._rehearse(incident, effect.step)
             case WriteReview():
-                return write_review(self._repository, incident, dependencies.reviews)
+                return write_review(self._repository, incident, dependencies.reviews, config.roster)
             case RecordSamples():
                 return self._record(incident)
 

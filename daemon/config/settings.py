@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 
 from daemon.config.auth import AuthSettings
 from daemon.config.environment import overridden
+from daemon.config.follow_ups import FollowUpSettings
 from daemon.config.sections import (
     AlertmanagerSettings,
     ArgoCDSettings,
@@ -72,6 +73,7 @@ class Settings(Frozen):
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
+    follow_ups: FollowUpSettings = FollowUpSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")

@@ -29,6 +29,12 @@ from daemon.core.response.commands import (
     ReportSentiment,
     ResumeAutomation,
 )
+from daemon.core.response.learning_commands import (
+    AddFollowUp,
+    ChangeFollowUp,
+    MoveFollowUp,
+    RecordCause,
+)
 from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.response.update_commands import (
     DraftUpdate,
@@ -87,4 +93,8 @@ COMMANDS: Mapping[str, CommandSpec] = {
         EditUpdate, "Changed; the channels that can are brought up to date.", _SITE
     ),
     "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
+    "cause": CommandSpec(RecordCause, "Recorded; the review has it.", _SITE),
+    "follow-up": CommandSpec(AddFollowUp, "Added; its owner is reminded of the day.", _SITE),
+    "change-follow-up": CommandSpec(ChangeFollowUp, "Changed.", _SITE),
+    "move-follow-up": CommandSpec(MoveFollowUp, "So it stands.", _SITE),
 }

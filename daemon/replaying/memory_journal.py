@@ -144,6 +144,8 @@ class MemoryJournal:
                 "closed_at": closed_at,
                 "wake_at": state.wake_at,
                 **{name: getattr(state, name) for name in OnsetFacts.model_fields},
+                "outcome": state.outcome,
+                "pending": state.pending,
             }
         )
 
@@ -285,6 +287,7 @@ def _fits(row: Head, search: IncidentSearch) -> bool:
     place, here = search.after, (row.opened_at, row.incident)
     return (
         search.status in {"", "open" if row.closed_at is None else "closed"}
+        and (not search.pending or row.pending > 0)
         and search.key in {"", row.key}
         and search.severity in {"", row.severity}
         and search.rule in {None, row.rule}

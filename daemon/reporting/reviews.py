@@ -1,4 +1,4 @@
-"""Learn from what happened: write the review of a closed incident."""
+"""Learn from what happened: the review of an incident, and its file once that is closed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,11 @@ import structlog
 
 from daemon.core.incident.events import Event, IncidentClosed, ReviewWritten
 from daemon.core.incident.state import Incident
-from daemon.core.reporting.review import markdown
+from daemon.core.people.roster import Roster
+from daemon.core.ports.journal import IncidentSearch
+from daemon.core.reporting.review.durations import Trend, trend_of
+from daemon.core.reporting.review.markdown import markdown
+from daemon.core.reporting.review.model import Review, review_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository, UnknownIncident
 
@@ -23,6 +27,8 @@ _log = structlog.get_logger()
 
 LAST_WORD = timedelta(hours=2)
 """How long after its end an incident is still looked at for pagers and audiences to be told."""
+TREND = 20
+"""So many of a team's incidents are what the durations of the next one are compared with."""
 _RECENT = 100
 """How many of the newest incidents a start looks through for a missing review."""
 
@@ -55,13 +61,46 @@ class Reviews:
         return f"{path.parent.name}/{path.name}"
 
 
+async def read_review(repository: IncidentRepository, incident: str, roster: Roster) -> Review:
+    """The review of an incident as it stands, open ones too. Raises UnknownIncident, Temporary,
+    Permanent."""
+    entries = await repository.journal.read(incident)
+    if not entries:
+        raise UnknownIncident(f"there is no incident {incident}")
+    opened = entries[0].event
+    team = getattr(opened, "team", "")
+    trend = await _trend(repository, team, entries[0].at) if team else None
+    # A long timeline takes a while; alerts do not wait for it.
+    return await asyncio.to_thread(review_of, entries, repository.clock(), roster, trend)
+
+
+async def _trend(repository: IncidentRepository, team: str, before: datetime) -> Trend:
+    search = IncidentSearch(status="closed", team=team, until=before)
+    return trend_of(await repository.journal.heads(TREND, search))
+
+
 async def write_review(
-    repository: IncidentRepository, incident: str, reviews: KeepsReviews
+    repository: IncidentRepository, incident: str, reviews: KeepsReviews, roster: Roster
 ) -> None:
     """Write the review and journal where it is. Raises Temporary if it cannot be written."""
-    text = markdown(await repository.journal.read(incident))
-    written = ReviewWritten(path=await reviews.keep(incident, text))
-    await repository.record(incident, lambda i: () if i.review else (written,))
+    review = await read_review(repository, incident, roster)
+    revision = review.incident.learning.revision
+    written = ReviewWritten(path=await reviews.keep(incident, markdown(review)), revision=revision)
+
+    def news(now: Incident) -> Sequence[Event]:
+        return () if now.review and now.learning.reviewed >= revision else (written,)
+
+    await repository.record(incident, news)
+
+
+async def renew_review(
+    repository: IncidentRepository, incident: str, reviews: KeepsReviews, roster: Roster
+) -> None:
+    """Write the review of a closed incident anew if more was learned since it was written. Raises
+    as `write_review`."""
+    known = await repository.load(incident)
+    if known.review and known.learning.unreviewed:
+        await write_review(repository, incident, reviews, roster)
 
 
 class Veterans:

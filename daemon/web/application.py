@@ -25,6 +25,7 @@ from daemon.web.site.freezes import FreezePages
 from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame, site_errors
+from daemon.web.site.learning_pages import LearningPages
 from daemon.web.site.static import Static
 from daemon.web.site.system_pages import SystemPages
 
@@ -76,6 +77,7 @@ def web_application(
         IncidentPage(frame, changes),
         FreezePages(frame),
         SystemPages(frame),
+        LearningPages(frame),
         EventStreams(frame, changes),
         Static(),
     ):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 from aiohttp import web
 
@@ -18,13 +19,16 @@ from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
-from daemon.core.reporting.chart import Curve
+from daemon.core.reporting.chart import Curve, sketch
+from daemon.core.reporting.review.document import Figure
+from daemon.core.reporting.review.model import Review
 from daemon.core.response.command import Command, CommandSituation, Surface
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
+from daemon.reporting.reviews import read_review
 from daemon.reporting.status import Loading, StatusReport
 from daemon.repository import IncidentRepository
 from daemon.web.api.incident_view import incident_view
@@ -36,11 +40,14 @@ from daemon.web.body import raw_body
 from daemon.web.errors import HttpProblem
 from daemon.web.links.signed_links import SignedLinks
 from daemon.web.request_log import PERSON_KEY as WHO
+from daemon.web.site.chart import described, svg
 
 __all__ = ["WebContext", "raw_body"]
 
 Trace = Callable[[Incident, Rule, Sequence[Entry]], Awaitable[Curve]]
 """Asks for an incident's symptom over time; the entries are its journal."""
+ALONE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+"""The content security policy of a document that stands alone."""
 SHOWN_AHEAD = timedelta(days=14)
 """How far ahead the freezes of the calendar are shown."""
 
@@ -58,10 +65,10 @@ class WebContext:
     """What the handlers need. What a reload replaces is asked for anew at each request.
 
     `metrics` is the text that Prometheus scrapes. `reload` reads the rules again, for whoever it
-    names. `veterans`: who has executed a rule's plan; `autonomy`: what a rule's own decisions came
-    to. `whisper` tells (address, text) to whoever tapped in Slack. `trace` asks for a chart's
-    figures; without it a chart shows what the journal knows. `store_trouble`: why nothing may be
-    entrusted to the store; empty if it may.
+    names. `today`: the day by which follow-ups are due. `veterans`: who has executed a rule's
+    plan; `autonomy`: what a rule's own decisions came to. `whisper` tells (address, text) to
+    whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
+    journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     """
 
     intake: Intake
@@ -79,6 +86,7 @@ class WebContext:
     overview: StatusReport
     assistants: AssistantLog
     reload: Callable[[str], Awaitable[Loading]]
+    today: Callable[[], date]
     actions: Actions = field(default_factory=dict)
     trace: Trace | None = None
     observer: Observer = QUIET
@@ -162,6 +170,23 @@ class WebContext:
         return incident_view(
             incident, rule, self.roster(), self.repository.clock(), document, veterans
         )
+
+    async def review(self, incident: str) -> Review:
+        """The review of an incident as it stands. Raises UnknownIncident, Temporary."""
+        return await read_review(self.repository, incident, self.roster())
+
+    async def figure(self, review: Review) -> Figure | None:
+        """The chart of a review, drawn into its own address; None if no rule says what to draw."""
+        incident = review.incident
+        rule = self.rules().rules.get(incident.rule)
+        if rule is None:
+            return None
+        if self.trace is not None:
+            curve = await self.trace(incident, rule, review.entries)
+        else:
+            curve = sketch(incident, rule.problem, review.entries, self.repository.clock())
+        drawn = b64encode(svg(curve, narrow=False)).decode()
+        return Figure(f"data:image/svg+xml;base64,{drawn}", described(curve))
 
     def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
         """What a command to that incident may need to know now."""

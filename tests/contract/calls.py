@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.core.ports.notification import Message, Page
+from daemon.core.ports.notification import Message, Page, Reminder
 from tests.doubles.serving import Double
 
 AT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -17,6 +17,12 @@ INCIDENT = "1124-0200-abcd"
 SECRET = "s3cr3t-9f8e7d"
 HURRY = 0.2
 """Seconds that somebody has who will not answer anyway."""
+
+
+def reminder() -> Reminder:
+    """Word to Ada that something is due."""
+    title = "Follow-up due today: test it"
+    return Reminder(INCIDENT, "ada", title, "It is due.", "http://stopgap/i")
 
 
 def page(**more: Any) -> Page:

@@ -185,6 +185,7 @@ class Rig:
             keys=self.keys,
             metrics=self._metrics,
             reload=self._reload,
+            today=lambda: self.now.date(),
             veterans=lambda _: ["bo"],
             autonomy=self.keeper,
             whisper=self._whisper,

@@ -139,7 +139,7 @@ async def test_what_does_not_fit_is_409_and_says_why(rig: Rig) -> None:
     assert (await rig.asks("POST", f"{path}/close", ADA, json={"reason": "test"}))[0] == 200
     status, problem = await rig.asks("POST", f"{path}/ack", BO)
     assert status == 409
-    assert problem["detail"].startswith(f"incident {incident} is closed, and takes notes and")
+    assert problem["detail"].startswith(f"incident {incident} is closed, and takes notes, ")
 
 
 async def test_pause_note_and_resume_are_on_the_timeline(rig: Rig) -> None:

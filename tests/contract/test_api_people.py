@@ -147,7 +147,7 @@ async def test_what_is_over_takes_no_more_orders(
     seq = rig.seq
     status, problem = await rig.does(deed, method=method, **body)
     assert status == 409
-    assert problem["detail"].startswith(f"incident {rig.id} is closed, and takes notes and")
+    assert problem["detail"].startswith(f"incident {rig.id} is closed, and takes notes, ")
     assert rig.seq == seq
 
 

@@ -26,8 +26,9 @@ from daemon.adapters.store import (
 )
 from daemon.adapters.store.journal import SqlJournal
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.incident import events as e
 from daemon.core.people.roster import Roster
-from daemon.core.ports.journal import Head
+from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.seal import Keyring, Seal
@@ -75,6 +76,48 @@ async def test_an_incident_moves_with_all_its_entries(path: Path, folder: Path) 
         # What guards automation stays: marks and actions.
         assert await journal.marks("release:shop") == {"v1": "healthy", "v2": "bad"}
         assert await archive.due(BEFORE, 9) == ["inc-2"]
+
+
+async def test_an_incident_stays_while_something_of_it_is_to_be_done(
+    path: Path, folder: Path
+) -> None:
+    added = e.FollowUpAdded(follow_up=1, title="test it", owner="ada", person="bo")
+    done = e.FollowUpMoved(follow_up=1, status="done", person="ada")
+    async with open_store(path, keyring=KEYRING) as store:
+        journal, archive = store.journal, FileArchive(store.journal, folder)
+        await nights(journal, ["shop", "cart"])
+        repository = IncidentRepository(journal, lambda: LATER)
+        await repository.record("inc-1", lambda _: (added,))
+        assert await archive.due(BEFORE, 9) == ["inc-2"]
+        assert [h.incident for h in await journal.heads(9, IncidentSearch(pending=True))] == [
+            "inc-1"
+        ]
+        await repository.record("inc-1", lambda _: (done,))
+        assert await archive.due(BEFORE, 9) == ["inc-2"], "its review lacks what was done"
+        renewed = e.ReviewWritten(path="reviews/inc-1.md", revision=2)
+        await repository.record("inc-1", lambda _: (renewed,))
+        assert await archive.due(BEFORE, 9) == ["inc-1", "inc-2"]
+        assert await journal.heads(9, IncidentSearch(pending=True)) == []
+        assert (await audit_journal(journal)).breaks == []
+    shell(path, "UPDATE heads SET pending = 3 WHERE incident = 'inc-1'")
+    async with open_store(path, keyring=KEYRING) as store:
+        (broken,) = (await audit_journal(store.journal)).breaks
+        assert "the head says pending 3, the journal 0" in str(broken)
+
+
+async def test_a_follow_up_that_comes_while_it_is_archived_keeps_it(
+    path: Path, folder: Path
+) -> None:
+    added = e.FollowUpAdded(follow_up=1, title="test it", owner="ada", person="bo")
+    async with open_store(path) as store:
+        journal, archive = store.journal, FileArchive(store.journal, folder)
+        await nights(journal, ["shop"])
+        assert await archive.due(BEFORE, 9) == ["inc-1"]
+        repository = IncidentRepository(journal, lambda: LATER)
+        await repository.record("inc-1", lambda _: (added,))
+        with pytest.raises(Permanent, match="the ledger says"):
+            await archive.put_away("inc-1", LATER)
+        assert (await journal.read("inc-1"))[-1].event == added
 
 
 async def test_its_file_is_for_its_owner_alone(path: Path, folder: Path) -> None:

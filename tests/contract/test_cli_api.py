@@ -104,6 +104,7 @@ async def people(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[People]:
         keys=keys,
         metrics=unasked,
         reload=unasked,
+        today=lambda: repository.clock().date(),
         veterans=lambda _: (),
         autonomy=AutonomyKeeper(repository, MemoryNotes(), active),
         whisper=unheard,

@@ -11,8 +11,18 @@ import pytest
 
 from daemon.adapters.store import SCHEMA, audit_journal, open_store
 from daemon.core.changes.suspects import Change
-from daemon.core.incident.events import FORMAT, IncidentOpened, Noted, chain, encode
-from daemon.core.ports.journal import IncidentSearch
+from daemon.core.incident.events import (
+    FORMAT,
+    Draft,
+    IncidentOpened,
+    Noted,
+    Recovered,
+    chain,
+    encode,
+)
+from daemon.core.incident.fold import fold
+from daemon.core.incident.outcome_facts import outcome_facts
+from daemon.core.ports.journal import HeadState, IncidentSearch
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import incident_key
 from daemon.core.values.outcome import Permanent
@@ -28,6 +38,7 @@ from tests.contract.test_journal import (
     refused,
     release,
 )
+from tests.core.build import confirmed, entries, finished, started
 
 # As a stopgap of schema 1 made them, column for column.
 SCHEMA_1 = """
@@ -71,7 +82,13 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_5 = (
+AS_SCHEMA_6 = """
+DROP INDEX heads_pending;
+ALTER TABLE heads DROP COLUMN outcome;
+ALTER TABLE heads DROP COLUMN pending;
+"""
+"""Takes away what schema 7 added."""
+AS_SCHEMA_5 = AS_SCHEMA_6 + (
     "DROP INDEX heads_by_onset;"
     + "".join(
         f"ALTER TABLE heads DROP COLUMN {column};"
@@ -206,7 +223,7 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
         # Schema 4 added these two tables and nothing else; schema 5 the ledger; schema 6 what
-        # heads tell of the onset, and who started an action.
+        # heads tell of the onset, and who started an action; schema 7 what came of incidents.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
         shell.executescript(AS_SCHEMA_5)
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")
@@ -215,6 +232,32 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
         assert await store.credentials.tokens() == []
     assert shape(path) == today
     assert len(content(path)) == len(before)
+
+
+async def test_schema_6_is_told_what_came_of_its_incidents(tmp_path: Path) -> None:
+    """From their journals; of what cannot be read it stays unknown, and the figures say so."""
+    path = tmp_path / "stopgap.db"
+    story = entries(confirmed(), started(), finished(), Recovered(step=1, text="held"))
+    drafts = [Draft(at=entry.at, event=entry.event) for entry in story]
+    state = HeadState.of(fold(story), None)
+    async with open_store(path) as store:
+        for incident in ("readable", "unreadable"):
+            await store.journal.open(incident, incident, drafts, state)
+        (told, _) = await store.journal.heads(9)
+        assert told.outcome == outcome_facts(fold(story))
+    today = shape(path)
+    with closing(sqlite3.connect(path)) as shell, shell:
+        shell.executescript(AS_SCHEMA_6)
+        shell.execute("UPDATE events SET body = '{}' WHERE incident = 'unreadable' AND seq = 2")
+        shell.execute("UPDATE meta SET value = '6' WHERE name = 'schema'")
+    async with open_store(path) as store:
+        found = {head.incident: head for head in await store.journal.heads(9)}
+    assert found["readable"].outcome == told.outcome
+    assert found["readable"].outcome is not None
+    assert found["readable"].outcome.recovered_by == "daemon"
+    assert found["unreadable"].outcome is None
+    assert {head.pending for head in found.values()} == {0}
+    assert shape(path) == today
 
 
 async def test_half_of_it_is_none_of_it(path: Path) -> None:

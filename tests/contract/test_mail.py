@@ -19,8 +19,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from daemon.adapters.channels.mail import MailChannel
 from daemon.adapters.mail import PostOffice
 from daemon.adapters.pagers.mail import MailPager
-from daemon.core.ports.notification import Message, Page
+from daemon.core.ports.notification import Message, Page, Reminds
 from daemon.core.values.outcome import Permanent, Temporary
+from tests.contract.calls import reminder
 
 USER, PASSWORD = "stopgap", "h0rse-battery"
 INCIDENT = "1124-0200-abcd"
@@ -292,3 +293,12 @@ async def test_a_page_and_an_update_are_in_the_same_thread(office: Office) -> No
     assert (paged["Subject"], update["Subject"]) == ("[sev2] shop", "[sev2] shop: it fails")
     assert re.search(r"Answer:\s+http://a/x\s", paged.get_content())
     assert paged.get_content().rstrip().endswith("http://d/x")
+
+
+async def test_a_reminder_is_a_mail_without_severity(office: Office) -> None:
+    pager = MailPager(post_office(office.port), TO[0])
+    assert isinstance(pager, Reminds)
+    await pager.remind(reminder())
+    mail = office.mail()
+    assert mail["Subject"] == "Follow-up due today: test it"
+    assert mail.get_content().splitlines() == ["It is due.", "", "Everything:", "http://stopgap/i"]

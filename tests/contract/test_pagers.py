@@ -19,10 +19,10 @@ from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.pagers.webhook import WebhookPager
 from daemon.adapters.slack import Whisperer, slack_client
-from daemon.core.ports.notification import KeepsState, Pager
+from daemon.core.ports.notification import KeepsState, Pager, Reminds
 from daemon.core.response.pager_sync import STATEFUL_PAGERS
 from daemon.core.values.outcome import Permanent, Temporary
-from tests.contract.calls import HURRY, SECRET, Anything, nobody, page
+from tests.contract.calls import HURRY, SECRET, Anything, nobody, page, reminder
 from tests.doubles.pagerduty import KEY, PagerDuty
 from tests.doubles.slack import TOKEN, Slack
 
@@ -254,6 +254,22 @@ async def test_apprise_delivers_over_http(anything: Anything) -> None:
     anything.mood = 500
     with pytest.raises(Temporary, match="could not deliver"):
         await ApprisePager(url).page(page())
+
+
+async def test_what_wakes_nobody_reminds(anything: Anything) -> None:
+    subject = ApprisePager(anything.url.replace("http://", "json://"))
+    assert isinstance(subject, Reminds)
+    assert await subject.remind(reminder()) == "accepted by apprise"
+    assert anything.body()["type"] == "info", "nothing is broken"
+    assert "http://stopgap/i" in anything.body()["message"]
+    console = ConsolePager()
+    assert isinstance(console, Reminds)
+    assert await console.remind(reminder()) == "written to the console"
+
+
+@pytest.mark.parametrize("kind", [PagerDutyPager, OpsgeniePager, GrafanaOncallPager, WebhookPager])
+def test_what_calls_people_reminds_nobody(kind: type[Pager]) -> None:
+    assert not hasattr(kind, "remind")
 
 
 async def test_apprise_keeps_its_log_to_itself(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from datetime import timedelta
+from datetime import time, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from daemon.app.follow_ups import tracker_for
 from daemon.config.audit_keys import keyring_for
+from daemon.config.follow_ups import FollowUpSettings
 from daemon.config.settings import Settings, load_settings, secret
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -300,3 +303,60 @@ def test_one_alertmanager_or_all_peers_of_a_cluster(
     file.write_text("alertmanager: {urls: ['ftp://a']}\n")
     with pytest.raises(Mistakes):
         load_settings(file, {})
+
+
+# ── follow-ups ───────────────────────────────────────────────────────────────────────────────
+
+
+def follow_ups(folder: Path, text: str) -> FollowUpSettings:
+    """What `follow_ups: {…}` says."""
+    return load_settings(written(folder, f"follow_ups: {{{text}}}\n"), {}).follow_ups
+
+
+def test_reminders_have_an_hour_in_a_zone(tmp_path: Path) -> None:
+    found = follow_ups(tmp_path, 'at: "08:30", zone: Europe/Berlin, before: 3d')
+    assert (found.at, str(found.zone), found.before.days) == (time(8, 30), "Europe/Berlin", 3)
+    assert found.model_dump(mode="json")["at"] == "08:30"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("at: 9", 'at: write it like "09:00", in quotes'),
+        ('at: "25:00"', 'at: write it like "09:00", in quotes'),
+        ("zone: Berlin", "zone: 'Berlin' is no time zone; write it like Europe/Berlin"),
+        ("before: 1h", "before:"),
+        ("tracker: {}", "tracker: give exactly one of `github`, `gitlab`, `jira`, `webhook`"),
+        (
+            "tracker: {github: {repository: a/b, token: env:X}, webhook: {url: env:Y}}",
+            "tracker: give exactly one of",
+        ),
+        ("tracker: {github: {repository: shop, token: env:X}}", "repository:"),
+        ("tracker: {github: {repository: a/b, token: ghp_secret}}", "never write it here"),
+        ("tracker: {jira: {url: ftp://x, project: OPS, token: env:X}}", "url:"),
+    ],
+)
+def test_a_mistake_of_follow_ups_is_told_with_its_place(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(Mistakes) as caught:
+        follow_ups(tmp_path, text)
+    assert told in str(caught.value)
+    assert "ghp_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("github: {repository: acme/shop, token: env:T}", "github"),
+        ("gitlab: {project: acme/shop, token: env:T}", "gitlab"),
+        ("jira: {url: https://a.b, project: OPS, user: a@b.c, token: env:T}", "jira"),
+        ("webhook: {url: env:U, secret: env:T}", "webhook"),
+    ],
+)
+async def test_each_tracker_is_built_of_its_settings(tmp_path: Path, text: str, name: str) -> None:
+    chosen = follow_ups(tmp_path, f"tracker: {{{text}}}").tracker
+    assert chosen is not None
+    secrets = {"env:T": "token", "env:U": "https://hook.example"}
+    async with aiohttp.ClientSession() as session:
+        assert tracker_for(chosen, session, secrets.__getitem__).name == name

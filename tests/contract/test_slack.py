@@ -13,8 +13,9 @@ from aiohttp import web
 
 from daemon.adapters.pagers.slack import SlackPager
 from daemon.adapters.slack import MENDS, fitted, slack_client
+from daemon.core.ports.notification import Reminds
 from daemon.core.values.outcome import Permanent, Temporary
-from tests.contract.calls import HURRY, INCIDENT, nobody, page
+from tests.contract.calls import HURRY, INCIDENT, nobody, page, reminder
 from tests.contract.rig import rigged
 from tests.doubles.serving import Double
 from tests.doubles.slack import TOKEN, Slack
@@ -100,6 +101,17 @@ async def test_a_page_is_a_message_with_a_button(
     assert (acknowledge["action_id"], acknowledge["value"]) == ("acknowledge", INCIDENT)
     assert "url" not in acknowledge
     assert (answer["url"], everything["url"]) == ("http://stopgap/a/x", "http://stopgap/d/x")
+
+
+async def test_a_reminder_is_a_message_that_nobody_has_to_acknowledge(
+    session: aiohttp.ClientSession, slack: Slack
+) -> None:
+    subject = pager(session, slack.url)
+    assert isinstance(subject, Reminds)
+    assert await subject.remind(reminder()) == "message 1764000000.000000"
+    section, actions = shown(slack)
+    assert section["text"]["text"] == "*Follow-up due today: test it*\nIt is due."
+    assert [one["url"] for one in actions["elements"]] == ["http://stopgap/i"]
 
 
 async def test_without_an_answer_link_there_is_no_button_for_it(

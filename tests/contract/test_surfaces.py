@@ -72,6 +72,7 @@ ASKED = (BO_ACK, does("roles/communicator", BO, person="ada"))
 SENT = (DRAFT, does("updates/room.1/send", revision=1))
 ASKS_UPDATE = {"page": "update-room.1.ada", "asks": "send", "about": "room.1"}
 ASKS_ROLE = {"page": "again.ada", "asks": "answer", "about": "communicator.1"}
+FOLLOW_UP = does("follow-ups", BO, title="test it")
 PREPARING = happens(started())
 PROPOSAL = {"action": "flag_off", "with": {"target": "shop"}, "within": "10m", "reason": "r"}
 WORDS = "in my\nown words"
@@ -228,6 +229,65 @@ CASES = [
         ("POST", "snooze", {"audience": "room", "for": "5h"}),
         {"audience": "room", "for": "5h"},
         refused="a snooze lasts up to 4h",
+    ),
+    Case(
+        "cause",
+        (CLOSED,),
+        ("POST", "cause", {"text": " a leak ", "category": "capacity", "change": " v41 "}),
+        {"text": " a leak ", "category": "capacity", "change": " v41 "},
+    ),
+    Case(
+        "cause",
+        (),
+        ("POST", "cause", {"text": " "}),
+        {"text": " ", "category": "unknown"},
+        refused="the cause is empty",
+    ),
+    Case(
+        "follow-up",
+        (CLOSED,),
+        ("POST", "follow-ups", {"title": "test it", "owner": "bo", "due": "2026-12-24"}),
+        {"title": "test it", "owner": "bo", "due": "2026-12-24"},
+    ),
+    Case(
+        "follow-up",
+        (),
+        ("POST", "follow-ups", {"title": "test it", "owner": "eve"}),
+        {"title": "test it", "owner": "eve"},
+        refused="'eve' is not in the roster, which has ada, bo, cy",
+    ),
+    Case(
+        "change-follow-up",
+        (FOLLOW_UP, CLOSED),
+        ("PUT", "follow-ups/1", {"owner": "cy", "due": "2027-01-02"}),
+        {"number": "1", "owner": "cy", "due": "2027-01-02"},
+    ),
+    Case(
+        "change-follow-up",
+        (FOLLOW_UP, does("follow-ups/1/state", status="done")),
+        ("PUT", "follow-ups/1", {"owner": "cy"}),
+        {"number": "1", "owner": "cy"},
+        refused="follow-up 1 is done; open it again to change it",
+    ),
+    Case(
+        "move-follow-up",
+        (FOLLOW_UP, CLOSED),
+        ("POST", "follow-ups/1/state", {"status": "in_progress"}),
+        {"number": "1", "status": "in_progress"},
+    ),
+    Case(
+        "move-follow-up",
+        (FOLLOW_UP,),
+        ("POST", "follow-ups/1/state", {"status": "dropped"}),
+        {"number": "1", "status": "dropped"},
+        refused="say why it is dropped",
+    ),
+    Case(
+        "move-follow-up",
+        (FOLLOW_UP,),
+        ("POST", "follow-ups/7/state", {"status": "done"}),
+        {"number": "7", "status": "done"},
+        refused="there is no follow-up 7; there are 1",
     ),
 ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import isnan
+from typing import NoReturn
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,8 @@ from daemon.core.recovery.guardrails import Freeze
 from daemon.core.response.milestones import MILESTONES
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Temporary
+from daemon.reporting.figures import RecentFigures
+from daemon.reporting.follow_ups import read_follow_ups
 from daemon.repository import IncidentRepository
 from daemon.telemetry import Sources, Telemetry
 from daemon.telemetry.instruments import HUMAN
@@ -262,3 +266,38 @@ class TestTheClock:
 
     def test_every_deadline_is_a_bound(self) -> None:
         assert {within.total_seconds() for _, within in MILESTONES.values()} <= set(HUMAN)
+
+
+async def test_the_figures_and_what_is_to_be_done_are_gauges(counting: Counting) -> None:
+    day, value = START.date(), counting.value
+    counting.telemetry.watch_learning(
+        RecentFigures(counting.repository), lambda: read_follow_ups(counting.repository, day)
+    )
+    assert isnan(await value("stopgap_figures_time_seconds", part="recover", kind="mean"))
+    assert isnan(await value("stopgap_figures_saved_seconds"))
+    incident = await counting.opens()
+    for number, due in enumerate((day, day - timedelta(days=1), None), 1):
+        added = e.FollowUpAdded(follow_up=number, title="t", owner="ada", due=due, person="ada")
+        await counting.happens(incident, added)
+    counting.later(60)
+    arrived = e.ResponderArrived(person="ada", via="cli")
+    await counting.happens(incident, arrived, e.Recovered(step=0, text="x"), CLOSED)
+    assert await value("stopgap_follow_ups", state="overdue") == 1
+    assert await value("stopgap_follow_ups", state="open") == 2
+    assert await value("stopgap_figures_incidents") == 0, "they are kept for five minutes"
+    counting.later(300)
+    assert await value("stopgap_figures_incidents") == 1
+    assert await value("stopgap_figures_time_seconds", part="acknowledge", kind="median") == 60
+    assert await value("stopgap_figures_recovered", by="elsewhere") == 1
+    assert await value("stopgap_figures_recovered", by="daemon") == 0
+
+
+async def test_figures_that_cannot_be_read_keep_what_they_showed(counting: Counting) -> None:
+    async def fails() -> NoReturn:
+        raise Temporary("the disk is full")
+
+    counting.telemetry.watch_learning(RecentFigures(counting.repository), fails)
+    await counting.opens()
+    counting.later(1)
+    assert await counting.value("stopgap_figures_incidents") == 1
+    assert await counting.value("stopgap_incidents_open", severity="none") == 1

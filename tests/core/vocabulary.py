@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -106,6 +106,8 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(0, 3),
     bool: st.booleans(),
     datetime: moments,
+    date: moments.map(datetime.date),
+    date | None: st.none() | moments.map(datetime.date),
     float | None: st.none() | numbers,
     int | None: st.none() | st.integers(0, 3),
     timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),

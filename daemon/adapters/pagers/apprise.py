@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.adapters.apprise import AppriseSender
-from daemon.core.ports.notification import Page
+from daemon.core.ports.notification import Page, Reminder
 
 
 class ApprisePager:
@@ -16,3 +16,8 @@ class ApprisePager:
         """Raises Temporary: apprise tells no reason for a failure."""
         links = f"{page.answer_link}\n{page.link}".strip()
         return await self._sender.send(page.title, f"{page.text}\n\n{links}", failure=True)
+
+    async def remind(self, reminder: Reminder) -> str:
+        """Raises Temporary: apprise tells no reason for a failure."""
+        text = f"{reminder.text}\n\n{reminder.link}"
+        return await self._sender.send(reminder.title, text, failure=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.core.ports.notification import Page
+from daemon.core.ports.notification import Page, Reminder
 
 _log = structlog.get_logger()
 
@@ -17,4 +17,9 @@ class ConsolePager:
         _log.warning(
             "PAGE", person=page.person, incident=page.incident, title=page.title, text=page.text
         )
+        return "written to the console"
+
+    async def remind(self, reminder: Reminder) -> str:
+        """Always succeeds."""
+        _log.info("REMINDER", **vars(reminder))
         return "written to the console"

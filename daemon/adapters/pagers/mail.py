@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.adapters.mail import PostOffice
-from daemon.core.ports.notification import Page
+from daemon.core.ports.notification import Page, Reminder
 
 
 class MailPager:
@@ -22,4 +22,11 @@ class MailPager:
         subject = f"[{page.severity or 'page'}] {page.title}"
         return await self._post_office.send(
             [self._address], subject, "\n".join(lines), page.incident
+        )
+
+    async def remind(self, reminder: Reminder) -> str:
+        """Raises Temporary or Permanent."""
+        text = f"{reminder.text}\n\nEverything:\n{reminder.link}"
+        return await self._post_office.send(
+            [self._address], reminder.title, text, reminder.incident
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.adapters.slack import TEXT, bold, fitted, section, send_to_slack
-from daemon.core.ports.notification import Page
+from daemon.core.ports.notification import Page, Reminder
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -30,17 +30,32 @@ class SlackPager:
             "text": {"type": "plain_text", "text": "I am on it"},
         }
         elements: list[dict[str, Any]] = [button]
-        for text, url in (("Answer", page.answer_link), ("Everything", page.link)):
-            if url:
-                label = {"type": "plain_text", "text": text}
-                name = f"open-{text.lower()}"
-                elements.append({"type": "button", "action_id": name, "url": url, "text": label})
+        links = (("Answer", page.answer_link), ("Everything", page.link))
+        elements += [_opens(text, url) for text, url in links if url]
+        return await self._send(page.title, page.text, elements)
+
+    async def remind(self, reminder: Reminder) -> str:
+        """Raises Temporary or Permanent, in Slack's own word."""
+        return await self._send(
+            reminder.title, reminder.text, [_opens("Everything", reminder.link)]
+        )
+
+    async def _send(self, title: str, text: str, elements: list[dict[str, Any]]) -> str:
         blocks: list[dict[str, Any]] = [
-            section(bold(page.title), page.text),
+            section(bold(title), text),
             {"type": "actions", "elements": elements},
         ]
-        text = fitted(f"{page.title}: {page.text}", TEXT)
         sending = self._client.chat_postMessage(
-            channel=self._user, text=text, blocks=blocks, unfurl_links=False, unfurl_media=False
+            channel=self._user,
+            text=fitted(f"{title}: {text}", TEXT),
+            blocks=blocks,
+            unfurl_links=False,
+            unfurl_media=False,
         )
         return f"message {(await send_to_slack(self._client, sending)).partition(':')[2]}"
+
+
+def _opens(text: str, url: str) -> dict[str, Any]:
+    """A button that opens an address."""
+    label = {"type": "plain_text", "text": text}
+    return {"type": "button", "action_id": f"open-{text.lower()}", "url": url, "text": label}

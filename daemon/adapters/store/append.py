@@ -89,12 +89,17 @@ def _head(opening: Opening) -> dict[str, Any]:
         "incident": opening.incident,
         "key": opening.key,
         "seq": len(opening.drafts),
-        **state.model_dump(exclude={"closed"}),
+        **_columns(state),
         "opened_at": first.at,
         "closed_at": opening.drafts[-1].at if state.closed else None,
         "service": service_of(opening.key),
         **_named(first),
     }
+
+
+def _columns(state: HeadState) -> dict[str, Any]:
+    """What a head row takes of it as it stands."""
+    return {**state.model_dump(exclude={"closed", "outcome"}), "outcome": state.outcome}
 
 
 def _named(first: Draft) -> dict[str, str]:
@@ -139,7 +144,7 @@ def append(
                 "moved": append.incident,
                 "seq": end.seq,
                 "closed_at": closed_at,
-                **append.state.model_dump(exclude={"closed"}),
+                **_columns(append.state),
             }
         )
         answers.append(None)

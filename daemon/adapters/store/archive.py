@@ -21,7 +21,15 @@ from daemon.adapters.store.auditing.incidents import IncidentAuditor
 from daemon.adapters.store.auditing.replay import Archived, End
 from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Line, packed, ranges
-from daemon.adapters.store.schema import action_runs, actions_table, events, heads, ledger, to_stamp
+from daemon.adapters.store.schema import (
+    action_runs,
+    actions_table,
+    events,
+    head_is_pending,
+    heads,
+    ledger,
+    to_stamp,
+)
 from daemon.core.incident.events import ReviewWritten
 from daemon.core.ports.urgency import Urgency
 from daemon.core.values.outcome import Permanent, Temporary
@@ -41,9 +49,10 @@ class FileArchive:
         self._lines: dict[str, list[End]] = {}
 
     async def due(self, before: datetime, limit: int) -> list[str]:
-        """Incidents closed before that, the oldest first, that need nothing more."""
+        """Incidents closed before that, the oldest first, that need nothing more: their review is
+        written, and no follow-up of theirs is open."""
         closed = heads.c.closed_at < before
-        query = select(heads.c.incident).where(closed, _reviewed, ~_locking)
+        query = select(heads.c.incident).where(closed, _reviewed, ~_locking, ~head_is_pending)
         query = query.order_by(heads.c.closed_at, heads.c.incident).limit(limit)
 
         def work(connection: Connection) -> list[str]:
@@ -73,6 +82,7 @@ class FileArchive:
     def _take_out(
         self, incident: str, lines: Sequence[End], name: str, at: datetime, connection: Connection
     ) -> None:
+        # A follow-up that was added meanwhile has made it grow.
         seq = connection.scalar(select(heads.c.seq).where(heads.c.incident == incident))
         if seq != lines[-1].seq:
             raise Temporary(f"{incident} has grown while it was archived; it is done again")

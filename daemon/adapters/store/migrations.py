@@ -9,6 +9,7 @@ from sqlalchemy import Connection, update
 
 from daemon.adapters.store import begin_ledger
 from daemon.adapters.store.schema import SCHEMA, meta
+from daemon.adapters.store.tell_outcomes import tell_outcomes
 from daemon.core.recovery.guardrails import service_of
 
 
@@ -67,6 +68,12 @@ _STEPS: Mapping[int, tuple[str | Callable[[Connection], None], ...]] = {
         "ALTER TABLE heads ADD COLUMN recovered_at TEXT",
         "CREATE INDEX heads_by_onset ON heads (onset_from)",
         "ALTER TABLE actions ADD COLUMN by_person BOOLEAN DEFAULT '0' NOT NULL",
+    ),
+    6: (
+        "ALTER TABLE heads ADD COLUMN outcome TEXT",
+        "ALTER TABLE heads ADD COLUMN pending INTEGER DEFAULT '0' NOT NULL",
+        "CREATE INDEX heads_pending ON heads (opened_at) WHERE pending > 0",
+        tell_outcomes,
     ),
 }
 """From that schema to the next. Written out: `schema` tells how the tables look today only."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
-from daemon.adapters.store.schema import events, head_is_open, heads, to_stamp
+from daemon.adapters.store.schema import events, head_is_open, head_is_pending, heads, to_stamp
 from daemon.core.incident.events import AlertsReceived, decode
 from daemon.core.ports.journal import AlertSighting, IncidentSearch, RuleOpenings
 
@@ -25,6 +25,8 @@ def found(search: IncidentSearch, limit: int) -> Select[Any]:
 def _conditions(search: IncidentSearch) -> Iterator[ColumnElement[bool]]:
     if search.status:
         yield head_is_open if search.status == "open" else heads.c.closed_at.is_not(None)
+    if search.pending:
+        yield head_is_pending
     if search.rule is not None:
         yield heads.c.rule == search.rule
     for name in ("key", "severity", "team", "service"):

@@ -22,7 +22,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 6
+from daemon.core.incident.outcome_facts import OutcomeFacts
+
+SCHEMA = 7
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -59,6 +61,21 @@ class _Labels(TypeDecorator[Mapping[str, str]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str]:
         """On the way out."""
         return dict(json.loads(value or "{}"))
+
+
+class _Outcome(TypeDecorator[OutcomeFacts]):
+    """What came of an incident, kept as JSON text; NULL where that is not known."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: OutcomeFacts | None, dialect: Dialect) -> str | None:
+        """On the way in."""
+        return None if value is None else value.model_dump_json()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> OutcomeFacts | None:
+        """On the way out."""
+        return None if value is None else OutcomeFacts.model_validate_json(value)
 
 
 metadata = MetaData()
@@ -106,7 +123,12 @@ heads = Table(
     Column("onset_until", _Instant),
     Column("suspect", Text, nullable=False, server_default=""),
     Column("recovered_at", _Instant),
+    # What came of it (`daemon.core.incident.outcome_facts`), and how much is still to come of a
+    # closed one, which stays here until then.
+    Column("outcome", _Outcome),
+    Column("pending", Integer, nullable=False, server_default="0"),
 )
+head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
 Index(
     "one_open_incident_per_key",
@@ -117,6 +139,7 @@ Index(
 Index("heads_by_age", heads.c.opened_at)
 Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
 Index("heads_by_onset", heads.c.onset_from)
+Index("heads_pending", heads.c.opened_at, sqlite_where=head_is_pending)
 
 actions_table = Table(
     "actions",

@@ -11,10 +11,12 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold_lifecycle import apply_lifecycle
+from daemon.core.incident.fold_misjudgements import misjudged
 from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
 from daemon.core.incident.fold_steps import apply_step
 from daemon.core.incident.fold_updates import apply_update
+from daemon.core.incident.learning import learned
 from daemon.core.incident.state import Incident
 from daemon.core.values.replace import replace
 
@@ -42,11 +44,14 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
     if isinstance(event, e.LifecycleEvent):
         return apply_lifecycle(incident, at, event)
     if isinstance(event, e.StepEvent):
-        return apply_step(incident, at, event)
+        found = misjudged(incident, event)
+        return apply_step(replace(incident, misjudgements=found), at, event)
     if isinstance(event, e.PageEvent):
         return apply_page(incident, at, event)
     if isinstance(event, e.ResponderEvent):
         return apply_responder(incident, at, event)
     if isinstance(event, e.UpdateEvent):
         return apply_update(incident, at, event)
+    if isinstance(event, e.LearningEvent):
+        return replace(incident, learning=learned(incident.learning, at, event))
     assert_never(event)

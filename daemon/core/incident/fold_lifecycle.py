@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.impact import add_reading, begin_impact
 from daemon.core.incident.state import RECENT_READINGS, Incident
 from daemon.core.measurement.problem import (
     UNMEASURED,
@@ -49,7 +50,8 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
         case e.IncidentClosed():
             return replace(incident, closed=event, closed_at=at)
         case e.ReviewWritten():
-            return replace(incident, review=event.path)
+            known = replace(incident.learning, reviewed=event.revision)
+            return replace(incident, review=event.path, learning=known)
         case e.SamplesRecorded():
             return replace(incident, recorded=True)
         case e.DeadlineMissed():
@@ -103,7 +105,8 @@ def _defined(incident: Incident, at: datetime, event: e.ProblemDefined) -> Incid
     )
     if problem.verdict == "confirmed":
         confirmed_at = incident.confirmed_at or problem.at
-        incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at)
+        impact = begin_impact(incident.impact, problem)
+        incident = replace(incident, confirmed=problem, confirmed_at=confirmed_at, impact=impact)
         incident = _as_severe(incident, at, problem.severity)
     return _recent(incident, problem.at, _state_of(problem))
 
@@ -136,6 +139,10 @@ def _measured(incident: Incident, at: datetime, event: e.RecoveryMeasured) -> In
 
 def with_reading(incident: Incident, reading: RecoveryReading) -> Incident:
     """The incident after one more measurement, whoever took it."""
+    confirmed = incident.confirmed
+    if confirmed is not None:
+        impact = add_reading(incident.impact, reading, counts=confirmed.kind == "counts")
+        incident = replace(incident, impact=impact)
     return _recent(replace(incident, reading=reading), reading.at, reading.state)
 
 

@@ -26,6 +26,6 @@ def is_news(incident: Incident, event: e.Event) -> bool:
         case e.StepFinished():
             return incident.step(event.step).status == "running"
         case e.ReviewWritten():
-            return not incident.review
+            return not incident.review or incident.learning.unreviewed
         case _:
             return True

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.impact import ImpactTally
+from daemon.core.incident.learning import Learning
+from daemon.core.incident.misjudgements import Misjudgements
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
@@ -192,6 +195,9 @@ class Incident:
     closed_at: datetime | None = None
     review: str = ""
     recorded: bool = False
+    impact: ImpactTally = field(default_factory=ImpactTally)
+    misjudgements: Misjudgements = field(default_factory=Misjudgements)
+    learning: Learning = field(default_factory=Learning)
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

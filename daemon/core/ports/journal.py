@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Protocol
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.incident.onset_facts import OnsetFacts, onset_facts
+from daemon.core.incident.outcome_facts import OutcomeFacts, outcome_facts, pending
 from daemon.core.incident.reasons import Hindrance
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.measurement.problem import Severity
@@ -33,7 +34,9 @@ class KeyTaken(Exception):
 class Head(OnsetFacts):
     """The row that stands for an incident: what can be known without reading its journal.
 
-    `rule` is empty if no rule matched; `service` is what its key speaks of.
+    `rule` is empty if no rule matched; `service` is what its key speaks of. `outcome`: what came of
+    it; None where an earlier stopgap wrote it and that is not known. `pending`: how much is still
+    to come of it once it is closed.
     """
 
     incident: str
@@ -48,6 +51,8 @@ class Head(OnsetFacts):
     rule: str = ""
     team: str = ""
     service: str = ""
+    outcome: OutcomeFacts | None = None
+    pending: int = 0
 
 
 class HeadState(OnsetFacts):
@@ -58,6 +63,8 @@ class HeadState(OnsetFacts):
     severity: Severity
     wake_at: Moment | None
     closed: bool
+    outcome: OutcomeFacts = OutcomeFacts()
+    pending: int = 0
 
     @classmethod
     def of(cls, incident: Incident, wake_at: datetime | None) -> HeadState:
@@ -69,6 +76,8 @@ class HeadState(OnsetFacts):
             severity=incident.severity,
             wake_at=None if closed else wake_at,
             closed=closed,
+            outcome=outcome_facts(incident),
+            pending=pending(incident),
             **dict(onset_facts(incident)),
         )
 
@@ -127,12 +136,14 @@ class ListCursor(Frozen):
 class IncidentSearch(Frozen):
     """Which incidents are wanted; what is empty or None does not matter.
 
+    `pending`: only those of which something is still to come (`Head.pending`).
     `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
     in title, id, rule, team and service, whatever its capitals. Opened in [since, until).
     `after`: only older ones.
     """
 
     status: Literal["", "open", "closed"] = ""
+    pending: bool = False
     key: str = ""
     severity: Severity = ""
     rule: str | None = None

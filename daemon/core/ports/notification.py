@@ -51,6 +51,26 @@ class KeepsState(Protocol):
 
 
 @dataclass(frozen=True)
+class Reminder:
+    """Word to one person that something of theirs is due: to read when they look, never a call.
+    `link` leads to the page where it stands."""
+
+    incident: str
+    person: str
+    title: str
+    text: str
+    link: str
+
+
+@runtime_checkable
+class Reminds(Protocol):
+    """A way that wakes nobody: mail or chat. What calls (a pager, a webhook to a phone) is none."""
+
+    async def remind(self, reminder: Reminder) -> str:
+        """Deliver; returns the proof in a few words. Raises Temporary or Permanent."""
+
+
+@dataclass(frozen=True)
 class Message:
     """One update for one audience. An edit keeps `update` and raises `version` from 1.
 

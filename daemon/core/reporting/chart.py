@@ -11,7 +11,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.loss import level_at
-from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.samples import Sample
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.units import printable
@@ -75,10 +75,10 @@ def sketch(incident: Incident, spec: ProblemSpec, entries: Sequence[Entry], now:
         kind="counts" if spec.value is None else "value",
         begin=begin,
         end=max(end, incident.opened_at),
-        samples=tuple(_levels(entries)),
+        samples=tuple(journaled_levels(entries)),
         baseline=baseline,
         threshold=None if baseline is None else threshold(spec, baseline),
-        marks=tuple(_marks(incident, problem, begin)),
+        marks=tuple(chart_marks(incident, problem, begin)),
     )
 
 
@@ -87,21 +87,27 @@ def threshold(spec: ProblemSpec, baseline: float) -> float:
     return level_at(spec, baseline, spec.confirm.loss(baseline))
 
 
-def _levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:
+def journaled_levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:
     """What the daemon itself has measured, oldest first."""
     found = {}
     for entry in entries:
         match entry.event:
             case e.ProblemDefined(problem=problem) if problem.level is not None:
                 found[problem.at] = problem.level
-            case e.RecoveryMeasured(reading=reading) if reading.level is not None:
+            case (
+                e.RecoveryMeasured(reading=reading)
+                | e.EvidenceTaken(reading=RecoveryReading() as reading)
+            ) if reading.level is not None:
                 found[reading.at] = reading.level
             case _:
                 pass
     return sorted(found.items())
 
 
-def _marks(incident: Incident, problem: Problem | None, begin: datetime) -> list[ChartMark]:
+def chart_marks(
+    incident: Incident, problem: Problem | None, begin: datetime | None
+) -> list[ChartMark]:
+    """What happened, the oldest first, from `begin` on (None: all of it)."""
     marks = []
     if problem is not None and problem.onset is not None:
         marks.append(ChartMark(problem.onset, "onset", "onset"))
@@ -120,5 +126,5 @@ def _marks(incident: Incident, problem: Problem | None, begin: datetime) -> list
         marks.append(ChartMark(incident.relapsed_at, "relapsed", "relapse"))
     if incident.recovered_at is not None:
         marks.append(ChartMark(incident.recovered_at, "recovered", "recovered"))
-    shown = [mark for mark in marks if mark.at >= begin]
+    shown = [mark for mark in marks if begin is None or mark.at >= begin]
     return sorted(shown, key=lambda mark: mark.at)[:MOST_MARKS]

@@ -85,7 +85,13 @@ def doing(incident: Incident) -> str:
 def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     """What the daemon will do next by itself, in a sentence without a full stop."""
     if incident.closed is not None:
-        return "the review is written" if not incident.review else "nothing; the review is there"
+        if not incident.review:
+            return "the review is written"
+        todo = len(incident.learning.open_follow_ups)
+        follow_ups = (
+            f"{todo} follow-up{' is' if todo == 1 else 's are'} open" if todo else "nothing"
+        )
+        return f"{follow_ups}; the review is there"
     if rule is None:
         return "people are called until somebody commands; everything else is yours"
     if incident.recovered_at is not None:

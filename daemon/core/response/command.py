@@ -72,7 +72,8 @@ class Command(ABC):
             raise NotPossible(barred)
         if incident.closed is not None and not self.even_closed:
             raise NotPossible(
-                f"incident {incident.id} is closed, and takes notes and updates only; "
+                f"incident {incident.id} is closed, and takes notes, updates, its cause "
+                "and follow-ups only; "
                 "if the trouble comes back, its alerts open a new one"
             )
         if self.commander_only and incident.commander != person:

@@ -15,17 +15,19 @@ from daemon.core.ports.journal import Head
 from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
-from daemon.core.reporting.review import durations
+from daemon.core.reporting.review.durations import durations
 from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import format_duration
 from daemon.web.api.schemas import (
     AlertView,
+    CauseView,
     ChannelView,
     ClockView,
     EngagedView,
     HeardView,
+    ImpactView,
     IncidentRow,
     IncidentView,
     RequestView,
@@ -103,6 +105,9 @@ def incident_view(
         steps=tuple(_step(incident, rule, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),
+        impact=_impact(incident),
+        cause=_cause(incident),
+        follow_ups=tuple(incident.learning.follow_ups.values()),
         document=document,
         review=incident.review,
         seq=incident.seq,
@@ -178,6 +183,31 @@ def _crew(
             for team, engaged in people.engaged.items()
         ),
     }
+
+
+def _impact(incident: Incident) -> ImpactView | None:
+    tally = incident.impact
+    if tally.began is None:
+        return None
+    return ImpactView(
+        failed_requests=tally.failed,
+        lasted=tally.lasted.total_seconds(),
+        assumed=tally.assumed.total_seconds(),
+        unmeasured=tally.unmeasured.total_seconds(),
+        worst_level=tally.worst_level,
+        worst_loss=tally.worst_loss,
+        worst_at=tally.worst_at,
+        ended=tally.ended,
+    )
+
+
+def _cause(incident: Incident) -> CauseView | None:
+    cause, at = incident.learning.cause, incident.learning.cause_at
+    if cause is None or at is None:
+        return None
+    return CauseView(
+        text=cause.text, category=cause.category, change=cause.change, person=cause.person, at=at
+    )
 
 
 def _reading(reading: milestones.MilestoneReading) -> ClockView:

@@ -10,13 +10,15 @@ from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
-from daemon.core.reporting.review import markdown
+from daemon.core.reporting.review.html import html_page
+from daemon.core.reporting.review.markdown import markdown
+from daemon.core.reporting.review.sections import review_document
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
 from daemon.web.api.operation import ApiOperation, Call, IncidentPath
 from daemon.web.api.request_parsing import Count, Limit, When
 from daemon.web.api.schemas import IncidentRow, IncidentView, TimelineEntry
-from daemon.web.context import WebContext
+from daemon.web.context import ALONE, WebContext
 
 _TAG = "incidents"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,6 +83,12 @@ class Timeline(Frozen):
     seq: int
 
 
+class ReviewFormat(Frozen):
+    """How the review is set. `html`: one file that stands alone, with the chart in it."""
+
+    format: Literal["markdown", "html"] = "markdown"
+
+
 class IncidentReads:
     """The rows."""
 
@@ -104,7 +112,14 @@ class IncidentReads:
                 "GET", f"{one}/timeline", self.timeline, "viewer", _TAG, example={"after": 0}
             ),
             ApiOperation(
-                "GET", f"{one}/review", self.review, "viewer", _TAG, media="text/markdown"
+                "GET",
+                f"{one}/review",
+                self.review,
+                "viewer",
+                _TAG,
+                media="text/markdown",
+                alternatives=("text/html",),
+                example={"format": "html"},
             ),
         ]
 
@@ -160,10 +175,18 @@ class IncidentReads:
         _link_next(call, "after", after)
         return Timeline(timeline=timeline_view(shown), next=after, seq=incident.seq)
 
-    async def review(self, call: Call[IncidentPath, None, None]) -> str:
-        """The review document, in Markdown."""
-        incident = await self._context.repository.load(call.at.id)
-        return markdown(await self._context.repository.journal.read(incident.id))
+    async def review(self, call: Call[IncidentPath, ReviewFormat, None]) -> str:
+        """The review document, in Markdown or as one HTML file.
+
+        It is complete at any time, of an open incident too; what people record of the cause and
+        the follow-ups is in it at once.
+        """
+        review = await self._context.review(call.at.id)
+        if call.query.format == "markdown":
+            return markdown(review)
+        call.headers["Content-Type"] = "text/html"
+        call.headers["Content-Security-Policy"] = ALONE
+        return html_page(review_document(review), await self._context.figure(review))
 
 
 def _link_next(

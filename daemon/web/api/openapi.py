@@ -22,6 +22,7 @@ _TAGS = {
     "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
     "updates": "Keep people informed.",
+    "learning": "Causes, follow-ups and figures.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",
@@ -177,6 +178,7 @@ def _responses(row: ApiOperation) -> Json:
         schema = {"$ref": f"{SCHEMAS}{row.answer.__name__}"}
     story = " ".join((row.answer.__doc__ or "").split()) if row.answer is not str else "Text."
     good: Json = {"description": story, "content": {row.media: {"schema": schema}}}
+    good["content"] |= {media: {"schema": {"type": "string"}} for media in row.alternatives}
     if row.tagged:
         text = "How far the incident is; `If-Match` takes it."
         good["headers"] = {"ETag": {"description": text, "schema": _TAG}}

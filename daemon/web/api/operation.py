@@ -63,8 +63,9 @@ class ApiOperation:
 
     `sends` and `sent_as` describe a body that the handler takes raw. `example` is a body, or the
     query of a GET. `guarded`: it takes `If-Match`. `tagged`: its answer has an ETag.
-    `scope`: of the API token that does as well as the webhook token. `also`: a pattern of
-    further paths that are served alike, and no document mentions.
+    `scope`: of the API token that does as well as the webhook token. `also`: a pattern of further
+    paths that are served alike, and no document mentions. `alternatives`: other media types of
+    the answer, which the handler names in the header `Content-Type`.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -76,6 +77,7 @@ class ApiOperation:
     errors: tuple[int, ...] = ()
     example: Mapping[str, Any] | None = None
     media: str = "application/json"
+    alternatives: tuple[str, ...] = ()
     sends: type[BaseModel] | None = None
     sent_as: str = "application/json"
     guarded: bool = False
@@ -91,9 +93,10 @@ class ApiOperation:
 
     @cached_property
     def answer(self) -> type[Any]:
-        """The model of the answer; `str` for plain text."""
+        """The model of the answer; `str` for plain text alone."""
         found: type[Any] = get_type_hints(self.handler)["return"]
-        return found
+        models = [part for part in get_args(found) if part is not str]
+        return models[0] if models and self.alternatives else found
 
     @property
     def name(self) -> str:
@@ -157,8 +160,9 @@ def _answered(
     if tag is not None and operation.method == "GET" and _knows(call.request, tag):
         return web.Response(status=304, headers=call.headers)
     text = content if isinstance(content, str) else content.model_dump_json()
+    media = call.headers.pop("Content-Type", operation.media)
     return web.Response(
-        text=text, status=operation.status, content_type=operation.media, headers=call.headers
+        text=text, status=operation.status, content_type=media, headers=call.headers
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import PlainSerializer, WithJsonSchema
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.events import Event, RequestKind, Role, StageOfSteps, Verdict
+from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.state import Phase, StepStatus
 from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
@@ -157,12 +158,38 @@ class StepView(Frozen):
     allowed: tuple[StepCommandName, ...]
 
 
+class ImpactView(Frozen):
+    """What it did to users, by the daemon's own measurements. `failed_requests` is null where they
+    are not known; times in seconds, `assumed` and `unmeasured` being those parts of `lasted` that
+    no measurement covers. `ended`: the last measurement was healthy."""
+
+    failed_requests: float | None
+    lasted: float
+    assumed: float
+    unmeasured: float
+    worst_level: float | None
+    worst_loss: float | None
+    worst_at: Stamp | None
+    ended: bool
+
+
+class CauseView(Frozen):
+    """What the cause was, as a person recorded it."""
+
+    text: str
+    category: str
+    change: str
+    person: str
+    at: Stamp
+
+
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
-    tells nothing of its alerts, if it is so. `durations` are measured from the opening.
+    tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
+    null until a problem was confirmed, and `cause` until somebody recorded it.
     """
 
     id: str
@@ -200,6 +227,9 @@ class IncidentView(Frozen):
     steps: tuple[StepView, ...]
     durations: dict[str, str]
     defects: int
+    impact: ImpactView | None
+    cause: CauseView | None
+    follow_ups: tuple[FollowUp, ...]
     document: str
     review: str
     seq: int

@@ -7,6 +7,7 @@ from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
+from daemon.web.api.learning import LearningOperations
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
@@ -20,6 +21,7 @@ _SECTIONS = (
     PeopleOperations,
     PlanOperations,
     UpdateOperations,
+    LearningOperations,
     Automation,
     Looking,
     OwnAccess,

@@ -90,9 +90,9 @@ class Pages:
         incident = await self._context.repository.load(
             self._context.links.read_document(request.match_info["token"])
         )
-        entries = await self._context.repository.journal.read(incident.id)
+        review = await self._context.review(incident.id)
         # A long timeline takes a while to set; alerts do not wait for it.
-        html = await asyncio.to_thread(document_html, entries)
+        html = await asyncio.to_thread(document_html, review)
         sent = [update for update in incident.updates.by_name.values() if update.released_at]
         return _page("document.html", request, 200, heading=incident.title, review=html, sent=sent)
 

@@ -25,6 +25,15 @@ def span_html(value: timedelta) -> str:
     return f"{seconds // DAY} d {seconds % DAY // HOUR} h"
 
 
+def seconds_html(value: float) -> str:
+    """Seconds for reading at a glance; fewer than none are told with a minus."""
+    return (
+        f"−{span_html(timedelta(seconds=-value))}"
+        if value <= -0.5
+        else span_html(timedelta(seconds=value))
+    )
+
+
 def when_html(moment: datetime | None, now: datetime) -> Markup:
     """A moment as `<time>`: the time of day, with the date if that is another day's."""
     if moment is None:
@@ -73,6 +82,7 @@ def words_html(text: str) -> Markup:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": span_html,
+    "seconds": seconds_html,
     "at": at,
     "when": when_html,
     "moment": moment_html,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
 from daemon.core.commands import COMMANDS
+from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
@@ -16,7 +17,7 @@ from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
-from daemon.core.reporting.review import durations
+from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
 from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
@@ -162,6 +163,8 @@ class IncidentPage:
             "durations": durations(incident).shown(),
             "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
+            "causes": get_args(e.CauseCategory),
+            "today": self._context.today(),
             "document": urlsplit(self._context.links.document(incident.id)).path,
         }
 

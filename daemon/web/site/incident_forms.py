@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import date
+from typing import Any, get_args
 
 from daemon.core.incident import events as e
 from daemon.core.people.role_names import ROLE_NAMES
@@ -28,6 +29,12 @@ from daemon.core.response.commands import (
     PauseAutomation,
     ReportSentiment,
     ResumeAutomation,
+)
+from daemon.core.response.learning_commands import (
+    AddFollowUp,
+    ChangeFollowUp,
+    MoveFollowUp,
+    RecordCause,
 )
 from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.response.update_commands import (
@@ -88,6 +95,32 @@ def _params(written: str) -> Any:
     return one_document(written, "the parameters").data
 
 
+def _due(form: FormFields) -> date | None:
+    try:
+        return date.fromisoformat(form["due"]) if form["due"] else None
+    except ValueError:
+        raise NotPossible(f"{form['due']!r} is no day; write it like 2026-12-24") from None
+
+
+def _cause(form: FormFields) -> RecordCause:
+    category = next((c for c in get_args(e.CauseCategory) if c == form["category"]), None)
+    if category is None:
+        raise NotPossible(f"{form['category']!r} is no category; choose one of the list")
+    return RecordCause(form["text"], category, form["change"])
+
+
+def _move(form: FormFields) -> MoveFollowUp:
+    status = next((s for s in get_args(e.FollowUpStatus) if s == form["status"]), None)
+    if status is None:
+        raise NotPossible(f"{form['status']!r} is no state; choose one of the list")
+    return MoveFollowUp(_number(form, "number"), status, form["reason"])
+
+
+def _change_follow_up(form: FormFields) -> ChangeFollowUp:
+    number = _number(form, "number")
+    return ChangeFollowUp(number, form["title"] or None, form["owner"] or None, _due(form))
+
+
 def _snooze(form: FormFields) -> SnoozeUpdates:
     try:
         duration = parse_duration(form["for"]) if form["for"] else USUAL_SNOOZE
@@ -119,6 +152,10 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "send": lambda form: SendUpdate(form["update"], revision_read(form["revision"]), form["text"]),
     "edit": lambda form: EditUpdate(form["update"], form["text"]),
     "snooze": _snooze,
+    "cause": _cause,
+    "follow-up": lambda form: AddFollowUp(form["title"], form["owner"], _due(form)),
+    "change-follow-up": _change_follow_up,
+    "move-follow-up": _move,
 }
 """The command of each button, by the name in `daemon.core.commands`; each raises NotPossible with
 a sentence for whoever pressed it."""
@@ -128,5 +165,6 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
     **dict.fromkeys(("draft", "send", "edit"), "updates"),
+    **dict.fromkeys(("cause", "follow-up", "change-follow-up", "move-follow-up"), "learning"),
 }
 """The part of the page to go back to, if it is not the top."""

@@ -9,12 +9,31 @@ import pytest
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
-from daemon.core.reporting.chart import AFTER, LEAD, MOST_MARKS, ChartMark, Curve, sketch, threshold
+from daemon.core.reporting.chart import (
+    AFTER,
+    LEAD,
+    MOST_MARKS,
+    ChartMark,
+    Curve,
+    journaled_levels,
+    sketch,
+    threshold,
+)
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
 from daemon.web.site.chart import described
-from tests.core.build import COUNTS, MINUTE, NOW, TARGET, VALUE, confirmed
+from tests.core.build import (
+    COUNTS,
+    MINUTE,
+    NOW,
+    TARGET,
+    VALUE,
+    ago,
+    confirmed,
+    entries,
+    impaired,
+)
 from tests.core.scene import Scene
 
 SPEC = ProblemSpec.model_validate(COUNTS)
@@ -102,3 +121,11 @@ def test_a_chart_in_words_has_its_numbers() -> None:
         "success rate from 14:10 to 14:11 UTC: now 90.3 %, between 90.3 % and 99.0 %; "
         "baseline 99.1 %; threshold 98.1 %; v2 at 14:10:00."
     )
+
+
+def test_what_was_measured_at_the_moment_of_acting_is_a_level_too() -> None:
+    before = e.EvidenceTaken(step=1, reading=impaired(ago(2), 0.3))
+    blind = e.EvidenceTaken(step=1, monitoring="targets are down")
+    levels = journaled_levels(entries((ago(3), confirmed()), (ago(2), before), (ago(1), blind)))
+    assert (ago(2), pytest.approx(0.69)) in levels
+    assert len(levels) == 2

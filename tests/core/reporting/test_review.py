@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,13 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
+from daemon.core.incident.outcome_facts import OutcomeFacts
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.measurement.problem import Impact
-from daemon.core.reporting.review import durations, markdown, markdown_text
+from daemon.core.ports.journal import Head
+from daemon.core.reporting.review.document import Figure
+from daemon.core.reporting.review.durations import durations, trend_of
+from daemon.core.reporting.review.html import html_page
+from daemon.core.reporting.review.markdown import markdown, markdown_text
+from daemon.core.reporting.review.missing import what_was_missing
+from daemon.core.reporting.review.model import review_of
+from daemon.core.reporting.review.sections import review_document
 from tests.core.build import (
     ACKNOWLEDGED,
     ALERTS,
     MINUTE,
     NOW,
+    ROSTER,
     SECOND,
     TARGET,
     ago,
@@ -25,6 +36,7 @@ from tests.core.build import (
     entries,
     finished,
     healthy,
+    impaired,
     make_alert,
     make_incident,
     make_problem,
@@ -33,6 +45,7 @@ from tests.core.build import (
     started,
 )
 
+FollowUp = partial(e.FollowUpAdded, person="ada")
 PROBLEM = make_problem(
     at=ago(9),
     onset=ago(13),
@@ -64,15 +77,27 @@ STORY: tuple[tuple[Any, e.Event], ...] = (
 )
 
 
+def told(*events: e.Event | tuple[Any, e.Event]) -> str:
+    """The review of that story, in Markdown."""
+    return markdown(review_of(entries(*events), NOW, ROSTER))
+
+
+def in_html(*events: e.Event | tuple[Any, e.Event], figure: Figure | None = None) -> str:
+    """The review of that story, as one HTML file."""
+    return html_page(review_document(review_of(entries(*events), NOW, ROSTER)), figure)
+
+
 def test_durations_are_measured_from_the_onset_and_the_opening() -> None:
     found = durations(make_incident(*STORY))
     assert found.detect == 3 * MINUTE
     assert found.acknowledge == 3 * MINUTE
+    assert found.decide == 1 * MINUTE
     assert found.mitigate == 2 * MINUTE
     assert found.recover == 7 * MINUTE
     assert found.shown() == {
         "detect": "3m",
         "acknowledge": "3m",
+        "decide": "1m",
         "mitigate": "2m",
         "recover": "7m",
     }
@@ -101,12 +126,13 @@ def test_durations_are_shown_in_whole_seconds() -> None:
 
 
 def test_the_review_tells_the_whole_story() -> None:
-    text = markdown(entries(*STORY))
+    text = told(*STORY)
     for line in (
         "# Incident 0301-1409: checkout: success rate 99.0 % → 79.0 %",
         "| Status | closed (recovered), closed |",
         "| Severity | sev1 |",
         "| Commander | ada |",
+        "| Time to decide | 1m |",
         "| Time to mitigate | 2m |",
         "**success rate 99.0 % → 79.0 %**",
         "Verdict: confirmed (loss_exceeds_threshold).",
@@ -115,14 +141,23 @@ def test_the_review_tells_the_whole_story() -> None:
         "- orders lost: 1,240",
         "- euros: x",
         '    sum(increase(errors{service="checkout"}[1m]))',
-        "1. release_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
-        "Verdict: **recovered**, 79.0 % → 99.0 %",
-        "- Suspect: v2 came just before",
-        "- 1 pages had a way that failed; see the timeline.",
+        "- 1. release_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
+        "Verdict: recovered, 79.0 % → 99.0 %",
+        "Suspect: v2 came just before",
+        "| Failed requests | 702 |",
+        "| Duration | 7m |",
+        "| Worst level | 79.0 % (20.0 % worse), at 14:01:00 UTC |",
+        "- 4m before the first measurement are taken to have been as bad as that was.",
+        "| somebody commands | 5m | 3m | met |",
+        "| 14:01:00 UTC | step 1 started: release_rollback on release:shop (pre-approved) |",
+        "- A way that works: 1 pages had one that failed (to ada).",
+        "Nobody has recorded the cause yet; stopgap cause 0301-1409 TEXT does.",
+        "None yet; stopgap follow-up add 0301-1409 WHAT --owner WHO --due DAY adds one.",
         "| 14:03:00 UTC | stopgap | ada responds (by cli) |",
     ):
         assert line in text, line
-    assert len(re.findall(r"^\| \d\d:\d\d:\d\d UTC \|", text, re.MULTILINE)) == len(STORY)
+    timeline = text.partition("## Timeline")[2]
+    assert len(re.findall(r"^\| \d\d:\d\d:\d\d UTC \|", timeline, re.MULTILINE)) == len(STORY)
 
 
 @pytest.mark.parametrize(
@@ -130,20 +165,155 @@ def test_the_review_tells_the_whole_story() -> None:
     [
         ((), "Nothing was measured."),
         ((), "No recovery step was started."),
-        ((e.ProblemDefined(problem=make_problem("no_data", "targets_down")),), "confirmation"),
-        ((confirmed(),), "Missing: a recovery step in the rule."),
+        ((e.ProblemDefined(problem=make_problem("no_data", "targets_down")),), "Confirmation"),
+        ((confirmed(),), "A recovery step in the rule."),
         ((e.StepSkipped(step=1, reason="ambiguous_suspects", text="x"),), "(ambiguous_suspects)"),
         ((e.StepVetoed(step=1, person="ada"),), "1. step: vetoed"),
     ],
 )
 def test_the_review_says_what_was_missing(events: tuple[e.Event, ...], said: str) -> None:
-    assert said in markdown(entries(*events))
+    assert said in told(*events)
 
 
 def test_the_review_of_an_alert_without_a_rule_asks_for_one() -> None:
-    text = markdown(entries((NOW, opening(""))))
+    text = told((NOW, opening("")))
     assert "| Rule | none matched |" in text
-    assert "- Missing: a rule for these alerts" in text
+    assert "- A rule for these alerts" in text
+
+
+def test_cause_and_follow_ups_stand_in_the_review_as_fields() -> None:
+    text = told(
+        *STORY,
+        e.CauseRecorded(person="ada", text="the pool was cut", category="change", change="v2"),
+        FollowUp(follow_up=1, title="test the pool", owner="bo", due=date(2026, 3, 9)),
+        FollowUp(follow_up=2, title="an alert", owner="ada", due=None),
+        e.FollowUpPushed(follow_up=1, tracker="github", key="7", url="https://x/issues/7"),
+        e.FollowUpMoved(follow_up=2, status="dropped", reason="there is one", person="ada"),
+    )
+    assert "**the pool was cut**" in text
+    for row in (
+        "| Category | change |",
+        "| Change | v2 |",
+        "| Recorded by | ada |",
+        "| 1 | test the pool | bo | 2026-03-09 | open | https://x/issues/7 |",
+        "| 2 | an alert | ada | – | dropped (there is one) | – |",
+    ):
+        assert row in text
+    assert "filled in by people" not in text
+
+
+def test_what_people_did_and_what_the_daemon_decided_stand_apart() -> None:
+    refused = e.StepRefused(step=1, reason="storm", text="4 services alert")
+    noted = e.Noted(text="we roll back by hand")
+    journal = entries(confirmed(), refused, refused, noted)
+    journal[-1] = journal[-1].model_copy(update={"by": f"{PERSON_PREFIX}ada"})
+    text = markdown(review_of(journal, NOW, ROSTER))
+    decided, did = (
+        text.partition(f"## {title}")[2].partition("\n## ")[0]
+        for title in ("What the daemon decided", "What people did")
+    )
+    assert decided.count("step 1 not started (storm): 4 services alert") == 1
+    assert "by hand" not in decided
+    assert "| ada | we roll back by hand |" in did
+    assert "storm" not in did
+
+
+def test_durations_stand_beside_what_is_usual_for_the_team() -> None:
+    heads = [head(acknowledged=2 * MINUTE), head(acknowledged=4 * MINUTE), head(acknowledged=None)]
+    trend = trend_of([*heads, head(acknowledged=None).model_copy(update={"outcome": None})])
+    assert (trend.incidents, dict(trend.medians)) == (3, {"acknowledge": 3 * MINUTE})
+    text = markdown(review_of(entries(*STORY), NOW, ROSTER, trend))
+    assert "|  | This incident | Median of the team's last 3 |" in text
+    assert "| Time to acknowledge | 3m | 3m |" in text
+    assert "| Time to recover | 7m | – |" in text
+
+
+def head(acknowledged: timedelta | None) -> Head:
+    """An incident before, that was acknowledged after so long."""
+    at = None if acknowledged is None else NOW + acknowledged
+    return Head(
+        incident="before",
+        key="k",
+        seq=1,
+        phase="closed",
+        title="t",
+        severity="",
+        opened_at=NOW,
+        outcome=OutcomeFacts(acknowledged_at=at),
+    )
+
+
+def test_the_course_is_sketched_where_no_picture_can_be() -> None:
+    readings = [e.RecoveryMeasured(step=0, reading=impaired(ago(8), 0.1)), *recovered_readings()]
+    text = told((ago(9), confirmed(PROBLEM)), *((ago(1), r) for r in readings))
+    line = next(x for x in text.splitlines() if "▁" in x)
+    assert line.startswith("    ▁")
+    assert line.endswith("█")
+    assert "between 79.0 % and 99.0 %; · where nothing was measured" in text
+    assert "- 13:57:00 UTC onset" in text
+
+
+def recovered_readings() -> list[e.RecoveryMeasured]:
+    return [e.RecoveryMeasured(step=0, reading=healthy(ago(at))) for at in (4, 2)]
+
+
+def test_html_has_the_picture_in_it_and_nothing_from_elsewhere() -> None:
+    figure = Figure("data:image/svg+xml;base64,AAAA", "success rate from 13:45")
+    page = in_html(*STORY, figure=figure)
+    assert page.startswith("<!doctype html>")
+    assert '<img src="data:image/svg+xml;base64,AAAA" alt="success rate from 13:45">' in page
+    assert "▁" not in page
+    assert "@media print" in page
+    assert "▁" in in_html(*STORY)
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == {figure.source}
+    assert "<script" not in page
+
+
+def test_both_ways_tell_the_same() -> None:
+    """Every text of the document is in the Markdown and in the HTML."""
+    page, text = in_html(*STORY), told(*STORY)
+    for words in ("79.0 % → 99.0 %", "somebody commands", "Failed requests", "ada responds"):
+        assert words in page
+        assert words in text
+    assert page.count("<h2>") == text.count("\n## ")
+
+
+@pytest.mark.parametrize(
+    ("events", "kinds"),
+    [
+        ((confirmed(),), {"plan", "commander"}),
+        ((confirmed(), *ACKNOWLEDGED, *STORY[6:9]), set()),
+        (
+            (confirmed(), e.ApprovalRequested(step=1, reason="approval_expired", text="x")),
+            {"approval", "commander"},
+        ),
+        (
+            (confirmed(), e.StepSkipped(step=1, reason="changes_unseen", text="x")),
+            {"changes", "commander"},
+        ),
+        (
+            (
+                confirmed(),
+                e.StepSkipped(step=1, reason="no_suspect_change", text="x"),
+                e.StepApproved(step=1, person="ada", content="c", first=True),
+                *ACKNOWLEDGED,
+            ),
+            {"judgement"},
+        ),
+        (
+            (
+                e.TeamEngaged(team="database", person="ada", packet=""),
+                e.DeadlineMissed(item="first_update", text="late"),
+                e.EscalationDefect(text="x"),
+            ),
+            {"measurement", "team", "milestone", "call", "commander"},
+        ),
+    ],
+)
+def test_what_was_missing_is_told_by_kind(events: tuple[e.Event, ...], kinds: set[str]) -> None:
+    journal = entries(*events)
+    found = what_was_missing(make_incident(*events), journal)
+    assert {one.kind for one in found} == kinds
 
 
 HOSTILE = (
@@ -153,17 +323,18 @@ HOSTILE = (
 
 def test_people_stand_in_the_timeline_by_their_names() -> None:
     [opened, noted] = entries(e.Noted(text="it was the cache"))
-    told = markdown([opened, noted.model_copy(update={"by": "person:ada"})])
-    assert "| ada | it was the cache |" in told
-    assert "person:" not in told
+    by_ada = noted.model_copy(update={"by": "person:ada"})
+    text = markdown(review_of([opened, by_ada], NOW))
+    assert "| ada | it was the cache |" in text
+    assert "person:" not in text
 
 
 def test_hostile_text_is_escaped_wherever_it_stands() -> None:
     bad = make_alert(alertname=HOSTILE)
     impact = (Impact(name=HOSTILE, value=1),)
     hostile = make_problem(text=HOSTILE, impact=impact, queries=("\x1b[31m# x\n# y",))
-    text = markdown(
-        entries(
+    journal = (
+        *(
             (NOW, opening().model_copy(update={"title": HOSTILE, "rule": HOSTILE})),
             (NOW, e.AlertsReceived(alerts=(bad,))),
             (NOW, confirmed(hostile)),
@@ -174,16 +345,29 @@ def test_hostile_text_is_escaped_wherever_it_stands() -> None:
             (NOW, e.StepPrepared(step=1, summary=HOSTILE, intent={})),
             (NOW, finished(reason=HOSTILE)),
             (NOW, e.StepVerified(step=1, verdict="partial", text=HOSTILE)),
-        )
+            (NOW, e.CauseRecorded(person=HOSTILE, text=HOSTILE, category="data", change=HOSTILE)),
+            (NOW, FollowUp(follow_up=1, title=HOSTILE, owner=HOSTILE, due=None)),
+            (NOW, e.FollowUpPushed(follow_up=1, tracker="jira", key=HOSTILE, url=HOSTILE)),
+        ),
     )
+    page = in_html(*journal)
+    assert "<script" not in page
+    assert "javascript:" not in re.sub(r">[^<]*<", "><", page)
+    assert "\x1b" not in page
+    text = told(*journal)
     assert "<script" not in text.replace("\\<script", "")
     assert "](" not in text.replace("\\](", "")
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\n# head" not in text
     assert text.count("\n# ") == 0
-    for row in re.findall(r"^\| \d\d:\d\d:\d\d UTC .*$", text, re.MULTILINE):
-        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 4
+    above, _, timeline = text.partition("## Timeline")
+    decisions = above.partition("## What the daemon decided")[2]
+    for part, cells in ((decisions, 2), (timeline, 3)):
+        rows = re.findall(r"^\| \d\d:\d\d:\d\d UTC .*$", part, re.MULTILINE)
+        assert rows
+        for row in rows:
+            assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == cells + 1
 
 
 @given(st.text())
@@ -191,8 +375,10 @@ def test_plain_text_is_one_line_without_markup(text: str) -> None:
     shown = markdown_text(text)
     assert shown.isprintable()
     assert shown == shown.strip()
-    assert not re.search(r"[`*_{}\[\]<>#|]", re.sub(r"\\.", "", shown))
+    plain = re.sub(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])", "", re.sub(r"\\.", "~", shown))
+    assert not re.search(r"[`*_{}\[\]<>#|]", plain)
     assert markdown_text("plain words, 5 %") == "plain words, 5 %"
+    assert markdown_text("release_rollback of _v2_") == "release_rollback of \\_v2\\_"
 
 
 @pytest.mark.parametrize(

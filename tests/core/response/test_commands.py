@@ -151,7 +151,7 @@ def test_a_person_closes_an_incident_unless_a_step_runs() -> None:
 def test_a_closed_incident_takes_no_more_orders(deed: Callable[[Incident], object]) -> None:
     incident = make_incident(*ACKNOWLEDGED, CLOSED)
     assert refusal(lambda: deed(incident)) == (
-        "incident 0301-1409 is closed, and takes notes and updates only; "
+        "incident 0301-1409 is closed, and takes notes, updates, its cause and follow-ups only; "
         "if the trouble comes back, its alerts open a new one"
     )
 
@@ -247,6 +247,6 @@ def test_what_the_public_says_is_taken_down() -> None:
 def test_a_closed_incident_calls_nobody_in(deed: Callable[[Incident], object]) -> None:
     incident = make_incident(*ACKNOWLEDGED, CLOSED)
     assert refusal(lambda: deed(incident)) == (
-        "incident 0301-1409 is closed, and takes notes and updates only; "
+        "incident 0301-1409 is closed, and takes notes, updates, its cause and follow-ups only; "
         "if the trouble comes back, its alerts open a new one"
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from daemon.adapters.store.auditing.findings import DERIVED, Break
 from daemon.adapters.store.auditing.replay import End
@@ -37,7 +37,10 @@ HEAD_COLUMNS = (
     "onset_until",
     "suspect",
     "recovered_at",
+    "outcome",
+    "pending",
 )
+_LEARNED = (e.ReviewWritten, *get_args(e.LearningEvent))
 TELLING = frozenset(
     kind.__name__
     for kind in (
@@ -56,6 +59,7 @@ TELLING = frozenset(
         e.StepStarted,
         e.StepFinished,
         e.StepVerified,
+        *_LEARNED,
     )
 )
 """The kinds that a head is made of; to read the others too would take most of the time."""
@@ -67,9 +71,11 @@ TELLING_OF_CLOSED = frozenset(
         e.ProblemReassessed,
         e.RecoveryMeasured,
         e.IncidentClosed,
+        *_LEARNED,
     )
 )
-"""Those that the head of a closed incident is made of: its title and its severity."""
+"""Those that the head of a closed incident is made of: its title, its severity, and how much is
+still to come of it."""
 
 StoredRow = Sequence[Any]
 """COLUMNS, as they are stored."""
@@ -192,7 +198,7 @@ def _differences(
 ) -> Iterator[tuple[str, Any]]:
     """The columns of the head that are not what they should be, with what they should be."""
     opened, state = folded.opened, HeadState.of(folded, None)
-    expected = {
+    expected: dict[str, Any] = {
         "key": opened.key,
         "phase": state.phase,
         "title": state.title,
@@ -204,6 +210,8 @@ def _differences(
         "service": service_of(opened.key),
     }
     stored = dict(zip(HEAD_COLUMNS, head, strict=True))
+    if stored["outcome"] is not None:  # of an earlier version, too
+        expected["pending"] = state.pending
     if stored["verdict"]:  # heads of an earlier version have nothing of this
         facts = {
             name: to_stamp(value) if isinstance(value, datetime) else value

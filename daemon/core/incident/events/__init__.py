@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
+from daemon.core.incident.events.learning import *
 from daemon.core.incident.events.lifecycle import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
@@ -29,7 +30,7 @@ from daemon.core.values.units import Frozen, Moment
 FORMAT = 1
 
 Event = Annotated[
-    LifecycleEvent | StepEvent | PageEvent | ResponderEvent | UpdateEvent,
+    LifecycleEvent | StepEvent | PageEvent | ResponderEvent | UpdateEvent | LearningEvent,
     Field(discriminator="kind"),
 ]
 

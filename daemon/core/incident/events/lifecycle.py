@@ -273,13 +273,15 @@ class IncidentClosed(_AboutProblem):
 
 
 class ReviewWritten(_AboutProblem):
-    """The review document was written."""
+    """The review document was written. `revision`: so much of what was learned afterwards is in
+    it (`Learning.revision`); it is written anew when there is more."""
 
     kind: Literal["ReviewWritten"] = "ReviewWritten"
     path: str
+    revision: int = 0
 
     def describe(self) -> str:
-        return f"review written: {self.path}"
+        return f"review written{' anew' if self.revision else ''}: {self.path}"
 
 
 METRICS = "metrics"

@@ -1,0 +1,1 @@
+"""Issue trackers: `daemon.core.ports.trackers.Tracker`, each by its own REST API."""

@@ -1,0 +1,251 @@
+"""How the team and the daemon do, over a period: from the head rows of the incidents alone.
+
+An incident belongs to the period in which it was opened. Times are those of `durations`: detection
+from the onset to the opening, acknowledgement and recovery from the opening on.
+
+What the daemon saved is worked out like this. An incident that it recovered by itself took D from
+its onset (if that is not known, its opening) to proven recovery, and its requests failed at a rate
+r: all that failed in it, by the time that it was bad. Recoveries by people took the median M. It
+saved M − D of impact, and r · (M − D) requests; both are negative where people are faster.
+
+M takes the recoveries of YEAR before the end of the period: of the same rule if there are
+ENOUGH_RECOVERIES, else of all rules; if there are too few of these, too, the incident does not
+count. As a recovery by people counts a step by a person's word, and one outside of the plan that
+somebody had acknowledged before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import fmean, median
+from typing import NamedTuple
+
+from pydantic import Field
+
+from daemon.core.ports.journal import Head
+from daemon.core.reporting.review.durations import durations_of
+from daemon.core.values.units import Frozen, Moment
+
+ENOUGH_RECOVERIES = 3
+"""So many recoveries by people make a median worth comparing with."""
+YEAR = timedelta(days=365)
+"""How far back they are looked for."""
+USUAL_PERIOD = timedelta(days=30)
+HOW_SAVED = (
+    "Saved: for each incident that the daemon recovered by itself, the median time from onset to "
+    "recovery of those that people recovered (of the same rule in the last year, or of all rules "
+    f"where it has fewer than {ENOUGH_RECOVERIES}), less the time that it took; times the requests "
+    "that failed in it a minute. Negative where people are faster."
+)
+"""How it is worked out, for whoever reads the number."""
+
+
+class DurationFigure(Frozen):
+    """A duration over some incidents, in seconds."""
+
+    incidents: int
+    mean: float
+    median: float
+
+
+class Saved(Frozen):
+    """What the daemon saved in so many incidents, compared with so many recoveries by people.
+
+    `seconds` of impact; `requests` of those incidents whose failed requests are known
+    (`counted` of them), None if none is.
+    """
+
+    incidents: int
+    seconds: float
+    requests: float | None
+    counted: int
+    compared: int
+
+
+class FigureSet(Frozen):
+    """The figures of some incidents of one period.
+
+    `unknown`: those that an earlier stopgap wrote and of which nothing more is known; they count
+    nowhere else. `share_by_daemon`: of those that recovered, 0…1. `overruled`: refusals that
+    people overruled, by reason; `undone`: acts of the daemon's own that people undid.
+    `failed_requests`: in all incidents in which they are known, `counted` of them.
+    """
+
+    incidents: int = 0
+    unknown: int = 0
+    detect: DurationFigure | None = None
+    acknowledge: DurationFigure | None = None
+    recover: DurationFigure | None = None
+    recovered: int = 0
+    by_daemon: int = 0
+    by_people: int = 0
+    elsewhere: int = 0
+    share_by_daemon: float | None = None
+    overruled: dict[str, int] = Field(default_factory=dict)
+    undone: int = 0
+    failed_requests: float | None = None
+    counted: int = 0
+    saved: Saved | None = None
+
+    @property
+    def refusals_overruled(self) -> int:
+        """Of all reasons."""
+        return sum(self.overruled.values())
+
+
+class NamedFigures(Frozen):
+    """The figures of one rule or team, and those of the period before. An empty name: no rule
+    matched, or nobody's."""
+
+    name: str
+    now: FigureSet
+    before: FigureSet
+
+
+class Figures(Frozen):
+    """The figures of [since, until), and those of a period of the same length before it."""
+
+    since: Moment
+    until: Moment
+    now: FigureSet
+    before: FigureSet
+    rules: tuple[NamedFigures, ...]
+    teams: tuple[NamedFigures, ...]
+
+
+class _Manual(NamedTuple):
+    """How long recoveries by people took, in seconds, by rule."""
+
+    by_rule: Mapping[str, Sequence[float]]
+
+    def rules(self, rule: str) -> frozenset[str]:
+        """The rules whose recoveries one of that rule is compared with; none if there are too
+        few."""
+        if len(self.by_rule.get(rule, ())) >= ENOUGH_RECOVERIES:
+            return frozenset({rule})
+        enough = sum(map(len, self.by_rule.values())) >= ENOUGH_RECOVERIES
+        return frozenset(self.by_rule) if enough else frozenset()
+
+    def of(self, rule: str) -> list[float]:
+        """How long those took."""
+        return [took for each in self.rules(rule) for took in self.by_rule[each]]
+
+
+def figures(heads: Iterable[Head], since: datetime, until: datetime) -> Figures:
+    """The figures of a period. `heads` are the incidents that were opened before its end, those
+    of YEAR at least, for the comparison."""
+    known = [head for head in heads if head.opened_at < until]
+    earlier = since - (until - since)
+    now = [head for head in known if head.opened_at >= since]
+    before = [head for head in known if earlier <= head.opened_at < since]
+    manual_now, manual_before = _manual(known, until), _manual(known, since)
+    return Figures(
+        since=since,
+        until=until,
+        now=_figure_set(now, manual_now),
+        before=_figure_set(before, manual_before),
+        rules=_named(now, before, manual_now, manual_before, "rule"),
+        teams=_named(now, before, manual_now, manual_before, "team"),
+    )
+
+
+def _named(
+    now: Sequence[Head], before: Sequence[Head], manual: _Manual, earlier: _Manual, by: str
+) -> tuple[NamedFigures, ...]:
+    names = sorted({getattr(head, by) for head in (*now, *before)})
+    return tuple(
+        NamedFigures(
+            name=name,
+            now=_figure_set([h for h in now if getattr(h, by) == name], manual),
+            before=_figure_set([h for h in before if getattr(h, by) == name], earlier),
+        )
+        for name in names
+    )
+
+
+def _figure_set(heads: Sequence[Head], manual: _Manual) -> FigureSet:
+    known = [head for head in heads if head.outcome is not None]
+    outcomes = [head.outcome for head in known if head.outcome is not None]
+    times = [durations_of(h.opened_at, h.outcome) for h in known if h.outcome is not None]
+    by = Counter(outcome.recovered_by for outcome in outcomes)
+    recovered = sum(count for name, count in by.items() if name)
+    failed = [o.failed_requests for o in outcomes if o.failed_requests is not None]
+    return FigureSet(
+        incidents=len(heads),
+        unknown=len(heads) - len(known),
+        detect=_timing(one.detect for one in times),
+        acknowledge=_timing(one.acknowledge for one in times),
+        recover=_timing(one.recover for one in times),
+        recovered=recovered,
+        by_daemon=by["daemon"],
+        by_people=by["person"],
+        elsewhere=by["elsewhere"],
+        share_by_daemon=by["daemon"] / recovered if recovered else None,
+        overruled=dict(sorted(Counter(r for o in outcomes for r in o.overruled).items())),
+        undone=sum(outcome.undone for outcome in outcomes),
+        failed_requests=sum(failed) if failed else None,
+        counted=len(failed),
+        saved=_saved(known, manual),
+    )
+
+
+def _timing(values: Iterable[timedelta | None]) -> DurationFigure | None:
+    seconds = [value.total_seconds() for value in values if value is not None]
+    if not seconds:
+        return None
+    return DurationFigure(incidents=len(seconds), mean=fmean(seconds), median=median(seconds))
+
+
+def _manual(heads: Iterable[Head], until: datetime) -> _Manual:
+    by_rule: dict[str, list[float]] = {}
+    for head in heads:
+        took = _took(head)
+        within = until - YEAR <= head.opened_at < until
+        if took is not None and within and _by_people(head):
+            by_rule.setdefault(head.rule, []).append(took)
+    return _Manual(by_rule)
+
+
+def _by_people(head: Head) -> bool:
+    outcome = head.outcome
+    if outcome is None or outcome.restored_at is None:
+        return False
+    if outcome.recovered_by == "elsewhere":
+        acknowledged = outcome.acknowledged_at
+        return acknowledged is not None and acknowledged <= outcome.restored_at
+    return outcome.recovered_by == "person"
+
+
+def _took(head: Head) -> float | None:
+    """Seconds from the onset to proven recovery."""
+    outcome = head.outcome
+    if outcome is None or outcome.restored_at is None:
+        return None
+    return max((outcome.restored_at - (outcome.onset or head.opened_at)).total_seconds(), 0.0)
+
+
+def _saved(heads: Iterable[Head], manual: _Manual) -> Saved | None:
+    seconds: list[float] = []
+    requests: list[float] = []
+    compared: set[str] = set()
+    for head in heads:
+        outcome, took, usual = head.outcome, _took(head), manual.of(head.rule)
+        if outcome is None or outcome.recovered_by != "daemon" or took is None or not usual:
+            continue
+        saved = median(usual) - took
+        seconds.append(saved)
+        compared |= manual.rules(head.rule)
+        lasted = outcome.impact.total_seconds() if outcome.impact is not None else 0.0
+        if outcome.failed_requests is not None and lasted > 0:
+            requests.append(outcome.failed_requests / lasted * saved)
+    if not seconds:
+        return None
+    return Saved(
+        incidents=len(seconds),
+        seconds=sum(seconds),
+        requests=sum(requests) if requests else None,
+        counted=len(requests),
+        compared=sum(len(manual.by_rule[rule]) for rule in compared),
+    )

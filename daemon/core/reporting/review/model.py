@@ -1,0 +1,53 @@
+"""What a review is made of: the incident, and what is worked out from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.core.incident.events import Entry
+from daemon.core.incident.fold import fold
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.reporting.chart import journaled_levels
+from daemon.core.reporting.review.durations import Durations, Trend, durations
+from daemon.core.reporting.review.missing import MissingItem, what_was_missing
+from daemon.core.response.milestones import MilestoneReading, read_clock
+
+
+@dataclass(frozen=True)
+class Review:
+    """The review of one incident. `levels` is the symptom as the daemon measured it.
+
+    `trend`: of the team's incidents before it; None where that was not asked for, and so is
+    `clock` where the roster is not at hand.
+    """
+
+    incident: Incident
+    entries: Sequence[Entry]
+    durations: Durations
+    missing: tuple[MissingItem, ...]
+    levels: tuple[tuple[datetime, float], ...]
+    trend: Trend | None = None
+    clock: tuple[MilestoneReading, ...] | None = None
+
+
+def review_of(
+    entries: Sequence[Entry],
+    now: datetime,
+    roster: Roster | None = None,
+    trend: Trend | None = None,
+) -> Review:
+    """The review of a journal as it stands."""
+    incident = fold(entries)
+    clock = None if roster is None else tuple(read_clock(incident, roster, now))
+    return Review(
+        incident=incident,
+        entries=entries,
+        durations=durations(incident),
+        missing=tuple(what_was_missing(incident, entries, clock or ())),
+        levels=tuple(journaled_levels(entries)),
+        trend=trend,
+        clock=clock,
+    )
