@@ -58,6 +58,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "init": ("init", "write what is needed to start; propose rules"),
         "check": ("rules", "every mistake in the rule files, with its line"),
         "test": ("cases", "play the cases of the rules in virtual time"),
+        "apply": ("apply", "what the rules learn from an incident, as diffs"),
         "approve": ("rules", "allow a step to run by itself"),
     },
     "Access": {

@@ -32,6 +32,7 @@ from daemon.core.response.commands import (
 from daemon.core.response.learning_commands import (
     AddFollowUp,
     ChangeFollowUp,
+    DecideStandardization,
     MoveFollowUp,
     RecordCause,
 )
@@ -94,6 +95,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     ),
     "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
     "cause": CommandSpec(RecordCause, "Recorded; the review has it.", _SITE),
+    "standardize": CommandSpec(DecideStandardization, "Recorded; the review has it.", _SITE),
     "follow-up": CommandSpec(AddFollowUp, "Added; its owner is reminded of the day.", _SITE),
     "change-follow-up": CommandSpec(ChangeFollowUp, "Changed.", _SITE),
     "move-follow-up": CommandSpec(MoveFollowUp, "So it stands.", _SITE),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import unified_diff
 from functools import partial
-from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -31,8 +30,6 @@ from daemon.replaying.case_runner import House
 
 _log = structlog.get_logger()
 
-StandardKind = Literal["new_rule", "threshold", "alternative", "dependency"]
-"""What was missing: a rule, an earlier word, a step that a person used, or a dependency."""
 _TOGETHER = timedelta(minutes=10)
 """Who recovers so soon after another one recovered with it."""
 _SAME_ONSET = timedelta(minutes=2)
@@ -45,7 +42,7 @@ class Standard:
     """One change of a rule file: `path` in the folder of the rules, its text `before` (empty: it is
     new) and `after`. `why` says what in the incident speaks for it."""
 
-    kind: StandardKind
+    kind: e.StandardKind
     rule: str
     path: str
     why: str

@@ -27,7 +27,7 @@ SERVER = {"aiohttp", "sqlalchemy", "structlog", "jinja2", "daemon.app", "daemon.
 SCREEN = {"rich"}
 CLIENT = {"requests", "urllib3"}
 AT_HOME = {"init", "check", "test", "replay", "approve", "keys", "run", "doctor", "store", "audit"}
-AT_HOME |= {"archive"}
+AT_HOME |= {"archive", "apply"}
 """The commands that work on the files of this machine."""
 
 

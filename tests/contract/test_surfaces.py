@@ -244,6 +244,19 @@ CASES = [
         refused="the cause is empty",
     ),
     Case(
+        "standardize",
+        (CLOSED,),
+        ("POST", "standards", {"standard": "threshold", "reason": " too often "}),
+        {"standard": "threshold", "reason": " too often "},
+    ),
+    Case(
+        "standardize",
+        (),
+        ("POST", "standards", {"standard": "other"}),
+        {"standard": "other"},
+        refused="the reason is empty",
+    ),
+    Case(
         "follow-up",
         (CLOSED,),
         ("POST", "follow-ups", {"title": "test it", "owner": "bo", "due": "2026-12-24"}),

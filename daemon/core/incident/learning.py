@@ -56,7 +56,8 @@ class FollowUp(Frozen):
 
 @dataclass(frozen=True)
 class Learning:
-    """The cause as a person recorded it, and the follow-ups by number.
+    """The cause as a person recorded it, the follow-ups by number, and what was decided about the
+    rules.
 
     `revision` counts what was learned; `reviewed` is the revision that the written review has.
     """
@@ -64,6 +65,7 @@ class Learning:
     cause: e.CauseRecorded | None = None
     cause_at: datetime | None = None
     follow_ups: Mapping[int, FollowUp] = field(default_factory=dict)
+    standards: tuple[e.StandardizationDecided, ...] = ()
     revision: int = 0
     reviewed: int = 0
 
@@ -89,6 +91,8 @@ def learned(learning: Learning, at: datetime, event: e.LearningEvent) -> Learnin
     match event:
         case e.CauseRecorded():
             return replace(learning, cause=event, cause_at=at)
+        case e.StandardizationDecided():
+            return replace(learning, standards=(*learning.standards, event))
         case e.FollowUpAdded():
             added = FollowUp(
                 number=event.follow_up,

@@ -55,6 +55,35 @@ class RecordCause(Command):
 
 
 @dataclass(frozen=True)
+class DecideStandardization(Command):
+    """Say what the rules learn from the incident: that they were changed, or why they are not."""
+
+    even_closed: ClassVar[bool] = True
+    standard: e.StandardKind = "other"
+    applied: bool = False
+    rule: str = ""
+    path: str = ""
+    reason: str = ""
+
+    def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
+        if self.standard not in get_args(e.StandardKind):
+            known = ", ".join(get_args(e.StandardKind))
+            raise NotPossible(f"{self.standard!r} is nothing that rules learn; one of {known}")
+        reason = self.reason.strip() if self.applied else required_text(self.reason, "reason")
+        if len(incident.learning.standards) >= MOST_FOLLOW_UPS:
+            raise NotPossible(f"{MOST_FOLLOW_UPS} such decisions are recorded already")
+        decided = e.StandardizationDecided(
+            standard=self.standard,
+            applied=self.applied,
+            rule=self.rule,
+            path=self.path,
+            reason=reason,
+            person=situation.person,
+        )
+        return () if decided in incident.learning.standards else (decided,)
+
+
+@dataclass(frozen=True)
 class AddFollowUp(Command):
     """Say what is to be done. `owner` is whoever adds it, if nobody is named; `due` is the last day
     for it, None if none is named: then nobody is reminded."""

@@ -31,6 +31,7 @@ from daemon.web.api.schemas import (
     IncidentRow,
     IncidentView,
     RequestView,
+    StandardView,
     StepView,
     Suggested,
     TimelineEntry,
@@ -108,6 +109,10 @@ def incident_view(
         impact=_impact(incident),
         cause=_cause(incident),
         follow_ups=tuple(incident.learning.follow_ups.values()),
+        standards=tuple(
+            StandardView.model_validate(one.model_dump(exclude={"kind"}))
+            for one in incident.learning.standards
+        ),
         document=document,
         review=incident.review,
         seq=incident.seq,

@@ -17,6 +17,7 @@ from daemon.core.response.learning_commands import (
     TITLE_LENGTH,
     AddFollowUp,
     ChangeFollowUp,
+    DecideStandardization,
     MoveFollowUp,
     RecordCause,
 )
@@ -62,6 +63,17 @@ class CauseBody(Frozen):
     text: str = Field(max_length=TEXT_LENGTH)
     category: e.CauseCategory = "unknown"
     change: str = Field(default="", max_length=CHANGE_LENGTH)
+
+
+class StandardizationBody(Frozen):
+    """What the rules learn: `applied`, they were changed (`path` is the file); if not, `reason`
+    says why."""
+
+    standard: e.StandardKind = "other"
+    applied: bool = False
+    rule: str = Field(default="", max_length=100)
+    path: str = Field(default="", max_length=300)
+    reason: str = Field(default="", max_length=500)
 
 
 class NewFollowUp(Frozen):
@@ -128,10 +140,12 @@ class LearningOperations:
         """The rows of the table."""
         number = "follow-ups/{number}"
         cause = {"text": "v41 closed its connections too early", "category": "change"}
+        kept = {"standard": "threshold", "reason": "it would have called us every night"}
         added = {"title": "test the pool under load", "owner": "bo", "due": "2026-12-24"}
         moved = {"status": "dropped", "reason": "the pool is gone"}
         return [
             incident_operation("POST", "cause", self.cause, _TAG, example=cause),
+            incident_operation("POST", "standards", self.standardize, _TAG, example=kept),
             incident_operation("POST", "follow-ups", self.add, _TAG, example=added),
             incident_operation("PUT", number, self.change, _TAG, example={"due": "2026-12-31"}),
             incident_operation("POST", f"{number}/state", self.move, _TAG, example=moved),
@@ -158,6 +172,16 @@ class LearningOperations:
         """Record what the cause was."""
         given = call.sent
         command = RecordCause(given.text, given.category, given.change)
+        return await do(self._context, call, command)
+
+    async def standardize(
+        self, call: Call[IncidentPath, None, StandardizationBody]
+    ) -> IncidentAfter:
+        """Record what the rules learned from it, or why they stay as they are."""
+        given = call.sent
+        command = DecideStandardization(
+            given.standard, given.applied, given.rule, given.path, given.reason
+        )
         return await do(self._context, call, command)
 
     async def add(self, call: Call[IncidentPath, None, NewFollowUp]) -> IncidentAfter:

@@ -183,6 +183,17 @@ class CauseView(Frozen):
     at: Stamp
 
 
+class StandardView(Frozen):
+    """What was decided about the rules."""
+
+    standard: str
+    applied: bool
+    rule: str
+    path: str
+    reason: str
+    person: str
+
+
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
@@ -230,6 +241,7 @@ class IncidentView(Frozen):
     impact: ImpactView | None
     cause: CauseView | None
     follow_ups: tuple[FollowUp, ...]
+    standards: tuple[StandardView, ...]
     document: str
     review: str
     seq: int

@@ -164,6 +164,7 @@ class IncidentPage:
             "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
             "causes": get_args(e.CauseCategory),
+            "standards": get_args(e.StandardKind),
             "today": self._context.today(),
             "document": urlsplit(self._context.links.document(incident.id)).path,
         }

@@ -33,6 +33,7 @@ from daemon.core.response.commands import (
 from daemon.core.response.learning_commands import (
     AddFollowUp,
     ChangeFollowUp,
+    DecideStandardization,
     MoveFollowUp,
     RecordCause,
 )
@@ -109,6 +110,13 @@ def _cause(form: FormFields) -> RecordCause:
     return RecordCause(form["text"], category, form["change"])
 
 
+def _standard(form: FormFields) -> DecideStandardization:
+    standard = next((k for k in get_args(e.StandardKind) if k == form["standard"]), None)
+    if standard is None:
+        raise NotPossible(f"{form['standard']!r} is nothing that rules learn; choose from the list")
+    return DecideStandardization(standard, bool(form["applied"]), reason=form["reason"])
+
+
 def _move(form: FormFields) -> MoveFollowUp:
     status = next((s for s in get_args(e.FollowUpStatus) if s == form["status"]), None)
     if status is None:
@@ -153,6 +161,7 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "edit": lambda form: EditUpdate(form["update"], form["text"]),
     "snooze": _snooze,
     "cause": _cause,
+    "standardize": _standard,
     "follow-up": lambda form: AddFollowUp(form["title"], form["owner"], _due(form)),
     "change-follow-up": _change_follow_up,
     "move-follow-up": _move,
@@ -165,6 +174,8 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
     **dict.fromkeys(("draft", "send", "edit"), "updates"),
-    **dict.fromkeys(("cause", "follow-up", "change-follow-up", "move-follow-up"), "learning"),
+    **dict.fromkeys(
+        ("cause", "standardize", "follow-up", "change-follow-up", "move-follow-up"), "learning"
+    ),
 }
 """The part of the page to go back to, if it is not the top."""

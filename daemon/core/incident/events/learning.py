@@ -24,6 +24,9 @@ CauseCategory = Literal[
 but what watches it."""
 FollowUpStatus = Literal["open", "in_progress", "done", "dropped"]
 """How far a follow-up is; `dropped` has a reason."""
+StandardKind = Literal["new_rule", "threshold", "alternative", "dependency", "other"]
+"""What the rules learn: one where none matched; an earlier word; a step that a person used; what a
+rule depends on; or something else."""
 ReminderOccasion = Literal["before", "due"]
 """Some days before the due day, or on it."""
 
@@ -47,6 +50,26 @@ class CauseRecorded(_AboutLearning):
     def describe(self) -> str:
         change = f", {self.change}" if self.change else ""
         return f"cause by {self.person} ({self.category}{change}): {self.text}"
+
+
+class StandardizationDecided(_AboutLearning):
+    """What the rules were to learn from it: they were changed (`path` is the file), or, for a
+    reason, they were not."""
+
+    kind: Literal["StandardizationDecided"] = "StandardizationDecided"
+    standard: Annotated[StandardKind, AnyVersion]
+    applied: bool
+    rule: str = ""
+    path: str = ""
+    reason: str = ""
+    person: str
+
+    def describe(self) -> str:
+        what = f"{self.standard.replace('_', ' ')}{f' in {self.path}' if self.path else ''}"
+        why = f": {self.reason}" if self.reason else ""
+        if self.applied:
+            return f"the rules learned from it, by {self.person}: {what}{why}"
+        return f"the rules stay as they are, by {self.person} ({what}){why}"
 
 
 class FollowUpAdded(_AboutLearning):
@@ -152,6 +175,7 @@ def _whose(owner: str, due: date | None) -> str:
 
 LearningEvent = (
     CauseRecorded
+    | StandardizationDecided
     | FollowUpAdded
     | FollowUpChanged
     | FollowUpMoved

@@ -1,8 +1,4 @@
-"""The sections of a review, each of them plain blocks.
-
-What was standardized after the incident is a section, too: it belongs between the follow-ups and
-the timeline, in `review_document`.
-"""
+"""The sections of a review, each of them plain blocks."""
 
 from __future__ import annotations
 
@@ -43,6 +39,7 @@ def review_document(review: Review) -> Document:
         _missing(review),
         _cause(incident),
         _follow_ups(incident),
+        _standardization(incident),
         _timeline(review),
     )
     return Document(f"Incident {incident.id}: {incident.title}", sections)
@@ -172,6 +169,17 @@ def _follow_ups(incident: Incident) -> Section:
         return Section("Follow-ups", (Paragraph(text),))
     head = ("", "What", "Owner", "Due", "State", "Issue")
     return Section("Follow-ups", (Grid(head, tuple(_follow_up(one) for one in known)),))
+
+
+def _standardization(incident: Incident) -> Section:
+    decided = incident.learning.standards
+    if not decided:
+        text = (
+            f"Nothing was decided about the rules yet; stopgap apply {incident.id} shows what they "
+            "could learn."
+        )
+        return Section("Standardization", (Paragraph(text),))
+    return Section("Standardization", (Bullets(tuple(one.describe() for one in decided)),))
 
 
 def _follow_up(one: FollowUp) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""`apply`: what the rules learn from an incident, shown as diffs and written into their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.adapters.store import Store
+from daemon.app.rule_cases import house_for
+from daemon.cli.client import (
+    CommandFailure,
+    act,
+    config_option,
+    has_settings,
+    incident_path,
+    json_option,
+    print_answer,
+    remote_options,
+    settings_from,
+)
+from daemon.cli.completion import complete_incident
+from daemon.cli.replay import entries_of
+from daemon.cli.stored import reading
+from daemon.config.rules_folder import rule_files
+from daemon.config.settings import Settings
+from daemon.core.incident.events import Entry
+from daemon.core.ports.journal import Head, IncidentSearch
+from daemon.core.rules.dependencies import RuleDependencies
+from daemon.core.values.outcome import Permanent
+from daemon.core.values.yaml_document import Mistakes
+from daemon.replaying.case_runner import House
+from daemon.standardizing.proposals import (
+    RuleTexts,
+    Standard,
+    missing_alternative,
+    missing_dependency,
+    missing_rule,
+)
+from daemon.standardizing.thresholds import late_threshold
+
+_ABOUT = timedelta(hours=2)
+"""Incidents that opened so long before or after may have had the same cause."""
+_MOST_NEIGHBOURS = 200
+
+
+@click.command("apply")
+@click.argument("incident", shell_complete=complete_incident)
+@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.option("--decline", metavar="WHY", help="Leave the rules as they are, and record why.")
+@config_option
+@remote_options
+@json_option
+def apply_command(
+    incident: str,
+    number: int | None,
+    decline: str | None,
+    config: Path | None,
+    url: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what the rules could learn from an incident, and write it into their files.
+
+    A rule where none matched, a threshold that would have told earlier, an alternative that a
+    person used and that helped, a dependency that a cascade has shown. Without NUMBER the proposals
+    are listed with their diffs; with it that one is written, if the rules pass the check after it,
+    and the decision is recorded in the incident (for which your token is needed). `stopgap reload`
+    lets the daemon read the rules.
+
+    \b
+    Example: stopgap apply 1123-1403-x7qf
+    Example: stopgap apply 1123-1403-x7qf 1
+    Example: stopgap apply 1123-1403-x7qf --decline "the provider's outage; nothing of ours"
+    """
+    settings = settings_from(config)
+    restricted = has_settings(config)
+    found = proposals(settings, entries_of(settings, incident), restricted=restricted)
+    if number is None and decline is None:
+        told = [_shown(n, one) for n, one in enumerate(found, 1)]
+        none = "the rules have nothing to learn from it that could be told from its journal"
+        listed = [{"number": n, **_as_json(one)} for n, one in enumerate(found, 1)]
+        print_answer(as_json, {"standards": listed}, *told or [none])
+        return
+    chosen = _chosen(found, number)
+    if decline is None and chosen is not None:
+        _write(settings, chosen, restricted=restricted)
+    body: dict[str, Any] = {"standard": "other", "applied": False, "reason": decline or ""}
+    if chosen is not None:
+        body |= {"standard": chosen.kind, "rule": chosen.rule, "path": chosen.path}
+        body |= {"applied": decline is None, "reason": decline or chosen.why[:500]}
+    path = incident_path(incident, "standards")
+    try:
+        after = act("POST", url, token_file, path, body)
+    except CommandFailure as error:
+        if decline is not None or chosen is None:
+            raise
+        text = f"{chosen.path} is written, but that was not recorded in the incident: {error}"
+        raise CommandFailure(text) from None
+    written = f"written: {chosen.path}; stopgap reload reads it" if chosen else ""
+    line = "recorded: the rules stay as they are" if decline is not None else written
+    print_answer(as_json, {"incident": after}, line)
+
+
+def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool) -> list[Standard]:
+    """What the rules could learn from that journal. Raises CommandFailure."""
+    house = _house(settings, restricted=restricted)
+    folder = settings.rules_dir
+    texts = RuleTexts(
+        {
+            str(file.relative_to(folder)): file.read_text(encoding="utf-8")
+            for file in rule_files(folder)
+        }
+    )
+    rules = house.rules
+    dependencies = RuleDependencies(rules.values())
+    heads = reading(settings, lambda store: _neighbours(store, entries))
+    team = next(iter(sorted(house.roster.teams)), "")
+    return [
+        *missing_rule(entries, house, team),
+        *late_threshold(entries, house, texts),
+        *missing_alternative(entries, texts),
+        *missing_dependency(entries, heads, texts, dependencies, rules),
+    ]
+
+
+async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:
+    at = entries[0].at
+    search = IncidentSearch(since=at - _ABOUT, until=at + _ABOUT)
+    return await store.journal.heads(_MOST_NEIGHBOURS, search)
+
+
+def _house(settings: Settings, *, restricted: bool) -> House:
+    try:
+        return house_for(settings, settings.rules_dir, restricted=restricted)
+    except Mistakes as error:
+        text = f"the rules of {settings.rules_dir} are wrong; mend these first\n{error}"
+        raise CommandFailure(text) from None
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
+
+
+def _chosen(found: Sequence[Standard], number: int | None) -> Standard | None:
+    if number is None:
+        return None
+    if number > len(found):
+        count = f"{len(found)} proposals" if found else "no proposal"
+        raise CommandFailure(f"there is {count}; without a number they are listed")
+    return found[number - 1]
+
+
+def _write(settings: Settings, standard: Standard, *, restricted: bool) -> None:
+    """Write it, and take it back if the rules do not pass the check then."""
+    path = settings.rules_dir / standard.path
+    if not standard.before and path.exists():
+        raise CommandFailure(f"{path} is there already; nothing was written")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(standard.after, encoding="utf-8")
+        house_for(settings, settings.rules_dir, restricted=restricted)
+    except OSError as error:
+        raise CommandFailure(f"cannot write {path}: {error.strerror}") from None
+    except Mistakes as error:
+        if standard.before:
+            path.write_text(standard.before, encoding="utf-8")
+        else:
+            path.unlink()
+        raise CommandFailure(f"the rules would be wrong; nothing was changed\n{error}") from None
+
+
+def _shown(number: int, one: Standard) -> str:
+    return f"{number}. {one.kind.replace('_', ' ')}: {one.why}\n\n{one.diff}"
+
+
+def _as_json(one: Standard) -> Mapping[str, str]:
+    return {
+        "standard": one.kind,
+        "rule": one.rule,
+        "path": one.path,
+        "why": one.why,
+        "diff": one.diff,
+    }
