@@ -39,7 +39,7 @@ _MIX_SURELY = 0.25
 _AS_SURPRISING = 0.9
 """Labels nearly as surprising as the best one are equals; of these, fewer values are better."""
 
-Finding = Literal["guilty", "mix", "nothing"]
+AttributionVerdict = Literal["guilty", "mix", "nothing"]
 SilentReason = Literal[
     "no_label", "loss_not_significant", "nothing_stands_out", "too_little_traffic", "mix_changed"
 ]
@@ -86,7 +86,7 @@ class Attribution:
     """What the labels say. `carriers`: the best one first, the others name the same events in
     other words. `tested`: how many values of how many labels were looked at."""
 
-    found: Finding
+    found: AttributionVerdict
     reason: SilentReason | Literal["stands_out"]
     carriers: tuple[Carrier, ...] = ()
     mix: MixChange | None = None
@@ -116,10 +116,10 @@ def attribute(breakdowns: Sequence[Breakdown]) -> Attribution:
         mix = max(mixes, key=lambda m: m.part)
         return Attribution("mix", "mix_changed", (), mix, tested, labels, spread)
     quantile = NormalDist().inv_cdf(1 - FALSE_NAMING / (2 * tested))
-    found = [c for b in known if (c := _carrier(b, spread, quantile)) is not None]
-    if not found:
+    carriers = [c for b in known if (c := _carrier(b, spread, quantile)) is not None]
+    if not carriers:
         return silent("nothing_stands_out")
-    return Attribution("guilty", "stands_out", _ranked(found), None, tested, labels, spread)
+    return Attribution("guilty", "stands_out", _ranked(carriers), None, tested, labels, spread)
 
 
 def surprise(expected: float, observed: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
@@ -145,6 +146,7 @@ class Incident:
     """One incident as it stands after `seq` events.
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
+    `diagnosis`: why people look for the cause; `causes`: what was found out about it.
     """
 
     id: str
@@ -186,6 +188,7 @@ class Incident:
     relapsed_at: datetime | None = None
     diagnosis: e.DiagnosisOpened | None = None
     diagnosed_at: datetime | None = None
+    causes: IncidentDiagnosis = field(default_factory=IncidentDiagnosis)
     paused_by: str = ""
     closed: e.IncidentClosed | None = None
     closed_at: datetime | None = None

@@ -16,6 +16,7 @@ GROUPS: dict[EventGroup, str] = {
     "people": "People",
     "calls": "Calls",
     "updates": "Updates",
+    "diagnosis": "Diagnosis",
 }
 
 
