@@ -22,6 +22,7 @@ from daemon.config.sections import (
     ArgoCDSettings,
     AuditSettings,
     CommandSettings,
+    DiagnosisSettings,
     GrafanaOncallSettings,
     HeartbeatSettings,
     HttpSettings,
@@ -56,6 +57,7 @@ class Settings(Frozen):
     calendars: Path = Path("calendars")
     inbox: InboxSettings = InboxSettings()
     recovery: RecoverySettings = RecoverySettings()
+    diagnosis: DiagnosisSettings = DiagnosisSettings()
     commands: CommandSettings = CommandSettings()
     http: HttpSettings = HttpSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()

@@ -9,6 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from daemon.core.diagnosis.commands import (
+    AddFinding,
+    AddHypothesis,
+    AssignHypothesis,
+    JudgeHypothesis,
+    OrderDiagnosis,
+    RequestHelp,
+)
 from daemon.core.recovery.commands import (
     ApproveStep,
     ProposeStep,
@@ -56,6 +64,7 @@ _SITE: frozenset[Surface] = frozenset({"cli", "api", "page"})
 _LINK: frozenset[Surface] = frozenset({"cli", "api", "page", "link"})
 _CHAT: frozenset[Surface] = frozenset({"cli", "api", "page", "link", "slack"})
 _WEBHOOK: frozenset[Surface] = frozenset({"cli", "api", "page", "webhook"})
+_INVESTIGATOR: frozenset[Surface] = frozenset({"cli", "api", "webhook"})
 _SNOOZED = "Put off. What they must know at once is told all the same."
 
 COMMANDS: Mapping[str, CommandSpec] = {
@@ -87,4 +96,10 @@ COMMANDS: Mapping[str, CommandSpec] = {
         EditUpdate, "Changed; the channels that can are brought up to date.", _SITE
     ),
     "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
+    "diagnose": CommandSpec(OrderDiagnosis, "The dossier is being gathered.", _SITE),
+    "hypothesis": CommandSpec(AddHypothesis, "Put down.", _SITE),
+    "judge": CommandSpec(JudgeHypothesis, "Judged.", _SITE),
+    "own": CommandSpec(AssignHypothesis, "Assigned.", _SITE),
+    "finding": CommandSpec(AddFinding, "Added.", _INVESTIGATOR),
+    "help": CommandSpec(RequestHelp, "The Commander is asked.", _SITE),
 }

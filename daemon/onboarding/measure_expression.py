@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import promql_parser as p
 
-from daemon.core.rules.query_templates import quote
 from daemon.core.rules import promql
 from daemon.core.rules.promql import (
     COMPARISONS,
@@ -26,6 +25,7 @@ from daemon.core.rules.promql import (
     operator,
     without_parens,
 )
+from daemon.core.rules.query_templates import quote
 from daemon.onboarding.recording_rules import RecordingRules
 
 MeasureKind = Literal["counts", "value", "condition", "unreadable"]

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from daemon.core.values.significance import Bin, counted
 
-MIN_EVENTS = 30
+MIN_JUDGED = 30
 """A value with fewer events than this is not judged, and before the onset counts as new."""
 _MIN_FREEDOM = 30
 """Fewer degrees of freedom than this say nothing about overdispersion."""
@@ -39,7 +39,7 @@ class ValueCounts:
     @property
     def new(self) -> bool:
         """Whether too little is known of it from before the onset."""
-        return self.then[1] < MIN_EVENTS
+        return self.then[1] < MIN_JUDGED
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Breakdown:
     @cached_property
     def judged(self) -> Sequence[ValueCounts]:
         """The values with enough events now to be judged."""
-        return [part for part in self.parts if part.after[1] >= MIN_EVENTS]
+        return [part for part in self.parts if part.after[1] >= MIN_JUDGED]
 
     @property
     def comparable(self) -> bool:

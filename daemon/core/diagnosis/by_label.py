@@ -38,7 +38,7 @@ class Term:
     query: str
 
 
-def parted(query: str, label: str) -> list[Term]:
+def split_by(query: str, label: str) -> list[Term]:
     """The rendered query by that label. Raises NotParted."""
     return [Term(factor, _by(node, label)) for factor, node in _terms(query)]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from daemon.core.diagnosis.breakdown import MIN_EVENTS, Breakdown, ValueCounts, dispersion
+from daemon.core.diagnosis.breakdown import MIN_JUDGED, Breakdown, ValueCounts, dispersion
 from daemon.core.values.significance import Z99, Interval, difference
 
 FALSE_NAMING = 0.01
@@ -136,7 +136,7 @@ def _term(p: float, q: float) -> float:
 
 def _worse(breakdown: Breakdown, spread: float) -> bool:
     """Whether the whole service surely fails more than before."""
-    if min(breakdown.then[1], breakdown.after[1]) < MIN_EVENTS:
+    if min(breakdown.then[1], breakdown.after[1]) < MIN_JUDGED:
         return False
     return _gap(breakdown.after, breakdown.then, spread, Z99).low > 0
 
@@ -167,10 +167,10 @@ def _stands_out(
 ) -> bool:
     """Whether it surely fails more than it did, and than the others do."""
     rest = _less(breakdown.after, part, *besides)
-    if rest[1] < MIN_EVENTS:
+    if rest[1] < MIN_JUDGED:
         return False
     before = breakdown.then if part.new else part.then
-    if before[1] < MIN_EVENTS:
+    if before[1] < MIN_JUDGED:
         return False
     own = _gap(part.after, before, spread, quantile)
     others = _gap(part.after, rest, spread, quantile)
@@ -228,10 +228,7 @@ def _mix(breakdown: Breakdown, spread: float) -> MixChange | None:
     known = [part for part in breakdown.parts if not part.new]
     moved = sum(part.after[1] / total * (breakdown.expected(part) - usual) for part in known)
     variance = sum(
-        (part.after[1] / total) ** 2
-        * spread
-        * max(f * (1 - f), 1 / part.then[1])
-        / part.then[1]
+        (part.after[1] / total) ** 2 * spread * max(f * (1 - f), 1 / part.then[1]) / part.then[1]
         for part in known
         for f in (breakdown.expected(part),)
     )

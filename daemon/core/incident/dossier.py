@@ -30,9 +30,9 @@ loss; `mix`: the traffic that moved between them; `failure_kind`: what kind of f
 that began to fire then; `change`: one that was made elsewhere; `concurrent`: another incident that
 began then. `alike`: an earlier incident. `external`: somebody else's."""
 HypothesisState = Literal["open", "supported", "ruled_out"]
-TEXT = 500
+FINDING_LENGTH = 500
 """Characters of a finding's sentence; the daemon's own are shorter."""
-QUERY = 2000
+QUERY_LENGTH = 2000
 """Characters of a query that is cited."""
 MOST_POINTS = 120
 """Points of a curve that is kept in the journal."""
@@ -62,10 +62,10 @@ class DiagnosisFinding(Frozen):
     """
 
     kind: Annotated[FindingKind, AnyVersion]
-    text: str = Field(max_length=TEXT)
+    text: str = Field(max_length=FINDING_LENGTH)
     source: str = Field(default="stopgap", max_length=100)
     subject: str = Field(default="", max_length=300)
-    query: str = Field(default="", max_length=QUERY)
+    query: str = Field(default="", max_length=QUERY_LENGTH)
     link: str = Field(default="", max_length=500)
     incident: str = ""
     numbers: dict[str, float] = Field(default_factory=dict)

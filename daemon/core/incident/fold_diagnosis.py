@@ -23,9 +23,7 @@ def _after(known: IncidentDiagnosis, at: datetime, event: e.DiagnosisEvent) -> I
         case e.DiagnosisOrdered():
             return changed(known, ordered_at=at, ordered_by=event.person)
         case e.DossierGathered():
-            return changed(
-                known, dossier=event.dossier, dossier_at=at, gathered=known.gathered + 1
-            )
+            return changed(known, dossier=event.dossier, dossier_at=at, gathered=known.gathered + 1)
         case e.HypothesisAdded():
             added = Hypothesis(
                 event.hypothesis,
