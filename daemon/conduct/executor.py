@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -80,7 +80,7 @@ class ConductDependencies:
     withdrawn: Callable[[str], str] = lambda _: ""
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
-    diagnosis: DiagnosisSettings = DiagnosisSettings()
+    diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
 
 
 def _told_since(before: Incident, now: Incident) -> bool:

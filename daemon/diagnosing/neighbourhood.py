@@ -46,7 +46,11 @@ class Neighbourhood:
         answer = await survey.ask(query)
         if answer.warnings:
             raise Unmeasurable("query_error", "partial_answer", answer.warnings[0])
-        others = [series for series in answer.series if series.samples and not self._own(series)]
+        others = [
+            series
+            for series in answer.series
+            if series.samples and begin <= series.samples[-1][1] <= end and not self._own(series)
+        ]
         others.sort(key=lambda series: abs(series.samples[-1][1] - self._onset.timestamp()))
         return [self._alert(series, query) for series in others[:MOST]]
 

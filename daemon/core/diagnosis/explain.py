@@ -131,8 +131,8 @@ def _contribution(
     new = ", new since the onset" if best.new else usual
     text = (
         f"{_name(best)}: {percent(best.traffic)} of the traffic, {percent(best.explained)} of the "
-        f"added failures; it succeeds at {percent(best.level)}{new}; without it {percent(best.rest)}"
-        f" ({found.tested} values of {len(found.labels)} labels looked at, Bonferroni at "
+        f"added failures; it succeeds at {percent(best.level)}{new}; without it "
+        f"{percent(best.rest)} ({found.tested} values of {len(found.labels)} labels looked at, Bonferroni at "
         f"{percent(FALSE_NAMING)})"
     )
     return _finding(
