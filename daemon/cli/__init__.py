@@ -48,6 +48,13 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "engage": ("people", "call in an expert team"),
         "no-plan": ("people", "say that no plan fits"),
     },
+    "Diagnose": {
+        "dossier": ("diagnosis", "what is known of the cause, with each query"),
+        "diagnose": ("diagnosis", "have the dossier gathered now, or once more"),
+        "hypothesis": ("diagnosis", "put down a cause; support it, rule it out, own it"),
+        "finding": ("diagnosis", "add what you or a tool found out"),
+        "request-help": ("diagnosis", "ask the Commander for a team that you need"),
+    },
     "Rules": {
         "init": ("init", "write what is needed to start; propose rules"),
         "check": ("rules", "every mistake in the rule files, with its line"),

@@ -64,7 +64,7 @@ _SITE: frozenset[Surface] = frozenset({"cli", "api", "page"})
 _LINK: frozenset[Surface] = frozenset({"cli", "api", "page", "link"})
 _CHAT: frozenset[Surface] = frozenset({"cli", "api", "page", "link", "slack"})
 _WEBHOOK: frozenset[Surface] = frozenset({"cli", "api", "page", "webhook"})
-_INVESTIGATOR: frozenset[Surface] = frozenset({"cli", "api", "webhook"})
+_INVESTIGATOR: frozenset[Surface] = frozenset({"cli", "api"})
 _SNOOZED = "Put off. What they must know at once is told all the same."
 
 COMMANDS: Mapping[str, CommandSpec] = {

@@ -22,6 +22,7 @@ _TAGS = {
     "people": "What people do in an incident: come and go, hold roles, decide, call for others.",
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
     "updates": "Keep people informed.",
+    "diagnosis": "What is known of the cause; findings of investigators.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",
@@ -41,7 +42,7 @@ SECURITY: dict[str, Json] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A person's own token: `people.NAME.token` in roster.yaml; or an API token "
-        "with the scope `read`, `respond` or `admin`.",
+        "with the scope `read`, `respond` or `admin`; to add findings, with the scope `findings`.",
     },
     "webhook": {
         "type": "http",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
+from daemon.web.api.diagnosis import DiagnosisOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.operation import ApiOperation
@@ -20,6 +21,7 @@ _SECTIONS = (
     PeopleOperations,
     PlanOperations,
     UpdateOperations,
+    DiagnosisOperations,
     Automation,
     Looking,
     OwnAccess,

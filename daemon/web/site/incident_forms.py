@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
+from daemon.core.diagnosis.commands import (
+    AddHypothesis,
+    AssignHypothesis,
+    JudgeHypothesis,
+    OrderDiagnosis,
+    RequestHelp,
+)
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import HypothesisState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.commands import (
     USUAL_DEADLINE,
@@ -88,6 +96,14 @@ def _params(written: str) -> Any:
     return one_document(written, "the parameters").data
 
 
+def _judgement(form: FormFields) -> JudgeHypothesis:
+    given = form["state"]
+    states: Mapping[str, HypothesisState] = {name: name for name in get_args(HypothesisState)}
+    if given not in states:
+        raise NotPossible(f"{given!r} is no state; choose one of the list")
+    return JudgeHypothesis(form["hypothesis"], states[given], form["evidence"])
+
+
 def _snooze(form: FormFields) -> SnoozeUpdates:
     try:
         duration = parse_duration(form["for"]) if form["for"] else USUAL_SNOOZE
@@ -119,6 +135,11 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "send": lambda form: SendUpdate(form["update"], revision_read(form["revision"]), form["text"]),
     "edit": lambda form: EditUpdate(form["update"], form["text"]),
     "snooze": _snooze,
+    "diagnose": lambda form: OrderDiagnosis(form["reason"]),
+    "hypothesis": lambda form: AddHypothesis(form["text"], form["owner"]),
+    "judge": _judgement,
+    "own": lambda form: AssignHypothesis(form["hypothesis"], form["person"]),
+    "help": lambda form: RequestHelp(form["team"], form["reason"]),
 }
 """The command of each button, by the name in `daemon.core.commands`; each raises NotPossible with
 a sentence for whoever pressed it."""
@@ -127,6 +148,7 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("approve", "start", "skip", "veto", "propose"), "plan"),
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
+    **dict.fromkeys(("diagnose", "hypothesis", "judge", "own", "help"), "diagnosis"),
     **dict.fromkeys(("draft", "send", "edit"), "updates"),
 }
 """The part of the page to go back to, if it is not the top."""
