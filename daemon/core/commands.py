@@ -1,6 +1,7 @@
 """All commands of people in one table: what each needs, by what it may come, what is said then.
 
-What pagers report (`RecordPagerReport`) is none of them, for nobody gives it here.
+What pagers report (`RecordPagerReport`) and investigators find (`AddFinding`) are none of them, for
+nobody gives these here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from daemon.core.diagnosis.commands import (
-    AddFinding,
     AddHypothesis,
     AssignHypothesis,
     JudgeHypothesis,
@@ -64,7 +64,6 @@ _SITE: frozenset[Surface] = frozenset({"cli", "api", "page"})
 _LINK: frozenset[Surface] = frozenset({"cli", "api", "page", "link"})
 _CHAT: frozenset[Surface] = frozenset({"cli", "api", "page", "link", "slack"})
 _WEBHOOK: frozenset[Surface] = frozenset({"cli", "api", "page", "webhook"})
-_INVESTIGATOR: frozenset[Surface] = frozenset({"cli", "api"})
 _SNOOZED = "Put off. What they must know at once is told all the same."
 
 COMMANDS: Mapping[str, CommandSpec] = {
@@ -100,6 +99,5 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "hypothesis": CommandSpec(AddHypothesis, "Put down.", _SITE),
     "judge": CommandSpec(JudgeHypothesis, "Judged.", _SITE),
     "own": CommandSpec(AssignHypothesis, "Assigned.", _SITE),
-    "finding": CommandSpec(AddFinding, "Added.", _INVESTIGATOR),
     "help": CommandSpec(RequestHelp, "The Commander is asked.", _SITE),
 }

@@ -74,7 +74,7 @@ def test_commands_are_offered_without_loading_them() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
     )
-    assert (ended.stdout, ended.stderr) == ("review resume reload\n", "")
+    assert (ended.stdout, ended.stderr) == ("review resume request-help reload\n", "")
 
 
 async def test_what_the_daemon_knows_is_offered(rig: Rig) -> None:

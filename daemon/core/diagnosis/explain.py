@@ -132,8 +132,8 @@ def _contribution(
     text = (
         f"{_name(best)}: {percent(best.traffic)} of the traffic, {percent(best.explained)} of the "
         f"added failures; it succeeds at {percent(best.level)}{new}; without it "
-        f"{percent(best.rest)} ({found.tested} values of {len(found.labels)} labels looked at, Bonferroni at "
-        f"{percent(FALSE_NAMING)})"
+        f"{percent(best.rest)} ({found.tested} values of {len(found.labels)} labels looked at, "
+        f"Bonferroni at {percent(FALSE_NAMING)})"
     )
     return _finding(
         "contribution",
