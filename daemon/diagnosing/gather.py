@@ -74,6 +74,18 @@ class _Gathering:
             self.limits.append(f"{what}: the time of a dossier was over (`diagnosis.timeout`)")
         except (Unmeasurable, Temporary, Permanent) as error:
             self.limits.append(f"{what}: {error}")
+        except Exception:
+            # Decided anew it would crash anew, with all its queries; the dossier does without.
+            _log.exception("a part of a dossier crashed", part=what)
+            self.limits.append(f"{what}: a defect of stopgap, see its log")
+
+
+def _attributed(counts: LabelledCounts) -> list[DiagnosisFinding]:
+    """Who carries the loss by what was counted, and what kind of failure it is."""
+    found = attribute(counts.breakdowns)
+    kinds = map(failure_kinds, (b for b in counts.breakdowns if b.failures_only))
+    named = attribution_findings(found, counts.breakdowns, counts.queries)
+    return [*named, *(kind for kind in kinds if kind is not None)]
 
 
 class DossierGatherer:
@@ -153,6 +165,9 @@ class DossierGatherer:
         async def add(asked: Awaitable[Sequence[DiagnosisFinding]]) -> None:
             work.findings += await asked
 
+        async def attributed() -> Sequence[DiagnosisFinding]:
+            return _attributed(counts) if counts.breakdowns else ()
+
         async def move() -> None:
             found = await moved_series(survey, rule, span, work.metrics.left, work.limits)
             work.findings += moved_findings(found)
@@ -163,10 +178,6 @@ class DossierGatherer:
         await work.part("changes elsewhere", lambda: add(around.changes()))
         await work.part("label values", lambda: labelled_counts(survey, rule, span, counts))
         work.limits += counts.limits
-        if counts.breakdowns:
-            found = attribute(counts.breakdowns)
-            work.findings += attribution_findings(found, counts.breakdowns, counts.queries)
-            kinds = map(failure_kinds, (b for b in counts.breakdowns if b.failures_only))
-            work.findings += [kind for kind in kinds if kind is not None]
+        await work.part("label values", lambda: add(attributed()))
         await work.part("other alerts", lambda: add(around.alerts(survey)))
         await work.part("series that moved", move)

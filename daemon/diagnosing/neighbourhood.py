@@ -160,7 +160,9 @@ class Neighbourhood:
 
 
 def _begun(head: Head) -> datetime:
-    return head.onset_from or head.opened_at
+    if head.onset_from is None or head.onset_until is None:
+        return head.opened_at
+    return head.onset_from + (head.onset_until - head.onset_from) / 2
 
 
 def _told(

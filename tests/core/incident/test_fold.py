@@ -313,7 +313,9 @@ def test_a_head_is_made_of_the_telling_kinds_alone(course: list[tuple[Any, Any, 
     assert HeadState.of(fold(telling), None) == whole
     if whole.closed:
         telling = [entry for entry in journal if entry.event.kind in TELLING_OF_CLOSED]
-        assert HeadState.of(fold(telling), None) == whole
+        # The audit leaves out when a closed one had recovered.
+        head = HeadState.of(fold(telling), None)
+        assert head.model_copy(update={"recovered_at": whole.recovered_at}) == whole
 
 
 @pytest.mark.parametrize("kind", [Incident, StepState, PageState, PagerAlertState])
