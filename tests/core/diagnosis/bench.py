@@ -1,6 +1,6 @@
 """Attribute seeded outages, and print both error rates.
 
-    python -m tests.core.diagnosis.bench
+    make diagnosis-bench
 
 By the environment: OUTAGES how many (500), SEED (1). The same seed prints the same figures.
 """
