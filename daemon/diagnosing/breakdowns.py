@@ -14,14 +14,21 @@ from daemon.core.diagnosis.by_label import (
     combined,
     failure_labels,
     inside,
+    keeping,
     split_by,
     values_of,
     worth_parting,
 )
-from daemon.core.diagnosis.periods import Periods, breakdown_of
+from daemon.core.diagnosis.levels import ValueLevels
+from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.rules.query_templates import TemplateError, UnsafeLabel, render_query
+from daemon.core.rules.query_templates import (
+    TemplateError,
+    UnsafeLabel,
+    render_query,
+    selectors,
+)
 from daemon.core.rules.rule import Rule
 from daemon.measuring.queries import Survey
 
@@ -36,9 +43,11 @@ _Counts = dict[str, dict[float, float]]
 
 @dataclass
 class LabelledCounts:
-    """What was counted: the breakdowns, the query of each label, and why others are missing."""
+    """What was counted: the breakdowns, or the levels of a value; the query of each label, and why
+    others are missing."""
 
     breakdowns: list[Breakdown] = field(default_factory=list)
+    levels: dict[str, Sequence[ValueLevels]] = field(default_factory=dict)
     queries: dict[str, str] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
 
@@ -46,17 +55,15 @@ class LabelledCounts:
 async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
     """Add all breakdowns to `found`, label by label; what cannot be had is a limit, no error."""
     spec = rule.problem
-    if spec.bad is None or spec.total is None:
-        found.limits.append(
-            f"{spec.symptom} is a value, not two counts, so it is not parted by label"
-        )
-        return
     survey = replace(survey, now=span.end)
+    if spec.bad is None or spec.total is None:
+        await _levels(survey, rule, span, found)
+        return
     try:
         bad, total = (
             render_query(query, survey.labels, span.width) for query in (spec.bad, spec.total)
         )
-        labels = list(rule.diagnosis.labels) or await _labels(survey, total, found)
+        labels = list(rule.diagnosis.labels) or await _labels(survey, inside(total), found)
         only = failure_labels(bad, total)
     except (NotParted, TemplateError, UnsafeLabel, Unmeasurable, ValueError) as error:
         found.limits.append(f"the rule's counts cannot be parted by label: {error}")
@@ -68,9 +75,29 @@ async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: Labe
             found.limits.append(f"not parted by {label}: {error}")
 
 
-async def _labels(survey: Survey, total: str, found: LabelledCounts) -> list[str]:
-    """The labels that the series of `total` have, those with something to compare."""
-    series = inside(total)
+async def _levels(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
+    """Add the levels of a value by each label."""
+    try:
+        query = render_query(rule.problem.value or "", survey.labels, span.width)
+        chosen = selectors(query)[0]
+        labels = list(rule.diagnosis.labels) or await _labels(survey, chosen, found)
+    except (TemplateError, UnsafeLabel, Unmeasurable, ValueError, IndexError) as error:
+        found.limits.append(f"the rule's value cannot be asked for by label: {error}")
+        return
+    for label in labels:
+        try:
+            asked = keeping(query, label)
+            answer = await survey.between(asked, None, span.first, span.end, span.width)
+            _whole([answer])
+        except (NotParted, Unmeasurable) as error:
+            found.limits.append(f"not asked for by {label}: {error}")
+            continue
+        found.levels[label] = levels_of(answer, label, span)
+        found.queries[label] = asked
+
+
+async def _labels(survey: Survey, series: str, found: LabelledCounts) -> list[str]:
+    """The labels that these series have, those with something to compare."""
     answer = await survey.ask(f"topk({_SAMPLE}, {series})")
     values = values_of(answer)
     chosen = worth_parting(values, MOST_LABELS)

@@ -19,12 +19,15 @@ from daemon.core.diagnosis.explain import (
     attribution_findings,
     failure_kinds,
     hypotheses_from,
+    level_findings,
     moved_findings,
 )
+from daemon.core.diagnosis.levels import worse_values
 from daemon.core.diagnosis.periods import Periods, periods
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import MOST_FINDINGS, DiagnosisFinding, Dossier, FindingKind
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.loss import direction
 from daemon.core.measurement.query_result import Unmeasurable
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import Rule
@@ -166,6 +169,9 @@ class DossierGatherer:
             work.findings += await asked
 
         async def attributed() -> Sequence[DiagnosisFinding]:
+            if rule.problem.value is not None and counts.levels:
+                worse = worse_values(counts.levels, direction(rule.problem))
+                return level_findings(worse, counts.queries)
             return _attributed(counts) if counts.breakdowns else ()
 
         async def move() -> None:

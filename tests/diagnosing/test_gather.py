@@ -60,6 +60,7 @@ class Shop:
     fails: float = 0.6
     down: str = ""
     slow: float = 0.0
+    latency: bool = False
     asked: list[str] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -87,7 +88,7 @@ class Shop:
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         await self._answering(query)
-        by = re.search(r"by \((\w+)\)", query)
+        by = re.search(r"by \((?:le, )?(\w+)\)", query)
         times = []
         at = start
         while at <= end:
@@ -104,6 +105,11 @@ class Shop:
         for name in names:
             events = 300.0 * 3 / len(names)
             broken = self.fails if "eu-1b" in name or name == "503" else 0.0
+            if self.latency:
+                slow = 2.0 if broken else 0.2
+                levels = [(t.timestamp(), slow if t > ONSET else 0.2) for t in times]
+                found.append(Series({label: name}, levels))
+                continue
             samples = [
                 (
                     t.timestamp(),
@@ -305,3 +311,24 @@ async def test_two_at_once_write_one_dossier(scene: Scene) -> None:
 
 async def test_it_is_small_enough_for_the_journal(scene: Scene) -> None:
     assert len(e.encode(e.DossierGathered(dossier=await scene.dossier()))) < 30_000
+
+
+async def test_of_a_latency_the_zone_that_turned_slow_is_named() -> None:
+    scene = Scene(Shop())
+    latency = """
+rule: checkout-success-rate
+match: ['alertname="CheckoutFails"']
+group_by: [service]
+team: payments
+problem:
+  symptom: latency
+  value: histogram_quantile(0.99, sum by (le) (rate(http_bucket{service="$service"}[$window])))
+  confirm: {rise: 50%}
+"""
+    scene.rules = [rule for rule, _ in load(latency, "rules.yaml")]
+    scene.shop.latency = True
+    await scene.opens()
+    best = (await scene.dossier()).findings[0]
+    assert (best.kind, best.subject) == ("contribution", "zone=eu-1b")
+    assert "zone=eu-1b turned worse: 0.2 → 2; the median of the others 0.2 → 0.2" in best.text
+    assert best.query.startswith("histogram_quantile(0.99, sum by (le, zone) (rate(http_bucket{")

@@ -43,6 +43,17 @@ def split_by(query: str, label: str) -> list[Term]:
     return [Term(factor, _by(node, label)) for factor, node in _terms(query)]
 
 
+def keeping(query: str, label: str) -> str:
+    """The rendered query of a value, such as a quantile, with that label kept in its answer.
+    Raises NotParted."""
+    try:
+        return promql.spelled(_kept(promql.parsed(query), label))
+    except NotParted:
+        raise
+    except ValueError as error:
+        raise NotParted(f"it cannot be read: {error}") from None
+
+
 def inside(query: str) -> str:
     """The series that the first of its sums adds up, as a query. Raises NotParted."""
     _, node = _terms(query)[0]
@@ -124,6 +135,38 @@ def _taken_apart(node: Any, factor: float) -> Iterable[tuple[float, Any]]:
             yield factor, node
     else:
         raise NotParted("only sums of counts, and their sums and differences, can be parted")
+
+
+def _kept(node: Any, label: str) -> Any:
+    """The tree with that label in what it answers."""
+    node = promql.without_parens(node)
+    name = promql.function(node)
+    if isinstance(node, p.BinaryExpr) and node.modifier is None:
+        if promql.operator(node) not in {"+", "-", "*", "/"}:
+            raise NotParted(f"`{promql.operator(node)}` is no arithmetic")
+        sides = (node.lhs, node.rhs)
+        left, right = (s if promql.constant(s) is not None else _kept(s, label) for s in sides)
+        return p.parse(f"({promql.spelled(left)}) {node.op} ({promql.spelled(right)})")
+    if isinstance(node, p.Call) and name == "histogram_quantile":
+        inner = promql.spelled(_kept(node.args[1], label))
+        return p.parse(f"histogram_quantile({promql.written(node.args[0])}, {inner})")
+    if isinstance(node, p.AggregateExpr) and node.param is None:
+        return _aggregated(node, label)
+    kept = promql.retained_labels(node)
+    if kept is not None and label not in kept:
+        raise NotParted(f"`{name or 'it'}` has no label {label}")
+    return node
+
+
+def _aggregated(node: Any, label: str) -> Any:
+    """The aggregation by that label, too."""
+    modifier, op = node.modifier, promql.function(node)
+    inner = promql.spelled(_kept(node.expr, label))
+    if modifier is not None and modifier.type != p.AggModifierType.By:
+        others = [name for name in modifier.labels if name != label]
+        return p.parse(f"{op} without ({', '.join(others)}) ({inner})")
+    labels = dict.fromkeys([*(modifier.labels if modifier is not None else ()), label])
+    return p.parse(f"{op} by ({', '.join(labels)}) ({inner})")
 
 
 def _is_zero(node: Any) -> bool:

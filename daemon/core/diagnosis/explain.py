@@ -14,6 +14,7 @@ from daemon.core.diagnosis.contribution import (
     MixChange,
     SilentReason,
 )
+from daemon.core.diagnosis.levels import LevelsFound
 from daemon.core.diagnosis.moved import SeriesMoves
 from daemon.core.incident import events as e
 from daemon.core.incident.diagnosis import IncidentDiagnosis
@@ -54,6 +55,36 @@ def attribution_findings(
         names = "; ".join(_name(c) for c in others[:3])
         text = f"the same failures by other labels: {names}"
         told.append(_finding("contribution", text, subject=_name(others[0])))
+    return told
+
+
+def level_findings(found: LevelsFound, queries: Mapping[str, str]) -> list[DiagnosisFinding]:
+    """Whose level turned worse, or that nobody's alone did."""
+    looked = f"{found.tested} values of {len(found.labels)} labels"
+    if not found.worse:
+        where = f"{looked} ({', '.join(found.labels)})" if found.labels else "no label"
+        text = (
+            "no label value stands out: none alone turned worse; it is all of them, or the mix of "
+            f"the traffic; looked at {printable(where)}"
+        )
+        numbers = {"values": float(found.tested)}
+        return [_finding("nothing_stands_out", text, numbers=numbers)]
+    told = []
+    for one in found.worse[:2]:
+        subject = _joined(one.label, one.values)
+        text = (
+            f"{subject} turned worse: {quantity(one.before)} → {quantity(one.after)}; the median "
+            f"of the others {quantity(one.rest_before)} → {quantity(one.rest)} ({looked} looked "
+            f"at, Bonferroni at {percent(FALSE_NAMING)})"
+        )
+        numbers = {
+            "before": one.before,
+            "after": one.after,
+            "rest": one.rest,
+            "values": float(found.tested),
+        }
+        query = queries.get(one.label, "")
+        told.append(_finding("contribution", text, subject=subject, query=query, numbers=numbers))
     return told
 
 
@@ -197,8 +228,11 @@ def _curve(best: Carrier, breakdown: Breakdown) -> FindingCurve | None:
 
 def _name(carrier: Carrier) -> str:
     """The values as one name, harmless and short."""
-    names = ", ".join(printable(value)[:80] for value in carrier.values)
-    return f"{carrier.label}={names}"
+    return _joined(carrier.label, carrier.values)
+
+
+def _joined(label: str, values: Sequence[str]) -> str:
+    return f"{label}={', '.join(printable(value)[:80] for value in values)}"
 
 
 def _finding(

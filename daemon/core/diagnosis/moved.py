@@ -84,7 +84,7 @@ def _move(candidate: SeriesCandidate, begin: float, end: float) -> tuple[Moved, 
     usual, now = median(before), median(after)
     fit, at = _best_step([value for _, value in samples])
     low, high = _neighbours(samples, begin, end)
-    moved = Moved(candidate.name, candidate.query, usual, now, fit, _chance(before, after))
+    moved = Moved(candidate.name, candidate.query, usual, now, fit, chance_of_shift(before, after))
     large = abs(now - usual) >= _LEAST_SHIFT * max(abs(usual), abs(now))
     return moved, large and fit >= _FIT and low <= at <= high
 
@@ -96,7 +96,7 @@ def _neighbours(samples: Sequence[Sample], begin: float, end: float) -> tuple[in
     return first - 1, last + 1
 
 
-def _chance(before: Sequence[float], after: Sequence[float]) -> float:
+def chance_of_shift(before: Sequence[float], after: Sequence[float]) -> float:
     """The two-sided probability of so great a difference of the means by chance."""
     noise = values_noise(before)
     floor = (LEAST_SPREAD * (abs(median(before)) or 1.0)) ** 2

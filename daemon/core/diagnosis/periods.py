@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.core.diagnosis.breakdown import Breakdown, ValueCounts
+from daemon.core.diagnosis.levels import ValueLevels
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.significance import Bin
 
@@ -85,6 +87,18 @@ def breakdown_of(
     ]
     rest = _value(NO_VALUE, bad.get(NO_VALUE, {}), counts.get(NO_VALUE, {}), span)
     return Breakdown(label, parts, rest, failures_only)
+
+
+def levels_of(answer: QueryAnswer, label: str, span: Periods) -> list[ValueLevels]:
+    """The levels of each value of the label, before the onset and after it."""
+    found = []
+    for series in answer.series:
+        known = [(at, level) for at, level in series.samples if math.isfinite(level)]
+        before = [level for at, level in known if span.is_before(at)]
+        after = [level for at, level in known if span.is_after(at)]
+        if label in series.labels:
+            found.append(ValueLevels(series.labels[label], before, after))
+    return found
 
 
 def _value(
