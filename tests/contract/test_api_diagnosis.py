@@ -144,7 +144,6 @@ async def test_only_responders_and_investigators_add_findings(rig: Rig) -> None:
         ({"text": "x" * 501}, "text"),
         ({"link": "javascript:alert(1)"}, "link"),
         ({"action": "rollback"}, "action"),
-        ({"hypothesis": "h9"}, "no hypothesis 'h9'"),
     ],
 )
 async def test_what_is_no_finding_is_refused(rig: Rig, wrong: dict[str, Any], why: str) -> None:
@@ -152,6 +151,13 @@ async def test_what_is_no_finding_is_refused(rig: Rig, wrong: dict[str, Any], wh
     status, problem = await finds(rig, token, **wrong)
     assert status == 400
     assert why in problem["detail"]
+    assert rig.seq == before
+
+
+async def test_a_finding_about_a_hypothesis_that_is_not_there_is_refused(rig: Rig) -> None:
+    token, before = await give_token(rig, "ada", "findings"), rig.seq
+    status, problem = await finds(rig, token, hypothesis="h9")
+    assert (status, problem["detail"]) == (409, "no hypothesis 'h9'; there are: none yet")
     assert rig.seq == before
 
 

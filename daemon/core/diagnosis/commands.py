@@ -13,7 +13,6 @@ from daemon.core.incident.state import Incident
 from daemon.core.response.command import (
     Command,
     CommandSituation,
-    InvalidCommand,
     NotPossible,
     optional_text,
     required_text,
@@ -143,7 +142,7 @@ class RequestHelp(Command):
         teams = situation.roster.teams
         if self.team not in teams:
             known = ", ".join(sorted(teams)) or "none"
-            raise InvalidCommand(f"no team {self.team!r}; the roster has {known}")
+            raise NotPossible(f"no team {self.team!r}; the roster has {known}")
         if self.team in incident.people.engaged:
             raise NotPossible(f"the team {self.team} was called in already")
         if self.team in incident.causes.needed:
@@ -168,13 +167,13 @@ def _hypothesis(incident: Incident, name: str) -> Hypothesis:
     known = incident.causes.hypotheses
     if name not in known:
         listed = ", ".join(known) or "none yet"
-        raise InvalidCommand(f"no hypothesis {name!r}; there are: {listed}")
+        raise NotPossible(f"no hypothesis {name!r}; there are: {listed}")
     return known[name]
 
 
 def _require_person(situation: CommandSituation, person: str) -> None:
     if person not in situation.roster.people:
-        raise InvalidCommand(f"{person!r} is not in the roster")
+        raise NotPossible(f"{person!r} is not in the roster")
     barred = situation.roster.bars(person)
     if barred:
         raise NotPossible(barred)
