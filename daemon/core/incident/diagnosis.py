@@ -42,6 +42,15 @@ class IncidentDiagnosis:
     needed: Mapping[str, e.HelpRequested] = field(default_factory=dict)
 
     @property
+    def likeliest(self) -> Hypothesis | None:
+        """The hypothesis to look at first: the first that is supported, else the first open one."""
+        for state in ("supported", "open"):
+            for one in self.hypotheses.values():
+                if one.state == state:
+                    return one
+        return None
+
+    @property
     def next_name(self) -> str:
         """What the next hypothesis is called."""
         return f"h{len(self.hypotheses) + 1}"

@@ -20,6 +20,8 @@ from daemon.core.diagnosis.explain import hypotheses_from
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier
 from daemon.core.incident.state import Incident
+from daemon.core.reporting.now_and_next import doing
+from daemon.core.response.commands import EngageTeam
 from tests.commanding import NotPossible, given
 from tests.core.build import HOUSE, MINUTE, NOW, confirmed, make_incident, make_rule, opening
 
@@ -165,3 +167,30 @@ def test_a_closed_incident_takes_hypotheses_and_findings_for_its_review() -> Non
         given(closed, RequestHelp(min(HOUSE.teams), "r"), "bo")
     assert closed.closed_at is not None
     assert closed.closed_at - NOW == timedelta(minutes=2)
+
+
+def test_what_is_likeliest_is_told_while_people_look_for_the_cause() -> None:
+    zone = e.HypothesisAdded(hypothesis="h1", text="the zone")
+    disk = e.HypothesisAdded(hypothesis="h2", text="the disk", person="bo")
+    told = doing(happened(confirmed(), OPENED, zone, disk))
+    assert told == (
+        "people look for the cause; fast recovery is over (plan_exhausted); "
+        "likeliest so far: the zone"
+    )
+    supported = e.HypothesisJudged(hypothesis="h2", state="supported", person="bo")
+    assert doing(happened(confirmed(), OPENED, zone, disk, supported)).endswith(
+        "supported: the disk"
+    )
+    ruled_out = [
+        e.HypothesisJudged(hypothesis=name, state="ruled_out", person="bo", evidence="x")
+        for name in ("h1", "h2")
+    ]
+    told = doing(happened(confirmed(), OPENED, zone, disk, *ruled_out))
+    assert told.endswith("(plan_exhausted)")
+
+
+def test_a_team_that_is_called_in_is_told_what_was_found() -> None:
+    found = e.DossierGathered(dossier=Dossier(begin=NOW, end=NOW, findings=(ZONE,)))
+    incident = happened(confirmed(), OPENED, found)
+    (engaged,) = given(incident, EngageTeam(min(HOUSE.teams), "slow"), "ada")
+    assert "Found: zone=b: 97 %" in engaged.packet
