@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.config.sections import DiagnosisSettings
+from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import Dossier
 from daemon.core.incident.state import Incident
@@ -61,6 +62,8 @@ class Shop:
     down: str = ""
     slow: float = 0.0
     latency: bool = False
+    customers: int = 0
+    warnings: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -75,7 +78,12 @@ class Shop:
                 for n in range(4)
                 for code in ("200", "503")
             ]
-            return QueryAnswer(query, [Series(one, [(now, 9.0)]) for one in labels])
+            labels += [{"zone": "eu-1a", "customer": f"c{n}"} for n in range(self.customers)]
+            return QueryAnswer(query, [Series(one, [(now, 9.0)]) for one in labels[:500]])
+        if query.startswith("count(count by (customer)"):
+            return QueryAnswer(query, [Series({}, [(now, float(self.customers))])])
+        if query.startswith("count(count by"):
+            return QueryAnswer(query, [Series({}, [(now, 12.0)])])
         if "ALERTS_FOR_STATE" in query:
             begun = (ONSET - timedelta(seconds=40)).timestamp()
             others = [{"alertname": "DiskFull", "node": "n7"}, {"alertname": "CheckoutFails"}]
@@ -118,7 +126,7 @@ class Shop:
                 for t in times
             ]
             found.append(Series({label: name}, samples))
-        return QueryAnswer(query, found)
+        return QueryAnswer(query, found, self.warnings)
 
     async def _answering(self, query: str) -> None:
         self.asked.append(query)
@@ -332,3 +340,58 @@ problem:
     assert (best.kind, best.subject) == ("contribution", "zone=eu-1b")
     assert "zone=eu-1b turned worse: 0.2 → 2; the median of the others 0.2 → 0.2" in best.text
     assert best.query.startswith("histogram_quantile(0.99, sum by (le, zone) (rate(http_bucket{")
+
+
+async def test_a_label_of_too_many_values_is_left_out_and_that_is_told(scene: Scene) -> None:
+    scene.shop.customers = 48_000
+    dossier = await scene.dossier()
+    assert dossier.findings[0].subject == "zone=eu-1b"
+    assert not any("sum by (customer)" in query for query in scene.shop.asked)
+    assert any(limit.startswith("customer has 48,000 values") for limit in dossier.limits)
+
+
+async def test_a_partial_answer_names_nobody(scene: Scene) -> None:
+    scene.shop.warnings = ("a store did not answer",)
+    dossier = await scene.dossier()
+    assert texts(dossier, "contribution") == []
+    assert any("its answer is partial: a store did not answer" in x for x in dossier.limits)
+
+
+async def test_counts_that_cannot_be_parted_say_why() -> None:
+    scene = Scene(Shop())
+    text = RULES.replace(
+        'total: sum(increase(http_total{service="$service"}[$window]))',
+        'total: max(increase(http_total{service="$service"}[$window]))',
+    )
+    scene.rules = [rule for rule, _ in load(text, "rules.yaml")]
+    await scene.opens()
+    dossier = await scene.dossier()
+    why = "the rule's counts cannot be parted by label: `max` is no sum, so it has no parts"
+    assert why in dossier.limits
+
+
+async def test_changes_elsewhere_are_told_and_those_of_what_it_depends_on_first() -> None:
+    scene = Scene(Shop())
+    text = RULES.replace(
+        "depends_on: [payments-success-rate]",
+        "depends_on: [payments-success-rate, 'service=\"stock\"']",
+    )
+    stock = RULES.partition("---")[2].replace("payments-success", "stock-success")
+    scene.rules = [rule for rule, _ in load(f"{text}---{stock}", "rules.yaml")]
+    for service, minutes in (("search", 1), ("stock", 30), ("old", 90), ("late", -5)):
+        await scene.journal.saw_change(
+            Change(
+                subject=f"reported:ci:{service}",
+                item=f"{service}-v2",
+                previous=f"{service}-v1",
+                at=ONSET - timedelta(minutes=minutes),
+                seen_by="ci",
+                labels={"service": service},
+            )
+        )
+    await scene.opens()
+    first, second = texts(await scene.dossier(), "change")
+    assert first.startswith("changed elsewhere, where this service depends on it: ")
+    assert "stock-v1 → stock-v2" in first
+    assert first.endswith("30m before the onset")
+    assert "search-v1 → search-v2" in second
