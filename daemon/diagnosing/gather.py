@@ -114,7 +114,8 @@ class DossierGatherer:
         gathered, events = known
 
         def news(now: Incident) -> Sequence[e.Event]:
-            return () if now.causes.gathered != gathered or now.closed else events(now)
+            # One that was closed meanwhile takes it, too: its review is the better for it.
+            return () if now.causes.gathered != gathered else events(now)
 
         await self._repository.record(incident, news)
         self._unwritten.pop(incident, None)

@@ -395,3 +395,12 @@ async def test_changes_elsewhere_are_told_and_those_of_what_it_depends_on_first(
     assert "stock-v1 → stock-v2" in first
     assert first.endswith("30m before the onset")
     assert "search-v1 → search-v2" in second
+
+
+async def test_an_incident_that_was_closed_meanwhile_takes_it_for_its_review(scene: Scene) -> None:
+    scene.shop.slow = 0.01
+    gathering = asyncio.create_task(scene.gathers())
+    await asyncio.sleep(0)
+    closed = e.IncidentClosed(reason="by_person", text="x")
+    await scene.repository.record("now", lambda _: (closed,))
+    assert (await gathering).causes.gathered == 1
