@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test check bench decide-bench run format constraints pictures
+.PHONY: demo test check bench decide-bench diagnosis-bench run format constraints pictures
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -34,6 +34,10 @@ decide-bench: ## How the daemon decides in simulated worlds, beside a plain thre
       ## test. WORLDS=draws of each world (50), SEED=1, ONLY=part of the worlds' names.
 	@deploy/setup.sh
 	@$(BIN)/python -m tests.worlds.bench
+
+diagnosis-bench: ## Whom the dossier blames in simulated outages, with both error rates. OUTAGES=500, SEED=1.
+	@deploy/setup.sh
+	@$(BIN)/python -m tests.core.diagnosis.bench
 
 run: ## The daemon with stopgap.yaml of this folder, or its defaults.
 	@deploy/setup.sh

@@ -351,4 +351,5 @@ class Daemon:
             withdrawn=self._autonomy.withdrawn,
             observer=self._observer,
             tracer=self._tracer,
+            diagnosis=settings.diagnosis,
         )

@@ -54,6 +54,13 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "follow-up": ("learning", "what is to be done: list, add, change, done, drop"),
         "figures": ("learning", "how the team and the daemon do"),
     },
+    "Diagnose": {
+        "dossier": ("diagnosis", "what is known of the cause, with each query"),
+        "diagnose": ("diagnosis", "have the dossier gathered now, or once more"),
+        "hypothesis": ("diagnosis", "put down a cause; support it, rule it out, own it"),
+        "finding": ("diagnosis", "add what you or a tool found out"),
+        "request-help": ("diagnosis", "ask the Commander for a team that you need"),
+    },
     "Rules": {
         "init": ("init", "write what is needed to start; propose rules"),
         "check": ("rules", "every mistake in the rule files, with its line"),

@@ -76,6 +76,12 @@ def _updates(context: click.Context) -> Iterator[Completion]:
         yield from ((u["update"], u["audience"]) for u in incident["updates"])
 
 
+def _hypotheses(context: click.Context) -> Iterator[Completion]:
+    if context.params.get("verb") != "add" and not context.params.get("words"):
+        for one in _incident(context)["diagnosis"]["hypotheses"]:
+            yield one["hypothesis"], f"{one['state']}: {one['text']}"
+
+
 def _requests(context: click.Context) -> Iterator[Completion]:
     yield from (("yes", ""), ("no", ""))
     for request in _incident(context)["requests"]:
@@ -152,6 +158,7 @@ complete_open_incident = completes(lambda context: _incidents(context, "&status=
 complete_step = completes(_steps)
 complete_update = completes(_updates)
 complete_request = completes(_requests)
+complete_hypothesis = completes(_hypotheses)
 complete_action = completes(_actions)
 complete_person = completes(_people)
 complete_taker = completes(_takers)

@@ -114,6 +114,25 @@ def one_of(choices: Sequence[str]) -> str:
     return ", or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
 
 
+def finding_lines(diagnosis: View, *, queries: bool = False) -> list[str]:
+    """The findings about the cause, each on a line; with the query of each behind it."""
+    lines = []
+    for found in diagnosis["findings"]:
+        by = "" if found["source"] == "stopgap" else f"{printable(found['source'])}: "
+        link = f" [{printable(found['link'])}]" if found["link"] else ""
+        lines.append(f"{by}{printable(found['text'])}{link}")
+        if queries and found["query"]:
+            lines.append(f"  {printable(found['query'])}")
+    return lines
+
+
+def hypothesis_line(one: View) -> str:
+    """A hypothesis: its name, its state, what it says, and who looks into it."""
+    owner = f" — {printable(one['owner'])} looks into it" if one["owner"] else ""
+    state = printable(one["state"]).replace("_", " ")
+    return f"{printable(one['hypothesis'])} ({state}): {printable(one['text'])}{owner}"
+
+
 def how_to_send(incident: str, update: View) -> str:
     """The command that sends a draft."""
     return f"stopgap update {incident} send {printable(update['update'])}"

@@ -19,14 +19,19 @@ from daemon.cli.phrases import (
     asking,
     clock_line,
     engaged_line,
+    finding_lines,
     holder,
     how_to_answer,
     how_to_send,
+    hypothesis_line,
     step_commands,
     suggested,
 )
 from daemon.cli.terminal import escape, terminal
 from daemon.core.values.formats import format_duration, quantity
+
+_FINDINGS = 5
+"""So many of the weightiest are shown; `stopgap dossier` has them all."""
 
 
 @click.command("show")
@@ -59,6 +64,7 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
         ("called in", [engaged_line(team) for team in incident.get("engaged", ())]),
         ("updates that wait to be sent", list(_drafts(incident))),
         ("follow-ups", [_follow_up(one) for one in incident.get("follow_ups", ())]),
+        ("the cause, as far as it is known", list(_diagnosis(incident))),
         ("document", [incident["document"]] if incident.get("document") else []),
     ):
         if lines:
@@ -142,6 +148,19 @@ def _requests(incident: View) -> Iterator[str]:
 
 def _clock(incident: View) -> list[str]:
     return [line for reading in incident.get("clock", ()) if (line := clock_line(reading))]
+
+
+def _diagnosis(incident: View) -> Iterator[str]:
+    known = incident.get("diagnosis")
+    if known is None:  # a daemon older than this command
+        return
+    lines = finding_lines(known)
+    yield from lines[:_FINDINGS]
+    if len(lines) > _FINDINGS:
+        yield f"… and {len(lines) - _FINDINGS} more: `stopgap dossier {incident['id']}`"
+    yield from (hypothesis_line(one) for one in known["hypotheses"])
+    for asked in known["needed"]:
+        yield f"{asked['person']} needs the team {asked['team']}: {asked['reason']}"
 
 
 def _drafts(incident: View) -> Iterator[str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
     Effect,
+    GatherDossier,
     Listen,
     MeasureProblem,
     Publish,
@@ -39,6 +41,7 @@ from daemon.core.recovery.guardrails import Limits
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
+from daemon.diagnosing.gather import DossierGatherer
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
 from daemon.measuring import evidence, queries, revision_health, verify
 from daemon.measuring.own_targets import own_targets
@@ -81,6 +84,7 @@ class ConductDependencies:
     withdrawn: Callable[[str], str] = lambda _: ""
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
+    diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
 
 
 def _told_since(before: Incident, now: Incident) -> bool:
@@ -101,6 +105,7 @@ class Executor:
         self._active = active
         self._dependencies = dependencies
         self._turns = MeasuringQueue()
+        self._dossiers = DossierGatherer(repository, dependencies.diagnosis)
         self.step_context = StepContext(
             actions=dependencies.actions,
             limits=dependencies.limits,
@@ -143,6 +148,8 @@ class Executor:
                 return self._step(incident, effect)
             case Rehearse():
                 return self._rehearse(incident, effect.step)
+            case GatherDossier():
+                return self._gather(incident)
             case WriteReview():
                 return write_review(self._repository, incident, dependencies.reviews, config.roster)
             case RecordSamples():
@@ -248,6 +255,12 @@ class Executor:
                 raise Temporary(trouble.text) from None
             recorded = recorded.model_copy(update={"trouble": trouble.text})
         await self._repository.record(incident, lambda i: () if i.recorded else (recorded,))
+
+    async def _gather(self, incident: str) -> None:
+        current = await self._repository.load(incident)
+        rule = self._rule(current)
+        survey = self._survey(rule, current)
+        await self._dossiers.gather(survey, rule, incident, self._active.now.dependencies)
 
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)

@@ -83,6 +83,15 @@ class RecoverySettings(Frozen):
     outage: Share = 0.5
 
 
+class DiagnosisSettings(Frozen):
+    """What the dossier of a diagnosis may ask of Prometheus: so many queries, within `timeout`."""
+
+    queries: int = Field(default=60, ge=0, le=1000)
+    timeout: Duration = Field(
+        default=parse_duration("30s"), ge=timedelta(seconds=1), le=timedelta(minutes=10)
+    )
+
+
 class KubernetesSettings(Frozen):
     """The cluster. Without `kubeconfig`: the pod's own service account."""
 

@@ -23,6 +23,7 @@ from daemon.config.sections import (
     ArgoCDSettings,
     AuditSettings,
     CommandSettings,
+    DiagnosisSettings,
     GrafanaOncallSettings,
     HeartbeatSettings,
     HttpSettings,
@@ -57,6 +58,7 @@ class Settings(Frozen):
     calendars: Path = Path("calendars")
     inbox: InboxSettings = InboxSettings()
     recovery: RecoverySettings = RecoverySettings()
+    diagnosis: DiagnosisSettings = DiagnosisSettings()
     commands: CommandSettings = CommandSettings()
     http: HttpSettings = HttpSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()

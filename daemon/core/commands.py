@@ -1,6 +1,7 @@
 """All commands of people in one table: what each needs, by what it may come, what is said then.
 
-What pagers report (`RecordPagerReport`) is none of them, for nobody gives it here.
+What pagers report (`RecordPagerReport`) and investigators find (`AddFinding`) are none of them, for
+nobody gives these here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from daemon.core.diagnosis.commands import (
+    AddHypothesis,
+    AssignHypothesis,
+    JudgeHypothesis,
+    OrderDiagnosis,
+    RequestHelp,
+)
 from daemon.core.recovery.commands import (
     ApproveStep,
     ProposeStep,
@@ -99,4 +107,9 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "follow-up": CommandSpec(AddFollowUp, "Added; its owner is reminded of the day.", _SITE),
     "change-follow-up": CommandSpec(ChangeFollowUp, "Changed.", _SITE),
     "move-follow-up": CommandSpec(MoveFollowUp, "So it stands.", _SITE),
+    "diagnose": CommandSpec(OrderDiagnosis, "The dossier is being gathered.", _SITE),
+    "hypothesis": CommandSpec(AddHypothesis, "Put down.", _SITE),
+    "judge": CommandSpec(JudgeHypothesis, "Judged.", _SITE),
+    "own": CommandSpec(AssignHypothesis, "Assigned.", _SITE),
+    "help": CommandSpec(RequestHelp, "The Commander is asked.", _SITE),
 }

@@ -20,6 +20,7 @@ from daemon.core.decision import (
     first_recording,
     recording,
 )
+from daemon.core.diagnosis.due import dossier_due
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
@@ -65,7 +66,7 @@ def decide(
     people = _people_due(incident, rule, surroundings.roster, now)
     if people.record:
         return service | people
-    return _deliveries(incident) | service | people | paging
+    return _deliveries(incident) | service | people | paging | dossier_due(incident)
 
 
 _MOST = 100

@@ -87,6 +87,11 @@ class Listen:
     """Ask the rule's sentiment queries."""
 
 
+@dataclass(frozen=True)
+class GatherDossier:
+    """Look for the cause in the metrics, the journal and the alerts; nothing waits for it."""
+
+
 Effect = (
     SendPage
     | MeasureProblem
@@ -98,6 +103,7 @@ Effect = (
     | Publish
     | Settle
     | Listen
+    | GatherDossier
 )
 
 
@@ -194,6 +200,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "settle", {"method": effect.method}
         case Listen():
             return "listen", {}
+        case GatherDossier():
+            return "dossier", {}
         case WriteReview():
             return "review", {}
         case RecordSamples():

@@ -16,9 +16,8 @@ from typing import Any, Literal
 
 import promql_parser as p
 
-from daemon.core.rules.query_templates import quote
-from daemon.onboarding import promql
-from daemon.onboarding.promql import (
+from daemon.core.rules import promql
+from daemon.core.rules.promql import (
     COMPARISONS,
     Narrow,
     constant,
@@ -26,6 +25,7 @@ from daemon.onboarding.promql import (
     operator,
     without_parens,
 )
+from daemon.core.rules.query_templates import quote
 from daemon.onboarding.recording_rules import RecordingRules
 
 MeasureKind = Literal["counts", "value", "condition", "unreadable"]

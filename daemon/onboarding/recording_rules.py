@@ -7,8 +7,8 @@ from typing import Any
 
 import promql_parser as p
 
-from daemon.onboarding import promql
-from daemon.onboarding.promql import Narrow
+from daemon.core.rules import promql
+from daemon.core.rules.promql import Narrow
 
 
 class RecordingRules:

@@ -95,6 +95,8 @@ def update(
     return Case("send", before, api, {"update": name, **form}, link, refused)
 
 
+HYPOTHESIS = happens(e.HypothesisAdded(hypothesis="h1", text="the disk is full"))
+
 CASES = [
     Case("ack", (), ("POST", "ack", {}), {}, ({}, {"deed": "ack"})),
     Case("ack", (BO_ACK,), ("POST", "ack", {}), {}, ({}, {"deed": "ack"})),
@@ -195,6 +197,56 @@ CASES = [
     Case("sentiment", (), ("POST", "sentiment", {"text": ""}), refused="the report is empty"),
     Case("close", (), ("POST", "close", {"reason": " a test "}), {"reason": " a test "}),
     Case("close", (MEASURED, PREPARING), ("POST", "close", {}), refused="a recovery step is runn"),
+    Case("diagnose", (MEASURED, ACK), ("POST", "diagnosis", {"reason": "r"}), {"reason": "r"}),
+    Case("diagnose", (ACK,), ("POST", "diagnosis", {}), refused="have not confirmed the problem"),
+    Case("diagnose", (MEASURED,), ("POST", "diagnosis", {}), refused="only the Commander may have"),
+    Case("hypothesis", (), ("POST", "hypotheses", {"text": "a disk"}), {"text": "a disk"}),
+    Case(
+        "hypothesis",
+        (),
+        ("POST", "hypotheses", {"text": "a disk", "owner": "eve"}),
+        {"text": "a disk", "owner": "eve"},
+        refused="'eve' is not in the roster",
+    ),
+    Case(
+        "judge",
+        (HYPOTHESIS,),
+        ("POST", "hypotheses/h1/judgement", {"state": "ruled_out", "evidence": "it is empty"}),
+        {"hypothesis": "h1", "state": "ruled_out", "evidence": "it is empty"},
+    ),
+    Case(
+        "judge",
+        (HYPOTHESIS,),
+        ("POST", "hypotheses/h1/judgement", {"state": "ruled_out"}),
+        {"hypothesis": "h1", "state": "ruled_out"},
+        refused="say what rules it out",
+    ),
+    Case(
+        "own",
+        (HYPOTHESIS,),
+        ("POST", "hypotheses/h1/owner", {"person": "bo"}),
+        {"hypothesis": "h1", "person": "bo"},
+    ),
+    Case(
+        "own",
+        (HYPOTHESIS,),
+        ("POST", "hypotheses/h7/owner", {}),
+        {"hypothesis": "h7"},
+        refused="no hypothesis 'h7'; there are: h1",
+    ),
+    Case(
+        "help",
+        (BO_ACK,),
+        ("POST", "help", {"team": "database", "reason": "locks"}),
+        {"team": "database", "reason": "locks"},
+    ),
+    Case(
+        "help",
+        (),
+        ("POST", "help", {"team": "choir", "reason": "r"}),
+        {"team": "choir", "reason": "r"},
+        refused="no team 'choir'; the roster has database, payments",
+    ),
     Case("draft", (), ("POST", "updates", {"audience": "room"}), {"audience": "room"}),
     Case("draft", (), ("POST", "updates", {"audience": ""}), refused="no audience ''; the roster"),
     update("room.1", DRAFT),

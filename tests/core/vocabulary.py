@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from daemon.core.alertmanager import Alert
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import DiagnosisFinding, Dossier, FindingCurve
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.outcome import Outcome
 from tests.core.build import NOW
@@ -59,6 +60,30 @@ suspicions = st.builds(
     verdict=st.sampled_from(["suspect", "none", "ambiguous"]),
     text=texts,
     change=st.none() | changes,
+)
+curves = st.builds(
+    FindingCurve,
+    begin=moments,
+    step=st.floats(1, 60),
+    own=st.lists(st.none() | st.floats(0, 1), max_size=2).map(tuple),
+)
+findings = st.builds(
+    DiagnosisFinding,
+    kind=st.sampled_from(["contribution", "mix", "moved", "alike", "external"]),
+    text=texts.filter(bool),
+    source=texts,
+    subject=texts,
+    query=texts,
+    link=texts,
+    numbers=st.dictionaries(texts, numbers, max_size=2),
+    curve=st.none() | curves,
+)
+dossiers = st.builds(
+    Dossier,
+    begin=moments,
+    end=moments,
+    findings=st.lists(findings, max_size=2).map(tuple),
+    limits=st.lists(texts, max_size=2).map(tuple),
 )
 suppressions = st.builds(
     e.Suppression,
@@ -112,6 +137,9 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     int | None: st.none() | st.integers(0, 3),
     timedelta: st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     dict[str, str]: labels,
+    tuple[str, ...]: st.lists(texts, max_size=2).map(tuple),
+    DiagnosisFinding: findings,
+    Dossier: dossiers,
     RecoveryReading | None: st.none() | readings,
     Problem | None: st.none() | problems,
     Suspicion: suspicions,

@@ -12,6 +12,7 @@ from daemon.core.decide import decide
 from daemon.core.decision import (
     Decision,
     Effect,
+    GatherDossier,
     Listen,
     MeasureProblem,
     Publish,
@@ -23,6 +24,7 @@ from daemon.core.decision import (
     WriteReview,
 )
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import Dossier
 from daemon.core.incident.fold import apply_event
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, RecoveryReading
 from daemon.core.people.roster import Roster
@@ -129,6 +131,9 @@ class World:
         return make(self.now)
 
     def carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, GatherDossier):  # no chance in it
+            self.happen(e.DossierGathered(dossier=Dossier(begin=self.now, end=self.now)))
+            return
         works = self.chance.random() < 0.7
         match effect:
             case SendPage(page):

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.core.rules import promql
 from daemon.core.rules import rule as rules
 from daemon.core.rules.query_templates import check_query
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent
-from daemon.onboarding import promql
 from daemon.onboarding.measure_expression import MeasureDraft, measure, selector_labels
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
 from daemon.onboarding.recording_rules import RecordingRules

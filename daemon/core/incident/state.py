@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
@@ -149,6 +150,7 @@ class Incident:
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
     `recorded`: its samples are kept, for replays.
+    `diagnosis`: why people look for the cause; `causes`: what was found out about it.
     """
 
     id: str
@@ -190,6 +192,7 @@ class Incident:
     relapsed_at: datetime | None = None
     diagnosis: e.DiagnosisOpened | None = None
     diagnosed_at: datetime | None = None
+    causes: IncidentDiagnosis = field(default_factory=IncidentDiagnosis)
     paused_by: str = ""
     closed: e.IncidentClosed | None = None
     closed_at: datetime | None = None

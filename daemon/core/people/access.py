@@ -29,6 +29,7 @@ NEEDED: Mapping[Scope, Access] = {
     "changes": "responder",
     "alerts": "responder",
     "sentiment": "responder",
+    "findings": "responder",
 }
 """The access that a person needs for a token of that scope, when it is made and when it is used."""
 BY_ACCESS: Mapping[Access, Scope] = {"viewer": "read", "responder": "respond", "admin": "admin"}

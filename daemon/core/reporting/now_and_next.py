@@ -78,7 +78,12 @@ def doing(incident: Incident) -> str:
     if incident.diagnosis is not None:
         owner = incident.people.holder("diagnosis")
         by = f"{owner} looks" if owner else "people look"
-        return f"{by} for the cause; fast recovery is over ({incident.diagnosis.reason})"
+        over = f"{by} for the cause; fast recovery is over ({incident.diagnosis.reason})"
+        likely = incident.causes.likeliest
+        if likely is None:
+            return over
+        sure = "supported" if likely.state == "supported" else "likeliest so far"
+        return f"{over}; {sure}: {printable(likely.text)}"
     return "deciding how to recover"
 
 

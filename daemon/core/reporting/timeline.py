@@ -17,6 +17,7 @@ GROUPS: dict[EventGroup, str] = {
     "calls": "Calls",
     "updates": "Updates",
     "learning": "Learning",
+    "diagnosis": "Diagnosis",
 }
 
 

@@ -195,6 +195,9 @@ def _packet(incident: Incident, person: str, reason: str, document: str) -> str:
     ]
     if incident.suspicion is not None:
         lines.append(f"Suspect: {incident.suspicion.text}")
+    known = incident.causes
+    found = (*(known.dossier.findings[:3] if known.dossier is not None else ()), *known.findings)
+    lines += [f"Found: {one.describe()}" for one in found if one.kind != "suspect"]
     lines.append(f"Everything: {document}")
     return "\n".join(lines)[:PACKET_LENGTH]
 

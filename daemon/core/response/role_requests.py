@@ -251,7 +251,8 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
     """The roles that this incident needs a person for, and since when.
 
     A Communicator from `timing.staffed_from` on, once somebody commands; a Problem Diagnosis
-    Owner once the diagnosis is open. Fast recovery is held by the daemon until a person takes it.
+    Owner once the diagnosis is open, or its dossier was ordered. Fast recovery is
+    held by the daemon until a person takes it.
     """
     needed: dict[e.Role, datetime] = {}
     if incident.recovered_at is not None or incident.closed is not None:
@@ -262,8 +263,9 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
         rose = incident.severity_rose_at or command.since
         first = incident.acknowledged_at or command.since
         needed["communicator"] = max(first, rose)
-    if incident.diagnosis is not None and incident.diagnosed_at is not None:
-        needed["diagnosis"] = incident.diagnosed_at
+    looked_into = incident.diagnosed_at if incident.diagnosis else incident.causes.ordered_at
+    if looked_into is not None:
+        needed["diagnosis"] = looked_into
     return needed
 
 

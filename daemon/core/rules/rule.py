@@ -164,6 +164,17 @@ class SuspectSpec(Frozen):
     siblings: Comparing | None = None
 
 
+class DiagnosisSpec(Frozen):
+    """What is looked at when the cause is looked for.
+
+    `labels`: by which the rule's counts are parted; none: those that its series have. `series`:
+    further queries whose movement at the onset would tell something.
+    """
+
+    labels: tuple[LabelName, ...] = Field(default=(), max_length=20)
+    series: tuple[str, ...] = Field(default=(), max_length=20)
+
+
 Mode = Literal["observe", "approve", "automatic"]
 
 
@@ -189,6 +200,7 @@ class Rule(Frozen):
     suspects: SuspectSpec = SuspectSpec()
     recover: tuple[StepSpec, ...] = ()
     verify: VerifySpec = VerifySpec()
+    diagnosis: DiagnosisSpec = DiagnosisSpec()
 
     @model_validator(mode="after")
     def _selective(self) -> Rule:
@@ -239,7 +251,9 @@ class Rule(Frozen):
 
 
 _UNBOUND: Mapping[type[Frozen], frozenset[str]] = {
-    Rule: frozenset({"description", "team", "mode", "problem", "suspects", "recover", "verify"}),
+    Rule: frozenset(
+        {"description", "team", "mode", "problem", "suspects", "recover", "verify", "diagnosis"}
+    ),
     ProblemSpec: frozenset({"confirm", "severity", "impact", "sentiment"}),
 }
 """What no approval is bound to, and what `binding_content` puts together by itself."""

@@ -42,6 +42,7 @@ def check_rules(
             mistakes.append(document.mistake(("team",), text))
         mistakes += _check_queries(document, data)
         mistakes += _check_suspects(document, data)
+        mistakes += _check_diagnosis(document, data)
         mistakes += _check_plan(document, data, actions, watches)
     return [*mistakes, *_check_dependencies(rules, seen)]
 
@@ -89,6 +90,16 @@ def _check_suspects(document: YamlDocument, data: Mapping[str, Any]) -> Iterator
                 wrong = f"the answer will not hold the label {label}; sum by ({label}) (…)"
             if wrong is not None:
                 yield document.mistake(("suspects", str(name), count), wrong)
+
+
+def _check_diagnosis(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
+    """The queries of `diagnosis.series` are PromQL; `$window` may stand in them."""
+    diagnosis = data.get("diagnosis")
+    series = diagnosis.get("series") if isinstance(diagnosis, dict) else None
+    for index, query in enumerate(series if isinstance(series, list) else ()):
+        wrong = check_query(query, _labels(data), False) if isinstance(query, str) else None
+        if wrong is not None:
+            yield document.mistake(("diagnosis", "series", index), wrong)
 
 
 def _keeps(query: str, label: str) -> bool:

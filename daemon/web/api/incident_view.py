@@ -25,8 +25,12 @@ from daemon.web.api.schemas import (
     CauseView,
     ChannelView,
     ClockView,
+    DiagnosisView,
     EngagedView,
+    FindingView,
     HeardView,
+    HelpView,
+    HypothesisView,
     ImpactView,
     IncidentRow,
     IncidentView,
@@ -97,6 +101,7 @@ def incident_view(
         problem=problem,
         suspect=incident.suspicion.text if incident.suspicion else "",
         suspicion=incident.suspicion,
+        diagnosis=diagnosis_view(incident),
         # Unchecked, for they were checked when they came, and there may be ten thousand.
         alerts=tuple(
             AlertView.model_construct(name=a.name, status=a.status, labels=a.labels)
@@ -136,6 +141,38 @@ def updates_view(incident: Incident, roster: Roster) -> tuple[UpdateView, ...]:
             channels=_channels(update, roster),
         )
         for name, update in incident.updates.by_name.items()
+    )
+
+
+def diagnosis_view(incident: Incident) -> DiagnosisView:
+    """What is known of the cause."""
+    known = incident.causes
+    dossier = known.dossier
+    findings = (*(dossier.findings if dossier else ()), *known.findings)
+    return DiagnosisView(
+        ordered_by=known.ordered_by,
+        gathered=known.dossier_at,
+        findings=tuple(
+            FindingView(**found.model_dump(include=set(FindingView.model_fields)))
+            for found in findings
+        ),
+        limits=dossier.limits if dossier else (),
+        hypotheses=tuple(
+            HypothesisView(
+                hypothesis=one.name,
+                text=one.text,
+                state=one.state,
+                made_by=one.made_by,
+                owner=one.owner,
+                evidence=one.evidence,
+            )
+            for one in known.hypotheses.values()
+        ),
+        needed=tuple(
+            HelpView(team=team, person=asked.person, reason=asked.reason)
+            for team, asked in known.needed.items()
+            if team not in incident.people.engaged
+        ),
     )
 
 

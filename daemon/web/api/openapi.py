@@ -23,6 +23,7 @@ _TAGS = {
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
     "updates": "Keep people informed.",
     "learning": "Causes, follow-ups and figures.",
+    "diagnosis": "What is known of the cause; findings of investigators.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",
@@ -42,7 +43,7 @@ SECURITY: dict[str, Json] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A person's own token: `people.NAME.token` in roster.yaml; or an API token "
-        "with the scope `read`, `respond` or `admin`.",
+        "with the scope `read`, `respond` or `admin`; to add findings, with the scope `findings`.",
     },
     "webhook": {
         "type": "http",

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel
 
+from daemon.core.incident.state import Incident
 from daemon.core.people.scopes import Scope
 from daemon.core.response.command import Command, InvalidCommand, NotPossible, Surface
 from daemon.core.values.units import Frozen
@@ -191,14 +192,25 @@ class IncidentAfter(Frozen):
 
 
 async def do(context: WebContext, call: Call[Any, Any, Any], command: Command) -> IncidentAfter:
+    """Carry out a command, and tell the incident as it is then. Raises as `carried_out` does."""
+    return IncidentAfter(incident=context.view(await carried_out(context, call, command)))
+
+
+async def carried_out(
+    context: WebContext, call: Call[Any, Any, Any], command: Command, *, by: str = ""
+) -> Incident:
     """Carry out a command on the incident of the path, if it is still as `If-Match` wants it.
+
+    `by` is another system, in the name of which it is done; empty if the person does it.
 
     Raises Problem 400 if the command is wrong, 409 if it does not fit the incident, 412 if the
     incident has moved on; UnknownIncident, Temporary.
     """
     expected, via = expected_seq(call.request), _via(call.request)
     try:
-        after = await context.carry_out(call.at.id, command, call.person, via, expected=expected)
+        after = await context.carry_out(
+            call.at.id, command, "" if by else call.person, via, by=by, expected=expected
+        )
     except InvalidCommand as error:
         raise HttpProblem(400, "Bad request", str(error)) from None
     except NotPossible as error:
@@ -206,7 +218,7 @@ async def do(context: WebContext, call: Call[Any, Any, Any], command: Command) -
     except IncidentMoved as moved:
         raise await _missed(context, call.at.id, moved.seq, expected or ()) from None
     call.headers["ETag"] = f'"{after.seq}"'
-    return IncidentAfter(incident=context.view(after))
+    return after
 
 
 def _via(request: web.Request) -> Surface:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import PlainSerializer, WithJsonSchema
 
 from daemon.core.changes.suspects import Suspicion
+from daemon.core.incident.dossier import HypothesisState
 from daemon.core.incident.events import Event, RequestKind, Role, StageOfSteps, Verdict
 from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.state import Phase, StepStatus
@@ -194,6 +195,52 @@ class StandardView(Frozen):
     person: str
 
 
+class FindingView(Frozen):
+    """A finding about the cause; `source` is `stopgap`, or who else found it."""
+
+    kind: str
+    text: str
+    source: str
+    subject: str
+    query: str
+    link: str
+    incident: str
+
+
+class HypothesisView(Frozen):
+    """What may be the cause. `made_by` is empty if the daemon made it."""
+
+    hypothesis: str
+    text: str
+    state: HypothesisState
+    made_by: str
+    owner: str
+    evidence: tuple[str, ...]
+
+
+class HelpView(Frozen):
+    """A team that the diagnosis needs, and who asks for it."""
+
+    team: str
+    person: str
+    reason: str
+
+
+class DiagnosisView(Frozen):
+    """What is known of the cause. `gathered`: when the last dossier was; null while there is none.
+
+    `findings`: the dossier's, the weightiest first, then those of others. `limits`: what could not
+    be looked at. `needed`: the teams asked for that were not called in yet.
+    """
+
+    ordered_by: str
+    gathered: Stamp | None
+    findings: tuple[FindingView, ...]
+    limits: tuple[str, ...]
+    hypotheses: tuple[HypothesisView, ...]
+    needed: tuple[HelpView, ...]
+
+
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
@@ -233,6 +280,7 @@ class IncidentView(Frozen):
     problem: Problem | None
     suspect: str
     suspicion: Suspicion | None
+    diagnosis: DiagnosisView
     alerts: tuple[AlertView, ...]
     suppressed: str
     steps: tuple[StepView, ...]

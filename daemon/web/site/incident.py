@@ -23,9 +23,11 @@ from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule
+from daemon.web.api.incident_view import diagnosis_view
 from daemon.web.auth.identity import Identity
 from daemon.web.site.chart import described, svg
 from daemon.web.site.event_stream import ChangeCounter
+from daemon.web.site.finding_chart import finding_in_words, finding_svg
 from daemon.web.site.incident_forms import FORMS, SECTIONS
 from daemon.web.site.layout import Frame, to
 
@@ -53,6 +55,7 @@ class IncidentPage:
         return [
             web.get(one, self.show),
             web.get(f"{one}/chart.svg", self.chart),
+            web.get(f"{one}/findings/{{number}}.svg", self.finding),
             web.post(f"{one}/do/{{command}}", self.do),
         ]
 
@@ -85,10 +88,20 @@ class IncidentPage:
         if rule is None:
             raise web.HTTPNotFound
         curve = await self._curve(incident, rule, entries)
-        drawn = svg(curve, narrow="narrow" in request.query)
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
-        headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
-        return web.Response(body=drawn, content_type="image/svg+xml", headers=headers)
+        return _drawn(svg(curve, narrow="narrow" in request.query))
+
+    async def finding(self, request: web.Request) -> web.Response:
+        """The chart of a finding of the dossier, counted from 0, as SVG."""
+        await self._frame.visitor(request)
+        incident = await self._context.repository.load(request.match_info["id"])
+        number, dossier = request.match_info["number"], incident.causes.dossier
+        found = dossier.findings if dossier is not None else ()
+        if not number.isdecimal() or int(number[:4]) >= len(found):
+            raise web.HTTPNotFound
+        chosen = found[int(number[:4])]
+        if chosen.curve is None:
+            raise web.HTTPNotFound
+        return _drawn(finding_svg(chosen, chosen.curve))
 
     async def _read(self, request: web.Request) -> tuple[Incident, Rule | None, list[Entry]]:
         incident = await self._context.repository.load(request.match_info["id"])
@@ -160,6 +173,8 @@ class IncidentPage:
             }
             if incident.closed is None
             else {},
+            "diagnosis": diagnosis_view(incident),
+            "curves": _curves(incident),
             "durations": durations(incident).shown(),
             "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
@@ -168,6 +183,22 @@ class IncidentPage:
             "today": self._context.today(),
             "document": urlsplit(self._context.links.document(incident.id)).path,
         }
+
+
+def _curves(incident: Incident) -> dict[int, str]:
+    """The findings of the dossier that have a chart, by their number, with it in words."""
+    dossier = incident.causes.dossier
+    return {
+        number: finding_in_words(found, found.curve)
+        for number, found in enumerate(dossier.findings if dossier is not None else ())
+        if found.curve is not None
+    }
+
+
+def _drawn(drawing: bytes) -> web.Response:
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    headers = {"Cache-Control": "private, max-age=5", "Content-Security-Policy": policy}
+    return web.Response(body=drawing, content_type="image/svg+xml", headers=headers)
 
 
 def _taking(incident: Incident, person: str) -> Request | None:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, get_args
 
+from daemon.core.diagnosis.commands import (
+    AddHypothesis,
+    AssignHypothesis,
+    JudgeHypothesis,
+    OrderDiagnosis,
+    RequestHelp,
+)
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import HypothesisState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.commands import (
     USUAL_DEADLINE,
@@ -129,6 +137,14 @@ def _change_follow_up(form: FormFields) -> ChangeFollowUp:
     return ChangeFollowUp(number, form["title"] or None, form["owner"] or None, _due(form))
 
 
+def _judgement(form: FormFields) -> JudgeHypothesis:
+    given = form["state"]
+    states: Mapping[str, HypothesisState] = {name: name for name in get_args(HypothesisState)}
+    if given not in states:
+        raise NotPossible(f"{given!r} is no state; choose one of the list")
+    return JudgeHypothesis(form["hypothesis"], states[given], form["evidence"])
+
+
 def _snooze(form: FormFields) -> SnoozeUpdates:
     try:
         duration = parse_duration(form["for"]) if form["for"] else USUAL_SNOOZE
@@ -165,6 +181,11 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "follow-up": lambda form: AddFollowUp(form["title"], form["owner"], _due(form)),
     "change-follow-up": _change_follow_up,
     "move-follow-up": _move,
+    "diagnose": lambda form: OrderDiagnosis(form["reason"]),
+    "hypothesis": lambda form: AddHypothesis(form["text"], form["owner"]),
+    "judge": _judgement,
+    "own": lambda form: AssignHypothesis(form["hypothesis"], form["person"]),
+    "help": lambda form: RequestHelp(form["team"], form["reason"]),
 }
 """The command of each button, by the name in `daemon.core.commands`; each raises NotPossible with
 a sentence for whoever pressed it."""
@@ -173,6 +194,7 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("approve", "start", "skip", "veto", "propose"), "plan"),
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
+    **dict.fromkeys(("diagnose", "hypothesis", "judge", "own", "help"), "diagnosis"),
     **dict.fromkeys(("draft", "send", "edit"), "updates"),
     **dict.fromkeys(
         ("cause", "standardize", "follow-up", "change-follow-up", "move-follow-up"), "learning"

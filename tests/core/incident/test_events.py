@@ -22,6 +22,7 @@ FAMILIES = (
     e.PageEvent,
     e.ResponderEvent,
     e.UpdateEvent,
+    e.DiagnosisEvent,
     e.LearningEvent,
 )
 WRITTEN = Path(__file__).parents[2] / "data" / "events-2026-11.jsonl"
@@ -50,7 +51,8 @@ def test_every_event_that_is_defined_is_in_the_vocabulary() -> None:
 
 def test_a_family_is_one_group() -> None:
     groups = [{kind.group for kind in get_args(family)} for family in FAMILIES]
-    assert groups == [{"problem"}, {"recovery"}, {"calls"}, {"people"}, {"updates"}, {"learning"}]
+    names = ["problem", "recovery", "calls", "people", "updates", "diagnosis", "learning"]
+    assert groups == [{name} for name in names]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -15,6 +15,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.diagnosis import *
+
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
 from daemon.core.incident.events.lifecycle import *
@@ -30,7 +32,13 @@ from daemon.core.values.units import Frozen, Moment
 FORMAT = 1
 
 Event = Annotated[
-    LifecycleEvent | StepEvent | PageEvent | ResponderEvent | UpdateEvent | LearningEvent,
+    LifecycleEvent
+    | StepEvent
+    | PageEvent
+    | ResponderEvent
+    | UpdateEvent
+    | DiagnosisEvent
+    | LearningEvent,
     Field(discriminator="kind"),
 ]
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from daemon.core.values.units import Frozen
 
-EventGroup = Literal["problem", "recovery", "people", "calls", "updates", "learning"]
+EventGroup = Literal["problem", "recovery", "people", "calls", "updates", "diagnosis", "learning"]
 """The parts of the timeline."""
 
 

@@ -1,0 +1,160 @@
+"""Ask for the rule's counts by each label that may tell something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from daemon.core.diagnosis.breakdown import Breakdown
+from daemon.core.diagnosis.by_label import (
+    NotParted,
+    Term,
+    combined,
+    failure_labels,
+    inside,
+    keeping,
+    split_by,
+    values_of,
+    worth_parting,
+)
+from daemon.core.diagnosis.levels import ValueLevels
+from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of
+from daemon.core.measurement.query_result import Unmeasurable, one_number
+from daemon.core.measurement.samples import QueryAnswer
+from daemon.core.rules.query_templates import (
+    TemplateError,
+    UnsafeLabel,
+    render_query,
+    selectors,
+)
+from daemon.core.rules.rule import Rule
+from daemon.measuring.queries import Survey
+
+MOST_LABELS = 10
+_MOST_VALUES = 1000
+"""A label of more values is not asked for."""
+_SAMPLE = 500
+"""So many series are looked at to learn which labels there are."""
+
+_Counts = dict[str, dict[float, float]]
+
+
+@dataclass
+class LabelledCounts:
+    """What was counted: the breakdowns, or the levels of a value; the query of each label, and why
+    others are missing."""
+
+    breakdowns: list[Breakdown] = field(default_factory=list)
+    levels: dict[str, Sequence[ValueLevels]] = field(default_factory=dict)
+    queries: dict[str, str] = field(default_factory=dict)
+    limits: list[str] = field(default_factory=list)
+
+
+async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
+    """Add all breakdowns to `found`, label by label; what cannot be had is a limit, no error."""
+    spec = rule.problem
+    survey = replace(survey, now=span.end)
+    if spec.bad is None or spec.total is None:
+        await _levels(survey, rule, span, found)
+        return
+    try:
+        bad, total = (
+            render_query(query, survey.labels, span.width) for query in (spec.bad, spec.total)
+        )
+        labels = list(rule.diagnosis.labels) or await _labels(survey, inside(total), found)
+        only = failure_labels(bad, total)
+    except (NotParted, TemplateError, UnsafeLabel, Unmeasurable, ValueError) as error:
+        found.limits.append(f"the rule's counts cannot be parted by label: {error}")
+        return
+    for label in dict.fromkeys([*(one for one in labels if one not in only), *sorted(only)]):
+        try:
+            await _part(survey, (bad, total), label, span, found, failures_only=label in only)
+        except (NotParted, Unmeasurable) as error:
+            found.limits.append(f"not parted by {label}: {error}")
+
+
+async def _levels(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
+    """Add the levels of a value by each label."""
+    try:
+        query = render_query(rule.problem.value or "", survey.labels, span.width)
+        chosen = selectors(query)[0]
+        labels = list(rule.diagnosis.labels) or await _labels(survey, chosen, found)
+    except (TemplateError, UnsafeLabel, Unmeasurable, ValueError, IndexError) as error:
+        found.limits.append(f"the rule's value cannot be asked for by label: {error}")
+        return
+    for label in labels:
+        try:
+            asked = keeping(query, label)
+            answer = await survey.between(asked, None, span.first, span.end, span.width)
+            _whole([answer])
+        except (NotParted, Unmeasurable) as error:
+            found.limits.append(f"not asked for by {label}: {error}")
+            continue
+        found.levels[label] = levels_of(answer, label, span)
+        found.queries[label] = asked
+
+
+async def _labels(survey: Survey, series: str, found: LabelledCounts) -> list[str]:
+    """The labels that these series have, those with something to compare."""
+    answer = await survey.ask(f"topk({_SAMPLE}, {series})")
+    values = values_of(answer)
+    chosen = worth_parting(values, MOST_LABELS)
+    many = len(worth_parting(values, len(values))) - len(chosen)
+    if many > 0:
+        found.limits.append(
+            f"{many} more labels were not looked at; name those that matter in the rule's "
+            "`diagnosis.labels`"
+        )
+    if len(answer.series) < _SAMPLE:
+        return chosen
+    return [label for label in chosen if await _few_enough(survey, series, label, found)]
+
+
+async def _few_enough(survey: Survey, series: str, label: str, found: LabelledCounts) -> bool:
+    count = one_number(await survey.ask(f"count(count by ({label}) ({series}))")) or 0.0
+    if count <= _MOST_VALUES:
+        return True
+    found.limits.append(
+        f"{label} has {count:,.0f} values, over {_MOST_VALUES:,}: not parted; a coarser label of "
+        "the same can be named in the rule's `diagnosis.labels`"
+    )
+    return False
+
+
+async def _part(
+    survey: Survey,
+    queries: tuple[str, str],
+    label: str,
+    span: Periods,
+    found: LabelledCounts,
+    *,
+    failures_only: bool,
+) -> None:
+    bad_terms = split_by(queries[0], label)
+    total_terms = [] if failures_only else split_by(queries[1], label)
+    bad, total = await asyncio.gather(
+        _asked(survey, bad_terms, label, span), _asked(survey, total_terms, label, span)
+    )
+    if not failures_only and set(bad) == {""} and set(total) != {""}:
+        raise NotParted("what counts the failures lacks this label")
+    # A thousand values in a hundred bins would hold up everybody else for a moment.
+    made = partial(breakdown_of, label, bad, total, span, failures_only=failures_only)
+    found.breakdowns.append(await asyncio.to_thread(made))
+    found.queries[label] = " ; ".join(term.query for term in (*bad_terms, *total_terms))
+
+
+async def _asked(survey: Survey, terms: Sequence[Term], label: str, span: Periods) -> _Counts:
+    answers = await asyncio.gather(
+        *(survey.between(t.query, None, span.first, span.end, span.width) for t in terms)
+    )
+    _whole(answers)
+    return await asyncio.to_thread(combined, list(zip(terms, answers, strict=True)), label)
+
+
+def _whole(answers: Sequence[QueryAnswer]) -> None:
+    """A partial answer would favour whoever it leaves out."""
+    for answer in answers:
+        if answer.warnings:
+            raise NotParted(f"Prometheus warned that its answer is partial: {answer.warnings[0]}")
