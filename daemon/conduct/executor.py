@@ -240,9 +240,7 @@ class Executor:
         try:
             async with self._turns.turn(repeated=True):
                 survey = self._survey(rule, current)
-                series, scrape, trouble = await record_samples(
-                    survey, current.opened_at, closed_at
-                )
+                series, scrape, trouble = await record_samples(survey, current.opened_at, closed_at)
             trouble = "; ".join(filter(None, (blind, trouble)))
             told = {"series": series, "scrape": scrape, "trouble": trouble}
             recorded = recorded.model_copy(update=told)

@@ -267,9 +267,7 @@ def outside_reasons(entries: Sequence[e.Entry]) -> dict[int, tuple[str, str]]:
     return found
 
 
-def _approvals(
-    entries: Sequence[e.Entry], rule: Rule
-) -> Literal["all", "none"] | tuple[int, ...]:
+def _approvals(entries: Sequence[e.Entry], rule: Rule) -> Literal["all", "none"] | tuple[int, ...]:
     """Which automatic steps counted as approved: all but those that were found not to be."""
     missing = {
         x.event.step

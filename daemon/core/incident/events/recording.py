@@ -46,8 +46,8 @@ class SamplesRecorded(BaseEvent):
     """The samples and the changes that the decisions were made on, kept once the incident is over.
 
     `scrape`: the time between two scrapes then; None if it was not known. A series is no finer than
-    that, and may be coarser. `trouble`: why there are none, or not all. The series overlap nowhere; where they are close
-    together in time, they are finer.
+    that, and may be coarser. `trouble`: why there are none, or not all. The series overlap nowhere;
+    where they are close together in time, they are finer.
     """
 
     kind: Literal["SamplesRecorded"] = "SamplesRecorded"
