@@ -186,8 +186,8 @@ def _backtest(
     if as_json:
         click.echo(json.dumps({"rule": name, "episodes": [episode_json(one) for one in found]}))
         return
-    known = {(one.subject, one.item, one.at) for seen in changes for one in seen}
-    show_backtest(rule, found, since, len(known))
+    distinct = {(one.subject, one.item, one.at) for seen in changes for one in seen}
+    show_backtest(rule, found, since, len(distinct))
 
 
 def _known_changes(

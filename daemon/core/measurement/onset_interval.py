@@ -106,8 +106,8 @@ class _Moment:
 class Family(Protocol):
     """How measured amounts scatter about their level; stretches go by their index."""
 
-    amounts: Sequence[float]
-    sizes: Sequence[float]
+    amounts: list[float]
+    sizes: list[float]
     """What was measured before each stretch, weighed: in all 0 before the first."""
 
     def base(self, last: int) -> float:
