@@ -52,7 +52,7 @@ def recorded_samples(entries: Sequence[e.Entry]) -> e.SamplesRecorded:
     kept = [x.event for x in entries if isinstance(x.event, e.SamplesRecorded)]
     if kept and kept[-1].series:
         return kept[-1]
-    why = kept[-1].trouble if kept else ""
+    why = (kept[-1].trouble or "Prometheus had none") if kept else ""
     if not kept and fold(entries).closed is None:
         why = "they are kept when it is over, and it is still open"
     elif not kept:
