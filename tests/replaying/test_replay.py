@@ -234,3 +234,8 @@ def test_every_case_is_replayed_as_it_went(case: RuleCase) -> None:
     assert not found.differs, [one for one in found.compared if one.fate != "same"]
     rule, again, _ = recorded_case(entries, home)
     assert run_case(again, home).mismatches == [], rule
+
+
+def test_the_folder_of_the_rules_stands_for_its_cases() -> None:
+    by_rules, by_cases = (find_case_files((Path(p),)) for p in ("rules", "rules/cases"))
+    assert [one.path for one in by_rules] == [one.path for one in by_cases] != []
