@@ -36,7 +36,7 @@ from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import Mistakes
 from daemon.replaying.backtest import Episode, alert_episodes, backtest
-from daemon.replaying.case_runner import House, run_case, target_of
+from daemon.replaying.case_runner import House, run_case, targets_of
 from daemon.replaying.replay import recorded_case, replay
 from daemon.replaying.virtual_time import run_virtually
 
@@ -172,7 +172,10 @@ def _backtest(
     try:
         episodes = run_virtually(lambda: alert_episodes(prometheus, rule, since, until))
         changes = _known_changes(settings, house, rule, episodes, since)
-        found = [backtest(rule, house, prometheus, changes, episode, until) for episode in episodes]
+        found = [
+            backtest(rule, house, prometheus, seen, episode, until)
+            for episode, seen in zip(episodes, changes, strict=True)
+        ]
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
     except TimeoutError:
@@ -183,20 +186,26 @@ def _backtest(
     if as_json:
         click.echo(json.dumps({"rule": name, "episodes": [episode_json(one) for one in found]}))
         return
-    show_backtest(rule, found, since, len(changes))
+    distinct = {(one.subject, one.item, one.at) for seen in changes for one in seen}
+    show_backtest(rule, found, since, len(distinct))
 
 
 def _known_changes(
     settings: Settings, house: House, rule: Rule, episodes: Sequence[Episode], since: datetime
-) -> Sequence[Change]:
-    """The changes that the daemon saw since then on what the rule acts on; none without a store."""
+) -> list[Sequence[Change]]:
+    """Of each episode the changes that the daemon saw since then on what the plan acts on there,
+    and those that were reported; none without a store."""
     if not app.store_path(settings).is_file():
-        return ()
-    groups = [dict.fromkeys(rule.group_by, value) for value in ("",)]
-    targets = {target_of(rule, group, house.actions) for group in groups}
+        return [()] * len(episodes)
+    targets = [targets_of(rule, rule.group(one.labels), house.actions) for one in episodes]
 
-    async def ask(store: Any) -> list[Change]:
-        found = [change for target in targets for change in await store.journal.changes(target)]
-        return [*found, *await store.journal.reported(since)]
+    async def ask(store: Any) -> list[Sequence[Change]]:
+        every = sorted(set[str]().union(*targets)) if rule.changes else []
+        seen = {target: await store.journal.changes(target) for target in every}
+        reported = await store.journal.reported(since)
+        return [
+            [*(one for target in sorted(ours) for one in seen.get(target, ())), *reported]
+            for ours in targets
+        ]
 
     return reading(settings, ask)

@@ -23,10 +23,6 @@ _NOTABLE = timedelta(seconds=10)
 def show_replay(found: IncidentReplay) -> None:
     """Print the decisions of then and of now, side by side."""
     console = terminal()
-
-    def line(text: str) -> None:
-        console.print(text, soft_wrap=True)
-
     _print(
         console,
         f"{escape(found.incident)} by {escape(found.rule)}: then (-) and by the rules of today (+)",
@@ -77,10 +73,6 @@ def replay_json(found: IncidentReplay) -> dict[str, Any]:
 
 def show_backtest(rule: Rule, found: Sequence[Backtested], since: datetime, changes: int) -> None:
     console = terminal()
-
-    def line(text: str) -> None:
-        console.print(text, soft_wrap=True)
-
     if not found:
         none = f"no alert of {escape(rule.rule)} fired since {since:%Y-%m-%d %H:%M} UTC"
         mend = "is it the one that evaluates the alert, and does `match` hold?"
@@ -101,9 +93,11 @@ def show_backtest(rule: Rule, found: Sequence[Backtested], since: datetime, chan
             _print(console, f"    [dim]{escape(one.why_not)}[/dim]")
     acted, asked = sum(bool(o.acts) for o in found), sum(bool(o.asks) for o in found)
     left = len(found) - acted - asked
-    fired = f"{len(found)} times it fired since {since:%Y-%m-%d}"
+    times = "once" if len(found) == 1 else f"{len(found)} times"
+    fired = f"it fired {times} since {since:%Y-%m-%d}"
     what = f"{acted} acted upon, {asked} asked about, {left} left alone"
-    _print(console, f"{fired}: {what}; {changes} changes are known")
+    known = f"{changes} change{'s are' if changes != 1 else ' is'} known"
+    _print(console, f"{fired}: {what}; {known}")
 
 
 def episode_json(one: Backtested) -> dict[str, Any]:

@@ -247,8 +247,9 @@ class Executor:
         try:
             async with self._turns.turn(repeated=True):
                 survey = self._survey(rule, current)
-                series, trouble = await record_samples(survey, current.opened_at, closed_at)
-            told = {"series": series, "trouble": "; ".join(filter(None, (blind, trouble)))}
+                series, scrape, trouble = await record_samples(survey, current.opened_at, closed_at)
+            trouble = "; ".join(filter(None, (blind, trouble)))
+            told = {"series": series, "scrape": scrape, "trouble": trouble}
             recorded = recorded.model_copy(update=told)
         except Unmeasurable as trouble:
             if now < closed_at + _RECORD_WITHIN:

@@ -35,7 +35,9 @@ def find_case_files(paths: Sequence[Path]) -> list[CaseFile]:
     missing: list[CaseFile] = []
     for path in paths:
         if path.is_dir():
-            found.update(dict.fromkeys(yaml_files(path)))
+            # Whoever names the folder of the rules means the cases in it.
+            inner = path / CASES
+            found.update(dict.fromkeys(yaml_files(inner if inner.is_dir() else path)))
         elif path.exists():
             found[path] = None
         else:

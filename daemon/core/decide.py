@@ -123,7 +123,8 @@ def _after_closing(
     if updates.record:
         return recording(*updates.record)
     review = Decision(effects=() if incident.review else (WriteReview(),))
-    measured = incident.confirmed is not None and rule is not None
+    # One that was never confirmed, too: with other thresholds it might have been.
+    measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
     return _deliveries(incident) | review | updates | pager_states_due(incident, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -46,6 +47,38 @@ async def counts_history(survey: Survey) -> list[Bin]:
         born = current.born or births.get(current.end, 0.0) > MOSTLY * failed
         found.append(Bin(ended, failed, current.total * part, began, born))
     return found
+
+
+async def counted_stretches(survey: Survey) -> tuple[list[Sample], list[Sample]]:
+    """What `bad` and `total` counted in the stretches of `counts_history`, at their ends, oldest
+    first. Where a counter was born, its first events are counted, too. Raises Unmeasurable.
+    """
+    spec, clock = survey.spec, await scrape_clock(survey)
+    templates = [t for t in (spec.bad, spec.total) if t is not None]
+    if clock is None:
+        answers = [survey.series(t, spec.windows[0], spec.baseline) for t in templates]
+        *bad, total = map(finite_samples, await asyncio.gather(*answers))
+        return _all_along(dict(bad[0]) if bad else {}, {}, total) if bad else [], total
+    begin, end, step = _grid(survey, clock)
+    window, last = timedelta(seconds=clock.window), end.timestamp()
+    counted = (survey.between(template, window, begin, end, step) for template in templates)
+    answered, births = await asyncio.gather(
+        asyncio.gather(*counted), _births(survey, begin, end, step)
+    )
+    part = clock.step / clock.window
+    *bad, total = (
+        [(clock.stretch(at, last)[1], count * part) for at, count in finite_samples(answer)]
+        for answer in answered
+    )
+    born = {clock.stretch(at, last)[1]: count for at, count in births.items()}
+    return _all_along(dict(bad[0]), born, total) if bad else [], total
+
+
+def _all_along(
+    bad: Mapping[float, float], born: Mapping[float, float], total: Sequence[Sample]
+) -> list[Sample]:
+    """The bad ones wherever there is a total; what is absent is none."""
+    return [(at, min(max(bad.get(at, 0.0), born.get(at, 0.0)), count)) for at, count in total]
 
 
 async def _births(

@@ -18,7 +18,7 @@ from daemon.core.incident.events.recording import (
 )
 from daemon.core.measurement.query_result import Unmeasurable, finite_samples
 from daemon.core.measurement.samples import Sample
-from daemon.measuring.history import counts_history, scrape_clock, value_history
+from daemon.measuring.history import counted_stretches, scrape_clock, value_history
 from daemon.measuring.look_back import A_WEEK, AROUND, LOOK_BACK_STEP, LOOK_BACKS
 from daemon.measuring.queries import Survey
 
@@ -32,15 +32,17 @@ _DIGITS = 6
 
 async def record_samples(
     survey: Survey, opened: datetime, closed: datetime
-) -> tuple[tuple[RecordedSeries, ...], str]:
-    """The series of an incident, and what of them could not be had (empty: nothing).
+) -> tuple[tuple[RecordedSeries, ...], timedelta | None, str]:
+    """The series of an incident, the time between two scrapes (None: unknown), and what of them
+    could not be had (empty: nothing).
 
     `survey` is made at or after `closed`. Raises Unmeasurable if not even the time around the
     opening can be had.
     """
     begin, finely = opened - survey.spec.baseline, min(closed, opened + FINELY)
     step = max(survey.spec.windows[0], LOOK_BACK_STEP)
-    found = list(await _finely(survey, begin, finely))
+    around, scrape = await _finely(survey, begin, finely)
+    found = list(around)
     later = max(step, (closed - finely) / _MOST_COARSE)
     coarse = (
         (begin - LOOK_BACKS[0], begin - step, step),
@@ -53,24 +55,25 @@ async def record_samples(
             found += await _coarsely(survey, since, until, apart)
         except Unmeasurable as missing:
             trouble = missing.text
-    return tuple(found), trouble
+    return tuple(found), scrape, trouble
 
 
-async def _finely(survey: Survey, begin: datetime, end: datetime) -> Sequence[RecordedSeries]:
-    """One value a scrape where the scrapes are known."""
+async def _finely(
+    survey: Survey, begin: datetime, end: datetime
+) -> tuple[Sequence[RecordedSeries], timedelta | None]:
+    """One value a scrape, or a few, where the scrapes are known; and the time between two."""
     spec = survey.spec.model_copy(update={"baseline": end - begin})
     then = replace(survey, now=end, spec=spec, query_log={})
     clock = await scrape_clock(then)
     apart = spec.windows[0] / 4 if clock is None else timedelta(seconds=clock.step)
     window = spec.windows[0] if clock is None else apart
+    scrape = None if clock is None else timedelta(seconds=clock.interval)
+    named: dict[RecordedQuery, list[Sample]] = {}
     if spec.value is not None:
-        return _gathered({"value": await value_history(then)}, apart, window)
-    counted = [one for one in await counts_history(then) if not one.born]
-    named: dict[RecordedQuery, list[Sample]] = {
-        "bad": [(one.end, one.bad) for one in counted],
-        "total": [(one.end, one.total) for one in counted],
-    }
-    return _gathered(named, apart, window)
+        named["value"] = await value_history(then)
+    if spec.total is not None:
+        named["bad"], named["total"] = await counted_stretches(then)
+    return _gathered(named, apart, window), scrape
 
 
 async def _coarsely(
@@ -83,7 +86,7 @@ async def _coarsely(
     first, window = end - (steps - 1) * step, max(spec.windows[0], step)
     templates: dict[RecordedQuery, str | None] = {
         "bad": spec.bad,
-        "total": spec.total if spec.bad else None,
+        "total": spec.total,
         "value": spec.value,
     }
     asked = {name: template for name, template in templates.items() if template is not None}

@@ -71,7 +71,8 @@ async def alert_episodes(
     # Over the whole step, for an alert may have fired for less than that.
     query = f"max_over_time({_firing(rule)}[{format_duration(_STEP)}])"
     seen: dict[tuple[tuple[str, str], ...], set[float]] = {}
-    begin = since
+    # Of whole minutes, so that who asks again is told the same.
+    begin = since.replace(second=0, microsecond=0)
     while begin < until:
         end = min(begin + _AT_ONCE * _STEP, until)
         answer = await metrics.series(query, begin, end, _STEP)

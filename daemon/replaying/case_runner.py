@@ -213,13 +213,22 @@ def _groups(case: RuleCase, rule: Rule) -> list[dict[str, str]]:
 def target_of(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
     """What the plan's first step acts on, which is where changes are seen, whatever the settings
     allow; a plan without a step that fits has the name of its rule."""
-    for spec in rule.recover[:1]:
+    return next(iter(targets_of(rule, labels, actions, steps=1)), rule.rule)
+
+
+def targets_of(
+    rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action], steps: int | None = None
+) -> set[str]:
+    """What the plan's steps act on, or its first `steps`; those that do not fit are left out."""
+    found = set()
+    for spec in rule.recover[:steps]:
         try:
             action = actions[spec.action]
-            return action.target(action.Params.model_validate(render_params(spec.params, labels)))
+            params = action.Params.model_validate(render_params(spec.params, labels))
+            found.add(action.target(params))
         except (KeyError, UnsafeLabel, ValidationError):
-            break
-    return rule.rule
+            continue
+    return found
 
 
 def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
@@ -231,7 +240,8 @@ def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
         entries = (one.model_copy(update={"at": at, "until": until}) for one in standing.approvals)
         return Approvals(approvals=tuple(entries))
     steps = range(1, len(rule.recover) + 1)
-    return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in steps))
+    approved = steps if case.approvals == "all" else sorted({*steps} & {*case.approvals})
+    return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in approved))
 
 
 def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:

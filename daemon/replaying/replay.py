@@ -11,6 +11,7 @@ from daemon.core.cases.decisions import ComparedDecision, compare, decisions
 from daemon.core.cases.recorded_case import (
     NotReplayable,
     case_of,
+    outside_reasons,
     recorded_pieces,
     recorded_samples,
 )
@@ -87,6 +88,11 @@ def recorded_case(entries: Sequence[Entry], house: House) -> tuple[Rule, RuleCas
     if len(people) < len(case.people):
         gone = sorted({m.who for m in case.people} - {m.who for m in people})
         notes.append(f"what {', '.join(gone)} did is left out: not in the roster of today")
+    notes += [
+        f"step {step} did not start then ({reason}: {text}); what other incidents, freezes and the "
+        "monitoring said is not kept, so here nothing of that hinders it"
+        for step, (reason, text) in outside_reasons(entries).items()
+    ]
     actions = {n: one for n, one in case.actions.items() if n <= len(rule.recover)}
     return rule, case.model_copy(update={"people": tuple(people), "actions": actions}), notes
 

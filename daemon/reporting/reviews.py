@@ -31,6 +31,8 @@ TREND = 20
 """So many of a team's incidents are what the durations of the next one are compared with."""
 _RECENT = 100
 """How many of the newest incidents a start looks through for a missing review."""
+_MEASURABLE = timedelta(days=1)
+"""So long after the end a start still asks for the samples that an incident was measured on."""
 
 
 class KeepsReviews(Protocol):
@@ -136,7 +138,8 @@ class Veterans:
 
 
 async def unfinished(repository: IncidentRepository) -> list[str]:
-    """Recently closed incidents that a stop has kept from their review or their last word."""
+    """Recently closed incidents that a stop has kept from their review, from the record of their
+    samples or from their last word."""
     missing = []
     for head in await repository.journal.heads(_RECENT):
         if head.closed_at is None:
@@ -151,7 +154,9 @@ async def unfinished(repository: IncidentRepository) -> list[str]:
             continue
         now = repository.clock()
         recent = incident.closed_at is not None and now - incident.closed_at < LAST_WORD
-        if not incident.review or recent:
+        unrecorded = incident.problem is not None and not incident.recorded
+        measurable = incident.closed_at is not None and now - incident.closed_at < _MEASURABLE
+        if not incident.review or recent or (unrecorded and measurable):
             missing.append(head.incident)
     return missing
 

@@ -36,7 +36,7 @@ def finest(series: tuple[RecordedSeries, ...], query: str) -> RecordedSeries:
 
 async def test_around_the_onset_it_is_kept_scrape_by_scrape() -> None:
     survey = at_the_end(DrawnPrometheus(draw(STEP, 1, 0)))
-    series, trouble = await record_samples(survey, NOW + MINUTE, survey.now)
+    series, _, trouble = await record_samples(survey, NOW + MINUTE, survey.now)
     assert trouble == ""
     spec = survey.spec.model_copy(update={"baseline": survey.now - NOW - MINUTE + BACK})
     seen = await counts_history(replace(survey, spec=spec))
@@ -50,7 +50,7 @@ async def test_around_the_onset_it_is_kept_scrape_by_scrape() -> None:
 
 async def test_the_look_back_is_kept_too_and_nothing_twice() -> None:
     survey = at_the_end(DrawnPrometheus(draw(replace(STEP, history=27), 1, 0)))
-    series, _ = await record_samples(survey, NOW + MINUTE, survey.now)
+    series, _, _ = await record_samples(survey, NOW + MINUTE, survey.now)
     totals = sorted((one for one in series if one.query == "total"), key=lambda one: one.begin)
     day_before, around = totals
     assert abs(day_before.begin - (NOW - BACK - 24 * HOUR)) <= 3 * MINUTE
@@ -78,7 +78,7 @@ async def test_of_an_incident_that_lasts_for_days_it_is_kept_coarsely() -> None:
 
     closed = NOW + timedelta(days=30)
     survey = replace(at_the_end(Endless()), now=closed)
-    series, trouble = await record_samples(survey, NOW, closed)
+    series, _, trouble = await record_samples(survey, NOW, closed)
     assert trouble == ""
     totals = sorted((one for one in series if one.query == "total"), key=lambda one: one.begin)
     week_ago, day_before, around, after = totals
@@ -91,7 +91,7 @@ async def test_of_an_incident_that_lasts_for_days_it_is_kept_coarsely() -> None:
 
 async def test_values_are_kept_as_they_were() -> None:
     survey = at_the_end(DrawnPrometheus(draw(replace(STEP, kind="value"), 1, 0)), value=True)
-    series, _ = await record_samples(survey, NOW + MINUTE, survey.now)
+    series, _, _ = await record_samples(survey, NOW + MINUTE, survey.now)
     assert {one.query for one in series} == {"value"}
     assert finest(series, "value").covers >= BACK
 
@@ -102,7 +102,7 @@ async def test_what_cannot_be_had_is_told_and_the_rest_is_kept() -> None:
 
     behind = DrawnPrometheus(draw(STEP, 1, 0))
     survey = at_the_end(Spoilt(behind, long_ago, Temporary("too many samples")))
-    series, trouble = await record_samples(survey, NOW + MINUTE, survey.now)
+    series, _, trouble = await record_samples(survey, NOW + MINUTE, survey.now)
     assert trouble == "too many samples"
     assert finest(series, "total").covers >= BACK
     deaf = at_the_end(Spoilt(behind, lambda _: True, Temporary("connection refused")))

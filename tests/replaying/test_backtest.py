@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from daemon.core.changes.change import Change
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.replaying.backtest import Backtested, Episode, alert_episodes, backtest
+from daemon.replaying.case_runner import targets_of
 from daemon.replaying.virtual_time import run_virtually
 from tests.fakes import START, Service
 from tests.replaying.test_replay import house, rule_with
@@ -23,6 +25,7 @@ class Remembering:
     def __init__(self, *fired: tuple[dict[str, str], int, int]) -> None:
         self.fired = fired
         self.asked: list[tuple[str, timedelta]] = []
+        self.begins: list[datetime] = []
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         raise AssertionError(query)
@@ -31,6 +34,7 @@ class Remembering:
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         self.asked.append((query, end - start))
+        self.begins.append(start)
         found = []
         for labels, begin, last in self.fired:
             times = [START + n * MINUTE for n in range(begin, last + 1)]
@@ -109,3 +113,24 @@ def test_it_tells_why_it_would_not() -> None:
     assert "change" in nothing_changed.why_not
     asking = lived(0.10, [DEPLOYED], recover=[{**step, "approval": "commander"}])
     assert (asking.acts, len(asking.asks)) == ((), 1)
+
+
+def test_who_asks_again_a_moment_later_is_told_the_same() -> None:
+    asked = []
+    for late in (0, 17):
+        metrics, since = Remembering((LABELS, 10, 12)), START + timedelta(seconds=late)
+        until = START + 60 * MINUTE
+        run_virtually(partial(alert_episodes, metrics, rule_with(), since, until))
+        asked.append(metrics.begins)
+    assert asked[0] == asked[1]
+
+
+def test_changes_are_those_of_what_the_plan_acts_on_for_the_episodes_labels() -> None:
+    steps = [
+        {"action": "rollback", "with": {"target": "$service"}, "approval": "automatic"},
+        {"action": "flag_off", "with": {"target": "flags-$service"}},
+        {"action": "gone", "with": {"target": "$service"}},
+    ]
+    rule = rule_with(recover=steps)
+    targets = targets_of(rule, {"service": "shop"}, house(rule).actions)
+    assert targets == {"shop", "flags-shop"}

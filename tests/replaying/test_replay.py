@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from daemon.app.rule_cases import house_for
+from daemon.config.case_files import find_case_files
+from daemon.config.settings import Settings
 from daemon.core.cases.recorded_case import NotReplayable, case_of
-from daemon.core.incident.events import Entry, IncidentClosed
+from daemon.core.cases.rule_case import GivenMove, RuleCase
+from daemon.core.incident.events import Entry, IncidentClosed, SamplesRecorded
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
+from daemon.core.recovery.guardrails import Freeze
 from daemon.core.rules.rule import Rule, load
 from daemon.core.values.yaml_document import one_document
 from daemon.replaying.case_runner import House, run_case
-from daemon.replaying.replay import IncidentReplay, replay
+from daemon.replaying.replay import IncidentReplay, recorded_case, replay
 from daemon.replaying.virtual_time import run_virtually
-from tests.fakes import FakeAction
-from tests.stories.stage import LIMITS, ROSTER, RULE, Stage, alert, healed_by
+from tests import commanding
+from tests.fakes import START, FakeAction
+from tests.stories.stage import LIMITS, ROSTER, RULE, Daemon, Stage, alert, healed_by
 
 QUERIES = {
     "bad": 'sum(increase(errors_total{service="$service"}[$window]))',
@@ -139,3 +146,96 @@ def test_the_case_of_an_incident_passes_and_can_fail(night: Sequence[Entry]) -> 
     assert run_case(case, house(rule)).mismatches == []
     worse = rule_with(problem={"confirm": {"drop": "20%", "traffic": "30/m"}})
     assert run_case(case, house(worse)).mismatches
+
+
+async def approved_by_ada(stage: Stage, daemon: Daemon) -> None:
+    await daemon.at(200)
+    await daemon.acknowledges("ada")
+    await daemon.at(230)
+    await daemon.does(commanding.approve, stage.rules[0], 1, "ada", who="ada")
+
+
+def lived(
+    folder: Path,
+    does: Callable[[Stage, Daemon], Awaitable[None]],
+    prepare: Callable[[Stage], None],
+    rule: str = RULE,
+) -> Sequence[Entry]:
+    """Another night, to its end."""
+    stage = Stage(folder, rule_text=rule)
+    stage.service.fails(0.10, 60)
+    prepare(stage)
+
+    async def story() -> None:
+        async with stage.daemon() as daemon:
+            healed_by(stage, "rollback", 0.002)
+            await daemon.at(180)
+            await daemon.receives(alert())
+            await does(stage, daemon)
+            await daemon.at(2400)
+
+    run_virtually(story)
+    [entries] = stage.journal.entries.values()
+    assert any(isinstance(entry.event, SamplesRecorded) for entry in entries)
+    return entries
+
+
+def unapproved(stage: Stage) -> None:
+    stage.approved = False
+
+
+def test_what_nobody_had_approved_waits_in_the_replay_too(tmp_path: Path) -> None:
+    entries = lived(tmp_path, approved_by_ada, unapproved)
+    rule = rule_with()
+    found = replay(entries, house(rule))
+    assert not found.differs, [one for one in found.compared if one.fate != "same"]
+    assert "step 1: approval wanted (not_approved)" in fates(found, "same")
+    case = case_of(entries, rule)
+    assert case.approvals == (2,)
+    assert run_case(case, house(rule)).mismatches == []
+
+
+def test_what_came_from_outside_is_told(tmp_path: Path) -> None:
+    def frozen(stage: Stage) -> None:
+        until = START + timedelta(minutes=5)
+        stage.journal.stops["global"] = Freeze(
+            scope="global", reason="sale", by="bo", at=START, until=until
+        )
+
+    async def nothing(_: Stage, __: Daemon) -> None:
+        return None
+
+    found = replay(lived(tmp_path, nothing, frozen), house(rule_with()))
+    assert found.differs
+    [note] = found.notes
+    assert "step 1 did not start then (frozen: frozen by bo" in note
+
+
+def shipped_cases() -> Iterator[Any]:
+    for file in find_case_files((Path("rules/cases"),)):
+        for case, _ in file.cases:
+            outside = case.earlier or any(move.does == "freeze" for move in case.people)
+            unmeasured = case.monitoring or case.never.phase or "Inf" in str(case.series)
+            if not (case.raw or outside or unmeasured or case.case.startswith("Alerts of another")):
+                yield pytest.param(case, id=case.case)
+
+
+@pytest.mark.parametrize("case", list(shipped_cases()))
+def test_every_case_is_replayed_as_it_went(case: RuleCase) -> None:
+    """Also those of values, and those that never were confirmed: ada ends each in the end."""
+    home = house_for(Settings(), Path("rules"), restricted=False)
+    ends = [
+        GivenMove(at=case.end + timedelta(seconds=n), who="ada", does=does)
+        for n, does in ((5, "ack"), (6, "close"))
+    ]
+    longer = {"people": (*case.people, *ends), "until": case.end + timedelta(minutes=5)}
+    [entries] = run_case(case.model_copy(update=longer), home).journals.values()
+    found = replay(entries, home)
+    assert not found.differs, [one for one in found.compared if one.fate != "same"]
+    rule, again, _ = recorded_case(entries, home)
+    assert run_case(again, home).mismatches == [], rule
+
+
+def test_the_folder_of_the_rules_stands_for_its_cases() -> None:
+    by_rules, by_cases = (find_case_files((Path(p),)) for p in ("rules", "rules/cases"))
+    assert [one.path for one in by_rules] == [one.path for one in by_cases] != []

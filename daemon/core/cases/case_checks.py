@@ -32,6 +32,10 @@ def case_mistakes(
         if number > len(rule.recover):
             steps = len(rule.recover)
             yield ("actions", number), f"{rule.rule} has {steps} steps; there is no step {number}"
+    for index, number in enumerate(() if isinstance(case.approvals, str) else case.approvals):
+        if not 1 <= number <= len(rule.recover):
+            steps = len(rule.recover)
+            yield ("approvals", index), f"{rule.rule} has {steps} steps; there is no step {number}"
     for index, change in enumerate(case.changes):
         if not change.reported_by and not rule.changes:
             text = f"{rule.rule} has no `changes:`, so it would not see it; or say `reported_by:`"

@@ -77,16 +77,23 @@ def compare(
 
 
 def _reordered(found: Sequence[ComparedDecision]) -> Iterator[ComparedDecision]:
-    """What is missing in one place and new in another is the same, at another time."""
-    missing = {one.shown.word: one for one in found if one.fate == "missing"}
-    new = {one.shown.word: one for one in found if one.fate == "new"}
-    both = missing.keys() & new.keys()
-    for one in found:
-        word = one.shown.word
-        if one.fate == "same" or word not in both:
+    """What is missing in one place and new in another is the same, at another time: the first with
+    the first, the second with the second."""
+    places: dict[tuple[Fate, str], list[int]] = {}
+    for number, one in enumerate(found):
+        places.setdefault((one.fate, one.shown.word), []).append(number)
+    pairs = {
+        new: missing
+        for (fate, word), numbers in places.items()
+        if fate == "new"
+        for new, missing in zip(numbers, places.get(("missing", word), ()), strict=False)
+    }
+    gone = set(pairs.values())
+    for number, one in enumerate(found):
+        if number in pairs:
+            yield ComparedDecision("same", found[pairs[number]].then, one.now)
+        elif number not in gone:
             yield one
-        elif one.fate == "new":
-            yield ComparedDecision("same", missing[word].then, one.now)
 
 
 def _decided(event: e.Event) -> Iterator[tuple[str, str, str]]:

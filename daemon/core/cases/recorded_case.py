@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, get_args
 
 from daemon.core.alertmanager import Alert
 from daemon.core.cases.curves import CurvePiece
@@ -22,6 +22,7 @@ from daemon.core.cases.rule_case import (
 from daemon.core.changes.change import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
+from daemon.core.incident.reasons import AskReason, Hindrance
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.rules.rule import Rule
@@ -32,6 +33,14 @@ _MOST_ALERTS = 200
 _AFTER = timedelta(minutes=1)
 """So long after the first measurement is looked at what came of it."""
 _SECOND = timedelta(seconds=1)
+_NOT_APPROVED: frozenset[AskReason] = frozenset(
+    {"not_approved", "approval_void", "approval_expired", "autonomy_withdrawn"}
+)
+"""Why a step was asked for that else had run by itself."""
+_FROM_OUTSIDE: frozenset[str] = frozenset(
+    {*get_args(Hindrance), "upstream_alerting", "monitoring_outage"}
+)
+"""Why a step did not start that neither its rule nor its incident's own samples say."""
 
 
 class NotReplayable(Permanent):
@@ -43,7 +52,7 @@ def recorded_samples(entries: Sequence[e.Entry]) -> e.SamplesRecorded:
     kept = [x.event for x in entries if isinstance(x.event, e.SamplesRecorded)]
     if kept and kept[-1].series:
         return kept[-1]
-    why = kept[-1].trouble if kept else ""
+    why = (kept[-1].trouble or "Prometheus had none") if kept else ""
     if not kept and fold(entries).closed is None:
         why = "they are kept when it is over, and it is still open"
     elif not kept:
@@ -59,17 +68,15 @@ def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
     incident, kept = fold(entries), recorded_samples(entries)
     finest = _finest(kept)
     wanted = {name for name in ("bad", "total", "value") if getattr(rule.problem, name)}
-    if set(finest) != wanted:
+    if not wanted <= finest.keys():
         has, asks = ", ".join(sorted(finest)), ", ".join(sorted(wanted))
         raise NotReplayable(
             f"samples of {has} were kept, and {rule.rule} measures {asks} now: they do not fit"
         )
-    first = min(finest.values(), key=lambda one: one.begin)
-    begins, step = first.begin - first.step, first.step
-    moved = timedelta(0) if rule.problem.value is None else step
+    first = min((finest[name] for name in wanted), key=_starts)
+    begins, step = _starts(first), first.step
     series: dict[str, Any] = {
-        name: _notation(one, begins + moved, per_minute=name != "value")
-        for name, one in finest.items()
+        name: _notation(finest[name], begins) for name in finest if name in wanted
     }
     given = {
         name: text if name == "value" else CountSeries(per_minute=text)
@@ -81,13 +88,14 @@ def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
         rule=rule.rule,
         begins=begins,
         interval=step,
-        scrape=step,
+        scrape=kept.scrape or step,
         labels=dict(incident.group_labels),
         series=GivenSeries.model_validate(given),
         changes=tuple(_changes(entries, kept, begins)),
         alerts=tuple(_alerts(entries, incident, begins)),
         people=tuple(_moves(entries, begins)),
         actions=dict(_actions(entries)),
+        approvals=_approvals(entries, rule),
         until=_ceil((incident.closed_at or entries[-1].at) - begins),
         expect=tuple(_expected(entries, incident, begins)),
     )
@@ -101,9 +109,7 @@ def recorded_pieces(kept: e.SamplesRecorded, begins: datetime) -> dict[Measure, 
         pieces: list[CurvePiece] = []
         for one in parts:
             step = one.step.total_seconds()
-            # A count is of the time before its moment; a value holds from its moment on.
-            moved = 0.0 if name == "value" else -step
-            begin = one.begin.timestamp() - start + moved
+            begin = _starts(one).timestamp() - start
             over = one.window.total_seconds() if name != "value" else 1.0
             pieces += [
                 CurvePiece(begin + n * step, *_piece(value, over))
@@ -131,10 +137,16 @@ def _finest(kept: e.SamplesRecorded) -> dict[str, e.RecordedSeries]:
     return found
 
 
-def _notation(one: e.RecordedSeries, begins: datetime, *, per_minute: bool) -> str:
-    """It in promtool's notation, with what is the same again and again said once."""
-    scale = timedelta(minutes=1) / one.window if per_minute else 1.0
-    lead = max(round((one.begin - one.step - begins) / one.step), 0) if per_minute else 0
+def _starts(one: e.RecordedSeries) -> datetime:
+    """A count is of the time before its moment; a value holds from its moment on."""
+    return one.begin if one.query == "value" else one.begin - one.step
+
+
+def _notation(one: e.RecordedSeries, begins: datetime) -> str:
+    """It in promtool's notation, with what is the same again and again said once. Counts are given
+    as so many a minute."""
+    scale = 1.0 if one.query == "value" else timedelta(minutes=1) / one.window
+    lead = max(round((_starts(one) - begins) / one.step), 0)
     values: list[str] = ["_"] * lead
     values += ["_" if v is None else f"{v * scale:.6g}" for v in one.values]
     runs = [(text, len(list(run))) for text, run in groupby(values)]
@@ -244,6 +256,30 @@ def _move(event: e.Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield "close", {"reason": event.text}
 
 
+def outside_reasons(entries: Sequence[e.Entry]) -> dict[int, tuple[str, str]]:
+    """Why steps did not start that came from outside the incident (a freeze, another incident, the
+    monitoring): step → (reason, text), the first of each. A case knows nothing of it."""
+    found: dict[int, tuple[str, str]] = {}
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, e.StepRefused | e.StepObserved) and event.reason in _FROM_OUTSIDE:
+            found.setdefault(event.step, (event.reason, event.text))
+    return found
+
+
+def _approvals(entries: Sequence[e.Entry], rule: Rule) -> Literal["all", "none"] | tuple[int, ...]:
+    """Which automatic steps counted as approved: all but those that were found not to be."""
+    missing = {
+        x.event.step
+        for x in entries
+        if isinstance(x.event, e.StepRefused | e.ApprovalRequested)
+        and x.event.reason in _NOT_APPROVED
+    }
+    if not missing:
+        return "all"
+    return tuple(n for n in range(1, len(rule.recover) + 1) if n not in missing) or "none"
+
+
 def _actions(entries: Sequence[e.Entry]) -> Iterator[tuple[int, GivenAction]]:
     """How each step's action went, the last time. What it did to the series is in these."""
     begun: dict[int, datetime] = {}
@@ -265,13 +301,15 @@ def _expected(
     """What came of it: after the first measurement, and at the end."""
     defined = next((x for x in entries if isinstance(x.event, e.ProblemDefined)), None)
     if defined is not None and isinstance(defined.event, e.ProblemDefined):
-        problem, found = defined.event.problem, defined.event.suspicion
+        at = _ceil(_since(min(defined.at + _AFTER, incident.closed_at or entries[-1].at), begins))
+        # More may have been known by then than at the first look.
+        then = fold([entry for entry in entries if entry.at <= begins + at])
+        problem, found = then.confirmed or defined.event.problem, then.suspicion
         blamed = found.change if found is not None and found.verdict == "suspect" else None
         told: dict[str, Any] = {"verdict": problem.verdict}
         if problem.verdict == "confirmed":
             told["suspect"] = "none" if blamed is None else blamed.item
-        at = min(defined.at + _AFTER, incident.closed_at or entries[-1].at)
-        yield Expectation(at=_ceil(_since(at, begins)), **told)
+        yield Expectation(at=at, **told)
     end = _ceil(_since(incident.closed_at or entries[-1].at, begins))
     starts = tuple(x.event.step for x in entries if isinstance(x.event, e.StepStarted))
     verdicts = {n: s.verdict for n, s in incident.steps.items() if s.verdict is not None}

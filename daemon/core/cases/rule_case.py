@@ -212,7 +212,7 @@ class RuleCase(Frozen):
     `series` gives what the rule's queries answer; `raw` gives raw series instead, on which the
     queries are evaluated by a real Prometheus (`stopgap test --promql`). `interval` is the time
     between two values of a series, `scrape` that between two scrapes. `approvals`: which automatic
-    steps count as approved: all, none, or those whose content stands in approvals.yaml.
+    steps count as approved: all, none, these, or those whose content stands in approvals.yaml.
     `freezes`: whether freezes.yaml is in force.
     """
 
@@ -231,7 +231,7 @@ class RuleCase(Frozen):
     people: tuple[GivenMove, ...] = ()
     actions: dict[int, GivenAction] = Field(default_factory=dict)
     earlier: tuple[EarlierAction, ...] = ()
-    approvals: Literal["all", "none", "file"] = "all"
+    approvals: Literal["all", "none", "file"] | tuple[int, ...] = "all"
     freezes: Literal["file", "none"] = "file"
     until: At | None = None
     expect: tuple[Expectation, ...] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Protocol
@@ -25,6 +25,8 @@ _JUMP = 0.95
 _PRIORS = {
     climb: math.log(_JUMP if not climb else (1 - _JUMP) / (len(CLIMBS) - 1)) for climb in CLIMBS
 }
+_MOST = 1 - 1e-9
+"""No level is higher: at 1 a single good event would be impossible."""
 _CLOCK = 1.0
 """Seconds to which the clocks of scrapes and of changes are believed."""
 _OUTER = 0.005
@@ -104,16 +106,17 @@ class _Moment:
 class Family(Protocol):
     """How measured amounts scatter about their level; stretches go by their index."""
 
-    def summed(self, first: int, last: int) -> tuple[float, float]:
-        """(amount, size) of the stretches from `first` up to `last`, weighed."""
-        ...
+    amounts: list[float]
+    sizes: list[float]
+    """What was measured before each stretch, weighed: in all 0 before the first."""
 
     def base(self, last: int) -> float:
         """The likeliest level of all before `last`."""
         ...
 
-    def likelihood(self, first: int, last: int, level: float) -> float:
-        """The log-likelihood of these at that level, but for what does not depend on it."""
+    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
+        """The log-likelihood of each (first, last, level), but for what does not depend on the
+        level. All in one call, for it is asked for some hundred thousand of them."""
         ...
 
 
@@ -122,21 +125,21 @@ class CountsFamily:
 
     def __init__(self, measured: Sequence[Stretch], dispersion: float) -> None:
         self._dispersion = dispersion
-        self._bad = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
-        self._all = list(accumulate((s.weight * s.size for s in measured), initial=0.0))
-
-    def summed(self, first: int, last: int) -> tuple[float, float]:
-        return self._bad[last] - self._bad[first], self._all[last] - self._all[first]
+        self.amounts = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
+        self.sizes = list(accumulate((s.weight * s.size for s in measured), initial=0.0))
 
     def base(self, last: int) -> float:
         # Half an event more: a level of exactly zero would forbid what is only rare.
-        return (self._bad[last] + 0.5) / (self._all[last] + 1)
+        return (self.amounts[last] + 0.5) / (self.sizes[last] + 1)
 
-    def likelihood(self, first: int, last: int, level: float) -> float:
-        bad, size = self.summed(first, last)
-        share = min(max(level, 1e-9), 1 - 1e-9)
-        found = bad * math.log(share) + (size - bad) * math.log1p(-share)
-        return found / self._dispersion
+    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
+        amounts, sizes, dispersion = self.amounts, self.sizes, self._dispersion
+        log, log1p, found = math.log, math.log1p, []
+        for first, last, level in parts:
+            bad, size = amounts[last] - amounts[first], sizes[last] - sizes[first]
+            share = 1e-9 if level < 1e-9 else min(level, _MOST)
+            found.append((bad * log(share) + (size - bad) * log1p(-share)) / dispersion)
+        return found
 
 
 class ValuesFamily:
@@ -144,20 +147,21 @@ class ValuesFamily:
 
     def __init__(self, measured: Sequence[Stretch], variance: float) -> None:
         self._variance = variance
-        self._sums = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
+        self.amounts = list(accumulate((s.weight * s.amount for s in measured), initial=0.0))
         self._squares = list(accumulate((s.weight * s.amount**2 for s in measured), initial=0.0))
-        self._weights = list(accumulate((s.weight for s in measured), initial=0.0))
-
-    def summed(self, first: int, last: int) -> tuple[float, float]:
-        return self._sums[last] - self._sums[first], self._weights[last] - self._weights[first]
+        self.sizes = list(accumulate((s.weight for s in measured), initial=0.0))
 
     def base(self, last: int) -> float:
-        return self._sums[last] / self._weights[last]
+        return self.amounts[last] / self.sizes[last]
 
-    def likelihood(self, first: int, last: int, level: float) -> float:
-        amount, size = self.summed(first, last)
-        squares = self._squares[last] - self._squares[first]
-        return -0.5 * (squares - 2 * level * amount + level * level * size) / self._variance
+    def likelihoods(self, parts: Iterable[tuple[int, int, float]]) -> list[float]:
+        sums, weights, every, variance = self.amounts, self.sizes, self._squares, self._variance
+        found = []
+        for first, last, level in parts:
+            amount, size = sums[last] - sums[first], weights[last] - weights[first]
+            squares = every[last] - every[first]
+            found.append(-0.5 * (squares - 2 * level * amount + level * level * size) / variance)
+        return found
 
 
 def stretches(bins: Sequence[Bin], width: float) -> list[Stretch]:
@@ -196,7 +200,7 @@ def locate(
         if not climb or max(moment.shapes[number] for moment in rough) > most - _UNLIKELY
     ]
     fine = _weigh(measured, family, first, last, _FINE, likely)
-    unchanged = family.likelihood(0, len(measured), family.base(len(measured)))
+    [unchanged] = family.likelihoods([(0, len(measured), family.base(len(measured)))])
     return _interval(fine, max(moment.weight for moment in fine) - unchanged)
 
 
@@ -229,7 +233,7 @@ def _weigh(
         onset = begin + (number + 0.5) * step
         first = max(bisect_right(ends, onset), 1)
         base = family.base(first)
-        before, shapes = family.likelihood(0, first, base), []
+        [before], shapes = family.likelihoods([(0, first, base)]), []
         for climb in climbs:
             # From there on the level has risen as far as it does.
             full = max(bisect_left(begins, onset + climb, first), first)
@@ -251,15 +255,17 @@ def _fit(
 ) -> float:
     """The log-likelihood of what came after the onset, with the rise that fits it: the stretches
     (first, last, part) have that part of it, and those from `full` on all of it."""
-    amount, size = family.summed(full, last)
-    excess, expected = amount - size * base, size
+    amounts, sizes = family.amounts, family.sizes
+    size = sizes[last] - sizes[full]
+    excess, expected = amounts[last] - amounts[full] - size * base, size
     for begin, end, part in rising:
-        amount, size = family.summed(begin, end)
-        excess += part * (amount - size * base)
+        size = sizes[end] - sizes[begin]
+        excess += part * (amounts[end] - amounts[begin] - size * base)
         expected += part * part * size
     rise = max(excess / expected, 0.0) if expected > 0 else 0.0
-    climbing = sum(family.likelihood(begin, end, base + rise * part) for begin, end, part in rising)
-    return climbing + family.likelihood(full, last, base + rise)
+    levels = [(begin, end, base + rise * part) for begin, end, part in rising]
+    *climbing, after = family.likelihoods([*levels, (full, last, base + rise)])
+    return sum(climbing) + after
 
 
 def _part(begin: float, end: float, onset: float, climb: float) -> float:
@@ -268,14 +274,14 @@ def _part(begin: float, end: float, onset: float, climb: float) -> float:
     if length <= 0:  # a value at one moment
         since = end - onset
         return 0.0 if since <= 0 else 1.0 if since >= climb else since / climb
-    return (_risen(end - onset, climb) - _risen(begin - onset, climb)) / length
-
-
-def _risen(since: float, climb: float) -> float:
-    """The level summed up over the time since the onset."""
+    # The level summed up over the time since the onset, to the end and to the beginning.
+    since, before = end - onset, begin - onset
     if since <= 0:
         return 0.0
-    return since * since / (2 * climb) if since < climb else since - climb / 2
+    risen = since * since / (2 * climb) if since < climb else since - climb / 2
+    if before > 0:
+        risen -= before * before / (2 * climb) if before < climb else before - climb / 2
+    return risen / length
 
 
 def _interval(weighed: Sequence[_Moment], evidence: float) -> OnsetInterval:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import promql_parser
@@ -19,7 +20,7 @@ from daemon.core.values.units import format_duration
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)|(?P<other>.)""",
+    r"""|(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)|(?P<other>\w+|.)""",
     re.DOTALL,
 )
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -102,8 +103,14 @@ def names_in(value: Any) -> set[str]:
 
 def selectors(query: str) -> list[str]:
     """The instant selectors of a rendered query, each once, without offset and `@`."""
+    return list(_selectors(query))
+
+
+@lru_cache(maxsize=1024)
+def _selectors(query: str) -> tuple[str, ...]:
+    """They. A rule asks for the same few again and again, and a parser is slow."""
     found = {f"{node.name or ''}{_braces(node)}": None for node in vector_selectors(query)}
-    return list(found)
+    return tuple(found)
 
 
 def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:

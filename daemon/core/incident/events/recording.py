@@ -45,8 +45,9 @@ class RecordedSeries(Frozen):
 class SamplesRecorded(BaseEvent):
     """The samples and the changes that the decisions were made on, kept once the incident is over.
 
-    `trouble`: why there are none, or not all. The series overlap nowhere; where they are close
-    together in time, they are finer.
+    `scrape`: the time between two scrapes then; None if it was not known. A series is no finer than
+    that, and may be coarser. `trouble`: why there are none, or not all. The series overlap nowhere;
+    where they are close together in time, they are finer.
     """
 
     kind: Literal["SamplesRecorded"] = "SamplesRecorded"
@@ -54,6 +55,7 @@ class SamplesRecorded(BaseEvent):
     for_people: ClassVar[bool] = False
     series: tuple[RecordedSeries, ...] = ()
     changes: tuple[Change, ...] = ()
+    scrape: Duration | None = None
     trouble: str = ""
 
     def describe(self) -> str:
