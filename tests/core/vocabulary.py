@@ -115,6 +115,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "step": st.integers(1, 3),
     "series": st.lists(recorded, max_size=2).map(tuple),
     "changes": st.lists(changes, max_size=2).map(tuple),
+    "scrape": st.none() | st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     "params": st.dictionaries(texts, params, max_size=2),
     "intent": labels,
     "suppressed": st.lists(suppressions, max_size=2).map(tuple),
