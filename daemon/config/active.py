@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -47,3 +48,16 @@ class Live(Generic[_T]):
     def replace(self, value: _T) -> None:
         """Put another in force."""
         self._value = value
+
+
+class Derived(Live[_T]):
+    """What is in force at the moment, worked out of something else that is."""
+
+    def __init__(self, derive: Callable[[], _T]) -> None:
+        super().__init__(derive())
+        self._derive = derive
+
+    @property
+    def now(self) -> _T:
+        """The value in force."""
+        return self._derive()

@@ -8,20 +8,22 @@ from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.growth import takes_change
+from daemon.core.values.drill_key import drill_of
 from daemon.repository import IncidentRepository
 
 
 async def tell_incidents(
     repository: IncidentRepository, change: Change, concerns: Callable[[Incident], bool]
 ) -> tuple[str, ...]:
-    """Write it down in each open incident that it concerns, which weighs the changes at once.
+    """Write it down in each open incident that it concerns, which weighs the changes at once. None
+    of a drill's: that has changes of its own.
 
     Returns the ids of these. Told twice, it is written down once. Raises Temporary.
     """
     told = e.ChangeReported(change=change, told_at=repository.clock())
     found = []
     for head in await repository.journal.open_heads():
-        if concerns(await repository.load(head.incident)):
+        if not drill_of(head.key) and concerns(await repository.load(head.incident)):
             await repository.record(
                 head.incident, lambda i: (told,) if takes_change(i, change) else ()
             )

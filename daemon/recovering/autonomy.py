@@ -129,7 +129,7 @@ class AutonomyKeeper:
     # ── learning ─────────────────────────────────────────────────────────────────────────────
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
-        if any(isinstance(event, _TELLING) for event in events):
+        if after.drill is None and any(isinstance(event, _TELLING) for event in events):
             self._learn(after, ())
 
     def _learn(self, incident: Incident, changes: Sequence[Change]) -> None:

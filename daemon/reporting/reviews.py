@@ -15,6 +15,7 @@ import structlog
 
 from daemon.core.incident.events import Event, IncidentClosed, ReviewWritten
 from daemon.core.incident.state import Incident
+from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reporting.review import markdown
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository, UnknownIncident
@@ -85,7 +86,7 @@ class Veterans:
         return tuple(reversed(self._by_rule.get(rule, {})))
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[Event]) -> None:
-        if any(isinstance(event, IncidentClosed) for event in events):
+        if after.drill is None and any(isinstance(event, IncidentClosed) for event in events):
             self._learn(after)
 
     def _learn(self, incident: Incident) -> None:
@@ -99,7 +100,7 @@ class Veterans:
 async def unfinished(repository: IncidentRepository) -> list[str]:
     """Recently closed incidents that a stop has kept from their review or their last word."""
     missing = []
-    for head in await repository.journal.heads(_RECENT):
+    for head in await repository.journal.heads(_RECENT, IncidentSearch(drills="with")):
         if head.closed_at is None:
             continue
         try:

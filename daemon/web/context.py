@@ -60,7 +60,7 @@ class WebContext:
     names. `veterans`: who has executed a rule's plan; `autonomy`: what a rule's own decisions came
     to. `whisper` tells (address, text) to whoever tapped in Slack. `trace` asks for a chart's
     figures; without it a chart shows what the journal knows. `store_trouble`: why nothing may be
-    entrusted to the store; empty if it may.
+    entrusted to the store; empty if it may. `config_for_drill`: what is in force in a drill.
     """
 
     intake: Intake
@@ -81,6 +81,13 @@ class WebContext:
     trace: Trace | None = None
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
+    config_for_drill: Callable[[Incident], ActiveConfig] | None = None
+
+    def config_of(self, incident: Incident) -> ActiveConfig:
+        """What is in force for that incident: for a drill's, what is in force in the drill."""
+        if incident.drill is None or self.config_for_drill is None:
+            return self.active.now
+        return self.config_for_drill(incident)
 
     def rules(self) -> RuleBook:
         """The rules in force."""
@@ -156,19 +163,21 @@ class WebContext:
     def view(self, incident: Incident) -> IncidentView:
         """The incident as it stands now."""
         document = self.links.document(incident.id)
-        veterans, rule = self.veterans(incident.rule), self.rules().rules.get(incident.rule)
+        config = self.config_of(incident)
+        veterans, rule = self.veterans(incident.rule), config.rules.rules.get(incident.rule)
         return incident_view(
-            incident, rule, self.roster(), self.repository.clock(), document, veterans
+            incident, rule, config.roster, self.repository.clock(), document, veterans
         )
 
     def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
         """What a command to that incident may need to know now."""
+        config = self.config_of(incident)
         return CommandSituation(
             person=person,
             via=via,
             now=self.repository.clock(),
-            roster=self.roster(),
-            rule=self.rules().rules.get(incident.rule),
+            roster=config.roster,
+            rule=config.rules.rules.get(incident.rule),
             document=self.links.document(incident.id),
             misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
         )

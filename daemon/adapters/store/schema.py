@@ -22,6 +22,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from daemon.core.values.drill_key import id_prefix, key_prefix
+
 SCHEMA = 6
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
@@ -108,6 +110,7 @@ heads = Table(
     Column("recovered_at", _Instant),
 )
 head_is_open = heads.c.closed_at.is_(None)
+is_drill = heads.c.key.startswith(key_prefix(), autoescape=True)
 Index(
     "one_open_incident_per_key",
     heads.c.key,
@@ -137,6 +140,7 @@ actions_table = Table(
     Column("by_person", Boolean, nullable=False, server_default="0"),
 )
 action_runs = actions_table.c.finished_at.is_(None)
+action_of_drill = actions_table.c.incident.startswith(id_prefix(), autoescape=True)
 Index(
     "one_running_action_per_target",
     actions_table.c.target,

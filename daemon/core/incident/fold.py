@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.fold_drills import apply_drill
 from daemon.core.incident.fold_lifecycle import apply_lifecycle
 from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
@@ -49,4 +50,6 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_responder(incident, at, event)
     if isinstance(event, e.UpdateEvent):
         return apply_update(incident, at, event)
+    if isinstance(event, e.DrillEvent):
+        return apply_drill(incident, at, event)
     assert_never(event)

@@ -32,6 +32,7 @@ Purpose = Literal[
     "update",
     "jump",
     "autonomy",
+    "drill_over",
     "other",
 ]
 """Why somebody is paged.
@@ -41,7 +42,7 @@ Purpose = Literal[
 `diagnosis`, `refired`: the recovery needs a person. `severity`: the ladder of leads.
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
-`autonomy`: the rule lost its own over this incident.
+`autonomy`: the rule lost its own over this incident. `drill_over`: the drill was stopped.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -74,6 +75,7 @@ _FORMS: Mapping[Purpose, _Form] = {
     "update": _Form("update", 2),
     "jump": _Form("jump", 0),
     "autonomy": _Form("autonomy"),
+    "drill_over": _Form("drill-over"),
     "other": _Form("", 1),
 }
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
+from daemon.core.ports.journal import Drills, Head, IncidentSearch, ListCursor
 from daemon.core.reporting.review import markdown
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
@@ -40,6 +40,7 @@ class Wanted(Frozen):
     )
     since: When | None = Field(default=None, description="opened then or later")
     until: When | None = Field(default=None, description="opened before that")
+    drills: Drills = Field(default="with", description="whether drills are listed, too, or alone")
     limit: Limit = 50
     cursor: str = Field(
         default="",
@@ -124,6 +125,7 @@ class IncidentReads:
             since=query.since,
             until=query.until,
             after=_place(query.cursor),
+            drills=query.drills,
         )
         heads = await self._context.repository.journal.heads(query.limit + 1, search)
         cursor = _cursor(heads[query.limit - 1]) if len(heads) > query.limit else None

@@ -45,6 +45,7 @@ TELLING = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.IncidentPromoted,
         e.Recovered,
         e.Relapsed,
         e.DiagnosisOpened,
@@ -66,6 +67,7 @@ TELLING_OF_CLOSED = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.IncidentPromoted,
         e.IncidentClosed,
     )
 )

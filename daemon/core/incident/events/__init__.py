@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
+from daemon.core.incident.events.drills import *
 from daemon.core.incident.events.lifecycle import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.responders import *
@@ -28,7 +29,7 @@ from daemon.core.values.units import Frozen, Moment
 FORMAT = 1
 
 Event = Annotated[
-    LifecycleEvent | StepEvent | PageEvent | ResponderEvent | UpdateEvent,
+    LifecycleEvent | StepEvent | PageEvent | ResponderEvent | UpdateEvent | DrillEvent,
     Field(discriminator="kind"),
 ]
 
