@@ -15,13 +15,15 @@ test: ## Everything that CI runs.
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile
 
-check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/.
+check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/ and
+       ## their cases.
 	@deploy/setup.sh
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo | tail -8
 	@$(BIN)/python deploy/names.py
 	@$(BIN)/stopgap check rules/
+	@$(BIN)/stopgap test rules/cases
 
 bench: ## Timing: durable intake, the way from POST to action, a storm on a slow disk, the audit.
        ## BASE=revision lets the storm come over that build too, and compares.

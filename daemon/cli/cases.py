@@ -118,9 +118,11 @@ def _play(
 ) -> Iterator[CaseResult]:
     """The results, one by one. Raises CommandFailure before the first if a file has mistakes."""
     houses: dict[Path, House] = {}
-    wrong: list[FileMistake] = []
+    wrong: list[FileMistake] = [mistake for file in files for mistake in file.mistakes]
     chosen: list[tuple[CaseFile, House]] = []
     for file in files:
+        if not file.cases:
+            continue
         home = file.rules_dir or settings.rules_dir
         if home not in houses:
             houses[home] = _house(settings, home, restricted=restricted)

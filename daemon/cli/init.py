@@ -24,7 +24,7 @@ from daemon.adapters.tls import Trust
 from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, F, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
-from daemon.config.rules_folder import APPROVALS, FREEZES, ROSTER, Ruleset, rule_files
+from daemon.config.rules_folder import APPROVALS, CASES, FREEZES, ROSTER, Ruleset, rule_files
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings
 from daemon.core.rules.rule import RuleBook
@@ -100,7 +100,8 @@ def init_command(
     certificate: Path | None,
     key: Path | None,
 ) -> None:
-    """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule.
+    """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule and a
+    case of it.
 
     Nothing is ever written over. With --from-prometheus the first rules are proposed from the
     alerts that Prometheus has, in the mode `observe`; alerts that have a rule are left out, so it
@@ -133,6 +134,9 @@ def init_command(
     elif not _has_rules(settings):
         text = _template("first.yaml").replace("TEAM", team)
         folder.write(_rules(settings) / "first.yaml", text)
+        if mine:  # whom it expects to be called is known then
+            case = _template("first-case.yaml").replace("PERSON", person)
+            folder.write(_rules(settings) / CASES / "first.yaml", case)
     _print_summary(folder, proposals, len(alerts) if prometheus is not None else None)
     _check(settings)
     _next(directory, person if mine else None, settings)
@@ -295,6 +299,7 @@ def _next(directory: Path, person: str | None, settings: Settings) -> None:
     lines = [
         *([] if here else [f"cd {shlex.quote(str(directory))}"]),
         "stopgap check",
+        "stopgap test                    # plays the cases of the rules",
         "stopgap doctor                  # what is still missing on the way",
         "stopgap run",
         f"stopgap incidents --token-file {token}{url}     # in another terminal",

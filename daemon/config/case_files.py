@@ -14,7 +14,7 @@ from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A file of cases, one a YAML document; `mistakes`: what is wrong with it."""
+    """A file of cases, one a YAML document; `mistakes`: what is wrong with it in itself."""
 
     path: Path
     cases: tuple[tuple[RuleCase, YamlDocument], ...] = ()
@@ -45,14 +45,12 @@ def find_case_files(paths: Sequence[Path]) -> list[CaseFile]:
 def checked(
     file: CaseFile, rules: Mapping[str, Rule], people: Sequence[str]
 ) -> tuple[FileMistake, ...]:
-    """The file's mistakes, and what its cases say that does not fit the rules and the roster."""
-    wrong = list(file.mistakes)
-    for case, document in file.cases:
-        wrong += [
-            document.mistake(place, text)
-            for place, text in case_mistakes(case, rules.get(case.rule), people)
-        ]
-    return tuple(wrong)
+    """What its cases say that does not fit the rules and the roster."""
+    return tuple(
+        document.mistake(place, text)
+        for case, document in file.cases
+        for place, text in case_mistakes(case, rules.get(case.rule), people)
+    )
 
 
 def line_of(document: YamlDocument, place: Place) -> int:

@@ -63,9 +63,6 @@ from daemon.replaying.simulated_actions import Simulation
 from daemon.replaying.virtual_daemon import VirtualDaemon, World
 from daemon.replaying.virtual_time import run_virtually
 
-_SHORTEST_SCRAPE = 15.0
-"""Seconds between two scrapes at most, where the case does not say."""
-_PER_WINDOW = 4
 _LAST = timedelta(seconds=1)
 """So much longer is played, for what happens at the last moment to have its effect."""
 _AS_WRITTEN = "as written"
@@ -113,8 +110,6 @@ class GivenMetrics:
     """`CaseMetrics` of the series that the case gives for the rule's own queries."""
 
     def __init__(self, case: RuleCase, rule: Rule, labels: Sequence[Mapping[str, str]]) -> None:
-        usual = rule.problem.windows[0].total_seconds() / _PER_WINDOW
-        scrape = case.scrape.total_seconds() if case.scrape else min(usual, _SHORTEST_SCRAPE)
         monitored = sorted((at.total_seconds(), how) for at, how in case.monitoring.items())
         firing = [alert for alert in case.alerts if alert.state == "firing"]
         self._case = case
@@ -122,7 +117,7 @@ class GivenMetrics:
             rule=rule,
             groups=[dict(group) for group in labels],
             begins=case.begins,
-            scrape=scrape,
+            scrape=case.scrape.total_seconds(),
             pieces=pieces_of(case.series, case.interval) if case.series else {},
             monitoring=monitored,
             alerts=[

@@ -100,12 +100,21 @@ def test_what_it_writes_passes_the_check_as_it_stands(tmp_path: Path, stopgap: R
         f"secrets/{token.name}",
         "rules/roster.yaml",
         "rules/first.yaml",
+        "rules/cases/first.yaml",
     }
     assert "secrets/" in (home / ".gitignore").read_text().splitlines()
     checked = stopgap(home, "check")
     assert (checked.code, checked.out) == (0, "1 rule, no mistake\n")
+    played = stopgap(home, "test")
+    assert (played.code, played.err) == (0, "")
+    assert "2 passed" in played.out
     assert yaml.safe_load((home / "rules/first.yaml").read_text())["mode"] == "observe"
-    for command in ("stopgap check", "stopgap run", f"--token-file secrets/{token.name}"):
+    for command in (
+        "stopgap check",
+        "stopgap test",
+        "stopgap run",
+        f"--token-file secrets/{token.name}",
+    ):
         assert command in made.out
 
 

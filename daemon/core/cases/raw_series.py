@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from daemon.core.cases.notation import NoSample, Point, parse_notation
 from daemon.core.rules.query_templates import matcher_operator, vector_selectors
 
+_SERIES = re.compile(r"[a-zA-Z_:][\w:]*(?:\{.*\})?")
 Samples = Mapping[str, list[tuple[float, float]]]
 """Series, as PromQL writes them → (Unix time in seconds, value), oldest first."""
 
@@ -18,8 +20,8 @@ def raw_mistake(series: str, notation: str) -> str:
         found = vector_selectors(series)
     except ValueError as error:
         return f"is no series: {' '.join(str(error).split())}"
-    plain = len(found) == 1 and all(matcher_operator(m) == "=" for m in found[0].matchers.matchers)
-    if not plain or not found[0].name:
+    equal = all(matcher_operator(m) == "=" for one in found for m in one.matchers.matchers)
+    if not equal or not _SERIES.fullmatch(series):
         return 'is no series; write it like http_requests_total{code="500"}'
     if NoSample.STALE in parse_notation(notation):
         return "`stale` cannot be given to a Prometheus; let the series end, or write `_x20`"

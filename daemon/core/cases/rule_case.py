@@ -213,9 +213,9 @@ class RuleCase(Frozen):
 
     `series` gives what the rule's queries answer; `raw` gives raw series instead, on which the
     queries are evaluated by a real Prometheus (`stopgap test --promql`). `interval` is the time
-    between two values of a series, `scrape` that between two scrapes (a quarter of the shortest
-    window, if left out). `approvals`: which automatic steps count as approved: all, none, or those
-    whose content stands in approvals.yaml. `freezes`: whether freezes.yaml is in force.
+    between two values of a series, `scrape` that between two scrapes. `approvals`: which automatic
+    steps count as approved: all, none, or those whose content stands in approvals.yaml.
+    `freezes`: whether freezes.yaml is in force.
     """
 
     case: str = Field(min_length=1, max_length=120)
@@ -223,7 +223,7 @@ class RuleCase(Frozen):
     rule: str
     begins: datetime = BEGINS
     interval: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("1m")
-    scrape: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    scrape: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("15s")
     labels: Labels = Field(default_factory=dict)
     series: GivenSeries | None = None
     raw: dict[str, Notation] = Field(default_factory=dict)

@@ -61,7 +61,7 @@ class YamlDocument:
     def mistake(self, path: Sequence[str | int], text: str) -> FileMistake:
         """A mistake at a place: in the variable that set it, or on the line of the nearest place
         that exists in the file."""
-        at, place = tuple(path), ".".join(str(part) for part in path)
+        at, place = _as_written(path, self.data), ".".join(str(part) for part in path)
         origin = _nearest(at, self.origins)
         if origin is not None:
             return FileMistake(file=origin, line=0, place=place, text=text)
@@ -157,6 +157,17 @@ def _walk(node: Any, path: Path, lines: dict[Path, int], file: str) -> Iterator[
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _walk(value, (*path, index), lines, file)
+
+
+def _as_written(path: Sequence[str | int], data: Any) -> Path:
+    """The place with the keys as they stand in the file: a number that is a key is a text there."""
+    found: list[str | int] = []
+    for part in path:
+        found.append(str(part) if isinstance(data, dict) else part)
+        inside = isinstance(data, dict) and part in data
+        listed = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        data = data[part] if inside or listed else None
+    return tuple(found)
 
 
 def _place(loc: Sequence[str | int], data: Any) -> Path:
