@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
+from daemon.core.drills.scenario import DrillScenario
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Channels, Ways
 from daemon.core.recovery.approvals import Approvals
@@ -27,6 +28,7 @@ class ActiveConfig:
     ways: Ways = field(default_factory=dict)
     channels: Channels = field(default_factory=dict)
     freezes: FreezeWindows = field(default_factory=FreezeWindows)
+    drills: Mapping[str, DrillScenario] = field(default_factory=dict)
 
     @cached_property
     def dependencies(self) -> RuleDependencies:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from daemon.config.auth import AuthSettings
+from daemon.config.drill_settings import DrillSettings
 from daemon.config.environment import overridden
 from daemon.config.sections import (
     AlertmanagerSettings,
@@ -72,6 +73,7 @@ class Settings(Frozen):
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
+    drills: DrillSettings = DrillSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")

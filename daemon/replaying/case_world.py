@@ -27,6 +27,9 @@ from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule
 from daemon.replaying.happenings import ChangeArrives, DeliveryArrives
 
+UNRULED_ALERT = "DrilledAlert"
+"""The name of an alert that no rule knows, if its labels give it none."""
+
 
 class CaseMetrics(Metrics, Protocol):
     """A Prometheus whose series the end of an action may change."""
@@ -97,8 +100,8 @@ def change_of(case: RuleCase, given: GivenChange, first: str) -> ChangeArrives:
     return ChangeArrives(told, change)
 
 
-def deliveries_of(case: RuleCase, rule: Rule) -> list[DeliveryArrives]:
-    """What Alertmanager posts for the alerts of the case."""
+def deliveries_of(case: RuleCase, rule: Rule | None) -> list[DeliveryArrives]:
+    """What Alertmanager posts for the alerts of the case; without a rule, of a drill."""
     began: dict[tuple[tuple[str, str], ...], datetime] = {}
     found: list[DeliveryArrives] = []
     for alert in sorted(case.alerts, key=lambda one: one.at):
@@ -110,8 +113,8 @@ def deliveries_of(case: RuleCase, rule: Rule) -> list[DeliveryArrives]:
         elif alert.state == "resolved":
             since = began.get(key, since)
         began[key] = since
-        name = labels.pop("alertname", rule.rule)
-        summary = rule.description or case.case
+        name = labels.pop("alertname", rule.rule if rule is not None else UNRULED_ALERT)
+        summary = (rule.description if rule is not None else "") or case.case
         ended = at if alert.state == "resolved" else None
         found.append(DeliveryArrives(at, own_alert(name, labels, summary, since, ended)))
     return found
@@ -123,7 +126,7 @@ def groups_of(case: RuleCase, rule: Rule) -> list[dict[str, str]]:
     return [dict(pairs) for pairs in dict.fromkeys(tuple(g.items()) for g in groups)]
 
 
-def labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> dict[str, str]:
+def labels_of(case: RuleCase, rule: Rule | None, alert: GivenAlert) -> dict[str, str]:
     """All labels of an alert of the case."""
     return {**alert_labels(case, rule), **alert.labels}
 

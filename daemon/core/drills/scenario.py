@@ -129,7 +129,8 @@ class Expected(Frozen):
     `commander`, `communicator`, `first_update`, `decision`: within so long after the first
     incident opened somebody commands, somebody communicates, an update is out, how to recover is
     decided. `cadence`: the longest pause between two updates while it is not restored.
-    `recovery`: every incident measured as recovered within so long. `roles`: held by somebody.
+    `takeover`: somebody else commands within so long after the first did. `recovery`: every
+    incident measured as recovered within so long. `roles`: held by somebody.
     `diagnosis`: words of which one is in the suspect, the diagnosis or what people noted.
     `no_action`: nothing was done to any target. `clock`: no item of the ten-minute clock late.
     """
@@ -139,6 +140,7 @@ class Expected(Frozen):
     first_update: Duration | None = None
     decision: Duration | None = None
     cadence: Duration | None = None
+    takeover: Duration | None = None
     recovery: Duration | None = None
     roles: tuple[Role, ...] = ()
     diagnosis: tuple[str, ...] = ()
@@ -149,6 +151,7 @@ class Expected(Frozen):
 class DrillScenario(Frozen):
     """One scenario.
 
+    `why`: what is practised. `brief`: what the observers do, which the blue team does not read.
     `rule` is the rule under drill; empty, the alert is one that no rule knows. `interval` is the
     time between two values of a series, `scrape` that between two scrapes. `actions`: how a
     step's simulated action goes, and what the series are then. `target`: a staging target of the
@@ -161,6 +164,7 @@ class DrillScenario(Frozen):
     drill: str = Field(pattern=DRILL_NAME, max_length=60)
     title: str = Field(min_length=1, max_length=120)
     why: str = ""
+    brief: str = ""
     rule: str = ""
     labels: Labels = Field(default_factory=dict)
     interval: Annotated[Duration, Field(gt=timedelta(0))] = parse_duration("1m")

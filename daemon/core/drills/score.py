@@ -125,6 +125,9 @@ def _criteria(scenario: DrillScenario, played: Sequence[_Played]) -> Iterator[Cr
             yield _within(name, text, within, _since_first(played, _at(milestone)))
     if expected.cadence is not None:
         yield _cadence(expected.cadence, played)
+    if expected.takeover is not None:
+        text = "command passes to somebody else"
+        yield _within("takeover", text, expected.takeover, _takeover(played))
     if expected.recovery is not None:
         took = _recovery(played)
         yield _within("recovery", "service is restored", expected.recovery, took)
@@ -161,6 +164,19 @@ def _within(name: str, text: str, within: timedelta, took: timedelta | None) -> 
         got=_NEVER if took is None else f"after {_spelled(took)}",
         met=took is not None and took <= within,
     )
+
+
+def _takeover(played: Sequence[_Played]) -> timedelta | None:
+    """From the first Commander to the first other one; None if there was none."""
+    appointed = sorted(
+        (entry.at, entry.event.person)
+        for one in played
+        for entry in one.entries
+        if isinstance(entry.event, e.CommanderAppointed)
+    )
+    later = (at for at, person in appointed if person != appointed[0][1])
+    second = next(later, None)
+    return None if second is None else second - appointed[0][0]
 
 
 def _recovery(played: Sequence[_Played]) -> timedelta | None:
