@@ -26,6 +26,8 @@ _MARKS: dict[CaseOutcome, str] = {
     "failed": "[bold red]✗[/bold red]",
     "skipped": "[yellow]–[/yellow]",
 }
+_LONGEST = 200
+"""So many characters of a line of the story are shown on a terminal: an update's text is long."""
 _WHY_SKIPPED = "it gives raw series, which a real Prometheus has to evaluate: --promql"
 
 
@@ -80,7 +82,8 @@ def print_result(console: Console, result: CaseResult) -> None:
     story = result.story()
     _line(console, "    what the daemon did:" if story else "    the daemon did nothing")
     for line in story:
-        _line(console, f"      {escape(line)}")
+        shown = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+        _line(console, f"      {escape(shown)}")
     for query in run.unanswered:
         _line(console, f"      [dim]the case says nothing of: {escape(query)}[/dim]")
 

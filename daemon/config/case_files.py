@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.rules_folder import CASES, yaml_files
-from daemon.core.cases.rule_case import Place, RuleCase, case_mistakes
+from daemon.core.cases.case_checks import case_mistakes
+from daemon.core.cases.rule_case import Place, RuleCase
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 

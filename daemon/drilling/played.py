@@ -28,14 +28,8 @@ from daemon.core.rules.rule import Rule, RuleBook
 from daemon.drilling.staged_actions import StagedAction, StagingAction
 from daemon.drilling.staged_calls import Silence, Uninvolved, failing
 from daemon.intake.dispatch import PlayedDrill
-from daemon.replaying.case_world import (
-    GivenMetrics,
-    approvals_of,
-    change_of,
-    deliveries_of,
-    first_target,
-    groups_of,
-)
+from daemon.replaying.case_happenings import given_changes, given_deliveries, labels_of
+from daemon.replaying.case_runner import GivenMetrics, approvals_of, first_target
 from daemon.replaying.happenings import ChangeArrives
 from daemon.replaying.simulated_actions import Simulation
 from daemon.repository import IncidentRepository
@@ -88,9 +82,9 @@ class PlayedRun:
             if self.scenario.target:
                 self.metrics = house.real.metrics
             else:
-                groups = groups_of(self._case, rule)
+                groups = [rule.group(labels_of(self._case, rule, a)) for a in self._case.alerts]
                 self.metrics = self._given = GivenMetrics(self._case, rule, groups)
-        self.changes = [change_of(self._case, one, self._first) for one in self._case.changes]
+        self.changes = given_changes(self._case, self._first)
         self.stage = Stage(Derived(lambda: self.config), self._dependencies())
 
     @property
@@ -116,7 +110,7 @@ class PlayedRun:
     def _config(self, base: ActiveConfig) -> ActiveConfig:
         roster = roster_for(base.roster, self.mark)
         approvals = base.approvals
-        if self.rule is not None:
+        if self.rule is not None and self.scenario.approvals != "file":
             approvals = approvals_of(self._case, self.rule, base.approvals)
         return replace(
             base,
@@ -232,4 +226,4 @@ class PlayedRun:
     def deliveries(self) -> list[tuple[timedelta, bytes]]:
         """(time after the beginning, body) of what Alertmanager posts."""
         began = self.mark.began_at
-        return [(one.at - began, one.body) for one in deliveries_of(self._case, self.rule)]
+        return [(one.at - began, one.body) for one in given_deliveries(self._case, self.rule)]

@@ -8,8 +8,9 @@ the notes; a start goes through the newest incidents once more, for what a crash
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.ports.notes import Notes
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.autonomy import (
     UNDONE_WITHIN,
     AutonomyRecord,
@@ -50,6 +52,15 @@ class NotWithdrawn(Exception):
     """The rule has its autonomy, so there is nothing to give back."""
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """Until when each step of a rule is approved, as long as these two are in force."""
+
+    rule: Rule
+    approvals: Approvals
+    until: Mapping[int, datetime]
+
+
 class AutonomyKeeper:
     """The records of all rules. `begin` comes before anything is decided."""
 
@@ -62,6 +73,9 @@ class AutonomyKeeper:
         self._records: dict[str, AutonomyRecord] = {}
         self._written: dict[str, AutonomyRecord] = {}
         self._changed = asyncio.Event()
+        self._looked_at: dict[str, Incident] = {}
+        """What `_look_back` goes through; it is kept up to date by every append."""
+        self._standing: dict[str, _Standing] = {}
         repository.listeners.append(self._on_append)
 
     def record(self, rule: str) -> AutonomyRecord:
@@ -129,7 +143,11 @@ class AutonomyKeeper:
     # ── learning ─────────────────────────────────────────────────────────────────────────────
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
-        if after.drill is None and any(isinstance(event, _TELLING) for event in events):
+        if after.drill is not None:
+            return
+        if after.id in self._looked_at:
+            self._looked_at[after.id] = after
+        if any(isinstance(event, _TELLING) for event in events):
             self._learn(after, ())
 
     def _learn(self, incident: Incident, changes: Sequence[Change]) -> None:
@@ -144,22 +162,45 @@ class AutonomyKeeper:
             self._changed.set()
 
     def _approved(self, rule: Rule) -> list[int]:
+        """The steps that are approved now. What an approval is bound to is worked out once for
+        each version of the rule and of the approvals, and not every minute."""
         approvals, now = self._active.now.approvals, self._repository.clock()
-        steps = range(1, len(rule.recover) + 1)
-        return [n for n in steps if approvals.state_of(rule, n, now)[0] == "valid"]
+        known = self._standing.get(rule.rule)
+        if known is None or known.rule is not rule or known.approvals is not approvals:
+            steps = range(1, len(rule.recover) + 1)
+            entries = {number: approvals.current(rule, number) for number in steps}
+            until = {number: entry.until for number, entry in entries.items() if entry is not None}
+            known = self._standing[rule.rule] = _Standing(rule, approvals, until)
+        return [number for number, until in known.until.items() if until > now]
 
     async def _look_back(self) -> None:
         """Whether what was done lately is still so."""
         since = self._repository.clock() - 2 * UNDONE_WITHIN
-        for record in list(self._records.values()):
-            for incident in {d.incident for d in record.decisions if d.at >= since}:
-                await self._look_at(incident)
+        decided = [d for record in self._records.values() for d in record.decisions]
+        incidents = {decision.incident for decision in decided if decision.at >= since}
+        self._looked_at = {i: found for i, found in self._looked_at.items() if i in incidents}
+        for incident in sorted(incidents):
+            if incident not in self._looked_at:
+                found = await self._load(incident)
+                if found is None:
+                    continue
+                self._looked_at[incident] = found
+            await self._weigh(self._looked_at[incident])
 
     async def _look_at(self, incident: str) -> None:
+        found = await self._load(incident)
+        if found is not None:
+            await self._weigh(found)
+
+    async def _load(self, incident: str) -> Incident | None:
+        """None if it has moved to the archive."""
         try:
-            found = await self._repository.load(incident)
+            return await self._repository.load(incident)
         except UnknownIncident:
-            return
+            return None
+
+    async def _weigh(self, found: Incident) -> None:
+        """Learn from what its targets went through since."""
         targets = {step.target for step in found.steps.values() if step.target}
         suspect = found.suspicion.change if found.suspicion else None
         if suspect is not None:

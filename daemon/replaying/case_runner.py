@@ -4,64 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from pydantic import ValidationError
 
 from daemon.config.active import ActiveConfig
 from daemon.core.cases.comparison import Mismatch, mismatches
+from daemon.core.cases.given_answers import GivenAnswers
+from daemon.core.cases.given_series import changed, pieces_of
 from daemon.core.cases.rule_case import (
     GivenAction,
-    GivenMove,
     RuleCase,
     alert_labels,
 )
 from daemon.core.incident.events import Entry
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.people.roster import Roster
 from daemon.core.ports.actions import Action, ActionContext
-from daemon.core.recovery.approvals import Approvals
-from daemon.core.recovery.commands import (
-    ApproveStep,
-    ProposeStep,
-    SkipStep,
-    StartStepNow,
-    VetoStep,
-)
+from daemon.core.ports.metrics import Metrics
+from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
-from daemon.core.recovery.guardrails import ActionScope, Freeze, Limits
-from daemon.core.response.command import Command
-from daemon.core.response.commands import (
-    Acknowledge,
-    Close,
-    DeclareNoPlan,
-    Leave,
-    PauseAutomation,
-    ResumeAutomation,
-)
+from daemon.core.recovery.guardrails import ActionScope, Limits
+from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, RuleBook
-from daemon.replaying.case_world import (
-    CaseMetrics,
-    GivenMetrics,
-    approvals_of,
-    change_of,
-    deliveries_of,
-    first_target,
-    groups_of,
+from daemon.replaying.case_happenings import (
+    given_changes,
+    given_deliveries,
+    given_moves,
+    labels_of,
 )
-from daemon.replaying.happenings import (
-    FreezeBegins,
-    FreezeEnds,
-    Happening,
-    PersonMoves,
-)
+from daemon.replaying.happenings import Happening
 from daemon.replaying.simulated_actions import Simulation
 from daemon.replaying.virtual_daemon import VirtualDaemon, World
 from daemon.replaying.virtual_time import run_virtually
 
 _LAST = timedelta(seconds=1)
 """So much longer is played, for what happens at the last moment to have its effect."""
-_AS_WRITTEN = "as written"
 
 
 @dataclass(frozen=True)
@@ -91,18 +72,69 @@ class CaseRun:
     unanswered: Sequence[str] = ()
 
 
+class CaseMetrics(Metrics, Protocol):
+    """A Prometheus whose series the end of an action may change."""
+
+    def act(self, action: GivenAction, at: datetime) -> None:
+        """The action has ended; from `at` on the series are what it makes of them."""
+
+    @property
+    def unanswered(self) -> Sequence[str]:
+        """The queries that had no answer, because nothing is known of what they ask."""
+
+
+class GivenMetrics:
+    """`CaseMetrics` of the series that the case gives for the rule's own queries."""
+
+    def __init__(self, case: RuleCase, rule: Rule, labels: Sequence[Mapping[str, str]]) -> None:
+        monitored = sorted((at.total_seconds(), how) for at, how in case.monitoring.items())
+        firing = [alert for alert in case.alerts if alert.state == "firing"]
+        self._case = case
+        self._answers = GivenAnswers(
+            rule=rule,
+            groups=[dict(group) for group in labels],
+            begins=case.begins,
+            scrape=case.scrape.total_seconds(),
+            pieces=pieces_of(case.series, case.interval) if case.series else {},
+            monitoring=monitored,
+            alerts=[
+                (one.at.total_seconds(), labels_of(case, rule, one).get("service", ""))
+                for one in firing
+            ],
+        )
+
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
+        return self._answers.instant(query, at)
+
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
+        return self._answers.series(query, start, end, step)
+
+    def act(self, action: GivenAction, at: datetime) -> None:
+        if action.then is None:
+            return
+        since = (at - self._case.begins).total_seconds()
+        before = self._answers.pieces
+        self._answers.change(changed(before, since, action.then, self._case.interval))
+
+    @property
+    def unanswered(self) -> Sequence[str]:
+        return sorted(self._answers.unanswered)
+
+
 def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -> CaseRun:
     """Play it from beginning to end. `metrics` answers in the place of the case's series.
 
-    The case must have been found to fit the rules (`case_mistakes`). Raises NothingScheduled if
-    the daemon comes to a standstill.
+    The case must have been found to fit the rules (`daemon.core.cases.case_checks`). Raises
+    NothingScheduled if the daemon comes to a standstill.
     """
     began = time.perf_counter()
     stage = _Stage(case, house, metrics)
     daemon = run_virtually(stage.play)
     found = mismatches(case, daemon.journal.entries)
     return CaseRun(
-        mismatches=[*found, *_refused(case, daemon), *_crashed(case, daemon)],
+        mismatches=[*found, *_refused(case, stage.moves, daemon), *_crashed(case, daemon)],
         journals=daemon.journal.entries,
         minutes=case.end / timedelta(minutes=1),
         seconds=time.perf_counter() - began,
@@ -116,9 +148,18 @@ class _Stage:
     def __init__(self, case: RuleCase, house: House, metrics: CaseMetrics | None) -> None:
         self.case = case
         self.rule = rule = house.rules[case.rule]
-        self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule, groups_of(case, rule))
+        groups = [rule.group(labels_of(case, rule, alert)) for alert in case.alerts]
+        known = [dict(pairs) for pairs in dict.fromkeys(tuple(g.items()) for g in groups)]
+        self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule, known)
         self._house = house
         self._target = first_target(rule, rule.group(alert_labels(case, rule)), house.actions)
+        self.moves = given_moves(case)
+        self._happenings: list[Happening]
+        self._happenings = [
+            *given_changes(case, self._target),
+            *given_deliveries(case, rule),
+            *self.moves,
+        ]
 
     async def play(self) -> VirtualDaemon:
         """The daemon as it is at the end of the case."""
@@ -152,7 +193,7 @@ class _Stage:
                 by_person=earlier.by_person,
             )
         async with daemon.running():
-            await daemon.play(self._happenings(), case.begins + case.end + _LAST)
+            await daemon.play(self._happenings, case.begins + case.end + _LAST)
         return daemon
 
     def _script(self, _: str, __: Any, context: ActionContext) -> Simulation:
@@ -164,58 +205,43 @@ class _Stage:
 
         return Simulation(given.ends, given.refuses, given.prepares, given.takes, effect)
 
-    def _happenings(self) -> list[Happening]:
-        changes = [change_of(self.case, change, self._target) for change in self.case.changes]
-        moves = [move_of(self.case, move) for move in self.case.people]
-        return [*changes, *deliveries_of(self.case, self.rule), *moves]
+
+def first_target(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
+    """What the plan's first step acts on, which is where changes are seen, whatever the settings
+    allow; a plan without a step that fits has the name of its rule."""
+    for spec in rule.recover[:1]:
+        try:
+            action = actions[spec.action]
+            return action.target(action.Params.model_validate(render_params(spec.params, labels)))
+        except (KeyError, UnsafeLabel, ValidationError):
+            break
+    return rule.rule
 
 
-_COMMANDS: Mapping[str, Callable[[GivenMove], Command]] = {
-    "ack": lambda move: Acknowledge(),
-    "leave": lambda move: Leave(),
-    "pause": lambda move: PauseAutomation(move.reason or _AS_WRITTEN),
-    "resume": lambda move: ResumeAutomation(),
-    "approve": lambda move: ApproveStep(move.step or 0),
-    "start": lambda move: StartStepNow(move.step or 0),
-    "skip": lambda move: SkipStep(move.step or 0, move.reason or _AS_WRITTEN),
-    "veto": lambda move: VetoStep(move.step or 0),
-    "propose": lambda move: ProposeStep(move.action, move.params, move.within, move.reason),
-    "no-plan": lambda move: DeclareNoPlan(move.reason or _AS_WRITTEN),
-    "close": lambda move: Close(move.reason or _AS_WRITTEN),
-}
+def approvals_of(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
+    """The approvals that count. Those of the file do whatever their dates: a case has its own."""
+    at, until = case.begins - timedelta(days=1), case.begins + timedelta(days=366)
+    if case.approvals == "none":
+        return Approvals()
+    if case.approvals == "file":
+        entries = (one.model_copy(update={"at": at, "until": until}) for one in standing.approvals)
+        return Approvals(approvals=tuple(entries))
+    steps = range(1, len(rule.recover) + 1)
+    return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in steps))
 
 
-def move_of(case: RuleCase, move: GivenMove) -> Happening:
-    """What a person of the case does, and when."""
-    at = case.begins + move.at
-    if move.does == "thaw":
-        return FreezeEnds(at, move.scope, move.who)
-    if move.does == "freeze":
-        until = None if move.lasts is None else at + move.lasts
-        reason = move.reason or _AS_WRITTEN
-        return FreezeBegins(
-            at, Freeze(scope=move.scope, reason=reason, by=move.who, at=at, until=until)
-        )
-    return PersonMoves(at, move.who, _COMMANDS[move.does](move))
-
-
-def _refused(case: RuleCase, daemon: VirtualDaemon) -> list[Mismatch]:
+def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:
     """People who were told that it cannot be done, or were not, otherwise than written."""
-    told = {
-        (one.move.at, one.move.person, one.move.command): one.text for one in daemon.refused_moves
-    }
     found = []
-    for index, move in enumerate(case.people):
-        happening = move_of(case, move)
-        if not isinstance(happening, PersonMoves):
-            continue
-        text = told.get((happening.at, happening.person, happening.command))
+    for index, (given, move) in enumerate(zip(case.people, moves, strict=True)):
+        texts = [refused.text for refused in daemon.refused_moves if refused.move is move]
         place = ("people", index)
-        if text is not None and not move.refused:
-            found.append(Mismatch(place, move.at, f"{move.who} does {move.does}", "refused", text))
-        if text is None and move.refused:
-            wanted = f"{move.who} is refused {move.does}"
-            found.append(Mismatch((*place, "refused"), move.at, wanted, "it was done"))
+        if texts and not given.refused:
+            wanted = f"{given.who} does {given.does}"
+            found.append(Mismatch(place, given.at, wanted, "refused", texts[0]))
+        if not texts and given.refused:
+            wanted = f"{given.who} is refused {given.does}"
+            found.append(Mismatch((*place, "refused"), given.at, wanted, "it was done"))
     return found
 
 

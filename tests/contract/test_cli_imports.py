@@ -26,7 +26,7 @@ MODELS = {"pydantic", "yaml", "daemon.config", "daemon.core.incident.events", "d
 SERVER = {"aiohttp", "sqlalchemy", "structlog", "jinja2", "daemon.app", "daemon.adapters"}
 SCREEN = {"rich"}
 CLIENT = {"requests", "urllib3"}
-AT_HOME = {"init", "check", "approve", "keys", "run", "doctor", "store", "audit", "archive"}
+AT_HOME = {"init", "check", "test", "approve", "keys", "run", "doctor", "store", "audit", "archive"}
 """The commands that work on the files of this machine."""
 
 

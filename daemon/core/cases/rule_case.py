@@ -22,7 +22,6 @@ Times are counted from the beginning of the case, at which the daemon starts. Al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -30,7 +29,6 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from daemon.core.alertmanager import Labels
 from daemon.core.cases.given_series import GivenSeries, Notation
-from daemon.core.cases.raw_series import raw_mistake
 from daemon.core.incident.events.steps import Verdict
 from daemon.core.incident.state import Phase
 from daemon.core.measurement.problem import ProblemReason, ProblemVerdict, Severity
@@ -73,9 +71,9 @@ MonitoringState = Literal["fine", "down", "targets down", "partial"]
 class GivenChange(Frozen):
     """A deployment, or another change: at `at`, `to` became live in the place of `was`.
 
-    It is made on what step 1 acts on, unless `target` names another target. `told`: when it became
-    known, if that was later. One that another system reported (`reported_by`) needs no `changes:`
-    in the rule; `labels` say what it concerns.
+    It is made on what step 1 acts on, unless `target` names another. `told`: when it became known,
+    if that was later. One that another system reported (`reported_by`) needs no `changes:` in the
+    rule; `labels` say what it concerns, and it is on no target unless it names one.
     """
 
     at: At
@@ -252,86 +250,3 @@ def alert_labels(case: RuleCase, rule: Rule | None) -> Labels:
     """The labels of the case's alerts: those that the rule's matchers ask for, and the case's."""
     asked = {m.name: m.value for m in rule.match if m.op == "="} if rule is not None else {}
     return {**asked, **case.labels}
-
-
-def case_mistakes(
-    case: RuleCase, rule: Rule | None, people: Sequence[str]
-) -> Iterator[tuple[Place, str]]:
-    """(place, what is wrong) of what the case says beyond the shape of each value: `rule` is the
-    one it names (None: there is none), `people` those of the roster."""
-    if rule is None:
-        yield ("rule",), f"there is no rule {case.rule!r}; `stopgap check` lists what is wrong"
-        return
-    yield from _of_series(case, rule)
-    yield from _of_raw(case)
-    yield from _of_labels(case, rule)
-    yield from _of_times(case)
-    if not case.expect and case.never == Never():
-        yield (), "it expects nothing; say under `expect:` or `never:` what must come of it"
-    for index, move in enumerate(case.people):
-        if move.who not in people:
-            known = ", ".join(sorted(people))
-            yield ("people", index, "who"), f"{move.who!r} is not in the roster; known: {known}"
-    for number in case.actions:
-        if number > len(rule.recover):
-            steps = len(rule.recover)
-            yield ("actions", number), f"{rule.rule} has {steps} steps; there is no step {number}"
-    for index, change in enumerate(case.changes):
-        if not change.reported_by and not rule.changes:
-            text = f"{rule.rule} has no `changes:`, so it would not see it; or say `reported_by:`"
-            yield ("changes", index), text
-
-
-def _of_series(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
-    given, problem = case.series, rule.problem
-    if (given is None) == (not case.raw):
-        yield (), "give either `series:` (what the queries answer) or `raw:` (for --promql)"
-    if given is None:
-        return
-    wanted = {name for name in ("bad", "total", "value") if getattr(problem, name) is not None}
-    for name in ("bad", "total", "value"):
-        has = getattr(given, name) is not None
-        if has and name not in wanted:
-            yield ("series", name), f"{rule.rule} has no query `{name}`"
-        if not has and name in wanted:
-            yield ("series",), f"`{name}` is missing: say what the rule's query answers"
-    if given.total is not None and given.total.share is not None:
-        yield ("series", "total"), "`share` is one of `total`; give `per_minute` or `counter` here"
-    for kind, known in (("impact", problem.impact), ("sentiment", problem.sentiment)):
-        for name in getattr(given, kind).keys() - known.keys():
-            named = ", ".join(known) or "none"
-            yield ("series", kind, name), f"{rule.rule} has no {kind} of that name; it has {named}"
-    for kind in ("revisions", "siblings"):
-        if getattr(given, kind) and getattr(rule.suspects, kind) is None:
-            yield ("series", kind), f"{rule.rule} has no `suspects: {kind}:`"
-
-
-def _of_raw(case: RuleCase) -> Iterator[tuple[Place, str]]:
-    given: list[tuple[Place, dict[str, str]]] = [(("raw",), case.raw)]
-    given += [(("actions", n, "then_raw"), one.then_raw) for n, one in case.actions.items()]
-    for place, raw in given:
-        for series, notation in raw.items():
-            wrong = raw_mistake(series, notation)
-            if wrong:
-                yield (*place, series), wrong
-    for number, action in case.actions.items():
-        if (action.then is not None and case.raw) or (action.then_raw and not case.raw):
-            text = "`then` goes with `series:`, and `then_raw` with `raw:`"
-            yield ("actions", number), text
-
-
-def _of_labels(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
-    labels = alert_labels(case, rule)
-    missing = [name for name in rule.group_by if not labels.get(name)]
-    if missing:
-        text = (
-            f"`{missing[0]}` is missing, by which {rule.rule} groups: labels: {{{missing[0]}: …}}"
-        )
-        yield ("labels",), text
-
-
-def _of_times(case: RuleCase) -> Iterator[tuple[Place, str]]:
-    for index, one in enumerate(case.expect):
-        if one.at > case.end:
-            text = f"the case ends {format_duration(case.end)} after its beginning"
-            yield ("expect", index, "at"), text

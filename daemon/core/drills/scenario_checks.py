@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemon.core.cases.rule_case import BEGINS, Place, case_mistakes
+from daemon.core.cases.case_checks import case_mistakes
+from daemon.core.cases.rule_case import BEGINS, Place
 from daemon.core.drills.scenario import DrillScenario, Expected
 from daemon.core.people.roster import Roster
 from daemon.core.rules.rule import Rule
