@@ -111,7 +111,7 @@ class PlayedRun:
         roster = roster_for(base.roster, self.mark)
         approvals = base.approvals
         if self.rule is not None and self.scenario.approvals != "file":
-            approvals = approvals_of(self._case, self.rule, base.approvals)
+            approvals = approvals_of(self._case, self.rule, base.approvals, "the drill")
         return replace(
             base,
             rules=RuleBook([self.rule] if self.rule is not None else [], base.rules.files),

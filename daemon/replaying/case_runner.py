@@ -218,8 +218,11 @@ def first_target(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Ac
     return rule.rule
 
 
-def approvals_of(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
-    """The approvals that count. Those of the file do whatever their dates: a case has its own."""
+def approvals_of(
+    case: RuleCase, rule: Rule, standing: Approvals, by: str = "the case"
+) -> Approvals:
+    """The approvals that count. Those of the file do whatever their dates: a case has its own.
+    `by`: who approves where all steps are approved."""
     at, until = case.begins - timedelta(days=1), case.begins + timedelta(days=366)
     if case.approvals == "none":
         return Approvals()
@@ -227,7 +230,7 @@ def approvals_of(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
         entries = (one.model_copy(update={"at": at, "until": until}) for one in standing.approvals)
         return Approvals(approvals=tuple(entries))
     steps = range(1, len(rule.recover) + 1)
-    return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in steps))
+    return Approvals(approvals=tuple(Approval.of(rule, n, by, at, until) for n in steps))
 
 
 def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:
