@@ -8,10 +8,11 @@ than a minute; else it ends, and says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -248,10 +249,10 @@ class Drills:
             for playing in list(self._playing.values()):
                 if self._was_cut(playing):
                     text = "the daemon was stopped, and a part of the script was missed"
-                    self._spawn(self._end(playing, "interrupted", text))
+                    self._spawn(partial(self._end, playing, "interrupted", text))
                 else:
                     self._begin(playing)
-            self._spawn(self._close_left_over())
+            self._spawn(self._close_left_over)
             await asyncio.Event().wait()
 
     def _was_cut(self, playing: _Playing) -> bool:
@@ -265,23 +266,21 @@ class Drills:
             if drill_of(head.key) and drill_of(head.key) not in self._playing:
                 await self._finish(head.incident, "interrupted", "the daemon was stopped", ())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        if self._group is None:
-            work.close()
-            return None
-        return self._group.create_task(self._guarded(work))
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None] | None:
+        """Work beside the rest; none while the daemon does not run."""
+        return None if self._group is None else self._group.create_task(self._guarded(work))
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """A defect of a drill ends nothing but the drill."""
         try:
-            await work
+            await work()
         except (Temporary, Permanent) as error:
             _log.error("a drill cannot go on", error=str(error))
         except Exception:
             _log.exception("a drill crashed")
 
     def _begin(self, playing: _Playing) -> None:
-        playing.task = self._spawn(self._play(playing))
+        playing.task = self._spawn(partial(self._play, playing))
 
     async def _play(self, playing: _Playing) -> None:
         """Bring about what the script says, each at its time; end when it is over."""
@@ -331,7 +330,7 @@ class Drills:
                 trouble = await self._faults.cause(inject.fault or (), run.scenario.target)
                 if trouble:
                     text = f"the fault could not be caused: {trouble}"
-                    self._spawn(self._end(playing, "aborted", text))
+                    self._spawn(partial(self._end, playing, "aborted", text))
             case _:
                 pass  # the monitoring and the pagers follow the script by themselves
 
@@ -436,7 +435,7 @@ class Drills:
         if playing is not None:
             playing.news.set()
         if opened and (playing is None or playing.over):
-            self._spawn(self._finish(incident.id, "finished", "it had just ended", ()))
+            self._spawn(partial(self._finish, incident.id, "finished", "it had just ended", ()))
 
     def _on_append(
         self, before: Incident | None, after: Incident, events: Sequence[e.Event]
@@ -448,4 +447,4 @@ class Drills:
         for playing in list(self._playing.values()) if called else ():
             if called & set(playing.run.mark.blue) and after.recovered_at is None:
                 text = f"real incident {after.id}: {after.title}"
-                self._spawn(self._end(playing, "aborted", text))
+                self._spawn(partial(self._end, playing, "aborted", text))

@@ -133,15 +133,16 @@ class _Crashes(Observer):
 class VirtualDaemon:
     """One daemon of a world. What it did is in `journal`, `pagers`, `channels`, `reviews`.
 
-    `refused_moves`: what people wanted and could not have. `crashes`: the parts that met a defect
-    of the daemon's own, which it logged and lived through; a test should have none.
+    `before`: an earlier one, over whose store this one starts. `refused_moves`: what people wanted
+    and could not have. `crashes`: the parts that met a defect of the daemon's own, which it logged
+    and lived through; a test should have none.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, before: VirtualDaemon | None = None) -> None:
         self.world = world
-        self.journal = MemoryJournal()
-        self.inbox = MemoryInbox()
-        self.notes = MemoryNotes()
+        self.journal: MemoryJournal = before.journal if before is not None else MemoryJournal()
+        self.inbox: MemoryInbox = before.inbox if before is not None else MemoryInbox()
+        self.notes: MemoryNotes = before.notes if before is not None else MemoryNotes()
         self.reviews = MemoryReviews()
         roster = world.config.roster
         self.pagers = {person: RecordedPager() for person in roster.people}

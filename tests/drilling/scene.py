@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from daemon.core.alertmanager import own_alert
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.drills.score import DrillReport, report_of
 from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
@@ -120,14 +122,20 @@ class DrillScene:
         """Let it happen; a defect that the daemon lived through fails."""
 
         async def told() -> None:
-            self.daemon = VirtualDaemon(self.world)
-            async with self.daemon.running():
-                await asyncio.sleep(0.001)
+            async with self.running():
                 await story(self)
 
         run_virtually(told)
         assert not self.daemon.crashes
         return self
+
+    @asynccontextmanager
+    async def running(self, before: VirtualDaemon | None = None) -> AsyncIterator[None]:
+        """The daemon runs, over the store of an earlier one if there is one."""
+        self.daemon = VirtualDaemon(self.world, before)
+        async with self.daemon.running():
+            await asyncio.sleep(0.001)
+            yield
 
     async def until(self, mark: DrillMark, seconds: float) -> None:
         """Time passes until so long after the beginning of the drill."""
@@ -145,6 +153,11 @@ class DrillScene:
         await self.daemon.play(
             [PersonMoves(self.daemon.clock(), person, command, key)], self.daemon.clock()
         )
+
+    def incidents(self, mark: DrillMark | None = None) -> list[Incident]:
+        """Those of a drill, or the real ones, in the order of their opening."""
+        run = mark.run if mark is not None else ""
+        return [i for i in self.daemon.incidents() if drill_of(i.key) == run]
 
     def report(self, mark: DrillMark) -> DrillReport:
         """How the run went, by the journals."""

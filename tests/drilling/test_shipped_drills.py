@@ -69,7 +69,7 @@ WELL: dict[str, Moves] = {
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_a_team_that_does_it_well_meets_all_that_is_expected(name: str) -> None:
-    scene, report = played(name, WELL[name])
+    _, report = played(name, WELL[name])
     assert missed(report) == []
     assert report.percent == 100
     assert report.ending == "finished"

@@ -18,6 +18,7 @@ from daemon.core.incident.state import Incident, StepState
 from daemon.core.measurement.problem import Impact, Problem
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.response.roles import holder_text
+from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")
@@ -66,7 +67,7 @@ def markdown(entries: Sequence[e.Entry]) -> str:
     """The review of a journal, in Markdown."""
     incident = fold(entries)
     parts = [
-        f"# Incident {incident.id}: {markdown_text(incident.title)}",
+        f"# {_heading(incident)}",
         _summary(incident),
         _numbers(incident.confirmed or incident.problem),
         _done(incident),
@@ -75,6 +76,13 @@ def markdown(entries: Sequence[e.Entry]) -> str:
         _timeline(entries),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _heading(incident: Incident) -> str:
+    """A drill's says first that it is one."""
+    title = markdown_text(incident.title.removeprefix(DRILL_MARK).lstrip())
+    heading = f"Incident {incident.id}: {title}"
+    return heading if incident.drill is None else marked(heading)
 
 
 def markdown_text(text: str) -> str:
