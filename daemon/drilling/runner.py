@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from daemon.conduct.executor import Stage
 from daemon.config.active import ActiveConfig
+from daemon.core.drills.desk import DrillRefused
 from daemon.core.drills.participants import blue_team
 from daemon.core.drills.scenario import DrillScenario, Inject
 from daemon.core.incident import events as e
@@ -49,10 +50,6 @@ _CALLING = (e.PageQueued, e.ResponderArrived)
 """What tells that a real incident needs somebody."""
 PUBLIC = "drill"
 """The source of what the script lets people outside say."""
-
-
-class DrillRefused(Exception):
-    """The drill cannot be held, or not now; the text says why, and what would mend it."""
 
 
 class _State(Frozen):
@@ -89,7 +86,7 @@ class Drills:
     def __init__(
         self, house: DrillHouse, notes: Notes, receive: ReceivesDrill, faults: Faults
     ) -> None:
-        self._house = house
+        self.house = house
         self._repository = house.repository
         self._notes = notes
         self._receive = receive
@@ -116,7 +113,7 @@ class Drills:
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for an incident, real or a drill's."""
         if incident.drill is None:
-            return self._house.active.now
+            return self.house.active.now
         return self._run_of(incident.drill).config
 
     def staged(self, mark: DrillMark) -> PlayedRun:
@@ -129,13 +126,13 @@ class Drills:
             return playing.run
         if mark.run not in self._staged:
             scenario = DrillScenario.model_validate(mark.document)
-            self._staged[mark.run] = PlayedRun(mark, self._rule(scenario.rule), self._house)
+            self._staged[mark.run] = PlayedRun(mark, self._rule(scenario.rule), self.house)
             for old in list(self._staged)[:-20]:
                 del self._staged[old]
         return self._staged[mark.run]
 
     def _rule(self, name: str) -> Rule | None:
-        return self._own.get(name) or self._house.active.now.rules.rules.get(name)
+        return self._own.get(name) or self.house.active.now.rules.rules.get(name)
 
     def knows_rule(self, rule: Rule) -> None:
         """A rule of the daemon's own, which no file holds."""
@@ -150,7 +147,7 @@ class Drills:
 
     async def start(self, scenario: DrillScenario, by: str) -> DrillMark:
         """Hold the drill now. Raises DrillRefused, Temporary."""
-        now, roster = self._repository.clock(), self._house.active.now.roster
+        now, roster = self._repository.clock(), self.house.active.now.roster
         rule = self._rule(scenario.rule) if scenario.rule else None
         if scenario.rule and rule is None:
             text = f"there is no rule {scenario.rule!r} any more; `stopgap drill check` tells more"
@@ -164,7 +161,7 @@ class Drills:
         self, scenario: DrillScenario, rule: Rule | None, by: str, blue: tuple[str, ...]
     ) -> DrillMark:
         """Hold it now, with these people. Raises DrillRefused, Temporary."""
-        now, roster = self._repository.clock(), self._house.active.now.roster
+        now, roster = self._repository.clock(), self.house.active.now.roster
         if not blue:
             raise DrillRefused("nobody would respond: name people under `roles: blue:`")
         if self._group is None:
@@ -184,7 +181,7 @@ class Drills:
             audiences=scenario.audiences,
             document=scenario.document(),
         )
-        playing = _Playing(PlayedRun(mark, rule, self._house))
+        playing = _Playing(PlayedRun(mark, rule, self.house))
         self._playing[mark.run] = playing
         try:
             await self._note()
@@ -196,7 +193,7 @@ class Drills:
         return mark
 
     def _refuse_target(self, scenario: DrillScenario) -> None:
-        if scenario.target and scenario.target not in self._house.targets:
+        if scenario.target and scenario.target not in self.house.targets:
             raise DrillRefused(
                 f"the settings allow no staging target {scenario.target!r}: name what it may act "
                 f"on in stopgap.yaml, `drills: targets: {scenario.target}: acts_on: […]`"
@@ -235,7 +232,7 @@ class Drills:
             try:
                 state = _State.model_validate_json(word)
                 rule = self._rule(DrillScenario.model_validate(state.mark.document).rule)
-                run = PlayedRun(state.mark, rule, self._house)
+                run = PlayedRun(state.mark, rule, self.house)
             except ValidationError:
                 _log.error("a drill under way is of another version; its incidents are closed")
                 continue

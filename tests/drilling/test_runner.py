@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from daemon.config.drill_settings import StagingTarget
+from daemon.core.drills.desk import DrillRefused
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.response.commands import Acknowledge
 from daemon.core.values.drill_key import drill_of
-from daemon.drilling.runner import DrillRefused
 from daemon.replaying.virtual_time import run_virtually
 from tests.drilling.scene import SCENARIOS, DrillScene, alerted
 
