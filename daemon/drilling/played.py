@@ -17,7 +17,7 @@ from daemon.config.drill_settings import StagingTarget
 from daemon.core.cases.rule_case import GivenAction, alert_labels
 from daemon.core.changes.suspects import Change
 from daemon.core.drills.participants import roster_for
-from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.scenario import DrillScenario, Inject
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
@@ -30,7 +30,6 @@ from daemon.drilling.staged_calls import Silence, Uninvolved, failing
 from daemon.intake.dispatch import PlayedDrill
 from daemon.replaying.case_happenings import given_changes, given_deliveries, labels_of
 from daemon.replaying.case_runner import GivenMetrics, approvals_of, first_target
-from daemon.replaying.happenings import ChangeArrives
 from daemon.replaying.simulated_actions import Simulation
 from daemon.repository import IncidentRepository
 
@@ -84,7 +83,7 @@ class PlayedRun:
             else:
                 groups = [rule.group(labels_of(self._case, rule, a)) for a in self._case.alerts]
                 self.metrics = self._given = GivenMetrics(self._case, rule, groups)
-        self.changes = given_changes(self._case, self._first)
+        self._told = [one.change for one in given_changes(self._case, self._first)]
         self.stage = Stage(Derived(lambda: self.config), self._dependencies())
 
     @property
@@ -198,16 +197,19 @@ class PlayedRun:
     async def _changes(self, _: Rule, incident: Incident) -> list[Change]:
         """What may concern the incident, of the drill's own changes."""
         now = self._house.repository.clock()
-        told = [one.change for one in self.changes if one.change.reported and one.at <= now]
+        told = [change for change in self._told if change.reported and change.at <= now]
         about = [change for change in told if incident.touched_by(change.labels)]
         seen = await self._house.repository.journal.changes(self._first)
         return sorted([*seen, *about], key=lambda change: change.at)
 
-    async def learn(self, arrives: ChangeArrives) -> None:
-        """The change becomes known; whoever it concerns weighs it at once. Raises Temporary."""
-        change, repository = arrives.change, self._house.repository
+    def change_of(self, inject: Inject) -> Change:
+        """The change that the script's inject tells of."""
+        return self._told[self.scenario.injects("change").index(inject)]
+
+    async def learn(self, change: Change) -> None:
+        """It is seen, or reported, from now on. Raises Temporary."""
         if not change.reported:
-            await repository.journal.saw_change(change)
+            await self._house.repository.journal.saw_change(change)
 
     async def live(self, target: str) -> str:
         """The item that is live on an action's target; empty if nobody knows."""
@@ -223,7 +225,8 @@ class PlayedRun:
 
     # ── alerts ───────────────────────────────────────────────────────────────────────────────
 
-    def deliveries(self) -> list[tuple[timedelta, bytes]]:
-        """(time after the beginning, body) of what Alertmanager posts."""
-        began = self.mark.began_at
-        return [(one.at - began, one.body) for one in given_deliveries(self._case, self.rule)]
+    def body_of(self, inject: Inject) -> bytes:
+        """What Alertmanager posts for the script's inject."""
+        alerts = self.scenario.injects("alert")
+        number = next(number for number, one in enumerate(alerts) if one is inject)
+        return given_deliveries(self._case, self.rule)[number].body

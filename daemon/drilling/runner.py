@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -21,22 +20,20 @@ from daemon.conduct.executor import Stage
 from daemon.config.active import ActiveConfig
 from daemon.core.drills.desk import DrillRefused
 from daemon.core.drills.participants import blue_team
-from daemon.core.drills.scenario import DrillScenario, Inject
+from daemon.core.drills.scenario import DrillScenario
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillEnding, DrillMark
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import IncidentSearch
 from daemon.core.ports.notes import Notes
-from daemon.core.response.paging import direct_page
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
+from daemon.drilling.endings import DrillEndings
 from daemon.drilling.faults import Faults
 from daemon.drilling.played import DrillHouse, PlayedRun
+from daemon.drilling.script import DrillScript, FaultFailed, ReceivesDrill
 from daemon.intake.dispatch import PlayedDrill, random_letters
-from daemon.intake.late_changes import tell_incidents
-from daemon.repository import UnknownIncident
 
 _log = structlog.get_logger()
 
@@ -44,12 +41,8 @@ _NOTE = "drills under way"
 _PATIENCE = timedelta(minutes=1)
 """A run goes on after a restart that kept it from nothing of its script for longer."""
 _RETRY_SECONDS = 2.0
-_LOOKED_AT = 1000
-"""So many of the newest incidents of drills are looked through for those of a run."""
 _CALLING = (e.PageQueued, e.ResponderArrived)
 """What tells that a real incident needs somebody."""
-PUBLIC = "drill"
-"""The source of what the script lets people outside say."""
 
 
 class _State(Frozen):
@@ -59,22 +52,21 @@ class _State(Frozen):
     played: int = 0
 
 
-class ReceivesDrill(Protocol):
-    """Where the alerts of a run go in."""
-
-    async def __call__(self, run: str, body: bytes) -> None:
-        """Store it durably. Raises Temporary."""
+MakesRun = Callable[[DrillMark, Rule | None, DrillHouse], PlayedRun]
+"""Sets the stage of a run."""
 
 
 @dataclass
 class _Playing:
-    """A run under way in this process. `over`: it is being ended; `news`: of its incidents."""
+    """A run under way in this process. `news`: of its incidents. `over`: it is being ended;
+    `gone`: it has been."""
 
     run: PlayedRun
     played: int = 0
     task: asyncio.Task[None] | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Drills:
@@ -89,11 +81,12 @@ class Drills:
         self.house = house
         self._repository = house.repository
         self._notes = notes
-        self._receive = receive
-        self._faults = faults
+        self._endings = DrillEndings(house.repository)
+        self._script = DrillScript(house.repository, self._endings, receive, faults)
         self._playing: dict[str, _Playing] = {}
         self._staged: dict[str, PlayedRun] = {}
         self._own: dict[str, Rule] = {}
+        self._makers: dict[str, MakesRun] = {}
         self._group: asyncio.TaskGroup | None = None
         self._repository.listeners.append(self._on_append)
 
@@ -126,7 +119,7 @@ class Drills:
             return playing.run
         if mark.run not in self._staged:
             scenario = DrillScenario.model_validate(mark.document)
-            self._staged[mark.run] = PlayedRun(mark, self._rule(scenario.rule), self.house)
+            self._staged[mark.run] = self._made(mark, self._rule(scenario.rule))
             for old in list(self._staged)[:-20]:
                 del self._staged[old]
         return self._staged[mark.run]
@@ -134,9 +127,13 @@ class Drills:
     def _rule(self, name: str) -> Rule | None:
         return self._own.get(name) or self.house.active.now.rules.rules.get(name)
 
-    def knows_rule(self, rule: Rule) -> None:
-        """A rule of the daemon's own, which no file holds."""
+    def knows(self, drill: str, rule: Rule, make: MakesRun) -> None:
+        """A drill of the daemon's own, by a rule that no file holds; `make` sets its stage."""
         self._own[rule.rule] = rule
+        self._makers[drill] = make
+
+    def _made(self, mark: DrillMark, rule: Rule | None) -> PlayedRun:
+        return self._makers.get(mark.scenario, PlayedRun)(mark, rule, self.house)
 
     # ── starting and stopping ────────────────────────────────────────────────────────────────
 
@@ -181,7 +178,7 @@ class Drills:
             audiences=scenario.audiences,
             document=scenario.document(),
         )
-        playing = _Playing(PlayedRun(mark, rule, self.house))
+        playing = _Playing(self._made(mark, rule))
         self._playing[mark.run] = playing
         try:
             await self._note()
@@ -216,6 +213,12 @@ class Drills:
                 return f"{both[0]} is called for the real incident {head.incident}: no drill now"
         return ""
 
+    async def ended(self, run: str) -> None:
+        """Wait until the run is over."""
+        playing = self._playing.get(run)
+        if playing is not None:
+            await playing.gone.wait()
+
     async def abort(self, run: str, text: str) -> None:
         """Stop the run at once. Raises DrillRefused if it does not go on, Temporary."""
         playing = self._playing.get(run)
@@ -232,11 +235,11 @@ class Drills:
             try:
                 state = _State.model_validate_json(word)
                 rule = self._rule(DrillScenario.model_validate(state.mark.document).rule)
-                run = PlayedRun(state.mark, rule, self.house)
+                run = self._made(state.mark, rule)
             except ValidationError:
                 _log.error("a drill under way is of another version; its incidents are closed")
                 continue
-            run.recall(await self.incidents_of(state.mark.run))
+            run.recall(await self._endings.incidents_of(state.mark.run))
             self._playing[state.mark.run] = _Playing(run, state.played)
 
     async def run(self) -> None:
@@ -249,19 +252,13 @@ class Drills:
                     self._spawn(partial(self._end, playing, "interrupted", text))
                 else:
                     self._begin(playing)
-            self._spawn(self._close_left_over)
+            self._spawn(self._end_left_over)
             await asyncio.Event().wait()
 
     def _was_cut(self, playing: _Playing) -> bool:
         now, mark = self._repository.clock(), playing.run.mark
         due = [mark.began_at + one.at for one in playing.run.scenario.in_order[playing.played :]]
         return min([*due, playing.run.ends_at]) + _PATIENCE < now
-
-    async def _close_left_over(self) -> None:
-        """Open incidents of runs that nobody knows to go on."""
-        for head in await self._repository.journal.open_heads():
-            if drill_of(head.key) and drill_of(head.key) not in self._playing:
-                await self._finish(head.incident, "interrupted", "the daemon was stopped", ())
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None] | None:
         """Work beside the rest; none while the daemon does not run."""
@@ -280,73 +277,48 @@ class Drills:
         playing.task = self._spawn(partial(self._play, playing))
 
     async def _play(self, playing: _Playing) -> None:
-        """Bring about what the script says, each at its time; end when it is over."""
+        """Bring about what the script says, each at its time; end when it is over, and whatever
+        goes wrong."""
         run = playing.run
-        bodies = [body for _, body in run.deliveries()]
-        injects = run.scenario.in_order
-        numbers = {id(one): number for number, one in enumerate(run.scenario.injects("alert"))}
-        for inject in injects[playing.played :]:
-            await self._until(playing, inject.at)
-            body = bodies[numbers[id(inject)]] if inject.kind == "alert" else b""
-            await self._persist(playing, inject, body)
-            playing.played += 1
-            await self._note()
-        await self._over(playing)
-        await self._end(playing, "finished", "it was played to its end")
+        try:
+            for inject in run.scenario.in_order[playing.played :]:
+                await self._until(playing, inject.at)
+                await self._patiently(partial(self._script.bring_about, run, inject))
+                playing.played += 1
+                await self._patiently(self._note)
+            await self._over(playing)
+        except FaultFailed as error:
+            await self._end(playing, "aborted", str(error))
+        except Exception as error:
+            _log.exception("a drill crashed", run=run.mark.run)
+            text = f"a defect of Stopgap's own: {type(error).__name__}: {error}"
+            await self._end(playing, "interrupted", text)
+        else:
+            await self._end(playing, "finished", "it was played to its end")
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it; while the store fails, again and again."""
+        while True:
+            try:
+                return await work()
+            except Temporary as error:
+                _log.error("a drill waits for the store", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _end_left_over(self) -> None:
+        await self._patiently(partial(self._endings.end_left_over, self._playing.keys()))
 
     async def _until(self, playing: _Playing, at: timedelta) -> None:
         seconds = (playing.run.mark.began_at + at - self._repository.clock()).total_seconds()
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    async def _persist(self, playing: _Playing, inject: Inject, body: bytes) -> None:
-        """Bring it about; while the store fails, again and again."""
-        while True:
-            try:
-                return await self._bring_about(playing, inject, body)
-            except Temporary as error:
-                _log.error("the script of a drill waits for the store", error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _bring_about(self, playing: _Playing, inject: Inject, body: bytes) -> None:
-        run = playing.run
-        _log.info("a drill's script", run=run.mark.run, brings=inject.describe())
-        match inject.kind:
-            case "alert":
-                await self._receive(run.mark.run, body)
-            case "change":
-                number = run.scenario.injects("change").index(inject)
-                await self._tell_change(run, number)
-            case "public":
-                heard = e.SentimentHeard(source=PUBLIC, text=inject.public or "")
-                for incident in await self.incidents_of(run.mark.run):
-                    await self._repository.record(
-                        incident.id, lambda i: () if i.closed else (heard,)
-                    )
-            case "fault":
-                trouble = await self._faults.cause(inject.fault or (), run.scenario.target)
-                if trouble:
-                    text = f"the fault could not be caused: {trouble}"
-                    self._spawn(partial(self._end, playing, "aborted", text))
-            case _:
-                pass  # the monitoring and the pagers follow the script by themselves
-
-    async def _tell_change(self, run: PlayedRun, number: int) -> None:
-        arrives = run.changes[number]
-        await run.learn(arrives)
-
-        def concerned(incident: Incident) -> bool:
-            change = arrives.change
-            return not change.reported or incident.touched_by(change.labels)
-
-        await tell_incidents(self._repository, arrives.change, concerned, run.mark.run)
-
     async def _over(self, playing: _Playing) -> None:
         """Wait for the end, or until all incidents are closed."""
         while True:
             playing.news.clear()
             seconds = (playing.run.ends_at - self._repository.clock()).total_seconds()
-            incidents = await self.incidents_of(playing.run.mark.run)
+            incidents = await self._endings.incidents_of(playing.run.mark.run)
             if incidents and all(incident.closed is not None for incident in incidents):
                 return
             if seconds <= 0:
@@ -370,59 +342,17 @@ class Drills:
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         _log.warning("a drill is over", drill=mark.scenario, run=mark.run, ending=ending, why=text)
-        while True:
-            try:
-                await self._finish_all(mark, ending, text)
-                self._playing.pop(mark.run, None)
-                self._staged[mark.run] = playing.run
-                await self._note()
-                break
-            except Temporary as error:
-                _log.error("the end of a drill waits for the store", error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+        await self._patiently(partial(self._endings.end_run, mark, ending, text))
+        self._playing.pop(mark.run, None)
+        self._staged[mark.run] = playing.run
+        await self._patiently(self._note)
+        playing.gone.set()
         self._repository.all_changed()
-
-    async def _finish_all(self, mark: DrillMark, ending: DrillEnding, text: str) -> None:
-        """Whoever is in it hears that it was stopped, by its first incident."""
-        told = mark.blue if ending == "aborted" else ()
-        incidents = await self.incidents_of(mark.run)
-        for number, incident in enumerate(sorted(incidents, key=lambda one: one.opened_at)):
-            await self._finish(incident.id, ending, text, told if number == 0 else ())
-
-    async def _finish(
-        self, incident: str, ending: DrillEnding, text: str, told: Sequence[str]
-    ) -> None:
-        """Write down in one incident that it is over, call those who must know, and close it."""
-
-        def over(now: Incident) -> Sequence[e.Event]:
-            if now.drill_state.ending:
-                return ()
-            said = f"drill {ending}: {text}"
-            calls = [p for person in told for p in direct_page(now, person, "drill_over", said)]
-            closing = () if now.closed else (e.IncidentClosed(reason="drill_over", text=said),)
-            return (e.DrillEnded(ending=ending, text=text), *calls, *closing)
-
-        before = await self._repository.load(incident)
-        await self._repository.record(incident, over)
-        if before.closed is not None and told:
-            self._repository.opened.put_nowait(incident)  # for the calls
 
     async def _note(self) -> None:
         """Keep what is under way. Raises Temporary."""
         states = [_State(mark=p.run.mark, played=p.played) for p in self._playing.values()]
         await self._notes.write(_NOTE, [state.model_dump_json() for state in states])
-
-    async def incidents_of(self, run: str) -> list[Incident]:
-        """The incidents of a run, open or closed, the newest first. Raises Temporary."""
-        found = []
-        journal = self._repository.journal
-        for head in await journal.heads(_LOOKED_AT, IncidentSearch(drills="only")):
-            if drill_of(head.key) == run:
-                try:
-                    found.append(await self._repository.load(head.incident))
-                except UnknownIncident:
-                    continue  # it has moved to the archive meanwhile
-        return found
 
     # ── what happens beside them ─────────────────────────────────────────────────────────────
 
@@ -432,7 +362,8 @@ class Drills:
         if playing is not None:
             playing.news.set()
         if opened and (playing is None or playing.over):
-            self._spawn(partial(self._finish, incident.id, "finished", "it had just ended", ()))
+            text = "it had just ended"
+            self._spawn(partial(self._endings.end_incident, incident.id, "finished", text))
 
     def _on_append(
         self, before: Incident | None, after: Incident, events: Sequence[e.Event]

@@ -172,6 +172,12 @@ def alerted(at: datetime, name: str = "CheckoutSuccessRateLow", **labels: str) -
     return DeliveryArrives(at, own_alert(name, given, "real", at - timedelta(minutes=1), None))
 
 
+def alert_body(scene: DrillScene, mark: DrillMark) -> bytes:
+    """What the drill's script posts of its first alert."""
+    run = scene.drills.staged(mark)
+    return run.body_of(run.scenario.injects("alert")[0])
+
+
 def missed(report: DrillReport) -> list[str]:
     """What was expected and did not come."""
     return [one.name for one in report.criteria if not one.met]

@@ -14,7 +14,7 @@ from daemon.core.response.commands import Acknowledge, EngageTeam
 from daemon.core.response.role_commands import FillRole
 from daemon.core.rules.rule import incident_key
 from daemon.intake.late_changes import tell_incidents
-from tests.drilling.scene import BEGINS, HOUSE, SCENARIOS, DrillScene, alerted
+from tests.drilling.scene import BEGINS, HOUSE, SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
 TARGET = "release:shop"
@@ -51,7 +51,7 @@ def test_an_incident_of_a_drill_never_has_the_key_of_a_real_one() -> None:
 def test_an_alert_from_outside_is_ordinary_whatever_it_says() -> None:
     async def story(scene: DrillScene) -> None:
         mark = await drilled(scene, "bo")
-        own = scene.drills.staged(mark).deliveries()[0][1]
+        own = alert_body(scene, mark)
         await scene.daemon.intake.receive(own)
         at = scene.daemon.clock()
         labels = {"drill": mark.run, "run": mark.run, "service": f"drill:{mark.run}:shop"}

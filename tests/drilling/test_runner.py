@@ -14,7 +14,7 @@ from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.response.commands import Acknowledge
 from daemon.core.values.drill_key import drill_of
 from daemon.replaying.virtual_time import run_virtually
-from tests.drilling.scene import SCENARIOS, DrillScene, alerted
+from tests.drilling.scene import SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
 LONG = DrillScenario.model_validate({**SCENARIOS["dependency-outage"].document(), "audiences": []})
@@ -91,7 +91,7 @@ def test_a_person_aborts_it_by_command_and_only_once() -> None:
 def test_an_alert_that_was_on_its_way_when_the_drill_ended_opens_nothing() -> None:
     async def story(scene: DrillScene) -> None:
         mark = await scene.drills.start(BAD, "person:bo")
-        body = scene.drills.staged(mark).deliveries()[0][1]
+        body = alert_body(scene, mark)
         await scene.drills.abort(mark.run, "by bo")
         await scene.daemon.intake.receive_drill(mark.run, body)
         await scene.play(1)
