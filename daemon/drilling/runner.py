@@ -24,6 +24,7 @@ from daemon.core.drills.scenario import DrillScenario
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillEnding, DrillMark
 from daemon.core.incident.state import Incident
+from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notes import Notes
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import drill_of
@@ -108,6 +109,10 @@ class Drills:
         if incident.drill is None:
             return self.house.active.now
         return self._run_of(incident.drill).config
+
+    def metrics_of(self, incident: Incident, real: Metrics) -> Metrics:
+        """What the incident is measured with; `real` in earnest."""
+        return real if incident.drill is None else self._run_of(incident.drill).metrics
 
     def staged(self, mark: DrillMark) -> PlayedRun:
         """The run with that mark."""

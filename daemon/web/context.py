@@ -9,6 +9,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.drills.desk import DrillDesk
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
@@ -60,7 +61,8 @@ class WebContext:
     names. `veterans`: who has executed a rule's plan; `autonomy`: what a rule's own decisions came
     to. `whisper` tells (address, text) to whoever tapped in Slack. `trace` asks for a chart's
     figures; without it a chart shows what the journal knows. `store_trouble`: why nothing may be
-    entrusted to the store; empty if it may. `config_for_drill`: what is in force in a drill.
+    entrusted to the store; empty if it may. `config_for_drill`: what is in force in a drill;
+    `drills`: lists, holds, stops and reports them.
     """
 
     intake: Intake
@@ -82,6 +84,7 @@ class WebContext:
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
+    drills: DrillDesk | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""
