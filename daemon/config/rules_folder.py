@@ -107,6 +107,7 @@ def read_ruleset(
         [file for home in homes if home.is_dir() for file in drill_files(home)],
         {rule.rule: rule for rule, _ in rules},
         roster,
+        partial=bool(mistakes),
     )
     return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered), drills)
 

@@ -19,7 +19,7 @@ from daemon.repository import IncidentRepository
 
 _log = structlog.get_logger()
 
-CALENDAR = "the calendar"
+_CALENDAR = "the calendar"
 """Who started a drill that the calendar has."""
 _LOOK_EVERY = timedelta(hours=1)
 """No longer than so is slept at a time: clocks are set, machines sleep."""
@@ -57,7 +57,7 @@ async def _hold(drills: Drills, scheduled: ScheduledDrill) -> None:
         _log.error("the calendar has a drill that is not there", drill=scheduled.drill)
         return
     try:
-        await drills.start(scenario, CALENDAR)
+        await drills.start(scenario, _CALENDAR)
     except (DrillRefused, Temporary, Permanent) as error:
         _log.warning("a drill of the calendar is left out", drill=scheduled.drill, why=str(error))
 

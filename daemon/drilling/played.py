@@ -26,7 +26,7 @@ from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Pager, Ways
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.drilling.staged_actions import StagedAction, StagingAction
-from daemon.drilling.staged_calls import Silence, Uninvolved, failing
+from daemon.drilling.staged_calls import PagerSilence, Uninvolved, failing
 from daemon.intake.dispatch import PlayedDrill
 from daemon.replaying.case_happenings import given_changes, given_deliveries, labels_of
 from daemon.replaying.case_runner import GivenMetrics, approvals_of, first_target
@@ -135,12 +135,12 @@ class PlayedRun:
             )
         return found
 
-    def _silences(self, person: str) -> list[Silence]:
+    def _silences(self, person: str) -> list[PagerSilence]:
         began, found = self.mark.began_at, []
         for inject in self.scenario.injects("pager"):
             if inject.pager == person:
                 until = self.ends_at if inject.lasts is None else began + inject.at + inject.lasts
-                found.append(Silence(began + inject.at, until))
+                found.append(PagerSilence(began + inject.at, until))
         return found
 
     # ── what it is conducted with ────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 
 
 @dataclass(frozen=True)
-class Silence:
+class PagerSilence:
     """A span in which somebody's pagers fail."""
 
     begin: datetime
@@ -23,7 +23,7 @@ class FailingPager:
     """A pager that gets through to nobody during these spans."""
 
     def __init__(
-        self, pager: Pager, silences: Sequence[Silence], clock: Callable[[], datetime]
+        self, pager: Pager, silences: Sequence[PagerSilence], clock: Callable[[], datetime]
     ) -> None:
         self._pager = pager
         self._silences = silences
@@ -41,7 +41,7 @@ class FailingAlertPager(FailingPager):
     """One that keeps the state of an alert, and may fail to tell of it."""
 
     def __init__(
-        self, pager: KeepsState, silences: Sequence[Silence], clock: Callable[[], datetime]
+        self, pager: KeepsState, silences: Sequence[PagerSilence], clock: Callable[[], datetime]
     ) -> None:
         super().__init__(pager, silences, clock)  # type: ignore[arg-type] # it is a pager as well
         self._keeper = pager
@@ -65,7 +65,7 @@ class Uninvolved:
         )
 
 
-def failing(pager: Pager, silences: Sequence[Silence], clock: Callable[[], datetime]) -> Pager:
+def failing(pager: Pager, silences: Sequence[PagerSilence], clock: Callable[[], datetime]) -> Pager:
     """The pager, failing during these spans; it keeps state if it did."""
     if isinstance(pager, KeepsState):
         return FailingAlertPager(pager, silences, clock)

@@ -124,7 +124,7 @@ class ListCursor(Frozen):
     incident: str
 
 
-Drills = Literal["without", "with", "only"]
+WithDrills = Literal["without", "with", "only"]
 """Whether incidents of drills are wanted beside the real ones."""
 
 
@@ -147,7 +147,7 @@ class IncidentSearch(Frozen):
     since: Moment | None = None
     until: Moment | None = None
     after: ListCursor | None = None
-    drills: Drills = "without"
+    drills: WithDrills = "without"
 
 
 ALL_INCIDENTS = IncidentSearch()

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Drills, Head, IncidentSearch, ListCursor
+from daemon.core.ports.journal import Head, IncidentSearch, ListCursor, WithDrills
 from daemon.core.reporting.review import markdown
 from daemon.core.values.units import Frozen
 from daemon.web.api.incident_view import head_view, timeline_view
@@ -40,7 +40,9 @@ class Wanted(Frozen):
     )
     since: When | None = Field(default=None, description="opened then or later")
     until: When | None = Field(default=None, description="opened before that")
-    drills: Drills = Field(default="with", description="whether drills are listed, too, or alone")
+    drills: WithDrills = Field(
+        default="with", description="whether drills are listed, too, or alone"
+    )
     limit: Limit = 50
     cursor: str = Field(
         default="",

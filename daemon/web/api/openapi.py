@@ -23,6 +23,7 @@ _TAGS = {
     "plan": "Steer the recovery: approve, start, skip, veto and propose steps.",
     "updates": "Keep people informed.",
     "automation": "Freezes, reported changes, and what rules would have done.",
+    "drills": "Incidents to practise with: hold them, stop them, and how they went.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",
     "keys": "The keys that sign links and logins.",

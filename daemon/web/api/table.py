@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
+from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.operation import ApiOperation
@@ -21,6 +22,7 @@ _SECTIONS = (
     PlanOperations,
     UpdateOperations,
     Automation,
+    DrillOperations,
     Looking,
     OwnAccess,
     KeyRoom,
