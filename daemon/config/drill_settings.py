@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field, model_validator
 
-from daemon.core.drills.calendar import DrillDate, ScheduledDrill
+from daemon.core.drills.calendar import Day, DrillDate, ScheduledDrill
 from daemon.core.drills.promotion import PromotionPolicy
+from daemon.core.people.rotations import Beginning
 from daemon.core.values.units import Frozen
 
 
@@ -13,6 +16,8 @@ class SelfDrillSettings(DrillDate):
     """When, and whether, the daemon drills its own chain, from an alert to the review."""
 
     enabled: bool = True
+    day: Day = "first mon"
+    at: Beginning = timedelta(hours=9)
 
 
 class StagingTarget(Frozen):
@@ -29,9 +34,7 @@ class DrillSettings(Frozen):
     schedule: tuple[ScheduledDrill, ...] = ()
     targets: dict[str, StagingTarget] = Field(default_factory=dict)
     promotion: PromotionPolicy = PromotionPolicy()
-    self_drill: SelfDrillSettings = SelfDrillSettings.model_validate(
-        {"day": "first mon", "at": "09:00"}
-    )
+    self_drill: SelfDrillSettings = SelfDrillSettings()
 
     @model_validator(mode="after")
     def _each_once(self) -> DrillSettings:

@@ -26,11 +26,15 @@ def _day(text: str) -> str:
     return text
 
 
+Day = Annotated[str, AfterValidator(_day)]
+"""A day that comes again: `first tue` of the month, `wed`, `daily`."""
+
+
 class DrillDate(Frozen):
     """When a drill is held: on which `day` (`first tue` of the month, `wed`, `daily`), `at` what
     time by the wall clock of the `zone`."""
 
-    day: Annotated[str, AfterValidator(_day)]
+    day: Day
     at: Beginning
     zone: Zone = "UTC"
 
