@@ -69,7 +69,8 @@ def list_drills(url: str, token_file: Path | None, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @config_option
 @json_option
-def check_drills(paths: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of a drill, for editors.")
+def check_drills(paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool) -> None:
     """Check scenarios against their rules and the roster; every mistake with file and line.
 
     PATHS are files or folders of drills; without any, all beside the rules of the settings.
@@ -78,23 +79,30 @@ def check_drills(paths: tuple[Path, ...], config: Path | None, as_json: bool) ->
     """
     # Only this command of the group needs rules and models.
     from daemon import app
-    from daemon.config.drill_files import read_drills
+    from daemon.cli.rules import published_schema
+    from daemon.config.drill_files import read_drills, unknown_in_schedule
     from daemon.config.rules_folder import drill_files, read_ruleset, yaml_files
+    from daemon.core.drills.scenario import DrillScenario
 
+    if schema:
+        click.echo(json.dumps(published_schema(DrillScenario, "Stopgap drill"), indent=2))
+        return
     settings = settings_from(config)
     catalogue = app.unrestricted(app.actions_for(settings))
     ruleset = read_ruleset([settings.rules_dir], catalogue, app.WATCHES)
     rules = {rule.rule: rule for rule, _ in ruleset.rules}
     files = [f for path in paths for f in (yaml_files(path) if path.is_dir() else [path])]
     read = read_drills(files or drill_files(settings.rules_dir), rules, ruleset.roster)
+    known = read_drills(drill_files(settings.rules_dir), rules, ruleset.roster).files
+    wrong = [*read.mistakes, *unknown_in_schedule(settings.drills.schedule, known)]
     if as_json:
-        mistakes = [mistake.model_dump() for mistake in read.mistakes]
+        mistakes = [mistake.model_dump() for mistake in wrong]
         click.echo(json.dumps({"drills": sorted(read.scenarios), "mistakes": mistakes}))
     else:
-        for mistake in read.mistakes:
+        for mistake in wrong:
             click.echo(str(mistake))
-    if read.mistakes:
-        count = len(read.mistakes)
+    if wrong:
+        count = len(wrong)
         raise CommandFailure(f"{count} mistake{'s' if count > 1 else ''}")
     if not as_json:
         count = len(read.scenarios)

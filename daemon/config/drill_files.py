@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.core.drills.calendar import ScheduledDrill
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.drills.scenario_checks import scenario_mistakes
 from daemon.core.people.roster import Roster
@@ -62,6 +63,22 @@ def read_drills(
             if not wrong:
                 scenarios[name] = scenario
     return DrillFiles(scenarios, found, tuple(mistakes))
+
+
+def unknown_in_schedule(
+    schedule: Sequence[ScheduledDrill], known: Container[str]
+) -> list[FileMistake]:
+    """What the calendar of the settings has that is not there."""
+    return [
+        FileMistake(
+            file="stopgap.yaml",
+            line=0,
+            place=f"drills.schedule.{number}.drill",
+            text=f"there is no drill {one.drill!r}; `stopgap drill list` has those that there are",
+        )
+        for number, one in enumerate(schedule)
+        if one.drill not in known
+    ]
 
 
 def _read(file: Path) -> tuple[list[tuple[DrillScenario, YamlDocument]], list[FileMistake]]:

@@ -22,7 +22,6 @@ from daemon.core.drills.score import DrillReport, report_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.response.command import Command
 from daemon.core.rules.rule import RuleBook
@@ -84,22 +83,26 @@ class DrillScene:
     def __init__(
         self,
         *,
-        roster: Roster = HOUSE.roster,
+        house: House = HOUSE,
         targets: dict[str, StagingTarget] | None = None,
         scenarios: dict[str, DrillScenario] | None = None,
     ) -> None:
         self.metrics = Untouched()
         self.faults = _NoFaults()
         self.scenarios = scenarios or dict(SCENARIOS)
+        self._house = house
         self._targets = targets or {}
         self.drills: Drills
         self.world = World(
             config=ActiveConfig(
-                RuleBook(HOUSE.rules.values()), roster, approved(HOUSE), drills=self.scenarios
+                RuleBook(house.rules.values()),
+                house.roster,
+                approved(house),
+                drills=self.scenarios,
             ),
             metrics=self.metrics,
-            actions=HOUSE.actions,
-            limits=HOUSE.limits,
+            actions=house.actions,
+            limits=house.limits,
             begins=BEGINS,
             restricted=False,
             sees=lambda of, _, __: bool(of.changes),
@@ -108,7 +111,7 @@ class DrillScene:
         self.daemon: VirtualDaemon
 
     def _host(self, daemon: VirtualDaemon, stage: Stage) -> Drills:
-        real = replace(stage.dependencies, actions=HOUSE.actions)
+        real = replace(stage.dependencies, actions=self._house.actions)
         house = DrillHouse(daemon.repository, stage.active, real, self._targets, restricted=False)
         self.drills = Drills(
             house,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from daemon.app.builders import WATCHES, unrestricted
+from daemon.app.rule_cases import house_for
+from daemon.cli import main
+from daemon.config.rules_folder import read_ruleset
+from daemon.config.settings import Settings
 from daemon.core.drills.score import DrillReport
 from daemon.core.recovery.commands import ApproveStep
 from daemon.core.response.command import Command
@@ -81,3 +88,28 @@ def test_a_team_that_does_nothing_misses_what_people_have_to_do(name: str) -> No
     _, report = played(name)
     assert "commander" in missed(report)
     assert report.points < report.out_of
+
+
+def test_the_drill_that_init_writes_is_held_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["stopgap", "init", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in {0, None}
+    house = house_for(Settings(), tmp_path / "rules", restricted=False)
+    (me,) = house.roster.people
+    read = read_ruleset([tmp_path / "rules"], unrestricted(house.actions), WATCHES).drills
+    (scenario,) = read.scenarios.values()
+
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(scenario, f"person:{me}")
+        await scene.until(mark, 300)
+        await scene.moves(me, Acknowledge(), mark)
+        (drill,) = scene.incidents(mark)
+        assert drill.confirmed is not None
+        await scene.until(mark, 1205)
+        assert "commander" not in missed(scene.report(mark))
+        assert scene.report(mark).ending == "finished"
+
+    DrillScene(house=house).run(story)
