@@ -5,7 +5,7 @@ SHELL := bash
 BIN := .venv/bin
 
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
-      ## STORY=second, storm, conflict or freeze tells another story.
+      ## STORY=second, storm, conflict, freeze or drill tells another story.
 	@deploy/setup.sh servers
 	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
 

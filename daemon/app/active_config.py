@@ -36,6 +36,7 @@ def active_config(
         notifiers.ways(roster),
         notifiers.channels(roster),
         ruleset.freezes,
+        ruleset.drills.scenarios,
     )
 
 

@@ -32,13 +32,14 @@ from daemon.app.builders import (
     watch_for,
     workshop_for,
 )
+from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import ConductDependencies
+from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
 from daemon.core.rules.rule import Rule
@@ -150,7 +151,18 @@ class Daemon:
             self._observer,
             self._tracer,
             self._health.why_not,
+            lambda run: self._drilling.drills.played(run),
         )
+        stage = Stage(self._active, self._conduct_dependencies())
+        self._drilling = Drilling(
+            settings,
+            self._repository,
+            stage,
+            store.notes,
+            self._intake.receive_drill,
+            self._receive_own_alert,
+        )
+        drills = self._drilling.drills
         self._reconciler = reconciler_for(
             settings,
             self._alertmanagers,
@@ -169,8 +181,12 @@ class Daemon:
             self._reviews,
             self._observer,
         )
-        self._conductor = Conductor(self._repository, self._active, self._conduct_dependencies())
-        self._watchdog = Watchdog(self._repository, self._active, self._links, self._observer)
+        self._conductor = Conductor(
+            self._repository, self._active, stage.dependencies, drills.stage
+        )
+        self._watchdog = Watchdog(
+            self._repository, self._active, self._links, self._observer, drills.config_of
+        )
         self._emergency = emergency_for(settings, self._active, self._observer)
         self._telemetry.watch_learning(
             RecentFigures(self._repository),
@@ -202,6 +218,7 @@ class Daemon:
         self._calendars.recall(self._active.now.roster)
         await self._veterans.begin()
         await self._autonomy.begin()
+        await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
                 # Nothing is done to the world before the address is ours.
@@ -234,6 +251,7 @@ class Daemon:
             ),
             "reloads": self._reloader.run(reload),
         }
+        parts |= self._drilling.parts()
         retention = self._settings.retention
         if retention.keep is not None:
             archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
@@ -305,8 +323,14 @@ class Daemon:
             store_trouble=self._health.why_not,
             actions=self._actions,
             trace=lambda incident, rule, entries: trace(
-                self._metrics, incident, rule, entries, now()
+                self._drilling.drills.metrics_of(incident, self._metrics),
+                incident,
+                rule,
+                entries,
+                now(),
             ),
+            config_for_drill=self._drilling.drills.config_of,
+            drills=self._drilling.desk,
         )
         async with serving(self._settings, context, self._certificate):
             yield

@@ -68,6 +68,9 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "apply": ("apply", "what the rules learn from an incident, as diffs"),
         "approve": ("rules", "allow a step to run by itself"),
     },
+    "Practice": {
+        "drill": ("drills", "incidents to practise with: list, check, run, abort, report"),
+    },
     "Access": {
         "me": ("access", "who you are to the daemon"),
         "token": ("access", "your API tokens: create, list, revoke"),

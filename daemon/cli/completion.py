@@ -67,6 +67,17 @@ def _steps(context: click.Context) -> Iterator[Completion]:
         yield str(step["step"]), f"{step['action']}: {step['status']}"
 
 
+def _drills(context: click.Context) -> Iterator[Completion]:
+    for row in _get(context, "/api/v1/drills")["drills"]:
+        yield row["drill"], row["title"]
+
+
+def _runs(context: click.Context) -> Iterator[Completion]:
+    found = _get(context, "/api/v1/drills")
+    for run in (*found["under_way"], *(row["last"] for row in found["drills"] if row["last"])):
+        yield run["run"], f"{run['drill']}: {run['ending']}"
+
+
 def _updates(context: click.Context) -> Iterator[Completion]:
     incident = _incident(context)
     if context.params.get("action") in {"draft", "snooze"}:
@@ -164,6 +175,8 @@ complete_person = completes(_people)
 complete_taker = completes(_takers)
 complete_team = completes(_teams)
 complete_rule = completes(_rules)
+complete_drill = completes(_drills)
+complete_run = completes(_runs)
 
 
 def incident_argument(command: F) -> F:

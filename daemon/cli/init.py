@@ -24,6 +24,7 @@ from daemon.adapters.tls import Trust
 from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, F, settings_from
 from daemon.cli.http import fetch
 from daemon.cli.terminal import escape, terminal
+from daemon.config.drill_files import DRILLS
 from daemon.config.rules_folder import APPROVALS, CASES, FREEZES, ROSTER, Ruleset, rule_files
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings
@@ -100,8 +101,8 @@ def init_command(
     certificate: Path | None,
     key: Path | None,
 ) -> None:
-    """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule and a
-    case of it.
+    """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule, a
+    case and a drill of it.
 
     Nothing is ever written over. With --from-prometheus the first rules are proposed from the
     alerts that Prometheus has, in the mode `observe`; alerts that have a rule are left out, so it
@@ -134,6 +135,8 @@ def init_command(
     elif not _has_rules(settings):
         text = _template("first.yaml").replace("TEAM", team)
         folder.write(_rules(settings) / "first.yaml", text)
+        drill = _template("first-drill.yaml").replace("PERSON", person)
+        folder.write(_rules(settings) / DRILLS / "first.yaml", drill)
         if mine:  # whom it expects to be called is known then
             case = _template("first-case.yaml").replace("PERSON", person)
             folder.write(_rules(settings) / CASES / "first.yaml", case)

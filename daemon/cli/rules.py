@@ -41,7 +41,7 @@ LONGEST_APPROVAL_DAYS = 365
 def check_command(
     paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool
 ) -> None:
-    """Check rule files, roster and approvals; lists every mistake with file and line.
+    """Check rule files, drills, roster and approvals; lists every mistake with file and line.
 
     PATHS are files or folders; without any, the folder of the settings is checked. A warning is
     about what works, but not as one would expect.
@@ -52,13 +52,14 @@ def check_command(
         click.echo(json.dumps(rule_schema(), indent=2))
         return
     ruleset, settings = _read(paths, config)
-    found = [mistake.model_dump() for mistake in ruleset.mistakes]
+    mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
+    found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
     if as_json:
         answer = {"rules": len(ruleset.rules), "mistakes": found}
         click.echo(json.dumps({**answer, "warnings": [warned.model_dump() for warned in warnings]}))
     else:
-        for mistake in ruleset.mistakes:
+        for mistake in mistakes:
             click.echo(str(mistake))
         for warned in warnings:
             click.echo(f"warning: {warned}")
@@ -68,7 +69,9 @@ def check_command(
         raise CommandFailure(f"{len(found)} mistake{'s' if len(found) > 1 else ''}")
     if not as_json:
         count = len(ruleset.rules)
-        click.echo(f"{count} rule{'' if count == 1 else 's'}, no mistake")
+        drills = len(ruleset.drills.scenarios)
+        with_drills = f" and {drills} drill{'' if drills == 1 else 's'}" if drills else ""
+        click.echo(f"{count} rule{'' if count == 1 else 's'}{with_drills}, no mistake")
         _say_standing(ruleset, settings)
 
 

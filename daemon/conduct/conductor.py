@@ -8,14 +8,14 @@ anew from the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from daemon.conduct.executor import ConductDependencies, Executor
+from daemon.conduct.executor import ConductDependencies, Executor, Stage
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.decide import settle_decision
 from daemon.core.decision import (
@@ -29,6 +29,7 @@ from daemon.core.decision import (
     needs_claim,
 )
 from daemon.core.incident import events as e
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident, Phase
 from daemon.core.ports.journal import ClaimRefused
 from daemon.core.recovery.plan import Outlook
@@ -89,15 +90,17 @@ class Conductor:
         repository: IncidentRepository,
         active: Live[ActiveConfig],
         dependencies: ConductDependencies,
+        drills: Callable[[DrillMark], Stage | None] = lambda _: None,
     ) -> None:
         self._repository = repository
-        self._active = active
         self._dependencies = dependencies
+        self._drills = drills
         self._closing = False
         self._conducted: set[str] = set()
         self._outward: set[asyncio.Task[None]] = set()
         self._flights: list[_Flight] = []
-        self._executor = Executor(repository, active, dependencies)
+        self._executor = Executor(repository, Stage(active, dependencies))
+        self._drilling: dict[str, Executor] = {}
 
     @property
     def tasks(self) -> tuple[int, int]:
@@ -136,7 +139,21 @@ class Conductor:
                 pass
         self._flights.remove(flight)
         self._conducted.discard(incident)
+        self._drilling.pop(incident, None)
         self._repository.forget(incident)
+
+    def _executor_of(self, incident: Incident) -> Executor:
+        """Who carries out its effects: the real one, or in a drill one that touches nothing real.
+        Raises Temporary while the drill's stage is not set."""
+        if incident.drill is None:
+            return self._executor
+        executor = self._drilling.get(incident.id)
+        if executor is None:
+            stage = self._drills(incident.drill)
+            if stage is None:
+                raise Temporary(f"the stage of the drill {incident.drill.run} is not set")
+            executor = self._drilling[incident.id] = Executor(self._repository, stage)
+        return executor
 
     async def _turn(self, incident: str, flight: _Flight, effects: asyncio.TaskGroup) -> bool:
         """Decide, start what was decided, sleep until it must be looked at again; True when it
@@ -146,12 +163,13 @@ class Conductor:
         bell.clear()
         try:
             await self._repository.pay(incident)
-            config = self._active.now
-            views = await self._outlook(await self._repository.load(incident), config)
+            before = await self._repository.load(incident)
+            executor = self._executor_of(before)
+            views = await self._outlook(before, executor)
             # What was told meanwhile counts, too: a steady stream of news must not make each
             # decision stale before it is made. The store asks again before a step may start.
             current = await self._repository.load(incident)
-            turn = self._decide(current, config, views)
+            turn = self._decide(current, executor.stage, views)
             current = await self._act(current, turn, flight, effects)
             wake_at = turn.wake_at(flight)
             if current.closed is not None and wake_at is None and not flight.tasks:
@@ -175,20 +193,19 @@ class Conductor:
         await self._sleep(bell, wake_at)
         return False
 
-    async def _outlook(self, incident: Incident, config: ActiveConfig) -> dict[int, Outlook]:
+    async def _outlook(self, incident: Incident, executor: Executor) -> dict[int, Outlook]:
         """What stands in the way of the steps that may be started now."""
-        rule = config.rules.rules.get(incident.rule)
+        rule = executor.stage.active.now.rules.rules.get(incident.rule)
         if rule is None or incident.phase not in MAY_START:
             return {}
-        return await outlook(self._repository, rule, incident, self._executor.step_context)
+        return await outlook(self._repository, rule, incident, executor.step_context)
 
-    def _decide(
-        self, current: Incident, config: ActiveConfig, views: Mapping[int, Outlook]
-    ) -> _Turn:
+    def _decide(self, current: Incident, stage: Stage, views: Mapping[int, Outlook]) -> _Turn:
         """What to write down and to do in these surroundings."""
+        config = stage.active.now
         rule = config.rules.rules.get(current.rule)
-        limits, dependencies = self._dependencies.limits, config.dependencies
-        withdrawn = self._dependencies.withdrawn(current.rule)
+        limits, dependencies = stage.dependencies.limits, config.dependencies
+        withdrawn = stage.dependencies.withdrawn(current.rule)
         around = Surroundings(
             config.roster, config.approvals, limits, views, dependencies, withdrawn
         )
@@ -230,7 +247,8 @@ class Conductor:
         """What is written down before the effect begins; None for a step that fits no more."""
         if not isinstance(effect, RunStep) or incident.step(effect.step).status == "running":
             return claim_of(effect)
-        step_context, now = self._executor.step_context, self._repository.clock()
+        step_context = self._executor_of(incident).step_context
+        now = self._repository.clock()
         return steps.start_step(incident, rule, effect, step_context, now) if rule else None
 
     async def _claim(
@@ -294,10 +312,10 @@ class Conductor:
         bind_contextvars(effect=name, **details)
         attributes: SpanAttributes = {f"stopgap.{key}": value for key, value in details.items()}
         try:
-            before = (await self._repository.load(incident)).seq
+            before = await self._repository.load(incident)
             with self._dependencies.tracer.span(name, attributes, incident=incident):
-                await self._executor.execute(incident, effect)
-            if (await self._repository.load(incident)).seq == before:
+                await self._executor_of(before).execute(incident, effect)
+            if (await self._repository.load(incident)).seq == before.seq:
                 # It changed nothing, so it would be decided again at once, and again.
                 flight.resting[key] = self._repository.clock() + _RETRY
         except (Temporary, Permanent) as error:

@@ -87,6 +87,15 @@ class ConductDependencies:
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where an incident is conducted: what is in force for it, and what it is worked with. All
+    that are real share one; each drill has its own."""
+
+    active: Live[ActiveConfig]
+    dependencies: ConductDependencies
+
+
 def _told_since(before: Incident, now: Incident) -> bool:
     """Whether a change was told while it was measured, which so was not weighed: once more."""
     return len(now.told) > len(before.told)
@@ -98,9 +107,10 @@ class Executor:
     def __init__(
         self,
         repository: IncidentRepository,
-        active: Live[ActiveConfig],
-        dependencies: ConductDependencies,
+        stage: Stage,
     ) -> None:
+        active, dependencies = stage.active, stage.dependencies
+        self.stage = stage
         self._repository = repository
         self._active = active
         self._dependencies = dependencies

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
+from daemon.core.drills.scenario import DrillScenario
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Channels, Ways
 from daemon.core.recovery.approvals import Approvals
@@ -26,6 +28,7 @@ class ActiveConfig:
     ways: Ways = field(default_factory=dict)
     channels: Channels = field(default_factory=dict)
     freezes: FreezeWindows = field(default_factory=FreezeWindows)
+    drills: Mapping[str, DrillScenario] = field(default_factory=dict)
 
     @cached_property
     def dependencies(self) -> RuleDependencies:
@@ -47,3 +50,16 @@ class Live(Generic[_T]):
     def replace(self, value: _T) -> None:
         """Put another in force."""
         self._value = value
+
+
+class Derived(Live[_T]):
+    """What is in force at the moment, worked out of something else that is."""
+
+    def __init__(self, derive: Callable[[], _T]) -> None:
+        super().__init__(derive())
+        self._derive = derive
+
+    @property
+    def now(self) -> _T:
+        """The value in force."""
+        return self._derive()

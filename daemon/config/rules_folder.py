@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.config.drill_files import DRILLS, NO_DRILLS, DrillFiles, read_drills
 from daemon.core.people.roster import Roster
 from daemon.core.people.roster_checks import check_roster
 from daemon.core.recovery import approvals as approving
@@ -31,13 +32,15 @@ _PROBE = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Ruleset:
-    """Everything that was read; what could not be read is among the mistakes."""
+    """Everything that was read; what could not be read is among the mistakes. Those of drills are
+    kept apart: they keep no rule from being in force."""
 
     rules: tuple[tuple[Rule, YamlDocument], ...]
     roster: Roster | None
     approvals: Approvals
     freezes: FreezeWindows
     mistakes: tuple[FileMistake, ...]
+    drills: DrillFiles = NO_DRILLS
 
     def sound(self) -> tuple[list[Rule], Roster, Approvals]:
         """The parts, if there is no mistake. Raises Mistakes."""
@@ -52,9 +55,20 @@ def yaml_files(folder: Path) -> list[Path]:
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """The YAML files of a folder of rules, without the cases in it."""
-    found = yaml_files(folder)
-    return [file for file in found if CASES not in file.relative_to(folder).parts[:-1]]
+    """The YAML files of a folder of rules, without the cases and the drills in it."""
+    apart = {CASES, DRILLS}
+    return [file for file in yaml_files(folder) if apart.isdisjoint(_folders(file, folder))]
+
+
+def _folders(file: Path, folder: Path) -> tuple[str, ...]:
+    return file.relative_to(folder).parts[:-1]
+
+
+def drill_files(folder: Path) -> list[Path]:
+    """The files of the drills in a folder of rules, or of the folder of drills itself."""
+    if folder.name == DRILLS:
+        return yaml_files(folder)
+    return [file for file in yaml_files(folder) if DRILLS in _folders(file, folder)]
 
 
 def read_ruleset(
@@ -89,7 +103,13 @@ def read_ruleset(
     mistakes += rule_checks.check_rules(read, actions, watches, roster.teams if roster else None)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
-    return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered))
+    drills = read_drills(
+        [file for home in homes if home.is_dir() for file in drill_files(home)],
+        {rule.rule: rule for rule, _ in rules},
+        roster,
+        partial=bool(mistakes),
+    )
+    return Ruleset(tuple(rules), roster, approvals, freezes, tuple(ordered), drills)
 
 
 def _roster(homes: Iterable[Path], mistakes: list[FileMistake]) -> Roster | None:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from daemon.config.auth import AuthSettings
+from daemon.config.drill_settings import DrillSettings
 from daemon.config.environment import overridden
 from daemon.config.follow_ups import FollowUpSettings
 from daemon.config.sections import (
@@ -76,6 +77,7 @@ class Settings(Frozen):
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
     follow_ups: FollowUpSettings = FollowUpSettings()
+    drills: DrillSettings = DrillSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")

@@ -14,9 +14,10 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -156,16 +157,21 @@ def not_the_format(why: str) -> NotADelivery:
     return NotADelivery(f"not Alertmanager's webhook format version 4: {why}")
 
 
-def fresh(alerts: Iterable[Alert], ended: Mapping[str, datetime]) -> tuple[Alert, ...]:
+def fresh(
+    alerts: Iterable[Alert],
+    ended: Mapping[str, datetime],
+    name: Callable[[Alert], str] = attrgetter("identity"),
+) -> tuple[Alert, ...]:
     """Drop the firing alerts that are known to have ended since they started.
 
     Deliveries may overtake each other; a firing alert whose start lies before the end that we
-    already know is an old one arriving late. `ended` maps an alert's identity to that end.
+    already know is an old one arriving late. `ended` maps an alert's identity, or what else
+    `name` knows it by, to that end.
     """
     return tuple(
         alert
         for alert in alerts
-        if alert.status == "resolved" or alert.starts_at >= ended.get(alert.identity, NEVER)
+        if alert.status == "resolved" or alert.starts_at >= ended.get(name(alert), NEVER)
     )
 
 

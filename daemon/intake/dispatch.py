@@ -12,9 +12,11 @@ import structlog
 
 from daemon.core.alertmanager import Alert, Delivery, Labels, milliseconds, overtaken
 from daemon.core.incident import events as e
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import KeyTaken
 from daemon.core.rules.rule import Rule, RuleBook, incident_key
+from daemon.core.values.drill_key import drill_incident, drill_key
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.instrumentation import QUIET, UNTRACED, Observer, SpanAttributes, Tracer
@@ -28,11 +30,20 @@ RECORDED_AT_ONCE = 100
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
+@dataclass(frozen=True)
+class PlayedDrill:
+    """A drill that is being played: its mark, and the rules that its alerts are matched with."""
+
+    mark: DrillMark
+    rules: RuleBook
+
+
 @dataclass
 class Concern:
     """What one batch of deliveries says to one incident; `deliveries` are their identities.
 
     `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
+    `drill`: the drill that it is of, if any.
     """
 
     rule: Rule | None
@@ -41,6 +52,7 @@ class Concern:
     fired: bool = False
     incomplete: bool | None = None
     deliveries: dict[str, None] = field(default_factory=dict)
+    drill: DrillMark | None = None
 
 
 class Dispatcher:
@@ -52,20 +64,34 @@ class Dispatcher:
         rules: Callable[[], RuleBook],
         observer: Observer = QUIET,
         tracer: Tracer = UNTRACED,
+        drills: Callable[[str], PlayedDrill | None] = lambda _: None,
     ) -> None:
         self._repository = repository
+        self._drills = drills
         self._rules = rules
         self._observer = observer
         self._tracer = tracer
 
     async def sort(
-        self, delivery: Delivery, alerts: Iterable[Alert], concerns: dict[str, Concern]
+        self,
+        delivery: Delivery,
+        alerts: Iterable[Alert],
+        concerns: dict[str, Concern],
+        run: str = "",
     ) -> None:
-        """Add to `concerns`, by the incident's key, what these alerts of a delivery say."""
+        """Add to `concerns`, by the incident's key, what these alerts of a delivery say. `run`:
+        that of the drill whose script sent it; once that is over, it concerns nobody."""
+        drill = self._drills(run) if run else None
+        if run and drill is None:
+            _log.info("an alert of a drill that is over is dropped", run=run)
+            return
+        mark = drill.mark if drill is not None else None
         async for alert in in_turns(alerts):
-            for rule, labels in matching(self._rules(), delivery.group_labels, alert):
+            rules = self._rules() if drill is None else drill.rules
+            for rule, labels in matching(rules, delivery.group_labels, alert):
                 key = incident_key(rule.rule if rule else "", labels)
-                concern = concerns.setdefault(key, Concern(rule, labels))
+                key = drill_key(run, key) if run else key
+                concern = concerns.setdefault(key, Concern(rule, labels, drill=mark))
                 concern.deliveries[delivery.identity] = None
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
@@ -130,15 +156,23 @@ class Dispatcher:
             group_labels=concern.labels,
             title=title,
             team=concern.rule.team if concern.rule else "",
+            drill=concern.drill,
         )
         received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
-        identity = f"{self._repository.clock():%m%d-%H%M}-" + "".join(
-            secrets.choice(_ID_LETTERS) for _ in range(6)
+        identity = (
+            drill_incident(concern.drill.run, random_letters(4))
+            if concern.drill is not None
+            else f"{self._repository.clock():%m%d-%H%M}-{random_letters(6)}"
         )
         await self._repository.open(identity, key, [opened, *received])
         attributes: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
         self._tracer.opened(identity, list(concern.deliveries), attributes)
         _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
+
+
+def random_letters(count: int) -> str:
+    """So many letters and digits, none of which is taken for another one."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(count))
 
 
 def matching(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -18,6 +19,7 @@ from daemon.core.alertmanager import Alert, Delivery, fresh
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.store import StoreDamaged
 from daemon.core.rules.rule import RuleBook, incident_key
+from daemon.core.values.drill_key import drill_key, drill_of
 from daemon.core.values.outcome import Temporary
 from daemon.instrumentation import (
     QUIET,
@@ -27,7 +29,7 @@ from daemon.instrumentation import (
     SpanAttributes,
     Tracer,
 )
-from daemon.intake.dispatch import Concern, Dispatcher
+from daemon.intake.dispatch import Concern, Dispatcher, PlayedDrill
 from daemon.intake.reading import Reader
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import IncidentRepository
@@ -44,10 +46,18 @@ ID_SHOWN = 12
 
 
 class _Arrival(NamedTuple):
-    """A delivery that this process received, and the loop's time of that."""
+    """A delivery that this process received, the loop's time of that, and the drill it is of."""
 
     delivery: Delivery
     at: float
+    drill: str = ""
+
+    @property
+    def identity(self) -> str:
+        """By which it is known in the inbox."""
+        return (
+            drill_key(self.drill, self.delivery.identity) if self.drill else self.delivery.identity
+        )
 
 
 class Intake:
@@ -63,10 +73,11 @@ class Intake:
         observer: Observer = QUIET,
         tracer: Tracer = UNTRACED,
         store_trouble: Callable[[], str] = lambda: "",
+        drills: Callable[[str], PlayedDrill | None] = lambda _: None,
     ) -> None:
         self._inbox = inbox
         self._repository = repository
-        self._dispatcher = Dispatcher(repository, rules, observer, tracer)
+        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills)
         self._source = source
         self._remember = remember
         self._store_trouble = store_trouble
@@ -87,6 +98,14 @@ class Intake:
         Raises NotADelivery for a body that is not Alertmanager's, Temporary if it cannot be
         stored now.
         """
+        return await self._receive(body, "")
+
+    async def receive_drill(self, run: str, body: bytes) -> None:
+        """Store what a drill's script alerts of, which goes the way of all alerts. What makes it a
+        drill's is this call, and nothing that the body says. Raises as `receive`."""
+        await self._receive(body, run)
+
+    async def _receive(self, body: bytes, run: str) -> tuple[Delivery, bool]:
         loop = asyncio.get_running_loop()
         began = loop.time()
         outcome: DeliveryOutcome = "invalid"
@@ -94,7 +113,7 @@ class Intake:
             delivery = await self._reader.read(body)
             outcome = "refused"
             with self._tracer.webhook(delivery.identity) as attributes:
-                new = await self._put(_Arrival(delivery, began), body)
+                new = await self._put(_Arrival(delivery, began, run), body)
                 outcome = "stored" if new else "duplicate"
                 attributes["stopgap.outcome"] = outcome
         finally:
@@ -105,7 +124,7 @@ class Intake:
         trouble = self._store_trouble()
         if trouble:
             raise Temporary(trouble)
-        identity = arrival.delivery.identity
+        identity = arrival.identity
         # Before the put: as soon as it is on disk, it may be worked off.
         mine = self._parsed.setdefault(identity, arrival) is arrival
         new = False
@@ -207,17 +226,22 @@ class Intake:
             await self._reader.read(body) if arrival is None else arrival.delivery
             for arrival, (_, body) in zip(arrivals, waiting, strict=True)
         ]
-        known = {alert.identity for delivery in deliveries for alert in delivery.alerts}
+        runs = [drill_of(name) for name, _ in waiting]
+        known = {
+            _alert_of(run, alert)
+            for run, delivery in zip(runs, deliveries, strict=True)
+            for alert in delivery.alerts
+        }
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, Concern] = {}
-        for delivery in deliveries:
-            fresh_alerts = fresh(delivery.alerts, ended)
+        for run, delivery in zip(runs, deliveries, strict=True):
+            fresh_alerts = fresh(delivery.alerts, ended, partial(_alert_of, run))
             for alert in fresh_alerts:
                 # What was only missed in a list has no end that could make a firing stale.
                 if alert.status == "resolved" and not delivery.reconciled:
                     # An end in the future is a wrong clock's; it must not mute what fires next.
-                    end = min(alert.ends_at, now)
-                    ended[alert.identity] = max(ended.get(alert.identity, end), end)
+                    end, name = min(alert.ends_at, now), _alert_of(run, alert)
+                    ended[name] = max(ended.get(name, end), end)
             stale = len(delivery.alerts) - len(fresh_alerts)
             if stale:
                 shown = delivery.identity[:ID_SHOWN]
@@ -228,14 +252,14 @@ class Intake:
                 "stopgap.alerts.stale": stale,
             }
             with self._tracer.span("inbox", attributes, delivery=delivery.identity):
-                await self._dispatcher.sort(delivery, fresh_alerts, concerns)
+                await self._dispatcher.sort(delivery, fresh_alerts, concerns, run)
             await asyncio.sleep(0)  # many small ones hold nobody up either
         await self._dispatcher.record(concerns)
         # After the telling, or what says "incomplete" could come after what completes it.
-        for delivery in deliveries:
-            for listener in self.listeners:
+        for run, delivery in zip(runs, deliveries, strict=True):
+            for listener in self.listeners if not run else ():
                 listener(delivery)
-            if delivery.truncated_alerts:
+            if delivery.truncated_alerts and not run:
                 completions.create_task(self._complete(delivery), name="complete-delivery")
         await self._inbox.processed([identity for identity, _ in waiting], ended)
         # What a run before this one received is handled too, but nobody timed its coming.
@@ -260,3 +284,8 @@ class Intake:
         if self._forget_at is None or now >= self._forget_at:
             await self._inbox.forget(now - self._remember)
             self._forget_at = now + FORGET_EVERY
+
+
+def _alert_of(run: str, alert: Alert) -> str:
+    """By what it is remembered when the alert ended: what a drill ends has not ended in earnest."""
+    return drill_key(run, alert.identity) if run else alert.identity

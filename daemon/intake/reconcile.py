@@ -32,6 +32,7 @@ from daemon.core.reconciliation.listing import (
 )
 from daemon.core.reconciliation.suppressions import suppressions
 from daemon.core.rules.rule import RuleBook, incident_key
+from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.dispatch import matching
@@ -114,8 +115,10 @@ class Reconciler:
         await self._tell_suppressed(incidents.values(), listed)
 
     async def _open_incidents(self) -> dict[str, Incident]:
-        """The open incidents by their key, as far as they can be read."""
-        heads = await self._repository.journal.open_heads()
+        """The open incidents by their key, as far as they can be read; no drills, of whose alerts
+        Alertmanager knows nothing."""
+        opened = await self._repository.journal.open_heads()
+        heads = [head for head in opened if not drill_of(head.key)]
         read = {head.key: await self._read(head.incident) for head in heads}
         return {key: incident for key, incident in read.items() if incident is not None}
 

@@ -30,6 +30,7 @@ from daemon.core.ports.notification import (
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import alert_of
 from daemon.core.response.update_schedule import UPDATE_TRIES
+from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository
 
@@ -193,13 +194,18 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
         page=page,
         person=queued.person,
         title=incident.title,
-        text=queued.text,
+        text=_told(incident, queued.text),
         severity=incident.severity,
         link=links.document(incident.id),
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
     )
+
+
+def _told(incident: Incident, text: str) -> str:
+    """A text as people get it: of a drill it is said first, whoever wrote the text."""
+    return text if incident.drill is None else marked(text)
 
 
 def _message(
@@ -214,8 +220,8 @@ def _message(
         update=order.update,
         version=order.version,
         audience=update.audience,
-        title=update.text.partition("\n")[0],
-        text=update.text,
+        title=_told(incident, update.text.partition("\n")[0]),
+        text=_told(incident, update.text),
         severity=incident.severity,
         stage=update.draft.stage,
         link=links.document(incident.id) if internal else "",

@@ -4,7 +4,7 @@ a defect of ours. It is found here and paged for, even if the conductor is stuck
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,6 +17,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.ports.notification import Links
 from daemon.core.response.open_pages import still_relevant, unattended
 from daemon.core.response.paging import direct_page, headline
+from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying.notifier import deliver
@@ -40,9 +41,10 @@ class Watchdog:
         active: Live[ActiveConfig],
         links: Links,
         observer: Observer = QUIET,
+        config_of: Callable[[Incident], ActiveConfig] | None = None,
     ) -> None:
         self._repository = repository
-        self._active = active
+        self._config_of = config_of or (lambda _: active.now)
         self._links = links
         self._observer = observer
         self._suspected: dict[str, str] = {}
@@ -69,7 +71,9 @@ class Watchdog:
             bind_contextvars(incident=head.incident)
             try:
                 incident = await self._repository.load(head.incident)
-                why = unattended(incident, self._active.now.roster, self._repository.clock())
+                why = unattended(
+                    incident, self._config_of(incident).roster, self._repository.clock()
+                )
                 if why and self._suspected.get(incident.id):
                     # Twice in a row: it is not just being taken care of at this moment.
                     await self._page_for(incident, why)
@@ -80,11 +84,11 @@ class Watchdog:
                 _log.error("an incident is unreadable", error=str(error))
         unbind_contextvars("incident")
         self._suspected = suspected
-        self.troubled = [i for i, why in suspected.items() if why]
+        self.troubled = [incident for incident in suspected if not is_drill_incident(incident)]
         self.looked_at = self._repository.clock()
 
     async def _page_for(self, incident: Incident, why: str) -> None:
-        now, roster = self._repository.clock(), self._active.now.roster
+        now, roster = self._repository.clock(), self._config_of(incident).roster
         if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
             return
         _log.error("nobody responds and nobody is called", why=why)
@@ -119,16 +123,14 @@ class Watchdog:
         if not stuck:
             return
         _log.error("pages were not being delivered", pages=stuck)
+        ways = self._config_of(incident).ways
         mine = {(incident.id, page) for page in stuck}
         self._repository.attempts |= mine
         try:
             claims = [e.EffectClaimed(effect="page", about=page) for page in stuck]
             await self._repository.claim(incident, claims)
             await asyncio.gather(
-                *(
-                    deliver(self._repository, incident.id, page, self._active.now.ways, self._links)
-                    for page in stuck
-                )
+                *(deliver(self._repository, incident.id, page, ways, self._links) for page in stuck)
             )
         except Stale:
             return  # somebody works on it after all

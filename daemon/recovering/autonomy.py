@@ -143,6 +143,8 @@ class AutonomyKeeper:
     # ── learning ─────────────────────────────────────────────────────────────────────────────
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
+        if after.drill is not None:
+            return
         if after.id in self._looked_at:
             self._looked_at[after.id] = after
         if any(isinstance(event, _TELLING) for event in events):

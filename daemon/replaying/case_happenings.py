@@ -34,11 +34,13 @@ from daemon.replaying.happenings import (
     PersonMoves,
 )
 
+UNRULED_ALERT = "DrilledAlert"
+"""The name of an alert that no rule knows, if its labels give it none."""
 _AS_WRITTEN = "as written"
 Move = PersonMoves | FreezeBegins | FreezeEnds
 
 
-def labels_of(case: RuleCase, rule: Rule, alert: GivenAlert) -> Labels:
+def labels_of(case: RuleCase, rule: Rule | None, alert: GivenAlert) -> Labels:
     """The labels of one of the case's alerts."""
     return {**alert_labels(case, rule), **alert.labels}
 
@@ -64,8 +66,9 @@ def given_changes(case: RuleCase, target: str) -> list[ChangeArrives]:
     return found
 
 
-def given_deliveries(case: RuleCase, rule: Rule) -> list[DeliveryArrives]:
-    """What Alertmanager posts: each alert by itself. An end is that of the firing before it."""
+def given_deliveries(case: RuleCase, rule: Rule | None) -> list[DeliveryArrives]:
+    """What Alertmanager posts: each alert by itself. An end is that of the firing before it.
+    Without a rule it is a drill's, of an alert that no rule knows."""
     began: dict[tuple[tuple[str, str], ...], datetime] = {}
     found = []
     for alert in sorted(case.alerts, key=lambda one: one.at):
@@ -77,9 +80,10 @@ def given_deliveries(case: RuleCase, rule: Rule) -> list[DeliveryArrives]:
         elif alert.state == "resolved":
             since = began.get(key, since)
         began[key] = since
-        name = labels.pop("alertname", rule.rule)
+        name = labels.pop("alertname", rule.rule if rule is not None else UNRULED_ALERT)
+        description = rule.description if rule is not None else ""
         ended = at if alert.state == "resolved" else None
-        body = own_alert(name, labels, rule.description or case.case, since, ended)
+        body = own_alert(name, labels, description or case.case, since, ended)
         found.append(DeliveryArrives(at, body))
     return found
 

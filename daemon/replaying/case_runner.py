@@ -150,7 +150,7 @@ class _Stage:
         self.rule = rule = house.rules[case.rule]
         self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule)
         self._house = house
-        self._target = target_of(rule, rule.group(alert_labels(case, rule)), house.actions)
+        self._target = first_target(rule, rule.group(alert_labels(case, rule)), house.actions)
         self.moves = given_moves(case)
         self._happenings: list[Happening]
         self._happenings = [
@@ -167,7 +167,7 @@ class _Stage:
                 config=ActiveConfig(
                     RuleBook([rule]),
                     house.roster,
-                    _approvals(case, rule, house.approvals),
+                    approvals_of(case, rule, house.approvals),
                     freezes=house.freezes if case.freezes == "file" else FreezeWindows(),
                 ),
                 metrics=self.metrics,
@@ -210,7 +210,7 @@ def _groups(case: RuleCase, rule: Rule) -> list[dict[str, str]]:
     return [dict(pairs) for pairs in dict.fromkeys(tuple(group.items()) for group in groups)]
 
 
-def target_of(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
+def first_target(rule: Rule, labels: Mapping[str, str], actions: Mapping[str, Action]) -> str:
     """What the plan's first step acts on, which is where changes are seen, whatever the settings
     allow; a plan without a step that fits has the name of its rule."""
     return next(iter(targets_of(rule, labels, actions, steps=1)), rule.rule)
@@ -231,8 +231,11 @@ def targets_of(
     return found
 
 
-def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
-    """The approvals that count. Those of the file do whatever their dates: a case has its own."""
+def approvals_of(
+    case: RuleCase, rule: Rule, standing: Approvals, by: str = "the case"
+) -> Approvals:
+    """The approvals that count. Those of the file do whatever their dates: a case has its own.
+    `by`: who approves where all steps are approved."""
     at, until = case.begins - timedelta(days=1), case.begins + timedelta(days=366)
     if case.approvals == "none":
         return Approvals()
@@ -241,7 +244,7 @@ def _approvals(case: RuleCase, rule: Rule, standing: Approvals) -> Approvals:
         return Approvals(approvals=tuple(entries))
     steps = range(1, len(rule.recover) + 1)
     approved = steps if case.approvals == "all" else sorted({*steps} & {*case.approvals})
-    return Approvals(approvals=tuple(Approval.of(rule, n, "the case", at, until) for n in approved))
+    return Approvals(approvals=tuple(Approval.of(rule, n, by, at, until) for n in approved))
 
 
 def _refused(case: RuleCase, moves: Sequence[Happening], daemon: VirtualDaemon) -> list[Mismatch]:

@@ -47,6 +47,7 @@ from daemon.core.recovery.guardrails import (
     hindered,
     service_of,
 )
+from daemon.core.values.drill_key import drill_of
 
 
 @dataclass
@@ -160,7 +161,7 @@ class MemoryJournal:
         return [row for row in newest if _fits(row, search)][:limit]
 
     async def openings(self) -> dict[str, RuleOpenings]:
-        ruled = [row for row in self.rows.values() if row.rule]
+        ruled = [row for row in self.rows.values() if row.rule and not drill_of(row.key)]
         at = {r.rule: [o.opened_at for o in ruled if o.rule == r.rule] for r in ruled}
         return {rule: RuleOpenings(count=len(all_), last_at=max(all_)) for rule, all_ in at.items()}
 
@@ -170,6 +171,7 @@ class MemoryJournal:
                 alert=alert.name, rule=self.rows[incident].rule, incident=incident, at=entry.at
             )
             for incident, entries in self.entries.items()
+            if not drill_of(self.rows[incident].key)
             for entry in entries
             if isinstance(entry.event, AlertsReceived) and entry.at >= since
             for alert in entry.event.alerts
@@ -188,10 +190,18 @@ class MemoryJournal:
         ended = [(r.finished, r.incident) for r in acted if r.incident != incident]
         finished, last = max(ended, default=(None, ""))
         recent = [
-            r.scope for r in self.runs if r.started > now - limits.budget_window and not r.by_person
+            r.scope
+            for r in self.runs
+            if r.started > now - limits.budget_window
+            and not r.by_person
+            and r.scope.drill == scope.drill
         ]
         names = {level: scope.name(level) for level in limits.budgets if scope.name(level)}
-        keys = [r.key for r in self.rows.values() if r.opened_at > now - limits.storm_window]
+        keys = [
+            r.key
+            for r in self.rows.values()
+            if r.opened_at > now - limits.storm_window and drill_of(r.key) == scope.drill
+        ]
         alerting = len({scope.service, *map(service_of, keys)})
         cause = scope.cause if alerting < limits.storm else None
         return Guard(
@@ -201,10 +211,10 @@ class MemoryJournal:
             last_incident=last,
             started={n: sum(s.name(n) == name for s in recent) for n, name in names.items()},
             alerting=alerting,
-            concurrent=tuple(self._concurrent(incident, cause) if cause else ()),
+            concurrent=tuple(self._concurrent(incident, cause, scope.drill) if cause else ()),
         )
 
-    def _concurrent(self, incident: str, cause: Cause) -> list[ConcurrentIncident]:
+    def _concurrent(self, incident: str, cause: Cause, drill: str) -> list[ConcurrentIncident]:
         begin, end = cause.begin - SLACK, cause.end + SLACK
         found = [
             ConcurrentIncident(
@@ -221,6 +231,7 @@ class MemoryJournal:
             for row in self.rows.values()
             if row.incident != incident
             and row.rule
+            and drill_of(row.key) == drill
             and (not row.suspect or row.suspect != cause.suspect)
             and (
                 row.opened_at >= begin and row.closed_at is None
@@ -286,7 +297,8 @@ def _fits(row: Head, search: IncidentSearch) -> bool:
     words = (row.title, row.incident, row.rule, row.team, row.service)
     place, here = search.after, (row.opened_at, row.incident)
     return (
-        search.status in {"", "open" if row.closed_at is None else "closed"}
+        search.drills in {"with", "only" if drill_of(row.key) else "without"}
+        and search.status in {"", "open" if row.closed_at is None else "closed"}
         and (not search.pending or row.pending > 0)
         and search.key in {"", row.key}
         and search.severity in {"", row.severity}

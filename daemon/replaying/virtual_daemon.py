@@ -27,12 +27,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from daemon.conduct.conductor import Conductor
-from daemon.conduct.executor import ConductDependencies
+from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.active import ActiveConfig, Live
 from daemon.core.changes.suspects import Change
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext
@@ -41,6 +42,7 @@ from daemon.core.recovery.guardrails import Limits
 from daemon.core.response.command import CommandSituation, NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.instrumentation import DaemonPart, Observer
+from daemon.intake.dispatch import PlayedDrill
 from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.notifying.watchdog import Watchdog
@@ -73,6 +75,25 @@ def _every_change(_: Rule, __: Incident, ___: Change) -> bool:
     return True
 
 
+class DrillHost(Protocol):
+    """What plays drills on the daemon."""
+
+    def played(self, run: str) -> PlayedDrill | None:
+        """The drill of that run, while it is under way."""
+
+    def stage(self, mark: DrillMark) -> Stage:
+        """What the incidents of a drill are conducted with."""
+
+    def config_of(self, incident: Incident) -> ActiveConfig:
+        """What is in force for an incident, real or a drill's."""
+
+    async def begin(self) -> None:
+        """Take up what an earlier run of the daemon left."""
+
+    async def run(self) -> None:
+        """Play drills until cancelled."""
+
+
 @dataclass(frozen=True)
 class World:
     """What a virtual daemon lives in.
@@ -82,6 +103,7 @@ class World:
     all their parameters are allowed. `begins`: the moment
     at which it starts. `sees`: whether the rule of an incident watches where a change was made;
     reported changes go by their labels, as always. `outage` and `max_age` as in the settings.
+    `drills` makes what plays drills on the daemon, of it and of its stage.
     """
 
     config: ActiveConfig
@@ -95,6 +117,7 @@ class World:
     outage: float = 0.5
     max_age: timedelta = timedelta(minutes=2)
     remember: timedelta = timedelta(days=7)
+    drills: Callable[[VirtualDaemon, Stage], DrillHost] | None = None
 
 
 class _Crashes(Observer):
@@ -110,15 +133,16 @@ class _Crashes(Observer):
 class VirtualDaemon:
     """One daemon of a world. What it did is in `journal`, `pagers`, `channels`, `reviews`.
 
-    `refused_moves`: what people wanted and could not have. `crashes`: the parts that met a defect
-    of the daemon's own, which it logged and lived through; a test should have none.
+    `before`: an earlier one, over whose store this one starts. `refused_moves`: what people wanted
+    and could not have. `crashes`: the parts that met a defect of the daemon's own, which it logged
+    and lived through; a test should have none.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, before: VirtualDaemon | None = None) -> None:
         self.world = world
-        self.journal = MemoryJournal()
-        self.inbox = MemoryInbox()
-        self.notes = MemoryNotes()
+        self.journal: MemoryJournal = before.journal if before is not None else MemoryJournal()
+        self.inbox: MemoryInbox = before.inbox if before is not None else MemoryInbox()
+        self.notes: MemoryNotes = before.notes if before is not None else MemoryNotes()
         self.reviews = MemoryReviews()
         roster = world.config.roster
         self.pagers = {person: RecordedPager() for person in roster.people}
@@ -140,6 +164,20 @@ class VirtualDaemon:
             name: SimulatedAction(action, world.script, self, restricted=world.restricted)
             for name, action in world.actions.items()
         }
+        dependencies = ConductDependencies(
+            metrics=world.metrics,
+            max_age=world.max_age,
+            actions=self.actions,
+            limits=world.limits,
+            outage=world.outage,
+            changes=self._changes,
+            reviews=self.reviews,
+            links=self._links,
+            withdrawn=self.keeper.withdrawn,
+            observer=self._observer,
+        )
+        stage = Stage(active, dependencies)
+        self._drills = drills = world.drills(self, stage) if world.drills is not None else None
         self.intake = Intake(
             self.inbox,
             self.repository,
@@ -147,24 +185,20 @@ class VirtualDaemon:
             None,
             world.remember,
             self._observer,
+            drills=drills.played if drills is not None else lambda _: None,
         )
-        self._watchdog = Watchdog(self.repository, active, self._links, self._observer)
+        self._watchdog = Watchdog(
+            self.repository, active, self._links, self._observer, self._config_of
+        )
         self._conductor = Conductor(
             self.repository,
             active,
-            ConductDependencies(
-                metrics=world.metrics,
-                max_age=world.max_age,
-                actions=self.actions,
-                limits=world.limits,
-                outage=world.outage,
-                changes=self._changes,
-                reviews=self.reviews,
-                links=self._links,
-                withdrawn=self.keeper.withdrawn,
-                observer=self._observer,
-            ),
+            dependencies,
+            drills.stage if drills is not None else lambda _: None,
         )
+
+    def _config_of(self, incident: Incident) -> ActiveConfig:
+        return self._active.now if self._drills is None else self._drills.config_of(incident)
 
     @property
     def crashes(self) -> Sequence[str]:
@@ -179,11 +213,14 @@ class VirtualDaemon:
     async def running(self) -> AsyncIterator[VirtualDaemon]:
         """It runs inside; leaving ends it at once, whatever is under way."""
         await self.keeper.begin()
+        if self._drills is not None:
+            await self._drills.begin()
         parts: list[Coroutine[Any, Any, None]] = [
             self.intake.run(),
             self._conductor.run(),
             self._watchdog.run(),
             self.keeper.run(),
+            *([self._drills.run()] if self._drills is not None else []),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
         try:
@@ -256,7 +293,7 @@ class VirtualDaemon:
         return max(still_open or rows, key=lambda row: row.opened_at).incident if rows else None
 
     def _situation(self, incident: Incident, person: str) -> CommandSituation:
-        config = self._active.now
+        config = self._config_of(incident)
         return CommandSituation(
             person=person,
             via="cli",

@@ -126,7 +126,7 @@ class Veterans:
         return tuple(reversed(self._by_rule.get(rule, {})))
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[Event]) -> None:
-        if any(isinstance(event, IncidentClosed) for event in events):
+        if after.drill is None and any(isinstance(event, IncidentClosed) for event in events):
             self._learn(after)
 
     def _learn(self, incident: Incident) -> None:
@@ -141,7 +141,7 @@ async def unfinished(repository: IncidentRepository) -> list[str]:
     """Recently closed incidents that a stop has kept from their review, from the record of their
     samples or from their last word."""
     missing = []
-    for head in await repository.journal.heads(_RECENT):
+    for head in await repository.journal.heads(_RECENT, IncidentSearch(drills="with")):
         if head.closed_at is None:
             continue
         try:

@@ -18,6 +18,7 @@ from daemon.core.ports.metrics import Peer
 from daemon.core.recovery.autonomy import AutonomyRecord
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report
+from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, Moment, clock_time, printable
 from daemon.repository import IncidentRepository
@@ -159,7 +160,8 @@ class StatusReport:
         now = self.repository.clock()
         answers = asyncio.gather(*(_ask(name, peer) for name, peer in self.peers.items()))
         try:
-            heads = await self.repository.journal.open_heads()
+            opened = await self.repository.journal.open_heads()
+            heads = [head for head in opened if not drill_of(head.key)]
             incidents = [await self.repository.load(head.incident) for head in heads]
         finally:
             peers = await answers

@@ -99,7 +99,7 @@ class Gauges:
         self._withdrawn.set(lost)
         for kind, count in zip(("incident", "effect"), self._sources.tasks(), strict=True):
             self._tasks.labels(kind).set(count)
-        self._read_incidents(list(incidents), now)
+        self._read_incidents([one for one in incidents if one.drill is None], now)
         self._pending.set(self._sources.backlog())
         await asyncio.gather(self._read_oldest(now), self._read_freezes(now))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 from daemon.core.incident import events as e
+from daemon.core.incident.drill_mark import DrillEnding
 from daemon.core.incident.state import Incident
 from daemon.core.people.contact_methods import WAYS
 from daemon.core.people.roster import Roster
@@ -31,6 +32,12 @@ class Journaled:
     def _incidents(self, make: Instruments) -> None:
         self._opened = make.counter("stopgap_incidents", "Incidents opened.")
         self._closed = make.counter("stopgap_incidents_closed", "Incidents closed.", "reason")
+        self._drills = make.counter(
+            "stopgap_drill_incidents",
+            "Incidents of drills that are over; nothing else counts them.",
+            "ending",
+            known=get_args(DrillEnding),
+        )
         self._problems = make.counter(
             "stopgap_problems", "Measurements of a problem.", "verdict", "reason"
         )
@@ -110,7 +117,10 @@ class Journaled:
     def on_append(
         self, before: Incident | None, after: Incident, events: Sequence[e.Event]
     ) -> None:
-        """An append; a listener of the casebook."""
+        """An append; a listener of the casebook. A drill counts nowhere but as one."""
+        if after.drill is not None:
+            self._drill(events)
+            return
         if before is None:
             self._opened.inc()
         for event in events:
@@ -119,6 +129,11 @@ class Journaled:
             self._count_step(event, after)
         if before is not None:
             self._measure(before, after)
+
+    def _drill(self, events: Sequence[e.Event]) -> None:
+        for event in events:
+            if isinstance(event, e.DrillEnded):
+                self._drills.labels(event.ending).inc()
 
     def _count(self, event: e.Event) -> None:
         match event:

@@ -19,6 +19,7 @@ from daemon.web.links.pages import Pages, as_pages
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.account import You
+from daemon.web.site.drills import DrillPages
 from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.filters import FILTERS
 from daemon.web.site.freezes import FreezePages
@@ -75,6 +76,7 @@ def web_application(
         You(frame),
         IncidentListPage(frame, changes),
         IncidentPage(frame, changes),
+        DrillPages(frame),
         FreezePages(frame),
         SystemPages(frame),
         LearningPages(frame),

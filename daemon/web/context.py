@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.drills.desk import DrillDesk
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
@@ -69,6 +70,7 @@ class WebContext:
     plan; `autonomy`: what a rule's own decisions came to. `whisper` tells (address, text) to
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
+    `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
     """
 
     intake: Intake
@@ -91,6 +93,14 @@ class WebContext:
     trace: Trace | None = None
     observer: Observer = QUIET
     store_trouble: Callable[[], str] = lambda: ""
+    config_for_drill: Callable[[Incident], ActiveConfig] | None = None
+    drills: DrillDesk | None = None
+
+    def config_of(self, incident: Incident) -> ActiveConfig:
+        """What is in force for that incident: for a drill's, what is in force in the drill."""
+        if incident.drill is None or self.config_for_drill is None:
+            return self.active.now
+        return self.config_for_drill(incident)
 
     def rules(self) -> RuleBook:
         """The rules in force."""
@@ -166,9 +176,10 @@ class WebContext:
     def view(self, incident: Incident) -> IncidentView:
         """The incident as it stands now."""
         document = self.links.document(incident.id)
-        veterans, rule = self.veterans(incident.rule), self.rules().rules.get(incident.rule)
+        config = self.config_of(incident)
+        veterans, rule = self.veterans(incident.rule), config.rules.rules.get(incident.rule)
         return incident_view(
-            incident, rule, self.roster(), self.repository.clock(), document, veterans
+            incident, rule, config.roster, self.repository.clock(), document, veterans
         )
 
     async def review(self, incident: str) -> Review:
@@ -190,12 +201,13 @@ class WebContext:
 
     def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
         """What a command to that incident may need to know now."""
+        config = self.config_of(incident)
         return CommandSituation(
             person=person,
             via=via,
             now=self.repository.clock(),
-            roster=self.roster(),
-            rule=self.rules().rules.get(incident.rule),
+            roster=config.roster,
+            rule=config.rules.rules.get(incident.rule),
             document=self.links.document(incident.id),
             misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
         )

@@ -1,4 +1,4 @@
-"""The other stories of the sandbox: `make demo STORY=second|storm|conflict|freeze`.
+"""The other stories of the sandbox: `make demo STORY=second|storm|conflict|freeze|drill`.
 
 Each is a Story with another middle: what is laid out before, what happens after the deployment,
 and what must be true of the world in the end.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from chaos import Chaos
-from sandbox import CommandFailed
+from sandbox import HERE, CommandFailed
 from story import Sighting, StageMissing, Story
 from timeline import RULE, Entry
 
@@ -231,10 +231,54 @@ class Freeze(Story):
             raise StageMissing(f"stopgap {arguments[0]}: {error}") from None
 
 
+class RedTeam(Story):
+    """A drill: the daemon itself breaks the shop, and everything but the alert is real."""
+
+    ending_text = "the drill was scored, and everything was done exactly once"
+    run = ""
+
+    def prepare(self) -> None:
+        """The scenario, and what the settings allow it; Alertmanager tells nobody of the shop."""
+        drills = self.sandbox.folder / "rules" / "drills"
+        shutil.copy(HERE / "red-team.yaml", drills)
+        allowed = "    - [./shopctl, restart]\n"
+        self.sandbox.amend("stopgap.yaml", allowed, f"{allowed}    - [./deploy, v2]\n")
+        settings = self.sandbox.folder / "stopgap.yaml"
+        target = "\ndrills: {targets: {sandbox: {acts_on: [release:shop]}}}\n"
+        settings.write_text(settings.read_text() + target)
+        self.sandbox.amend("alertmanager.yml", "  receiver: stopgap\n", "  receiver: nobody\n")
+        alertmanager = self.sandbox.folder / "alertmanager.yml"
+        alertmanager.write_text(alertmanager.read_text() + "  - name: nobody\n")
+
+    async def middle(self) -> None:
+        """The fault, the incident that is a drill, the recovery, and the score."""
+        self.teller.heading("A red team: the daemon deploys v2 itself")
+        begun = await self.sandbox.api("POST", "drills/red-team/run")
+        self.run = begun["run"]
+        self.teller.scene(f"the drill begins: run {self.run}, with {', '.join(begun['blue'])}")
+        await self.stage("deployment of v2", lambda: self.runs("v2"), 15)
+        await self.call()
+        await self.recovery()
+        await self.stage("the drill scored", self.scored, 30)
+
+    async def scored(self) -> Sighting | None:
+        """The drill is over, and all that was expected of it was met."""
+        found = await self.sandbox.api("GET", f"drill-runs/{self.run}")
+        report = found["report"]
+        if report["ending"] is None:
+            return None
+        missed = [one["name"] for one in report["criteria"] if not one["met"]]
+        if report["ending"] != "finished" or missed:
+            raise StageMissing(f"the drill {report['ending']}, and missed: {missed}")
+        text = f"{report['points']} of {report['out_of']}"
+        return Sighting(datetime.fromisoformat(report["ended_at"]), text)
+
+
 PLOTS: Mapping[str, type[Story]] = {
     "": Story,
     "second": Second,
     "storm": Storm,
     "conflict": Conflict,
     "freeze": Freeze,
+    "drill": RedTeam,
 }

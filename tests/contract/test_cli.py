@@ -65,7 +65,7 @@ def home(tmp_path: Path) -> Path:
 def test_the_shipped_rules_have_no_mistake() -> None:
     ended = stopgap(ROOT, "check", "rules/")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "2 rules, no mistake" in ended.stdout
+    assert "2 rules and 8 drills, no mistake" in ended.stdout
 
 
 def test_label_values_that_cannot_be_found_are_warned_of(home: Path) -> None:

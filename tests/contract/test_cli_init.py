@@ -101,10 +101,11 @@ def test_what_it_writes_passes_the_check_as_it_stands(tmp_path: Path, stopgap: R
         "rules/roster.yaml",
         "rules/first.yaml",
         "rules/cases/first.yaml",
+        "rules/drills/first.yaml",
     }
     assert "secrets/" in (home / ".gitignore").read_text().splitlines()
     checked = stopgap(home, "check")
-    assert (checked.code, checked.out) == (0, "1 rule, no mistake\n")
+    assert (checked.code, checked.out) == (0, "1 rule and 1 drill, no mistake\n")
     played = stopgap(home, "test")
     assert (played.code, played.err) == (0, "")
     assert "2 passed" in played.out

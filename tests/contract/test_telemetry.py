@@ -10,11 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.core.incident import events as e
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.people.roster import Roster
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.response.milestones import MILESTONES
 from daemon.core.rules.rule import Rule
+from daemon.core.values.drill_key import drill_key
 from daemon.core.values.outcome import Temporary
 from daemon.reporting.figures import RecentFigures
 from daemon.reporting.follow_ups import read_follow_ups
@@ -127,6 +129,23 @@ async def test_incidents_are_counted_as_they_open_and_close(counting: Counting) 
     await counting.happens(first, CLOSED)
     assert await counting.value("stopgap_incidents_total") == 2
     assert await counting.value("stopgap_incidents_open", severity="none") == 1
+
+
+async def test_a_drill_counts_as_nothing_but_a_drill(counting: Counting) -> None:
+    before = await counting.text()
+    mark = DrillMark(run="r", scenario="s", title="t", by="ada", began_at=START, blue=("ada",))
+    key = drill_key("r", "x")
+    opened = e.IncidentOpened(key=key, rule="", group_labels={}, title="Disk", team="", drill=mark)
+    events = [opened, e.AlertsReceived(alerts=(make_alert(),))]
+    await counting.repository.open("drill-r-1", key, events)
+    await counting.happens("drill-r-1", e.DeadlineMissed(item="commander", text="late"))
+    await counting.happens("drill-r-1", e.EscalationDefect(text="nobody"))
+    counts = [line for line in (await counting.text()).splitlines() if "stopgap_" in line]
+    assert counts == [line for line in before.splitlines() if "stopgap_" in line]
+    await counting.happens("drill-r-1", e.DrillEnded(ending="aborted", text="x"), CLOSED)
+    after = (await counting.text()).splitlines()
+    changed = [line for line in after if "stopgap_" in line and line not in counts]
+    assert changed == ['stopgap_drill_incidents_total{ending="aborted"} 1.0']
 
 
 async def test_after_a_restart_what_is_open_is_counted_from_the_store(counting: Counting) -> None:

@@ -11,6 +11,7 @@ from daemon.core.alertmanager import Alert
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier, FindingCurve
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.values.outcome import Outcome
 from tests.core.build import NOW
@@ -106,6 +107,16 @@ params = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
     max_leaves=5,
 )
+drills = st.builds(
+    DrillMark,
+    run=texts,
+    scenario=texts,
+    title=texts,
+    by=texts,
+    began_at=moments,
+    blue=st.lists(texts, max_size=2).map(tuple),
+    document=st.dictionaries(texts, params, max_size=2),
+)
 fields: dict[str, st.SearchStrategy[Any]] = {
     "alerts": st.lists(alerts, max_size=2).map(tuple),
     "group_labels": labels,
@@ -118,6 +129,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "scrape": st.none() | st.integers(1, 9999).map(lambda s: timedelta(seconds=s)),
     "params": st.dictionaries(texts, params, max_size=2),
     "intent": labels,
+    "drill": st.none() | drills,
     "suppressed": st.lists(suppressions, max_size=2).map(tuple),
     "outcome": st.builds(
         Outcome,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from daemon.adapters.mail import PostOffice
 from daemon.core.ports.notification import Message, Receipt
+from daemon.core.values.drill_key import marked_subject
 
 
 class MailChannel:
@@ -17,7 +18,7 @@ class MailChannel:
 
     async def post(self, message: Message) -> Receipt:
         """Raises Temporary or Permanent."""
-        subject = f"[{message.severity or 'incident'}] {message.title}"
+        subject = marked_subject(f"[{message.severity or 'incident'}]", message.title)
         text = message.text + (f"\n\nEverything: {message.link}" if message.link else "")
         proof = await self._post_office.send(self._addresses, subject, text, message.incident)
         return Receipt(proof)

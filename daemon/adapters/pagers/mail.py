@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemon.adapters.mail import PostOffice
 from daemon.core.ports.notification import Page, Reminder
+from daemon.core.values.drill_key import marked_subject
 
 
 class MailPager:
@@ -19,7 +20,7 @@ class MailPager:
         if page.answer_link:
             lines += ["Answer:", page.answer_link, ""]
         lines += ["Everything:", page.link]
-        subject = f"[{page.severity or 'page'}] {page.title}"
+        subject = marked_subject(f"[{page.severity or 'page'}]", page.title)
         return await self._post_office.send(
             [self._address], subject, "\n".join(lines), page.incident
         )

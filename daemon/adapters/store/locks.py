@@ -14,7 +14,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, func, literal, or_, select, update
 
 from daemon.adapters.store.freezes import in_force
-from daemon.adapters.store.schema import action_runs, actions_table, head_is_open, heads
+from daemon.adapters.store.schema import (
+    action_of_drill,
+    action_runs,
+    actions_table,
+    head_is_open,
+    heads,
+    is_drill,
+)
 from daemon.core.ports.journal import Claim, ClaimRefused
 from daemon.core.recovery.concurrent import MOST_CONCURRENT, SLACK, WIDEST, ConcurrentIncident
 from daemon.core.recovery.guardrails import (
@@ -27,6 +34,7 @@ from daemon.core.recovery.guardrails import (
     hindered,
     service_of,
 )
+from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _NAMED: Mapping[Level, ColumnElement[str]] = {
     "rule": actions_table.c.rule,
@@ -132,14 +140,16 @@ def _started(
     connection: Connection, scope: ActionScope, limits: Limits, now: datetime
 ) -> dict[Level, int]:
     """How many actions started by themselves at each level that counts: on any target, by any
-    incident (also this one), and whatever became of them."""
+    incident (also this one), and whatever became of them; in a drill those of its own run."""
     levels = [level for level in limits.budgets if scope.name(level)]
     if not levels:
         return {}
     alike = [func.count().filter(_NAMED[level] == scope.name(level)) for level in levels]
     recent = actions_table.c.started_at > now - limits.budget_window
     by_itself = actions_table.c.by_person.is_(False)
-    query = select(*alike).select_from(actions_table).where(recent, by_itself)
+    here = actions_table.c.incident.startswith(id_prefix(scope.drill), autoescape=True)
+    beside = here if scope.drill else ~action_of_drill
+    query = select(*alike).select_from(actions_table).where(recent, by_itself, beside)
     counts = connection.execute(query).one()
     return dict(zip(levels, counts, strict=True))
 
@@ -147,8 +157,17 @@ def _started(
 def _alerting(connection: Connection, scope: ActionScope, limits: Limits, now: datetime) -> int:
     """How many services, this one included, have an incident that opened a moment ago."""
     recent = heads.c.opened_at > now - limits.storm_window
-    keys = connection.execute(select(heads.c.key).where(recent).distinct()).scalars()
+    keys = connection.execute(
+        select(heads.c.key).where(recent, _beside(scope)).distinct()
+    ).scalars()
     return len({scope.service, *map(service_of, keys)})
+
+
+def _beside(scope: ActionScope) -> ColumnElement[bool]:
+    """The incidents of the same drill; in earnest those of none."""
+    if not scope.drill:
+        return ~is_drill
+    return heads.c.key.startswith(key_prefix(scope.drill), autoescape=True)
 
 
 def _concurrent(
@@ -167,6 +186,7 @@ def _concurrent(
         .where(
             heads.c.incident != incident,
             heads.c.rule != "",
+            _beside(scope),
             or_(heads.c.suspect == "", heads.c.suspect != cause.suspect),
             or_(shared, undated),
         )

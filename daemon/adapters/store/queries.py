@@ -8,7 +8,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
-from daemon.adapters.store.schema import events, head_is_open, head_is_pending, heads, to_stamp
+from daemon.adapters.store.schema import (
+    events,
+    head_is_open,
+    head_is_pending,
+    heads,
+    is_drill,
+    to_stamp,
+)
 from daemon.core.incident.events import AlertsReceived, decode
 from daemon.core.ports.journal import AlertSighting, IncidentSearch, RuleOpenings
 
@@ -23,6 +30,8 @@ def found(search: IncidentSearch, limit: int) -> Select[Any]:
 
 
 def _conditions(search: IncidentSearch) -> Iterator[ColumnElement[bool]]:
+    if search.drills != "with":
+        yield is_drill if search.drills == "only" else ~is_drill
     if search.status:
         yield head_is_open if search.status == "open" else heads.c.closed_at.is_not(None)
     if search.pending:
@@ -48,7 +57,7 @@ def _conditions(search: IncidentSearch) -> Iterator[ColumnElement[bool]]:
 def openings(connection: Connection) -> dict[str, RuleOpenings]:
     """What each rule has opened."""
     last = func.max(heads.c.opened_at, type_=heads.c.opened_at.type)
-    counted = select(heads.c.rule, func.count(), last).where(heads.c.rule != "")
+    counted = select(heads.c.rule, func.count(), last).where(heads.c.rule != "", ~is_drill)
     rows = connection.execute(counted.group_by(heads.c.rule))
     return {rule: RuleOpenings(count=count, last_at=at) for rule, count, at in rows}
 
@@ -61,6 +70,7 @@ def alert_sightings(since: datetime, connection: Connection) -> list[AlertSighti
         .where(
             # Entries are found by their incident, so only incidents of that time are opened.
             or_(head_is_open, heads.c.closed_at >= since),
+            ~is_drill,
             events.c.kind == AlertsReceived.__name__,
             events.c.at >= to_stamp(since),
         )

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from daemon.core.incident.outcome_facts import OutcomeFacts
+from daemon.core.values.drill_key import id_prefix, key_prefix
 
 SCHEMA = 7
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
@@ -130,6 +131,7 @@ heads = Table(
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
+is_drill = heads.c.key.startswith(key_prefix(), autoescape=True)
 Index(
     "one_open_incident_per_key",
     heads.c.key,
@@ -160,6 +162,7 @@ actions_table = Table(
     Column("by_person", Boolean, nullable=False, server_default="0"),
 )
 action_runs = actions_table.c.finished_at.is_(None)
+action_of_drill = actions_table.c.incident.startswith(id_prefix(), autoescape=True)
 Index(
     "one_running_action_per_target",
     actions_table.c.target,

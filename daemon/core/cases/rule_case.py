@@ -246,7 +246,7 @@ class RuleCase(Frozen):
         return max([*happens, *(one.at for one in self.expect)], default=timedelta(0))
 
 
-def alert_labels(case: RuleCase, rule: Rule) -> Labels:
+def alert_labels(case: RuleCase, rule: Rule | None) -> Labels:
     """The labels of the case's alerts: those that the rule's matchers ask for, and the case's."""
-    asked = {m.name: m.value for m in rule.match if m.op == "="}
+    asked = {m.name: m.value for m in rule.match if m.op == "="} if rule is not None else {}
     return {**asked, **case.labels}

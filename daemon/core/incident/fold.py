@@ -11,6 +11,7 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.fold_diagnosis import apply_diagnosis
+from daemon.core.incident.fold_drills import apply_drill
 from daemon.core.incident.fold_lifecycle import apply_lifecycle
 from daemon.core.incident.fold_misjudgements import misjudged
 from daemon.core.incident.fold_pages import apply_page
@@ -57,4 +58,6 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return replace(incident, learning=learned(incident.learning, at, event))
     if isinstance(event, e.DiagnosisEvent):
         return apply_diagnosis(incident, at, event)
+    if isinstance(event, e.DrillEvent):
+        return apply_drill(incident, at, event)
     assert_never(event)

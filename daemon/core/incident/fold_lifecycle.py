@@ -154,6 +154,9 @@ def _recent(incident: Incident, measured: datetime, state: RecoveryState) -> Inc
 
 def _as_severe(incident: Incident, at: datetime, severity: Severity) -> Incident:
     """Severity rises and does not fall: sev1 is the greatest and sorts first."""
+    state = incident.drill_state
+    if state.promoted and severity and (not state.measured or severity < state.measured):
+        incident = replace(incident, drill_state=replace(state, measured=severity))
     if not severity or (incident.severity and incident.severity <= severity):
         return incident
     return replace(incident, severity=severity, severity_rose_at=at)

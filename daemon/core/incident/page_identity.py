@@ -33,6 +33,7 @@ Purpose = Literal[
     "jump",
     "autonomy",
     "help",
+    "drill_over",
     "other",
 ]
 """Why somebody is paged.
@@ -43,7 +44,7 @@ Purpose = Literal[
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
 `autonomy`: the rule lost its own over this incident. `help`: whoever looks for the cause needs a
-team.
+team. `drill_over`: the drill was stopped.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -77,6 +78,7 @@ _FORMS: Mapping[Purpose, _Form] = {
     "jump": _Form("jump", 0),
     "autonomy": _Form("autonomy"),
     "help": _Form("help"),
+    "drill_over": _Form("drill-over"),
     "other": _Form("", 1),
 }
 

@@ -12,6 +12,7 @@ from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.diagnosis import IncidentDiagnosis
+from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
@@ -27,6 +28,7 @@ from daemon.core.measurement.problem import (
     Severity,
 )
 from daemon.core.rules.rule import StepSpec
+from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import printable
 
@@ -201,6 +203,7 @@ class Incident:
     impact: ImpactTally = field(default_factory=ImpactTally)
     misjudgements: Misjudgements = field(default_factory=Misjudgements)
     learning: Learning = field(default_factory=Learning)
+    drill_state: DrillState = field(default_factory=DrillState)
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:
@@ -216,6 +219,11 @@ class Incident:
     def key(self) -> str:
         """What at most one open incident may have."""
         return self.opened.key
+
+    @property
+    def drill(self) -> DrillMark | None:
+        """The drill that it belongs to; None in earnest."""
+        return self.opened.drill
 
     @property
     def rule(self) -> str:
@@ -245,12 +253,22 @@ class Incident:
     @property
     def title(self) -> str:
         """Its title: the statement once there is one, the alert before that, and while nothing can
-        be measured."""
+        be measured. A drill's says first that it is one."""
+        return self._title if self.drill is None else marked(self._title)
+
+    @property
+    def _title(self) -> str:
         problem = self.confirmed or self.problem
         if problem is None or not problem.symptom or problem.verdict in UNMEASURED:
             return self.opened.title
         name = printable(" ".join(self.group_labels.values()))
         return f"{name}: {problem.text}" if name else problem.text
+
+    def severity_for(self, wording: Literal["internal", "public"]) -> Severity:
+        """Its severity to an audience of that wording: what is practised is not the public's."""
+        if wording == "internal" or not self.drill_state.promoted:
+            return self.severity
+        return self.drill_state.measured
 
     @property
     def phase(self) -> Phase:

@@ -133,13 +133,18 @@ class ListCursor(Frozen):
     incident: str
 
 
+WithDrills = Literal["without", "with", "only"]
+"""Whether incidents of drills are wanted beside the real ones."""
+
+
 class IncidentSearch(Frozen):
     """Which incidents are wanted; what is empty or None does not matter.
 
     `pending`: only those of which something is still to come (`Head.pending`).
     `key` is the whole of it; `rule` "" asks for those that no rule matched. `text` is looked for
     in title, id, rule, team and service, whatever its capitals. Opened in [since, until).
-    `after`: only older ones.
+    `after`: only older ones. `drills`: whether the incidents of drills are found as well, or
+    nothing else; figures, records and precedents are of what was real.
     """
 
     status: Literal["", "open", "closed"] = ""
@@ -153,6 +158,7 @@ class IncidentSearch(Frozen):
     since: Moment | None = None
     until: Moment | None = None
     after: ListCursor | None = None
+    drills: WithDrills = "without"
 
 
 ALL_INCIDENTS = IncidentSearch()
@@ -213,10 +219,10 @@ class Journal(Protocol):
         """The newest heads that fit the search, the newest first."""
 
     async def openings(self) -> dict[str, RuleOpenings]:
-        """What each rule that has opened incidents has opened, by its name."""
+        """What each rule that has opened incidents has opened, by its name; without drills."""
 
     async def alert_sightings(self, since: datetime) -> list[AlertSighting]:
-        """The alerts that there was news of from then on, once for each incident."""
+        """The alerts that there was news of from then on, once for each incident; no drill."""
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""

@@ -15,6 +15,7 @@ from typing import Literal
 from daemon.core.alertmanager import Labels
 from daemon.core.incident.reasons import AWAITED, Hindrance
 from daemon.core.recovery.concurrent import Cause, ConcurrentIncident, concurrence
+from daemon.core.values.drill_key import plain_key
 from daemon.core.values.units import Frozen, Moment, clock_time, format_duration
 
 GLOBAL = "global"
@@ -44,7 +45,8 @@ def is_scope(text: str) -> bool:
 class ActionScope:
     """What an action belongs to: its rule, team, service and failure domain (may be empty).
 
-    `cause`: since when its incident fails, and what is suspected; None if nobody knows.
+    `cause`: since when its incident fails, and what is suspected; None if nobody knows. `drill`:
+    the run that it belongs to, for what is real and each drill know nothing of each other.
     """
 
     rule: str
@@ -52,6 +54,7 @@ class ActionScope:
     service: str
     domain: str = ""
     cause: Cause | None = None
+    drill: str = ""
 
     @property
     def freezes(self) -> tuple[str, ...]:
@@ -123,8 +126,9 @@ def service_of(key: str) -> str:
     """The service that an incident's key (`rules.incident_key`) speaks of.
 
     That is its label `service`; else all its group's values; else the name of its rule. A key
-    of another kind speaks for itself.
+    of another kind speaks for itself; that of a drill speaks of what it would in earnest.
     """
+    key = plain_key(key)
     try:
         rule, labels = json.loads(key)
         named = dict(labels)
@@ -136,7 +140,7 @@ def service_of(key: str) -> str:
 def group_of(key: str) -> Labels:
     """The group labels in an incident's key (`rules.incident_key`); none in one of another kind."""
     try:
-        _, labels = json.loads(key)
+        _, labels = json.loads(plain_key(key))
         return dict(labels)
     except (TypeError, ValueError):
         return {}

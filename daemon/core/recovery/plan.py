@@ -32,6 +32,7 @@ from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import MEDDLED
 from daemon.core.values.units import clock_time, format_duration
 
@@ -194,7 +195,8 @@ def scope_of(
     except UnsafeLabel:
         domain = json.dumps(sorted(incident.group_labels.items()))  # a domain of its own
     cause = cause_of(incident, rule, dependencies) if dependencies is not None else None
-    return ActionScope(rule.rule, incident.opened.team, service_of(incident.key), domain, cause)
+    service, drill = service_of(incident.key), drill_of(incident.key)
+    return ActionScope(rule.rule, incident.opened.team, service, domain, cause, drill)
 
 
 def next_step(

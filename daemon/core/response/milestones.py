@@ -129,8 +129,10 @@ def _needed(incident: Incident, item: Milestone, roster: Roster, due_at: datetim
         case "document" | "commander":
             return True
         case "first_update":
-            severity = incident.severity
-            return any(audience.concerned(severity) for audience in roster.audiences.values())
+            return any(
+                audience.concerned(incident.severity_for(audience.wording))
+                for audience in roster.audiences.values()
+            )
         case "communicator":
             severe = bool(incident.severity) and incident.severity <= roster.timing.staffed_from
             return severe or "communicator" in roles_needed_since(incident, roster)

@@ -23,7 +23,8 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     one to hear of it. Once somebody commands, nobody else is woken."""
     queued = page.queued
     if incident.closed is not None:
-        return queued.purpose == "autonomy"  # it is about the incidents to come
+        # These are about what comes after it.
+        return queued.purpose in {"autonomy", "drill_over"}
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None
     match queued.purpose:

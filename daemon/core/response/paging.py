@@ -14,6 +14,7 @@ _ASKS: Mapping[Purpose, e.Asks] = {
     "role_request": "answer",
     "update": "send",
     "sign_of_life": "alive",
+    "drill_over": "",
 }
 """What a page wants of its person, if not to respond."""
 CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended"})

@@ -36,7 +36,7 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     At once when something has happened that they must know; else after the cadence's pause,
     which starts anew with each rise of the severity.
     """
-    if not audience.concerned(incident.severity):
+    if not audience.concerned(incident.severity_for(audience.wording)):
         return None, ""
     last = incident.updates.last_sent(name)
     rose_at = incident.severity_rose_at or incident.opened_at

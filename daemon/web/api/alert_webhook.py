@@ -92,7 +92,8 @@ class Webhooks:
         return Stored(stored=new, alerts=len(delivery.alerts))
 
     async def sentiment(self, call: Call[None, None, Sentiment]) -> SentimentTaken:
-        """Report what the public says; it goes to all open incidents that it fits."""
+        """Report what the public says; it goes to all open incidents that it fits, and to
+        no drill."""
         given, repository = call.sent, self._context.repository
         if given.source == METRICS or given.source in self._context.roster().people:
             text = f"source: {given.source!r} is taken by the daemon's own reports or a person"
@@ -101,7 +102,7 @@ class Webhooks:
         taken = []
         for head in await repository.journal.open_heads():
             incident = await repository.load(head.incident)
-            if not incident.concerned_by(given.labels):
+            if incident.drill is not None or not incident.concerned_by(given.labels):
                 continue
             try:
                 await self._context.carry_out(head.incident, command, "", "webhook", by=_REPORTED)

@@ -19,6 +19,7 @@ from daemon.core.reporting.review.durations import durations
 from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
+from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
 from daemon.web.api.schemas import (
     AlertView,
@@ -51,6 +52,7 @@ def head_view(head: Head) -> IncidentRow:
     return IncidentRow(
         id=head.incident,
         status="open" if head.closed_at is None else "closed",
+        drill=drill_of(head.key),
         **head.model_dump(
             include={"phase", "severity", "title", "rule", "team", "service"}
             | {"opened_at", "closed_at", "wake_at"}
@@ -77,6 +79,7 @@ def incident_view(
         stage=incident.stage,
         severity=incident.severity,
         title=incident.title,
+        drill=drill_of(incident.key),
         statement=problem.text if problem else "",
         doing=now_and_next.doing(incident),
         coming=now_and_next.coming(incident, rule, now),

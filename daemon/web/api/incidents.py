@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
-from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
+from daemon.core.ports.journal import Head, IncidentSearch, ListCursor, WithDrills
 from daemon.core.reporting.review.html import html_page
 from daemon.core.reporting.review.markdown import markdown
 from daemon.core.reporting.review.sections import review_document
@@ -42,6 +42,9 @@ class Wanted(Frozen):
     )
     since: When | None = Field(default=None, description="opened then or later")
     until: When | None = Field(default=None, description="opened before that")
+    drills: WithDrills = Field(
+        default="with", description="whether drills are listed, too, or alone"
+    )
     limit: Limit = 50
     cursor: str = Field(
         default="",
@@ -139,6 +142,7 @@ class IncidentReads:
             since=query.since,
             until=query.until,
             after=_place(query.cursor),
+            drills=query.drills,
         )
         heads = await self._context.repository.journal.heads(query.limit + 1, search)
         cursor = _cursor(heads[query.limit - 1]) if len(heads) > query.limit else None

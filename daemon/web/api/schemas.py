@@ -29,7 +29,8 @@ _Status = Literal["open", "closed"]
 
 
 class IncidentRow(Frozen):
-    """An incident in a list. `rule` is empty if no rule matched its alerts."""
+    """An incident in a list. `rule` is empty if no rule matched its alerts. `drill`: the run of the
+    drill that it belongs to; empty in earnest."""
 
     id: str
     status: _Status
@@ -42,6 +43,7 @@ class IncidentRow(Frozen):
     opened_at: Stamp
     closed_at: Stamp | None
     wake_at: Stamp | None
+    drill: str
 
 
 class TimelineEntry(Frozen):
@@ -247,7 +249,8 @@ class IncidentView(Frozen):
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
-    null until a problem was confirmed, and `cause` until somebody recorded it.
+    null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
+    the drill that it belongs to; empty in earnest.
     """
 
     id: str
@@ -256,6 +259,7 @@ class IncidentView(Frozen):
     stage: StageOfSteps
     severity: Severity
     title: str
+    drill: str
     statement: str
     doing: str
     coming: str

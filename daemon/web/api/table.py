@@ -6,6 +6,7 @@ from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
 from daemon.web.api.diagnosis import DiagnosisOperations
+from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
@@ -25,6 +26,7 @@ _SECTIONS = (
     LearningOperations,
     DiagnosisOperations,
     Automation,
+    DrillOperations,
     Looking,
     OwnAccess,
     KeyRoom,

@@ -96,7 +96,7 @@ class UpdateOperations:
     async def listed(self, call: Call[IncidentPath, None, None]) -> UpdateList:
         """All updates of an incident, drafts among them."""
         incident = await self._context.repository.load(call.at.id)
-        updates = updates_view(incident, self._context.roster())
+        updates = updates_view(incident, self._context.config_of(incident).roster)
         return UpdateList(updates=updates, snoozed=dict(incident.updates.snoozed))
 
     async def draft(self, call: Call[IncidentPath, None, AudiencePath]) -> IncidentAfter:

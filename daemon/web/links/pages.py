@@ -66,7 +66,7 @@ class Pages:
         """What the page asks, and the buttons to answer it."""
         incident, page = await self._opened(request)
         try:
-            offered = answers.offer(incident, page, self._context.roster())
+            offered = answers.offer(incident, page, self._context.config_of(incident).roster)
         except answers.LinkSpent as spent:
             return self._spent(request, incident, spent)
         return self._offering(request, incident, offered, 200)
@@ -76,7 +76,7 @@ class Pages:
         incident, page = await self._opened(request)
         form, now = await _form(request), self._context.repository.clock()
         try:
-            offered = answers.offer(incident, page, self._context.roster())
+            offered = answers.offer(incident, page, self._context.config_of(incident).roster)
             after = await self._context.carry_out(
                 incident.id, answers.UseLink(page, form), offered.person, "link"
             )
@@ -107,7 +107,7 @@ class Pages:
         """It did not come to it: the page as it is now, and why. What was written is written."""
         incident, _ = await self._opened(request)
         try:
-            offered = answers.offer(incident, page, self._context.roster())
+            offered = answers.offer(incident, page, self._context.config_of(incident).roster)
         except answers.LinkSpent as spent:
             return self._spent(request, incident, spent)
         written = form.text if form.button == "send" else ""
@@ -148,7 +148,9 @@ class Pages:
             "facts": headline(incident),
             "commander": holder_text(incident, "commander"),
             "document": self._context.links.document(incident.id),
-            "decidable": decidable(incident, self._context.rules().rules.get(incident.rule)),
+            "decidable": decidable(
+                incident, self._context.config_of(incident).rules.rules.get(incident.rule)
+            ),
         }
 
 

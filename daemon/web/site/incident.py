@@ -107,7 +107,7 @@ class IncidentPage:
         incident = await self._context.repository.load(request.match_info["id"])
         entries = await self._context.repository.journal.read(incident.id)
         # After the last await: the rule, its approvals and the roster are of one reload.
-        return incident, self._context.rules().rules.get(incident.rule), entries
+        return incident, self._context.config_of(incident).rules.rules.get(incident.rule), entries
 
     async def _curve(self, incident: Incident, rule: Rule, entries: Sequence[Entry]) -> Curve:
         """What Prometheus said a moment ago, or says now."""
@@ -144,7 +144,8 @@ class IncidentPage:
     def _facts(
         self, incident: Incident, rule: Rule | None, entries: Sequence[Entry]
     ) -> dict[str, Any]:
-        now, roster = self._context.repository.clock(), self._context.roster()
+        now, config = self._context.repository.clock(), self._context.config_of(incident)
+        roster = config.roster
         veterans = self._context.veterans(incident.rule)
         vacant = [role for role in ROLE_NAMES if not incident.people.holder(role)]
         return {
@@ -159,9 +160,7 @@ class IncidentPage:
             "asked": now_and_next.awaiting_approval(incident),
             "stoppable": now_and_next.stoppable(incident),
             "commanders": {name for name, spec in COMMANDS.items() if spec.needs == "commander"},
-            "plan": now_and_next.plan_lines(
-                incident, rule, entries, self._context.active.now.approvals, now
-            ),
+            "plan": now_and_next.plan_lines(incident, rule, entries, config.approvals, now),
             "clock": read_clock(incident, roster, now),
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),

@@ -70,9 +70,9 @@ class IncidentListPage:
         return await self._frame.page(request, identity, "incidents.html", context)
 
     def _card(self, incident: Incident) -> dict[str, Any]:
-        now, roster = self._context.repository.clock(), self._context.roster()
-        rule = self._context.rules().rules.get(incident.rule)
-        readings = read_clock(incident, roster, now)
+        now, config = self._context.repository.clock(), self._context.config_of(incident)
+        rule = config.rules.rules.get(incident.rule)
+        readings = read_clock(incident, config.roster, now)
         return {
             "incident": incident,
             "doing": now_and_next.doing(incident),
@@ -135,6 +135,7 @@ def _search(filters: FormFields, query: Mapping[str, str]) -> tuple[IncidentSear
         since=moments.get("since"),
         until=moments.get("until"),
         after=after,
+        drills="with",
     )
     return search, "; ".join(wrong)
 

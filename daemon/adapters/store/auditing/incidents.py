@@ -48,6 +48,7 @@ TELLING = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.IncidentPromoted,
         e.Recovered,
         e.Relapsed,
         e.DiagnosisOpened,
@@ -70,6 +71,7 @@ TELLING_OF_CLOSED = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.IncidentPromoted,
         e.IncidentClosed,
         *_LEARNED,
     )

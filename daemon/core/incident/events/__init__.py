@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from daemon.core.incident.events.diagnosis import *
+from daemon.core.incident.events.drills import *
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
@@ -38,7 +39,8 @@ Event = Annotated[
     | ResponderEvent
     | UpdateEvent
     | DiagnosisEvent
-    | LearningEvent,
+    | LearningEvent
+    | DrillEvent,
     Field(discriminator="kind"),
 ]
 

@@ -8,10 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Change, Suspicion
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.incident.events.recording import SamplesRecorded
 from daemon.core.incident.reasons import DiagnosisReason
 from daemon.core.measurement.problem import Problem, RecoveryReading
+from daemon.core.values.drill_key import marked
 from daemon.core.values.units import AnyVersion, Frozen, Moment, clock_time, printable
 
 
@@ -20,7 +22,10 @@ class _AboutProblem(BaseEvent, ABC):
 
 
 class IncidentOpened(_AboutProblem):
-    """An alert reached us that no open incident covers. `rule` is empty if no rule matched."""
+    """An alert reached us that no open incident covers. `rule` is empty if no rule matched.
+
+    `drill`: the drill that it belongs to; None in earnest. Only the runner of drills sets it.
+    """
 
     kind: Literal["IncidentOpened"] = "IncidentOpened"
     key: str
@@ -28,9 +33,11 @@ class IncidentOpened(_AboutProblem):
     group_labels: Labels
     title: str
     team: str
+    drill: DrillMark | None = None
 
     def describe(self) -> str:
-        return f"incident opened: {self.title}" + ("" if self.rule else " (no rule matches)")
+        title = self.title if self.drill is None else marked(self.title)
+        return f"incident opened: {title}" + ("" if self.rule else " (no rule matches)")
 
 
 class AlertsReceived(_AboutProblem):
@@ -265,7 +272,7 @@ class IncidentClosed(_AboutProblem):
     """The incident is over."""
 
     kind: Literal["IncidentClosed"] = "IncidentClosed"
-    reason: Literal["recovered", "not_confirmed", "alerts_resolved", "by_person"]
+    reason: Literal["recovered", "not_confirmed", "alerts_resolved", "by_person", "drill_over"]
     text: str
 
     def describe(self) -> str:

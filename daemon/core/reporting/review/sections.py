@@ -21,6 +21,7 @@ from daemon.core.reporting.review.document import (
 from daemon.core.reporting.review.durations import PARTS, duration_text
 from daemon.core.reporting.review.impact import impact_section
 from daemon.core.reporting.review.model import Review
+from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import clock_time, format_duration, percent, quantity
 
 
@@ -42,7 +43,14 @@ def review_document(review: Review) -> Document:
         _standardization(incident),
         _timeline(review),
     )
-    return Document(f"Incident {incident.id}: {incident.title}", sections)
+    return Document(_heading(incident), sections)
+
+
+def _heading(incident: Incident) -> str:
+    """A drill's says first that it is one."""
+    title = incident.title.removeprefix(DRILL_MARK).lstrip()
+    heading = f"Incident {incident.id}: {title}"
+    return heading if incident.drill is None else marked(heading)
 
 
 def _summary(incident: Incident) -> Section:

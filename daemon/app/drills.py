@@ -1,0 +1,54 @@
+"""Builds what holds drills, and lists what of it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from daemon.conduct.executor import Stage
+from daemon.config.settings import Settings
+from daemon.core.ports.notes import Notes
+from daemon.drilling.desk import Desk
+from daemon.drilling.faults import CommandFaults
+from daemon.drilling.planner import Promoter, hold_by_calendar, keep
+from daemon.drilling.played import DrillHouse
+from daemon.drilling.runner import Drills
+from daemon.drilling.script import ReceivesDrill
+from daemon.drilling.self_drill import SelfDrill
+from daemon.repository import IncidentRepository
+
+
+class Drilling:
+    """The drills of a daemon: who plays them, what people ask of them, when they are held."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        repository: IncidentRepository,
+        stage: Stage,
+        notes: Notes,
+        receive: ReceivesDrill,
+        alert: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        chosen = self._settings = settings.drills
+        house = DrillHouse(repository, stage.active, stage.dependencies, chosen.targets)
+        faults = CommandFaults(stage.dependencies.actions, repository.clock)
+        self.drills = Drills(house, notes, receive, faults)
+        self.desk = Desk(self.drills, chosen.schedule, chosen.promotion)
+        self._promoter = Promoter(repository, chosen.promotion)
+        self._self_drill = SelfDrill(self.drills, notes, alert)
+
+    def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs side by side as long as the daemon does."""
+        chosen, clock = self._settings, self.drills.house.repository.clock
+        parts = {
+            "drills": self.drills.run(),
+            "calendar of drills": hold_by_calendar(self.drills, chosen.schedule),
+            "promotions": self._promoter.run(),
+        }
+        if chosen.self_drill.enabled:
+            parts["self-drill"] = keep(chosen.self_drill.next_after, clock, self._hold_self_drill)
+        return parts
+
+    async def _hold_self_drill(self) -> None:
+        await self._self_drill.hold()

@@ -1,0 +1,137 @@
+"""What people ask of drills, answered from the journals of their incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from daemon.core.drills.calendar import ScheduledDrill, upcoming
+from daemon.core.drills.desk import DrillOverview, DrillRow, UnknownDrill
+from daemon.core.drills.promotion import PromotionPolicy
+from daemon.core.drills.report import DrillRun, run_of
+from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.score import DrillReport, report_of
+from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.ports.journal import IncidentSearch
+from daemon.core.values.drill_key import drill_of
+from daemon.core.values.units import format_duration
+from daemon.drilling.runner import Drills
+
+_LOOKED_AT = 2000
+"""So many of the newest incidents of drills are looked through for runs."""
+
+
+class Desk:
+    """`daemon.core.drills.desk.DrillDesk` of one daemon."""
+
+    def __init__(
+        self, drills: Drills, schedule: Sequence[ScheduledDrill], promotion: PromotionPolicy
+    ) -> None:
+        self._drills = drills
+        self._repository = drills.house.repository
+        self._schedule = schedule
+        self._promotion = promotion
+        self._ended: dict[str, DrillReport] = {}
+
+    async def overview(self) -> DrillOverview:
+        """Everything at a glance."""
+        known = await self._known()
+        runs = [run_of(await self._report(run, known[run])) for run in known]
+        newest = {run.drill: run for run in sorted(runs, key=lambda run: run.began_at)}
+        under_way = {mark.run for mark in self._drills.under_way}
+        going = [run for run in runs if run.run in under_way]
+        waiting = [m for m in self._drills.under_way if m.run not in known]
+        return DrillOverview(
+            drills=tuple(
+                _row(scenario, newest.get(name))
+                for name, scenario in sorted(self._scenarios().items())
+            ),
+            under_way=(*going, *(run_of(report_of(mark, ())) for mark in waiting)),
+            upcoming=tuple(upcoming(self._schedule, self._repository.clock())),
+            promotion=self._promotion.describe(),
+        )
+
+    async def start(self, drill: str, person: str) -> DrillMark:
+        """Hold it now. Raises UnknownDrill, DrillRefused, Temporary."""
+        scenario = self._scenarios().get(drill)
+        if scenario is None:
+            names = ", ".join(sorted(self._scenarios())) or "none: write one into rules/drills"
+            raise UnknownDrill(f"there is no drill {drill!r}; there are {names}")
+        return await self._drills.start(scenario, f"person:{person}")
+
+    async def abort(self, run: str, person: str) -> None:
+        """Stop it. Raises DrillRefused, Temporary."""
+        await self._drills.abort(run, f"by {person}")
+
+    async def report(self, run: str) -> DrillReport:
+        """How the run went. Raises UnknownDrill, Temporary."""
+        known = await self._known()
+        waiting = {mark.run: mark for mark in self._drills.under_way}
+        if run in known:
+            return await self._report(run, known[run])
+        if run in waiting:
+            return report_of(waiting[run], ())
+        raise UnknownDrill(f"there is no run {run!r} of a drill; `stopgap drill list` has them")
+
+    async def trend(self, drill: str) -> list[DrillRun]:
+        """All runs of the drill, oldest first. Raises Temporary."""
+        known = await self._known()
+        reports = [await self._report(run, incidents) for run, incidents in known.items()]
+        found = [run_of(report) for report in reports if report.drill == drill]
+        return sorted(found, key=lambda run: run.began_at)
+
+    async def script(self, run: str, person: str) -> Sequence[str]:
+        """Its script, for who may see it. Raises UnknownDrill, Temporary."""
+        report = await self.report(run)
+        mark = await self._mark(run)
+        if report.ending is None and person not in mark.observers:
+            return ()
+        scenario = DrillScenario.model_validate(mark.document)
+        lines = [f"{format_duration(one.at)}: {one.describe()}" for one in scenario.in_order]
+        return ([scenario.brief] if scenario.brief else []) + lines
+
+    # ── looking it up ────────────────────────────────────────────────────────────────────────
+
+    def _scenarios(self) -> Mapping[str, DrillScenario]:
+        return self._drills.house.active.now.drills
+
+    async def _known(self) -> dict[str, list[str]]:
+        """The incidents of each run that has opened any."""
+        found: dict[str, list[str]] = {}
+        search = IncidentSearch(drills="only")
+        for head in await self._repository.journal.heads(_LOOKED_AT, search):
+            found.setdefault(drill_of(head.key), []).append(head.incident)
+        return found
+
+    async def _mark(self, run: str) -> DrillMark:
+        known = await self._known()
+        for mark in self._drills.under_way:
+            if mark.run == run:
+                return mark
+        incident = await self._repository.load(known[run][0])
+        if incident.drill is None:
+            raise UnknownDrill(f"the run {run!r} has no scenario")
+        return incident.drill
+
+    async def _report(self, run: str, incidents: Sequence[str]) -> DrillReport:
+        if run in self._ended:
+            return self._ended[run]
+        mark = await self._mark(run)
+        journals = [await self._repository.journal.read(incident) for incident in incidents]
+        report = report_of(mark, [journal for journal in journals if journal])
+        if report.ending is not None:
+            self._ended[run] = report
+        return report
+
+
+def _row(scenario: DrillScenario, last: DrillRun | None) -> DrillRow:
+    expected = scenario.expect.model_dump(exclude_defaults=True)
+    return DrillRow(
+        drill=scenario.drill,
+        title=scenario.title,
+        why=scenario.why,
+        rule=scenario.rule,
+        target=scenario.target,
+        lasts=scenario.lasts,
+        expects=len(expected),
+        last=last,
+    )

@@ -1,0 +1,252 @@
+"""How drills begin, go on after a restart, and end: by themselves, by a person, by what is real."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from daemon.config.drill_settings import StagingTarget
+from daemon.core.drills.desk import DrillRefused
+from daemon.core.drills.scenario import DrillScenario
+from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.response.commands import Acknowledge
+from daemon.core.values.drill_key import drill_of
+from daemon.replaying.virtual_time import run_virtually
+from tests.drilling.scene import SCENARIOS, DrillScene, alert_body, alerted
+
+BAD = SCENARIOS["bad-deployment"]
+LONG = DrillScenario.model_validate({**SCENARIOS["dependency-outage"].document(), "audiences": []})
+
+
+def bad_for(**changes: object) -> DrillScenario:
+    return DrillScenario.model_validate({**BAD.document(), **changes})
+
+
+def test_a_real_incident_for_the_same_people_aborts_the_drill_at_once_and_they_hear_it() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(LONG, "person:bo")
+        await scene.until(mark, 60)
+        await scene.moves("ada", Acknowledge(), mark)
+        began = scene.daemon.clock()
+        await scene.play(1, alerted(began))
+        (real,), (drill,) = scene.incidents(), scene.incidents(mark)
+        assert drill.drill_state.ending == "aborted"
+        assert drill.drill_state.ended_at == began
+        assert real.id in drill.drill_state.text
+        assert drill.closed is not None
+        assert drill.closed.reason == "drill_over"
+        said = f"[DRILL] drill aborted: real incident {real.id}"
+        for person in mark.blue:
+            last = [page for page in scene.daemon.pagers[person].pages if page.incident == drill.id]
+            assert last[-1].text.startswith(said)
+        assert scene.drills.under_way == []
+        assert real.closed is None
+
+    DrillScene().run(story)
+
+
+def test_a_real_incident_for_others_leaves_the_drill_alone() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(bad_for(roles={"blue": ["bo"]}), "person:bo")
+        await scene.until(mark, 50)
+        await scene.play(30, alerted(scene.daemon.clock()))
+        assert scene.drills.under_way == [mark]
+        await scene.play(40)  # nobody has come, so bo is called for it as well
+        assert scene.drills.under_way == []
+        assert scene.report(mark).ending == "aborted"
+
+    DrillScene().run(story)
+
+
+def test_nobody_is_drilled_who_is_called_for_a_real_incident_or_in_another_drill() -> None:
+    async def story(scene: DrillScene) -> None:
+        first = await scene.drills.start(LONG, "person:bo")
+        with pytest.raises(DrillRefused, match=f"ada is in the drill .* \\(run {first.run}\\)"):
+            await scene.drills.start(BAD, "person:bo")
+        await scene.drills.abort(first.run, "by bo")
+        await scene.play(1, alerted(scene.daemon.clock()))
+        with pytest.raises(DrillRefused, match="ada is called for the real incident"):
+            await scene.drills.start(BAD, "person:bo")
+
+    DrillScene().run(story)
+
+
+def test_a_person_aborts_it_by_command_and_only_once() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "person:bo")
+        await scene.until(mark, 47)
+        await scene.drills.abort(mark.run, "by bo")
+        report = scene.report(mark)
+        assert (report.ending, report.ended_text) == ("aborted", "by bo")
+        with pytest.raises(DrillRefused, match=r"no drill .* goes on"):
+            await scene.drills.abort(mark.run, "by bo")
+        await scene.play(600)
+        assert len(scene.incidents(mark)) == 1
+
+    DrillScene().run(story)
+
+
+def test_an_alert_that_was_on_its_way_when_the_drill_ended_opens_nothing() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "person:bo")
+        body = alert_body(scene, mark)
+        await scene.drills.abort(mark.run, "by bo")
+        await scene.daemon.intake.receive_drill(mark.run, body)
+        await scene.play(1)
+        assert scene.incidents() == []
+        assert scene.incidents(mark) == []
+
+    DrillScene().run(story)
+
+
+def restarted(scene: DrillScene, at: float, away: float, until: float) -> DrillMark:
+    """The daemon is stopped so long after the beginning of the drill, and starts again."""
+    marks: list[DrillMark] = []
+
+    async def story() -> None:
+        async with scene.running():
+            marks.append(await scene.drills.start(LONG, "person:bo"))
+            await scene.until(marks[0], at)
+        await asyncio.sleep(away)
+        async with scene.running(scene.daemon):
+            await scene.until(marks[0], until)
+
+    run_virtually(story)
+    assert not scene.daemon.crashes
+    return marks[0]
+
+
+@pytest.mark.parametrize("at", [20, 100, 300])
+def test_a_drill_goes_on_after_a_short_stop_of_the_daemon(at: float) -> None:
+    scene = DrillScene()
+    mark = restarted(scene, at, 10, 800)
+    report = scene.report(mark)
+    assert report.ending == "finished"
+    (drill,) = scene.incidents(mark)
+    assert drill.recovered_at is not None
+    assert len(drill.sentiment) == 2
+    assert scene.metrics.asked == []
+    assert scene.drills.under_way == []
+
+
+def test_a_drill_of_whose_script_a_part_was_missed_ends_as_interrupted() -> None:
+    scene = DrillScene()
+    mark = restarted(scene, 100, 400, 510)
+    (drill,) = scene.incidents(mark)
+    assert drill.drill_state.ending == "interrupted"
+    assert "a part of the script was missed" in drill.drill_state.text
+    assert drill.closed is not None
+    assert scene.drills.under_way == []
+
+
+def test_what_a_step_did_to_the_metrics_outlasts_a_restart() -> None:
+    scene = DrillScene()
+    document = {**BAD.document(), "rule": "checkout-success-rate", "lasts": "20m"}
+    marks: list[DrillMark] = []
+
+    async def story() -> None:
+        async with scene.running():
+            marks.append(await scene.drills.start(DrillScenario.model_validate(document), "bo"))
+            await scene.until(marks[0], 51)  # the step has ended, and nothing is verified yet
+        async with scene.running(scene.daemon):
+            await scene.until(marks[0], 300)
+
+    run_virtually(story)
+    (drill,) = scene.incidents(marks[0])
+    assert drill.step(1).verdict == "recovered"
+    assert scene.report(marks[0]).percent < 100  # nobody came
+
+
+def test_open_incidents_of_a_drill_that_nobody_knows_are_closed() -> None:
+    scene = DrillScene()
+
+    async def story() -> None:
+        async with scene.running():
+            mark = await scene.drills.start(LONG, "person:bo")
+            await scene.until(mark, 60)
+        await scene.daemon.notes.write("drills under way", [])
+        async with scene.running(scene.daemon):
+            await scene.play(5)
+
+    run_virtually(story)
+    (drill,) = [i for i in scene.daemon.incidents() if drill_of(i.key)]
+    assert drill.drill_state.ending == "interrupted"
+    assert drill.closed is not None
+
+
+def test_a_fault_is_caused_in_a_staging_target_of_the_settings_alone() -> None:
+    red = DrillScenario.model_validate(
+        {
+            "drill": "red",
+            "title": "Red team",
+            "rule": "checkout-success-rate",
+            "labels": {"service": "shop"},
+            "target": "staging",
+            "script": [
+                {"at": "1s", "fault": ["./shopctl", "break"]},
+                {"at": "10s", "alert": "firing"},
+            ],
+            "expect": {"commander": "5m"},
+        }
+    )
+
+    async def refused(scene: DrillScene) -> None:
+        with pytest.raises(DrillRefused, match="drills: targets: staging"):
+            await scene.drills.start(red, "person:bo")
+        assert scene.faults.caused == []
+
+    DrillScene().run(refused)
+
+    async def allowed(scene: DrillScene) -> None:
+        mark = await scene.drills.start(red, "person:bo")
+        await scene.until(mark, 30)
+        assert scene.faults.caused == [(("./shopctl", "break"), "staging")]
+        assert scene.metrics.asked != []  # what is broken for real is measured for real
+        action = scene.drills.staged(mark).actions["release_rollback"]
+        params = action.Params.model_validate({"directory": "shop", "restart": ["./shopctl"]})
+        assert "acts_on" in str(action.allowed(params))
+
+    targets = {"staging": StagingTarget(acts_on=("release:elsewhere",))}
+    DrillScene(targets=targets).run(allowed)
+
+
+def test_a_drill_of_an_alert_without_a_rule_calls_people_and_measures_nothing() -> None:
+    scenario = DrillScenario.model_validate(
+        {
+            "drill": "unknown",
+            "title": "Nobody knows this alert",
+            "labels": {"alertname": "CheckoutSuccessRateLow", "env": "sandbox", "service": "shop"},
+            "script": [{"at": "5s", "alert": "firing"}],
+            "lasts": "5m",
+            "expect": {"commander": "5m"},
+        }
+    )
+
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(scenario, "person:bo")
+        await scene.until(mark, 10)
+        (drill,) = scene.incidents(mark)
+        assert drill.rule == ""
+        assert drill.problem is None
+        assert scene.daemon.pagers["ada"].pages != []
+        await scene.until(mark, 302)
+        assert scene.report(mark).ending == "finished"
+
+    DrillScene().run(story)
+
+
+def test_the_pagers_that_the_script_lets_fail_do_so_for_its_time() -> None:
+    script = [{"at": "0", "pager": "ada", "lasts": "90s"}, {"at": "20s", "alert": "firing"}]
+
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(
+            bad_for(script=script, roles={"blue": ["ada"]}), "person:bo"
+        )
+        await scene.until(mark, 85)
+        assert scene.daemon.pagers["ada"].pages == []
+        await scene.until(mark, 400)
+        assert scene.daemon.pagers["ada"].pages[0].at - mark.began_at >= timedelta(seconds=90)
+
+    DrillScene().run(story)
