@@ -260,7 +260,7 @@ def test_cases_are_no_rules(house: House, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(house.folder)
     checked = run("check", "rules")
     assert checked.code == 0
-    assert "2 rules, no mistake" in checked.out
+    assert "2 rules and 8 drills, no mistake" in checked.out
 
 
 def test_json_tells_everything(house: House) -> None:

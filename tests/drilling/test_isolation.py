@@ -194,6 +194,6 @@ def test_every_call_and_the_review_say_first_that_it_is_a_drill() -> None:
         assert all(page.title.startswith("[DRILL] ") for page in pages)
         assert all(page.text.startswith("[DRILL] ") for page in pages)
         (drill,) = scene.incidents(mark)
-        assert scene.daemon.reviews.texts[drill.id].startswith("# [DRILL] Incident ")
+        assert scene.daemon.reviews.texts[drill.id].startswith(r"# \[DRILL\] Incident ")
 
     DrillScene().run(story)

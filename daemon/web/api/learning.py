@@ -48,7 +48,7 @@ def _day(given: Any) -> Any:
         raise ValueError("this is not a day; write it like 2026-12-24") from None
 
 
-Day = Annotated[
+CalendarDay = Annotated[
     date,
     BeforeValidator(_day),
     WithJsonSchema({"type": "string", "format": "date"}),
@@ -82,7 +82,7 @@ class NewFollowUp(Frozen):
 
     title: str = Field(max_length=TITLE_LENGTH)
     owner: str = Field(default="", max_length=100)
-    due: Day | None = None
+    due: CalendarDay | None = None
 
 
 class FollowUpEdit(Frozen):
@@ -90,7 +90,7 @@ class FollowUpEdit(Frozen):
 
     title: str | None = Field(default=None, max_length=TITLE_LENGTH)
     owner: str | None = Field(default=None, max_length=100)
-    due: Day | None = None
+    due: CalendarDay | None = None
 
 
 class FollowUpState(Frozen):

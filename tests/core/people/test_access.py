@@ -62,6 +62,7 @@ def test_narrow_scopes_reach_nothing_else() -> None:
         "changes": [False] * 3,
         "alerts": [False] * 3,
         "sentiment": [False] * 3,
+        "findings": [False] * 3,
     }
 
 
