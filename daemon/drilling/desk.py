@@ -56,7 +56,7 @@ class Desk:
         if scenario is None:
             names = ", ".join(sorted(self._scenarios())) or "none: write one into rules/drills"
             raise UnknownDrill(f"there is no drill {drill!r}; there are {names}")
-        return await self._drills.start(scenario, f"person:{person}")
+        return await self._drills.start(scenario, person)
 
     async def abort(self, run: str, person: str) -> None:
         """Stop it. Raises DrillRefused, Temporary."""
