@@ -17,7 +17,7 @@ from daemon.config.drill_settings import StagingTarget
 from daemon.core.cases.rule_case import GivenAction, alert_labels
 from daemon.core.changes.suspects import Change
 from daemon.core.drills.participants import roster_for
-from daemon.core.drills.scenario import DrillScenario, Inject
+from daemon.core.drills.scenario import Inject, scenario_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
@@ -67,7 +67,7 @@ class PlayedRun:
     def __init__(self, mark: DrillMark, rule: Rule | None, house: DrillHouse) -> None:
         self.mark = mark
         self.rule = rule
-        self.scenario = DrillScenario.model_validate(mark.document)
+        self.scenario = scenario_of(mark)
         self._house = house
         self._case = self.scenario.as_case(mark.began_at)
         self._seen: tuple[ActiveConfig, ActiveConfig] | None = None
