@@ -315,6 +315,7 @@ class Drills:
         if playing.over:
             return
         playing.over = True
+        playing.run.let_through()
         task = playing.task
         if task is not None and task is not asyncio.current_task():
             task.cancel()

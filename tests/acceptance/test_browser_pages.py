@@ -39,7 +39,15 @@ async def test_every_page_fits_its_screen_and_is_for_everybody(
     await ada.sees("needs approval")
     await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     await ada.is_sound_in_both_schemes()
-    for path in ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs"):
+    for path in (
+        "/rules",
+        "/rules/observed",
+        "/oncall",
+        "/drills",
+        "/system",
+        "/you",
+        "/api/v1/docs",
+    ):
         await ada.opens(path)
         await ada.is_sound_in_both_schemes()
     ada.troubles.clear()

@@ -276,3 +276,16 @@ def test_a_run_that_another_version_wrote_can_still_be_looked_at() -> None:
         assert scene.drills.stage(strange).active.now.rules.rules == {}
 
     DrillScene().run(story)
+
+
+def test_whoever_cannot_be_reached_in_the_drill_hears_of_its_end() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(SCENARIOS["lost-pager"], "bo")
+        await scene.until(mark, 60)
+        assert scene.daemon.pagers["ada"].pages == []
+        await scene.play(2, alerted(scene.daemon.clock()))
+        texts = [page.text for page in scene.daemon.pagers["ada"].pages]
+        assert any(text.startswith("[DRILL] drill aborted: real incident") for text in texts)
+        assert any(not text.startswith("[DRILL]") for text in texts)
+
+    DrillScene().run(story)
