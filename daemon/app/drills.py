@@ -10,7 +10,7 @@ from daemon.config.settings import Settings
 from daemon.core.ports.notes import Notes
 from daemon.drilling.desk import Desk
 from daemon.drilling.faults import CommandFaults
-from daemon.drilling.planner import Promoter, hold_by_calendar, keep
+from daemon.drilling.planner import Promoter, announce_by_calendar, hold_by_calendar, keep
 from daemon.drilling.played import DrillHouse
 from daemon.drilling.runner import Drills
 from daemon.drilling.script import ReceivesDrill
@@ -44,6 +44,9 @@ class Drilling:
         parts = {
             "drills": self.drills.run(),
             "calendar of drills": hold_by_calendar(self.drills, chosen.schedule),
+            "announcements of drills": announce_by_calendar(
+                self.drills, chosen.schedule, chosen.announce.channels, chosen.announce.before
+            ),
             "promotions": self._promoter.run(),
         }
         if chosen.self_drill.enabled:

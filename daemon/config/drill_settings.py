@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from daemon.core.drills.calendar import Day, DrillDate, ScheduledDrill
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.people.rotations import Beginning
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Duration, Frozen
 
 
 class SelfDrillSettings(DrillDate):
@@ -27,11 +28,20 @@ class StagingTarget(Frozen):
     acts_on: tuple[str, ...] = Field(min_length=1)
 
 
+class AnnounceSettings(Frozen):
+    """Where what the calendar has is announced, so long before: channels of the roster."""
+
+    channels: tuple[str, ...] = ()
+    before: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = timedelta(days=1)
+
+
 class DrillSettings(Frozen):
-    """`schedule`: what is held when. `targets`: the staging targets that scenarios can name, by
-    name. `promotion`: which routine incidents are handled as full ones, to practise."""
+    """`schedule`: what is held when, and `announce` where that is told before. `targets`: the
+    staging targets that scenarios can name, by name. `promotion`: which routine incidents are
+    handled as full ones, to practise."""
 
     schedule: tuple[ScheduledDrill, ...] = ()
+    announce: AnnounceSettings = AnnounceSettings()
     targets: dict[str, StagingTarget] = Field(default_factory=dict)
     promotion: PromotionPolicy = PromotionPolicy()
     self_drill: SelfDrillSettings = SelfDrillSettings()

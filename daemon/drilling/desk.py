@@ -8,7 +8,7 @@ from daemon.core.drills.calendar import ScheduledDrill, upcoming
 from daemon.core.drills.desk import DrillOverview, DrillRow, UnknownDrill
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.drills.report import DrillRun, run_of
-from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.scenario import DrillScenario, scenario_of
 from daemon.core.drills.score import DrillReport, report_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.ports.journal import IncidentSearch
@@ -56,7 +56,7 @@ class Desk:
         if scenario is None:
             names = ", ".join(sorted(self._scenarios())) or "none: write one into rules/drills"
             raise UnknownDrill(f"there is no drill {drill!r}; there are {names}")
-        return await self._drills.start(scenario, f"person:{person}")
+        return await self._drills.start(scenario, person)
 
     async def abort(self, run: str, person: str) -> None:
         """Stop it. Raises DrillRefused, Temporary."""
@@ -85,7 +85,7 @@ class Desk:
         mark = await self._mark(run)
         if report.ending is None and person not in mark.observers:
             return ()
-        scenario = DrillScenario.model_validate(mark.document)
+        scenario = scenario_of(mark)
         lines = [f"{format_duration(one.at)}: {one.describe()}" for one in scenario.in_order]
         return ([scenario.brief] if scenario.brief else []) + lines
 

@@ -17,7 +17,7 @@ from daemon.config.drill_settings import StagingTarget
 from daemon.core.cases.rule_case import GivenAction, alert_labels
 from daemon.core.changes.suspects import Change
 from daemon.core.drills.participants import roster_for
-from daemon.core.drills.scenario import DrillScenario, Inject
+from daemon.core.drills.scenario import Inject, scenario_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
@@ -67,9 +67,10 @@ class PlayedRun:
     def __init__(self, mark: DrillMark, rule: Rule | None, house: DrillHouse) -> None:
         self.mark = mark
         self.rule = rule
-        self.scenario = DrillScenario.model_validate(mark.document)
+        self.scenario = scenario_of(mark)
         self._house = house
         self._case = self.scenario.as_case(mark.began_at)
+        self._ending = False
         self._seen: tuple[ActiveConfig, ActiveConfig] | None = None
         self.actions = self._actions()
         self._first = mark.run
@@ -84,6 +85,11 @@ class PlayedRun:
                 self.metrics = self._given = GivenMetrics(self._case, rule)
         self._told = [one.change for one in given_changes(self._case, self._first)]
         self.stage = Stage(Derived(lambda: self.config), self._dependencies())
+
+    def let_through(self) -> None:
+        """It is ending: from now on no pager fails by the script, for its end must be heard."""
+        self._ending = True
+        self._seen = None
 
     @property
     def ends_at(self) -> datetime:
@@ -135,8 +141,8 @@ class PlayedRun:
         return found
 
     def _silences(self, person: str) -> list[PagerSilence]:
-        began, found = self.mark.began_at, []
-        for inject in self.scenario.injects("pager"):
+        began, found = self.mark.began_at, list[PagerSilence]()
+        for inject in self.scenario.injects("pager") if not self._ending else ():
             if inject.pager == person:
                 until = self.ends_at if inject.lasts is None else began + inject.at + inject.lasts
                 found.append(PagerSilence(began + inject.at, until))

@@ -26,7 +26,6 @@ from daemon.core.incident.drill_mark import DrillEnding, DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notes import Notes
-from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
@@ -34,6 +33,7 @@ from daemon.drilling.endings import DrillEndings
 from daemon.drilling.faults import Faults
 from daemon.drilling.played import DrillHouse, PlayedRun
 from daemon.drilling.script import DrillScript, FaultFailed, ReceivesDrill
+from daemon.drilling.stages import DrillStages
 from daemon.intake.dispatch import PlayedDrill, random_letters
 
 _log = structlog.get_logger()
@@ -53,10 +53,6 @@ class _State(Frozen):
     played: int = 0
 
 
-MakesRun = Callable[[DrillMark, Rule | None, DrillHouse], PlayedRun]
-"""Sets the stage of a run."""
-
-
 @dataclass
 class _Playing:
     """A run under way in this process. `news`: of its incidents. `over`: it is being ended;
@@ -73,7 +69,7 @@ class _Playing:
 class Drills:
     """All drills of one daemon. `begin` comes before incidents are conducted.
 
-    `faults` breaks staging targets. `rule_of` names rules beside those in force.
+    `faults` breaks staging targets; `stages`: what each run is played on.
     """
 
     def __init__(
@@ -85,10 +81,9 @@ class Drills:
         self._endings = DrillEndings(house.repository)
         self._script = DrillScript(house.repository, self._endings, receive, faults)
         self._playing: dict[str, _Playing] = {}
-        self._staged: dict[str, PlayedRun] = {}
-        self._own: dict[str, Rule] = {}
-        self._makers: dict[str, MakesRun] = {}
+        self.stages = DrillStages(house)
         self._group: asyncio.TaskGroup | None = None
+        self._starting = asyncio.Lock()
         self._repository.listeners.append(self._on_append)
 
     # ── what the daemon's stages ask ─────────────────────────────────────────────────────────
@@ -102,43 +97,17 @@ class Drills:
 
     def stage(self, mark: DrillMark) -> Stage:
         """What the incidents of the run are conducted with, also after its end."""
-        return self._run_of(mark).stage
+        return self.stages.of(mark).stage
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for an incident, real or a drill's."""
         if incident.drill is None:
             return self.house.active.now
-        return self._run_of(incident.drill).config
+        return self.stages.of(incident.drill).config
 
     def metrics_of(self, incident: Incident, real: Metrics) -> Metrics:
         """What the incident is measured with; `real` in earnest."""
-        return real if incident.drill is None else self._run_of(incident.drill).metrics
-
-    def staged(self, mark: DrillMark) -> PlayedRun:
-        """The run with that mark."""
-        return self._run_of(mark)
-
-    def _run_of(self, mark: DrillMark) -> PlayedRun:
-        playing = self._playing.get(mark.run)
-        if playing is not None:
-            return playing.run
-        if mark.run not in self._staged:
-            scenario = DrillScenario.model_validate(mark.document)
-            self._staged[mark.run] = self._made(mark, self._rule(scenario.rule))
-            for old in list(self._staged)[:-20]:
-                del self._staged[old]
-        return self._staged[mark.run]
-
-    def _rule(self, name: str) -> Rule | None:
-        return self._own.get(name) or self.house.active.now.rules.rules.get(name)
-
-    def knows(self, drill: str, rule: Rule, make: MakesRun) -> None:
-        """A drill of the daemon's own, by a rule that no file holds; `make` sets its stage."""
-        self._own[rule.rule] = rule
-        self._makers[drill] = make
-
-    def _made(self, mark: DrillMark, rule: Rule | None) -> PlayedRun:
-        return self._makers.get(mark.scenario, PlayedRun)(mark, rule, self.house)
+        return real if incident.drill is None else self.stages.of(incident.drill).metrics
 
     # ── starting and stopping ────────────────────────────────────────────────────────────────
 
@@ -150,19 +119,23 @@ class Drills:
     async def start(self, scenario: DrillScenario, by: str) -> DrillMark:
         """Hold the drill now. Raises DrillRefused, Temporary."""
         now, roster = self._repository.clock(), self.house.active.now.roster
-        rule = self._rule(scenario.rule) if scenario.rule else None
+        rule = self.stages.rule(scenario.rule) if scenario.rule else None
         if scenario.rule and rule is None:
             text = f"there is no rule {scenario.rule!r} any more; `stopgap drill check` tells more"
             raise DrillRefused(text)
         blue = tuple(
             name for name in blue_team(scenario, rule, roster, now) if not roster.bars(name)
         )
-        return await self.start_for(scenario, rule, by, blue)
+        return await self.start_for(scenario, by, blue)
 
-    async def start_for(
-        self, scenario: DrillScenario, rule: Rule | None, by: str, blue: tuple[str, ...]
-    ) -> DrillMark:
+    async def start_for(self, scenario: DrillScenario, by: str, blue: tuple[str, ...]) -> DrillMark:
         """Hold it now, with these people. Raises DrillRefused, Temporary."""
+        async with self._starting:  # or two drills could begin at once for the same people
+            return await self._start_for(scenario, by, blue)
+
+    async def _start_for(
+        self, scenario: DrillScenario, by: str, blue: tuple[str, ...]
+    ) -> DrillMark:
         now, roster = self._repository.clock(), self.house.active.now.roster
         if not blue:
             raise DrillRefused("nobody would respond: name people under `roles: blue:`")
@@ -183,7 +156,7 @@ class Drills:
             audiences=scenario.audiences,
             document=scenario.document(),
         )
-        playing = _Playing(self._made(mark, rule))
+        playing = _Playing(self.stages.of(mark))
         self._playing[mark.run] = playing
         try:
             await self._note()
@@ -239,11 +212,10 @@ class Drills:
         for word in await self._notes.read(_NOTE):
             try:
                 state = _State.model_validate_json(word)
-                rule = self._rule(DrillScenario.model_validate(state.mark.document).rule)
-                run = self._made(state.mark, rule)
             except ValidationError:
                 _log.error("a drill under way is of another version; its incidents are closed")
                 continue
+            run = self.stages.of(state.mark)
             run.recall(await self._endings.incidents_of(state.mark.run))
             self._playing[state.mark.run] = _Playing(run, state.played)
 
@@ -343,13 +315,14 @@ class Drills:
         if playing.over:
             return
         playing.over = True
+        playing.run.let_through()
         task = playing.task
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         _log.warning("a drill is over", drill=mark.scenario, run=mark.run, ending=ending, why=text)
         await self._patiently(partial(self._endings.end_run, mark, ending, text))
         self._playing.pop(mark.run, None)
-        self._staged[mark.run] = playing.run
+        self.stages.prune(self._playing)
         await self._patiently(self._note)
         playing.gone.set()
         self._repository.all_changed()

@@ -64,8 +64,7 @@ class SelfDrill:
         self._notes = notes
         self._alert = alert
         self._receiver = SelfReceiver()
-        self._rule = self_drill_rule()
-        drills.knows(self_drill_scenario().drill, self._rule, self._run)
+        drills.stages.knows(self_drill_scenario().drill, self_drill_rule(), self._run)
 
     def _run(self, mark: DrillMark, rule: Rule | None, house: DrillHouse) -> PlayedRun:
         return _SelfRun(mark, rule, house, self._receiver)
@@ -86,7 +85,7 @@ class SelfDrill:
 
     async def _hold(self) -> str:
         scenario = self_drill_scenario()
-        mark = await self._drills.start_for(scenario, self._rule, _BY, (SELF_DRILLED,))
+        mark = await self._drills.start_for(scenario, _BY, (SELF_DRILLED,))
         try:
             async with asyncio.timeout(_LONGEST.total_seconds()):
                 await self._drills.ended(mark.run)

@@ -194,7 +194,10 @@ async def test_the_pages_hold_show_and_stop_drills_and_mark_all_of_them(rig: Dri
     assert "[DRILL] Strange attic" in shown
     assert "[DRILL] Strange attic" in await page(rig, "/")
     incident = next(i for i in rig.journal.entries if i.startswith("drill-"))
-    assert "[DRILL] Strange attic" in await page(rig, f"/incidents/{incident}")
+    told = await page(rig, f"/incidents/{incident}")
+    assert "[DRILL] Strange attic" in told
+    assert "This is a drill: nobody is called but its blue team" in told
+    assert f'href="{where}"' in told
     assert "It goes on since" in await page(rig, "/drills")
     run_id = where.rpartition("/")[2]
     answer = await rig.client.post(

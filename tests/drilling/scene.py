@@ -177,7 +177,7 @@ def alerted(at: datetime, name: str = "CheckoutSuccessRateLow", **labels: str) -
 
 def alert_body(scene: DrillScene, mark: DrillMark) -> bytes:
     """What the drill's script posts of its first alert."""
-    run = scene.drills.staged(mark)
+    run = scene.drills.stages.of(mark)
     return run.body_of(run.scenario.injects("alert")[0])
 
 

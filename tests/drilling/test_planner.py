@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemon.core.drills.calendar import ScheduledDrill
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.incident import events as e
-from daemon.drilling.planner import Promoter, hold_by_calendar
+from daemon.drilling.planner import Promoter, announce_by_calendar, hold_by_calendar
 from tests.core.build import make_problem
 from tests.drilling.scene import DrillScene, alerted
 
@@ -31,6 +31,30 @@ def test_a_drill_of_the_calendar_is_held_at_its_time_and_again_the_next() -> Non
         await scene.play(timedelta(days=1, minutes=2).total_seconds())
         assert len({i.drill.run for i in scene.daemon.incidents() if i.drill}) == 2
         holding.cancel()
+
+    DrillScene().run(story)
+
+
+def test_what_the_calendar_has_is_announced_so_long_before_by_its_wall_clock() -> None:
+    async def story(scene: DrillScene) -> None:
+        date = {"drill": "storm", "day": "tue", "at": "14:00", "zone": "Europe/Berlin"}
+        schedule = [ScheduledDrill.model_validate(date)]
+        telling = announce_by_calendar(
+            scene.drills, schedule, ["room", "no such"], timedelta(hours=2)
+        )
+        announcing = asyncio.create_task(telling)
+        posts = scene.daemon.channels["room"].posts
+        await scene.play(timedelta(hours=22, minutes=59).total_seconds())
+        assert posts == []
+        await scene.play(120)
+        (message,) = posts
+        assert message.title == (
+            "[DRILL] Tue 06 Jan, 14:00 (Europe/Berlin): Six services alert at once"
+        )
+        assert "It lasts 15m at most" in message.text
+        await scene.play(timedelta(days=2).total_seconds())
+        assert len(posts) == 1
+        announcing.cancel()
 
     DrillScene().run(story)
 

@@ -10,6 +10,7 @@ import pytest
 from daemon.config.drill_settings import StagingTarget
 from daemon.core.drills.desk import DrillRefused
 from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.score import report_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.response.commands import Acknowledge
 from daemon.core.values.drill_key import drill_of
@@ -204,7 +205,7 @@ def test_a_fault_is_caused_in_a_staging_target_of_the_settings_alone() -> None:
         await scene.until(mark, 30)
         assert scene.faults.caused == [(("./shopctl", "break"), "staging")]
         assert scene.metrics.asked != []  # what is broken for real is measured for real
-        action = scene.drills.staged(mark).actions["release_rollback"]
+        action = scene.drills.stages.of(mark).actions["release_rollback"]
         params = action.Params.model_validate({"directory": "shop", "restart": ["./shopctl"]})
         assert "acts_on" in str(action.allowed(params))
 
@@ -248,5 +249,43 @@ def test_the_pagers_that_the_script_lets_fail_do_so_for_its_time() -> None:
         assert scene.daemon.pagers["ada"].pages == []
         await scene.until(mark, 400)
         assert scene.daemon.pagers["ada"].pages[0].at - mark.began_at >= timedelta(seconds=90)
+
+    DrillScene().run(story)
+
+
+def test_of_two_that_are_started_at_once_for_the_same_people_one_is_held() -> None:
+    async def story(scene: DrillScene) -> None:
+        started = await asyncio.gather(
+            scene.drills.start(BAD, "bo"), scene.drills.start(LONG, "ada"), return_exceptions=True
+        )
+        assert [type(one) for one in started] == [DrillMark, DrillRefused]
+
+    DrillScene().run(story)
+
+
+def test_a_run_that_another_version_wrote_can_still_be_looked_at() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "bo")
+        await scene.until(mark, 300)
+        strange = mark.model_copy(
+            update={"run": "other", "document": {**mark.document, "later": True}}
+        )
+        (drill,) = scene.incidents(mark)
+        entries = scene.daemon.journal.entries[drill.id]
+        assert report_of(strange, [entries]).out_of == 0
+        assert scene.drills.stage(strange).active.now.rules.rules == {}
+
+    DrillScene().run(story)
+
+
+def test_whoever_cannot_be_reached_in_the_drill_hears_of_its_end() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(SCENARIOS["lost-pager"], "bo")
+        await scene.until(mark, 60)
+        assert scene.daemon.pagers["ada"].pages == []
+        await scene.play(2, alerted(scene.daemon.clock()))
+        texts = [page.text for page in scene.daemon.pagers["ada"].pages]
+        assert any(text.startswith("[DRILL] drill aborted: real incident") for text in texts)
+        assert any(not text.startswith("[DRILL]") for text in texts)
 
     DrillScene().run(story)

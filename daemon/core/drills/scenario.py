@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from daemon.core.alertmanager import Labels
 from daemon.core.cases.given_series import GivenSeries
@@ -39,6 +39,7 @@ from daemon.core.cases.rule_case import (
     Never,
     RuleCase,
 )
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.people.role_names import Role
 from daemon.core.values.units import Duration, Frozen, format_duration, parse_duration
 
@@ -216,6 +217,16 @@ class DrillScenario(Frozen):
     def document(self) -> dict[str, Any]:
         """It as plain values, of which `DrillScenario.model_validate` makes it again."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def scenario_of(mark: DrillMark) -> DrillScenario:
+    """What was, or is, played in the run with that mark. Of one that another version wrote, and
+    this one cannot read, there is only that it was."""
+    try:
+        return DrillScenario.model_validate(mark.document)
+    except ValidationError:
+        alone = Inject(at=timedelta(0), alert="firing")
+        return DrillScenario(drill="unreadable", title=mark.title[:120] or "?", script=(alone,))
 
 
 def _change(inject: Inject) -> GivenChange:

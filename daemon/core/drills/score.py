@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.scenario import DrillScenario, scenario_of
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillEnding, DrillMark
 from daemon.core.incident.fold import fold
@@ -69,7 +69,7 @@ class DrillReport(Frozen):
 
 def report_of(mark: DrillMark, journals: Sequence[_Entries]) -> DrillReport:
     """The report of the run with this mark, by the journals of its incidents."""
-    scenario = DrillScenario.model_validate(mark.document)
+    scenario = scenario_of(mark)
     ordered = sorted((list(journal) for journal in journals), key=lambda entries: entries[0].at)
     played = [_Played(fold(entries), entries) for entries in ordered]
     criteria = tuple(_criteria(scenario, played))
