@@ -20,8 +20,11 @@ from mcp.types import CallToolResult, TextContent
 from daemon.adapters.store import audit_journal, open_store
 from daemon.cli.client import call
 from daemon.cli.mcp.server import server_of
+from daemon.core.incident import events as e
 from daemon.core.ports.assistants import AssistantCall
 from tests.contract.rig import ADA, TOKENS, Rig, rigged
+from tests.contract.test_api_diagnosis import GATHERED, ZONE
+from tests.core.build import confirmed
 from tests.fakes import START
 
 
@@ -101,7 +104,7 @@ async def test_tools_that_act_are_offered_on_demand_and_say_what_they_are(
         assert tool.description
         assert tool.annotations is not None
         assert tool.annotations.destructive_hint == (tool.name in acting)
-        reads = tool.name not in {*acting, "propose_step", "add_note"}
+        reads = tool.name not in {*acting, "propose_step", "add_note", "add_finding"}
         assert tool.annotations.read_only_hint == reads
 
 
@@ -117,6 +120,61 @@ async def test_a_proposal_waits_for_the_commander(
         text = await refused(client, "propose_step", **unknown, reason="x")
         assert "known: flag_off, rollback" in text
     assert "StepStarted" not in await rig.kinds()
+
+
+async def test_it_reads_the_dossier_and_adds_to_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with assistant(rig, monkeypatch) as client:
+        assert (await said(client, "read_dossier", incident=rig.id))["compared"] is None
+        supposed = e.HypothesisAdded(hypothesis="h1", text="the fault is at zone=eu-1b")
+        await rig.happens(confirmed(), GATHERED, supposed)
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert [one["text"] for one in found["findings"]] == [ZONE.text]
+        assert found["findings"][0]["query"] == ZONE.query
+        assert [one["hypothesis"] for one in found["hypotheses"]] == ["h1"]
+        assert found["limits"] == list(GATHERED.dossier.limits)
+        assert set(found["compared"]) == {"begin", "end", "baseline_from", "baseline_until"}
+        assert "curve" not in json.dumps(found)
+        told = {"text": "node 7 is full", "source": "holmesgpt", "hypothesis": "h1"}
+        taken = await said(client, "add_finding", incident=rig.id, **told, query="node_fs")
+        assert taken == {"seq": rig.seq}
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert found["findings"][-1]["source"] == "holmesgpt"
+        assert found["hypotheses"][0]["evidence"] == ["holmesgpt: node 7 is full"]
+        wrong = {**told, "hypothesis": "h9"}
+        assert "there are: h1" in await refused(client, "add_finding", incident=rig.id, **wrong)
+
+
+async def test_a_token_for_findings_adds_them_and_reads_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"name": "holmes", "scopes": ["findings"]}
+    _, answer = await rig.asks("POST", "/api/v1/tokens", ADA, json=made)
+    async with assistant(rig, monkeypatch, answer["secret"], act=True) as client:
+        told = {"text": "node 7 is full", "source": "holmesgpt"}
+        assert await said(client, "add_finding", incident=rig.id, **told)
+        seq = rig.seq
+        assert "scope" in await refused(client, "read_dossier", incident=rig.id)
+        assert "scope" in await refused(client, "acknowledge", incident=rig.id, seen=seq)
+    assert rig.seq == seq
+
+
+async def test_it_reads_follow_ups_and_figures(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.does("follow-ups", title="test the pool", owner="bo", due="2020-01-01")
+    await rig.does("follow-ups", title="write it down", owner="ada")
+    async with assistant(rig, monkeypatch) as client:
+
+        async def titles(**query: Any) -> list[str]:
+            found = await said(client, "list_follow_ups", **query)
+            return [one["follow_up"]["title"] for one in found["follow_ups"]]
+
+        assert await titles() == ["test the pool", "write it down"]
+        assert await titles(owner="ada") == ["write it down"]
+        assert await titles(overdue=True) == ["test the pool"]
+        figures = await said(client, "figures", lasts="90d", until="2026-12-24T18:00:00Z")
+        assert figures["until"].startswith("2026-12-24T18:00")
+        assert "is not a duration" in await refused(client, "figures", lasts="a while")
 
 
 async def test_it_can_do_no_more_than_the_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

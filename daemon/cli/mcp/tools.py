@@ -30,6 +30,9 @@ _EXPLAINS: tuple[str, ...] = (
 _EXPLAINS += ("Autonomy", "IncidentPaused", "IncidentResumed", "IncidentClosed", "NoPlanDeclared")
 """With what the kinds of the entries begin that tell of decisions."""
 
+_COMPARED = ("begin", "end", "baseline_from", "baseline_until")
+"""The impaired time of a dossier, and what it is compared with."""
+
 
 class ToolRefused(Exception):
     """The daemon said no, or is not there; the text says why, and the mend."""
@@ -62,7 +65,10 @@ class Tools:
             self.explain_incident,
             self.read_timeline,
             self.read_review,
+            self.read_dossier,
             self.list_updates,
+            self.list_follow_ups,
+            self.figures,
             self.who_is_on_call,
             self.list_rules,
             self.list_actions,
@@ -70,7 +76,7 @@ class Tools:
             self.list_changes,
             self.daemon_status,
         )
-        proposals = (self.propose_step, self.add_note)
+        proposals = (self.propose_step, self.add_note, self.add_finding)
         deeds = (
             self.acknowledge,
             self.approve_step,
@@ -130,9 +136,31 @@ class Tools:
         """The review of an incident, in Markdown."""
         return str(await self._get("read_review", incident_path(incident, "review")))
 
+    async def read_dossier(self, incident: str) -> Any:
+        """What is known of an incident's cause: the findings, each with the query or link that
+        shows it, the hypotheses with state, owner and evidence, the teams that were asked for, and
+        what could not be looked at. `compared` says which times; it is null before a dossier was
+        gathered."""
+        found = await self._get("read_dossier", incident_path(incident, "diagnosis"))
+        dossier = found["dossier"]
+        compared = None if dossier is None else {name: dossier[name] for name in _COMPARED}
+        return {**found["diagnosis"], "compared": compared}
+
     async def list_updates(self, incident: str) -> Any:
         """The updates of an incident: for whom, their text, what was sent and what is due."""
         return await self._get("list_updates", incident_path(incident, "updates"))
+
+    async def list_follow_ups(self, owner: str = "", team: str = "", overdue: bool = False) -> Any:
+        """The open follow-ups of all incidents, what is due first first; those of an owner or a
+        team, or only the overdue ones."""
+        query = {"owner": owner, "team": team, "overdue": "true" if overdue else ""}
+        return await self._get("list_follow_ups", "/api/v1/follow-ups", query)
+
+    async def figures(self, lasts: str = "30d", until: str = "") -> Any:
+        """How the team and the daemon do over a period such as 90d, up to now or to a time such as
+        2026-12-24T18:00Z, and over the one before it: times to detect, acknowledge and recover in
+        seconds, impact that was saved, and decisions that people overruled or undid."""
+        return await self._get("figures", "/api/v1/figures", {"for": lasts, "until": until})
 
     async def who_is_on_call(self, at: str = "") -> Any:
         """Who would be called, now or at a time such as 2026-12-24T18:00Z, and gaps in it."""
@@ -171,6 +199,27 @@ class Tools:
     async def add_note(self, incident: str, text: str) -> Any:
         """Put a note on an incident's timeline, for the people who work on it."""
         return await self._do("add_note", incident_path(incident, "notes"), {"text": text})
+
+    async def add_finding(
+        self,
+        incident: str,
+        text: str,
+        source: str,
+        query: str = "",
+        link: str = "",
+        hypothesis: str = "",
+    ) -> Any:
+        """Add what you found out about an incident's cause, in a sentence with its numbers. Cite
+        what shows it: the `query`, or an http `link`. `source` is the name of who found it, yours;
+        `hypothesis` the one that it speaks about, such as h1. People judge it; nothing is done."""
+        body = {
+            "source": source,
+            "text": text,
+            "query": query,
+            "link": link,
+            "hypothesis": hypothesis,
+        }
+        return await self._request("add_finding", "POST", incident_path(incident, "findings"), body)
 
     # ── acting, as the person ────────────────────────────────────────────────────────────────
 
