@@ -9,6 +9,7 @@ from itertools import pairwise
 from daemon.core.diagnosis.breakdown import Breakdown, ValueCounts
 from daemon.core.diagnosis.contribution import (
     FALSE_NAMING,
+    MOST_NAMED,
     Attribution,
     Carrier,
     MixChange,
@@ -36,7 +37,7 @@ _SILENT: Mapping[SilentReason | str, str] = {
     "no_label": "no label has two values to compare",
     "loss_not_significant": "the loss is too small to part it",
     "too_little_traffic": "there are too few events to part them",
-    "nothing_stands_out": "the loss is spread over all of them",
+    "nothing_stands_out": f"no {MOST_NAMED} of them or fewer carry the loss",
 }
 
 
@@ -52,9 +53,10 @@ def attribution_findings(
     known = {breakdown.label: breakdown for breakdown in breakdowns}
     told = [_contribution(best, found, known[best.label], queries)]
     if others:
-        names = "; ".join(_name(c) for c in others[:3])
-        text = f"the same failures by other labels: {names}"
-        told.append(_finding("contribution", text, subject=_name(others[0])))
+        names = "; ".join(f"{_name(c)} ({percent(_shared(best, c))})" for c in others[:3])
+        text = f"at least so much of these failures is at values of other labels, too: {names}"
+        query = queries.get(others[0].label, "")
+        told.append(_finding("contribution", text, subject=_name(others[0]), query=query))
     return told
 
 
@@ -192,6 +194,12 @@ def _mix(mix: MixChange, queries: Mapping[str, str]) -> DiagnosisFinding:
     )
     numbers = {"before": mix.before, "now": mix.now, "fails": mix.fails, "part": mix.part}
     return _finding("mix", text, subject=subject, query=queries.get(mix.label, ""), numbers=numbers)
+
+
+def _shared(best: Carrier, other: Carrier) -> float:
+    """The least part of the best one's added failures that is at the other, too: if both have
+    nearly all of them, they are where both hold."""
+    return max(0.0, best.explained + other.explained - 1) / best.explained
 
 
 def _silent(found: Attribution) -> DiagnosisFinding:
