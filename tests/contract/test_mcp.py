@@ -21,6 +21,7 @@ from daemon.adapters.store import audit_journal, open_store
 from daemon.cli.client import call
 from daemon.cli.mcp.server import server_of
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import DiagnosisFinding
 from daemon.core.ports.assistants import AssistantCall
 from tests.contract.rig import ADA, TOKENS, Rig, rigged
 from tests.contract.test_api_diagnosis import GATHERED, ZONE
@@ -158,6 +159,51 @@ async def test_a_token_for_findings_adds_them_and_reads_nothing(
         assert "scope" in await refused(client, "read_dossier", incident=rig.id)
         assert "scope" in await refused(client, "acknowledge", incident=rig.id, seen=seq)
     assert rig.seq == seq
+
+
+async def test_a_long_incident_is_told_in_bounds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.happens(
+        *(e.Noted(text=f"note {n} {'x' * 300}") for n in range(400)),
+        *(e.StepRefused(step=1, reason="locked", text=f"held {n // 2}") for n in range(400)),
+        *(
+            e.FindingAdded(
+                finding=DiagnosisFinding(kind="external", text=f"{n}", source="h", query="q" * 2000)
+            )
+            for n in range(150)
+        ),
+    )
+    await rig.happens(confirmed(), GATHERED)
+    async with assistant(rig, monkeypatch) as client:
+        told = await said(client, "explain_incident", incident=rig.id)
+        texts = [one["text"] for one in told["decisions"]]
+        assert len(texts) == 60
+        assert told["decisions_left_out"] == 201 - 60 + len({"ProblemDefined"}) - 1
+        assert "held 199" in " ".join(texts)
+        assert sum("held 199" in text for text in texts) == 1
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert found["findings_left_out"] == 91
+        assert (found["findings"][0]["text"], found["findings"][-1]["text"]) == (ZONE.text, "149")
+        review = await client.call_tool("read_review", {"incident": rig.id})
+        assert len(text_of(review)) < 61_000
+        assert "read_timeline has the rest]" in text_of(review)[-100:]
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "why"),
+    [
+        ("show_incident", {"incident": ""}, "which incident?"),
+        ("show_incident", {"incident": "../../x"}, "No such incident"),
+        ("read_dossier", {"incident": "."}, "which incident?"),
+        ("send_update", {"incident": "x", "update": " ", "revision": 1, "seen": 1}, "nothing that"),
+        ("add_finding", {"incident": "x", "text": "\ud800", "source": "h"}, "not UTF-8"),
+        ("show_incident", {"incident": "\ud800"}, "half a character"),
+    ],
+)
+async def test_nonsense_is_told_what_is_wrong_with_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tool: str, given: dict[str, Any], why: str
+) -> None:
+    async with assistant(rig, monkeypatch, act=True) as client:
+        assert why in await refused(client, tool, **given)
 
 
 async def test_it_reads_follow_ups_and_figures(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

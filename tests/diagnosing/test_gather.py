@@ -436,7 +436,7 @@ async def test_failures_that_are_named_otherwise_than_the_traffic_are_not_lost_s
     dossier = await scene.dossier()
     (silent,) = texts(dossier, "nothing_stands_out")
     assert silent.endswith(
-        "no 3 of them or fewer carry the loss; looked at 12 values of 1 labels (pod)"
+        "no 3 of them or fewer carry the loss; looked at 12 values of 1 label (pod)"
     )
     why = "not parted by zone: 100.0 % of the failures are at values that what counts all events"
     assert any(limit.startswith(why) for limit in dossier.limits)

@@ -6,7 +6,7 @@ What a tool may do is what the person's token may do; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -32,6 +32,14 @@ _EXPLAINS += ("Autonomy", "IncidentPaused", "IncidentResumed", "IncidentClosed",
 
 _COMPARED = ("begin", "end", "baseline_from", "baseline_until")
 """The impaired time of a dossier, and what it is compared with."""
+
+_MOST = 60
+"""So many rows an answer has that could have any number; an assistant reads all that it is given,
+and forgets what it knew."""
+_FIRST = 20
+"""So many of them are the first decisions."""
+_MOST_TEXT = 60_000
+"""Characters of a text that could be of any length."""
 
 
 class ToolRefused(Exception):
@@ -121,10 +129,20 @@ class Tools:
         found = await self._get("explain_incident", incident_path(incident))
         shown, timeline = found["incident"], found["timeline"]
         told = ("id", "statement", "severity", "phase", "suspicion", "steps", "doing", "coming")
-        decisions = [entry for entry in timeline if entry["kind"].startswith(_EXPLAINS)]
+        decisions = [
+            {"at": entry["at"], "text": entry["text"]}
+            for entry in timeline
+            if entry["kind"].startswith(_EXPLAINS)
+        ]
+        # What is refused again and again for the same reason is one decision.
+        once = [
+            one
+            for before, one in zip([None, *decisions], decisions, strict=False)
+            if before is None or before["text"] != one["text"]
+        ]
         return {
             **{name: shown[name] for name in told if name in shown},
-            "decisions": [{"at": one["at"], "text": one["text"]} for one in decisions],
+            **_bounded("decisions", once, first=_FIRST),
         }
 
     async def read_timeline(self, incident: str, after: int = 0, limit: int = 100) -> Any:
@@ -133,8 +151,12 @@ class Tools:
         return await self._get("read_timeline", incident_path(incident, "timeline"), query)
 
     async def read_review(self, incident: str) -> str:
-        """The review of an incident, in Markdown."""
-        return str(await self._get("read_review", incident_path(incident, "review")))
+        """The review of an incident, in Markdown; the end of a very long one is cut."""
+        text = str(await self._get("read_review", incident_path(incident, "review")))
+        if len(text) <= _MOST_TEXT:
+            return text
+        whole_lines = text[:_MOST_TEXT].rpartition("\n")[0]
+        return f"{whole_lines}\n\n[cut here, of {len(text)} characters; read_timeline has the rest]"
 
     async def read_dossier(self, incident: str) -> Any:
         """What is known of an incident's cause: the findings, each with the query or link that
@@ -144,7 +166,13 @@ class Tools:
         found = await self._get("read_dossier", incident_path(incident, "diagnosis"))
         dossier = found["dossier"]
         compared = None if dossier is None else {name: dossier[name] for name in _COMPARED}
-        return {**found["diagnosis"], "compared": compared}
+        findings = found["diagnosis"]["findings"]
+        own = sum(1 for one in findings if one["source"] == "stopgap")
+        return {
+            **found["diagnosis"],
+            **_bounded("findings", findings, first=own),
+            "compared": compared,
+        }
 
     async def list_updates(self, incident: str) -> Any:
         """The updates of an incident: for whom, their text, what was sent and what is due."""
@@ -292,3 +320,12 @@ class Tools:
             return await asyncio.to_thread(self._ask, method, path, body, more)
         except CommandFailure as error:
             raise ToolRefused(str(error)) from None
+
+
+def _bounded(name: str, rows: Sequence[Any], first: int) -> dict[str, Any]:
+    """The `first` rows and the newest others; `left_out` tells how many are missing."""
+    first = min(first, _MOST)
+    left_out = len(rows) - _MOST
+    if left_out <= 0:
+        return {name: list(rows)}
+    return {name: [*rows[:first], *rows[first + left_out :]], f"{name}_left_out": left_out}

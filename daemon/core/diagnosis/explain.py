@@ -62,7 +62,7 @@ def attribution_findings(
 
 def level_findings(found: LevelsFound, queries: Mapping[str, str]) -> list[DiagnosisFinding]:
     """Whose level turned worse, or that nobody's alone did."""
-    looked = f"{found.tested} values of {len(found.labels)} labels"
+    looked = _values(found)
     if not found.worse:
         where = f"{looked} ({', '.join(found.labels)})" if found.labels else "no label"
         text = (
@@ -165,7 +165,7 @@ def _contribution(
     text = (
         f"{_name(best)}: {percent(best.traffic)} of the traffic, {percent(best.explained)} of the "
         f"added failures; it succeeds at {percent(best.level)}{new}; without it "
-        f"{percent(best.rest)} ({found.tested} values of {len(found.labels)} labels looked at, "
+        f"{percent(best.rest)} ({_values(found)} looked at, "
         f"Bonferroni at {percent(FALSE_NAMING)})"
     )
     return _finding(
@@ -196,6 +196,12 @@ def _mix(mix: MixChange, queries: Mapping[str, str]) -> DiagnosisFinding:
     return _finding("mix", text, subject=subject, query=queries.get(mix.label, ""), numbers=numbers)
 
 
+def _values(found: Attribution | LevelsFound) -> str:
+    """How many values of how many labels were looked at."""
+    labels = len(found.labels)
+    return f"{found.tested} values of {labels} label{'' if labels == 1 else 's'}"
+
+
 def _shared(best: Carrier, other: Carrier) -> float:
     """The least part of the best one's added failures that is at the other, too: if both have
     nearly all of them, they are where both hold."""
@@ -203,7 +209,7 @@ def _shared(best: Carrier, other: Carrier) -> float:
 
 
 def _silent(found: Attribution) -> DiagnosisFinding:
-    looked = f"{found.tested} values of {len(found.labels)} labels ({', '.join(found.labels)})"
+    looked = f"{_values(found)} ({', '.join(found.labels)})"
     where = looked if found.labels else "no label"
     text = f"no label value stands out: {_SILENT[found.reason]}; looked at {printable(where)}"
     return _finding("nothing_stands_out", text[:500], numbers={"values": float(found.tested)})
