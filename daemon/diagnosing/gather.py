@@ -73,11 +73,15 @@ class _Gathering:
     ) -> None:
         """One part of it, within what is left of the time; what `asks` nobody is reckoned of what
         is there by then."""
+        over = f"{what}: the time of a dossier was over (`diagnosis.timeout`)"
+        if asks and asyncio.get_running_loop().time() >= self.until:
+            self.limits.append(over)  # what is begun now would be asked all the same
+            return
         try:
             async with asyncio.timeout_at(self.until if asks else None):
                 await doing()
         except TimeoutError:
-            self.limits.append(f"{what}: the time of a dossier was over (`diagnosis.timeout`)")
+            self.limits.append(over)
         except (Unmeasurable, Temporary, Permanent) as error:
             self.limits.append(f"{what}: {error}")
         except Exception:

@@ -274,6 +274,7 @@ async def test_the_budget_of_time_is_kept_and_what_was_found_by_then_is_told() -
     assert dossier.seconds < 1.5
     assert any("the time of a dossier was over" in limit for limit in dossier.limits)
     assert texts(dossier, "suspect")
+    assert not any("ALERTS" in query or "__name__" in query for query in scene.shop.asked)
 
 
 async def test_few_queries_are_asked_at_once(scene: Scene) -> None:
