@@ -209,3 +209,19 @@ async def test_an_investigator_that_runs_wild_leaves_room_for_people(rig: Rig) -
     status, answer = await finds(rig, investigator, text="one more")
     assert (status, "by investigators" in answer["detail"]) == (409, True)
     assert (await finds(rig, ADA, text="the pool is exhausted"))[0] == 201
+
+
+async def test_many_findings_of_others_do_not_make_the_page_heavy(rig: Rig) -> None:
+    finding = DiagnosisFinding(kind="external", text="old", source="h", query="q" * 2000)
+    many = [
+        e.FindingAdded(finding=finding.model_copy(update={"text": f"<b>found {n}</b>"}))
+        for n in range(100)
+    ]
+    await rig.happens(confirmed(), GATHERED, *many)
+    page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
+    section = page.partition('id="diagnosis"')[2].partition('id="suspects"')[0]
+    assert ZONE.text in section
+    assert section.count("&lt;b&gt;found ") == 30
+    assert "&lt;b&gt;found 99&lt;/b&gt;" in section
+    assert "<b>found" not in page
+    assert f"70 older findings of others are left out; <code>stopgap dossier {rig.id}" in section
