@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -258,7 +259,9 @@ def _finding(
     numbers: Mapping[str, float] | None = None,
     curve: FindingCurve | None = None,
 ) -> DiagnosisFinding:
-    rounded = {name: float(f"{value:.6g}") for name, value in (numbers or {}).items()}
+    # JSON has no infinity: an entry with one could not be read again.
+    known = {name: value for name, value in (numbers or {}).items() if math.isfinite(value)}
+    rounded = {name: float(f"{value:.6g}") for name, value in known.items()}
     return DiagnosisFinding(
         kind=kind,
         text=text[:500],
