@@ -66,7 +66,9 @@ def decide(
     people = _people_due(incident, rule, surroundings.roster, now)
     if people.record:
         return service | people
-    return _deliveries(incident) | service | people | paging | dossier_due(incident)
+    # Without its rule nothing says what to ask.
+    dossier = dossier_due(incident) if rule is not None else Decision()
+    return _deliveries(incident) | service | people | paging | dossier
 
 
 _MOST = 100

@@ -15,12 +15,14 @@ from daemon.core.diagnosis.by_label import (
     failure_labels,
     inside,
     keeping,
+    label_text,
     split_by,
+    tells_how_it_ended,
     values_of,
     worth_parting,
 )
 from daemon.core.diagnosis.levels import ValueLevels
-from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of
+from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of, unplaced
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules.query_templates import (
@@ -30,11 +32,14 @@ from daemon.core.rules.query_templates import (
     selectors,
 )
 from daemon.core.rules.rule import Rule
+from daemon.core.values.units import percent
 from daemon.measuring.queries import Survey
 
 MOST_LABELS = 10
 _MOST_VALUES = 1000
 """A label of more values is not asked for."""
+_MOST_UNPLACED = 0.05
+"""A part of the failures as great as this may be left out."""
 _SAMPLE = 500
 """So many series are looked at to learn which labels there are."""
 
@@ -63,8 +68,10 @@ async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: Labe
         bad, total = (
             render_query(query, survey.labels, span.width) for query in (spec.bad, spec.total)
         )
-        labels = list(rule.diagnosis.labels) or await _labels(survey, inside(total), found)
-        only = failure_labels(bad, total)
+        labels = await _chosen(survey, rule, inside(total), found)
+        only = failure_labels(bad, total) | {
+            one for one in labels if tells_how_it_ended(one) and one not in rule.diagnosis.labels
+        }
     except (NotParted, TemplateError, UnsafeLabel, Unmeasurable, ValueError) as error:
         found.limits.append(f"the rule's counts cannot be parted by label: {error}")
         return
@@ -80,7 +87,7 @@ async def _levels(survey: Survey, rule: Rule, span: Periods, found: LabelledCoun
     try:
         query = render_query(rule.problem.value or "", survey.labels, span.width)
         chosen = selectors(query)[0]
-        labels = list(rule.diagnosis.labels) or await _labels(survey, chosen, found)
+        labels = await _chosen(survey, rule, chosen, found)
     except (TemplateError, UnsafeLabel, Unmeasurable, ValueError, IndexError) as error:
         found.limits.append(f"the rule's value cannot be asked for by label: {error}")
         return
@@ -94,6 +101,14 @@ async def _levels(survey: Survey, rule: Rule, span: Periods, found: LabelledCoun
             continue
         found.levels[label] = levels_of(answer, label, span)
         found.queries[label] = asked
+
+
+async def _chosen(survey: Survey, rule: Rule, series: str, found: LabelledCounts) -> list[str]:
+    """The labels to part by: those that the rule names, else those that tell something."""
+    named = rule.diagnosis.labels
+    if not named:
+        return await _labels(survey, series, found)
+    return [label for label in named if await _few_enough(survey, series, label, found)]
 
 
 async def _labels(survey: Survey, series: str, found: LabelledCounts) -> list[str]:
@@ -113,7 +128,7 @@ async def _labels(survey: Survey, series: str, found: LabelledCounts) -> list[st
 
 
 async def _few_enough(survey: Survey, series: str, label: str, found: LabelledCounts) -> bool:
-    count = one_number(await survey.ask(f"count(count by ({label}) ({series}))")) or 0.0
+    count = one_number(await survey.ask(f"count(count by ({label_text(label)}) ({series}))")) or 0.0
     if count <= _MOST_VALUES:
         return True
     found.limits.append(
@@ -139,6 +154,12 @@ async def _part(
     )
     if not failures_only and set(bad) == {""} and set(total) != {""}:
         raise NotParted("what counts the failures lacks this label")
+    elsewhere = 0.0 if failures_only else unplaced(bad, total)
+    if elsewhere > _MOST_UNPLACED:
+        raise NotParted(
+            f"{percent(elsewhere)} of the failures are at values that what counts all events has "
+            "not; do `bad` and `total` name the same things alike?"
+        )
     # A thousand values in a hundred bins would hold up everybody else for a moment.
     made = partial(breakdown_of, label, bad, total, span, failures_only=failures_only)
     found.breakdowns.append(await asyncio.to_thread(made))

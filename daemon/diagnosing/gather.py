@@ -68,13 +68,20 @@ class _Gathering:
     findings: list[DiagnosisFinding] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
-    async def part(self, what: str, doing: Callable[[], Awaitable[None]]) -> None:
-        """One part of it, within what is left of the time."""
+    async def part(
+        self, what: str, doing: Callable[[], Awaitable[None]], *, asks: bool = True
+    ) -> None:
+        """One part of it, within what is left of the time; what `asks` nobody is reckoned of what
+        is there by then."""
+        over = f"{what}: the time of a dossier was over (`diagnosis.timeout`)"
+        if asks and asyncio.get_running_loop().time() >= self.until:
+            self.limits.append(over)  # what is begun now would be asked all the same
+            return
         try:
-            async with asyncio.timeout_at(self.until):
+            async with asyncio.timeout_at(self.until if asks else None):
                 await doing()
         except TimeoutError:
-            self.limits.append(f"{what}: the time of a dossier was over (`diagnosis.timeout`)")
+            self.limits.append(over)
         except (Unmeasurable, Temporary, Permanent) as error:
             self.limits.append(f"{what}: {error}")
         except Exception:
@@ -169,11 +176,15 @@ class DossierGatherer:
         async def add(asked: Awaitable[Sequence[DiagnosisFinding]]) -> None:
             work.findings += await asked
 
-        async def attributed() -> Sequence[DiagnosisFinding]:
+        def attributed() -> Sequence[DiagnosisFinding]:
             if rule.problem.value is not None and counts.levels:
                 worse = worse_values(counts.levels, direction(rule.problem))
                 return level_findings(worse, counts.queries)
             return _attributed(counts) if counts.breakdowns else ()
+
+        async def weigh() -> None:
+            # Ten labels of a thousand values each would hold up pages for a second.
+            work.findings += await asyncio.to_thread(attributed)
 
         async def move() -> None:
             found = await moved_series(survey, rule, span, work.metrics.left, work.limits)
@@ -185,6 +196,6 @@ class DossierGatherer:
         await work.part("changes elsewhere", lambda: add(around.changes()))
         await work.part("label values", lambda: labelled_counts(survey, rule, span, counts))
         work.limits += counts.limits
-        await work.part("label values", lambda: add(attributed()))
+        await work.part("label values", weigh, asks=False)
         await work.part("other alerts", lambda: add(around.alerts(survey)))
         await work.part("series that moved", move)

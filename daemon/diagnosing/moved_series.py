@@ -17,6 +17,11 @@ from daemon.measuring.queries import Survey
 
 MOST_SERIES = 30
 _COUNTER = re.compile(r"_(?:total|count|sum)$")
+_PLAIN = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_RUNTIME = re.compile(
+    r"(?:go|process|python|jvm|tomcat|logback|nodejs|dotnet|ruby|php|promhttp|prometheus|otel"
+    r"|net_conntrack|cadvisor|container)_|up$"
+)
 _NO_SERIES = re.compile(r"_(?:bucket|created|info)$|^(?:ALERTS|ALERTS_FOR_STATE|scrape_.*)$")
 
 
@@ -64,18 +69,18 @@ async def _of_service(
         limits.append(f"the service's own metrics cannot be listed: {trouble}")
         return []
     known = _asked_already(survey, rule, span)
-    names = sorted({series.labels.get("__name__", "") for series in answer.series} - known - {""})
+    names = {series.labels.get("__name__", "") for series in answer.series} - known - {""}
+    # There are dozens of those that every runtime has; what is the service's own tells more.
+    ranked = sorted(names, key=lambda name: (bool(_RUNTIME.match(name)), name))
     width = format_duration(span.width)
-    return [
-        (
-            name,
-            f"sum(rate({name}{{{held}}}[{width}]))"
-            if _COUNTER.search(name)
-            else f"avg({name}{{{held}}})",
-        )
-        for name in names
-        if not _NO_SERIES.search(name)
-    ]
+    return [(n, _asking(n, held, width)) for n in ranked if not _NO_SERIES.search(n)]
+
+
+def _asking(name: str, held: str, width: str) -> str:
+    """The query for a metric as one series; `held`: the matchers."""
+    plain = _PLAIN.fullmatch(name)
+    selector = f"{name}{{{held}}}" if plain else f"{{__name__={quote(name)},{held}}}"
+    return f"sum(rate({selector}[{width}]))" if _COUNTER.search(name) else f"avg({selector})"
 
 
 def _asked_already(survey: Survey, rule: Rule, span: Periods) -> set[str]:

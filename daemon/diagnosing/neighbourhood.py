@@ -126,8 +126,11 @@ class Neighbourhood:
 
     @property
     def _onset(self) -> datetime:
-        problem = self.incident.confirmed
-        return problem.onset if problem and problem.onset else self.span.onset_until
+        problem, span = self.incident.confirmed, self.span
+        onset = problem.onset if problem else None
+        # After a relapse the span is that of the relapse.
+        known = onset is not None and span.onset_from <= onset <= span.onset_until
+        return onset if known and onset is not None else span.onset_until
 
     def _own(self, series: Series) -> bool:
         names = {alert.name for alert in self.incident.alerts.values()}

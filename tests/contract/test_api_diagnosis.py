@@ -109,7 +109,7 @@ async def test_its_token_is_refused_everywhere_else(rig: Rig) -> None:
         if row.needs in {"nothing", "hook", "pagerduty", "slack"} or row.path.endswith("/findings"):
             continue
         path = row.path.replace("{id}", rig.id)
-        for part in ("step", "tier", "update", "role", "request", "hypothesis", "rule", "key"):
+        for part in ("step", "update", "role", "request", "hypothesis", "rule", "key", "number"):
             path = path.replace(f"{{{part}}}", "1")
         answer = await rig.client.request(row.method, path.replace("{token}", "x"), headers=token)
         if row.path == "/api/v1/me":
@@ -172,3 +172,56 @@ async def test_help_is_asked_of_the_commander(rig: Rig) -> None:
     await rig.does("engage", BO, team="database")
     _, shown = await rig.asks("GET", rig.path, ADA)
     assert shown["incident"]["diagnosis"]["needed"] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Stopgap",
+        " stopgap ",
+        "METRICS",
+        "ADA",
+        "ada\u200b",
+        "person:ada",
+        "ａｄａ",
+        "bo",
+        "\x1b\u202e",
+    ],
+)
+async def test_an_investigator_passes_for_nobody_else(rig: Rig, source: str) -> None:
+    investigator = await give_token(rig, "ada", "findings")
+    seq = rig.seq
+    status, answer = await finds(rig, investigator, source=source)
+    assert (status, rig.seq) == (400, seq)
+    assert "name yours" in answer["detail"]
+
+
+async def test_a_person_signs_for_themselves_and_for_tools_and_for_no_other(rig: Rig) -> None:
+    assert (await finds(rig, ADA, source="ada"))[0] == 201
+    assert (await finds(rig, ADA, source="df"))[0] == 201
+    assert (await finds(rig, ADA, source="bo"))[0] == 400
+
+
+async def test_an_investigator_that_runs_wild_leaves_room_for_people(rig: Rig) -> None:
+    investigator = await give_token(rig, "ada", "findings")
+    for n in range(150):
+        assert (await finds(rig, investigator, text=f"{n}"))[0] == 201
+    status, answer = await finds(rig, investigator, text="one more")
+    assert (status, "by investigators" in answer["detail"]) == (409, True)
+    assert (await finds(rig, ADA, text="the pool is exhausted"))[0] == 201
+
+
+async def test_many_findings_of_others_do_not_make_the_page_heavy(rig: Rig) -> None:
+    finding = DiagnosisFinding(kind="external", text="old", source="h", query="q" * 2000)
+    many = [
+        e.FindingAdded(finding=finding.model_copy(update={"text": f"<b>found {n}</b>"}))
+        for n in range(100)
+    ]
+    await rig.happens(confirmed(), GATHERED, *many)
+    page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
+    section = page.partition('id="diagnosis"')[2].partition('id="suspects"')[0]
+    assert ZONE.text in section
+    assert section.count("&lt;b&gt;found ") == 30
+    assert "&lt;b&gt;found 99&lt;/b&gt;" in section
+    assert "<b>found" not in page
+    assert f"70 older findings of others are left out; <code>stopgap dossier {rig.id}" in section

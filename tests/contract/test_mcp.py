@@ -20,8 +20,12 @@ from mcp.types import CallToolResult, TextContent
 from daemon.adapters.store import audit_journal, open_store
 from daemon.cli.client import call
 from daemon.cli.mcp.server import server_of
+from daemon.core.incident import events as e
+from daemon.core.incident.dossier import DiagnosisFinding
 from daemon.core.ports.assistants import AssistantCall
 from tests.contract.rig import ADA, TOKENS, Rig, rigged
+from tests.contract.test_api_diagnosis import GATHERED, ZONE
+from tests.core.build import confirmed
 from tests.fakes import START
 
 
@@ -101,7 +105,7 @@ async def test_tools_that_act_are_offered_on_demand_and_say_what_they_are(
         assert tool.description
         assert tool.annotations is not None
         assert tool.annotations.destructive_hint == (tool.name in acting)
-        reads = tool.name not in {*acting, "propose_step", "add_note"}
+        reads = tool.name not in {*acting, "propose_step", "add_note", "add_finding"}
         assert tool.annotations.read_only_hint == reads
 
 
@@ -117,6 +121,106 @@ async def test_a_proposal_waits_for_the_commander(
         text = await refused(client, "propose_step", **unknown, reason="x")
         assert "known: flag_off, rollback" in text
     assert "StepStarted" not in await rig.kinds()
+
+
+async def test_it_reads_the_dossier_and_adds_to_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with assistant(rig, monkeypatch) as client:
+        assert (await said(client, "read_dossier", incident=rig.id))["compared"] is None
+        supposed = e.HypothesisAdded(hypothesis="h1", text="the fault is at zone=eu-1b")
+        await rig.happens(confirmed(), GATHERED, supposed)
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert [one["text"] for one in found["findings"]] == [ZONE.text]
+        assert found["findings"][0]["query"] == ZONE.query
+        assert [one["hypothesis"] for one in found["hypotheses"]] == ["h1"]
+        assert found["limits"] == list(GATHERED.dossier.limits)
+        assert set(found["compared"]) == {"begin", "end", "baseline_from", "baseline_until"}
+        assert "curve" not in json.dumps(found)
+        told = {"text": "node 7 is full", "source": "holmesgpt", "hypothesis": "h1"}
+        taken = await said(client, "add_finding", incident=rig.id, **told, query="node_fs")
+        assert taken == {"seq": rig.seq}
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert found["findings"][-1]["source"] == "holmesgpt"
+        assert found["hypotheses"][0]["evidence"] == ["holmesgpt: node 7 is full"]
+        wrong = {**told, "hypothesis": "h9"}
+        assert "there are: h1" in await refused(client, "add_finding", incident=rig.id, **wrong)
+
+
+async def test_a_token_for_findings_adds_them_and_reads_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"name": "holmes", "scopes": ["findings"]}
+    _, answer = await rig.asks("POST", "/api/v1/tokens", ADA, json=made)
+    async with assistant(rig, monkeypatch, answer["secret"], act=True) as client:
+        told = {"text": "node 7 is full", "source": "holmesgpt"}
+        assert await said(client, "add_finding", incident=rig.id, **told)
+        seq = rig.seq
+        assert "scope" in await refused(client, "read_dossier", incident=rig.id)
+        assert "scope" in await refused(client, "acknowledge", incident=rig.id, seen=seq)
+    assert rig.seq == seq
+
+
+async def test_a_long_incident_is_told_in_bounds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.happens(
+        *(e.Noted(text=f"note {n} {'x' * 300}") for n in range(400)),
+        *(e.StepRefused(step=1, reason="locked", text=f"held {n // 2}") for n in range(400)),
+        *(
+            e.FindingAdded(
+                finding=DiagnosisFinding(kind="external", text=f"{n}", source="h", query="q" * 2000)
+            )
+            for n in range(150)
+        ),
+    )
+    await rig.happens(confirmed(), GATHERED)
+    async with assistant(rig, monkeypatch) as client:
+        told = await said(client, "explain_incident", incident=rig.id)
+        texts = [one["text"] for one in told["decisions"]]
+        assert len(texts) == 60
+        assert told["decisions_left_out"] == 201 - 60 + len({"ProblemDefined"}) - 1
+        assert "held 199" in " ".join(texts)
+        assert sum("held 199" in text for text in texts) == 1
+        found = await said(client, "read_dossier", incident=rig.id)
+        assert found["findings_left_out"] == 91
+        assert (found["findings"][0]["text"], found["findings"][-1]["text"]) == (ZONE.text, "149")
+        review = await client.call_tool("read_review", {"incident": rig.id})
+        assert len(text_of(review)) < 61_000
+        assert "read_timeline has the rest]" in text_of(review)[-100:]
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "why"),
+    [
+        ("show_incident", {"incident": ""}, "which incident?"),
+        ("show_incident", {"incident": "../../x"}, "No such incident"),
+        ("read_dossier", {"incident": "."}, "which incident?"),
+        ("send_update", {"incident": "x", "update": " ", "revision": 1, "seen": 1}, "nothing that"),
+        ("add_finding", {"incident": "x", "text": "\ud800", "source": "h"}, "not UTF-8"),
+        ("show_incident", {"incident": "\ud800"}, "half a character"),
+    ],
+)
+async def test_nonsense_is_told_what_is_wrong_with_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tool: str, given: dict[str, Any], why: str
+) -> None:
+    async with assistant(rig, monkeypatch, act=True) as client:
+        assert why in await refused(client, tool, **given)
+
+
+async def test_it_reads_follow_ups_and_figures(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.does("follow-ups", title="test the pool", owner="bo", due="2020-01-01")
+    await rig.does("follow-ups", title="write it down", owner="ada")
+    async with assistant(rig, monkeypatch) as client:
+
+        async def titles(**query: Any) -> list[str]:
+            found = await said(client, "list_follow_ups", **query)
+            return [one["follow_up"]["title"] for one in found["follow_ups"]]
+
+        assert await titles() == ["test the pool", "write it down"]
+        assert await titles(owner="ada") == ["write it down"]
+        assert await titles(overdue=True) == ["test the pool"]
+        figures = await said(client, "figures", lasts="90d", until="2026-12-24T18:00:00Z")
+        assert figures["until"].startswith("2026-12-24T18:00")
+        assert "is not a duration" in await refused(client, "figures", lasts="a while")
 
 
 async def test_it_can_do_no_more_than_the_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from daemon.core.changes.suspects import Suspicion
-from daemon.core.decide import decide
+from daemon.core.decide import decide, settle_decision
 from daemon.core.decision import (
     Decision,
+    GatherDossier,
     MeasureProblem,
     ReadRecovery,
     RunStep,
@@ -468,3 +469,11 @@ def test_a_rollback_that_helps_ends_in_a_closed_incident() -> None:
     assert incident.review == "x.md"
     assert healed == NOW
     assert now <= NOW + HOUR
+
+
+def test_no_dossier_is_asked_for_by_a_rule_that_is_gone() -> None:
+    opened = e.DiagnosisOpened(reason="plan_exhausted", text="x")
+    incident = make_incident((OPENED, opening()), ALERTS, *CAME, confirmed(), opened)
+    for rule in (RULE, None):
+        _, decision = settle_decision(incident, rule, around(rule), NOW)
+        assert (GatherDossier() in decision.effects) == (rule is not None)

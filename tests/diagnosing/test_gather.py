@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.suspects import Change
+from daemon.core.diagnosis.breakdown import Breakdown
+from daemon.core.diagnosis.contribution import Attribution, attribute
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import Dossier
 from daemon.core.incident.state import Incident
@@ -62,6 +66,9 @@ class Shop:
     down: str = ""
     slow: float = 0.0
     latency: bool = False
+    outcomes: bool = False
+    other_names: bool = False
+    metrics: tuple[str, ...] = ("http_total", "queue_length", "gc_seconds_sum", "http_bucket")
     customers: int = 0
     warnings: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
@@ -78,6 +85,9 @@ class Shop:
                 for n in range(4)
                 for code in ("200", "503")
             ]
+            if self.outcomes:
+                for one in labels:
+                    one["outcome"] = "SUCCESS" if one["code"] == "200" else "SERVER_ERROR"
             labels += [{"zone": "eu-1a", "customer": f"c{n}"} for n in range(self.customers)]
             return QueryAnswer(query, [Series(one, [(now, 9.0)]) for one in labels[:500]])
         if query.startswith("count(count by (customer)"):
@@ -89,8 +99,8 @@ class Shop:
             others = [{"alertname": "DiskFull", "node": "n7"}, {"alertname": "CheckoutFails"}]
             long_ago = Series({"alertname": "Watchdog"}, [(now, begun - 9999)])
             return QueryAnswer(query, [*(Series(o, [(now, begun)]) for o in others), long_ago])
-        names = ("http_total", "queue_length", "gc_seconds_sum", "http_bucket")
-        return QueryAnswer(query, [Series({"__name__": name}, [(now, 1.0)]) for name in names])
+        found = [Series({"__name__": name}, [(now, 1.0)]) for name in self.metrics]
+        return QueryAnswer(query, found)
 
     async def series(
         self, query: str, start: datetime, end: datetime, step: timedelta
@@ -109,6 +119,8 @@ class Shop:
         label, bad = by[1], "5.." in query
         values_of = {"zone": ZONES, "pod": [f"{z}-{n}" for z in ZONES for n in range(4)]}
         names = values_of.get(label, ("503",) if bad else ("200", "503"))
+        if self.other_names and label == "zone" and bad:
+            names = [name.upper() for name in names]
         found = []
         for name in names:
             events = 300.0 * 3 / len(names)
@@ -262,6 +274,7 @@ async def test_the_budget_of_time_is_kept_and_what_was_found_by_then_is_told() -
     assert dossier.seconds < 1.5
     assert any("the time of a dossier was over" in limit for limit in dossier.limits)
     assert texts(dossier, "suspect")
+    assert not any("ALERTS" in query or "__name__" in query for query in scene.shop.asked)
 
 
 async def test_few_queries_are_asked_at_once(scene: Scene) -> None:
@@ -404,3 +417,63 @@ async def test_an_incident_that_was_closed_meanwhile_takes_it_for_its_review(sce
     closed = e.IncidentClosed(reason="by_person", text="x")
     await scene.repository.record("now", lambda _: (closed,))
     assert (await gathering).causes.gathered == 1
+
+
+async def test_a_word_for_failing_is_neither_carrier_nor_mix() -> None:
+    """The label `outcome` of Spring's metrics says the same as `code`."""
+    scene = Scene(Shop(outcomes=True))
+    await scene.opens()
+    dossier = await scene.dossier()
+    assert dossier.findings[0].subject == "zone=eu-1b"
+    assert not any(f.kind == "mix" or "outcome" in f.subject for f in dossier.findings[:2])
+    outcome = [query for query in scene.shop.asked if "by (outcome)" in query]
+    assert len(outcome) == 1
+    assert "5.." in outcome[0]
+
+
+async def test_failures_that_are_named_otherwise_than_the_traffic_are_not_lost_silently() -> None:
+    scene = Scene(Shop(other_names=True))
+    await scene.opens()
+    dossier = await scene.dossier()
+    (silent,) = texts(dossier, "nothing_stands_out")
+    assert silent.endswith(
+        "no 3 of them or fewer carry the loss; looked at 12 values of 1 label (pod)"
+    )
+    why = "not parted by zone: 100.0 % of the failures are at values that what counts all events"
+    assert any(limit.startswith(why) for limit in dossier.limits)
+
+
+async def test_a_label_that_the_rule_names_may_have_too_many_values_as_well() -> None:
+    scene = Scene(Shop(customers=48_000))
+    text = RULES.replace("---", "diagnosis: {labels: [customer, zone]}\n---")
+    scene.rules = [rule for rule, _ in load(text, "rules.yaml")]
+    await scene.opens()
+    dossier = await scene.dossier()
+    assert dossier.findings[0].subject == "zone=eu-1b"
+    assert not any("sum by (customer)" in query for query in scene.shop.asked)
+    assert any(limit.startswith("customer has 48,000 values") for limit in dossier.limits)
+
+
+async def test_who_carries_the_loss_is_reckoned_beside_the_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten labels with a thousand values each it takes the better part of a second."""
+    ran_in: list[int] = []
+
+    def watched(breakdowns: Sequence[Breakdown]) -> Attribution:
+        ran_in.append(threading.get_ident())
+        return attribute(breakdowns)
+
+    monkeypatch.setattr("daemon.diagnosing.gather.attribute", watched)
+    assert (await scene.dossier()).findings[0].subject == "zone=eu-1b"
+    assert ran_in
+    assert threading.get_ident() not in ran_in
+
+
+async def test_the_metrics_of_the_runtime_do_not_crowd_out_those_of_the_service() -> None:
+    runtime = tuple(f"go_memstats_{n:02}" for n in range(50))
+    scene = Scene(Shop(metrics=(*runtime, "queue.length", "queue_length")))
+    await scene.opens()
+    dossier = await scene.dossier()
+    assert texts(dossier, "moved")[0].startswith("queue_length moved at the onset")
+    assert 'avg({__name__="queue.length",service="checkout"})' in scene.shop.asked

@@ -11,6 +11,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
+from daemon.cli.client import CommandFailure
 from daemon.cli.mcp.tools import Ask, Tool, ToolRefused, Tools
 
 INSTRUCTIONS = """\
@@ -51,8 +52,12 @@ def _told(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[An
     async def use(*args: Any, **kwargs: Any) -> Any:
         try:
             return await function(*args, **kwargs)
-        except ToolRefused as error:
+        except (ToolRefused, CommandFailure) as error:
             raise ToolError(str(error)) from None
+        except UnicodeError:
+            raise ToolError(
+                "what was given is no text that can be sent (half a character)"
+            ) from None
 
     return use
 

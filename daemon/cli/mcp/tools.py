@@ -6,7 +6,7 @@ What a tool may do is what the person's token may do; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -29,6 +29,17 @@ _EXPLAINS: tuple[str, ...] = (
 )
 _EXPLAINS += ("Autonomy", "IncidentPaused", "IncidentResumed", "IncidentClosed", "NoPlanDeclared")
 """With what the kinds of the entries begin that tell of decisions."""
+
+_COMPARED = ("begin", "end", "baseline_from", "baseline_until")
+"""The impaired time of a dossier, and what it is compared with."""
+
+_MOST = 60
+"""So many rows an answer has that could have any number; an assistant reads all that it is given,
+and forgets what it knew."""
+_FIRST = 20
+"""So many of them are the first decisions."""
+_MOST_TEXT = 60_000
+"""Characters of a text that could be of any length."""
 
 
 class ToolRefused(Exception):
@@ -62,7 +73,10 @@ class Tools:
             self.explain_incident,
             self.read_timeline,
             self.read_review,
+            self.read_dossier,
             self.list_updates,
+            self.list_follow_ups,
+            self.figures,
             self.who_is_on_call,
             self.list_rules,
             self.list_actions,
@@ -70,7 +84,7 @@ class Tools:
             self.list_changes,
             self.daemon_status,
         )
-        proposals = (self.propose_step, self.add_note)
+        proposals = (self.propose_step, self.add_note, self.add_finding)
         deeds = (
             self.acknowledge,
             self.approve_step,
@@ -115,10 +129,20 @@ class Tools:
         found = await self._get("explain_incident", incident_path(incident))
         shown, timeline = found["incident"], found["timeline"]
         told = ("id", "statement", "severity", "phase", "suspicion", "steps", "doing", "coming")
-        decisions = [entry for entry in timeline if entry["kind"].startswith(_EXPLAINS)]
+        decisions = [
+            {"at": entry["at"], "text": entry["text"]}
+            for entry in timeline
+            if entry["kind"].startswith(_EXPLAINS)
+        ]
+        # What is refused again and again for the same reason is one decision.
+        once = [
+            one
+            for before, one in zip([None, *decisions], decisions, strict=False)
+            if before is None or before["text"] != one["text"]
+        ]
         return {
             **{name: shown[name] for name in told if name in shown},
-            "decisions": [{"at": one["at"], "text": one["text"]} for one in decisions],
+            **_bounded("decisions", once, first=_FIRST),
         }
 
     async def read_timeline(self, incident: str, after: int = 0, limit: int = 100) -> Any:
@@ -127,12 +151,44 @@ class Tools:
         return await self._get("read_timeline", incident_path(incident, "timeline"), query)
 
     async def read_review(self, incident: str) -> str:
-        """The review of an incident, in Markdown."""
-        return str(await self._get("read_review", incident_path(incident, "review")))
+        """The review of an incident, in Markdown; the end of a very long one is cut."""
+        text = str(await self._get("read_review", incident_path(incident, "review")))
+        if len(text) <= _MOST_TEXT:
+            return text
+        whole_lines = text[:_MOST_TEXT].rpartition("\n")[0]
+        return f"{whole_lines}\n\n[cut here, of {len(text)} characters; read_timeline has the rest]"
+
+    async def read_dossier(self, incident: str) -> Any:
+        """What is known of an incident's cause: the findings, each with the query or link that
+        shows it, the hypotheses with state, owner and evidence, the teams that were asked for, and
+        what could not be looked at. `compared` says which times; it is null before a dossier was
+        gathered."""
+        found = await self._get("read_dossier", incident_path(incident, "diagnosis"))
+        dossier = found["dossier"]
+        compared = None if dossier is None else {name: dossier[name] for name in _COMPARED}
+        findings = found["diagnosis"]["findings"]
+        own = sum(1 for one in findings if one["source"] == "stopgap")
+        return {
+            **found["diagnosis"],
+            **_bounded("findings", findings, first=own),
+            "compared": compared,
+        }
 
     async def list_updates(self, incident: str) -> Any:
         """The updates of an incident: for whom, their text, what was sent and what is due."""
         return await self._get("list_updates", incident_path(incident, "updates"))
+
+    async def list_follow_ups(self, owner: str = "", team: str = "", overdue: bool = False) -> Any:
+        """The open follow-ups of all incidents, what is due first first; those of an owner or a
+        team, or only the overdue ones."""
+        query = {"owner": owner, "team": team, "overdue": "true" if overdue else ""}
+        return await self._get("list_follow_ups", "/api/v1/follow-ups", query)
+
+    async def figures(self, lasts: str = "30d", until: str = "") -> Any:
+        """How the team and the daemon do over a period such as 90d, up to now or to a time such as
+        2026-12-24T18:00Z, and over the one before it: times to detect, acknowledge and recover in
+        seconds, impact that was saved, and decisions that people overruled or undid."""
+        return await self._get("figures", "/api/v1/figures", {"for": lasts, "until": until})
 
     async def who_is_on_call(self, at: str = "") -> Any:
         """Who would be called, now or at a time such as 2026-12-24T18:00Z, and gaps in it."""
@@ -171,6 +227,27 @@ class Tools:
     async def add_note(self, incident: str, text: str) -> Any:
         """Put a note on an incident's timeline, for the people who work on it."""
         return await self._do("add_note", incident_path(incident, "notes"), {"text": text})
+
+    async def add_finding(
+        self,
+        incident: str,
+        text: str,
+        source: str,
+        query: str = "",
+        link: str = "",
+        hypothesis: str = "",
+    ) -> Any:
+        """Add what you found out about an incident's cause, in a sentence with its numbers. Cite
+        what shows it: the `query`, or an http `link`. `source` is the name of who found it, yours;
+        `hypothesis` the one that it speaks about, such as h1. People judge it; nothing is done."""
+        body = {
+            "source": source,
+            "text": text,
+            "query": query,
+            "link": link,
+            "hypothesis": hypothesis,
+        }
+        return await self._request("add_finding", "POST", incident_path(incident, "findings"), body)
 
     # ── acting, as the person ────────────────────────────────────────────────────────────────
 
@@ -243,3 +320,12 @@ class Tools:
             return await asyncio.to_thread(self._ask, method, path, body, more)
         except CommandFailure as error:
             raise ToolRefused(str(error)) from None
+
+
+def _bounded(name: str, rows: Sequence[Any], first: int) -> dict[str, Any]:
+    """The `first` rows and the newest others; `left_out` tells how many are missing."""
+    first = min(first, _MOST)
+    left_out = len(rows) - _MOST
+    if left_out <= 0:
+        return {name: list(rows)}
+    return {name: [*rows[:first], *rows[first + left_out :]], f"{name}_left_out": left_out}

@@ -17,6 +17,9 @@ MIN_JUDGED = 30
 _MIN_FREEDOM = 30
 """Fewer degrees of freedom than this say nothing about overdispersion."""
 
+_AS_GOOD_AS = 1e-6
+"""Of sums that were put together from floating point numbers."""
+
 
 @dataclass(frozen=True)
 class ValueCounts:
@@ -81,6 +84,18 @@ class Breakdown:
         """Whether there is more than one value, so that one can be compared with the others."""
         known = [part for part in self._all if part.after[1] > 0 or part.then[1] > 0]
         return len(known) > 1
+
+    @property
+    def tells_failures(self) -> bool:
+        """Whether the label is another word for failing, as `outcome` is beside `status`: before
+        the onset, too, all events of some values failed, and none of any other's did."""
+        counts = [(part.then, part.after) for part in self._all if part.then[1] + part.after[1] > 0]
+        failing = [(then, after) for then, after in counts if then[0] + after[0] > 0]
+        pure = all(
+            bad >= total * (1 - _AS_GOOD_AS) for pair in failing for bad, total in pair if total > 0
+        )
+        known = any(then[0] > 0 for then, _ in failing)
+        return pure and known and len(failing) < len(counts)
 
     def expected(self, part: ValueCounts) -> float:
         """The share of its events that would fail as ever; for a new value, as usual."""

@@ -6,6 +6,7 @@ itself and put together here, for PromQL would drop a value that one of them lac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import promql_parser as p
 
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules import promql
-from daemon.core.rules.query_templates import matcher_operator, vector_selectors
+from daemon.core.rules.query_templates import matcher_operator, quote, vector_selectors
 
 _SUMS = frozenset({"sum", "count"})
 _NEVER = frozenset({"__name__", "le", "quantile"})
@@ -24,6 +25,15 @@ _USUAL = (
     "customer",
 )  # fmt: skip
 """Labels that often tell, the first first; others come behind them, those of few values first."""
+_OUTCOMES = frozenset({
+    "code", "status", "status_code", "statuscode", "status_class", "status_family", "http_status",
+    "http_status_code", "http_response_status_code", "http.response.status_code", "response_code",
+    "response_code_class", "response_status", "response_flags", "grpc_code", "grpc_status",
+    "grpc_status_code", "rpc_grpc_status_code", "outcome", "result", "success", "exception",
+    "exception_type", "error", "error_type", "error.type", "error_code",
+})  # fmt: skip
+"""Labels that say how an event ended, as exporters and frameworks name them."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class NotParted(ValueError):
@@ -72,7 +82,17 @@ def failure_labels(bad: str, total: str) -> frozenset[str]:
             for m in selector.matchers.matchers
         }
 
-    return frozenset(name for name, _, _ in held(bad) - held(total))
+    return frozenset(name for name, _, _ in held(bad) - held(total)) - _NEVER
+
+
+def tells_how_it_ended(label: str) -> bool:
+    """Whether the label says by its name how an event ended: a word for failing, no place."""
+    return label.lower() in _OUTCOMES
+
+
+def label_text(label: str) -> str:
+    """The label as PromQL writes it, quoted if it is no plain name (`http.route`)."""
+    return label if _PLAIN.fullmatch(label) else quote(label)
 
 
 def values_of(answer: QueryAnswer) -> dict[str, set[str]]:
@@ -184,6 +204,6 @@ def _by(node: Any, label: str) -> str:
     if kept is not None and label not in kept:
         raise NotParted(f"what it adds up has no label {label}")
     try:
-        return f"{op} by ({label}) ({promql.spelled(inner)})"
+        return f"{op} by ({label_text(label)}) ({promql.spelled(inner)})"
     except ValueError as error:
         raise NotParted(str(error)) from None

@@ -22,6 +22,8 @@ from daemon.core.response.paging import direct_page
 MOST_HYPOTHESES = 100
 MOST_ADDED = 200
 """So many findings of others one incident takes."""
+MOST_BY_INVESTIGATORS = 150
+"""With so many of them the rest is for people: a tool that runs wild silences nobody."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,15 @@ class AssignHypothesis(Command):
 
 @dataclass(frozen=True)
 class AddFinding(Command):
-    """Add what somebody else has found out; it can say something, and do nothing."""
+    """Add what somebody else has found out; it can say something, and do nothing.
+
+    `investigator`: it is a tool that adds it, no person.
+    """
 
     even_closed: ClassVar[bool] = True
     finding: DiagnosisFinding
     hypothesis: str = ""
+    investigator: bool = False
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         known = incident.causes
@@ -126,8 +132,10 @@ class AddFinding(Command):
             _hypothesis(incident, self.hypothesis)
         if self.finding in known.findings:
             return ()  # told twice
-        if len(known.findings) >= MOST_ADDED:
-            raise NotPossible(f"the incident has {MOST_ADDED} findings of others; no more are kept")
+        most = MOST_BY_INVESTIGATORS if self.investigator else MOST_ADDED
+        if len(known.findings) >= most:
+            who = " by investigators" if self.investigator else ""
+            raise NotPossible(f"the incident has {most} findings of others; no more{who} are kept")
         return (e.FindingAdded(finding=self.finding, hypothesis=self.hypothesis),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,6 +10,7 @@ from itertools import pairwise
 from daemon.core.diagnosis.breakdown import Breakdown, ValueCounts
 from daemon.core.diagnosis.contribution import (
     FALSE_NAMING,
+    MOST_NAMED,
     Attribution,
     Carrier,
     MixChange,
@@ -36,7 +38,7 @@ _SILENT: Mapping[SilentReason | str, str] = {
     "no_label": "no label has two values to compare",
     "loss_not_significant": "the loss is too small to part it",
     "too_little_traffic": "there are too few events to part them",
-    "nothing_stands_out": "the loss is spread over all of them",
+    "nothing_stands_out": f"no {MOST_NAMED} of them or fewer carry the loss",
 }
 
 
@@ -52,15 +54,16 @@ def attribution_findings(
     known = {breakdown.label: breakdown for breakdown in breakdowns}
     told = [_contribution(best, found, known[best.label], queries)]
     if others:
-        names = "; ".join(_name(c) for c in others[:3])
-        text = f"the same failures by other labels: {names}"
-        told.append(_finding("contribution", text, subject=_name(others[0])))
+        names = "; ".join(f"{_name(c)} ({percent(_shared(best, c))})" for c in others[:3])
+        text = f"at least so much of these failures is at values of other labels, too: {names}"
+        query = queries.get(others[0].label, "")
+        told.append(_finding("contribution", text, subject=_name(others[0]), query=query))
     return told
 
 
 def level_findings(found: LevelsFound, queries: Mapping[str, str]) -> list[DiagnosisFinding]:
     """Whose level turned worse, or that nobody's alone did."""
-    looked = f"{found.tested} values of {len(found.labels)} labels"
+    looked = _values(found)
     if not found.worse:
         where = f"{looked} ({', '.join(found.labels)})" if found.labels else "no label"
         text = (
@@ -163,7 +166,7 @@ def _contribution(
     text = (
         f"{_name(best)}: {percent(best.traffic)} of the traffic, {percent(best.explained)} of the "
         f"added failures; it succeeds at {percent(best.level)}{new}; without it "
-        f"{percent(best.rest)} ({found.tested} values of {len(found.labels)} labels looked at, "
+        f"{percent(best.rest)} ({_values(found)} looked at, "
         f"Bonferroni at {percent(FALSE_NAMING)})"
     )
     return _finding(
@@ -194,8 +197,20 @@ def _mix(mix: MixChange, queries: Mapping[str, str]) -> DiagnosisFinding:
     return _finding("mix", text, subject=subject, query=queries.get(mix.label, ""), numbers=numbers)
 
 
+def _values(found: Attribution | LevelsFound) -> str:
+    """How many values of how many labels were looked at."""
+    labels = len(found.labels)
+    return f"{found.tested} values of {labels} label{'' if labels == 1 else 's'}"
+
+
+def _shared(best: Carrier, other: Carrier) -> float:
+    """The least part of the best one's added failures that is at the other, too: if both have
+    nearly all of them, they are where both hold."""
+    return max(0.0, best.explained + other.explained - 1) / best.explained
+
+
 def _silent(found: Attribution) -> DiagnosisFinding:
-    looked = f"{found.tested} values of {len(found.labels)} labels ({', '.join(found.labels)})"
+    looked = f"{_values(found)} ({', '.join(found.labels)})"
     where = looked if found.labels else "no label"
     text = f"no label value stands out: {_SILENT[found.reason]}; looked at {printable(where)}"
     return _finding("nothing_stands_out", text[:500], numbers={"values": float(found.tested)})
@@ -244,7 +259,9 @@ def _finding(
     numbers: Mapping[str, float] | None = None,
     curve: FindingCurve | None = None,
 ) -> DiagnosisFinding:
-    rounded = {name: float(f"{value:.6g}") for name, value in (numbers or {}).items()}
+    # JSON has no infinity: an entry with one could not be read again.
+    known = {name: value for name, value in (numbers or {}).items() if math.isfinite(value)}
+    rounded = {name: float(f"{value:.6g}") for name, value in known.items()}
     return DiagnosisFinding(
         kind=kind,
         text=text[:500],

@@ -76,20 +76,27 @@ def _enough(one: ValueLevels) -> bool:
 def _worse(
     label: str, values: Sequence[ValueLevels], sign: float, tested: int, labels: int
 ) -> WorseValues | None:
-    ranked = sorted(values, key=lambda one: _loss(one, sign), reverse=True)
+    floor = _floor(values)
+
+    def loss(one: ValueLevels) -> float:
+        """How much worse it is, relative to what it was."""
+        usual = median(one.before)
+        return sign * (median(one.after) - usual) / max(scale(usual) if usual else 0.0, floor)
+
+    ranked = sorted(values, key=loss, reverse=True)
     chosen: list[ValueLevels] = []
     for one in ranked:
         surely = chance_of_shift(one.before, one.after) <= FALSE_NAMING / tested
-        if not surely or _loss(one, sign) < max(_LEAST, _OTHERS * _loss(ranked[0], sign)):
+        if not surely or loss(one) < max(_LEAST, _OTHERS * loss(ranked[0])):
             break
         chosen.append(one)
     rest = ranked[len(chosen) :]
     if not chosen or len(chosen) > MOST_NAMED or not rest:
         return None
-    least = _loss(chosen[-1], sign)
-    if _loss(rest[0], sign) > _OTHERS * least:
+    least = loss(chosen[-1])
+    if loss(rest[0]) > _OTHERS * least:
         return None
-    if median(_loss(one, sign) for one in rest) > least / LIFT:
+    if median(loss(one) for one in rest) > least / LIFT:
         return None
     return WorseValues(
         label=label,
@@ -103,7 +110,8 @@ def _worse(
     )
 
 
-def _loss(one: ValueLevels, sign: float) -> float:
-    """How much worse it is, relative to what it was."""
-    usual = median(one.before)
-    return sign * (median(one.after) - usual) / scale(usual)
+def _floor(values: Sequence[ValueLevels]) -> float:
+    """What a level is measured by that was nearly nothing: the usual level of them all. Else who
+    failed once would look better than who never did, though both fail alike now."""
+    usual = [abs(median(one.before)) for one in values]
+    return median(usual) or max(usual) or 1.0

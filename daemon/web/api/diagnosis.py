@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from pydantic import Field
 
 from daemon.core.diagnosis.commands import (
@@ -20,8 +22,9 @@ from daemon.core.incident.dossier import (
     HypothesisState,
 )
 from daemon.core.incident.events import DAEMON, METRICS
+from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.response.command import TEXT_LENGTH
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, printable
 from daemon.web.api.incident_view import diagnosis_view
 from daemon.web.api.operation import (
     ApiOperation,
@@ -41,6 +44,12 @@ _TAG = "diagnosis"
 _INVESTIGATOR = "investigator:"
 """The actor of a finding that came by a token of the scope `findings`, before the token's name;
 none of the person's own deeds, so it is no sign of life of theirs."""
+
+
+def _plain(name: str) -> str:
+    """A name as readers take it: whoever is called `Ada ` or `ａｄａ` passes for ada."""
+    visible = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return "".join(visible).strip().casefold()
 
 
 class OneHypothesis(IncidentPath):
@@ -198,18 +207,21 @@ class DiagnosisOperations:
             who.require_scope("findings")
         else:
             who.require("responder")
-        people = self._context.roster().people
-        if given.source in {DAEMON, METRICS} or (given.source in people and outside):
-            text = f"source: {given.source!r} is the daemon's own or a person's; name yours"
+        source = printable(given.source).strip()
+        people = {_plain(name) for name in self._context.roster().people}
+        others = people if outside else people - {_plain(who.person)}
+        name = _plain(source.removeprefix(PERSON_PREFIX))
+        if not name or name in {DAEMON, METRICS} or name in others:
+            text = f"source: {source!r} is the daemon's own or a person's; name yours"
             raise HttpProblem(400, "Bad request", text)
         finding = DiagnosisFinding(
             kind="external",
             text=given.text,
-            source=given.source,
+            source=source,
             query=given.query,
             link=given.link,
         )
         by = f"{_INVESTIGATOR}{who.token}" if outside else ""
-        command = AddFinding(finding, given.hypothesis)
+        command = AddFinding(finding, given.hypothesis, investigator=outside)
         after = await carried_out(self._context, call, command, by=by)
         return FindingTaken(seq=after.seq)

@@ -17,6 +17,7 @@ from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
+from daemon.core.reporting.review.diagnosis import MOST_OF_OTHERS
 from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
 from daemon.core.response.command import NotPossible
@@ -174,6 +175,7 @@ class IncidentPage:
             else {},
             "diagnosis": diagnosis_view(incident),
             "curves": _curves(incident),
+            "left_out": _left_out(incident),
             "durations": durations(incident).shown(),
             "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
@@ -192,6 +194,14 @@ def _curves(incident: Incident) -> dict[int, str]:
         for number, found in enumerate(dossier.findings if dossier is not None else ())
         if found.curve is not None
     }
+
+
+def _left_out(incident: Incident) -> range:
+    """The findings, by their number, that the page leaves out: the older ones of others, if there
+    are so many that the page would be slow to load on a phone."""
+    known = incident.causes
+    own = len(known.dossier.findings) if known.dossier is not None else 0
+    return range(own, own + max(0, len(known.findings) - MOST_OF_OTHERS))
 
 
 def _drawn(drawing: bytes) -> web.Response:

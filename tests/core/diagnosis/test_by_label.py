@@ -11,6 +11,7 @@ from daemon.core.diagnosis.by_label import (
     failure_labels,
     inside,
     split_by,
+    tells_how_it_ended,
     values_of,
     worth_parting,
 )
@@ -57,6 +58,18 @@ def test_the_labels_that_tell_failures_are_known_by_their_matchers() -> None:
     bad = 'sum(increase(http_total{service="shop",code=~"5.."}[1m]))'
     assert failure_labels(bad, f"sum({COUNT})") == {"code"}
     assert failure_labels('sum(errors{service="shop"})', f"sum({COUNT})") == frozenset()
+    slow = 'sum(increase(h_bucket{le="+Inf"}[1m])) - sum(increase(h_bucket{le="0.3"}[1m]))'
+    assert failure_labels(slow, "sum(increase(h_count[1m]))") == frozenset()
+
+
+def test_a_label_that_says_how_an_event_ended_is_known_by_its_name() -> None:
+    assert all(map(tells_how_it_ended, ("outcome", "Status", "grpc_code", "exception")))
+    assert not any(map(tells_how_it_ended, ("zone", "version", "route", "state", "country_code")))
+
+
+def test_a_label_with_dots_is_quoted() -> None:
+    [term] = split_by(f"sum({COUNT})", "http.route")
+    assert term.query == f'sum by ("http.route") ({COUNT})'
 
 
 def test_labels_with_something_to_compare_come_by_how_much_they_usually_tell() -> None:

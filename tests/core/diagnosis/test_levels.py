@@ -86,3 +86,13 @@ def test_a_value_is_asked_for_with_the_label(query: str, asked: str) -> None:
 def test_what_has_no_such_label_says_so(query: str) -> None:
     with pytest.raises(NotParted):
         keeping(query, "zone")
+
+
+@pytest.mark.parametrize("usual", [0.0, 0.001])
+def test_who_never_failed_and_who_did_once_are_named_together(usual: float) -> None:
+    """A share of failures: relative to almost nothing each step is huge."""
+    quiet = [ValueLevels(f"q{n}", [usual] * 30, [0.6] * 8) for n in range(2)]
+    noisy = ValueLevels("noisy", [0.004] * 30, [0.6] * 8)
+    well = [ValueLevels(f"w{n}", [0.0, 0.008] * 15, [0.008, 0.0] * 4) for n in range(9)]
+    (worse,) = worse_values({"pod": [*quiet, noisy, *well]}, 1.0).worse
+    assert set(worse.values) == {"q0", "q1", "noisy"}

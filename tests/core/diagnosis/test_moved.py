@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 
-from daemon.core.diagnosis.moved import SeriesCandidate, moves
+from daemon.core.diagnosis.explain import moved_findings
+from daemon.core.diagnosis.moved import Moved, SeriesCandidate, SeriesMoves, moves
+from daemon.core.incident.dossier import Dossier
+from tests.core.build import NOW
 
 ONSET = 40
 
@@ -65,3 +69,11 @@ def test_a_constant_that_changed_has_moved_and_one_that_did_not_has_not() -> Non
 def test_of_too_few_samples_nothing_is_said() -> None:
     short = SeriesCandidate("short", "", [(60.0 * n, float(n)) for n in range(ONSET, ONSET + 9)])
     assert moves([short], 60.0 * ONSET, 60.0 * ONSET + 30).candidates == 0
+
+
+def test_a_number_that_overflowed_does_not_spoil_the_journal() -> None:
+    moved = Moved("x", "x", before=1.0, after=math.inf, fit=0.9, p=math.nan)
+    (finding,) = moved_findings(SeriesMoves((moved,), 1))
+    dossier = Dossier(begin=NOW, end=NOW, findings=(finding,))
+    again = Dossier.model_validate_json(dossier.model_dump_json())
+    assert again.findings[0].numbers == {"before": 1.0, "fit": 0.9}

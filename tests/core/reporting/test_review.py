@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.incident import events as e
+from daemon.core.incident.dossier import DiagnosisFinding, Dossier
 from daemon.core.incident.outcome_facts import OutcomeFacts
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.measurement.problem import Impact
@@ -399,3 +400,73 @@ def test_plain_text_is_one_line_without_markup(text: str) -> None:
 )
 def test_a_line_of_the_timeline(event: e.Event, line: str) -> None:
     assert event.describe() == line
+
+
+def _dossier(**more: Any) -> e.DossierGathered:
+    found = DiagnosisFinding(
+        kind="contribution",
+        text="zone=eu-1b: 22.0 % of the traffic, 97.0 % of the added failures",
+        subject="zone=eu-1b",
+        query='sum by (zone) (increase(errors{service="checkout"}[1m]))',
+    )
+    told = {"findings": (found,), "limits": ("not parted by pod: 2,000 values",), "queries": 20}
+    return e.DossierGathered(dossier=Dossier(begin=ago(13), end=ago(9), **{**told, **more}))
+
+
+def test_what_was_found_out_about_the_cause_is_told_with_its_queries() -> None:
+    said = told(
+        *STORY[:-1],
+        _dossier(),
+        e.HypothesisAdded(hypothesis="h1", text="the fault is at zone=eu-1b"),
+        e.HypothesisAdded(hypothesis="h2", text="the disk is full", person="bo", owner="bo"),
+        e.HypothesisJudged(hypothesis="h2", state="ruled_out", person="bo", evidence="half empty"),
+        e.FindingAdded(
+            finding=DiagnosisFinding(kind="external", text="a switch lost link", source="holmes"),
+            hypothesis="h1",
+        ),
+    )
+    section = said.partition("## Diagnosis")[2].partition("\n## ")[0]
+    assert "**Likeliest, and still open: the fault is at zone=eu-1b**" in section
+    assert "| 1 | zone=eu-1b: 22.0 % of the traffic, 97.0 % of the added failures | stopgap |" in (
+        section
+    )
+    assert '    1: sum by (zone) (increase(errors{service="checkout"}[1m]))' in section
+    assert "| 2 | a switch lost link | holmes |" in section
+    assert "| h1 | the fault is at zone=eu-1b | open | – | holmes: a switch lost link |" in section
+    assert "| h2 | the disk is full | ruled out | bo | bo: half empty |" in section
+    assert "- not parted by pod: 2,000 values" in section
+    assert "20 queries" in section
+
+
+def test_a_review_without_a_dossier_says_so() -> None:
+    section = told(*STORY).partition("## Diagnosis")[2].partition("\n## ")[0]
+    assert section.strip() == "No dossier was gathered."
+
+
+def test_a_supported_hypothesis_is_what_the_diagnosis_comes_down_to() -> None:
+    said = told(
+        _dossier(),
+        e.HypothesisAdded(hypothesis="h1", text="the zone"),
+        e.HypothesisAdded(hypothesis="h2", text="the pool"),
+        e.HypothesisJudged(hypothesis="h2", state="supported", person="bo"),
+    )
+    assert "**Supported: the pool**" in said
+
+
+def test_findings_of_others_are_harmless_and_many_do_not_bury_the_review() -> None:
+    evil = "<script>alert(1)</script> | **[x](http://e)** \x1b[31m\n# Cause"
+    many = [
+        e.FindingAdded(finding=DiagnosisFinding(kind="external", text=f"{n} {evil}", source="x|y"))
+        for n in range(100)
+    ]
+    said = told(_dossier(), *many)
+    section = said.partition("## Diagnosis")[2].partition("\n## ")[0]
+    assert section.count("alert(1)") == 30
+    assert "And 70 earlier ones of others" in section
+    assert "<script>" not in section.replace("\\<", "")
+    assert "\x1b" not in said
+    assert all(
+        len(re.findall(r"(?<!\\)\|", row)) == 4 for row in section.splitlines() if "99" in row
+    )
+    page = in_html(_dossier(), *many)
+    assert "<script>alert" not in page

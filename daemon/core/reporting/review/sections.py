@@ -9,6 +9,7 @@ from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Impact, Problem
 from daemon.core.reporting.review.course import course_section, decisions_section, people_section
+from daemon.core.reporting.review.diagnosis import diagnosis_section
 from daemon.core.reporting.review.document import (
     Block,
     Bullets,
@@ -38,6 +39,7 @@ def review_document(review: Review) -> Document:
         decisions_section(review),
         people_section(review),
         _missing(review),
+        diagnosis_section(incident),
         _cause(incident),
         _follow_ups(incident),
         _standardization(incident),
