@@ -23,7 +23,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_incident
-from daemon.cli.replay import entries_of
+from daemon.cli.replay import entries_of, quiet
 from daemon.cli.stored import reading
 from daemon.config.rules_folder import rule_files
 from daemon.config.settings import Settings
@@ -76,6 +76,7 @@ def apply_command(
     Example: stopgap apply 1123-1403-x7qf 1
     Example: stopgap apply 1123-1403-x7qf --decline "the provider's outage; nothing of ours"
     """
+    quiet()
     settings = settings_from(config)
     restricted = has_settings(config)
     found = proposals(settings, entries_of(settings, incident), restricted=restricted)

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -108,6 +110,16 @@ def test_without_anything_to_learn_that_is_said(tmp_path: Path, night: Sequence[
     assert (listed.exit_code, "nothing to learn" in listed.output) == (0, True)
     none = run(folder, "apply", incident, "1")
     assert "there is no proposal" in str(none.exception)
+
+
+def test_what_the_replays_would_log_stands_not_in_the_json(
+    tmp_path: Path, night: Sequence[Entry]
+) -> None:
+    folder, incident = home(tmp_path, night), night[0].incident
+    words = [sys.executable, "-m", "daemon", "apply", incident, "--json"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert (json.loads(told.stdout), told.stderr) == ({"standards": []}, "")
 
 
 @pytest.fixture
