@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -102,6 +105,8 @@ def apply_command(
         text = f"{chosen.path} is written, but that was not recorded in the incident: {error}"
         raise CommandFailure(text) from None
     written = f"written: {chosen.path}; stopgap reload reads it" if chosen else ""
+    if len(found) > 1:
+        written += f"\nthe rest is numbered anew: stopgap apply {incident} lists it"
     line = "recorded: the rules stay as they are" if decline is not None else written
     print_answer(as_json, {"incident": after}, line)
 
@@ -110,12 +115,7 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
     """What the rules could learn from that journal. Raises CommandFailure."""
     house = _house(settings, restricted=restricted)
     folder = settings.rules_dir
-    texts = RuleTexts(
-        {
-            str(file.relative_to(folder)): file.read_text(encoding="utf-8")
-            for file in rule_files(folder)
-        }
-    )
+    texts = RuleTexts({str(file.relative_to(folder)): _text(file) for file in rule_files(folder)})
     rules = house.rules
     dependencies = RuleDependencies(rules.values())
     heads = reading(settings, lambda store: _neighbours(store, entries))
@@ -159,17 +159,46 @@ def _write(settings: Settings, standard: Standard, *, restricted: bool) -> None:
     if not standard.before and path.exists():
         raise CommandFailure(f"{path} is there already; nothing was written")
     try:
+        if standard.before and _text(path) != standard.before:
+            raise CommandFailure(f"{path} was changed just now; nothing was written, look again")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(standard.after, encoding="utf-8")
-        house_for(settings, settings.rules_dir, restricted=restricted)
+        replace_text(path, standard.after)
     except OSError as error:
         raise CommandFailure(f"cannot write {path}: {error.strerror}") from None
-    except Mistakes as error:
+    try:
+        house_for(settings, settings.rules_dir, restricted=restricted)
+    except BaseException as error:
         if standard.before:
-            path.write_text(standard.before, encoding="utf-8")
+            replace_text(path, standard.before)
         else:
             path.unlink()
+        if not isinstance(error, Mistakes | Permanent):
+            raise
         raise CommandFailure(f"the rules would be wrong; nothing was changed\n{error}") from None
+
+
+def _text(file: Path) -> str:
+    """As it is written: its lines keep their ends."""
+    return file.read_bytes().decode("utf-8")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Give the file that text, all or nothing; a link stays one, and rights stay as they are.
+    Raises OSError."""
+    file = path.resolve()
+    if file.exists() and not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is read-only")
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+        if file.exists():
+            shutil.copymode(file, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _shown(number: int, one: Standard) -> str:

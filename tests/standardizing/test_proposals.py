@@ -121,16 +121,42 @@ def test_what_a_person_used_and_helped_becomes_a_step_that_asks(tmp_path: Path) 
         await daemon.at(1800)
 
     entries = journal(lived(tmp_path, tale, only))
-    for text in (RULE, only):
+    other = RULE.replace("{target: shop}", "{target: other}")
+    for text in (only, other):
         [found] = missing_alternative(entries, RuleTexts({"checkout.yaml": text}))
         last = sound(found)["recover"][-1]
         assert last == {
             "action": "flag_off",
-            "with": {"target": "shop"},
+            "with": {"target": "$service"},  # the rule is of every service
             "approval": "commander",
             "within": "30s",
         }
         assert "ada proposed flag_off, and it helped" in found.why
+        assert "secret" not in found.why
+        again = RuleTexts({"checkout.yaml": found.after})
+        assert list(missing_alternative(entries, again)) == []
+    assert list(missing_alternative(entries, RuleTexts({"checkout.yaml": RULE}))) == []
+
+
+def test_a_parameter_that_may_be_a_secret_is_pointed_at(tmp_path: Path) -> None:
+    only = yaml.safe_dump({**yaml.safe_load(RULE), "recover": []})
+
+    async def tale(stage: Stage, daemon: Daemon) -> None:
+        healed_by(stage, "flag_off", 0.002)
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(200)
+        await daemon.acknowledges("ada")
+        rule = stage.rules[0]
+        params = {"target": "user:password@shop"}
+        given = ("flag_off", params, rule.verify.settle, "the flag", "ada")
+        await daemon.does(commanding.propose, rule, *given, who="ada")
+        await daemon.does(commanding.approve, rule, 101, "ada", who="ada")
+        await daemon.at(1800)
+
+    entries = journal(lived(tmp_path, tale, only))
+    [found] = missing_alternative(entries, RuleTexts({"checkout.yaml": only}))
+    assert "look at target first: a secret does not belong into this file" in found.why
 
 
 def test_a_threshold_that_came_late_is_lowered_as_far_as_it_helps(tmp_path: Path) -> None:
@@ -185,6 +211,14 @@ def test_what_recovered_with_another_depends_on_it(tmp_path: Path) -> None:
     later = upstream.model_copy(update={"recovered_at": None})
     assert found(later) == []
     assert found(upstream.model_copy(update={"suspect": ""})) == []
+    assert found(upstream.model_copy(update={"suspect": row.suspect})) == []  # one change of both
+    # Two that may have taken it with them: it is not told which of them it calls.
+    rules["search"] = rule_with(rule="search")
+    assert found(upstream, upstream.model_copy(update={"incident": "o2", "rule": "search"})) == []
+    # The other calls it through a third: they would depend on each other in a circle.
+    rules["search"] = rule_with(rule="search", depends_on=["checkout-success-rate"])
+    rules["payments"] = rule_with(rule="payments", depends_on=["search"])
+    assert found(upstream) == []
 
 
 @pytest.mark.parametrize("text", ["", "rule: another\n", "[not: yaml"])
