@@ -101,6 +101,14 @@ async def test_another_follow_up_is_another_issue(kind: str) -> None:
 
 
 @every
+async def test_the_first_follow_up_is_not_the_tenth(kind: str) -> None:
+    async with wired(kind) as (tracker, double):
+        tenth = IssueDraft(**{**vars(DRAFT), "marker": f"{DRAFT.marker}0"})
+        keys = {(await tracker.push(tenth)).key, (await tracker.push(DRAFT)).key}
+        assert len(keys) == len(double.issues) == 2
+
+
+@every
 async def test_the_issue_says_who_until_when_and_where_to_read_more(kind: str) -> None:
     async with wired(kind) as (tracker, double):
         key = (await tracker.push(DRAFT)).key

@@ -109,6 +109,12 @@ def issue_text(draft: IssueDraft) -> str:
     return "\n\n".join(lines)
 
 
+def has_marker(text: object, draft: IssueDraft) -> bool:
+    """Whether that is the text of its issue: the marker of follow-up 1 is the beginning of that of
+    follow-up 10, so it has to be a line of its own, or a word."""
+    return draft.marker in str(text or "").split()
+
+
 def field(answer: Any, name: str, who: str) -> Any:
     """A field of an answer. Raises Permanent if the answer does not have it."""
     if not isinstance(answer, Mapping) or name not in answer:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from daemon.adapters.trackers.client import TrackerClient, field, issue_text
+from daemon.adapters.trackers.client import TrackerClient, field, has_marker, issue_text
 from daemon.core.ports.trackers import Issue, IssueDraft, IssueState
 
 _WHO = "GitLab"
@@ -44,7 +44,7 @@ class GitLabTracker:
         search = {"search": draft.marker, "in": "description", "labels": _LABEL}
         found = await self._client.get(self._path, **search)
         listed = found if isinstance(found, list) else []
-        issue = next((one for one in listed if draft.marker in str(one.get("description"))), None)
+        issue = next((one for one in listed if has_marker(one.get("description"), draft)), None)
         if issue is None:
             body = {"title": draft.title, "description": issue_text(draft), "labels": _LABEL}
             if draft.due is not None:
