@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.ports.journal import Head
 from daemon.core.rules.dependencies import RuleDependencies
@@ -179,8 +182,40 @@ def test_a_threshold_that_came_late_is_lowered_as_far_as_it_helps(tmp_path: Path
     [found] = late_threshold(entries, house(rule), RuleTexts({"checkout.yaml": text}))
     drop = float(sound(found)["problem"]["confirm"]["drop"].removesuffix("%"))
     assert 1 < drop < 5
-    assert "earlier" in found.why
+    assert re.search(
+        r"earlier, and in the \d\d hours that were kept .* nothing else would", found.why
+    )
+    few = [_since_an_hour(entry) for entry in entries]
+    assert list(late_threshold(few, house(rule), RuleTexts({"checkout.yaml": text}))) == []
     assert len([line for line in found.diff.splitlines() if line.startswith("+ ")]) == 1
+
+
+def _since_an_hour(entry: Entry) -> Entry:
+    """As it would be if Prometheus had kept an hour only."""
+    event = entry.event
+    if not isinstance(event, e.SamplesRecorded):
+        return entry
+    series = tuple(one for one in event.series if one.step < timedelta(minutes=1))
+    return entry.model_copy(update={"event": event.model_copy(update={"series": series})})
+
+
+def test_what_failed_long_before_the_alert_is_no_noise(tmp_path: Path) -> None:
+    high = yaml.safe_load(RULE)
+    high["problem"]["confirm"]["drop"] = "8%"
+    text = yaml.safe_dump(high)
+
+    async def tale(stage: Stage, daemon: Daemon) -> None:
+        await daemon.at(900)  # it has failed since 60 s, and Alertmanager waited
+        await daemon.receives(alert())
+        await daemon.at(1800)
+        await daemon.acknowledges("ada")
+        await daemon.does(commanding.close, "ada", "it was mended by hand", who="ada")
+        await daemon.at(1900)
+
+    entries = journal(lived(tmp_path, tale, text, share=0.05))
+    rule = rule_with(problem={"confirm": {"drop": "8%", "traffic": "30/m"}})
+    [found] = late_threshold(entries, house(rule), RuleTexts({"checkout.yaml": text}))
+    assert "it was never confirmed" in found.why
 
 
 def test_what_recovered_with_another_depends_on_it(tmp_path: Path) -> None:
