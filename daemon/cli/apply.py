@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
+from daemon import app
 from daemon.adapters.store import Store
 from daemon.app.rule_cases import house_for
 from daemon.cli.client import (
@@ -42,6 +44,7 @@ from daemon.standardizing.proposals import (
     missing_alternative,
     missing_dependency,
     missing_rule,
+    with_voids,
 )
 from daemon.standardizing.thresholds import late_threshold
 
@@ -105,6 +108,8 @@ def apply_command(
         text = f"{chosen.path} is written, but that was not recorded in the incident: {error}"
         raise CommandFailure(text) from None
     written = f"written: {chosen.path}; stopgap reload reads it" if chosen else ""
+    if chosen is not None:
+        written += "".join(f"\n{line}" for line in _void_lines(chosen))
     if len(found) > 1:
         written += f"\nthe rest is numbered anew: stopgap apply {incident} lists it"
     line = "recorded: the rules stay as they are" if decline is not None else written
@@ -120,12 +125,18 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
     dependencies = RuleDependencies(rules.values())
     heads = reading(settings, lambda store: _neighbours(store, entries))
     team = next(iter(sorted(house.roster.teams)), "")
-    return [
+    found = [
         *missing_rule(entries, house, team),
         *late_threshold(entries, house, texts),
         *missing_alternative(entries, texts),
         *missing_dependency(entries, heads, texts, dependencies, rules),
     ]
+    try:
+        return [with_voids(one, house.approvals, app.now()) for one in found]
+    except (Mistakes, yaml.YAMLError) as error:
+        raise CommandFailure(
+            f"a proposal would not pass the check; it is a defect\n{error}"
+        ) from None
 
 
 async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:
@@ -202,14 +213,25 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def _shown(number: int, one: Standard) -> str:
-    return f"{number}. {one.kind.replace('_', ' ')}: {one.why}\n\n{one.diff}"
+    told = "".join(f"{line}\n" for line in _void_lines(one))
+    return f"{number}. {one.kind.replace('_', ' ')}: {one.why}\n{told}\n{one.diff}"
 
 
-def _as_json(one: Standard) -> Mapping[str, str]:
+def _void_lines(one: Standard) -> list[str]:
+    """Which approvals end with it, and how they are given anew."""
+    return [
+        f"the approval of {rule}, step {step}, is void with it: the Commander is asked until "
+        f"`stopgap approve {rule} --step {step}`"
+        for rule, step in one.voids
+    ]
+
+
+def _as_json(one: Standard) -> Mapping[str, Any]:
     return {
         "standard": one.kind,
         "rule": one.rule,
         "path": one.path,
         "why": one.why,
+        "voids": [{"rule": rule, "step": step} for rule, step in one.voids],
         "diff": one.diff,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from difflib import unified_diff
 from functools import partial
 from typing import Any
@@ -20,9 +20,10 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Head
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.approved_content import may_be_secret
 from daemon.core.rules.dependencies import RuleDependencies
-from daemon.core.rules.rule import Rule
+from daemon.core.rules.rule import Rule, load
 from daemon.core.values.units import format_duration
 from daemon.core.values.yaml_edit import NotEditable, append_item, find_document, set_key
 from daemon.onboarding.prometheus_rules import Alerting
@@ -42,7 +43,8 @@ Edit = Callable[[str, int], str]
 @dataclass(frozen=True)
 class Standard:
     """One change of a rule file: `path` in the folder of the rules, its text `before` (empty: it is
-    new) and `after`. `why` says what in the incident speaks for it."""
+    new) and `after`. `why` says what in the incident speaks for it. `voids`: (rule, step) of the
+    approvals that end with it."""
 
     kind: e.StandardKind
     rule: str
@@ -50,6 +52,7 @@ class Standard:
     why: str
     before: str
     after: str
+    voids: tuple[tuple[str, int], ...] = ()
 
     @property
     def diff(self) -> str:
@@ -62,6 +65,20 @@ class Standard:
             f"b/{self.path}",
         )
         return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def with_voids(standard: Standard, approvals: Approvals, now: datetime) -> Standard:
+    """It, with the approvals that hold now and are void once it is written."""
+    then = {rule.rule: rule for rule, _ in load(standard.after, standard.path)}
+    before = load(standard.before, standard.path) if standard.before else []
+    voids = tuple(
+        (rule.rule, number)
+        for rule, _ in before
+        for number in range(1, len(rule.recover) + 1)
+        if approvals.state_of(rule, number, now)[0] == "valid"
+        and approvals.state_of(then[rule.rule], number, now)[0] != "valid"
+    )
+    return replace(standard, voids=voids)
 
 
 @dataclass(frozen=True)

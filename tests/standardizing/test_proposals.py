@@ -14,8 +14,10 @@ import yaml
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
 from daemon.core.ports.journal import Head
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import load
+from daemon.core.values.yaml_edit import append_item, replace_scalar
 from daemon.replaying.virtual_time import run_virtually
 from daemon.standardizing.proposals import (
     RuleTexts,
@@ -23,11 +25,13 @@ from daemon.standardizing.proposals import (
     missing_alternative,
     missing_dependency,
     missing_rule,
+    with_voids,
 )
 from daemon.standardizing.thresholds import late_threshold
 from tests import commanding
+from tests.fakes import START
 from tests.replaying.test_replay import house, rule_with
-from tests.stories.stage import RULE, Daemon, Stage, alert, healed_by
+from tests.stories.stage import RULE, Daemon, Stage, alert, approval_of, healed_by
 
 Tale = Callable[[Stage, Daemon], Any]
 TEXTS = RuleTexts({"checkout.yaml": f"# ours\n{RULE.lstrip()}"})
@@ -188,6 +192,19 @@ def test_a_threshold_that_came_late_is_lowered_as_far_as_it_helps(tmp_path: Path
     few = [_since_an_hour(entry) for entry in entries]
     assert list(late_threshold(few, house(rule), RuleTexts({"checkout.yaml": text}))) == []
     assert len([line for line in found.diff.splitlines() if line.startswith("+ ")]) == 1
+
+
+def test_the_approvals_that_end_with_a_change_are_told() -> None:
+    text = RULE.lstrip()
+    [(rule, _)] = load(text, "checkout.yaml")
+    given = Approvals(approvals=(approval_of(rule, 1, START + timedelta(days=30)),))
+    lower = replace_scalar(text, (0, "problem", "confirm", "drop"), "0.5%")
+    more = append_item(text, (0, "recover"), ["action: flag_on", "approval: commander"])
+    for after, voids in ((lower, ((rule.rule, 1),)), (more, ())):
+        standard = Standard("threshold", rule.rule, "checkout.yaml", "why", text, after)
+        assert with_voids(standard, given, START).voids == voids
+    new = Standard("new_rule", rule.rule, "checkout.yaml", "why", "", text)
+    assert with_voids(new, given, START).voids == ()
 
 
 def _since_an_hour(entry: Entry) -> Entry:
