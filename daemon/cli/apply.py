@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from daemon.config.rules_folder import rule_files
 from daemon.config.settings import Settings
 from daemon.core.incident.events import Entry
 from daemon.core.ports.journal import Head, IncidentSearch
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -131,12 +132,18 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
         *missing_alternative(entries, texts),
         *missing_dependency(entries, heads, texts, dependencies, rules),
     ]
-    try:
-        return [with_voids(one, house.approvals, app.now()) for one in found]
-    except (Mistakes, yaml.YAMLError) as error:
-        raise CommandFailure(
-            f"a proposal would not pass the check; it is a defect\n{error}"
-        ) from None
+    return list(_sound(found, house.approvals))
+
+
+def _sound(found: Iterable[Standard], approvals: Approvals) -> Iterator[Standard]:
+    """Those whose file can be read after them, with the approvals that end with each. Of the
+    others it is said."""
+    for one in found:
+        try:
+            yield with_voids(one, approvals, app.now())
+        except (Mistakes, yaml.YAMLError):
+            text = f"{one.path} is written in a way that is not edited; do it by hand: {one.why}"
+            click.echo(text, err=True)
 
 
 async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:
