@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from daemon.adapters.trackers.client import TrackerClient, field, has_marker, issue_text
+from daemon.adapters.trackers.client import TrackerClient, field, has_marker, issue_text, objects
 from daemon.core.ports.trackers import Issue, IssueDraft, IssueState
 
 _WHO = "GitHub"
@@ -73,7 +73,7 @@ class GitHubTracker:
                 per_page=str(_PAGE),
                 page=str(page),
             )
-            listed = issues if isinstance(issues, list) else []
+            listed = objects(issues)
             for issue in listed:
                 if has_marker(issue.get("body"), draft):
                     return issue
