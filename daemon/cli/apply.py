@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
+from daemon import app
 from daemon.adapters.store import Store
 from daemon.app.rule_cases import house_for
 from daemon.cli.client import (
@@ -23,12 +28,13 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_incident
-from daemon.cli.replay import entries_of
+from daemon.cli.replay import entries_of, quiet
 from daemon.cli.stored import reading
 from daemon.config.rules_folder import rule_files
 from daemon.config.settings import Settings
 from daemon.core.incident.events import Entry
 from daemon.core.ports.journal import Head, IncidentSearch
+from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -39,6 +45,7 @@ from daemon.standardizing.proposals import (
     missing_alternative,
     missing_dependency,
     missing_rule,
+    with_voids,
 )
 from daemon.standardizing.thresholds import late_threshold
 
@@ -76,6 +83,7 @@ def apply_command(
     Example: stopgap apply 1123-1403-x7qf 1
     Example: stopgap apply 1123-1403-x7qf --decline "the provider's outage; nothing of ours"
     """
+    quiet()
     settings = settings_from(config)
     restricted = has_settings(config)
     found = proposals(settings, entries_of(settings, incident), restricted=restricted)
@@ -101,6 +109,10 @@ def apply_command(
         text = f"{chosen.path} is written, but that was not recorded in the incident: {error}"
         raise CommandFailure(text) from None
     written = f"written: {chosen.path}; stopgap reload reads it" if chosen else ""
+    if chosen is not None:
+        written += "".join(f"\n{line}" for line in _void_lines(chosen))
+    if len(found) > 1:
+        written += f"\nthe rest is numbered anew: stopgap apply {incident} lists it"
     line = "recorded: the rules stay as they are" if decline is not None else written
     print_answer(as_json, {"incident": after}, line)
 
@@ -109,22 +121,29 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
     """What the rules could learn from that journal. Raises CommandFailure."""
     house = _house(settings, restricted=restricted)
     folder = settings.rules_dir
-    texts = RuleTexts(
-        {
-            str(file.relative_to(folder)): file.read_text(encoding="utf-8")
-            for file in rule_files(folder)
-        }
-    )
+    texts = RuleTexts({str(file.relative_to(folder)): _text(file) for file in rule_files(folder)})
     rules = house.rules
     dependencies = RuleDependencies(rules.values())
     heads = reading(settings, lambda store: _neighbours(store, entries))
     team = next(iter(sorted(house.roster.teams)), "")
-    return [
+    found = [
         *missing_rule(entries, house, team),
         *late_threshold(entries, house, texts),
         *missing_alternative(entries, texts),
         *missing_dependency(entries, heads, texts, dependencies, rules),
     ]
+    return list(_sound(found, house.approvals))
+
+
+def _sound(found: Iterable[Standard], approvals: Approvals) -> Iterator[Standard]:
+    """Those whose file can be read after them, with the approvals that end with each. Of the
+    others it is said."""
+    for one in found:
+        try:
+            yield with_voids(one, approvals, app.now())
+        except (Mistakes, yaml.YAMLError):
+            text = f"{one.path} is written in a way that is not edited; do it by hand: {one.why}"
+            click.echo(text, err=True)
 
 
 async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:
@@ -158,28 +177,68 @@ def _write(settings: Settings, standard: Standard, *, restricted: bool) -> None:
     if not standard.before and path.exists():
         raise CommandFailure(f"{path} is there already; nothing was written")
     try:
+        if standard.before and _text(path) != standard.before:
+            raise CommandFailure(f"{path} was changed just now; nothing was written, look again")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(standard.after, encoding="utf-8")
-        house_for(settings, settings.rules_dir, restricted=restricted)
+        replace_text(path, standard.after)
     except OSError as error:
         raise CommandFailure(f"cannot write {path}: {error.strerror}") from None
-    except Mistakes as error:
+    try:
+        house_for(settings, settings.rules_dir, restricted=restricted)
+    except BaseException as error:
         if standard.before:
-            path.write_text(standard.before, encoding="utf-8")
+            replace_text(path, standard.before)
         else:
             path.unlink()
+        if not isinstance(error, Mistakes | Permanent):
+            raise
         raise CommandFailure(f"the rules would be wrong; nothing was changed\n{error}") from None
 
 
+def _text(file: Path) -> str:
+    """As it is written: its lines keep their ends."""
+    return file.read_bytes().decode("utf-8")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Give the file that text, all or nothing; a link stays one, and rights stay as they are.
+    Raises OSError."""
+    file = path.resolve()
+    if file.exists() and not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is read-only")
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+        if file.exists():
+            shutil.copymode(file, beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def _shown(number: int, one: Standard) -> str:
-    return f"{number}. {one.kind.replace('_', ' ')}: {one.why}\n\n{one.diff}"
+    told = "".join(f"{line}\n" for line in _void_lines(one))
+    return f"{number}. {one.kind.replace('_', ' ')}: {one.why}\n{told}\n{one.diff}"
 
 
-def _as_json(one: Standard) -> Mapping[str, str]:
+def _void_lines(one: Standard) -> list[str]:
+    """Which approvals end with it, and how they are given anew."""
+    return [
+        f"the approval of {rule}, step {step}, is void with it: the Commander is asked until "
+        f"`stopgap approve {rule} --step {step}`"
+        for rule, step in one.voids
+    ]
+
+
+def _as_json(one: Standard) -> Mapping[str, Any]:
     return {
         "standard": one.kind,
         "rule": one.rule,
         "path": one.path,
         "why": one.why,
+        "voids": [{"rule": rule, "step": step} for rule, step in one.voids],
         "diff": one.diff,
     }

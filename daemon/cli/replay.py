@@ -79,7 +79,7 @@ def replay_command(
     Example: stopgap replay 1123-1403-x7qf --rules /tmp/other-rules
     Example: stopgap replay checkout-success-rate --against-prometheus --since 30d
     """
-    _quiet()
+    quiet()
     settings = settings_from(config)
     house = _house(settings, rules or settings.rules_dir, restricted=has_settings(config))
     if past:
@@ -102,7 +102,7 @@ def replay_command(
 def write_case(settings: Settings, incident: str, *, restricted: bool) -> tuple[Path, list[str]]:
     """Write the incident as a case beside its rule; the file, and what there is to say about it.
     Raises CommandFailure."""
-    _quiet()
+    quiet()
     house = _house(settings, settings.rules_dir, restricted=restricted)
     try:
         rule, case, notes = recorded_case(entries_of(settings, incident), house)
@@ -142,8 +142,9 @@ def entries_of(settings: Settings, incident: str) -> Sequence[Entry]:
     return read_archived(folder, kept[-1])
 
 
-def _quiet() -> None:
-    """What the daemon would log of it says nothing to whoever replays."""
+def quiet() -> None:
+    """What the daemon would log of a replay says nothing to whoever asks for it, and would stand
+    in the middle of the JSON."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 

@@ -27,6 +27,7 @@ from daemon.core.decision import (
     earliest,
     effect_label,
     needs_claim,
+    reads_journal,
 )
 from daemon.core.incident import events as e
 from daemon.core.incident.drill_mark import DrillMark
@@ -215,15 +216,20 @@ class Conductor:
     async def _act(
         self, incident: Incident, turn: _Turn, flight: _Flight, effects: asyncio.TaskGroup
     ) -> Incident:
-        """Write down what was decided, and start the effects that are not under way.
+        """Write down what was decided, and start the effects that are not under way: at once, or
+        after the append if they read what it wrote.
 
         What may not be done twice is claimed in the same append: if the incident has moved on
         since it was read, nothing is written and nothing of that begins. Raises Stale, Temporary.
         """
         claims: dict[Effect, steps.StepStart | e.EffectClaimed] = {}
+        after: list[Effect] = []
         for effect in [] if self._closing else self._due(incident.id, turn.decision, flight):
             if not needs_claim(effect):
-                self._launch(incident.id, effect, flight, effects)
+                if turn.facts and reads_journal(effect):
+                    after.append(effect)
+                else:
+                    self._launch(incident.id, effect, flight, effects)
                 continue
             claim = self._claim_for(incident, turn.rule, effect)
             if claim is not None:
@@ -237,7 +243,7 @@ class Conductor:
         except BaseException:
             self._repository.attempts -= pages
             raise
-        for effect in claims:
+        for effect in (*claims, *after):
             self._launch(incident.id, effect, flight, effects)
         return incident
 

@@ -163,6 +163,11 @@ def needs_claim(effect: Effect) -> bool:
     return isinstance(effect, SendPage | Publish | RunStep)
 
 
+def reads_journal(effect: Effect) -> bool:
+    """Whether it tells what the journal has, and so comes after the facts decided with it."""
+    return isinstance(effect, WriteReview | RecordSamples)
+
+
 def claim_of(effect: Effect) -> EffectClaimed | None:
     """What is written down before such an effect begins; None if it needs no claim.
 

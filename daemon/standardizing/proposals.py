@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from difflib import unified_diff
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -19,8 +20,10 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Head
+from daemon.core.recovery.approvals import Approvals
+from daemon.core.recovery.approved_content import may_be_secret
 from daemon.core.rules.dependencies import RuleDependencies
-from daemon.core.rules.rule import Rule
+from daemon.core.rules.rule import Rule, load
 from daemon.core.values.units import format_duration
 from daemon.core.values.yaml_edit import NotEditable, append_item, find_document, set_key
 from daemon.onboarding.prometheus_rules import Alerting
@@ -40,7 +43,8 @@ Edit = Callable[[str, int], str]
 @dataclass(frozen=True)
 class Standard:
     """One change of a rule file: `path` in the folder of the rules, its text `before` (empty: it is
-    new) and `after`. `why` says what in the incident speaks for it."""
+    new) and `after`. `why` says what in the incident speaks for it. `voids`: (rule, step) of the
+    approvals that end with it."""
 
     kind: e.StandardKind
     rule: str
@@ -48,6 +52,7 @@ class Standard:
     why: str
     before: str
     after: str
+    voids: tuple[tuple[str, int], ...] = ()
 
     @property
     def diff(self) -> str:
@@ -60,6 +65,20 @@ class Standard:
             f"b/{self.path}",
         )
         return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def with_voids(standard: Standard, approvals: Approvals, now: datetime) -> Standard:
+    """It, with the approvals that hold now and are void once it is written."""
+    then = {rule.rule: rule for rule, _ in load(standard.after, standard.path)}
+    before = load(standard.before, standard.path) if standard.before else []
+    voids = tuple(
+        (rule.rule, number)
+        for rule, _ in before
+        for number in range(1, len(rule.recover) + 1)
+        if approvals.state_of(rule, number, now)[0] == "valid"
+        and approvals.state_of(then[rule.rule], number, now)[0] != "valid"
+    )
+    return replace(standard, voids=voids)
 
 
 @dataclass(frozen=True)
@@ -95,21 +114,34 @@ def missing_rule(entries: Sequence[e.Entry], house: House, team: str) -> Iterato
 
 
 def missing_alternative(entries: Sequence[e.Entry], texts: RuleTexts) -> Iterator[Standard]:
-    """What a person proposed in the incident, and what helped, as a step of the plan. It asks the
-    Commander, as everything does that nobody has approved."""
+    """What a person proposed in the incident, and what helped, as a step of the plan, unless that
+    has it by now. It asks the Commander, as everything does that nobody has approved.
+
+    A parameter that is the value of a label by which the rule groups is written as that label, for
+    the step is for all of the rule's incidents.
+    """
     incident = fold(entries)
+    known: list[tuple[str, object]] = []
     proposed = {x.event.step: x.event for x in entries if isinstance(x.event, e.StepProposed)}
     for number, step in sorted(proposed.items()):
         state = incident.step(number)
         if state.verdict != "recovered" or not incident.rule:
             continue
+        params = _of_any_incident(step.params, incident.group_labels)
+        there = any(_is_there(texts, incident.rule, step.action, x) for x in (params, step.params))
+        if there or (step.action, params) in known:
+            continue
+        known.append((step.action, params))
         lines = [
             f"action: {step.action}",
-            f"with: {_flow(step.params)}",
+            f"with: {_flow(params)}",
             "approval: commander",
             f"within: {format_duration(step.within)}",
         ]
         why = f"{step.person} proposed {step.action}, and it helped: {state.verdict_text}"
+        secret = [name for name, value in step.params.items() if may_be_secret(name, value)]
+        if secret:
+            why += f"; look at {', '.join(secret)} first: a secret does not belong into this file"
         edited = edited_rule(texts, incident.rule, partial(_with_step, lines=lines))
         if edited is not None:
             path, before, after = edited
@@ -124,7 +156,11 @@ def missing_dependency(
     rules: Mapping[str, Rule],
 ) -> Iterator[Standard]:
     """What failed at the same moment, and took this with it: recovered first, this recovered by
-    itself. `heads` are those of the incidents about the same time."""
+    itself. `heads` are those of the incidents about the same time.
+
+    Nothing is learnt where both blame one change, or where several could be what took it with
+    them: that they failed together says of neither that this calls it.
+    """
     incident = fold(entries)
     rule = rules.get(incident.rule)
     if rule is None or incident.recovered_at is None or incident.confirmed is None:
@@ -132,9 +168,12 @@ def missing_dependency(
     winner = incident.steps.get(incident.recovered_by)
     if winner is not None and winner.verdict == "recovered":
         return  # it was restored by a step of its own
+    suspect = incident.suspicion.change if incident.suspicion is not None else None
+    aim = suspect.aim if suspect is not None else ""
     begin, end = incident.confirmed.onset_bounds
+    found: dict[str, tuple[Head, timedelta]] = {}
     for head in heads:
-        if head.incident == incident.id or not head.suspect or head.recovered_at is None:
+        if head.incident == incident.id or head.suspect in {"", aim} or head.recovered_at is None:
             continue
         if head.rule in {"", incident.rule} or head.onset_from is None or begin is None:
             continue
@@ -143,23 +182,32 @@ def missing_dependency(
         if end is None or apart > _SAME_ONSET or not timedelta(0) <= after <= _TOGETHER:
             continue
         upstream = rules.get(head.rule)
-        if upstream is None or _known(rule, upstream, dependencies):
+        if upstream is None or _known(rule, incident.group_labels, upstream, dependencies):
             continue
-        why = (
-            f"{head.incident} ({head.rule}) began at the same moment and recovered "
-            f"{format_duration(timedelta(seconds=round(after.total_seconds())))} before this did, "
-            "by itself"
-        )
-        edited = edited_rule(texts, rule.rule, partial(_with_upstream, name=head.rule))
-        if edited is not None:
-            path, before, changed = edited
-            yield Standard("dependency", rule.rule, path, why, before, changed)
+        found.setdefault(head.rule, (head, after))
+    if len(found) != 1:
+        return
+    [(head, after)] = found.values()
+    why = (
+        f"{head.incident} ({head.rule}) began at the same moment and recovered "
+        f"{format_duration(timedelta(seconds=round(after.total_seconds())))} before this did, "
+        "by itself; write it only if this service calls that one"
+    )
+    edited = edited_rule(texts, rule.rule, partial(_with_upstream, name=head.rule))
+    if edited is not None:
+        path, before, changed = edited
+        yield Standard("dependency", rule.rule, path, why, before, changed)
 
 
-def _known(rule: Rule, upstream: Rule, dependencies: RuleDependencies) -> bool:
-    """Whether the rule depends on that already, or the other way round."""
-    names = {one.rule for one in rule.depends_on} | {one.rule for one in upstream.depends_on}
-    return bool({rule.rule, upstream.rule} & names)
+def _known(
+    rule: Rule, labels: Mapping[str, str], upstream: Rule, dependencies: RuleDependencies
+) -> bool:
+    """Whether the rule depends on that already, or the other way round, also through others."""
+    return (
+        dependencies.depends(rule.rule, upstream.rule, {})
+        or dependencies.depends(upstream.rule, rule.rule, labels)
+        or dependencies.depends(upstream.rule, rule.rule, {})
+    )
 
 
 def edited_rule(texts: RuleTexts, rule: str, edit: Edit) -> tuple[str, str, str] | None:
@@ -183,6 +231,31 @@ def _with_step(text: str, document: int, lines: Sequence[str]) -> str:
         with suppress(NotEditable):
             return way(text, document)
     raise NotEditable("`recover` is written in a way that is not edited")
+
+
+def _is_there(texts: RuleTexts, rule: str, action: str, params: object) -> bool:
+    """Whether the plan has that step by now."""
+    try:
+        _, text, document = texts.of(rule)
+    except NotEditable:
+        return False
+    written = list(yaml.safe_load_all(text))[document]
+    steps = written.get("recover") if isinstance(written, Mapping) else None
+    return any(
+        isinstance(one, Mapping)
+        and (one.get("action"), one.get("with") or {}) == (action, params or {})
+        for one in (steps if isinstance(steps, list) else ())
+    )
+
+
+def _of_any_incident(params: Any, labels: Mapping[str, str]) -> Any:
+    """The parameters, with each text that is the value of one label alone as that label."""
+    if isinstance(params, Mapping):
+        return {name: _of_any_incident(value, labels) for name, value in params.items()}
+    if isinstance(params, list | tuple):
+        return [_of_any_incident(value, labels) for value in params]
+    named = [name for name, value in labels.items() if value and value == params]
+    return f"${named[0]}" if len(named) == 1 else params
 
 
 def _with_upstream(text: str, document: int, name: str) -> str:

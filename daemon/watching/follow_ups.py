@@ -42,6 +42,7 @@ _ASK_BACKOFF = Backoff(ASK, timedelta(hours=6))
 _REMIND_AGAIN = timedelta(minutes=15)
 _MOST = 2000
 """So many incidents with open follow-ups are looked through; beyond them the oldest wait."""
+NOT_IN_ROSTER = "they are not in the roster any more; give it another owner"
 NO_QUIET_WAY = "their contact in the roster has no way that wakes nobody (slack, email, apprise)"
 
 
@@ -80,6 +81,8 @@ class FollowUpKeeper:
         self._bell = asyncio.Event()
         self._asked = _Rests()
         self._reminded = _Rests()
+        self._open_there: set[tuple[str, int]] = set()
+        """Whose issue was seen open in this run."""
         self._tracker_silent = False
         """Whether the tracker did not answer in this look: then nothing more is asked of it."""
         repository.listeners.append(self._on_append)
@@ -155,7 +158,8 @@ class FollowUpKeeper:
         None if it may work later."""
         today = self._timing.today(self._repository.clock())
         words = reminder(incident, follow_up, today, self._page(incident))
-        failed, later = NO_QUIET_WAY, False
+        gone = follow_up.owner not in self._active.now.roster.people
+        failed, later = NOT_IN_ROSTER if gone else NO_QUIET_WAY, False
         for method, pager in ways.get(follow_up.owner, ()):
             if not isinstance(pager, Reminds):
                 continue
@@ -204,7 +208,11 @@ class FollowUpKeeper:
         self._asked.failures.pop(key, None)
         self._asked.until[key] = now + ASK
         if state == "open":
+            self._open_there.add(key)
             return
+        if follow_up.closed_there and key not in self._open_there:
+            return  # it was opened again here after that
+        self._open_there.discard(key)
         moved = e.FollowUpMoved(
             follow_up=follow_up.number,
             status=state,

@@ -6,18 +6,23 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from daemon.adapters.store import open_store
-from daemon.cli import stopgap
+from daemon.cli import apply, stopgap
+from daemon.cli.apply import replace_text
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.incident.fold import fold
 from daemon.core.ports.journal import HeadState
+from daemon.core.values.outcome import Permanent
 from tests.contract.rig import ADA, TOKENS, Rig, rigged
 from tests.replaying.test_replay import night as _night
 from tests.stories.stage import ROSTER, RULE
@@ -110,6 +115,16 @@ def test_without_anything_to_learn_that_is_said(tmp_path: Path, night: Sequence[
     assert "there is no proposal" in str(none.exception)
 
 
+def test_what_the_replays_would_log_stands_not_in_the_json(
+    tmp_path: Path, night: Sequence[Entry]
+) -> None:
+    folder, incident = home(tmp_path, night), night[0].incident
+    words = [sys.executable, "-m", "daemon", "apply", incident, "--json"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert (json.loads(told.stdout), told.stderr) == ({"standards": []}, "")
+
+
 @pytest.fixture
 async def unruled(tmp_path: Path) -> AsyncIterator[tuple[Rig, Path]]:
     """A daemon, and the folder of one whose incident no rule matched."""
@@ -176,3 +191,34 @@ async def test_leaving_the_rules_as_they_are_is_recorded_with_its_reason(
     assert (decided.standard, decided.applied, decided.reason) == ("other", False, "it was a test")
     _, answer = await rig.asks("GET", rig.path, ADA)
     assert answer["incident"]["standards"][0]["reason"] == "it was a test"
+
+
+def test_a_file_is_replaced_whole_and_stays_what_it_was(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.yaml", tmp_path / "rules/linked.yaml"
+    link.parent.mkdir()
+    real.write_bytes(b"rule: a\r\n")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    replace_text(link, "rule: b\r\n")
+    assert (link.is_symlink(), real.read_bytes()) == (True, b"rule: b\r\n")
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["real.yaml", "rules"]
+
+
+async def test_what_does_not_pass_the_check_is_taken_back(
+    unruled: tuple[Rig, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, folder = unruled
+    before = {path: path.read_bytes() for path in (folder / "rules").rglob("*.yaml")}
+    known, calls = apply.house_for, []
+
+    def broken(*args: Any, **more: Any) -> Any:
+        calls.append(args)
+        if len(calls) > 1:
+            raise Permanent("a plug-in is gone")
+        return known(*args, **more)
+
+    monkeypatch.setattr(apply, "house_for", broken)
+    refused = await beside(rig, folder, "1")
+    assert "nothing was changed\na plug-in is gone" in str(refused.exception)
+    assert {p: p.read_bytes() for p in (folder / "rules").rglob("*.yaml")} == before

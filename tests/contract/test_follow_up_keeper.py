@@ -22,7 +22,7 @@ from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.reporting.reviews import Reviews, renew_review, write_review
 from daemon.repository import IncidentRepository
-from daemon.watching.follow_ups import ASK, NO_QUIET_WAY, FollowUpKeeper
+from daemon.watching.follow_ups import ASK, NO_QUIET_WAY, NOT_IN_ROSTER, FollowUpKeeper
 from tests.core.build import ROSTER, opening
 from tests.fakes import MemoryJournal
 
@@ -176,6 +176,24 @@ async def test_whoever_cannot_be_told_quietly_is_not_called(keeping: Keeping) ->
     assert (told.method, told.proof) == ("", NO_QUIET_WAY)
 
 
+async def test_whoever_takes_it_over_is_reminded_too(keeping: Keeping) -> None:
+    await keeping.opens(ADDED, CLOSED)
+    await keeping.at(MORNING + 2 * DAY)
+    keeping.ways["bo"] = [("email-1", keeping.mail)]
+    passed = e.FollowUpChanged(follow_up=1, title="test it", owner="bo", due=DUE, person="ada")
+    await keeping.happens(passed)
+    await keeping.at(MORNING + 3 * DAY)
+    assert [one.person for one in keeping.mail.reminders] == ["ada", "bo"]
+    assert keeping.mail.reminders[1].title == "Follow-up due since 2026-12-10: test it"
+
+
+async def test_of_somebody_who_left_the_roster_that_is_said(keeping: Keeping) -> None:
+    await keeping.opens(ADDED.model_copy(update={"owner": "zoe"}), CLOSED)
+    await keeping.at(MORNING + 2 * DAY)
+    line = keeping.journal.entries[ID][-1].event.describe()
+    assert line == f"zoe was not reminded of follow-up 1: {NOT_IN_ROSTER}"
+
+
 async def test_a_way_that_fails_for_now_is_tried_again(keeping: Keeping) -> None:
     keeping.mail.troubles = [Temporary("the mail server hung up")]
     await keeping.opens(ADDED)
@@ -262,6 +280,29 @@ async def test_what_is_closed_there_is_over_here(
     one = await tracked.one()
     assert (one.status, one.reason) == (state, "1 was closed")
     assert not (await tracked.incident()).learning.open_follow_ups
+
+
+async def test_whoever_opens_it_again_here_is_not_overruled_by_the_closed_issue(
+    tracked: Keeping, issues: Issues
+) -> None:
+    await tracked.opens(ADDED, CLOSED)
+
+    async def asked(state: IssueState) -> e.FollowUpStatus:
+        issues.states["1"] = state
+        tracked.now += ASK
+        await tracked.keeper.look()
+        return (await tracked.one()).status
+
+    await tracked.keeper.look()
+    await tracked.keeper.look()
+    assert await asked("done") == "done"
+    again = e.FollowUpMoved(follow_up=1, status="open", reason="not at all", person="ada")
+    await tracked.happens(again)
+    assert await asked("done") == "open"
+    tracked.begin()
+    assert await asked("done") == "open"
+    assert await asked("open") == "open"  # it was opened again there, too
+    assert await asked("done") == "done"
 
 
 async def test_a_tracker_is_asked_every_quarter_of_an_hour_and_less_while_it_fails(

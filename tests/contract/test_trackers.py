@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
@@ -10,6 +11,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from daemon.adapters.http import SIGNATURE
 from daemon.adapters.trackers.github import GitHubTracker
@@ -98,6 +101,14 @@ async def test_another_follow_up_is_another_issue(kind: str) -> None:
         keys.add((await tracker.push(other)).key)
         assert keys == set(double.issues)
         assert len(keys) == 2
+
+
+@every
+async def test_the_first_follow_up_is_not_the_tenth(kind: str) -> None:
+    async with wired(kind) as (tracker, double):
+        tenth = IssueDraft(**{**vars(DRAFT), "marker": f"{DRAFT.marker}0"})
+        keys = {(await tracker.push(tenth)).key, (await tracker.push(DRAFT)).key}
+        assert len(keys) == len(double.issues) == 2
 
 
 @every
@@ -233,3 +244,27 @@ async def test_a_webhook_gets_the_follow_up_signed() -> None:
         double.mood = 503
         with pytest.raises(Temporary, match="the webhook of follow-ups answered 503"):
             await tracker.push(DRAFT)
+
+
+@every
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        ([1, None], 200, "answered without `"),
+        (dict.fromkeys(("number", "iid", "key", "issues", "fields", "state")), 200, "`"),
+        ({}, 301, "answered 301: it has moved; look at `follow_ups.tracker."),
+    ],
+)
+async def test_an_answer_of_another_shape_is_said_and_is_no_issue(
+    kind: str, answer: Any, status: int, said: str
+) -> None:
+    async def answers(_: web.Request) -> web.Response:
+        return web.json_response(answer, status=status)
+
+    served = web.Application()
+    served.router.add_route("*", "/{path:.*}", answers)
+    async with TestServer(served) as server, aiohttp.ClientSession() as session:
+        tracker = KINDS[kind][1](session, str(server.make_url("/")), TOKEN, 5)
+        for asked in (tracker.push(DRAFT), tracker.state("1")):
+            with pytest.raises(Permanent, match=re.escape(said)):
+                await asked

@@ -123,3 +123,45 @@ def test_the_shipped_rules_can_be_edited(file: Path) -> None:
     assert after["recover"][:-1] == before.get("recover", [])  # type: ignore[index]
     assert after["recover"][-1]["action"] == "run_command"  # type: ignore[index]
     assert {**after, "recover": None} == {**before, "recover": None}
+
+
+def test_the_ends_of_lines_stay_what_they_were() -> None:
+    windows = TEXT.replace("\n", "\r\n")
+    for after in (
+        append_item(windows, (0, "recover"), ["action: flag_on", "with: {target: a}"]),
+        set_key(windows, (1, "depends_on"), ["[checkout]"]),
+        replace_scalar(windows, (0, "rule"), "x"),
+        append_item("rule: a\r\non:\r\n- b", (0, "on"), ["c"]),
+    ):
+        assert after.count("\n") == after.count("\r\n")
+        assert loaded(after) == loaded(after.replace("\r\n", "\n"))
+
+
+def test_behind_a_comment_in_a_list_nothing_is_lost() -> None:
+    text = "list: [\n  a,  # the database\n]\nto: {\n  b: 1  # one\n}\nnone: [  # none\n]\n"
+    [after] = loaded(append_item(text, (0, "list"), ["c"]))
+    assert after["list"] == ["a", "c"]
+    [after] = loaded(set_key(text, (0, "to", "d"), ["2"]))
+    assert after["to"] == {"b": 1, "d": 2}
+    [after] = loaded(append_item(text, (0, "none"), ["c"]))
+    assert after["none"] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("one: &a [x]\ntwo: *a\n", (0, "two")),
+        ("two: [x]\none: &a y\ntwo2:\n- z\n- *a\n", (0, "two2")),
+        ("one: &a y\ntwo:\n- *a\n", (0, "two")),
+    ],
+)
+def test_what_is_written_elsewhere_is_not_edited(text: str, place: tuple[str | int, ...]) -> None:
+    with pytest.raises(NotEditable, match="alias"):
+        append_item(text, place, ["new"])
+
+
+def test_a_value_that_others_refer_to_is_not_replaced() -> None:
+    with pytest.raises(NotEditable, match="anchor"):
+        replace_scalar("one: &a 1\ntwo: *a\n", (0, "one"), "2")
+    with pytest.raises(NotEditable, match="alias"):
+        replace_scalar("one: &a 1\ntwo: *a\n", (0, "two"), "2")

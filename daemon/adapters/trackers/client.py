@@ -92,6 +92,8 @@ class TrackerClient:
         limited = status == 403 and answer.headers.get("x-ratelimit-remaining") == "0"
         if status == 429 or status >= 500 or limited or "Retry-After" in answer.headers:
             return Temporary(text)
+        if 300 <= status < 400:  # not followed: the token is for that address alone
+            return Permanent(f"{text}: it has moved; look at {self._mend}")
         if status in {401, 403, 404}:  # trackers call what one may not see not found
             return Permanent(f"{text}; look at {self._mend}")
         return Permanent(text)
@@ -109,8 +111,20 @@ def issue_text(draft: IssueDraft) -> str:
     return "\n\n".join(lines)
 
 
+def has_marker(text: object, draft: IssueDraft) -> bool:
+    """Whether that is the text of its issue: the marker of follow-up 1 is the beginning of that of
+    follow-up 10, so it has to be a line of its own, or a word."""
+    return draft.marker in str(text or "").split()
+
+
+def objects(answer: Any) -> list[Mapping[str, Any]]:
+    """The objects of an answer that is a list; none if it is something else."""
+    listed = answer if isinstance(answer, list) else []
+    return [one for one in listed if isinstance(one, Mapping)]
+
+
 def field(answer: Any, name: str, who: str) -> Any:
     """A field of an answer. Raises Permanent if the answer does not have it."""
-    if not isinstance(answer, Mapping) or name not in answer:
+    if not isinstance(answer, Mapping) or answer.get(name) is None:
         raise Permanent(f"{who} answered without `{name}`: is the address that of its API?")
     return answer[name]

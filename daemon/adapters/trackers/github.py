@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from daemon.adapters.trackers.client import TrackerClient, field, issue_text
+from daemon.adapters.trackers.client import TrackerClient, field, has_marker, issue_text, objects
 from daemon.core.ports.trackers import Issue, IssueDraft, IssueState
 
 _WHO = "GitHub"
@@ -49,7 +49,7 @@ class GitHubTracker:
 
     async def push(self, draft: IssueDraft) -> Issue:
         """The issue with the marker, or a new one. Raises Temporary, Permanent."""
-        found = await self._found(draft.marker)
+        found = await self._found(draft)
         if found is None:
             body = {"title": draft.title, "body": issue_text(draft), "labels": [LABEL]}
             found = await self._client.post(self._path, body)
@@ -62,7 +62,7 @@ class GitHubTracker:
             return "open"
         return "dropped" if issue.get("state_reason") in {"not_planned", "duplicate"} else "done"
 
-    async def _found(self, marker: str) -> Any:
+    async def _found(self, draft: IssueDraft) -> Any:
         for page in range(1, _MOST_PAGES + 1):
             issues = await self._client.get(
                 self._path,
@@ -73,9 +73,9 @@ class GitHubTracker:
                 per_page=str(_PAGE),
                 page=str(page),
             )
-            listed = issues if isinstance(issues, list) else []
+            listed = objects(issues)
             for issue in listed:
-                if marker in str(issue.get("body") or ""):
+                if has_marker(issue.get("body"), draft):
                     return issue
             if len(listed) < _PAGE:
                 break

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from daemon.adapters.trackers.client import TrackerClient, field, issue_text
+from daemon.adapters.trackers.client import TrackerClient, field, has_marker, issue_text, objects
 from daemon.core.ports.trackers import Issue, IssueDraft, IssueState
 
 _WHO = "GitLab"
@@ -43,8 +43,8 @@ class GitLabTracker:
         """The issue with the marker, or a new one. Raises Temporary, Permanent."""
         search = {"search": draft.marker, "in": "description", "labels": _LABEL}
         found = await self._client.get(self._path, **search)
-        listed = found if isinstance(found, list) else []
-        issue = next((one for one in listed if draft.marker in str(one.get("description"))), None)
+        ours = (one for one in objects(found) if has_marker(one.get("description"), draft))
+        issue: Any = next(ours, None)
         if issue is None:
             body = {"title": draft.title, "description": issue_text(draft), "labels": _LABEL}
             if draft.due is not None:

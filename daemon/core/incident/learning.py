@@ -20,7 +20,8 @@ class FollowUp(Frozen):
 
     `due`: until the end of that day. `reminded`: the occasions of which its owner heard, each with
     the due day that it was about. `tracker`, `key` and `url` are those of its issue, if it has
-    one; `failures`: tries to make it, the last at `failed_at`.
+    one; `failures`: tries to make it, the last at `failed_at`. `closed_there`: that its issue was
+    closed is known, so whoever opens it again here has the last word.
     """
 
     number: int
@@ -39,6 +40,7 @@ class FollowUp(Frozen):
     failures: int = 0
     failed_at: Moment | None = None
     given_up: bool = False
+    closed_there: bool = False
 
     @property
     def open(self) -> bool:
@@ -126,11 +128,14 @@ def _changes(
 ) -> dict[str, object]:
     match event:
         case e.FollowUpChanged():
-            return {"title": event.title, "owner": event.owner, "due": event.due, **_UNTRIED}
+            # Who takes it over has heard of nothing yet.
+            reminded = before.reminded if event.owner == before.owner else ()
+            changed = {"title": event.title, "owner": event.owner, "due": event.due}
+            return {**changed, "reminded": reminded, **_UNTRIED}
         case e.FollowUpMoved():
             ended_at = at if event.status in ENDED else None
             moved = {"status": event.status, "reason": event.reason, "ended_at": ended_at}
-            return {**moved, **_UNTRIED}
+            return {**moved, **_UNTRIED, "closed_there": before.closed_there or bool(event.tracker)}
         case e.FollowUpReminded():
             name = reminder_name(event.occasion, event.due)
             return {"reminded": (*before.reminded, name)}

@@ -51,6 +51,12 @@ class FieldChange:
         return f"`{self.field}` {self.before} → {self.after}"
 
 
+def may_be_secret(name: str, value: Any) -> bool:
+    """Whether a parameter of that name and value may be a secret, or have one in it."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _SECRET.search(name) is not None or _SECRET.search(text) is not None
+
+
 def seen_fields(rule: Rule, step: StepSpec) -> dict[str, str]:
     """What somebody who approves the step sees of it, field by field (`verify.hold`,
     `step.with.directory`), each as a short text."""

@@ -1,7 +1,8 @@
 """Small edits of YAML that leave everything else as it was written: comments, order, quotes.
 
 A place is (document, key or index, …): documents are counted from 0. Every edit returns the new
-text; what it means is for the caller to check, by reading it.
+text, whose lines end as those before did; what it means is for the caller to check, by reading it.
+What an alias (`*name`) stands for is not edited: it is written elsewhere.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def replace_scalar(text: str, place: _Place, new: str) -> str:
     node = _node(text, place)
     if not isinstance(node, yaml.ScalarNode) or node.style in {"|", ">"}:
         raise NotEditable(f"{_shown(place)} is no value on one line")
+    if text[node.start_mark.index : node.start_mark.index + 1] in {"&", "!"}:
+        raise NotEditable(f"{_shown(place)} has an anchor or a tag, which others may refer to")
     return text[: node.start_mark.index] + new + text[node.end_mark.index :]
 
 
@@ -63,33 +66,38 @@ def append_item(text: str, place: _Place, lines: Sequence[str]) -> str:
 
 
 def _into_flow(text: str, node: Any, added: str) -> str:
+    """As the last one in it: behind the present last one, for after that a comment may stand."""
+    if node.value:
+        end = _end(node)
+        return f"{text[:end]}, {added}{text[end:]}"
     close = node.end_mark.index - 1
-    before = text[:close].rstrip()
-    separator = ", " if node.value else ""
-    if before.endswith(","):
-        separator = " "
-    return f"{before}{separator}{added}{text[close:]}"
+    return f"{text[:close]}{added}{text[close:]}"
 
 
 def _after(text: str, node: Any, lines: Sequence[str]) -> str:
     """The lines after the line on which the last thing in the node ends."""
-    end = _end(node)
+    end, line_end = _end(node), "\r\n" if "\r\n" in text else "\n"
     if end and text[end - 1] == "\n":
         at = end
     else:
         newline = text.find("\n", end)
         at = len(text) if newline < 0 else newline + 1
-    before = text[:at] if text[:at].endswith("\n") or not text[:at] else f"{text[:at]}\n"
-    return before + "".join(f"{line}\n" for line in lines) + text[at:]
+    before = text[:at] if text[:at].endswith("\n") or not text[:at] else text[:at] + line_end
+    return before + "".join(line + line_end for line in lines) + text[at:]
 
 
 def _end(node: Any) -> int:
     """Where the last scalar or closed collection in it ends; a block's own mark is behind the
     comments after it."""
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(last[1] if isinstance(last, tuple) else last)
-    return int(node.end_mark.index)
+    if not isinstance(node, yaml.CollectionNode) or not node.value:
+        return int(node.end_mark.index)
+    parts = [part for one in node.value for part in (one if isinstance(one, tuple) else (one,))]
+    last, before = parts[-1], parts[-2] if len(parts) > 1 else None
+    begins = node.start_mark.index if before is None else before.end_mark.index
+    if last.start_mark.index < begins:
+        raise NotEditable("it ends with an alias")
+    inside = last.flow_style if isinstance(last, yaml.CollectionNode) else True
+    return int(last.end_mark.index) if inside else _end(last)
 
 
 def _node(text: str, place: _Place) -> Any:
@@ -108,8 +116,15 @@ def _inside(node: Any, part: str | int) -> Any:
         items = node if isinstance(node, list) else node.value
         return items[part] if isinstance(part, int) and part < len(items) else None
     if isinstance(node, yaml.MappingNode):
-        return next((value for name, value in node.value if name.value == str(part)), None)
+        return next((_own(n, value) for n, value in node.value if n.value == str(part)), None)
     return None
+
+
+def _own(name: Any, value: Any) -> Any:
+    """The value as it is written behind its name. Raises NotEditable."""
+    if value.start_mark.index < name.end_mark.index:
+        raise NotEditable(f"{name.value} is an alias of what is written elsewhere")
+    return value
 
 
 def _shown(place: _Place) -> str:
@@ -123,7 +138,10 @@ def find_document(text: str, key: str, value: str) -> int | None:
     except yaml.YAMLError:
         return None
     for number, node in enumerate(nodes):
-        found = _inside(node, key)
+        try:
+            found = _inside(node, key)
+        except NotEditable:
+            continue
         if isinstance(found, yaml.ScalarNode) and found.value == value:
             return number
     return None

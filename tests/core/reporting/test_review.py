@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from functools import partial
+from html import escape
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from daemon.core.incident import events as e
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier
@@ -142,7 +144,7 @@ def test_the_review_tells_the_whole_story() -> None:
         "- orders lost: 1,240",
         "- euros: x",
         '    sum(increase(errors{service="checkout"}[1m]))',
-        "- 1. release_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
+        "- 1\\. release_rollback on release:shop: done — switch v2 to v1 (pre-approved). "
         "Verdict: recovered, 79.0 % → 99.0 %",
         "Suspect: v2 came just before",
         "| Failed requests | 702 |",
@@ -169,7 +171,7 @@ def test_the_review_tells_the_whole_story() -> None:
         ((e.ProblemDefined(problem=make_problem("no_data", "targets_down")),), "Confirmation"),
         ((confirmed(),), "A recovery step in the rule."),
         ((e.StepSkipped(step=1, reason="ambiguous_suspects", text="x"),), "(ambiguous_suspects)"),
-        ((e.StepVetoed(step=1, person="ada"),), "1. step: vetoed"),
+        ((e.StepVetoed(step=1, person="ada"),), "1\\. step: vetoed"),
     ],
 )
 def test_the_review_says_what_was_missing(events: tuple[e.Event, ...], said: str) -> None:
@@ -380,6 +382,27 @@ def test_plain_text_is_one_line_without_markup(text: str) -> None:
     assert not re.search(r"[`*_{}\[\]<>#|]", plain)
     assert markdown_text("plain words, 5 %") == "plain words, 5 %"
     assert markdown_text("release_rollback of _v2_") == "release_rollback of \\_v2\\_"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1. release_rollback on shop", "12) x", "- a", "+ a", "-", "= b", "===", "---", "a &lt; b"],
+)
+def test_a_line_that_looks_like_a_list_is_shown_as_it_is(text: str) -> None:
+    for around in ("{}\n", "- {}\n", "words\n\n{}\n"):
+        made = MarkdownIt().render(around.format(markdown_text(text)))
+        assert f">{escape(text)}</" in made
+        assert "<ol" not in made
+        assert made.count("<li>") == around.count("- ")
+
+
+def test_the_lines_of_another_day_have_their_day() -> None:
+    [opened, noted] = entries(e.Noted(text="it was the cache"))
+    later = noted.model_copy(update={"by": "person:ada", "at": noted.at + timedelta(days=2)})
+    text = markdown(review_of([opened, later], NOW))
+    day = f"{later.at:%Y-%m-%d %H:%M:%S} UTC"
+    assert text.count(f"| {day} | ada | it was the cache |") == 2  # of people, and of the timeline
+    assert f"| {opened.at:%H:%M:%S} UTC | stopgap | incident opened" in text
 
 
 @pytest.mark.parametrize(

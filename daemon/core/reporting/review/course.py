@@ -20,7 +20,7 @@ from daemon.core.reporting.review.document import (
 )
 from daemon.core.reporting.review.model import Review
 from daemon.core.response.roles import holder_text
-from daemon.core.values.units import clock_time, percent, quantity
+from daemon.core.values.units import percent, quantity
 
 _WIDTH = 60
 """Characters of the sketched curve."""
@@ -57,14 +57,14 @@ def course_section(review: Review) -> Section:
     else:
         show = percent if problem.kind == "counts" else quantity
         known = [level for _, level in levels]
-        begin, end = clock_time(levels[0][0]), clock_time(levels[-1][0])
+        begin, end = review.when(levels[0][0]), review.when(levels[-1][0])
         between = f"between {show(min(known))} and {show(max(known))}"
         between += f"; {_NOTHING} where nothing was measured"
         sketch = CurveSketch(
             sketched(levels), f"{problem.symptom} from {begin} to {end}, {between}"
         )
     marks = tuple(
-        f"{clock_time(mark.at)} {mark.text}" for mark in chart_marks(incident, problem, None)
+        f"{review.when(mark.at)} {mark.text}" for mark in chart_marks(incident, problem, None)
     )
     return Section("Course", (sketch, Bullets(marks)) if marks else (sketch,))
 
@@ -100,7 +100,7 @@ def _decisions(review: Review) -> Iterator[tuple[str, str]]:
             continue
         told = entry.event.describe()
         if told != last:
-            yield clock_time(entry.at), told
+            yield review.when(entry.at), told
         last = told
 
 
@@ -121,7 +121,7 @@ def people_section(review: Review) -> Section:
     """Who had which role, who was called in, and what each did."""
     incident = review.incident
     rows = tuple(
-        (clock_time(x.at), x.by.removeprefix(PERSON_PREFIX), x.event.describe())
+        (review.when(x.at), x.by.removeprefix(PERSON_PREFIX), x.event.describe())
         for x in review.entries
         if x.by.startswith(PERSON_PREFIX) and x.event.for_people
     )

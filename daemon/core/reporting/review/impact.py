@@ -10,7 +10,7 @@ from daemon.core.measurement.problem import Problem
 from daemon.core.reporting.review.document import Block, Bullets, Grid, Paragraph, Section
 from daemon.core.reporting.review.durations import duration_text
 from daemon.core.reporting.review.model import Review
-from daemon.core.values.units import clock_time, format_duration, percent, quantity
+from daemon.core.values.units import format_duration, percent, quantity
 
 
 def impact_section(review: Review) -> Section:
@@ -20,10 +20,11 @@ def impact_section(review: Review) -> Section:
     if problem is None or tally.began is None:
         text = "Not known: no measurement confirmed a problem."
         return Section("Impact", (Paragraph(text),))
-    return Section("Impact", tuple(_told(tally, tally.began, problem)))
+    return Section("Impact", tuple(_told(review, tally.began, problem)))
 
 
-def _told(tally: ImpactTally, began: datetime, problem: Problem) -> Iterator[Block]:
+def _told(review: Review, began: datetime, problem: Problem) -> Iterator[Block]:
+    tally = review.incident.impact
     counts = problem.kind == "counts"
     rows = [("Duration", duration_text(tally.lasted) + ("" if tally.ended else ", and not over"))]
     if counts:
@@ -32,11 +33,11 @@ def _told(tally: ImpactTally, began: datetime, problem: Problem) -> Iterator[Blo
     if tally.worst_level is not None and tally.worst_at is not None:
         level = percent(tally.worst_level) if counts else quantity(tally.worst_level)
         loss = "" if tally.worst_loss is None else f" ({percent(tally.worst_loss)} worse)"
-        rows.append(("Worst level", f"{level}{loss}, at {clock_time(tally.worst_at)}"))
+        rows.append(("Worst level", f"{level}{loss}, at {review.when(tally.worst_at)}"))
     yield Grid(("", ""), tuple(rows))
     yield Paragraph(
         f"Worked out from {tally.measurements} measurements of the daemon, from the onset at "
-        f"{clock_time(began)} on: between two of them the mean of both counts, until the "
+        f"{review.when(began)} on: between two of them the mean of both counts, until the "
         "first that was healthy."
         + (" All failed requests count, those that fail usually, too." if counts else "")
     )

@@ -19,7 +19,11 @@ from daemon.core.reporting.review.model import Review
 from daemon.core.reporting.review.sections import review_document
 from daemon.core.values.units import printable
 
-_LIVE = re.compile(r"([\\`*{}\[\]<>#|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+_LIVE = re.compile(
+    r"([\\`*{}\[\]<>#|~&]"  # anywhere
+    r"|^[-+=](?=[\s=-]|$)|(?:(?<=^\d)|(?<=^\d\d))[.)](?=\s|$)"  # at the begin: lists, rules
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))"
+)
 """What Markdown may take for markup. Within a word an underscore is none, and names have many."""
 
 

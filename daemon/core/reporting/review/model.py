@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from daemon.core.incident.events import Entry
 from daemon.core.incident.fold import fold
@@ -14,6 +14,7 @@ from daemon.core.reporting.chart import journaled_levels
 from daemon.core.reporting.review.durations import Durations, Trend, durations
 from daemon.core.reporting.review.missing import MissingItem, what_was_missing
 from daemon.core.response.milestones import MilestoneReading, read_clock
+from daemon.core.values.units import clock_time
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Review:
     levels: tuple[tuple[datetime, float], ...]
     trend: Trend | None = None
     clock: tuple[MilestoneReading, ...] | None = None
+
+    def when(self, at: datetime) -> str:
+        """The time of day for a line of the document, with its day if that is another than the one
+        on which the incident was opened."""
+        opened = self.incident.opened_at.astimezone(UTC).date()
+        day = at.astimezone(UTC).date()
+        return clock_time(at) if day == opened else f"{day.isoformat()} {clock_time(at)}"
 
 
 def review_of(

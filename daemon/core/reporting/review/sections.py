@@ -23,7 +23,7 @@ from daemon.core.reporting.review.durations import PARTS, duration_text
 from daemon.core.reporting.review.impact import impact_section
 from daemon.core.reporting.review.model import Review
 from daemon.core.values.drill_key import DRILL_MARK, marked
-from daemon.core.values.units import clock_time, format_duration, percent, quantity
+from daemon.core.values.units import format_duration, percent, quantity
 
 
 def review_document(review: Review) -> Document:
@@ -31,7 +31,7 @@ def review_document(review: Review) -> Document:
     incident = review.incident
     sections = (
         _summary(incident),
-        _problem(incident),
+        _problem(review),
         impact_section(review),
         course_section(review),
         _durations(review),
@@ -69,14 +69,17 @@ def _summary(incident: Incident) -> Section:
     return Section("", (Grid(("", ""), rows),))
 
 
-def _problem(incident: Incident) -> Section:
+def _problem(review: Review) -> Section:
+    incident = review.incident
     problem = incident.confirmed or incident.problem
     if problem is None:
         return Section("Problem", (Paragraph("Nothing was measured."),))
-    return Section("Problem", tuple(_measured(problem, incident)))
+    return Section("Problem", tuple(_measured(problem, review)))
 
 
-def _measured(problem: Problem, incident: Incident) -> Iterator[Block]:
+def _measured(problem: Problem, review: Review) -> Iterator[Block]:
+    incident = review.incident
+
     def level(value: float | None) -> str:
         if value is None:
             return "–"
@@ -85,8 +88,8 @@ def _measured(problem: Problem, incident: Incident) -> Iterator[Block]:
     yield Paragraph(problem.text, strong=True)
     yield Paragraph(f"Verdict: {problem.verdict} ({problem.reason}).")
     if problem.onset and problem.onset_within is not None:
-        between = " and ".join(clock_time(at) for at in problem.onset_bounds if at is not None)
-        onset = clock_time(problem.onset)
+        between = " and ".join(review.when(at) for at in problem.onset_bounds if at is not None)
+        onset = review.when(problem.onset)
         yield Paragraph(f"Onset: {onset}, from the metrics; between {between}.")
     if incident.suspicion is not None:
         yield Paragraph(f"Suspect: {incident.suspicion.text}")
@@ -200,7 +203,7 @@ def _follow_up(one: FollowUp) -> tuple[str, ...]:
 
 def _timeline(review: Review) -> Section:
     rows = tuple(
-        (clock_time(x.at), x.by.removeprefix(PERSON_PREFIX), x.event.describe())
+        (review.when(x.at), x.by.removeprefix(PERSON_PREFIX), x.event.describe())
         for x in review.entries
         if x.event.for_people
     )
