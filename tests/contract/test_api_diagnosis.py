@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -108,10 +109,8 @@ async def test_its_token_is_refused_everywhere_else(rig: Rig) -> None:
     for row in operations(rig.context()):
         if row.needs in {"nothing", "hook", "pagerduty", "slack"} or row.path.endswith("/findings"):
             continue
-        path = row.path.replace("{id}", rig.id)
-        for part in ("step", "update", "role", "request", "hypothesis", "rule", "key", "number"):
-            path = path.replace(f"{{{part}}}", "1")
-        answer = await rig.client.request(row.method, path.replace("{token}", "x"), headers=token)
+        path = re.sub(r"\{\w+\}", "1", row.path.replace("{id}", rig.id))
+        answer = await rig.client.request(row.method, path, headers=token)
         if row.path == "/api/v1/me":
             assert answer.status == 200, "whoever has it may see whose it is"
             continue

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from daemon.core.diagnosis.commands import OrderDiagnosis
+from daemon.core.incident.events import Event
+from daemon.core.incident.state import Incident
 from tests.commanding import given, jump
 from tests.fakes import START
-from tests.stories.stage import Stage, alert, healed_by
+from tests.stories.stage import Daemon, Stage, alert, healed_by
 
 
 async def test_it_is_gathered_once_service_is_restored_and_not_before(stage: Stage) -> None:
@@ -43,9 +46,7 @@ async def test_killed_while_it_is_gathered_the_next_daemon_gathers_it_once(stage
     async with stage.daemon() as daemon:
         await daemon.at(180)
         await daemon.receives(alert())
-        await daemon.at(181)
-        while "DiagnosisOpened" not in await daemon.kinds():
-            await daemon.at(stage_time() + 0.02)
+        await diagnosis_opens(daemon)
         assert "DossierGathered" not in await daemon.kinds()
     async with stage.daemon() as daemon:
         await daemon.at(stage_time() + 600)
@@ -81,9 +82,7 @@ async def test_a_slow_dossier_delays_no_page(stage: Stage) -> None:
     async with stage.daemon() as daemon:
         await daemon.at(180)
         await daemon.receives(alert())
-        await daemon.at(181)
-        while "DiagnosisOpened" not in await daemon.kinds():
-            await daemon.at(stage_time() + 0.02)
+        await diagnosis_opens(daemon)
         opened = stage_time()
         stage.service.answer_after = 20
         await daemon.at(opened + 5)
@@ -99,6 +98,18 @@ async def test_a_slow_dossier_delays_no_page(stage: Stage) -> None:
     assert dossier is not None
     assert dossier.seconds <= 30.5
     assert any("the time of a dossier was over" in limit for limit in dossier.limits)
+
+
+async def diagnosis_opens(daemon: Daemon) -> None:
+    """Wait for the very moment."""
+    opened = asyncio.Event()
+
+    def hear(_: Incident | None, __: Incident, events: Sequence[Event]) -> None:
+        if any(event.kind == "DiagnosisOpened" for event in events):
+            opened.set()
+
+    daemon.repository.listeners.append(hear)
+    await opened.wait()
 
 
 def stage_time() -> float:
