@@ -12,7 +12,7 @@ from tests.core.scene import ROUNDS
 from tests.core.world import World
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(st.integers(0, 10**6))
 def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
     world = World(seed)
@@ -22,7 +22,7 @@ def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
             break
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6))
 def test_decisions_come_to_rest(seed: int) -> None:
     """Facts that follow from facts are soon all written: no decision feeds itself."""

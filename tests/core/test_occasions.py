@@ -334,7 +334,7 @@ class Recorded(World):
         assert occasion in called
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6))
 def test_over_many_nights_each_occasion_pages_each_person_once(seed: int) -> None:
     """And nobody for what is over already; `Recorded` looks at every page as it is queued."""

@@ -57,7 +57,7 @@ def taken(incident: Incident, rule: Rule | None, step: int, name: StepCommandNam
         return False
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_a_command_is_offered_if_and_only_if_it_is_taken(seed: int) -> None:
     world = World(seed)
