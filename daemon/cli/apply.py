@@ -28,6 +28,7 @@ from daemon.cli.stored import reading
 from daemon.config.rules_folder import rule_files
 from daemon.config.settings import Settings
 from daemon.core.incident.events import Entry
+from daemon.core.incident.fold import fold
 from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.values.outcome import Permanent
@@ -78,10 +79,13 @@ def apply_command(
     """
     settings = settings_from(config)
     restricted = has_settings(config)
-    found = proposals(settings, entries_of(settings, incident), restricted=restricted)
+    entries = entries_of(settings, incident)
+    found = proposals(settings, entries, restricted=restricted)
     if number is None and decline is None:
         told = [_shown(n, one) for n, one in enumerate(found, 1)]
         none = "the rules have nothing to learn from it that could be told from its journal"
+        if _is_drill(entries):
+            none = "it is a drill: its metrics are made up, so the rules learn nothing from it"
         listed = [{"number": n, **_as_json(one)} for n, one in enumerate(found, 1)]
         print_answer(as_json, {"standards": listed}, *told or [none])
         return
@@ -107,6 +111,8 @@ def apply_command(
 
 def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool) -> list[Standard]:
     """What the rules could learn from that journal. Raises CommandFailure."""
+    if _is_drill(entries):
+        return []  # its metrics, and what its actions did, are made up
     house = _house(settings, restricted=restricted)
     folder = settings.rules_dir
     texts = RuleTexts(
@@ -125,6 +131,10 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
         *missing_alternative(entries, texts),
         *missing_dependency(entries, heads, texts, dependencies, rules),
     ]
+
+
+def _is_drill(entries: Sequence[Entry]) -> bool:
+    return fold(entries).drill is not None
 
 
 async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:

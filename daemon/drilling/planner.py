@@ -100,9 +100,10 @@ def announcement_of(
     local = at.astimezone(ZoneInfo(scheduled.zone))
     title = f"{DRILL_MARK} {local:%a %d %b, %H:%M} ({scheduled.zone}): {scenario.title}"
     longest = format_duration(scenario.lasts)
+    touched = f"only {scenario.target} is touched" if scenario.target else "nothing real is touched"
     text = (
-        f"{title}\nIt lasts {longest} at most. Whoever is on call then is called, and nothing real "
-        "is touched; a real incident ends it at once."
+        f"{title}\nIt lasts {longest} at most. Whoever is on call then is called, and {touched}; "
+        "a real incident ends it at once."
     )
     return Message("", scheduled.drill, 1, "", title, text, "", "early", "", now)
 
