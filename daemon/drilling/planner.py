@@ -129,7 +129,9 @@ class Promoter:
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         repository.listeners.append(self._on_append)
 
-    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+    def _on_append(self, before: Incident | None, after: Incident, _: Sequence[e.Event]) -> None:
+        if before is not None and before.severity:
+            return  # it has drawn, or was already there; nobody is called in the middle of it
         if promotion(self._policy, after, self._repository.clock()):
             self._waiting.put_nowait(after.id)
 
