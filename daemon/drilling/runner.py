@@ -173,6 +173,13 @@ class Drills:
                 f"the settings allow no staging target {scenario.target!r}: name what it may act "
                 f"on in stopgap.yaml, `drills: targets: {scenario.target}: acts_on: […]`"
             )
+        for playing in self._playing.values() if scenario.target else ():
+            if playing.run.scenario.target == scenario.target:
+                mark = playing.run.mark
+                raise DrillRefused(
+                    f"the drill {mark.scenario} (run {mark.run}) is held on {scenario.target}, and "
+                    "one would break what the other measures; abort it first"
+                )
 
     async def _busy(self, blue: Sequence[str]) -> str:
         """Why these people cannot be drilled now; empty if they can."""

@@ -12,15 +12,17 @@ from daemon.config.drill_settings import StagingTarget
 from daemon.core.drills.desk import DrillRefused
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.drills.report import report_markdown
-from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.scenario import DrillScenario, Participants
 from daemon.core.drills.score import report_of
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.people.roster import Roster
 from daemon.core.response.commands import Acknowledge
+from daemon.core.response.learning_commands import AddFollowUp
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_of
 from daemon.drilling.desk import Desk
 from daemon.replaying.virtual_time import run_virtually
+from daemon.reporting.follow_ups import read_follow_ups
 from tests.drilling.scene import HOUSE, SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
@@ -217,6 +219,27 @@ def test_a_fault_is_caused_in_a_staging_target_of_the_settings_alone() -> None:
 
     targets = {"staging": StagingTarget(acts_on=("release:elsewhere",))}
     DrillScene(targets=targets).run(allowed)
+
+    async def together(scene: DrillScene) -> None:
+        await scene.drills.start(red.model_copy(update={"roles": Participants(blue=("bo",))}), "bo")
+        other = red.model_copy(update={"drill": "blue", "roles": Participants(blue=("ada",))})
+        with pytest.raises(DrillRefused, match=r"drill red .* is held on staging"):
+            await scene.drills.start(other, "ada")
+
+    DrillScene(targets=targets).run(together)
+
+
+def test_what_is_to_be_done_after_a_drill_is_listed_with_all_else() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "person:bo")
+        await scene.until(mark, 50)
+        await scene.moves("ada", AddFollowUp("write the runbook", "ada", None), mark)
+        await scene.drills.abort(mark.run, "by bo")
+        (found,) = await read_follow_ups(scene.daemon.repository, mark.began_at.date())
+        assert found.follow_up.title == "write the runbook"
+        assert found.title.startswith("[DRILL]")
+
+    DrillScene().run(story)
 
 
 def test_a_drill_of_an_alert_without_a_rule_calls_people_and_measures_nothing() -> None:
