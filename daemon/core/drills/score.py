@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -232,14 +233,20 @@ def _was_held(one: _Played, role: str) -> bool:
 
 def _diagnosis(words: Sequence[str], played: Sequence[_Played]) -> Criterion:
     """Whether somebody, the daemon or a person, named the cause."""
-    said = [text.casefold() for one in played for text in _said(one)]
-    named = [word for word in words if any(word.casefold() in text for text in said)]
+    said = [text for one in played for text in _said(one)]
+    named = [word for word in words if any(_names(text, word) for text in said)]
     return Criterion(
         name="diagnosis",
         wanted=f"the cause is named: {' or '.join(words)}",
         got=f"named: {named[0]}" if named else "it was not",
         met=bool(named),
     )
+
+
+def _names(text: str, word: str) -> bool:
+    """Whether a word of the text begins so: `tables` names `table`, and neither does `stable`, nor
+    `v421` v42."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\d)", text, re.IGNORECASE) is not None
 
 
 def _said(one: _Played) -> Iterator[str]:
