@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.cli.apply import proposals
+from daemon.config.settings import Settings
 from daemon.core.changes.change import Change
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.incident.drill_mark import DrillMark
@@ -17,7 +19,7 @@ from daemon.core.rules.rule import incident_key
 from daemon.intake.late_changes import tell_incidents
 from daemon.replaying.happenings import PersonMoves
 from daemon.replaying.replay import replay
-from tests.drilling.scene import BEGINS, HOUSE, SCENARIOS, DrillScene, alert_body, alerted
+from tests.drilling.scene import BEGINS, HOUSE, RULES, SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
 TARGET = "release:shop"
@@ -197,7 +199,7 @@ def test_every_call_and_the_review_say_first_that_it_is_a_drill() -> None:
         assert all(page.title.startswith("[DRILL] ") for page in pages)
         assert all(page.text.startswith("[DRILL] ") for page in pages)
         (drill,) = scene.incidents(mark)
-        assert scene.daemon.reviews.texts[drill.id].startswith(r"# \[DRILL\] Incident ")
+        assert scene.daemon.reviews.texts[drill.id].startswith("# [DRILL] Incident ")
 
     DrillScene().run(story)
 
@@ -245,5 +247,25 @@ def test_the_dossier_of_a_drill_speaks_of_no_real_incident() -> None:
         events = [entry.event for entry in scene.daemon.journal.entries[drill.id]]
         (gathered,) = [event for event in events if isinstance(event, DossierGathered)]
         assert not [one for one in gathered.dossier.findings if one.kind == "concurrent"]
+
+    DrillScene().run(story)
+
+
+def test_the_rules_learn_nothing_from_a_drill() -> None:
+    unknown = {
+        "drill": "unknown",
+        "title": "Nobody knows this alert",
+        "labels": {"alertname": "Imagined", "service": "shop"},
+        "script": [{"at": "5s", "alert": "firing"}],
+        "lasts": "1m",
+        "expect": {"commander": "5m"},
+    }
+
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(DrillScenario.model_validate(unknown), "person:bo")
+        await scene.until(mark, 65)
+        (drill,) = scene.incidents(mark)
+        entries = scene.daemon.journal.entries[drill.id]
+        assert proposals(Settings(rules=RULES), entries, restricted=False) == []
 
     DrillScene().run(story)
