@@ -40,7 +40,7 @@ class Drilling:
 
     def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs side by side as long as the daemon does."""
-        chosen, clock = self._settings, self.drills.house.repository.clock
+        chosen = self._settings
         parts = {
             "drills": self.drills.run(),
             "calendar of drills": hold_by_calendar(self.drills, chosen.schedule),
@@ -50,8 +50,13 @@ class Drilling:
             "promotions": self._promoter.run(),
         }
         if chosen.self_drill.enabled:
-            parts["self-drill"] = keep(chosen.self_drill.next_after, clock, self._hold_self_drill)
+            parts["self-drill"] = self._keep_self_drilling()
         return parts
+
+    async def _keep_self_drilling(self) -> None:
+        await self._self_drill.hold_again()
+        clock = self.drills.house.repository.clock
+        await keep(self._settings.self_drill.next_after, clock, self._hold_self_drill)
 
     async def _hold_self_drill(self) -> None:
         await self._self_drill.hold()

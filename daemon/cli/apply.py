@@ -33,6 +33,7 @@ from daemon.cli.stored import reading
 from daemon.config.rules_folder import rule_files
 from daemon.config.settings import Settings
 from daemon.core.incident.events import Entry
+from daemon.core.incident.fold import fold
 from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.dependencies import RuleDependencies
@@ -86,10 +87,13 @@ def apply_command(
     quiet()
     settings = settings_from(config)
     restricted = has_settings(config)
-    found = proposals(settings, entries_of(settings, incident), restricted=restricted)
+    entries = entries_of(settings, incident)
+    found = proposals(settings, entries, restricted=restricted)
     if number is None and decline is None:
         told = [_shown(n, one) for n, one in enumerate(found, 1)]
         none = "the rules have nothing to learn from it that could be told from its journal"
+        if _is_drill(entries):
+            none = "it is a drill: its metrics are made up, so the rules learn nothing from it"
         listed = [{"number": n, **_as_json(one)} for n, one in enumerate(found, 1)]
         print_answer(as_json, {"standards": listed}, *told or [none])
         return
@@ -119,6 +123,8 @@ def apply_command(
 
 def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool) -> list[Standard]:
     """What the rules could learn from that journal. Raises CommandFailure."""
+    if _is_drill(entries):
+        return []  # its metrics, and what its actions did, are made up
     house = _house(settings, restricted=restricted)
     folder = settings.rules_dir
     texts = RuleTexts({str(file.relative_to(folder)): _text(file) for file in rule_files(folder)})
@@ -144,6 +150,10 @@ def _sound(found: Iterable[Standard], approvals: Approvals) -> Iterator[Standard
         except (Mistakes, yaml.YAMLError):
             text = f"{one.path} is written in a way that is not edited; do it by hand: {one.why}"
             click.echo(text, err=True)
+
+
+def _is_drill(entries: Sequence[Entry]) -> bool:
+    return fold(entries).drill is not None
 
 
 async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:

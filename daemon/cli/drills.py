@@ -114,7 +114,8 @@ def check_drills(paths: tuple[Path, ...], config: Path | None, as_json: bool, sc
 @remote_options
 @json_option
 def run_drill(name: str, url: str, token_file: Path | None, as_json: bool) -> None:
-    """Hold a drill now. Nobody is called but its blue team, and nothing real is touched.
+    """Hold a drill now. Nobody is called but its blue team, and nothing real is touched but the
+    staging target that it names, if it does.
 
     Example: stopgap drill run bad-deployment
     """

@@ -63,10 +63,13 @@ def late(incident: View) -> list[str]:
 
 
 def gravest_first(incidents: Iterable[View]) -> list[View]:
-    """What is not restored, then by severity; equals stay as they are."""
-    return sorted(
-        incidents, key=lambda one: (one["phase"] == "watching", one["severity"] or "sev5")
-    )
+    """What is real before any drill; of each what is not restored, then by severity; equals stay as
+    they are."""
+
+    def rank(one: View) -> tuple[bool, bool, str]:
+        return bool(one.get("drill")), one["phase"] == "watching", one["severity"] or "sev5"
+
+    return sorted(incidents, key=rank)
 
 
 def entry_line(entry: View) -> str:

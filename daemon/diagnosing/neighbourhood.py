@@ -15,6 +15,7 @@ from daemon.core.measurement.samples import Series
 from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.recovery.guardrails import group_of, service_of
 from daemon.core.rules.dependencies import RuleDependencies
+from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import clock_time, format_duration, printable
 from daemon.measuring.queries import Survey
 from daemon.repository import IncidentRepository, UnknownIncident
@@ -56,6 +57,8 @@ class Neighbourhood:
 
     async def changes(self) -> list[DiagnosisFinding]:
         """What other systems reported as changed elsewhere, shortly before; upstream first."""
+        if self.incident.drill is not None:
+            return []  # what is reported is real, and cannot be why in a drill
         since, until = self.span.onset_from - CHANGED_WITHIN, self.span.onset_until
         reported = await self.repository.journal.reported(since)
         upstream = self.dependencies.upstream(self.incident.rule)
@@ -83,9 +86,12 @@ class Neighbourhood:
         search = IncidentSearch(
             since=self.span.onset_from - timedelta(minutes=30),
             until=self.span.onset_until + timedelta(minutes=30),
+            drills="only" if self.incident.drill is not None else "without",
         )
         heads = await self.repository.journal.heads(100, search)
-        found = [head for head in heads if head.incident != self.incident.id and self._with(head)]
+        run = drill_of(self.incident.key)
+        beside = [head for head in heads if drill_of(head.key) == run]
+        found = [head for head in beside if head.incident != self.incident.id and self._with(head)]
         ranked = sorted(
             ((not self._upstream(head), head) for head in found),
             key=lambda one: (one[0], abs(_begun(one[1]) - self._onset)),

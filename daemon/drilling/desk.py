@@ -34,18 +34,15 @@ class Desk:
 
     async def overview(self) -> DrillOverview:
         """Everything at a glance."""
-        known = await self._known()
-        runs = [run_of(await self._report(run, known[run])) for run in known]
+        runs = [run_of(report) for report in await self._reports()]
         newest = {run.drill: run for run in sorted(runs, key=lambda run: run.began_at)}
         under_way = {mark.run for mark in self._drills.under_way}
-        going = [run for run in runs if run.run in under_way]
-        waiting = [m for m in self._drills.under_way if m.run not in known]
         return DrillOverview(
             drills=tuple(
                 _row(scenario, newest.get(name))
                 for name, scenario in sorted(self._scenarios().items())
             ),
-            under_way=(*going, *(run_of(report_of(mark, ())) for mark in waiting)),
+            under_way=tuple(run for run in runs if run.run in under_way),
             upcoming=tuple(upcoming(self._schedule, self._repository.clock())),
             promotion=self._promotion.describe(),
         )
@@ -64,28 +61,25 @@ class Desk:
 
     async def report(self, run: str) -> DrillReport:
         """How the run went. Raises UnknownDrill, Temporary."""
-        known = await self._known()
-        waiting = {mark.run: mark for mark in self._drills.under_way}
-        if run in known:
-            return await self._report(run, known[run])
-        if run in waiting:
-            return report_of(waiting[run], ())
+        incidents = (await self._known()).get(run)
+        if incidents:
+            return await self._report(run, incidents)
+        for report in await self._without_incident():
+            if report.run == run:
+                return report
         raise UnknownDrill(f"there is no run {run!r} of a drill; `stopgap drill list` has them")
 
     async def trend(self, drill: str) -> list[DrillRun]:
         """All runs of the drill, oldest first. Raises Temporary."""
-        known = await self._known()
-        reports = [await self._report(run, incidents) for run, incidents in known.items()]
-        found = [run_of(report) for report in reports if report.drill == drill]
+        found = [run_of(report) for report in await self._reports() if report.drill == drill]
         return sorted(found, key=lambda run: run.began_at)
 
     async def script(self, run: str, person: str) -> Sequence[str]:
         """Its script, for who may see it. Raises UnknownDrill, Temporary."""
         report = await self.report(run)
-        mark = await self._mark(run)
-        if report.ending is None and person not in mark.observers:
+        if report.ending is None and person not in report.observers:
             return ()
-        scenario = scenario_of(mark)
+        scenario = scenario_of(await self._mark(run))
         lines = [f"{format_duration(one.at)}: {one.describe()}" for one in scenario.in_order]
         return ([scenario.brief] if scenario.brief else []) + lines
 
@@ -103,19 +97,37 @@ class Desk:
         return found
 
     async def _mark(self, run: str) -> DrillMark:
-        known = await self._known()
+        """That of a run that there is. Raises UnknownDrill, Temporary."""
         for mark in self._drills.under_way:
             if mark.run == run:
                 return mark
-        incident = await self._repository.load(known[run][0])
+        for one in await self._drills.empty_runs():
+            if one.mark.run == run:
+                return one.mark
+        return await self._mark_of(run, (await self._known())[run])
+
+    async def _mark_of(self, run: str, incidents: Sequence[str]) -> DrillMark:
+        incident = await self._repository.load(incidents[0])
         if incident.drill is None:
             raise UnknownDrill(f"the run {run!r} has no scenario")
         return incident.drill
 
+    async def _reports(self) -> list[DrillReport]:
+        """Of all runs that are known. Raises Temporary."""
+        known = await self._known()
+        beside = [one for one in await self._without_incident() if one.run not in known]
+        return [await self._report(run, incidents) for run, incidents in known.items()] + beside
+
+    async def _without_incident(self) -> list[DrillReport]:
+        """Of the runs that have opened none, or none yet."""
+        empty = await self._drills.empty_runs()
+        going = [report_of(mark, ()) for mark in self._drills.under_way]
+        return [*(report_of(one.mark, (), one.state) for one in empty), *going]
+
     async def _report(self, run: str, incidents: Sequence[str]) -> DrillReport:
         if run in self._ended:
             return self._ended[run]
-        mark = await self._mark(run)
+        mark = await self._mark_of(run, incidents)
         journals = [await self._repository.journal.read(incident) for incident in incidents]
         report = report_of(mark, [journal for journal in journals if journal])
         if report.ending is not None:

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
 
 from daemon.core.incident import events as e
-from daemon.core.incident.drill_mark import DrillEnding, DrillMark
+from daemon.core.incident.drill_mark import DrillEnding, DrillMark, DrillState
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import IncidentSearch
+from daemon.core.ports.notes import Notes
 from daemon.core.response.paging import direct_page
 from daemon.core.values.drill_key import drill_of
+from daemon.core.values.units import Frozen, Moment
 from daemon.repository import IncidentRepository, UnknownIncident
 
+_NOTE = "drills that opened no incident"
+_MOST_EMPTY = 50
 _LOOKED_AT = 1000
 """So many of the newest incidents of drills are looked through for those of a run."""
+
+
+class EmptyRun(Frozen):
+    """A run that is over and has opened no incident, so that no journal tells of it."""
+
+    mark: DrillMark
+    ending: DrillEnding
+    ended_at: Moment
+    text: str
+
+    @property
+    def state(self) -> DrillState:
+        """How it ended."""
+        return DrillState(ending=self.ending, ended_at=self.ended_at, text=self.text)
 
 
 class DrillEndings:
     """Ends runs in the journals of their incidents. Everything may raise Temporary."""
 
-    def __init__(self, repository: IncidentRepository) -> None:
+    def __init__(self, repository: IncidentRepository, notes: Notes) -> None:
         self._repository = repository
+        self._notes = notes
 
     async def incidents_of(self, run: str) -> list[Incident]:
         """The incidents of a run, open or closed, the newest first."""
@@ -35,11 +57,28 @@ class DrillEndings:
         return found
 
     async def end_run(self, mark: DrillMark, ending: DrillEnding, text: str) -> None:
-        """End all its incidents. Of a drill that was stopped the blue team hears, once."""
+        """End all its incidents, or keep that it has opened none. Of a drill that was stopped the
+        blue team hears, once."""
         told = mark.blue if ending == "aborted" else ()
         incidents = await self.incidents_of(mark.run)
+        if not incidents:
+            await self._keep_empty(mark, ending, text)
         for number, incident in enumerate(sorted(incidents, key=lambda one: one.opened_at)):
             await self.end_incident(incident.id, ending, text, told if number == 0 else ())
+
+    async def _keep_empty(self, mark: DrillMark, ending: DrillEnding, text: str) -> None:
+        kept = [one for one in await self.empty_runs() if one.mark.run != mark.run]
+        ended_at = self._repository.clock()
+        kept.append(EmptyRun(mark=mark, ending=ending, ended_at=ended_at, text=text))
+        await self._notes.write(_NOTE, [one.model_dump_json() for one in kept[-_MOST_EMPTY:]])
+
+    async def empty_runs(self) -> list[EmptyRun]:
+        """The newest runs that are over and have opened no incident, oldest first."""
+        found = []
+        for word in await self._notes.read(_NOTE):
+            with suppress(ValidationError):  # another version wrote it
+                found.append(EmptyRun.model_validate_json(word))
+        return found
 
     async def end_incident(
         self, incident: str, ending: DrillEnding, text: str, told: Sequence[str] = ()

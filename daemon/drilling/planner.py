@@ -100,9 +100,10 @@ def announcement_of(
     local = at.astimezone(ZoneInfo(scheduled.zone))
     title = f"{DRILL_MARK} {local:%a %d %b, %H:%M} ({scheduled.zone}): {scenario.title}"
     longest = format_duration(scenario.lasts)
+    touched = f"only {scenario.target} is touched" if scenario.target else "nothing real is touched"
     text = (
-        f"{title}\nIt lasts {longest} at most. Whoever is on call then is called, and nothing real "
-        "is touched; a real incident ends it at once."
+        f"{title}\nIt lasts {longest} at most. Whoever is on call then is called, and {touched}; "
+        "a real incident ends it at once."
     )
     return Message("", scheduled.drill, 1, "", title, text, "", "early", "", now)
 
@@ -128,7 +129,9 @@ class Promoter:
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         repository.listeners.append(self._on_append)
 
-    def _on_append(self, _: Incident | None, after: Incident, __: Sequence[e.Event]) -> None:
+    def _on_append(self, before: Incident | None, after: Incident, _: Sequence[e.Event]) -> None:
+        if before is not None and before.severity:
+            return  # it has drawn, or was already there; nobody is called in the middle of it
         if promotion(self._policy, after, self._repository.clock()):
             self._waiting.put_nowait(after.id)
 

@@ -18,6 +18,7 @@ from daemon.core.cases.rule_case import GivenAction, alert_labels
 from daemon.core.changes.suspects import Change
 from daemon.core.drills.participants import roster_for
 from daemon.core.drills.scenario import Inject, scenario_of
+from daemon.core.drills.scenario_checks import scenario_mistakes
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
@@ -90,6 +91,19 @@ class PlayedRun:
         """It is ending: from now on no pager fails by the script, for its end must be heard."""
         self._ending = True
         self._seen = None
+
+    @property
+    def unfit(self) -> str:
+        """Why the run cannot go on by the rules and the roster as they are now; empty if it can.
+        Both may have been changed while the daemon was stopped."""
+        if not any(name in self.config.ways for name in self.mark.blue):
+            return f"nobody of its blue team ({', '.join(self.mark.blue)}) is in the roster now"
+        if not self.scenario.rule:
+            return ""
+        if self.rule is None:
+            return f"the rule {self.scenario.rule} was removed meanwhile"
+        wrong = next(scenario_mistakes(self.scenario, self.rule, None), None)
+        return f"the rule {self.rule.rule} was changed meanwhile: {wrong[1]}" if wrong else ""
 
     @property
     def ends_at(self) -> datetime:

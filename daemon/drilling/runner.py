@@ -29,7 +29,7 @@ from daemon.core.ports.notes import Notes
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen
-from daemon.drilling.endings import DrillEndings
+from daemon.drilling.endings import DrillEndings, EmptyRun
 from daemon.drilling.faults import Faults
 from daemon.drilling.played import DrillHouse, PlayedRun
 from daemon.drilling.script import DrillScript, FaultFailed, ReceivesDrill
@@ -78,7 +78,7 @@ class Drills:
         self.house = house
         self._repository = house.repository
         self._notes = notes
-        self._endings = DrillEndings(house.repository)
+        self._endings = DrillEndings(house.repository, notes)
         self._script = DrillScript(house.repository, self._endings, receive, faults)
         self._playing: dict[str, _Playing] = {}
         self.stages = DrillStages(house)
@@ -173,6 +173,13 @@ class Drills:
                 f"the settings allow no staging target {scenario.target!r}: name what it may act "
                 f"on in stopgap.yaml, `drills: targets: {scenario.target}: acts_on: […]`"
             )
+        for playing in self._playing.values() if scenario.target else ():
+            if playing.run.scenario.target == scenario.target:
+                mark = playing.run.mark
+                raise DrillRefused(
+                    f"the drill {mark.scenario} (run {mark.run}) is held on {scenario.target}, and "
+                    "one would break what the other measures; abort it first"
+                )
 
     async def _busy(self, blue: Sequence[str]) -> str:
         """Why these people cannot be drilled now; empty if they can."""
@@ -181,6 +188,14 @@ class Drills:
             if both:
                 mark = playing.run.mark
                 return f"{both[0]} is in the drill {mark.scenario} (run {mark.run}); abort it first"
+        person, incident = await self._called_for(blue)
+        if incident is not None:
+            return f"{person} is called for the real incident {incident.id}: no drill now"
+        return ""
+
+    async def _called_for(self, blue: Sequence[str]) -> tuple[str, Incident | None]:
+        """One of these people whom a real incident needs now, and that; ("", None) if none does.
+        Raises Temporary."""
         for head in await self._repository.journal.open_heads():
             if drill_of(head.key):
                 continue
@@ -188,8 +203,12 @@ class Drills:
             called = {*incident.responders, *(p.queued.person for p in incident.pages.values())}
             both = sorted(called & set(blue))
             if both and incident.recovered_at is None:
-                return f"{both[0]} is called for the real incident {head.incident}: no drill now"
-        return ""
+                return both[0], incident
+        return "", None
+
+    async def empty_runs(self) -> Sequence[EmptyRun]:
+        """The newest runs that are over and have opened no incident. Raises Temporary."""
+        return await self._endings.empty_runs()
 
     async def ended(self, run: str) -> None:
         """Wait until the run is over."""
@@ -224,13 +243,29 @@ class Drills:
         async with asyncio.TaskGroup() as group:
             self._group = group
             for playing in list(self._playing.values()):
-                if self._was_cut(playing):
-                    text = "the daemon was stopped, and a part of the script was missed"
-                    self._spawn(partial(self._end, playing, "interrupted", text))
-                else:
-                    self._begin(playing)
+                self._spawn(partial(self._resume, playing))
             self._spawn(self._end_left_over)
             await asyncio.Event().wait()
+
+    async def _resume(self, playing: _Playing) -> None:
+        """Go on with a run that an earlier process left, or end it if it cannot go on as it was, or
+        must not."""
+        why = "the daemon was stopped, and a part of the script was missed"
+        if not self._was_cut(playing):
+            why = playing.run.unfit
+        if why:
+            await self._end(playing, "interrupted", why)
+            return
+        # Whoever was called for it may have been so by the process before, or between both.
+        await self._patiently(partial(self._yield_to_real, playing))
+        if not playing.over:
+            self._begin(playing)
+
+    async def _yield_to_real(self, playing: _Playing) -> None:
+        """End it if its people are called for a real incident. Raises Temporary."""
+        _, real = await self._called_for(playing.run.mark.blue)
+        if real is not None:
+            await self._end(playing, "aborted", _for_real(real))
 
     def _was_cut(self, playing: _Playing) -> bool:
         now, mark = self._repository.clock(), playing.run.mark
@@ -352,5 +387,9 @@ class Drills:
         called = {event.person for event in events if isinstance(event, _CALLING)}
         for playing in list(self._playing.values()) if called else ():
             if called & set(playing.run.mark.blue) and after.recovered_at is None:
-                text = f"real incident {after.id}: {after.title}"
-                self._spawn(partial(self._end, playing, "aborted", text))
+                self._spawn(partial(self._end, playing, "aborted", _for_real(after)))
+
+
+def _for_real(incident: Incident) -> str:
+    """Why a drill ends for it."""
+    return f"real incident {incident.id}: {incident.title}"

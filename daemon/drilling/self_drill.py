@@ -83,6 +83,15 @@ class SelfDrill:
             _log.error("the result of the self-drill cannot be told", why=why, error=str(error))
         return why
 
+    async def hold_again(self) -> None:
+        """Hold it anew if an earlier process was stopped in its middle: which pages had arrived,
+        nobody knows any more."""
+        cut = [mark.run for mark in self._drills.under_way if mark.blue == (SELF_DRILLED,)]
+        for run in cut:
+            await self._drills.ended(run)
+        if cut:
+            await self.hold()
+
     async def _hold(self) -> str:
         scenario = self_drill_scenario()
         mark = await self._drills.start_for(scenario, _BY, (SELF_DRILLED,))

@@ -82,6 +82,10 @@ class Watchdog:
                 await self._deliver_stuck(incident)
             except (Permanent, ValueError, UnknownIncident) as error:
                 _log.error("an incident is unreadable", error=str(error))
+            except Exception:
+                if not is_drill_incident(head.incident):
+                    raise
+                _log.exception("a drill cannot be looked at, which holds up nothing real")
         unbind_contextvars("incident")
         self._suspected = suspected
         self.troubled = [incident for incident in suspected if not is_drill_incident(incident)]

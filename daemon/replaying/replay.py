@@ -11,6 +11,7 @@ from daemon.core.cases.decisions import ComparedDecision, compare, decisions
 from daemon.core.cases.recorded_case import (
     NotReplayable,
     case_of,
+    in_earnest,
     outside_reasons,
     recorded_pieces,
     recorded_samples,
@@ -57,6 +58,7 @@ class RecordedMetrics(GivenMetrics):
 
 def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:
     """Replay a closed incident. Raises NotReplayable."""
+    entries = in_earnest(entries)
     incident = fold(entries)
     rule, _, notes = recorded_case(entries, house)
     run = replayed(entries, house)
@@ -78,6 +80,7 @@ def replayed(entries: Sequence[Entry], house: House) -> CaseRun:
 def recorded_case(entries: Sequence[Entry], house: House) -> tuple[Rule, RuleCase, list[str]]:
     """The incident as a case that these rules can play, and what had to be left out. Raises
     NotReplayable."""
+    entries = in_earnest(entries)
     incident = fold(entries)
     rule = house.rules.get(incident.rule)
     if rule is None:

@@ -17,5 +17,7 @@ async def read_follow_ups(
 ) -> list[OpenFollowUp]:
     """What is to be done, the first due first; `owner` and `team`: theirs alone. Raises Temporary,
     Permanent."""
-    heads = await repository.journal.heads(MOST_LOOKED_AT, IncidentSearch(pending=True))
+    heads = await repository.journal.heads(
+        MOST_LOOKED_AT, IncidentSearch(pending=True, drills="with")
+    )
     return open_follow_ups(heads, today, owner=owner, team=team)

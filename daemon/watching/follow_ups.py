@@ -107,7 +107,9 @@ class FollowUpKeeper:
     async def look(self) -> None:
         """Do what is due. Raises Temporary, Permanent if the store fails. What is wrong with one
         incident holds up no other."""
-        heads = await self._repository.journal.heads(_MOST, IncidentSearch(pending=True))
+        heads = await self._repository.journal.heads(
+            _MOST, IncidentSearch(pending=True, drills="with")
+        )
         self._tracker_silent = False
         for head in heads:
             try:

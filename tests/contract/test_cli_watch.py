@@ -72,6 +72,8 @@ def test_the_gravest_come_first_and_what_is_restored_last() -> None:
     assert order == [
         ("defining", "sev1"), ("deciding", "sev2"), ("observing", ""), ("watching", "sev1"),
     ]  # fmt: skip
+    drill = {"phase": "defining", "severity": "sev1", "drill": "1130-0126-abcdef"}
+    assert gravest_first([drill, *rows])[-1] == drill
 
 
 # ── on the screen ────────────────────────────────────────────────────────────────────────────

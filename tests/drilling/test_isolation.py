@@ -6,15 +6,20 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.cli.apply import proposals
+from daemon.config.settings import Settings
 from daemon.core.changes.change import Change
 from daemon.core.drills.scenario import DrillScenario
 from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.incident.events import DossierGathered, Entry
 from daemon.core.recovery.guardrails import ActionScope
 from daemon.core.response.commands import Acknowledge, EngageTeam
 from daemon.core.response.role_commands import FillRole
 from daemon.core.rules.rule import incident_key
 from daemon.intake.late_changes import tell_incidents
-from tests.drilling.scene import BEGINS, HOUSE, SCENARIOS, DrillScene, alert_body, alerted
+from daemon.replaying.happenings import PersonMoves
+from daemon.replaying.replay import replay
+from tests.drilling.scene import BEGINS, HOUSE, RULES, SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
 TARGET = "release:shop"
@@ -194,6 +199,73 @@ def test_every_call_and_the_review_say_first_that_it_is_a_drill() -> None:
         assert all(page.title.startswith("[DRILL] ") for page in pages)
         assert all(page.text.startswith("[DRILL] ") for page in pages)
         (drill,) = scene.incidents(mark)
-        assert scene.daemon.reviews.texts[drill.id].startswith(r"# \[DRILL\] Incident ")
+        assert scene.daemon.reviews.texts[drill.id].startswith("# [DRILL] Incident ")
+
+    DrillScene().run(story)
+
+
+def test_nothing_real_is_called_a_drill_whatever_its_alert_is_named() -> None:
+    async def story(scene: DrillScene) -> None:
+        at = scene.daemon.clock()
+        await scene.play(1, alerted(at, "[drill] of the fire brigade"))
+        await scene.play(1, alerted(at, service="[DRILL]"))
+        for real in scene.incidents():
+            assert real.drill is None
+            assert not real.title.casefold().startswith("[drill]")
+        assert any(real.title.startswith("NO DRILL: [drill] of") for real in scene.incidents())
+        pages = [page for person in scene.daemon.pagers.values() for page in person.pages]
+        assert pages != []
+        assert not [page for page in pages if page.title.casefold().startswith("[drill]")]
+        assert not [page for page in pages if page.text.casefold().startswith("[drill]")]
+
+    DrillScene().run(story)
+
+
+def test_a_replay_of_a_drill_decides_as_the_drill_did() -> None:
+    journals: list[list[Entry]] = []
+
+    async def held(scene: DrillScene) -> None:
+        mark = await drilled(scene, seconds=600)
+        (drill,) = scene.incidents(mark)
+        assert drill.closed is not None
+        journals.append(scene.daemon.journal.entries[drill.id])
+
+    DrillScene().run(held)
+    found = replay(journals[0], HOUSE)
+    assert [one for one in found.compared if one.fate != "same"] == []
+    assert any("release_rollback on release:shop" in one.shown.word for one in found.compared)
+
+
+def test_the_dossier_of_a_drill_speaks_of_no_real_incident() -> None:
+    async def story(scene: DrillScene) -> None:
+        await scene.play(1, alerted(scene.daemon.clock()))
+        (real,) = scene.incidents()
+        now = scene.daemon.clock()
+        await scene.play(1, PersonMoves(now, "ada", Acknowledge(), real.key))
+        mark = await drilled(scene, "bo", seconds=200)
+        (drill,) = scene.incidents(mark)
+        events = [entry.event for entry in scene.daemon.journal.entries[drill.id]]
+        (gathered,) = [event for event in events if isinstance(event, DossierGathered)]
+        assert not [one for one in gathered.dossier.findings if one.kind == "concurrent"]
+
+    DrillScene().run(story)
+
+
+def test_the_rules_learn_nothing_from_a_drill() -> None:
+    unknown = {
+        "drill": "unknown",
+        "title": "Nobody knows this alert",
+        "labels": {"alertname": "Imagined", "service": "shop"},
+        "script": [{"at": "5s", "alert": "firing"}],
+        "lasts": "1m",
+        "expect": {"commander": "5m"},
+    }
+
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(DrillScenario.model_validate(unknown), "person:bo")
+        await scene.until(mark, 65)
+        (drill,) = scene.incidents(mark)
+        entries = scene.daemon.journal.entries[drill.id]
+        assert proposals(Settings(rules=RULES), entries, restricted=False) == []
 
     DrillScene().run(story)

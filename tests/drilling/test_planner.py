@@ -94,3 +94,20 @@ def test_a_routine_incident_is_promoted_when_its_severity_is_measured_and_a_dril
         promoting.cancel()
 
     DrillScene().run(story)
+
+
+def test_nobody_is_called_for_practice_in_the_middle_of_an_incident() -> None:
+    async def story(scene: DrillScene) -> None:
+        await scene.play(1, alerted(scene.daemon.clock()))
+        (real,) = scene.incidents()
+        measured = e.ProblemDefined(problem=make_problem(severity="sev4"))
+        await scene.daemon.repository.record(real.id, lambda _: (measured,))
+        # The policy comes with a restart, or its hours begin, when it has long been measured.
+        promoting = asyncio.create_task(Promoter(scene.daemon.repository, ALWAYS).run())
+        heard = e.SentimentHeard(source="support", text="slow today")
+        await scene.daemon.repository.record(real.id, lambda _: (heard,))
+        await scene.play(1)
+        assert scene.incidents()[0].severity == "sev4"
+        promoting.cancel()
+
+    DrillScene().run(story)

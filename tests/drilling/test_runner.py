@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from daemon.config.drill_settings import StagingTarget
 from daemon.core.drills.desk import DrillRefused
-from daemon.core.drills.scenario import DrillScenario
+from daemon.core.drills.promotion import PromotionPolicy
+from daemon.core.drills.report import report_markdown
+from daemon.core.drills.scenario import DrillScenario, Participants
 from daemon.core.drills.score import report_of
 from daemon.core.incident.drill_mark import DrillMark
+from daemon.core.people.roster import Roster
 from daemon.core.response.commands import Acknowledge
+from daemon.core.response.learning_commands import AddFollowUp
+from daemon.core.rules.rule import RuleBook
 from daemon.core.values.drill_key import drill_of
+from daemon.drilling.desk import Desk
 from daemon.replaying.virtual_time import run_virtually
-from tests.drilling.scene import SCENARIOS, DrillScene, alert_body, alerted
+from daemon.reporting.follow_ups import read_follow_ups
+from tests.drilling.scene import HOUSE, SCENARIOS, DrillScene, alert_body, alerted
 
 BAD = SCENARIOS["bad-deployment"]
 LONG = DrillScenario.model_validate({**SCENARIOS["dependency-outage"].document(), "audiences": []})
@@ -212,6 +220,27 @@ def test_a_fault_is_caused_in_a_staging_target_of_the_settings_alone() -> None:
     targets = {"staging": StagingTarget(acts_on=("release:elsewhere",))}
     DrillScene(targets=targets).run(allowed)
 
+    async def together(scene: DrillScene) -> None:
+        await scene.drills.start(red.model_copy(update={"roles": Participants(blue=("bo",))}), "bo")
+        other = red.model_copy(update={"drill": "blue", "roles": Participants(blue=("ada",))})
+        with pytest.raises(DrillRefused, match=r"drill red .* is held on staging"):
+            await scene.drills.start(other, "ada")
+
+    DrillScene(targets=targets).run(together)
+
+
+def test_what_is_to_be_done_after_a_drill_is_listed_with_all_else() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "person:bo")
+        await scene.until(mark, 50)
+        await scene.moves("ada", AddFollowUp("write the runbook", "ada", None), mark)
+        await scene.drills.abort(mark.run, "by bo")
+        (found,) = await read_follow_ups(scene.daemon.repository, mark.began_at.date())
+        assert found.follow_up.title == "write the runbook"
+        assert found.title.startswith("[DRILL]")
+
+    DrillScene().run(story)
+
 
 def test_a_drill_of_an_alert_without_a_rule_calls_people_and_measures_nothing() -> None:
     scenario = DrillScenario.model_validate(
@@ -287,5 +316,135 @@ def test_whoever_cannot_be_reached_in_the_drill_hears_of_its_end() -> None:
         texts = [page.text for page in scene.daemon.pagers["ada"].pages]
         assert any(text.startswith("[DRILL] drill aborted: real incident") for text in texts)
         assert any(not text.startswith("[DRILL]") for text in texts)
+
+    DrillScene().run(story)
+
+
+def test_a_real_incident_that_a_stop_of_the_daemon_kept_it_from_hearing_of_ends_the_drill() -> None:
+    scene = DrillScene()
+
+    async def story() -> None:
+        async with scene.running():
+            mark = await scene.drills.start(LONG, "person:bo")
+            await scene.until(mark, 60)
+            under_way = await scene.daemon.notes.read("drills under way")
+            await scene.play(1, alerted(scene.daemon.clock()))
+        # Killed between the real page and the end of the drill.
+        await scene.daemon.notes.write("drills under way", under_way)
+        async with scene.running(scene.daemon):
+            await scene.play(1)
+            assert scene.drills.under_way == []
+
+    run_virtually(story)
+
+
+@pytest.mark.parametrize("how", ["removed", "changed"])
+def test_a_drill_whose_rule_went_away_while_the_daemon_was_stopped_is_interrupted(how: str) -> None:
+    scene = DrillScene()
+    rules = dict(HOUSE.rules)
+    del rules["checkout-success-rate"]
+    if how == "changed":  # it asks for what the scenario does not give
+        other = rules["checkout-latency"]
+        rules["checkout-success-rate"] = other.model_copy(update={"rule": "checkout-success-rate"})
+    marks: list[DrillMark] = []
+
+    async def story() -> None:
+        async with scene.running():
+            marks.append(await scene.drills.start(LONG, "person:bo"))
+            await scene.until(marks[0], 60)
+        config = replace(scene.world.config, rules=RuleBook(rules.values()))
+        scene.world = replace(scene.world, config=config)
+        async with scene.running(scene.daemon):
+            await scene.play(1)
+
+    run_virtually(story)
+    assert not scene.daemon.crashes
+    report = scene.report(marks[0])
+    assert report.ending == "interrupted"
+    assert f"the rule checkout-success-rate was {how} meanwhile" in report.ended_text
+
+
+def test_a_run_that_opened_no_incident_is_kept_and_met_nothing() -> None:
+    async def story(scene: DrillScene) -> None:
+        desk = Desk(scene.drills, (), PromotionPolicy())
+        mark = await desk.start("bad-deployment", "person:bo")
+        going = await desk.report(mark.run)
+        assert (going.ending, going.points) == (None, 0)
+        await desk.abort(mark.run, "bo")
+        report = await desk.report(mark.run)
+        assert (report.ending, report.ended_text) == ("aborted", "by bo")
+        assert report.points == 0
+        assert [run.run for run in await desk.trend("bad-deployment")] == [mark.run]
+        assert await desk.script(mark.run, "ada") != []
+        (row,) = [row for row in (await desk.overview()).drills if row.drill == "bad-deployment"]
+        assert row.last is not None
+        assert row.last.ending == "aborted"
+
+    DrillScene().run(story)
+
+
+def test_the_report_of_a_run_that_goes_on_says_of_nothing_that_it_was_missed() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(BAD, "person:bo")
+        await scene.until(mark, 50)
+        text = report_markdown(scene.report(mark), [])
+        assert "| not yet | service is restored within 5m |" in text
+        assert "MISSED" not in text
+        await scene.drills.abort(mark.run, "by bo")
+        text = report_markdown(scene.report(mark), [])
+        assert "| MISSED | service is restored within 5m |" in text
+
+    DrillScene().run(story)
+
+
+def without_ada(roster: Roster) -> Roster:
+    return Roster.model_validate(
+        {
+            "people": {"bo": roster.people["bo"]},
+            "default_policy": "shop",
+            "policies": {"shop": {"tiers": [{"notify": ["bo"], "wait": "1m"}]}},
+            "teams": {"shop": {"owners": ["bo"], "policy": "shop"}},
+        }
+    )
+
+
+@pytest.mark.parametrize("blue", [["ada"], ["ada", "bo"]])
+def test_whoever_left_the_roster_over_a_restart_is_missed_by_no_drill(blue: list[str]) -> None:
+    scene = DrillScene()
+    marks: list[DrillMark] = []
+
+    async def story() -> None:
+        async with scene.running():
+            marks.append(await scene.drills.start(bad_for(roles={"blue": blue}), "person:bo"))
+            await scene.until(marks[0], 20)
+        config = scene.world.config
+        config = replace(config, roster=without_ada(config.roster))
+        scene.world = replace(scene.world, config=config)
+        async with scene.running(scene.daemon):
+            await scene.until(marks[0], 950)
+
+    run_virtually(story)
+    assert not scene.daemon.crashes
+    assert scene.drills.under_way == []
+    report = scene.report(marks[0])
+    assert "ada" not in scene.daemon.pagers
+    if "bo" in blue:
+        assert report.ending == "finished"
+        assert scene.daemon.pagers["bo"].pages != []
+    else:
+        assert report.incidents == ()  # it was over before its alert
+
+
+def test_whoever_leaves_the_roster_in_the_middle_holds_up_nothing() -> None:
+    async def story(scene: DrillScene) -> None:
+        mark = await scene.drills.start(bad_for(roles={"blue": ["ada"]}), "person:bo")
+        await scene.until(mark, 50)
+        active = scene.drills.house.active
+        active.replace(replace(active.now, roster=without_ada(active.now.roster)))
+        await scene.play(120, alerted(scene.daemon.clock()))
+        assert scene.daemon.pagers["bo"].pages != []  # of the real one
+        assert not [p for p in scene.daemon.pagers["bo"].pages if p.title.startswith("[DRILL]")]
+        await scene.drills.abort(mark.run, "by bo")
+        assert scene.drills.under_way == []
 
     DrillScene().run(story)

@@ -26,6 +26,7 @@ from daemon.core.incident.reasons import AskReason, Hindrance
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.rules.rule import Rule
+from daemon.core.values.drill_key import drill_of, key_prefix
 from daemon.core.values.outcome import Permanent
 
 _MOST_ALERTS = 200
@@ -61,6 +62,19 @@ def recorded_samples(entries: Sequence[e.Entry]) -> e.SamplesRecorded:
         f"its samples were not kept ({why}); `stopgap replay --against-prometheus RULE` asks "
         "Prometheus itself, as far back as it remembers"
     )
+
+
+def in_earnest(entries: Sequence[e.Entry]) -> Sequence[e.Entry]:
+    """The journal of a drill's incident with its targets and changes called what they would be in
+    earnest, as a case has them; another one as it is."""
+    run = drill_of(fold(entries).key)
+    if not run:
+        return entries
+    prefix = key_prefix(run)
+    return [
+        entry.model_copy(update={"event": e.decode(e.encode(entry.event).replace(prefix, ""))})
+        for entry in entries
+    ]
 
 
 def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:

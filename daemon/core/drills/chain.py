@@ -69,11 +69,18 @@ def broken_link(journals: Sequence[Sequence[e.Entry]], called: bool) -> str:
 
 def _links(events: Sequence[e.Event], called: bool) -> Iterator[tuple[str, bool]]:
     measured = [x for x in events if isinstance(x, e.ProblemDefined)]
-    finished = [x for x in events if isinstance(x, e.StepFinished)]
-    verified = [x for x in events if isinstance(x, e.StepVerified)]
     yield "nobody was called: no page was delivered", called
     confirmed = any(x.problem.verdict == "confirmed" for x in measured)
     yield "the problem was not confirmed, although the series showed it", confirmed
+    if not any(isinstance(x, e.StepRefused) and x.reason == "frozen" for x in events):
+        # Else a freeze holds the step back, as it must, and what follows from it.
+        yield from _links_of_recovery(events)
+    yield "no review was written", any(isinstance(x, e.ReviewWritten) for x in events)
+
+
+def _links_of_recovery(events: Sequence[e.Event]) -> Iterator[tuple[str, bool]]:
+    finished = [x for x in events if isinstance(x, e.StepFinished)]
+    verified = [x for x in events if isinstance(x, e.StepVerified)]
     yield (
         "the step of the plan was not carried out",
         any(x.outcome.result == "done" for x in finished),
@@ -84,4 +91,3 @@ def _links(events: Sequence[e.Event], called: bool) -> Iterator[tuple[str, bool]
         "the incident was not closed by itself",
         any(isinstance(x, e.IncidentClosed) and x.reason == "recovered" for x in events),
     )
-    yield "no review was written", any(isinstance(x, e.ReviewWritten) for x in events)

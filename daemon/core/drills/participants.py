@@ -17,6 +17,8 @@ _V = TypeVar("_V")
 def roster_for(roster: Roster, mark: DrillMark) -> Roster:
     """The roster of a drill. Every policy, team and ladder names the blue team alone, and the
     audiences are those that the scenario names; the people stay known, to be spoken of."""
+    # Whoever has left the roster since it began is not there to be called.
+    mark = mark.model_copy(update={"blue": tuple(n for n in mark.blue if n in roster.people)})
     blue = set(mark.blue)
     policies = {name: _policy(roster, policy, mark) for name, policy in roster.policies.items()}
     channels = {name for audience in mark.audiences for name in roster.channels_of(audience)}
@@ -47,7 +49,10 @@ def blue_team(
 
 def _policy(roster: Roster, policy: Policy, mark: DrillMark) -> Policy:
     """The tiers as they were when the drill began, without anybody else; if that leaves nobody,
-    one tier of the whole blue team."""
+    one tier of the whole blue team. Without any of that it is as it is, of people of whom nobody
+    can be reached in the drill."""
+    if not mark.blue:
+        return policy
     tiers = []
     for tier in policy.tiers:
         called = [name for name in roster.named(tier.notify, mark.began_at) if name in mark.blue]

@@ -70,8 +70,9 @@ def _score(report: DrillReport) -> Iterator[str]:
     yield ""
     yield "| | Expected | What came of it |"
     yield "|---|---|---|"
+    missed = "not yet" if report.ending is None else "MISSED"
     for one in report.criteria:
-        yield f"| {'met' if one.met else 'MISSED'} | {_cell(one.wanted)} | {_cell(one.got)} |"
+        yield f"| {'met' if one.met else missed} | {_cell(one.wanted)} | {_cell(one.got)} |"
     yield ""
 
 

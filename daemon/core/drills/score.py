@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from itertools import pairwise
 
 from daemon.core.drills.scenario import DrillScenario, scenario_of
 from daemon.core.incident import events as e
-from daemon.core.incident.drill_mark import DrillEnding, DrillMark
+from daemon.core.incident.drill_mark import DrillEnding, DrillMark, DrillState
 from daemon.core.incident.fold import fold
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
@@ -19,6 +20,7 @@ from daemon.core.values.units import Frozen, Moment, format_duration
 
 _Entries = Sequence[e.Entry]
 _NEVER = "never"
+_NOT_OPENED = "no incident opened"
 
 
 class Criterion(Frozen):
@@ -67,14 +69,17 @@ class DrillReport(Frozen):
         return round(100 * self.points / self.out_of) if self.out_of else 0
 
 
-def report_of(mark: DrillMark, journals: Sequence[_Entries]) -> DrillReport:
-    """The report of the run with this mark, by the journals of its incidents."""
+def report_of(
+    mark: DrillMark, journals: Sequence[_Entries], empty: DrillState | None = None
+) -> DrillReport:
+    """The report of the run with this mark, by the journals of its incidents. `empty`: how it ended
+    if it has opened none, and so has no journal that says it."""
     scenario = scenario_of(mark)
     ordered = sorted((list(journal) for journal in journals), key=lambda entries: entries[0].at)
     played = [_Played(fold(entries), entries) for entries in ordered]
     criteria = tuple(_criteria(scenario, played))
     ended = next(
-        (one.incident.drill_state for one in played if one.incident.drill_state.ending), None
+        (one.incident.drill_state for one in played if one.incident.drill_state.ending), empty
     )
     return DrillReport(
         run=mark.run,
@@ -136,9 +141,7 @@ def _criteria(scenario: DrillScenario, played: Sequence[_Played]) -> Iterator[Cr
     if expected.diagnosis:
         yield _diagnosis(expected.diagnosis, played)
     if expected.no_action:
-        acted = [s for one in played for s in one.incident.steps.values() if s.acted]
-        got = ", ".join(step.action for step in acted) or "nothing was"
-        yield Criterion(name="no_action", wanted="nothing is done", got=got, met=not acted)
+        yield _no_action(played)
     if expected.clock:
         yield _clock(played)
 
@@ -230,14 +233,20 @@ def _was_held(one: _Played, role: str) -> bool:
 
 def _diagnosis(words: Sequence[str], played: Sequence[_Played]) -> Criterion:
     """Whether somebody, the daemon or a person, named the cause."""
-    said = [text.casefold() for one in played for text in _said(one)]
-    named = [word for word in words if any(word.casefold() in text for text in said)]
+    said = [text for one in played for text in _said(one)]
+    named = [word for word in words if any(_names(text, word) for text in said)]
     return Criterion(
         name="diagnosis",
         wanted=f"the cause is named: {' or '.join(words)}",
         got=f"named: {named[0]}" if named else "it was not",
         met=bool(named),
     )
+
+
+def _names(text: str, word: str) -> bool:
+    """Whether a word of the text begins so: `tables` names `table`, and neither does `stable`, nor
+    `v421` v42."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\d)", text, re.IGNORECASE) is not None
 
 
 def _said(one: _Played) -> Iterator[str]:
@@ -250,13 +259,20 @@ def _said(one: _Played) -> Iterator[str]:
             yield entry.event.describe()
 
 
+def _no_action(played: Sequence[_Played]) -> Criterion:
+    acted = [s for one in played for s in one.incident.steps.values() if s.acted]
+    got = ", ".join(step.action for step in acted) or "nothing was" if played else _NOT_OPENED
+    met = bool(played) and not acted
+    return Criterion(name="no_action", wanted="nothing is done", got=got, met=met)
+
+
 def _clock(played: Sequence[_Played]) -> Criterion:
     late = sorted({item for one in played for item in one.incident.missed})
     return Criterion(
         name="clock",
         wanted="no item of the ten-minute clock is late",
-        got=f"late: {', '.join(late)}" if late else "none was",
-        met=not late,
+        got=f"late: {', '.join(late)}" if late else "none was" if played else _NOT_OPENED,
+        met=bool(played) and not late,
     )
 
 

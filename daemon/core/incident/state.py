@@ -28,7 +28,7 @@ from daemon.core.measurement.problem import (
     Severity,
 )
 from daemon.core.rules.rule import StepSpec
-from daemon.core.values.drill_key import marked
+from daemon.core.values.drill_key import marked, unmarked
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import printable
 
@@ -253,8 +253,8 @@ class Incident:
     @property
     def title(self) -> str:
         """Its title: the statement once there is one, the alert before that, and while nothing can
-        be measured. A drill's says first that it is one."""
-        return self._title if self.drill is None else marked(self._title)
+        be measured. A drill's says first that it is one, and no other does."""
+        return unmarked(self._title) if self.drill is None else marked(self._title)
 
     @property
     def _title(self) -> str:

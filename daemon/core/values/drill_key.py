@@ -7,6 +7,7 @@ its id and the identity of its deliveries likewise. `[DRILL]` stands first in wh
 from __future__ import annotations
 
 DRILL_MARK = "[DRILL]"
+_SAID = DRILL_MARK.casefold()
 _PREFIX = "drill:"
 _ID_PREFIX = "drill-"
 
@@ -51,6 +52,12 @@ def is_drill_incident(incident: str) -> bool:
 def marked(text: str) -> str:
     """The text with `[DRILL]` first, once."""
     return text if text.startswith(DRILL_MARK) else f"{DRILL_MARK} {text}"
+
+
+def unmarked(text: str) -> str:
+    """The text of what is real, which never begins as that of a drill does: whoever reads it would
+    stay in bed. An alert's name and labels can be anything."""
+    return f"NO DRILL: {text}" if text.lstrip().casefold().startswith(_SAID) else text
 
 
 def marked_subject(lead: str, title: str) -> str:

@@ -100,7 +100,8 @@ class DrillOperations:
     async def start(self, call: Call[DrillPath, None, None]) -> DrillBegun:
         """Hold a drill now: a real incident, over the metrics of its scenario.
 
-        Nobody is called but its blue team, and nothing real is touched.
+        Nobody is called but its blue team, and nothing real is touched but the staging target that
+        it names, if it does.
         """
         try:
             mark = await desk_of(self._context).start(call.at.drill, call.person)

@@ -85,17 +85,23 @@ class IncidentListPage:
 
 
 def _gravest_first(incidents: list[Incident]) -> list[Incident]:
-    """What is not restored and nobody commands, then by severity, the newest of equals first."""
+    """What is real before any drill; of each what is not restored and nobody commands, then by
+    severity, the newest of equals first."""
     newest = sorted(incidents, key=lambda incident: incident.opened_at, reverse=True)
     return sorted(
         newest,
-        key=lambda i: (i.recovered_at is not None, bool(i.commander), i.severity or "sev5"),
+        key=lambda i: (
+            i.drill is not None,
+            i.recovered_at is not None,
+            bool(i.commander),
+            i.severity or "sev5",
+        ),
     )
 
 
 def _tally(incidents: list[Incident]) -> list[tuple[str, int]]:
-    """How many there are of each severity, the gravest first."""
-    counts = Counter(incident.severity for incident in incidents)
+    """How many real ones there are of each severity, the gravest first."""
+    counts = Counter(incident.severity for incident in incidents if incident.drill is None)
     return sorted(counts.items(), key=lambda item: item[0] or "sev5")
 
 

@@ -118,7 +118,9 @@ def test_roles_count_if_they_were_ever_held() -> None:
     ("by", "text", "met"),
     [
         (ADA, "the Provider has an outage", True),
+        (ADA, "two providers at once", True),
         (ADA, "no idea", False),
+        (ADA, "it is no teleprovider", False),
         ("stopgap", "provider", False),
     ],
 )

@@ -17,6 +17,7 @@ from daemon.core.reporting.review.document import (
 )
 from daemon.core.reporting.review.model import Review
 from daemon.core.reporting.review.sections import review_document
+from daemon.core.values.drill_key import DRILL_MARK
 from daemon.core.values.units import printable
 
 _LIVE = re.compile(
@@ -38,7 +39,9 @@ def markdown_text(text: str) -> str:
 
 
 def _lines(document: Document) -> Iterator[str]:
-    yield f"# {markdown_text(document.title)}"
+    # Word for word, as everywhere, also for who reads it as it is; nothing can define it as a link.
+    mark = f"{DRILL_MARK} " if document.title.startswith(f"{DRILL_MARK} ") else ""
+    yield f"# {mark}{markdown_text(document.title.removeprefix(mark))}"
     for section in document.sections:
         if section.title:
             yield ""
