@@ -13,7 +13,7 @@ test: ## Everything that CI runs.
 	@deploy/setup.sh servers browser
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
-	@$(BIN)/python -m pytest -m acceptance -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile --no-loadscope-reorder
 
 check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/ and
        ## their cases.

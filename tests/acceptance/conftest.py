@@ -17,8 +17,9 @@ LAST_WORDS = 6000
 MakeDaemon = Callable[..., Daemon]
 
 
-LONGEST = ("test_stories", "test_main_job", "test_people", "test_crash_loops", "test_crash_points")
-"""The files that take longest, by waiting for what happens in real time."""
+LONGEST = ("test_stories", "test_people", "test_crash_loops", "test_crash_points", "test_main_job")
+"""The files that take longest, by waiting for what happens in real time; of those that play whole
+demos, which start many processes at once, no two side by side."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

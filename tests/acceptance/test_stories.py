@@ -13,7 +13,7 @@ TOLD = {
     "second": ("it did not help", "second alternative started", "it alone has the credit"),
     "storm": ("five incidents, five calls", "held back by the storm", "nothing was touched: v2"),
     "conflict": ("a colleague deploys v3 just then", "rollback stopped", "nothing was touched: v3"),
-    "drill": ("a red team", "[DRILL]", "the drill scored: 4 of 4"),
+    "drill": ("A red team", "[DRILL]", "the drill scored: 4 of 4"),
     "freeze": ("killed (kill -9)", "frozen", "everything was done exactly once"),
 }
 """What each story must tell, among the rest."""
