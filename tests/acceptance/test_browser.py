@@ -59,7 +59,8 @@ async def test_a_whole_incident_is_steered_by_clicking_on_a_phone(
     await ada.sees("it was the cache")
     await ada.sees("it is written to")
     await ada.is_sound()
-    await ada.page.locator("#review").get_by_role("link", name="The review, to print or to keep").click()
+    named = "The review, to print or to keep"
+    await ada.page.locator("#review").get_by_role("link", name=named).click()
     await ada.sees("Thank you for waiting.")
     await ada.opens("/")
     await ada.sees("Nothing is open. All quiet.")
