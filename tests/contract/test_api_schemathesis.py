@@ -50,6 +50,7 @@ parameters = {{"path.id" = "{other}"}}
 EXCEPTIONS = (
     "POST /api/v1/incidents/{id}/steps",
     "POST /api/v1/incidents/{id}/roles/{role}",
+    "POST /api/v1/incidents/{id}/findings",
     "PUT /api/v1/freeze",
     "GET /api/v1/oncall",
     "POST /api/v1/changes",
