@@ -135,9 +135,15 @@
     tick(document);
     tick(fresh);
     const stay = reading();
+    const near = document.activeElement?.closest("[data-live]")?.id;
     for (const old of document.querySelectorAll("[data-live]")) {
       const part = fresh.getElementById(old.id);
       if (part) update(old, part);
+    }
+    const part = near && document.activeElement === document.body && document.getElementById(near);
+    if (part) { // what had the focus is gone, and so is what was near it
+      part.tabIndex = -1;
+      part.focus({ preventScroll: true });
     }
     stay();
     say(document);
