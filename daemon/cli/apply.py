@@ -28,6 +28,7 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.completion import complete_incident
+from daemon.cli.houses import house_of
 from daemon.cli.replay import entries_of, quiet
 from daemon.cli.stored import reading
 from daemon.config.rules_folder import rule_files
@@ -39,7 +40,6 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
-from daemon.replaying.case_runner import House
 from daemon.standardizing.proposals import (
     RuleTexts,
     Standard,
@@ -125,7 +125,7 @@ def proposals(settings: Settings, entries: Sequence[Entry], *, restricted: bool)
     """What the rules could learn from that journal. Raises CommandFailure."""
     if _is_drill(entries):
         return []  # its metrics, and what its actions did, are made up
-    house = _house(settings, restricted=restricted)
+    house = house_of(settings, settings.rules_dir, restricted=restricted)
     folder = settings.rules_dir
     texts = RuleTexts({str(file.relative_to(folder)): _text(file) for file in rule_files(folder)})
     rules = house.rules
@@ -160,16 +160,6 @@ async def _neighbours(store: Store, entries: Sequence[Entry]) -> list[Head]:
     at = entries[0].at
     search = IncidentSearch(since=at - _ABOUT, until=at + _ABOUT)
     return await store.journal.heads(_MOST_NEIGHBOURS, search)
-
-
-def _house(settings: Settings, *, restricted: bool) -> House:
-    try:
-        return house_for(settings, settings.rules_dir, restricted=restricted)
-    except Mistakes as error:
-        text = f"the rules of {settings.rules_dir} are wrong; mend these first\n{error}"
-        raise CommandFailure(text) from None
-    except Permanent as error:
-        raise CommandFailure(str(error)) from None
 
 
 def _chosen(found: Sequence[Standard], number: int | None) -> Standard | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.adapters.store import Archived, archived, check_archive, read_archived
+from daemon.adapters.store import archived
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -14,9 +14,7 @@ from daemon.cli.client import (
     print_answer,
     settings_from,
 )
-from daemon.cli.stored import reading
-from daemon.config.audit_keys import keyring_for
-from daemon.config.settings import Settings, environment
+from daemon.cli.stored import read_archive, reading
 from daemon.core.reporting.review.markdown import markdown
 from daemon.core.reporting.review.model import review_of
 
@@ -34,7 +32,7 @@ def archive_list_command(config: Path | None, as_json: bool) -> None:
 
     Example: stopgap archive list
     """
-    found = _archived(settings_from(config))
+    found = reading(settings_from(config), lambda store: archived(store.journal))
     lines = [f"{each.incident}  {each.entries:4} entries  {each.file}" for each in found]
     print_answer(as_json, [each._asdict() for each in found], *lines or ["nothing is archived"])
 
@@ -49,19 +47,11 @@ def archive_show_command(incident: str, config: Path | None, as_json: bool) -> N
     Example: stopgap archive show 1124-0200-abcd
     """
     settings = settings_from(config)
-    named = [each for each in _archived(settings) if each.incident == incident]
-    if not named:
+    entries = read_archive(settings, incident)
+    if not entries:
         raise CommandFailure(f"{incident} is not archived; `stopgap show` looks in the journal")
-    folder = settings.base / settings.retention.archive
-    for broken in check_archive(folder, named[-1:], keyring_for(settings, environment())):
-        raise CommandFailure(f"{broken}\n  → {broken.mend}")
-    entries = read_archived(folder, named[-1])
     print_answer(
         as_json,
         [entry.model_dump(mode="json") for entry in entries],
         markdown(review_of(entries, entries[-1].at)),
     )
-
-
-def _archived(settings: Settings) -> list[Archived]:
-    return reading(settings, lambda store: archived(store.journal))

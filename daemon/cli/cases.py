@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import structlog
 
-from daemon.app.rule_cases import RawMetrics, house_for
+from daemon.app.rule_cases import RawMetrics
 from daemon.cli import case_report
 from daemon.cli.case_report import CaseResult
 from daemon.cli.client import (
@@ -24,6 +24,7 @@ from daemon.cli.client import (
     json_option,
     settings_from,
 )
+from daemon.cli.houses import house_of
 from daemon.cli.rules import published_schema
 from daemon.cli.terminal import terminal
 from daemon.config.case_files import CaseFile, checked, find_case_files
@@ -31,7 +32,7 @@ from daemon.config.rules_folder import CASES
 from daemon.config.settings import Settings
 from daemon.core.cases.rule_case import RuleCase
 from daemon.core.values.outcome import Permanent
-from daemon.core.values.yaml_document import FileMistake, Mistakes
+from daemon.core.values.yaml_document import FileMistake
 from daemon.replaying.case_runner import CaseRun, House, run_case
 
 
@@ -125,7 +126,7 @@ def _play(
             continue
         home = file.rules_dir or settings.rules_dir
         if home not in houses:
-            houses[home] = _house(settings, home, restricted=restricted)
+            houses[home] = house_of(settings, home, restricted=restricted)
         house = houses[home]
         wrong += checked(file, house.rules, list(house.roster.people))
         chosen.append((file, house))
@@ -150,15 +151,6 @@ def _run(case: RuleCase, house: House, *, promql: bool) -> CaseRun | None:
             return run_case(case, house, metrics)
     except Permanent as error:
         raise CommandFailure(f"{case.case}: {error}") from None
-
-
-def _house(settings: Settings, home: Path, *, restricted: bool) -> House:
-    try:
-        return house_for(settings, home, restricted=restricted)
-    except Mistakes as error:
-        raise CommandFailure(f"the rules of {home} are wrong; mend these first\n{error}") from None
-    except Permanent as error:
-        raise CommandFailure(str(error)) from None
 
 
 def _write_junit(path: Path, results: Sequence[CaseResult], took: float) -> None:

@@ -14,8 +14,6 @@ import structlog
 import yaml
 
 from daemon import app
-from daemon.adapters.store import archived, check_archive, read_archived
-from daemon.app.rule_cases import house_for
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -24,9 +22,9 @@ from daemon.cli.client import (
     settings_from,
 )
 from daemon.cli.datetime_param import DatetimeParam
+from daemon.cli.houses import house_of
 from daemon.cli.replay_report import episode_json, replay_json, show_backtest, show_replay
-from daemon.cli.stored import reading
-from daemon.config.audit_keys import keyring_for
+from daemon.cli.stored import read_archive, reading
 from daemon.config.rules_folder import CASES
 from daemon.config.settings import Settings, environment
 from daemon.core.cases.recorded_case import NotReplayable
@@ -34,7 +32,6 @@ from daemon.core.changes.change import Change
 from daemon.core.incident.events import Entry
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.yaml_document import Mistakes
 from daemon.replaying.backtest import Episode, alert_episodes, backtest
 from daemon.replaying.case_runner import House, run_case, targets_of
 from daemon.replaying.replay import recorded_case, replay
@@ -81,7 +78,7 @@ def replay_command(
     """
     quiet()
     settings = settings_from(config)
-    house = _house(settings, rules or settings.rules_dir, restricted=has_settings(config))
+    house = house_of(settings, rules or settings.rules_dir, restricted=has_settings(config))
     if past:
         _backtest(settings, house, name, since, as_json=as_json)
         return
@@ -103,7 +100,7 @@ def write_case(settings: Settings, incident: str, *, restricted: bool) -> tuple[
     """Write the incident as a case beside its rule; the file, and what there is to say about it.
     Raises CommandFailure."""
     quiet()
-    house = _house(settings, settings.rules_dir, restricted=restricted)
+    house = house_of(settings, settings.rules_dir, restricted=restricted)
     try:
         rule, case, notes = recorded_case(entries_of(settings, incident), house)
     except NotReplayable as error:
@@ -129,33 +126,17 @@ def write_case(settings: Settings, incident: str, *, restricted: bool) -> tuple[
 
 def entries_of(settings: Settings, incident: str) -> Sequence[Entry]:
     """The journal of an incident, from the store or from its archive. Raises CommandFailure."""
-    entries = reading(settings, lambda store: store.journal.read(incident))
-    if entries:
-        return entries
-    named = reading(settings, lambda store: archived(store.journal))
-    kept = [one for one in named if one.incident == incident]
-    if not kept:
+    entries: Sequence[Entry] = reading(settings, lambda store: store.journal.read(incident))
+    entries = entries or read_archive(settings, incident)
+    if not entries:
         raise CommandFailure(f"there is no incident {incident}; `stopgap incidents` lists them")
-    folder = settings.base / settings.retention.archive
-    for broken in check_archive(folder, kept[-1:], keyring_for(settings, environment())):
-        raise CommandFailure(f"{broken}\n  → {broken.mend}")
-    return read_archived(folder, kept[-1])
+    return entries
 
 
 def quiet() -> None:
     """What the daemon would log of a replay says nothing to whoever asks for it, and would stand
     in the middle of the JSON."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
-
-def _house(settings: Settings, folder: Path, *, restricted: bool) -> House:
-    try:
-        return house_for(settings, folder, restricted=restricted)
-    except Mistakes as error:
-        text = f"the rules of {folder} are wrong; mend these first\n{error}"
-        raise CommandFailure(text) from None
-    except Permanent as error:
-        raise CommandFailure(str(error)) from None
 
 
 # ── a rule over the past ─────────────────────────────────────────────────────────────────────

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from daemon import app
-from daemon.adapters.store import Store, open_store
+from daemon.adapters.store import Store, archived, check_archive, open_store, read_archived
 from daemon.cli.client import CommandFailure
 from daemon.config.audit_keys import keyring_for
 from daemon.config.settings import Settings, environment
+from daemon.core.incident.events import Entry
 from daemon.core.values.outcome import Permanent, Temporary
 
 _T = TypeVar("_T")
@@ -28,3 +29,14 @@ def reading(settings: Settings, ask: Callable[[Store], Awaitable[_T]]) -> _T:
         return asyncio.run(work())
     except (Permanent, Temporary) as error:
         raise CommandFailure(str(error)) from None
+
+
+def read_archive(settings: Settings, incident: str) -> Sequence[Entry]:
+    """The journal of an archived incident from its file, which is checked first; empty if it is
+    not archived. Raises CommandFailure."""
+    found = reading(settings, lambda store: archived(store.journal))
+    named = [each for each in found if each.incident == incident][-1:]
+    folder = settings.base / settings.retention.archive
+    for broken in check_archive(folder, named, keyring_for(settings, environment())):
+        raise CommandFailure(f"{broken}\n  → {broken.mend}")
+    return read_archived(folder, named[0]) if named else ()

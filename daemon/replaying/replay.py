@@ -60,8 +60,8 @@ def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:
     """Replay a closed incident. Raises NotReplayable."""
     entries = in_earnest(entries)
     incident = fold(entries)
-    rule, _, notes = recorded_case(entries, house)
-    run = replayed(entries, house)
+    rule, case, notes = recorded_case(entries, house)
+    run = _played(rule, case, entries, house)
     ours = [journal for journal in run.journals.values() if opened_by(journal, rule.rule)]
     if not ours:
         notes.append(f"no incident opens by {rule.rule} now: does its `match` hold for the alerts?")
@@ -73,6 +73,10 @@ def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:
 def replayed(entries: Sequence[Entry], house: House) -> CaseRun:
     """What the daemon does in it by these rules, a while beyond its end. Raises NotReplayable."""
     rule, case, _ = recorded_case(entries, house)
+    return _played(rule, case, entries, house)
+
+
+def _played(rule: Rule, case: RuleCase, entries: Sequence[Entry], house: House) -> CaseRun:
     longer = case.model_copy(update={"until": case.end + _LONGER})
     return run_case(longer, house, RecordedMetrics(case, rule, recorded_samples(entries)))
 

@@ -112,8 +112,12 @@ def test_with_a_rule_none_is_missing(tmp_path: Path) -> None:
     assert list(late_threshold(entries, house(rule_with()), TEXTS)) == []
 
 
-def test_what_a_person_used_and_helped_becomes_a_step_that_asks(tmp_path: Path) -> None:
-    only = yaml.safe_dump({**yaml.safe_load(RULE), "recover": []})
+ONLY = yaml.safe_dump({**yaml.safe_load(RULE), "recover": []})
+"""The rule without a plan."""
+
+
+def proposing(target: str) -> Tale:
+    """Ada proposes the other alternative, on that target; it helps."""
 
     async def tale(stage: Stage, daemon: Daemon) -> None:
         healed_by(stage, "flag_off", 0.002)
@@ -122,14 +126,18 @@ def test_what_a_person_used_and_helped_becomes_a_step_that_asks(tmp_path: Path) 
         await daemon.at(200)
         await daemon.acknowledges("ada")
         rule = stage.rules[0]
-        given = ("flag_off", {"target": "shop"}, rule.verify.settle, "the flag", "ada")
+        given = ("flag_off", {"target": target}, rule.verify.settle, "the flag", "ada")
         await daemon.does(commanding.propose, rule, *given, who="ada")
         await daemon.does(commanding.approve, rule, 101, "ada", who="ada")
         await daemon.at(1800)
 
-    entries = journal(lived(tmp_path, tale, only))
+    return tale
+
+
+def test_what_a_person_used_and_helped_becomes_a_step_that_asks(tmp_path: Path) -> None:
+    entries = journal(lived(tmp_path, proposing("shop"), ONLY))
     other = RULE.replace("{target: shop}", "{target: other}")
-    for text in (only, other):
+    for text in (ONLY, other):
         [found] = missing_alternative(entries, RuleTexts({"checkout.yaml": text}))
         last = sound(found)["recover"][-1]
         assert last == {
@@ -146,23 +154,8 @@ def test_what_a_person_used_and_helped_becomes_a_step_that_asks(tmp_path: Path) 
 
 
 def test_a_parameter_that_may_be_a_secret_is_pointed_at(tmp_path: Path) -> None:
-    only = yaml.safe_dump({**yaml.safe_load(RULE), "recover": []})
-
-    async def tale(stage: Stage, daemon: Daemon) -> None:
-        healed_by(stage, "flag_off", 0.002)
-        await daemon.at(180)
-        await daemon.receives(alert())
-        await daemon.at(200)
-        await daemon.acknowledges("ada")
-        rule = stage.rules[0]
-        params = {"target": "user:password@shop"}
-        given = ("flag_off", params, rule.verify.settle, "the flag", "ada")
-        await daemon.does(commanding.propose, rule, *given, who="ada")
-        await daemon.does(commanding.approve, rule, 101, "ada", who="ada")
-        await daemon.at(1800)
-
-    entries = journal(lived(tmp_path, tale, only))
-    [found] = missing_alternative(entries, RuleTexts({"checkout.yaml": only}))
+    entries = journal(lived(tmp_path, proposing("user:password@shop"), ONLY))
+    [found] = missing_alternative(entries, RuleTexts({"checkout.yaml": ONLY}))
     assert "look at target first: a secret does not belong into this file" in found.why
 
 
