@@ -1,4 +1,4 @@
-"""The real daemon as a real process: `python -m daemon run`, in a folder of its own."""
+"""The real daemon as a real process, `stopgap run`, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.forked import Forked
 from tests.acceptance.journal import JournalFile
 from tests.acceptance.waiting import until, wait_until
 
@@ -63,15 +65,22 @@ def lay_out(
     return folder
 
 
-class Daemon:
-    """One daemon in `folder`, which `lay_out` has prepared. `start` may be called again."""
+FRESH = ("-m", "daemon")
+"""The program of a daemon in an interpreter of its own, as its users start it."""
 
-    def __init__(self, folder: Path, program: Sequence[str] = ("-m", "daemon")) -> None:
+
+class Daemon:
+    """One daemon in `folder`, which `lay_out` has prepared. `start` may be called again.
+
+    `program`: what the interpreter runs; None: forked, with its imports done (`Forked`).
+    """
+
+    def __init__(self, folder: Path, program: Sequence[str] | None = None) -> None:
         self.folder = folder
         self.program = program
         self.journal = JournalFile(folder / "stopgap.db")
         self.log = folder / "daemon.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self.url = ""
         self._said_before = 0
         STARTED.append(self)
@@ -94,14 +103,20 @@ class Daemon:
         limit: Callable[[], None] | None = None,
         program: Sequence[str] | None = None,
         more: Sequence[str] = (),
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | Forked:
         """Start it and wait for nothing. `limit` is called in the child before it runs."""
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        arguments = ["run", "-c", "stopgap.yaml", *more]
+        surroundings = {**environment(), **(env or {})}
+        program = program or self.program
+        if program is None and limit is None:
+            self.process = Forked(arguments, self.folder, surroundings, self.log)
+            return self.process
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *(program or self.program), "run", "-c", "stopgap.yaml", *more],
+                [sys.executable, *(program or FRESH), *arguments],
                 cwd=self.folder,
-                env={**environment(), **(env or {})},
+                env=surroundings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -121,7 +136,7 @@ class Daemon:
         assert self.process is not None
         process = self.process
         await until("the daemon to end", lambda: process.poll() is not None, END_WITHIN)
-        return process.returncode
+        return process.wait()
 
     def said(self) -> str:
         """What it has written since its latest start."""
@@ -151,17 +166,12 @@ class Daemon:
 
 def run_command(folder: Path, *arguments: str) -> str:
     """Run `stopgap` with these arguments in the folder; returns what it says."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "daemon", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=END_WITHIN,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    with tempfile.TemporaryDirectory() as kept:
+        said, errors = Path(kept, "said"), Path(kept, "errors")
+        code = Forked(arguments, folder, environment(), said, errors).wait(END_WITHIN)
+        told = said.read_text()
+        assert code == 0, told + errors.read_text()
+    return told
 
 
 def environment() -> dict[str, str]:

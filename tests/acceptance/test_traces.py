@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ async def test_what_is_traced_arrives_and_a_stop_sends_the_rest(
         await until("a measurement", lambda: daemon.journal.entries("ProblemDefined"))
         await until("a page", lambda: daemon.journal.entries("PageDelivered"))
         assert daemon.process is not None
-        daemon.process.terminate()
+        daemon.process.send_signal(signal.SIGTERM)
         assert await daemon.ended() == 0
     spans = {span.name: span for span in spans_of(bodies)}
     assert {"webhook", "inbox", "incident", "decide", "page", "define", "query"} <= spans.keys()

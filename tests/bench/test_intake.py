@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.deliveries import alert, delivery
-from tests.acceptance.running import Daemon, lay_out
+from tests.acceptance.running import FRESH, Daemon, lay_out
 from tests.acceptance.waiting import wait_until
 
 pytestmark = pytest.mark.bench
@@ -43,7 +43,7 @@ def bare() -> Iterator[str]:
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """The daemon, running, with an inbox that takes all of it."""
     settings = 'listen: 127.0.0.1:0\nprometheus: {url: "http://127.0.0.1:9"}\n'
-    running = Daemon(lay_out(tmp_path, settings=settings))
+    running = Daemon(lay_out(tmp_path, settings=settings), FRESH)
     running.start()
     yield running
     running.stop()

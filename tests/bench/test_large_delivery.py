@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.acceptance.deliveries import alert, delivery
-from tests.acceptance.running import Daemon, lay_out
+from tests.acceptance.running import FRESH, Daemon, lay_out
 from tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.bench
@@ -37,7 +37,7 @@ async def test_ten_thousand_alerts_hold_nobody_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = 'listen: 127.0.0.1:0\nprometheus: {url: "http://127.0.0.1:9"}\n'
-    daemon = Daemon(lay_out(tmp_path, settings=settings))
+    daemon = Daemon(lay_out(tmp_path, settings=settings), FRESH)
     longest, sent = 0.0, body()
     try:
         daemon.start()

@@ -21,7 +21,7 @@ from rich.table import Table
 from tests.acceptance.deliveries import alert, encoded
 from tests.acceptance.journal import JournalFile
 from tests.acceptance.prometheus_double import PrometheusDouble
-from tests.acceptance.running import RULE, SETTINGS, Daemon, lay_out, run_command
+from tests.acceptance.running import FRESH, RULE, SETTINGS, Daemon, lay_out, run_command
 from tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.bench
@@ -65,7 +65,7 @@ async def daemon(tmp_path: Path, prometheus: PrometheusDouble) -> AsyncIterator[
     settings += 'commands: {allow: [[/bin/true, "*"]]}\n'
     lay_out(tmp_path, settings=settings, rules=RULE + INSTANT_ACTION)
     run_command(tmp_path, "approve", "service-errors", "--step", "1", "--by", "ada")
-    running = Daemon(tmp_path)
+    running = Daemon(tmp_path, FRESH)
     yield running.start()
     running.stop()
     running.drop()
