@@ -5,7 +5,8 @@ SHELL := bash
 BIN := .venv/bin
 
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
-      ## STORY=second, storm, conflict, freeze or drill tells another story.
+      ## STORY=second, storm, conflict, freeze or drill tells another story; STORY=night
+      ## tells a night on call in a moment: all that reaches each phone, and the review.
 	@deploy/setup.sh servers
 	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
 

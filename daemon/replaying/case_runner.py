@@ -130,7 +130,7 @@ def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -
     NothingScheduled if the daemon comes to a standstill.
     """
     began = time.perf_counter()
-    stage = _Stage(case, house, metrics)
+    stage = CaseStage(case, house, metrics)
     daemon = run_virtually(stage.play)
     found = mismatches(case, daemon.journal.entries)
     return CaseRun(
@@ -142,10 +142,16 @@ def run_case(case: RuleCase, house: House, metrics: CaseMetrics | None = None) -
     )
 
 
-class _Stage:
-    """One case, put into a world of its own."""
+class CaseStage:
+    """One case, put into a world of its own. `besides`: what else happens than is written."""
 
-    def __init__(self, case: RuleCase, house: House, metrics: CaseMetrics | None) -> None:
+    def __init__(
+        self,
+        case: RuleCase,
+        house: House,
+        metrics: CaseMetrics | None = None,
+        besides: Sequence[Happening] = (),
+    ) -> None:
         self.case = case
         self.rule = rule = house.rules[case.rule]
         self.metrics: CaseMetrics = metrics or GivenMetrics(case, rule)
@@ -157,6 +163,7 @@ class _Stage:
             *given_changes(case, self._target),
             *given_deliveries(case, rule),
             *self.moves,
+            *besides,
         ]
 
     async def play(self) -> VirtualDaemon:

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 import aiohttp
+from night import tell_night
 from plots import PLOTS
 from processes import Died, PortTaken, marked, program, stop_marked
 from sandbox import TREE, CommandFailed, NotInTime, Sandbox
@@ -26,6 +27,8 @@ from telling import Teller
 OURS = TREE / ".demo"
 KEPT = OURS / "sandbox"
 PORT_ATTEMPTS = 3
+NIGHT = "night"
+"""The story that is told in virtual time, with nothing started."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Trouble = (StageMissing, NotInTime, Died, CommandFailed)
 
@@ -152,6 +155,18 @@ def stop_kept(teller: Teller) -> int:
     return 0
 
 
+def play_night() -> int:
+    """What STORY=night does; returns the exit code."""
+    teller = Teller()
+    review, happy = tell_night(teller)
+    OURS.mkdir(exist_ok=True)
+    copy = OURS / "review-of-the-night.md"
+    copy.write_text(review)
+    teller.heading("The review, as it is pasted into the wiki")
+    teller.plain(review, f"It is kept: {shown(copy)}")
+    return 0 if happy else 1
+
+
 def play(kill_at: str, *, keep: bool) -> int:
     """Choose the folder, perform, tidy up; returns the exit code."""
     teller = Teller()
@@ -177,8 +192,8 @@ def main() -> int:
     """Read the command line and the environment, and do it."""
     parser = argparse.ArgumentParser(
         description="A bad deployment, from the first failed checkout to the review.",
-        epilog="In the environment: STORY=second, storm, conflict or freeze tells another story; "
-        "KEEP=1 leaves all running and says where; STOP=1 ends that; "
+        epilog=f"In the environment: STORY={', '.join(filter(None, PLOTS))} or {NIGHT} tells "
+        "another story; KEEP=1 leaves all running and says where; STOP=1 ends that; "
         "NO_COLOR=1 tells it in plain lines.",
     )
     parser.add_argument(
@@ -191,8 +206,11 @@ def main() -> int:
     arguments = parser.parse_args()
     if asked("STOP"):
         return stop_kept(Teller())
-    if os.environ.get("STORY", "") not in PLOTS:
-        parser.error(f"STORY is one of {', '.join(filter(None, PLOTS))}, or left out")
+    story = os.environ.get("STORY", "")
+    if story == NIGHT:
+        return play_night()
+    if story not in PLOTS:
+        parser.error(f"STORY is one of {', '.join(filter(None, [*PLOTS, NIGHT]))}, or left out")
     return play(arguments.kill_at, keep=asked("KEEP"))
 
 
