@@ -138,6 +138,12 @@ def how_to_send(incident: str, update: View) -> str:
     return f"stopgap update {incident} send {printable(update['update'])}"
 
 
+def timeline_of(detail: View) -> Sequence[View]:
+    """The timeline in short, the oldest first; a daemon older than this command has each entry."""
+    lines: Sequence[View] = detail.get("lines") or detail["timeline"]
+    return lines
+
+
 def paragraphs(text: str) -> list[str]:
     """A text of several lines by others: its lines, each without control characters."""
     return [printable(line) for line in text.splitlines()]

@@ -26,6 +26,7 @@ from daemon.cli.phrases import (
     hypothesis_line,
     step_commands,
     suggested,
+    timeline_of,
 )
 from daemon.cli.terminal import escape, terminal
 from daemon.core.values.formats import format_duration, quantity
@@ -47,7 +48,7 @@ def show_command(incident: str, url: str, token_file: Path | None, as_json: bool
     if as_json:
         click.echo(json.dumps(found))
         return
-    _show(part_of(found, "incident", url), found["timeline"], terminal())
+    _show(part_of(found, "incident", url), timeline_of(found), terminal())
 
 
 def _show(incident: View, timeline: Sequence[View], console: Console) -> None:

@@ -16,6 +16,7 @@ from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.review.durations import durations
+from daemon.core.reporting.timeline import timeline_lines
 from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
@@ -40,6 +41,7 @@ from daemon.web.api.schemas import (
     StepView,
     Suggested,
     TimelineEntry,
+    TimelineLineView,
     UpdateView,
 )
 
@@ -191,6 +193,14 @@ def timeline_view(entries: Iterable[Entry]) -> tuple[TimelineEntry, ...]:
             event=entry.event,
         )
         for entry in entries
+    )
+
+
+def timeline_lines_view(entries: Sequence[Entry]) -> tuple[TimelineLineView, ...]:
+    """The timeline as people read it, the oldest first."""
+    return tuple(
+        TimelineLineView(at=line.at, by=line.by, text=line.text, seqs=line.seqs)
+        for line in reversed(timeline_lines(entries))
     )
 
 

@@ -57,6 +57,16 @@ class TimelineEntry(Frozen):
     event: Event
 
 
+class TimelineLineView(Frozen):
+    """One line of the timeline as people read it; `seqs` are the entries that it stands for, for
+    what says the same again is one line."""
+
+    at: Stamp
+    by: str
+    text: str
+    seqs: tuple[int, ...]
+
+
 class RequestView(Frozen):
     """A question for a role that waits for its answer."""
 
