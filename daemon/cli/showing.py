@@ -14,9 +14,12 @@ from rich.table import Table
 from daemon.cli.client import call, incident_path, json_option, part_of, remote_options
 from daemon.cli.completion import complete_incident
 from daemon.cli.phrases import (
+    OBSERVES,
     ROLE_TITLES,
+    STAGES,
     View,
     asking,
+    briefing_lines,
     clock_line,
     engaged_line,
     finding_lines,
@@ -82,8 +85,10 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
 
 def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield "incident", f"{incident['id']} ({incident['phase']})"
+    if incident.get("mode") == "observe":
+        yield "mode", OBSERVES
     if incident.get("stage"):
-        yield "stage", incident["stage"]
+        yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
     yield "severity", incident["severity"] or "not established"
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
@@ -137,6 +142,7 @@ def _plan(incident: View) -> Iterator[str]:
         state = step["verdict"] or outcome or step["status"]
         why = step["verdict_text"] or step["waits_for"] or step["refusal"] or step["summary"]
         yield f"{step['step']}. {step['action']}: {state}{f' ({why})' if why else ''}"
+        yield from (f"     {line}" for line in briefing_lines(step, incident["status"] == "open"))
     if incident["status"] == "open":
         yield from step_commands(incident)
 

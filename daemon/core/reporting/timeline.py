@@ -96,6 +96,8 @@ def _fold(event: e.Event) -> _Fold | None:
             return ("defined", problem.verdict, problem.reason, said)
         case e.AlertsReceived():
             return ("alerts", event.describe())
+        case e.StepRehearsed():
+            return ("dry run", event.describe())
         case e.UpdateDrafted():
             return _DRAFTED
         case _:

@@ -148,7 +148,8 @@ class IncidentReads:
         heads = await self._context.repository.journal.heads(query.limit + 1, search)
         cursor = _cursor(heads[query.limit - 1]) if len(heads) > query.limit else None
         _link_next(call, "cursor", cursor)
-        rows = tuple(head_view(head) for head in heads[: query.limit])
+        rules = self._context.rules().rules
+        rows = tuple(head_view(head, rules.get(head.rule)) for head in heads[: query.limit])
         return IncidentList(incidents=rows, next=cursor)
 
     async def show(self, call: Call[IncidentPath, None, None]) -> WithTimeline:

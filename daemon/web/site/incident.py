@@ -65,7 +65,15 @@ class IncidentPage:
         identity = await self._frame.visitor(request)
         name = request.query.get("done", "")
         done = COMMANDS[name].done if name in FORMS else ""
+        if name in {"approve", "start"}:
+            done = await self._let(request.match_info["id"]) or done
         return await self._page(request, identity, 200, done=done)
+
+    async def _let(self, incident: str) -> str:
+        """What a step waits for that was just approved or started; empty if for nothing."""
+        now = await self._context.repository.load(incident)
+        waits = [await self._context.held_up(now, number) for number in sorted(now.steps)]
+        return next((f"It waits: {text}." for text in waits if text), "")
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says; then the page again, or what stood in the way."""
@@ -159,9 +167,12 @@ class IncidentPage:
             "coming": now_and_next.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
             "asked": now_and_next.awaiting_approval(incident),
-            "stoppable": now_and_next.stoppable(incident),
+            "stoppable": now_and_next.stoppable(incident, rule),
+            "observing": rule is not None and rule.mode == "observe",
             "commanders": {name for name, spec in COMMANDS.items() if spec.needs == "commander"},
-            "plan": now_and_next.plan_lines(incident, rule, entries, config.approvals, now),
+            "plan": now_and_next.plan_lines(
+                incident, rule, entries, config.approvals, now, self._context.risks
+            ),
             "clock": read_clock(incident, roster, now),
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
