@@ -74,5 +74,5 @@ def _label(ready: Ready, aimed: Aim) -> str:
     """What it would do, for a button: its own words, or what it switches between."""
     switched = {"from", "to"} <= ready.intent.keys()
     between = f"{ready.intent['from']} → {ready.intent['to']} on {aimed.target}" if switched else ""
-    label = printable(ready.label or between or ready.summary)
+    label = printable(ready.label or between or ready.summary).replace("`", "")
     return label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"

@@ -378,7 +378,7 @@ def _overtaken(
 ) -> AskApproval | None:
     """What a person wanted to start at once, and could not be: they are asked whether they still
     do."""
-    if not state.ordered or state.approved_at is None or now <= state.approved_at + ORDER_LASTS:
+    if not state.ordered or state.approved_at is None or now < state.approved_at + ORDER_LASTS:
         return None
     text = (
         f"{state.approved_by} started it at {clock_time(state.approved_at)}, and it was held up "
