@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.changes.suspects import Change
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
@@ -36,6 +36,10 @@ _EVERY = timedelta(seconds=2)
 
 class ArgoRolloutsAbortParams(Frozen):
     """`timeout`: how long the traffic may take to leave the canary."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"namespace": "prod", "rollout": "checkout"}]}
+    )
 
     namespace: Namespace
     rollout: ObjectName
@@ -74,6 +78,7 @@ class ArgoRolloutsAbort:
     """Abort the canary that goes on, back to the stable ReplicaSet."""
 
     name = "argo_rollouts_abort"
+    risk = "can be undone by a retry of the rollout; only the canary's share of the traffic moves"
     Params: type[BaseModel] = ArgoRolloutsAbortParams
     goes_back = True
 

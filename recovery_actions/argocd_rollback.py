@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Result, Temporary
@@ -48,6 +48,8 @@ class ArgoCDRollbackParams(ArgoCDPlace):
     what the older revision does not have.
     """
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"application": "checkout"}]})
+
     to_id: int | None = Field(default=None, ge=0)
     prune: bool = False
     timeout: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
@@ -57,6 +59,7 @@ class ArgoCDRollback:
     """Go back to the newest revision that was measured healthy while it was live."""
 
     name = "argocd_rollback"
+    risk = "can be undone by a sync; all of the application goes back, its configuration too"
     Params: type[BaseModel] = ArgoCDRollbackParams
     goes_back = True
 

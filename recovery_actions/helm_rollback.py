@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Temporary
@@ -56,6 +56,10 @@ class HelmRollbackParams(HelmPlace):
     hook, and for the pods to be ready.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"release": "checkout", "namespace": "prod"}]}
+    )
+
     to_revision: int | None = Field(default=None, ge=1)
     timeout: Duration = Field(
         default=timedelta(minutes=5), ge=timedelta(seconds=1), le=timedelta(hours=1)
@@ -66,6 +70,10 @@ class HelmRollback:
     """Go back to the newest revision that was measured healthy while it was live."""
 
     name = "helm_rollback"
+    risk = (
+        "can be undone by another rollback; all of the release goes back, its "
+        "configuration too, and its hooks run"
+    )
     Params: type[BaseModel] = HelmRollbackParams
     goes_back = True
 

@@ -34,6 +34,7 @@ class HttpCall:
     """Send an allowed request; tell by a second one, if `check` names it, whether it came true."""
 
     name = "http_call"
+    risk = "Stopgap cannot tell whether the other side can undo it, nor what it touches"
     Params: type[BaseModel] = HttpCallParams
 
     def __init__(self, workshop: Workshop) -> None:

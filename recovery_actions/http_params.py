@@ -66,7 +66,12 @@ class HttpCallParams(Frozen):
     that change the same thing share it.
     """
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(
+        populate_by_name=True,
+        json_schema_extra={
+            "examples": [{"method": "PUT", "url": "https://flags.example/loyalty/off"}]
+        },
+    )
 
     method: Literal["PUT", "POST", "PATCH", "DELETE"]
     url: UrlText

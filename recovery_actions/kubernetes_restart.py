@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
@@ -38,6 +38,10 @@ from recovery_actions.reasons import NotReady
 class KubernetesRestartParams(WorkloadParams):
     """The workload; `rollout` and `hold` as in kubernetes_rollback."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"namespace": "prod", "deployment": "checkout"}]}
+    )
+
     rollout: RolloutLimit = timedelta(minutes=10)
     hold: HoldTime = timedelta(seconds=10)
 
@@ -46,6 +50,10 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
     """Replace the pods one after another, as the workload's own strategy says."""
 
     name = "kubernetes_restart"
+    risk = (
+        "nothing is switched, so there is nothing to undo; the workload's pods are "
+        "replaced one after the other"
+    )
     Params: type[BaseModel] = KubernetesRestartParams
 
     async def preflight(

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
@@ -55,6 +55,10 @@ class KubernetesRollbackParams(WorkloadParams):
     `rollout` is how long the rollout may take; `hold` how long to see whether it is undone.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"namespace": "prod", "deployment": "checkout"}]}
+    )
+
     to_revision: int | None = Field(default=None, ge=1)
     rollout: RolloutLimit = timedelta(minutes=10)
     hold: HoldTime = timedelta(seconds=10)
@@ -64,6 +68,10 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
     """Go back to the newest revision that was measured healthy while it was live."""
 
     name = "kubernetes_rollback"
+    risk = (
+        "can be undone by a rollout of the newer revision; the workload's pods are "
+        "replaced, and no database goes back with them"
+    )
     Params: type[BaseModel] = KubernetesRollbackParams
     goes_back = True
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
@@ -65,6 +65,14 @@ By = Annotated[str, BeforeValidator(_by)]
 class KubernetesScaleParams(ScalableParams):
     """The workload, and either `replicas` or `by` ("+50%", "+2", "-1"), within `min` and `max`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"namespace": "prod", "deployment": "checkout", "by": "+50%", "min": 2, "max": 8}
+            ]
+        }
+    )
+
     replicas: int | None = Field(default=None, ge=1, le=_MOST)
     by: By | None = None
     min: int = Field(ge=1, le=_MOST)
@@ -101,6 +109,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
     """Set the number of replicas, and wait until they are there."""
 
     name = "kubernetes_scale"
+    risk = "can be undone by scaling back; only the number of replicas changes"
     Params: type[BaseModel] = KubernetesScaleParams
 
     async def preflight(

@@ -21,7 +21,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome
@@ -43,6 +43,12 @@ _T = TypeVar("_T")
 class ReleaseRollbackParams(Frozen):
     """`directory` holds `releases/` and `current`; `restart` makes the service read `current`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"directory": "/srv/shop", "restart": ["systemctl", "restart", "shop"]}]
+        }
+    )
+
     directory: DirectoryText
     restart: Argv
     restart_timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0))
@@ -52,6 +58,10 @@ class ReleaseRollback:
     """Go back to the newest release that was measured healthy while it was live."""
 
     name = "release_rollback"
+    risk = (
+        "can be undone: `current` is switched back the same way; the restart may fail "
+        "requests for a moment"
+    )
     Params: type[BaseModel] = ReleaseRollbackParams
     goes_back = True
 
@@ -97,6 +107,7 @@ class ReleaseRollback:
             f"switch current from {live} to {candidate.item} "
             f"and run {shown_command(params.restart)}",
             {"from": live, "to": candidate.item},
+            f"{live} → {candidate.item} on {releases.path.name}, then restart",
         )
 
     async def run(

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome
@@ -32,6 +32,10 @@ from recovery_actions.workshop import Workshop
 class RunCommandParams(Frozen):
     """`target` names what the command changes; commands that change the same thing share it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"argv": ["systemctl", "restart", "shop"]}]}
+    )
+
     argv: Argv
     timeout: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
     target: PlainText = ""
@@ -41,6 +45,7 @@ class RunCommand:
     """Run an allowed command in the folder of stopgap.yaml, without a shell."""
 
     name = "run_command"
+    risk = "Stopgap cannot tell whether the command can be undone, nor what it touches"
     Params: type[BaseModel] = RunCommandParams
 
     def __init__(self, workshop: Workshop) -> None:

@@ -40,6 +40,7 @@ from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
+from daemon.config.pending_settings import pending_settings
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
 from daemon.core.rules.rule import Rule
@@ -136,7 +137,12 @@ class Daemon:
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._reloader = Reloader(
-            self._configuration.read, self._take, now, self._observer, settings.base
+            self._configuration.read,
+            self._take,
+            now,
+            self._observer,
+            settings.base,
+            lambda: pending_settings(settings, self._environ),
         )
 
     def _build_stages(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.config.pending_settings import PendingSettings
 from daemon.config.rules_folder import Ruleset
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import Mistakes
@@ -23,6 +24,7 @@ class Reloader:
 
     `read` may take its time and runs in a thread; `take` puts the rules in force, all or nothing.
     Both raise Mistakes or Permanent. `last` is how it stands; paths in it are relative to `base`.
+    `pending`: what of the settings only a restart puts in force; it may read, too.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class Reloader:
         clock: Callable[[], datetime],
         observer: Observer,
         base: Path,
+        pending: Callable[[], PendingSettings] = PendingSettings,
     ) -> None:
         self._read = read
         self._take = take
         self._clock = clock
         self._observer = observer
         self._base = base
+        self._pending = pending
         self._lock = asyncio.Lock()
         self.last = Loading(at=clock())
 
@@ -55,12 +59,16 @@ class Reloader:
         """Read everything again. What is broken changes nothing, and is in the answer."""
         async with self._lock:
             mistakes = await self._try(by)
+            settings = await asyncio.to_thread(self._pending)
+            if settings.changed:
+                _log.warning("changed settings wait for a restart", settings=settings.changed)
             now = self._clock()
             if mistakes:
                 message = "\n".join(mistakes).replace(f"{self._base}/", "")
-                self.last = Loading(at=self.last.at, failed_at=now, error=message)
+                at = self.last.at
+                self.last = Loading(at=at, failed_at=now, error=message, settings=settings)
             else:
-                self.last = Loading(at=now)
+                self.last = Loading(at=now, settings=settings)
             self._observer.reloaded(now.timestamp(), ok=not mistakes)
             return self.last
 

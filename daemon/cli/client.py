@@ -22,6 +22,9 @@ DEFAULT_URL = "http://127.0.0.1:9393"
 _LATER = {502, 503, 504}
 """What a daemon that starts, or a proxy before one that is away, answers."""
 
+UNKNOWN_TOKEN = 401
+"""What a daemon answers that does not know the token."""
+
 _NO_NAMES = {"", ".", ".."}
 """A path would lose them on its way, and name something else."""
 
@@ -158,7 +161,8 @@ def call(
     """
     import requests  # a command that asks nothing does without, as --help does
 
-    headers = {"Authorization": f"Bearer {_token(token_file)}", "User-Agent": "stopgap-cli"}
+    token = _token(token_file)
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "stopgap-cli"}
     headers |= more or {}
     sent = None
     if body is not None:
@@ -175,7 +179,7 @@ def call(
         ) from None
     except requests.RequestException as error:
         raise DaemonUnreachable(
-            f"no answer from the daemon at {url} ({type(error).__name__}); "
+            f"no answer from the daemon at {printable(url)} ({type(error).__name__}); "
             "is it running? Another address goes in --url or STOPGAP_URL"
         ) from None
     if answer.ok:
@@ -189,8 +193,13 @@ def call(
     try:
         problem = answer.json()
         text = printable(f"{problem['title']}: {problem['detail']}")
+        if answer.status_code == UNKNOWN_TOKEN:
+            text = _wrong_token(url, token_file)
     except (ValueError, KeyError, TypeError):
-        text = f"{url} answered {answer.status_code}; is that a Stopgap daemon?"
+        text = (
+            f"{printable(url)} answered {answer.status_code}; is that a Stopgap daemon? "
+            "Another address goes in --url or STOPGAP_URL"
+        )
     raise (DaemonUnreachable if answer.status_code in _LATER else CommandFailure)(text)
 
 
@@ -213,12 +222,28 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
         ) from None
 
 
+def _wrong_token(url: str, token_file: Path | None) -> str:
+    """What a daemon means that does not know the token which it was given."""
+    where = f"the file {token_file}" if token_file is not None else "the variable STOPGAP_TOKEN"
+    return (
+        f"wrong token: the daemon at {printable(url)} does not know the one in {where}; is it "
+        "copied in full, of this daemon, and neither revoked nor expired? "
+        f"Make another at {printable(url.rstrip('/'))}/you"
+    )
+
+
 def _token(token_file: Path | None) -> str:
     if token_file is not None:
         try:
-            return token_file.read_text(encoding="utf-8").strip()
+            written = token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise CommandFailure(f"cannot read the token in {token_file}") from None
+            raise CommandFailure(
+                f"no token: cannot read {token_file}; give another --token-file, or put your token "
+                "into the variable STOPGAP_TOKEN"
+            ) from None
+        if not written:
+            raise CommandFailure(f"who are you? The file {token_file} is empty; put your token in")
+        return written
     token = os.environ.get("STOPGAP_TOKEN", "").strip()
     if token and not (token.isascii() and token.isprintable()):
         raise CommandFailure(
@@ -226,6 +251,7 @@ def _token(token_file: Path | None) -> str:
         )
     if not token:
         raise CommandFailure(
-            "who are you? Put your token into the variable STOPGAP_TOKEN, or give --token-file"
+            "who are you? No token was given: put yours into the variable STOPGAP_TOKEN, or give "
+            "--token-file"
         )
     return token

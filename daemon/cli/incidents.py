@@ -107,10 +107,11 @@ close_command = text_command(
     "close",
     "reason",
     "closed",
-    """End an incident by your word.
+    """End an incident by your word, and say why; the review has the reason.
 
     Example: stopgap close 1123-1403-x7qf a test alert
     """,
+    question="Why is it over?",
 )
 
 

@@ -114,6 +114,36 @@ def one_of(choices: Sequence[str]) -> str:
     return ", or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
 
 
+OBSERVES = "observes only: Stopgap says what it would do, and does nothing by itself"
+STAGES: Mapping[str, str] = {
+    "early": "nothing was decided yet",
+    "middle": "recovery or diagnosis is under way",
+    "late": "restored, or over",
+}
+"""What the stages of an incident mean."""
+
+
+def briefing_lines(step: View, open_: bool) -> list[str]:
+    """What to know before deciding on a step: what it does, whether it was tried, why it is asked,
+    the risk; or what a rule that only observes would do. Empty unless it is to be decided."""
+    if not open_ or step["status"] != "waiting":
+        return []
+    if step.get("would"):
+        return [f"Stopgap {printable(step['would'])}; it is yours to do"]
+    if not step["waits_for"] or "label" not in step:  # the latter: an older daemon
+        return []
+    lines = [f"does: {printable(step['label'])}"]
+    tried = step["dry_run"]
+    if tried is not None:
+        how = "passed" if tried["passed"] else f"refused: {printable(tried['trouble'])}"
+        lines.append(f"dry run at {moment(tried['at'])}: {how}")
+    if step["asked_because"]:
+        lines.append(f"asked because {printable(step['asked_because'])}")
+    if step["risk"]:
+        lines.append(f"risk: {printable(step['risk'])}")
+    return lines
+
+
 def finding_lines(diagnosis: View, *, queries: bool = False) -> list[str]:
     """The findings about the cause, each on a line; with the query of each behind it."""
     lines = []
@@ -136,6 +166,12 @@ def hypothesis_line(one: View) -> str:
 def how_to_send(incident: str, update: View) -> str:
     """The command that sends a draft."""
     return f"stopgap update {incident} send {printable(update['update'])}"
+
+
+def timeline_of(detail: View) -> Sequence[View]:
+    """The timeline in short, the oldest first; a daemon older than this command has each entry."""
+    lines: Sequence[View] = detail.get("lines") or detail["timeline"]
+    return lines
 
 
 def paragraphs(text: str) -> list[str]:

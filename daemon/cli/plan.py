@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from daemon.cli.client import (
+    CommandFailure,
+    DaemonUnreachable,
     act,
     call,
     duration,
@@ -26,11 +28,13 @@ from daemon.cli.completion import (
     complete_team,
     incident_argument,
 )
+from daemon.cli.phrases import briefing_lines
 from daemon.cli.terminal import columns, escape, terminal
+from daemon.core.values.formats import printable
 
 EVERYWHERE = "global"
 """The scope of a freeze, as the API has it, of every team and service."""
-_DONE = {"approve": "approved", "start": "started", "skip": "skipped", "veto": "vetoed"}
+_DONE = {"approve": "approved", "start": "ordered", "skip": "skipped", "veto": "vetoed"}
 
 
 @click.command("step")
@@ -52,7 +56,8 @@ def step_command(
     """Approve, start, skip or veto a recovery step.
 
     The Commander approves it for its turn, starts it now against order and conditions, or skips
-    it; anybody may veto. A reason is kept with a skip.
+    it; anybody may veto. A reason is kept with a skip. What is started now and held up, by a freeze
+    or another incident on the same target, counts for 20 s; then you are asked again.
 
     Example: stopgap step 1123-1403-x7qf 2 approve
     """
@@ -60,8 +65,13 @@ def step_command(
         raise click.UsageError("only `skip` takes a reason")
     body = {"reason": " ".join(reason)} if reason else None
     path = incident_path(incident, "steps", str(number), command)
-    after = act("POST", url, token_file, path, body)
-    print_answer(as_json, {"incident": after}, f"step {number}: {_DONE[command]}")
+    answer = call("POST", url, token_file, path, body)
+    after = part_of(answer, "incident", url)
+    waits = printable(answer.get("waits", ""))
+    state = _state(command, waits)
+    step = next((one for one in after["steps"] if one["step"] == number), None)
+    known = briefing_lines(step, open_=True) if step is not None else []
+    print_answer(as_json, answer, f"step {number}: {state}", *known)
 
 
 @click.command("propose")
@@ -86,7 +96,7 @@ def propose_command(
 ) -> None:
     """Add an alternative to an incident's plan; it runs once the Commander approves it.
 
-    `stopgap actions` lists what there is.
+    `stopgap actions` lists what there is, each with an example.
 
     Example: stopgap propose 1123-1403-x7qf kubernetes_restart --with namespace=prod \\
     --with deployment=checkout
@@ -94,12 +104,21 @@ def propose_command(
     body = {"action": action, "with": _params(params), "reason": reason}
     if within:
         body["within"] = within
-    after = act("POST", url, token_file, incident_path(incident, "steps"), body)
+    path = incident_path(incident, "steps")
+    try:
+        after = act("POST", url, token_file, path, body)
+    except DaemonUnreachable:
+        raise
+    except CommandFailure as error:
+        example = _example(incident, action, url, token_file)
+        raise CommandFailure(f"{error}{example}") from None
     number = max(step["step"] for step in after["steps"])
     if start_now:
         path = incident_path(incident, "steps", str(number), "start")
-        after = act("POST", url, token_file, path)
-        print_answer(as_json, {"incident": after}, f"step {number}: started")
+        answer = call("POST", url, token_file, path)
+        part_of(answer, "incident", url)
+        waits = printable(answer.get("waits", ""))
+        print_answer(as_json, answer, f"step {number}: {_state('start', waits)}")
         return
     waits = f"step {number} ({action}) waits for the Commander's approval"
     print_answer(as_json, {"incident": after}, waits)
@@ -123,6 +142,10 @@ def actions_command(url: str, token_file: Path | None, as_json: bool) -> None:
         names = [f"{n}*" if n in needed else n for n in row["params"].get("properties", {})]
         table.add_row(row["action"], escape(row["text"]), ", ".join(names))
     terminal().print(table)
+    for row in found["actions"]:
+        if row.get("example"):
+            line = f"stopgap propose INCIDENT {row['action']} {row['example']}"
+            terminal().print(escape(line), soft_wrap=True)
 
 
 @click.command("freeze")
@@ -254,6 +277,20 @@ def observed_command(rule: str | None, url: str, token_file: Path | None, as_jso
         then = row["then"].replace("_", " ")
         cases.add_row(row["incident"], str(row["step"]), would, then, escape(row["text"]))
     terminal().print(cases)
+
+
+def _example(incident: str, action: str, url: str, token_file: Path | None) -> str:
+    """How that action is proposed, on a line of its own; empty if the catalogue has it not."""
+    found = part_of(call("GET", url, token_file, "/api/v1/actions"), "actions", url)
+    examples = (row.get("example", "") for row in found if row["action"] == action)
+    options = next(filter(None, examples), "")
+    return f"\nlike: stopgap propose {incident} {action} {options}" if options else ""
+
+
+def _state(command: str, waits: str) -> str:
+    """What came of a command to a step, and what holds the step up."""
+    done = _DONE[command]
+    return f"{done}; it waits: {waits}" if waits else done
 
 
 def _scope(team: str | None, service: str | None) -> str:

@@ -83,7 +83,9 @@ def incidents_command(
     for row in rows:
         level = severity(row["severity"])
         what = escape(row["title"])
-        table.add_row(row["id"], print_stamp(row["opened_at"]), level, escape(row["phase"]), what)
+        observes = row.get("mode") == "observe" and row["status"] == "open"
+        phase = escape(row["phase"]) + (" (observes only)" if observes else "")
+        table.add_row(row["id"], print_stamp(row["opened_at"]), level, phase, what)
     terminal().print(table)
     if cursor:
         terminal().print(f"… and more; --limit {limit * 5} shows them")

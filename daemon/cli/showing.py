@@ -14,9 +14,12 @@ from rich.table import Table
 from daemon.cli.client import call, incident_path, json_option, part_of, remote_options
 from daemon.cli.completion import complete_incident
 from daemon.cli.phrases import (
+    OBSERVES,
     ROLE_TITLES,
+    STAGES,
     View,
     asking,
+    briefing_lines,
     clock_line,
     engaged_line,
     finding_lines,
@@ -26,6 +29,7 @@ from daemon.cli.phrases import (
     hypothesis_line,
     step_commands,
     suggested,
+    timeline_of,
 )
 from daemon.cli.terminal import escape, terminal
 from daemon.core.values.formats import format_duration, quantity
@@ -47,7 +51,7 @@ def show_command(incident: str, url: str, token_file: Path | None, as_json: bool
     if as_json:
         click.echo(json.dumps(found))
         return
-    _show(part_of(found, "incident", url), found["timeline"], terminal())
+    _show(part_of(found, "incident", url), timeline_of(found), terminal())
 
 
 def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
@@ -81,8 +85,10 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
 
 def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield "incident", f"{incident['id']} ({incident['phase']})"
+    if incident.get("mode") == "observe":
+        yield "mode", OBSERVES
     if incident.get("stage"):
-        yield "stage", incident["stage"]
+        yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
     yield "severity", incident["severity"] or "not established"
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
@@ -136,6 +142,7 @@ def _plan(incident: View) -> Iterator[str]:
         state = step["verdict"] or outcome or step["status"]
         why = step["verdict_text"] or step["waits_for"] or step["refusal"] or step["summary"]
         yield f"{step['step']}. {step['action']}: {state}{f' ({why})' if why else ''}"
+        yield from (f"     {line}" for line in briefing_lines(step, incident["status"] == "open"))
     if incident["status"] == "open":
         yield from step_commands(incident)
 

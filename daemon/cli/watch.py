@@ -23,7 +23,7 @@ from daemon.cli.incident_card import (
     gravest_first,
     standing_line,
 )
-from daemon.cli.phrases import View
+from daemon.cli.phrases import View, timeline_of
 from daemon.cli.terminal import terminal
 from daemon.core.values.formats import parse_duration
 
@@ -129,7 +129,7 @@ class LiveScreen:
         details = list(seen.details.values())
         incidents = [d["incident"] for d in details if self._one or _is_open(d)]
         board = Board(incidents, seen.at, seen.frozen, trouble, seen.more)
-        view = IncidentCard(board, details[0]["timeline"]) if self._one else OpenIncidents(board)
+        view = IncidentCard(board, timeline_of(details[0])) if self._one else OpenIncidents(board)
         self._live.update(view, refresh=True)
 
 

@@ -51,6 +51,7 @@ from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
 from daemon.recovering import steps
+from daemon.recovering.dry_run import dry_run
 from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting.reviews import KeepsReviews, write_review
 from daemon.repository import IncidentRepository
@@ -115,6 +116,7 @@ class Executor:
         self._active = active
         self._dependencies = dependencies
         self._turns = MeasuringQueue()
+        self._dry_runs: dict[str, asyncio.Task[None]] = {}
         self._dossiers = DossierGatherer(repository, dependencies.diagnosis)
         self.step_context = StepContext(
             actions=dependencies.actions,
@@ -157,7 +159,7 @@ class Executor:
             case RunStep():
                 return self._step(incident, effect)
             case Rehearse():
-                return self._rehearse(incident, effect.step)
+                return self._rehearse(incident, effect)
             case GatherDossier():
                 return self._gather(incident)
             case WriteReview():
@@ -276,11 +278,23 @@ class Executor:
     async def _step(self, incident: str, order: RunStep) -> None:
         current = await self._repository.load(incident)
         rule = self._active.now.rules.rules.get(current.rule)
+        if incident in self._dry_runs:
+            # Two preflights of one target at once could each refuse the other.
+            await asyncio.wait([self._dry_runs[incident]])
         await steps.run_step(self._repository, incident, rule, order, self.step_context)
 
-    async def _rehearse(self, incident: str, step: int) -> None:
+    async def _rehearse(self, incident: str, effect: Rehearse) -> None:
         rule = self._rule(await self._repository.load(incident))
-        await steps.rehearse(self._repository, incident, rule, step, self.step_context)
+        if not effect.asked:
+            await steps.rehearse(self._repository, incident, rule, effect.step, self.step_context)
+            return
+        self._dry_runs[incident] = asyncio.create_task(
+            dry_run(self._repository, incident, rule, effect.step, self.step_context)
+        )
+        try:
+            await self._dry_runs[incident]
+        finally:
+            self._dry_runs.pop(incident).cancel()
 
     async def _look(self, rule: Rule, incident: Incident) -> Findings:
         """What the metrics say now, for the last look before a step acts."""

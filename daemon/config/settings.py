@@ -82,6 +82,7 @@ class Settings(Frozen):
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)
+    origin: Path | None = Field(default=None, exclude=True)
 
     @field_validator("listen")
     @classmethod
@@ -139,7 +140,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
         document = one_document(text, str(path))
         base = path.resolve().parent
     loaded = overridden(document, Settings, environ).read(Settings)
-    return loaded.model_copy(update={"base": base})
+    return loaded.model_copy(update={"base": base, "origin": path.resolve() if path else None})
 
 
 def secret(reference: str, environ: Mapping[str, str], base: Path) -> str:

@@ -45,9 +45,11 @@ class RunStep:
 
 @dataclass(frozen=True)
 class Rehearse:
-    """See how far the step would come, and change nothing: the rule only observes."""
+    """See how far the step would come, and change nothing: the rule only observes, or people are
+    `asked` about the step."""
 
     step: int
+    asked: bool = False
 
 
 @dataclass(frozen=True)

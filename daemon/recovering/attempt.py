@@ -20,7 +20,7 @@ from daemon.core.changes.suspects import Candidate, Change, last_healthy
 from daemon.core.incident import events as e
 from daemon.core.incident.reasons import AttemptReason
 from daemon.core.incident.state import Incident
-from daemon.core.ports.actions import Action, ActionContext, Refused, Shows
+from daemon.core.ports.actions import Action, ActionContext, Ready, Refused, Shows
 from daemon.core.recovery.concurrent import concurrence, upstream_of
 from daemon.core.recovery.growth import unweighed_change
 from daemon.core.recovery.guardrails import GLOBAL, stormy
@@ -118,16 +118,21 @@ class Attempt:
     def _span(self, name: str) -> AbstractContextManager[SpanAttributes]:
         return self.step_context.tracer.span(name, {"stopgap.action": self.action.name})
 
+    async def preflight(self, incident: Incident) -> Ready | Refused:
+        """What it would do, or why it would not; nothing is changed. Raises ActionEnded."""
+        params = self.action.Params.model_validate(dict(incident.step(self.number).params))
+        context = await self._context(incident)
+        with self._span("preflight"):
+            return await _called(self.action.preflight(params, context), self.action.name)
+
     async def rehearse(self, incident: Incident) -> Outcome:
         """Go as far as it can without changing anything. `done`, with what it would do, if all
         that is asked at the moment of acting would have let it act. Raises Ended."""
-        state = incident.step(self.number)
-        params = self.action.Params.model_validate(dict(state.params))
-        context = await self._context(incident)
-        with self._span("preflight"):
-            ready = await _called(self.action.preflight(params, context), self.action.name)
+        ready = await self.preflight(incident)
         if isinstance(ready, Refused):
             return Outcome(result="refused", reason=ready.reason, detail=ready.text)
+        params = self.action.Params.model_validate(dict(incident.step(self.number).params))
+        context = await self._context(incident)
         evidence, found = await self._evidence(incident, params, context)
         stopped = await self._frozen(incident) or await self._others(incident, found)
         would = attempt_ended("done", "rehearsed", ready.summary)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.config.pending_settings import PendingSettings
 from daemon.core.incident.state import Incident
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
@@ -58,11 +59,13 @@ class Queue(Frozen):
 
 
 class Loading(Frozen):
-    """When the rules in force were read; and why newer ones are not in force, if so."""
+    """When the rules in force were read; and why newer ones are not in force, if so. `settings`:
+    what a reload does not put in force."""
 
     at: Moment
     failed_at: Moment | None = None
     error: str = ""
+    settings: PendingSettings = PendingSettings()
 
     @property
     def warning(self) -> str:

@@ -18,8 +18,10 @@ from daemon.core.people.access import Access
 from daemon.core.people.roster import Roster
 from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
+from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
+from daemon.core.recovery.plan import held_up, scope_of
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
@@ -102,6 +104,11 @@ class WebContext:
             return self.active.now
         return self.config_for_drill(incident)
 
+    @property
+    def risks(self) -> dict[str, str]:
+        """What each action of the catalogue declares of its risk."""
+        return {name: risk_of(action) for name, action in self.actions.items()}
+
     def rules(self) -> RuleBook:
         """The rules in force."""
         return self.active.now.rules
@@ -135,6 +142,16 @@ class WebContext:
         now = self.repository.clock()
         by_hand = await self.repository.journal.freezes(now)
         return [*by_hand, *self.active.now.freezes.in_force(now)]
+
+    async def held_up(self, incident: Incident, step: int) -> str:
+        """Why a step that was just approved or started waits all the same; empty if nothing that
+        is known now holds it up."""
+        rule = self.config_of(incident).rules.rules.get(incident.rule)
+        if rule is None:
+            return ""
+        scopes = scope_of(incident, rule).freezes
+        freezes = [freeze for freeze in await self.freezes_now() if freeze.scope in scopes]
+        return held_up(incident.step(step), freezes)
 
     async def freeze(
         self, scope: str, reason: str, by: str, last: timedelta | None = None
@@ -179,7 +196,7 @@ class WebContext:
         config = self.config_of(incident)
         veterans, rule = self.veterans(incident.rule), config.rules.rules.get(incident.rule)
         return incident_view(
-            incident, rule, config.roster, self.repository.clock(), document, veterans
+            incident, rule, config.roster, self.repository.clock(), document, veterans, self.risks
         )
 
     async def review(self, incident: str) -> Review:

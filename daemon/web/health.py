@@ -52,12 +52,14 @@ class HealthRoutes:
         """Read the rules, the roster, the approvals and the freezes again; needs `admin`.
 
         Answered when it is done: 422 with every mistake if they are broken, and then the old
-        ones stay in force.
+        ones stay in force. `changed` names the settings that only a restart puts in force, and
+        `error` says why the settings file could not be read.
         """
         person = await self._context.person(request, "admin")
         done = await self._context.reload(person)
         if done.failed_at is None:
-            return web.json_response({"rules": len(self._context.rules().rules)})
+            answer = {"rules": len(self._context.rules().rules), **done.settings.model_dump()}
+            return web.json_response(answer)
         detail = f"the old rules stay in force:\n{done.error}"
         errors = [RequestMistake(detail=line) for line in done.error.splitlines()]
         raise HttpProblem(422, "The rules are broken", detail, errors=errors)

@@ -172,6 +172,7 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
             asking=False,
             ordered=False,
             observed=None,
+            observation=None,
             rehearsed=False,
         )
         for number, step in incident.steps.items()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.fold_lifecycle import with_reading
 from daemon.core.incident.reasons import VETOED, is_taken_back
 from daemon.core.incident.state import Incident, StepState
@@ -57,8 +58,8 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return replace(step, status="skipped", refusal=event.reason)
         case e.StepReopened():
             return replace(step, status="waiting", refusal="", reopened=True)
-        case e.StepObserved():
-            return replace(step, observed=event.reason, rehearsed=event.rehearsed)
+        case e.StepObserved() | e.StepRehearsed():
+            return _looked_at(step, at, event)
         case e.StepStarted():
             return _started(step, at, event)
         case e.EvidenceTaken():
@@ -75,6 +76,12 @@ def _apply(step: StepState, at: datetime, event: e.StepEvent) -> StepState:
             return step
         case _:
             assert_never(event)
+
+
+def _looked_at(step: StepState, at: datetime, event: e.StepObserved | e.StepRehearsed) -> StepState:
+    if isinstance(event, e.StepRehearsed):
+        return replace(step, dry_run=DryRun(at, event))
+    return replace(step, observed=event.reason, rehearsed=event.rehearsed, observation=event)
 
 
 def _vetoed(step: StepState, event: e.StepVetoed) -> StepState:

@@ -91,6 +91,7 @@ AskReason = Literal[
     "approval_void",
     "approval_expired",
     "approval_lapsed",
+    "order_lapsed",
     "changed_since",
     "suspect_is_a_rollback",
     "onset_unclear",

@@ -13,6 +13,7 @@ from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
+from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
@@ -54,11 +55,13 @@ RECENT_READINGS = 50
 class StepState:
     """One alternative of the plan, as far as it has come.
 
-    `refusal` and `observed` can be the action's own words; None: nothing was observed.
+    `refusal` and `observed` can be the action's own words; None: nothing was observed,
+    and `observation` is all of it.
     `refusal_text`: the sentence with which the daemon last said why it would not start it.
     `ask_reason`: why people were last asked to approve it; `asking`: nobody has since, or what they
     gave does not count any more. `approvals`: how often people have approved it. `reopened`: it was
-    passed over, and applies by what became known later.
+    passed over, and applies by what became known later. `dry_run`: the newest, made
+    while people are asked.
     """
 
     number: int
@@ -73,7 +76,9 @@ class StepState:
     ask_reason: AskReason | Literal[""] = ""
     asking: bool = False
     observed: str | None = None
+    observation: e.StepObserved | None = None
     rehearsed: bool = False
+    dry_run: DryRun | None = None
     approved_by: str = ""
     approved_at: datetime | None = None
     approvals: int = 0
@@ -97,6 +102,11 @@ class StepState:
     verdict: e.Verdict | None = None
     verdict_at: datetime | None = None
     verdict_text: str = ""
+
+    @property
+    def ordered_now(self) -> bool:
+        """Whether a person starts it now, and has not been asked again since."""
+        return self.ordered and not self.asking
 
     @property
     def acted(self) -> bool:

@@ -46,10 +46,12 @@ class Ready:
 
     `intent` is journaled before anything changes, and given back to `run` and `check`. The keys
     `from` and `to`, where present, name the items switched between; verification marks them.
+    `label` is the summary for a button, in a few words; without it the two items are.
     """
 
     summary: str
     intent: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,21 @@ class Shows(Protocol):
     async def show(self, params: Any, context: ActionContext) -> Mapping[str, str]:
         """What stands there now (live item, replicas, pods, …) as short plain texts; changes
         nothing, holds no secret. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class DeclaresRisk(Protocol):
+    """An action that says in one line what can be undone of it, and what it touches besides."""
+
+    risk: str
+
+
+NO_RISK_DECLARED = "the action does not say whether it can be undone"
+
+
+def risk_of(action: object) -> str:
+    """What an action declares of its risk, in one line."""
+    return action.risk if isinstance(action, DeclaresRisk) else NO_RISK_DECLARED
 
 
 @runtime_checkable

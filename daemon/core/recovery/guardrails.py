@@ -154,7 +154,7 @@ def hindered(
     `lifted`: a person approved, which lifts everything but a freeze and the lock.
     """
     if guard.freeze is not None:
-        return Hindered("frozen", _frozen(guard.freeze), absolute=True)
+        return Hindered("frozen", frozen_text(guard.freeze), absolute=True)
     if guard.locked_by:
         text = f"incident {guard.locked_by} is acting on the same target"
         return Hindered("target_locked", text, absolute=True)
@@ -187,7 +187,8 @@ def _concurrent(guard: Guard, scope: ActionScope, now: datetime) -> Hindered | N
     return Hindered(*found) if found else None
 
 
-def _frozen(freeze: Freeze) -> str:
+def frozen_text(freeze: Freeze) -> str:
+    """A freeze in a sentence: who, since when, until when, why."""
     what = "" if freeze.scope == GLOBAL else f"{freeze.scope.replace(':', ' ')} is "
     end = freeze.until
     until = f" until {end.astimezone(UTC):%Y-%m-%d} {clock_time(end)}" if end else ""

@@ -120,10 +120,13 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
             if (state.refusal, state.refusal_text) != (step.reason, step.text):
                 return recording(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
             soon = step.reason == "concurrent_unmeasured"
-            return again | Decision(wake_at=now + (MEASURED_SOON if soon else LOOK_AGAIN))
+            look = Decision(wake_at=now + (MEASURED_SOON if soon else LOOK_AGAIN))
+            return again | look | Decision(wake_at=plan.order_lapses(state))
         case plan.AskApproval():
             request = _request_approval(incident, rule, step)
-            return request if request.record else again
+            if request.record:
+                return request
+            return again | _dry_run(incident, rule, step.step, now)
         case plan.Observe():
             return _observing(incident, rule, surroundings, step, again, now)
         case plan.StartStep():
@@ -197,7 +200,7 @@ def _withheld(incident: Incident, step: plan.StartStep, again: Decision) -> Deci
 def _verify(incident: Incident, rule: Rule, surroundings: Surroundings, now: datetime) -> Decision:
     step = incident.verifying
     assert step is not None and incident.confirmed is not None  # noqa: S101, PT018 - by next_action
-    ordered = [s for s in incident.steps.values() if s.ordered and s.status == "waiting"]
+    ordered = [s for s in incident.steps.values() if s.ordered_now and s.status == "waiting"]
     if ordered:
         # What is measured from now on would be the other's doing.
         text = f"not waited for: {ordered[0].approved_by} starts step {ordered[0].number}"
@@ -275,6 +278,15 @@ def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) ->
     refused = e.StepRefused(step=step.step, reason=step.reason, text=step.text)
     requested = e.ApprovalRequested(step=step.step, reason=step.reason, text=text)
     return recording(refused, requested, *page)
+
+
+def _dry_run(incident: Incident, rule: Rule, number: int, now: datetime) -> Decision:
+    """Whoever is asked sees what they approve: the step is tried as far as it changes nothing."""
+    made = incident.step(number).dry_run
+    again = made.due_again(plan.content_of(incident, rule, number)) if made else now
+    if made is None or now >= again:
+        return Decision(effects=(Rehearse(number, asked=True),))
+    return Decision(wake_at=again)
 
 
 def _call_people(

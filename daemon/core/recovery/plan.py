@@ -9,7 +9,7 @@ store in the transaction that takes the target's lock.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -28,7 +28,16 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.approved_content import changes_since, changes_text
 from daemon.core.recovery.concurrent import cause_of, upstream_of
 from daemon.core.recovery.growth import awaits_onset, passed_over, trouble_began
-from daemon.core.recovery.guardrails import ActionScope, Guard, Limits, hindered, service_of
+from daemon.core.recovery.guardrails import (
+    ActionScope,
+    Freeze,
+    Guard,
+    Hindered,
+    Limits,
+    frozen_text,
+    hindered,
+    service_of,
+)
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.query_templates import UnsafeLabel, render_params
 from daemon.core.rules.rule import Rule, StepSpec
@@ -38,6 +47,9 @@ from daemon.core.values.units import clock_time, format_duration
 
 APPROVAL_LASTS = timedelta(minutes=30)
 """For how long a person's approval of a step in an incident counts."""
+ORDER_LASTS = timedelta(seconds=20)
+"""For how long "start it now" counts while something holds it up, a freeze or the target's lock.
+After that the Commander is asked again: a thaw must not set off what was meant for a moment."""
 UPSTREAM_AWAITED = timedelta(minutes=3)
 """For so long an incident is waited for where Prometheus has an alert: its `for`, the grouping."""
 NO_DEPENDENCIES = RuleDependencies()
@@ -155,7 +167,7 @@ def open_steps(incident: Incident, rule: Rule) -> dict[int, StepSpec]:
     """
     plan = plan_of(incident, rule)
     waiting = {n: s for n, s in plan.items() if incident.step(n).status == "waiting"}
-    ordered = {n: s for n, s in waiting.items() if incident.step(n).ordered}
+    ordered = {n: s for n, s in waiting.items() if incident.step(n).ordered_now}
     if incident.paused_by or incident.confirmed is None:
         return ordered
     if incident.diagnosis is not None:
@@ -219,8 +231,11 @@ def next_step(
         scope = scope_of(incident, rule, dependencies)
         lifted = bool(state.approved_by)
         hindrance = hindered(view.guard, limits, scope, now, lifted=lifted)
+        late = _overtaken(number, state, hindrance, now)
+        if late is not None:
+            return late
         if hindrance is not None and hindrance.absolute:
-            return Refuse(number, hindrance.reason, hindrance.text)
+            return Refuse(number, hindrance.reason, _until_it_lapses(state, hindrance.text))
         if lifted:
             authority = f"{'started' if state.ordered else 'approved'} by {state.approved_by}"
             start = StartStep(number, authority, lifted=True, ordered=state.ordered)
@@ -349,6 +364,47 @@ def _lapsed(
         text = f"{state.approved_by} approved it over {format_duration(APPROVAL_LASTS)} ago"
         return AskApproval(number, "approval_lapsed", text)
     return None
+
+
+def order_lapses(state: StepState) -> datetime | None:
+    """Until when "start it now" counts; None if nobody has said so."""
+    if not state.ordered_now or state.approved_at is None:
+        return None
+    return state.approved_at + ORDER_LASTS
+
+
+def _overtaken(
+    number: int, state: StepState, hindrance: Hindered | None, now: datetime
+) -> AskApproval | None:
+    """What a person wanted to start at once, and could not be: they are asked whether they still
+    do."""
+    if not state.ordered or state.approved_at is None or now < state.approved_at + ORDER_LASTS:
+        return None
+    text = (
+        f"{state.approved_by} started it at {clock_time(state.approved_at)}, and it was held up "
+        f"for over {format_duration(ORDER_LASTS)}; start it again if that is still right"
+    )
+    # The same sentence before and after what held it up is gone: it is one question.
+    if state.asking and state.ask_reason == "order_lapsed":
+        return AskApproval(number, "order_lapsed", state.refusal_text)
+    besides = f" ({hindrance.text})" if hindrance is not None and hindrance.absolute else ""
+    return AskApproval(number, "order_lapsed", f"{text}{besides}")
+
+
+def held_up(state: StepState, freezes: Sequence[Freeze]) -> str:
+    """Why a step that a person approved or started waits all the same, and until when what they
+    said counts; empty if no freeze holds it up. `freezes`: those in force that concern it."""
+    if not freezes or not state.approved_by or state.asking or state.status != "waiting":
+        return ""
+    return _until_it_lapses(state, frozen_text(freezes[0]))
+
+
+def _until_it_lapses(state: StepState, hindrance: str) -> str:
+    """What holds up a step; of one that a person starts now, also until when that counts."""
+    lapses = order_lapses(state)
+    if lapses is None:
+        return hindrance
+    return f"{hindrance}; the order lapses at {clock_time(lapses)} unless it can start before"
 
 
 def _cautious(number: int, incident: Incident) -> AskApproval | None:

@@ -6,18 +6,20 @@ Everything is told from the journal and the rule in force; nothing is judged her
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry
+from daemon.core.incident.observation import observed_now, observing_text, would
 from daemon.core.incident.reasons import EVIDENCE_REASONS
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.commands import StepCommandName, allowed_commands
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
+from daemon.core.reporting.step_briefing import NO_RISKS, StepBriefing, brief
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import clock_time, format_duration, printable
 
@@ -49,6 +51,7 @@ class PlanLine:
     reason: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    briefing: StepBriefing | None = None
 
 
 def doing(incident: Incident) -> str:
@@ -84,7 +87,7 @@ def doing(incident: Incident) -> str:
             return over
         sure = "supported" if likely.state == "supported" else "likeliest so far"
         return f"{over}; {sure}: {printable(likely.text)}"
-    return "deciding how to recover"
+    return observing_text(incident) or "deciding how to recover"
 
 
 def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
@@ -112,6 +115,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     waiting = awaiting_approval(incident)
     if waiting is not None:
         return f"nothing starts before somebody approves, skips or vetoes step {waiting.number}"
+    if incident.confirmed is None and rule.mode == "observe":
+        return "nothing is touched: the rule only observes, and says what it would do"
     if incident.confirmed is None:
         return "nothing is touched unless the metrics confirm the problem"
     if incident.diagnosis is not None:
@@ -121,6 +126,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
                 "becomes known makes one fit"
             )
         return "updates and measuring go on; a step starts only if people ask for it"
+    if observed_now(incident) is not None:
+        return "nothing starts by itself, for the rule only observes; measuring and updates go on"
     following = _following(incident, rule, 0)
     return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
 
@@ -153,9 +160,24 @@ def decidable(
     return [(state, allowed) for state, allowed in found if allowed]
 
 
-def stoppable(incident: Incident) -> bool:
-    """Whether there is automation that a pause would stop."""
-    return incident.closed is None and bool(incident.rule) and not incident.paused_by
+Stoppable = Literal["", "idle", "at_work"]
+"""Whether a pause would stop anything: nothing at all; nothing just now; what is at work or would
+start by itself."""
+
+
+def stoppable(incident: Incident, rule: Rule | None) -> Stoppable:
+    """What a pause of the automation would stop. `rule` is the one in force."""
+    if incident.closed is not None or incident.paused_by or rule is None:
+        return ""
+    states = incident.steps.values()
+    ordered = any(s.status == "waiting" and s.approved_by and not s.asking for s in states)
+    if incident.running is not None or (ordered and incident.recovered_at is None):
+        return "at_work"
+    if rule.mode == "observe" or not rule.recover:
+        return ""
+    over = incident.recovered_at is not None or incident.diagnosis is not None
+    by_itself = rule.mode == "automatic" and not over and awaiting_approval(incident) is None
+    return "at_work" if by_itself else "idle"
 
 
 def plan_lines(
@@ -164,8 +186,10 @@ def plan_lines(
     entries: Sequence[Entry],
     approvals: Approvals,
     now: datetime,
+    risks: Mapping[str, str] = NO_RISKS,
 ) -> list[PlanLine]:
-    """The whole plan, with what has come of each alternative. `entries` is the journal.
+    """The whole plan, with what has come of each alternative. `entries` is the journal; `risks`:
+    what each action declares.
 
     A step that the rule has no more is shown as it was.
     """
@@ -174,7 +198,10 @@ def plan_lines(
         specs |= plan_of(incident, rule)
     sentences = _last_sentences(entries)
     return [
-        _line(incident, rule, number, specs[number], sentences.get(number, ""), approvals, now)
+        replace(
+            _line(incident, rule, number, specs[number], sentences.get(number, ""), approvals, now),
+            briefing=brief(incident.step(number), specs[number], risks),
+        )
         for number in sorted(specs)
     ]
 
@@ -258,8 +285,9 @@ def _standing(
         return "needs approval", sentence, "asks"
     if state.refusal:
         return "waits", sentence, "asks"
-    if state.observed is not None:
-        return "observed only", sentence, "plain"
+    if state.observation is not None:
+        text = f"Stopgap {would(state.observation)}; it is yours to do"
+        return "yours to do", text, "asks"
     return "in reserve", _permission(rule, state.number, spec, approvals, now), "plain"
 
 

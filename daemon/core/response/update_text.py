@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from daemon.core.incident.observation import observed_now, observing_text
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Impact
 from daemon.core.values.units import percent, printable, quantity
@@ -36,7 +37,9 @@ def draft(
 def facts_in_short(incident: Incident) -> str:
     """What a draft depends on besides numbers: when this changes, so must the draft."""
     steps = [f"{n}:{s.verdict or s.status}" for n, s in sorted(incident.steps.items())]
-    return "/".join((incident.severity, incident.phase, *steps, f"relapse{incident.relapses}"))
+    observed = [f"observed{x.step}" for x in filter(None, [observed_now(incident)])]
+    relapses = f"relapse{incident.relapses}"
+    return "/".join((incident.severity, incident.phase, *steps, relapses, *observed))
 
 
 def hour(moment: datetime) -> str:
@@ -141,7 +144,7 @@ def _next(incident: Incident) -> str:
         return f"the cause is looked for (owner: {owner})"
     if incident.paused_by:
         return f"automation is paused by {incident.paused_by}; people decide"
-    return "the recovery plan is being decided"
+    return observing_text(incident) or "the recovery plan is being decided"
 
 
 def _numbers(heading: str, impacts: tuple[Impact, ...]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from daemon.core.incident.events import Entry, suppression
+from daemon.core.incident.observation import would
 from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
@@ -16,6 +17,8 @@ from daemon.core.recovery.commands import allowed_commands
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.review.durations import durations
+from daemon.core.reporting.step_briefing import NO_RISKS, brief
+from daemon.core.reporting.timeline import timeline_lines
 from daemon.core.response import milestones
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
@@ -27,6 +30,7 @@ from daemon.web.api.schemas import (
     ChannelView,
     ClockView,
     DiagnosisView,
+    DryRunView,
     EngagedView,
     FindingView,
     HeardView,
@@ -40,6 +44,7 @@ from daemon.web.api.schemas import (
     StepView,
     Suggested,
     TimelineEntry,
+    TimelineLineView,
     UpdateView,
 )
 
@@ -47,12 +52,13 @@ DAEMONS = "stopgap"
 """Who holds fast recovery until a person takes it."""
 
 
-def head_view(head: Head) -> IncidentRow:
-    """A row of the list."""
+def head_view(head: Head, rule: Rule | None) -> IncidentRow:
+    """A row of the list; `rule`: the one in force."""
     return IncidentRow(
         id=head.incident,
         status="open" if head.closed_at is None else "closed",
         drill=drill_of(head.key),
+        mode=rule.mode if rule is not None else "",
         **head.model_dump(
             include={"phase", "severity", "title", "rule", "team", "service"}
             | {"opened_at", "closed_at", "wake_at"}
@@ -67,9 +73,10 @@ def incident_view(
     now: datetime,
     document: str,
     veterans: Sequence[str],
+    risks: Mapping[str, str] = NO_RISKS,
 ) -> IncidentView:
     """One incident as it stands. `rule` is the one in force; `document` is the link to its
-    standard document."""
+    standard document; `risks`: what each action declares."""
     problem = incident.confirmed or incident.problem
     plan = plan_of(incident, rule) if rule is not None else {}
     return IncidentView(
@@ -84,6 +91,7 @@ def incident_view(
         doing=now_and_next.doing(incident),
         coming=now_and_next.coming(incident, rule, now),
         rule=incident.rule,
+        mode=rule.mode if rule is not None else "",
         labels=incident.group_labels,
         team=incident.opened.team,
         opened_at=incident.opened_at,
@@ -111,7 +119,7 @@ def incident_view(
             for a in incident.alerts.values()
         ),
         suppressed=suppression(incident.suppressed),
-        steps=tuple(_step(incident, rule, n, plan.get(n)) for n in sorted(incident.steps)),
+        steps=tuple(_step(incident, rule, n, plan.get(n), risks) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),
         impact=_impact(incident),
@@ -191,6 +199,14 @@ def timeline_view(entries: Iterable[Entry]) -> tuple[TimelineEntry, ...]:
             event=entry.event,
         )
         for entry in entries
+    )
+
+
+def timeline_lines_view(entries: Sequence[Entry]) -> tuple[TimelineLineView, ...]:
+    """The timeline as people read it, the oldest first."""
+    return tuple(
+        TimelineLineView(at=line.at, by=line.by, text=line.text, seqs=line.seqs)
+        for line in reversed(timeline_lines(entries))
     )
 
 
@@ -279,9 +295,16 @@ def _channels(update: UpdateState, roster: Roster) -> tuple[ChannelView, ...]:
     )
 
 
-def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | None) -> StepView:
+def _step(
+    incident: Incident,
+    rule: Rule | None,
+    number: int,
+    spec: StepSpec | None,
+    risks: Mapping[str, str],
+) -> StepView:
     """`spec`: what the rule says of it; before it starts there is nothing else."""
     step = incident.steps[number]
+    briefing = brief(step, spec, risks)
     return StepView(
         step=number,
         status=step.status,
@@ -291,9 +314,18 @@ def _step(incident: Incident, rule: Rule | None, number: int, spec: StepSpec | N
         authority=step.authority,
         refusal=step.refusal,
         waits_for=step.ask_reason if step.awaits_approval else "",
+        asked_because=briefing.why,
+        label=briefing.label,
+        dry_run=None
+        if briefing.tried_at is None
+        else DryRunView(
+            at=briefing.tried_at, passed=not briefing.trouble, trouble=briefing.trouble
+        ),
+        risk=briefing.risk,
         approved_by=step.approved_by,
         proposed_by=step.proposed_by,
         observed=None if step.observed is None else step.observed or "would start",
+        would="" if step.observation is None else would(step.observation),
         outcome=step.outcome,
         verdict=step.verdict,
         verdict_text=step.verdict_text,

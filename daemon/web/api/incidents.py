@@ -14,10 +14,10 @@ from daemon.core.reporting.review.html import html_page
 from daemon.core.reporting.review.markdown import markdown
 from daemon.core.reporting.review.sections import review_document
 from daemon.core.values.units import Frozen
-from daemon.web.api.incident_view import head_view, timeline_view
+from daemon.web.api.incident_view import head_view, timeline_lines_view, timeline_view
 from daemon.web.api.operation import ApiOperation, Call, IncidentPath
 from daemon.web.api.request_parsing import Count, Limit, When
-from daemon.web.api.schemas import IncidentRow, IncidentView, TimelineEntry
+from daemon.web.api.schemas import IncidentRow, IncidentView, TimelineEntry, TimelineLineView
 from daemon.web.context import ALONE, WebContext
 
 _TAG = "incidents"
@@ -61,10 +61,11 @@ class IncidentList(Frozen):
 
 
 class WithTimeline(Frozen):
-    """One incident and all its entries."""
+    """One incident and all its entries; `lines` is the timeline in short, the oldest first."""
 
     incident: IncidentView
     timeline: tuple[TimelineEntry, ...]
+    lines: tuple[TimelineLineView, ...]
 
 
 class TimelinePart(Frozen):
@@ -147,7 +148,8 @@ class IncidentReads:
         heads = await self._context.repository.journal.heads(query.limit + 1, search)
         cursor = _cursor(heads[query.limit - 1]) if len(heads) > query.limit else None
         _link_next(call, "cursor", cursor)
-        rows = tuple(head_view(head) for head in heads[: query.limit])
+        rules = self._context.rules().rules
+        rows = tuple(head_view(head, rules.get(head.rule)) for head in heads[: query.limit])
         return IncidentList(incidents=rows, next=cursor)
 
     async def show(self, call: Call[IncidentPath, None, None]) -> WithTimeline:
@@ -163,7 +165,9 @@ class IncidentReads:
         content = hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:12]
         call.headers["ETag"] = f'"{incident.seq}-{content}"'
         shown = [entry for entry in entries if entry.event.for_people]
-        return WithTimeline(incident=view, timeline=timeline_view(shown))
+        return WithTimeline(
+            incident=view, timeline=timeline_view(shown), lines=timeline_lines_view(entries)
+        )
 
     async def timeline(self, call: Call[IncidentPath, TimelinePart, None]) -> Timeline:
         """Every entry of an incident's journal, part by part."""

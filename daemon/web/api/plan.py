@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from daemon.core.ports.actions import risk_of
 from daemon.core.recovery.commands import (
     USUAL_DEADLINE,
     ApproveStep,
@@ -14,12 +15,15 @@ from daemon.core.recovery.commands import (
     StartStepNow,
     VetoStep,
 )
+from daemon.core.recovery.proposal_examples import example_options
+from daemon.core.response.command import Command
 from daemon.core.values.units import Frozen
 from daemon.web.api.operation import (
     ApiOperation,
     Call,
     IncidentAfter,
     IncidentPath,
+    carried_out,
     do,
     incident_operation,
 )
@@ -46,11 +50,23 @@ class OneStep(IncidentPath):
 
 
 class ActionView(Frozen):
-    """An action: what it does, and the JSON Schema of its parameters."""
+    """An action: what it does, the JSON Schema of its parameters, what it declares of its risk.
+
+    `example`: the parameters of one, as `stopgap propose` takes them.
+    """
 
     action: str
     text: str
     params: dict[str, Any]
+    risk: str
+    example: str
+
+
+class StepAfter(IncidentAfter):
+    """The incident as it is after that. `waits`: why the step does not start although it may, and
+    until when what was said counts; empty if nothing is known to hold it up."""
+
+    waits: str
 
 
 class Catalogue(Frozen):
@@ -85,13 +101,22 @@ class PlanOperations:
             ApiOperation("GET", "/api/v1/actions", self.actions, "viewer", _TAG),
         ]
 
-    async def approve(self, call: Call[OneStep, None, None]) -> IncidentAfter:
+    async def approve(self, call: Call[OneStep, None, None]) -> StepAfter:
         """Allow a step, as the Commander."""
-        return await do(self._context, call, ApproveStep(call.at.step))
+        return await self._let(call, ApproveStep(call.at.step))
 
-    async def start(self, call: Call[OneStep, None, None]) -> IncidentAfter:
-        """Start a step now, out of turn, as the Commander."""
-        return await do(self._context, call, StartStepNow(call.at.step))
+    async def start(self, call: Call[OneStep, None, None]) -> StepAfter:
+        """Start a step now, out of turn, as the Commander.
+
+        Held up, by a freeze or the lock of its target, the order counts for 20 seconds; then the
+        Commander is asked again.
+        """
+        return await self._let(call, StartStepNow(call.at.step))
+
+    async def _let(self, call: Call[OneStep, None, None], command: Command) -> StepAfter:
+        after = await carried_out(self._context, call, command)
+        waits = await self._context.held_up(after, call.at.step)
+        return StepAfter(incident=self._context.view(after), waits=waits)
 
     async def skip(self, call: Call[OneStep, None, ReasonBody]) -> IncidentAfter:
         """Pass a step over, as the Commander."""
@@ -114,6 +139,8 @@ class PlanOperations:
                 action=name,
                 text=(type(action).__doc__ or "").strip().partition("\n")[0],
                 params=action.Params.model_json_schema(by_alias=True),
+                risk=risk_of(action),
+                example=example_options(action.Params.model_json_schema(by_alias=True)),
             )
             for name, action in sorted(self._context.actions.items())
         )

@@ -16,6 +16,7 @@ from daemon.core.incident.updates import DeliveryState
 from daemon.core.measurement.problem import Problem, Severity
 from daemon.core.recovery.commands import StepCommandName
 from daemon.core.response.milestones import Milestone, MilestoneState
+from daemon.core.rules.rule import Mode
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
 
@@ -30,7 +31,8 @@ _Status = Literal["open", "closed"]
 
 class IncidentRow(Frozen):
     """An incident in a list. `rule` is empty if no rule matched its alerts. `drill`: the run of the
-    drill that it belongs to; empty in earnest."""
+    drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
+    none."""
 
     id: str
     status: _Status
@@ -44,6 +46,7 @@ class IncidentRow(Frozen):
     closed_at: Stamp | None
     wake_at: Stamp | None
     drill: str
+    mode: Mode | Literal[""]
 
 
 class TimelineEntry(Frozen):
@@ -55,6 +58,16 @@ class TimelineEntry(Frozen):
     by: str
     text: str
     event: Event
+
+
+class TimelineLineView(Frozen):
+    """One line of the timeline as people read it; `seqs` are the entries that it stands for, for
+    what says the same again is one line."""
+
+    at: Stamp
+    by: str
+    text: str
+    seqs: tuple[int, ...]
 
 
 class RequestView(Frozen):
@@ -136,12 +149,22 @@ class AlertView(Frozen):
     labels: dict[str, str]
 
 
+class DryRunView(Frozen):
+    """The newest try of a step that changes nothing; `trouble`: why it did not pass."""
+
+    at: Stamp
+    passed: bool
+    trouble: str
+
+
 class StepView(Frozen):
     """A step of the plan as far as it has come.
 
-    `waits_for`: why it waits for a person. `observed`: what a rule that only observes would have
-    done. `refusal`: why it did not start. `allowed`: what may be done to it now; a veto is
-    anybody's, the rest is the Commander's.
+    `waits_for`: why it waits for a person, `asked_because` in a sentence. `label`: what it does in
+    a few words; `dry_run`: whether it was tried, null if not; `risk`: what its action declares.
+    `observed`: what a rule that only observes would have done, `would` in words. `refusal`: why it
+    did not start. `allowed`: what may be done to it now; a veto is anybody's, the rest is the
+    Commander's.
     """
 
     step: int
@@ -152,9 +175,14 @@ class StepView(Frozen):
     authority: str
     refusal: str
     waits_for: str
+    asked_because: str
+    label: str
+    dry_run: DryRunView | None
+    risk: str
     approved_by: str
     proposed_by: str
     observed: str | None
+    would: str
     outcome: Outcome | None
     verdict: Verdict | None
     verdict_text: str
@@ -250,7 +278,8 @@ class IncidentView(Frozen):
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
     null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
-    the drill that it belongs to; empty in earnest.
+    the drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
+    none.
     """
 
     id: str
@@ -264,6 +293,7 @@ class IncidentView(Frozen):
     doing: str
     coming: str
     rule: str
+    mode: Mode | Literal[""]
     labels: dict[str, str]
     team: str
     opened_at: Stamp

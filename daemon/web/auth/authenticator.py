@@ -42,6 +42,10 @@ WHO = (
     "send `Authorization: Bearer …` with your own token, or log in at /login; for the command "
     "line set STOPGAP_TOKEN, or give --token-file"
 )
+_UNKNOWN = (
+    "nobody here has this token; is it copied in full, of this daemon, and neither revoked nor "
+    "expired? Yours stands where the roster names it (`people: NAME: token`), or make one at /you"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Authenticator:
         else:
             identity = await self._by_session(request) or self._by_proxy(request)
         if identity is None:
-            raise HttpProblem(401, "Who are you?", WHO)
+            raise HttpProblem(401, "Who are you?", _UNKNOWN if token else WHO)
         await self.browser.check(request, identity)
         return identity
 

@@ -39,7 +39,7 @@ _MARKS: dict[MarkKind, tuple[str, str]] = {
     "recovered": ("good", _SOLID),
     "relapsed": ("bad", _DASHED),
 }
-WIDE, NARROW = (619.2, 216.0), (302.4, 223.2)
+WIDE, NARROW = (619.2, 216.0), (302.4, 180.0)
 """Width and height in points of 1/72 inch; so is everything below."""
 NO_MEASUREMENT = "no measurement in this time"
 FROM_JOURNAL = "the metrics do not answer: only what was measured before"

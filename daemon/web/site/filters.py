@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
@@ -80,6 +81,41 @@ def words_html(text: str) -> Markup:
     return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
 
 
+PHASES: Mapping[str, str] = {
+    "defining": "being measured",
+    "observing": "not confirmed so far",
+    "deciding": "to be decided",
+    "recovering": "being recovered",
+    "verifying": "checking the effect",
+    "diagnosing": "looking for the cause",
+    "watching": "restored, being watched",
+    "closed": "over",
+}
+"""What people call the phases."""
+
+
+def phase_words(phase: str) -> str:
+    """A phase in plain words."""
+    return PHASES.get(phase, phase)
+
+
+def likelihood(score: float) -> str:
+    """How likely a change is to be the cause, for its score of 0 to 1."""
+    return "very likely" if score >= 0.75 else "likely" if score >= 0.5 else "possible"
+
+
+def local_html(moment: datetime | None, zone: str) -> Markup:
+    """A moment in that zone, as `stopgap oncall` has it; a script puts it into the viewer's."""
+    if moment is None:
+        return Markup("–")
+    there = moment.astimezone(ZoneInfo(zone))
+    stamp = moment.astimezone(UTC).isoformat(timespec="seconds")
+    text = f"{there:%a %Y-%m-%d %H:%M} {there.tzname()}"
+    return Markup('<time class="local" datetime="{}" title="{}">{}</time>').format(
+        stamp, text, text
+    )
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": span_html,
     "seconds": seconds_html,
@@ -87,6 +123,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "when": when_html,
     "moment": moment_html,
     "ago": ago,
+    "local": local_html,
+    "phase_words": phase_words,
+    "likelihood": likelihood,
     "level": level,
     "words": words_html,
     "percent": percent,

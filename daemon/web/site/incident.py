@@ -15,6 +15,7 @@ from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
+from daemon.core.recovery.proposal_examples import example_lines
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.diagnosis import MOST_OF_OTHERS
@@ -34,6 +35,10 @@ from daemon.web.site.layout import Frame, to
 
 _SHOWN = 60
 """So many of the newest lines of the timeline are shown unless all are asked for."""
+_NEWEST = 3
+"""So many lines of it are in sight before it is unfolded."""
+_BEHIND_MORE = frozenset({"diagnosis", "learning"})
+"""The sections that are folded until somebody asks for more."""
 CHART_LASTS = 5.0
 """Seconds for which a chart is shown again before Prometheus is asked anew."""
 MOST_CHARTS = 64
@@ -65,7 +70,15 @@ class IncidentPage:
         identity = await self._frame.visitor(request)
         name = request.query.get("done", "")
         done = COMMANDS[name].done if name in FORMS else ""
+        if name in {"approve", "start"}:
+            done = await self._let(request.match_info["id"]) or done
         return await self._page(request, identity, 200, done=done)
+
+    async def _let(self, incident: str) -> str:
+        """What a step waits for that was just approved or started; empty if for nothing."""
+        now = await self._context.repository.load(incident)
+        waits = [await self._context.held_up(now, number) for number in sorted(now.steps)]
+        return next((f"It waits: {text}." for text in waits if text), "")
 
     async def do(self, request: web.Request) -> web.Response:
         """Do what the button says; then the page again, or what stood in the way."""
@@ -139,6 +152,7 @@ class IncidentPage:
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
+            "unfolded": _unfolds(feedback.get("tried") or request.query.get("done", "")),
         }
         return await self._frame.page(request, identity, "incident.html", context, status)
 
@@ -159,9 +173,12 @@ class IncidentPage:
             "coming": now_and_next.coming(incident, rule, now),
             "suppressed": suppression(incident.suppressed),
             "asked": now_and_next.awaiting_approval(incident),
-            "stoppable": now_and_next.stoppable(incident),
+            "stoppable": now_and_next.stoppable(incident, rule),
+            "observing": rule is not None and rule.mode == "observe",
             "commanders": {name for name, spec in COMMANDS.items() if spec.needs == "commander"},
-            "plan": now_and_next.plan_lines(incident, rule, entries, config.approvals, now),
+            "plan": now_and_next.plan_lines(
+                incident, rule, entries, config.approvals, now, self._context.risks
+            ),
             "clock": read_clock(incident, roster, now),
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
@@ -178,12 +195,21 @@ class IncidentPage:
             "left_out": _left_out(incident),
             "durations": durations(incident).shown(),
             "actions": sorted(self._context.actions),
+            "examples": {
+                name: example_lines(action.Params.model_json_schema(by_alias=True))
+                for name, action in sorted(self._context.actions.items())
+            },
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],
             "causes": get_args(e.CauseCategory),
             "standards": get_args(e.StandardKind),
             "today": self._context.today(),
             "document": urlsplit(self._context.links.document(incident.id)).path,
         }
+
+
+def _unfolds(command: object) -> bool:
+    """Whether the page after that command shows what is behind "more" at once."""
+    return SECTIONS.get(str(command), "") in _BEHIND_MORE or command in {"close", "sentiment"}
 
 
 def _curves(incident: Incident) -> dict[int, str]:
@@ -230,4 +256,6 @@ def _timeline(entries: Sequence[Entry], query: Mapping[str, str]) -> dict[str, A
         "groups": GROUPS,
         "lines": shown,
         "hidden": len(lines) - len(shown),
+        "newest": _NEWEST,
+        "unfolded": "show" in query or "all" in query,
     }

@@ -75,6 +75,7 @@ class IncidentListPage:
         readings = read_clock(incident, config.roster, now)
         return {
             "incident": incident,
+            "observing": rule is not None and rule.mode == "observe",
             "doing": now_and_next.doing(incident),
             "coming": now_and_next.coming(incident, rule, now),
             "late": [r for r in readings if r.state == "late" and r.done_at is None],

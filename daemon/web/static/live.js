@@ -106,6 +106,17 @@
     if (place && text) place.textContent = text;
   };
 
+  // As loud as it is: whoever decides by this page must not take it for the present.
+  let answered = Date.now();
+  const away = (gone) => {
+    const banner = document.getElementById("away");
+    if (!gone) answered = Date.now();
+    if (!banner || banner.hidden === !gone) return;
+    const since = document.getElementById("away-since");
+    if (gone && since) since.textContent = new Date(answered).toLocaleTimeString();
+    banner.hidden = !gone;
+  };
+
   const say = (fresh) => {
     const place = document.getElementById("news");
     const text = [...fresh.querySelectorAll("[data-said]")].map((one) => one.dataset.said).join("");
@@ -134,6 +145,7 @@
     if (banner) banner.hidden = true;
     tick(document);
     tick(fresh);
+    localize(fresh);
     const stay = reading();
     const near = document.activeElement?.closest("[data-live]")?.id;
     for (const old of document.querySelectorAll("[data-live]")) {
@@ -159,9 +171,10 @@
         loggedOut();
       } else if (answer.ok) {
         accept(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        away(false);
         listen();
       }
-    } catch { show("no connection; trying again"); } finally {
+    } catch { show("no connection; trying again"); away(true); } finally {
       asking = false;
     }
   };
@@ -184,6 +197,22 @@
     }
   };
 
+  const ZONED = { weekday: "short", year: "numeric", month: "2-digit", day: "2-digit",
+    hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const localize = (where) => {
+    for (const time of where.querySelectorAll("time.local")) {
+      time.textContent = new Date(time.dateTime).toLocaleString([], ZONED);
+    }
+  };
+  // A link into what is folded unfolds it.
+  const unfold = () => {
+    const aim = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    for (let at = aim || null; at; at = at.parentElement) {
+      if (at.tagName === "DETAILS") at.open = true;
+    }
+    if (aim) aim.scrollIntoView();
+  };
+
   const listen = () => {
     if (!source || events || document.hidden) return;
     events = new EventSource(source.dataset.events);
@@ -191,12 +220,14 @@
     let first = true;
     stream.onopen = () => {
       show("live, as of");
+      away(false);
       patience = AGAIN.first;
       if (!first) refresh(); // something may have happened while we were away
       first = false;
     };
     stream.onerror = () => {
       show("no connection; trying again. As of");
+      away(true);
       if (stream.readyState !== EventSource.CLOSED || events !== stream) return;
       events = null; // refused: the daemon is down behind a proxy, or the login has ended
       setTimeout(refresh, patience);
@@ -230,6 +261,9 @@
   addEventListener("pageshow", (event) => { if (event.persisted && source) refresh(); });
   if (source?.dataset.page) history.replaceState(null, "", page); // a reload is no second try
   say(document);
+  localize(document);
+  addEventListener("hashchange", unfold);
+  unfold();
   listen();
   setInterval(() => tick(document), 1000);
 })();

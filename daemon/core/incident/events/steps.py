@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.events.dry_runs import StepRehearsed
 from daemon.core.incident.reasons import AskReason, AutonomyLoss, RefusalReason
 from daemon.core.measurement.problem import RecoveryReading
 from daemon.core.values.outcome import Outcome
@@ -257,6 +258,7 @@ StepEvent = (
     | StepSkipped
     | StepReopened
     | StepObserved
+    | StepRehearsed
     | StepStarted
     | EvidenceTaken
     | StepPrepared
