@@ -17,10 +17,12 @@ from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.review.durations import durations
 from daemon.core.response import milestones
+from daemon.core.response.external_help import HelpSuggestion
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
+from daemon.web.api.collaboration_view import collaboration_view
 from daemon.web.api.schemas import (
     AlertView,
     CauseView,
@@ -67,6 +69,7 @@ def incident_view(
     now: datetime,
     document: str,
     veterans: Sequence[str],
+    helpers: Sequence[HelpSuggestion] = (),
 ) -> IncidentView:
     """One incident as it stands. `rule` is the one in force; `document` is the link to its
     standard document."""
@@ -94,6 +97,7 @@ def incident_view(
         responders=incident.responders,
         paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
+        **collaboration_view(incident, roster, rule, helpers),
         clock=tuple(_reading(reading) for reading in milestones.read_clock(incident, roster, now)),
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),
