@@ -38,7 +38,7 @@ MENDS = {
     "channel_not_found": "is the id right, and the bot a member?",
     "invalid_auth": "see slack.token",
     "is_archived": "the channel is archived",
-    "missing_scope": "the bot needs the scope {needed}; the README lists all that it needs",
+    "missing_scope": "the bot needs the scope {needed}: add it to the app in Slack, then reinstall",
     "restricted_action": "the workspace lets bots not do this; its admins can",
     "method_not_supported_for_channel_type": "is the id that of a channel?",
     "not_authed": "see slack.token",
