@@ -207,7 +207,7 @@ class Conductor:
         rule = config.rules.rules.get(current.rule)
         limits, dependencies = stage.dependencies.limits, config.dependencies
         withdrawn = stage.dependencies.withdrawn(current.rule)
-        rooms = stage.dependencies.places.policy_among(self._repository.known)
+        rooms = stage.dependencies.places.policy
         around = Surroundings(
             config.roster, config.approvals, limits, views, dependencies, withdrawn, rooms
         )

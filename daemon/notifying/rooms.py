@@ -7,7 +7,8 @@ its first message by the incident's id, and people who are in it already stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -17,7 +18,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Links
 from daemon.core.ports.rooms import Room, RoomDraft, Rooms, TendsRooms
 from daemon.core.recovery.guardrails import service_of
-from daemon.core.response.paging import headline
+from daemon.core.reporting.now_and_next import doing
 from daemon.core.response.rooms import (
     MOST_BY_SEVERITY,
     NO_ROOMS,
@@ -35,6 +36,10 @@ _log = structlog.get_logger()
 
 TEMPLATE = "template"
 """The service of a call whose address is made of the settings."""
+TOO_MANY = (
+    f"{MOST_BY_SEVERITY} rooms have opened by themselves already, and in a storm people choose "
+    "where they meet; the Commander opens this one with a tap, or `stopgap room`"
+)
 DEED_SECONDS = 60.0
 """For so long a deed may take; what is already there may have to be looked for, page by page."""
 
@@ -48,16 +53,6 @@ class MeetingPlaces:
     rooms: Rooms | None = None
     prefix: str = ""
     call: Callable[[str], str] | None = None
-
-    def policy_among(self, known: Iterable[Incident]) -> RoomPolicy:
-        """What is due to one of these open incidents: no rooms by themselves while there are many
-        of those."""
-        if not self.policy.open_from:
-            return self.policy
-        by_severity = sum(_opened_by_severity(incident) for incident in known)
-        return (
-            replace(self.policy, open_from="") if by_severity >= MOST_BY_SEVERITY else self.policy
-        )
 
 
 NO_PLACES = MeetingPlaces()
@@ -74,8 +69,12 @@ async def tend_room(
     """Do what is due to the room or the call of an incident. What fails is journaled, and decided
     on from there. Raises UnknownIncident."""
     current = await repository.load(incident)
-    doing = _done(current, deed, places, roster, links)
-    found = await attempt(doing, incident, f"room-{deed}", DEED_SECONDS)
+    if deed in {"open", "call"} and _too_many(current, repository.known):
+        refused = DeliveryFailure(TOO_MANY, temporary=False)
+        await repository.report(incident, _failed(current, deed, refused))
+        return
+    deeds = _done(current, deed, places, roster, links)
+    found = await attempt(deeds, incident, f"room-{deed}", DEED_SECONDS)
     if not isinstance(found, DeliveryFailure):
         await repository.report(incident, *found)
         return
@@ -157,7 +156,7 @@ def _draft(incident: Incident, prefix: str, links: Links) -> RoomDraft:
     service = service_of(incident.key)
     call = place_links(incident).get("Call")
     commander = incident.commander or "nobody yet"
-    lines = [headline(incident), f"Commander: {commander}"]
+    lines = [f"Now: {doing(incident)}", f"Commander: {commander}"]
     lines += [f"Call: {call}"] if call else []
     lines.append("Pin or mark a message here, and it stands in the timeline.")
     return RoomDraft(
@@ -177,6 +176,21 @@ def _failed(incident: Incident, deed: e.RoomDeed, failure: DeliveryFailure) -> e
     tries = before.failures + 1 if before is not None else 1
     last = not failure.temporary or tries >= ROOM_TRIES
     return e.RoomFailed(deed=deed, error=failure.text, last=last, retry_after=failure.rest)
+
+
+def _too_many(incident: Incident, known: Iterable[Incident]) -> bool:
+    """Whether it asked for its room by itself when enough open incidents had done so. Told by the
+    order of their asking: in a storm many ask in the same moment."""
+    if not _opened_by_severity(incident):
+        return False
+    before = [
+        other for other in known if _opened_by_severity(other) and _asked(other) < _asked(incident)
+    ]
+    return len(before) >= MOST_BY_SEVERITY
+
+
+def _asked(incident: Incident) -> tuple[datetime, str]:
+    return incident.collaboration.requested_at or incident.opened_at, incident.id
 
 
 def _opened_by_severity(incident: Incident) -> bool:

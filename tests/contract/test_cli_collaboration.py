@@ -60,13 +60,13 @@ async def test_show_says_who_could_help_and_how_they_are_asked(rig: Rig, says: S
     suspicion = blamed().model_copy(update={"change": change})
     await rig.happens(confirmed(suspicion=suspicion))
     out = (await says("show")).out
-    why = "database: the suspect change v9 is of theirs, by its label `team`"
+    why = "database: the suspect change v9 is theirs, by its label team"
     assert f"{why}: stopgap engage {rig.id} database 'look at v9, live since " in out
     assert f"Amazon: shop is involved: stopgap engage {rig.id} --vendor aws" in out
     _, found = await rig.asks("GET", rig.path, ADA)
     screen = Console(width=200, file=StringIO(), record=True)
     screen.print(OpenIncidents(Board((found["incident"],), rig.now)))
-    assert "could help: database, for the suspect change v9 is of theirs" in screen.export_text()
+    assert "could help: database, for the suspect change v9 is theirs" in screen.export_text()
     assert "could help" not in out.partition("timeline")[2], "it calls nobody by itself"
     assert not (await rig.incident()).people.engaged
     await says("engage", "database", "look at v9")

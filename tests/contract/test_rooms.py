@@ -48,7 +48,7 @@ class Scene:
         rig = self.rig
         for _ in range(20):
             incident = await rig.incident()
-            decision = rooms_due(incident, rig.places.policy_among(rig.repository.known), rig.now)
+            decision = rooms_due(incident, rig.places.policy, rig.now)
             if decision.record:
                 await rig.happens(*decision.record)
                 continue

@@ -159,3 +159,19 @@ async def test_a_chat_that_is_down_delays_no_call(stage: Stage) -> None:
     assert stage.phones["bo"].pages
     trouble = incident.collaboration.troubles["open"]
     assert (trouble.given_up, chat.asked) == (True, 8), "it is not asked without end"
+
+
+async def test_in_a_storm_a_few_rooms_open_and_the_others_say_why_not(stage: Stage) -> None:
+    chat = Chat()
+    opens_from_sev2(stage, chat)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=f"shop-{number}") for number in range(9)))
+        await daemon.at(600)
+    incidents = await stage.incidents()
+    opened = [one for one in incidents if one.collaboration.room is not None]
+    assert (len(incidents), len(opened), len(chat.made)) == (9, 5, 5)
+    refused = [one for one in incidents if one.collaboration.room is None]
+    for one in refused:
+        assert one.collaboration.given_up
+        assert "in a storm people choose where they meet" in one.collaboration.unopened[0]

@@ -92,23 +92,23 @@ def _of_suspect(incident: Incident, sources: HelpSources) -> Iterator[_Found]:
     ask = f"look at {item}, live since {clock_time(change.at)}: could it be the cause? "
     ask += "If so, how is it undone safely?"
     for team, owned in _owners(change, sources):
-        yield _Found(team, f"the suspect change {item} is of {owned}", ask)
+        yield _Found(team, f"the suspect change {item} {owned}", ask)
 
 
 def _owners(change: Change, sources: HelpSources) -> Iterator[tuple[str, str]]:
     """(team, what of theirs it is) by the labels of the change, then by its target."""
     if change.labels.get("team"):
-        yield change.labels["team"], "theirs, by its label `team`"
+        yield change.labels["team"], "is theirs, by its label team"
     service = change.labels.get("service", "")
     if service:
         for rule in sources.rules.values():
             if any((m.name, m.op, m.value) == ("service", "=", service) for m in rule.match):
-                yield rule.team, f"their service {service}"
+                yield rule.team, f"is one of their service {service}"
     names = tuple(filter(None, (service, change.aim)))
     for team, known in sources.roster.teams.items():
         name = first_match(known.expert_in, names)
         if name:
-            yield team, f"{printable(name)}, in which they are expert"
+            yield team, f"is one of {printable(name)}, in which they are expert"
 
 
 def _of_dependencies(incident: Incident, sources: HelpSources) -> Iterator[_Found]:

@@ -44,8 +44,9 @@ def vendor_ticket(incident: Incident, vendor: Vendor, description: str, ask: str
     person wants of them, as they wrote it."""
     problem = incident.confirmed or incident.problem
     begun = problem.onset if problem is not None and problem.onset else incident.opened_at
-    subject = " ".join(description.split()).rstrip(".") or (problem.symptom if problem else "")
-    subject = printable(subject or "a service of ours is impaired")
+    measured = f"{problem.symptom} far from normal" if problem and problem.symptom else ""
+    said = " ".join(description.split()).rstrip(".")
+    subject = printable(said or measured or "a service of ours is impaired")
     since = f"since {begun:%Y-%m-%d %H:%M} UTC"
     lines = [f"Subject: {subject} {since}", ""]
     if vendor.contract:

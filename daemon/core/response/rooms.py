@@ -21,8 +21,8 @@ ROOM_BACKOFF = Backoff(timedelta(seconds=5), timedelta(minutes=5))
 TOPIC_PAUSE = timedelta(minutes=1)
 """A topic rests so long before it is set again: each setting is a line in everybody's room."""
 MOST_BY_SEVERITY = 5
-"""With so many rooms of open incidents that nobody asked for, no more open by themselves: in a
-storm people choose where they meet."""
+"""So many open incidents at once get their room by themselves: in a storm people choose where they
+meet."""
 
 
 @dataclass(frozen=True)

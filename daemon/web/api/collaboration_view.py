@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from daemon.core.incident.collaboration import RoomPlace
+from daemon.core.incident.events.collaboration import room_failure
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.response.external_help import HelpSuggestion, vendors_for
@@ -34,7 +35,10 @@ def room_view(incident: Incident) -> RoomView | None:
         room=_place(known.room),
         call=_place(known.call),
         archived_at=known.archived_at,
-        troubles=tuple(trouble.error for trouble in known.troubles.values()),
+        troubles=tuple(
+            room_failure(deed, trouble.error, last=trouble.given_up)
+            for deed, trouble in known.troubles.items()
+        ),
     )
 
 

@@ -74,12 +74,12 @@ def changed(**labels: str) -> Suspicion:
 def test_the_team_of_the_suspect_change_is_suggested_by_its_labels() -> None:
     by_team = make_incident(OPEN, confirmed(suspicion=changed(team="pay")))
     assert suggested(by_team, roster(pay={})) == {
-        "pay": "the suspect change v9 is of theirs, by its label `team`"
+        "pay": "the suspect change v9 is theirs, by its label team"
     }
     pay = make_rule(rule="pay", team="pay", match=['service="pay"'])
     by_service = make_incident(OPEN, confirmed(suspicion=changed(service="pay")))
     assert suggested(by_service, roster(pay={}), pay) == {
-        "pay": "the suspect change v9 is of their service pay"
+        "pay": "the suspect change v9 is one of their service pay"
     }
     experts = roster(pay={"expert_in": ["release:*"]})
     by_target = make_incident(OPEN, confirmed(suspicion=blamed()))
@@ -180,7 +180,9 @@ def test_a_ticket_says_what_a_vendor_needs_and_nothing_of_ours() -> None:
     internal = ("ada", "pay", TARGET, "v9", "v2", "db-7", "secret_metric", "CheckoutFails", "http")
     assert not [word for word in internal if word in text]
     asked = vendor_ticket(incident, AWS, "", " is the zone\nill? ")
-    assert asked.splitlines()[0] == "Subject: success rate since 2026-03-01 14:06 UTC"
+    assert (
+        asked.splitlines()[0] == "Subject: success rate far from normal since 2026-03-01 14:06 UTC"
+    )
     assert asked.endswith("What we ask: is the zone ill?")
 
 

@@ -13,7 +13,6 @@ from daemon.core.incident.state import Incident
 from daemon.core.response.collaboration_commands import NoteFromRoom, OpenRoom
 from daemon.core.response.command import NotPossible
 from daemon.core.response.rooms import (
-    MOST_BY_SEVERITY,
     NO_ROOMS,
     ROOM_TRIES,
     TOPIC_PAUSE,
@@ -25,7 +24,6 @@ from daemon.core.response.rooms import (
     with_places,
 )
 from daemon.core.response.update_text import draft, facts_in_short
-from daemon.notifying.rooms import MeetingPlaces
 from tests.commanding import situated
 from tests.core.build import (
     MINUTE,
@@ -113,16 +111,6 @@ def test_it_opens_by_itself_from_a_severity_on(open_from: Any, severity: Any, op
         (NOW, opening()), confirmed(make_problem(severity=severity)), e.Recovered(step=0, text="x")
     )
     assert not rooms_due(over, policy, NOW)
-
-
-def test_in_a_storm_no_more_open_by_themselves() -> None:
-    places = MeetingPlaces(RoomPolicy(room="slack", open_from="sev2"))
-    by_itself = make_incident((NOW, opening()), e.RoomRequested(why="the incident is sev1"))
-    asked = incident(ASKED)
-    few = [by_itself] * (MOST_BY_SEVERITY - 1) + [asked] * 9
-    assert places.policy_among(few).open_from == "sev2"
-    assert places.policy_among([*few, by_itself]).open_from == ""
-    assert places.policy_among([*few, by_itself]).room == "slack", "people still can"
 
 
 def test_what_failed_is_tried_again_after_a_rest() -> None:

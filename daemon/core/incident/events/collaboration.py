@@ -100,16 +100,23 @@ class RoomFailed(_AboutCollaboration):
     retry_after: int = 0
 
     def describe(self) -> str:
-        what = {
-            "open": "the room was not opened",
-            "call": "the call was not opened",
-            "greet": "the first message of the room was not written",
-            "invite": "nobody was invited to the room",
-            "topic": "the topic of the room was not set",
-            "archive": "the room was not archived",
-        }.get(self.deed, f"{self.deed} of the room failed")
-        ends = "; it is not tried again by itself" if self.last else "; it is tried again"
-        return printable(f"{what}: {self.error}{ends}")
+        return room_failure(self.deed, self.error, last=self.last)
+
+
+_FAILURES = {
+    "open": "the room was not opened",
+    "call": "the call was not opened",
+    "greet": "the first message of the room was not written",
+    "invite": "somebody was not invited to the room",
+    "topic": "the topic of the room was not set",
+    "archive": "the room was not archived",
+}
+
+
+def room_failure(deed: str, error: str, *, last: bool) -> str:
+    """What did not work, why, and whether it is tried again, in a sentence."""
+    ends = "; it is not tried again by itself" if last else "; it is tried again"
+    return printable(f"{_FAILURES.get(deed, f'{deed} of the room failed')}: {error}{ends}")
 
 
 class RoomArchived(_AboutCollaboration):
