@@ -14,6 +14,7 @@ from daemon.core.response import commands as response
 from daemon.core.response import role_commands, update_commands
 from daemon.core.response.command import Command, CommandSituation, NotPossible
 from daemon.core.response.commands import RecordPagerReport
+from daemon.core.response.rooms import NO_ROOMS, RoomPolicy
 from daemon.core.rules.rule import Rule
 from tests.core.build import HOUSE, NOW, make_rule
 
@@ -30,6 +31,7 @@ def situated(
     roster: Roster = HOUSE,
     rule: Rule | None = None,
     document: str = "",
+    rooms: RoomPolicy = NO_ROOMS,
 ) -> CommandSituation:
     """A situation in which that person, whoever they are, may act, and every step fits."""
     if person and person not in roster.people:
@@ -43,6 +45,7 @@ def situated(
         rule=rule,
         document=document,
         misfit=lambda _: "",
+        rooms=rooms,
     )
 
 

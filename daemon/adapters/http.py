@@ -63,6 +63,28 @@ class Poster:
         Temporary: 429, 5xx, network errors and timeouts. Permanent: any other refusal, in the
         provider's words but without our secrets.
         """
+        status, _ = await self._exchange(url, content, harmless)
+        return status
+
+    async def ask(self, url: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The JSON object that a success answers; empty if it answers none. Raises as `post`."""
+        _, body = await self._exchange(url, content, (), read=True)
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    async def _exchange(
+        self,
+        url: str,
+        content: Mapping[str, Any],
+        harmless: Container[int],
+        *,
+        read: bool = False,
+    ) -> tuple[int, bytes]:
+        """The status, and if that is wanted, the beginning of what a success answers. It is taken
+        already then, so an answer that breaks off fails nothing."""
         body = json.dumps(content).encode()
         headers = {"Content-Type": "application/json", **self._headers}
         if self._signing is not None:
@@ -76,7 +98,9 @@ class Poster:
                 allow_redirects=False,
             ) as answer:
                 status = answer.status
-                reason = "" if status in self._taken else await self._reason(answer)
+                taken = status in self._taken
+                answered = await _whatever(answer) if taken and read else b""
+                reason = "" if taken else await self._reason(answer)
         except ValueError:  # aiohttp's InvalidURL is one, too
             raise Permanent(
                 f"{self._who} cannot be asked: a character of its address or key cannot be sent"
@@ -84,7 +108,7 @@ class Poster:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Temporary(f"{self._who} cannot be reached ({type(error).__name__})") from None
         if status in self._taken or status in harmless:
-            return status
+            return status, answered
         text = f"{self._who} answered {status}{reason}"
         raise Temporary(text) if status == 429 or status >= 500 else Permanent(text)
 
@@ -123,6 +147,14 @@ async def refusal_reason(
         reason = reason.replace(secret, "…")
     reason = " ".join(printable(reason).split())
     return f": {shortened(reason, WORDS)}" if reason else ""
+
+
+async def _whatever(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, as far as it comes."""
+    try:
+        return await _beginning(answer)
+    except (aiohttp.ClientError, TimeoutError):
+        return b""
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -12,6 +12,7 @@ import structlog
 from yarl import URL
 
 from daemon.adapters.http import shortened
+from daemon.core.ports.rooms import RateLimited
 from daemon.core.values.outcome import Permanent, Temporary
 
 if TYPE_CHECKING:  # only whoever uses Slack loads its library, when its client is built
@@ -37,12 +38,18 @@ MENDS = {
     "channel_not_found": "is the id right, and the bot a member?",
     "invalid_auth": "see slack.token",
     "is_archived": "the channel is archived",
-    "missing_scope": "the bot needs the scope chat:write",
+    "missing_scope": "the bot needs the scope {needed}: add it to the app in Slack, then reinstall",
+    "restricted_action": "the workspace lets bots not do this; its admins can",
+    "method_not_supported_for_channel_type": "is the id that of a channel?",
     "not_authed": "see slack.token",
     "not_in_channel": "invite the bot to the channel",
     "token_revoked": "see slack.token",
 }
 
+_SCOPES = re.compile(r"[a-z:._,]{1,200}")
+_LINK = re.compile(r"<(?P<to>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
+_LATER_AT_MOST = 3600
+"""Seconds of rest that are believed."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 
@@ -121,16 +128,34 @@ def plain_words(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
+class SlackRefusal(Permanent):
+    """Slack refuses it; `code` is its own word."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 async def send_to_slack(client: AsyncWebClient, sending: Awaitable[Any]) -> str:
     """Send, within the client's timeout; returns `channel:ts`, by which the message is found again.
 
     Temporary: rate limits, Slack's own failures, the network. Permanent: what Slack refuses.
     """
+    answer = await ask_slack(client, sending)
+    return f"{answer.get('channel', '')}:{answer.get('ts', '')}"
+
+
+async def ask_slack(client: AsyncWebClient, asking: Awaitable[Any]) -> Mapping[str, Any]:
+    """Ask, within the client's timeout; returns Slack's answer.
+
+    Temporary: rate limits (`RateLimited`), Slack's own failures, the network. Permanent
+    (`SlackRefusal`): what Slack refuses.
+    """
     from slack_sdk.errors import SlackApiError, SlackClientError
 
     try:
         async with asyncio.timeout(client.timeout):
-            answer = await sending
+            answer = await asking
     except SlackApiError as error:
         raise _refused(error.response) from None
     except aiohttp.InvalidURL:
@@ -139,17 +164,44 @@ async def send_to_slack(client: AsyncWebClient, sending: Awaitable[Any]) -> str:
         raise Temporary(f"Slack cannot be reached ({type(error).__name__})") from None
     except (ValueError, AttributeError):  # the library reads any JSON as if it were an object
         raise Temporary("Slack gave an answer that is none; see slack.url") from None
-    return f"{answer.get('channel', '')}:{answer.get('ts', '')}"
+    found = getattr(answer, "data", answer)
+    return found if isinstance(found, Mapping) else {}
+
+
+def unescaped(text: str) -> str:
+    """What Slack holds of a message, as people read it: links with their address, names by id."""
+
+    def shown(link: re.Match[str]) -> str:
+        to, label = link["to"], link["label"]
+        if to[0] in "@!":
+            return f"@{label or to[1:].partition('^')[0]}"
+        if to[0] == "#":
+            return f"#{label or to[1:]}"
+        return f"{label} ({to})" if label and label != to else to
+
+    plain = _LINK.sub(shown, text)
+    return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _refused(response: Any) -> Temporary | Permanent:
     """The library's answer, or aiohttp's where it could not read one."""
     status = getattr(response, "status_code", 0) or getattr(response, "status", 0)
-    body = getattr(response, "data", None)
-    code = str(body.get("error", "")) if isinstance(body, Mapping) else ""
+    data = getattr(response, "data", None)
+    body: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    code = str(body.get("error", ""))
     if not _WORD.fullmatch(code):  # it may be anything then, and repeat the token
         code = f"status {status}"
     if code in PASSING or status == 429 or status >= 500:
-        return Temporary(f"Slack cannot take it now: {code}")
-    mend = MENDS.get(code)
-    return Permanent(f"Slack refuses it: {code}" + (f" ({mend})" if mend else ""))
+        text = f"Slack cannot take it now: {code}"
+        seconds = _rest(getattr(response, "headers", None))
+        return RateLimited(text, seconds) if seconds else Temporary(text)
+    needed = str(body.get("needed", ""))
+    scopes = needed if _SCOPES.fullmatch(needed) else "chat:write"
+    mend = MENDS.get(code, "").format(needed=scopes)
+    return SlackRefusal(f"Slack refuses it: {code}" + (f" ({mend})" if mend else ""), code)
+
+
+def _rest(headers: Any) -> int:
+    """For how many seconds Slack wants to be left alone; 0 if it does not say."""
+    given = headers.get("Retry-After", "") if isinstance(headers, Mapping) else ""
+    return min(int(given), _LATER_AT_MOST) if str(given).isascii() and str(given).isdigit() else 0

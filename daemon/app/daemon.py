@@ -37,6 +37,7 @@ from daemon.app.emergency import emergency_for
 from daemon.app.follow_ups import follow_ups_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
+from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
@@ -115,6 +116,7 @@ class Daemon:
             now,
             settings.auth.key_grace,
         )
+        self._places = places_for(settings, self._session, self._secret, lambda: store.keys.current)
         self._prometheus = prometheus_for(settings, self._environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
         self._alertmanagers = alertmanagers_for(settings, self._session)
@@ -337,6 +339,8 @@ class Daemon:
             ),
             config_for_drill=self._drilling.drills.config_of,
             drills=self._drilling.desk,
+            places=self._places,
+            marks=marks_of(self._settings),
         )
         async with serving(self._settings, context, self._certificate):
             yield
@@ -382,4 +386,5 @@ class Daemon:
             observer=self._observer,
             tracer=self._tracer,
             diagnosis=settings.diagnosis,
+            places=self._places,
         )

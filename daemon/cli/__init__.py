@@ -46,7 +46,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "role": ("people", "take a role, give it, or step down"),
         "answer": ("people", "say yes or no to what you are asked"),
         "escalate": ("people", "call a tier of the policy now"),
-        "engage": ("people", "call in an expert team"),
+        "engage": ("collaboration", "call in an expert team, or write to a vendor"),
+        "room": ("collaboration", "open the incident's room and call"),
         "no-plan": ("people", "say that no plan fits"),
     },
     "Learn": {

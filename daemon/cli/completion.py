@@ -93,6 +93,11 @@ def _hypotheses(context: click.Context) -> Iterator[Completion]:
             yield one["hypothesis"], f"{one['state']}: {one['text']}"
 
 
+def _vendors(context: click.Context) -> Iterator[Completion]:
+    for vendor in _incident(context)["vendors"]:
+        yield vendor["vendor"], vendor["name"]
+
+
 def _requests(context: click.Context) -> Iterator[Completion]:
     yield from (("yes", ""), ("no", ""))
     for request in _incident(context)["requests"]:
@@ -174,6 +179,7 @@ complete_action = completes(_actions)
 complete_person = completes(_people)
 complete_taker = completes(_takers)
 complete_team = completes(_teams)
+complete_vendor = completes(_vendors)
 complete_rule = completes(_rules)
 complete_drill = completes(_drills)
 complete_run = completes(_runs)

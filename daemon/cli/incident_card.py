@@ -204,6 +204,10 @@ def _sentences(incident: View) -> list[Text]:
     ]
     lines += [Text(asking(request), style="yellow") for request in incident.get("requests", ())]
     lines += [Text(f"late: {item}", style="yellow") for item in late(incident)]
+    lines += [
+        Text(f"could help: {printable(helper['team'])}, for {printable(helper['why'])}")
+        for helper in incident.get("help", ())
+    ]
     return lines
 
 

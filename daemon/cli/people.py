@@ -17,12 +17,11 @@ from daemon.cli.client import (
     print_answer,
     remote_options,
 )
-from daemon.cli.completion import complete_request, complete_taker, complete_team, incident_argument
+from daemon.cli.completion import complete_request, complete_taker, incident_argument
 from daemon.cli.phrases import (
     ROLE_TITLES,
     View,
     asking,
-    engaged_line,
     holder,
     how_to_answer,
     roles_in_short,
@@ -153,30 +152,6 @@ def escalate_command(
     after = act("POST", url, token_file, incident_path(incident, "escalate"), {"tier": tier})
     called = f"tier {tier} is called now; {_command(after, called=True)}"
     print_answer(as_json, {"incident": after}, called)
-
-
-@click.command("engage")
-@incident_argument
-@click.argument("team", shell_complete=complete_team)
-@click.argument("reason", nargs=-1)
-@remote_options
-@json_option
-def engage_command(
-    incident: str,
-    team: str,
-    reason: tuple[str, ...],
-    url: str,
-    token_file: Path | None,
-    as_json: bool,
-) -> None:
-    """Call in an expert team. They are told what is known and what was tried.
-
-    Example: stopgap engage 1123-1403-x7qf database the primary does not take connections
-    """
-    body = {"team": team, "reason": " ".join(reason)}
-    after = act("POST", url, token_file, incident_path(incident, "engage"), body)
-    lines = (engaged_line(engaged) for engaged in after["engaged"] if engaged["team"] == team)
-    print_answer(as_json, {"incident": after}, *lines)
 
 
 def _role_outcome(after: View, role_name: str, person: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -91,6 +92,39 @@ def engaged_line(engaged: View) -> str:
     return (
         f"{printable(engaged['team'])} is called in: {f'{who} is here' if who else 'no answer yet'}"
     )
+
+
+def meeting_lines(incident: View) -> list[str]:
+    """Where people meet, and what does not work about that."""
+    meeting = incident.get("meeting")
+    if not meeting:  # nobody has asked for it, or the daemon is older than this command
+        return []
+    lines = []
+    for name in ("room", "call"):
+        place = meeting[name]
+        if place:
+            where = " ".join(filter(None, (place["name"], place["url"])))
+            ended = " (archived)" if name == "room" and meeting["archived_at"] else ""
+            lines.append(f"{name}: {printable(where) or 'asked for'}{ended}")
+    return [*lines, *map(printable, meeting["troubles"])]
+
+
+def helper_lines(incident: View) -> list[str]:
+    """Who else could help, and the command that asks them; of vendors those that are involved."""
+    one = printable(incident["id"])
+    lines = [
+        f"{printable(helper['team'])}: {printable(helper['why'])}: "
+        f"stopgap engage {one} {printable(helper['team'])} {shlex.quote(printable(helper['ask']))}"
+        for helper in incident.get("help", ())
+    ]
+    for vendor in incident.get("vendors", ()):
+        name = printable(vendor["name"])
+        if vendor["tickets"]:
+            lines.append(f"{name}: ticket {printable(', '.join(vendor['tickets']))}")
+        elif vendor["because"] and incident["status"] == "open":
+            because, key = printable(vendor["because"]), printable(vendor["vendor"])
+            lines.append(f"{name}: {because} is involved: stopgap engage {one} --vendor {key}")
+    return lines
 
 
 def step_commands(incident: View) -> list[str]:

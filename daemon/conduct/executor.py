@@ -26,6 +26,7 @@ from daemon.core.decision import (
     RunStep,
     SendPage,
     Settle,
+    TendRoom,
     WriteReview,
 )
 from daemon.core.incident import events as e
@@ -50,6 +51,7 @@ from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
+from daemon.notifying.rooms import NO_PLACES, MeetingPlaces, tend_room
 from daemon.recovering import steps
 from daemon.recovering.dry_run import dry_run
 from daemon.recovering.step_context import Actions, Findings, StepContext
@@ -71,7 +73,8 @@ class ConductDependencies:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
-    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
+    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
+    where people meet.
     """
 
     metrics: Metrics
@@ -86,6 +89,7 @@ class ConductDependencies:
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
+    places: MeetingPlaces = NO_PLACES
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,15 @@ class Executor:
                 return self._rehearse(incident, effect)
             case GatherDossier():
                 return self._gather(incident)
+            case TendRoom():
+                return tend_room(
+                    self._repository,
+                    incident,
+                    effect.deed,
+                    dependencies.places,
+                    config.roster,
+                    dependencies.links,
+                )
             case WriteReview():
                 return write_review(self._repository, incident, dependencies.reviews, config.roster)
             case RecordSamples():

@@ -19,6 +19,7 @@ from daemon.config.auth import AuthSettings
 from daemon.config.drill_settings import DrillSettings
 from daemon.config.environment import overridden
 from daemon.config.follow_ups import FollowUpSettings
+from daemon.config.rooms import RoomSettings
 from daemon.config.sections import (
     AlertmanagerSettings,
     ArgoCDSettings,
@@ -77,6 +78,7 @@ class Settings(Frozen):
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
     follow_ups: FollowUpSettings = FollowUpSettings()
+    rooms: RoomSettings = RoomSettings()
     drills: DrillSettings = DrillSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()

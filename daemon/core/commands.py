@@ -24,6 +24,7 @@ from daemon.core.recovery.commands import (
     StartStepNow,
     VetoStep,
 )
+from daemon.core.response.collaboration_commands import OpenRoom, RecordTicket
 from daemon.core.response.command import Command, Surface
 from daemon.core.response.commands import (
     Acknowledge,
@@ -93,6 +94,8 @@ COMMANDS: Mapping[str, CommandSpec] = {
     ),
     "escalate": CommandSpec(Escalate, "They are being called.", _SITE),
     "engage": CommandSpec(EngageTeam, "The team is being called in.", _SITE),
+    "room": CommandSpec(OpenRoom, "The room and the call are being opened.", _SITE),
+    "ticket": CommandSpec(RecordTicket, "The ticket stands in the timeline.", _SITE),
     "note": CommandSpec(Note, "Noted.", _SITE),
     "sentiment": CommandSpec(ReportSentiment, "Noted.", _WEBHOOK),
     "close": CommandSpec(Close, "Closed.", _SITE),

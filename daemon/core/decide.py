@@ -33,6 +33,7 @@ from daemon.core.response.open_pages import retries_due, undelivered
 from daemon.core.response.pager_sync import pager_states_due
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.role_requests import role_requests_due
+from daemon.core.response.rooms import rooms_due
 from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 
@@ -63,7 +64,7 @@ def decide(
         return paging | service.without_record
     if service.record:
         return service
-    people = _people_due(incident, rule, surroundings.roster, now)
+    people = _people_due(incident, rule, surroundings, now)
     if people.record:
         return service | people
     # Without its rule nothing says what to ask.
@@ -104,12 +105,17 @@ def _deliveries(incident: Incident) -> Decision:
     return Decision(effects=tuple(SendPage(page.queued.page) for page in undelivered(incident)))
 
 
-def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: datetime) -> Decision:
+def _people_due(
+    incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
+) -> Decision:
     """What people need besides the pages: roles, milestones, updates, the state of their pagers."""
+
+    roster = surroundings.roster
 
     def due() -> Iterator[Decision]:
         yield role_requests_due(incident, roster, now)
         yield overdue_milestones(incident, roster, now)
+        yield rooms_due(incident, surroundings.rooms, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
         yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
 
@@ -129,7 +135,8 @@ def _after_closing(
     measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
-    return _deliveries(incident) | review | updates | pager_states_due(incident, now)
+    rooms = rooms_due(incident, surroundings.rooms, now)
+    return _deliveries(incident) | review | updates | pager_states_due(incident, now) | rooms
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

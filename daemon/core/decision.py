@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core.incident import events as e
+from daemon.core.incident.events.collaboration import RoomDeed
 from daemon.core.incident.events.lifecycle import EffectClaimed
 from daemon.core.incident.events.pages import Settled
 
@@ -94,6 +95,14 @@ class GatherDossier:
     """Look for the cause in the metrics, the journal and the alerts; nothing waits for it."""
 
 
+@dataclass(frozen=True)
+class TendRoom:
+    """Open, keep or archive the room and the call; see `RoomDeed`. Asked twice it does nothing
+    twice: what is there already is found."""
+
+    deed: RoomDeed
+
+
 Effect = (
     SendPage
     | MeasureProblem
@@ -106,6 +115,7 @@ Effect = (
     | Settle
     | Listen
     | GatherDossier
+    | TendRoom
 )
 
 
@@ -209,6 +219,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "listen", {}
         case GatherDossier():
             return "dossier", {}
+        case TendRoom():
+            return "room", {"deed": effect.deed}
         case WriteReview():
             return "review", {}
         case RecordSamples():

@@ -29,6 +29,7 @@ from daemon.core.rules.rule import Rule, RuleBook
 from daemon.drilling.staged_actions import StagedAction, StagingAction
 from daemon.drilling.staged_calls import PagerSilence, Uninvolved, failing
 from daemon.intake.dispatch import PlayedDrill
+from daemon.notifying.rooms import NO_PLACES
 from daemon.replaying.case_happenings import given_changes, given_deliveries
 from daemon.replaying.case_runner import GivenMetrics, approvals_of, first_target
 from daemon.replaying.simulated_actions import Simulation
@@ -171,6 +172,7 @@ class PlayedRun:
             actions=self.actions,
             changes=self._house.real.changes if self.scenario.target else self._changes,
             withdrawn=lambda _: "",
+            places=NO_PLACES,
         )
 
     def _actions(self) -> dict[str, Action]:

@@ -27,8 +27,10 @@ from daemon.core.ports.notification import (
     Receipt,
     Ways,
 )
+from daemon.core.ports.rooms import RateLimited
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import alert_of
+from daemon.core.response.rooms import with_places
 from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Permanent, Temporary
@@ -43,10 +45,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class DeliveryFailure:
-    """Why something could not be sent, and whether it may work later."""
+    """Why something could not be sent, and whether it may work later; `rest`: in so many seconds,
+    if the service asked for that."""
 
     text: str
     temporary: bool
+    rest: int = 0
+
+
+def delivery_failure(error: Temporary | Permanent) -> DeliveryFailure:
+    """What failed, as it is told and decided on."""
+    rest = error.seconds if isinstance(error, RateLimited) else 0
+    return DeliveryFailure(str(error), isinstance(error, Temporary), rest)
 
 
 async def deliver(
@@ -166,17 +176,17 @@ async def publish(
     await repository.report(incident, event)
 
 
-async def attempt(sending: Awaitable[_T], incident: str, method: str) -> _T | DeliveryFailure:
+async def attempt(
+    sending: Awaitable[_T], incident: str, method: str, deadline: float = DEADLINE_SECONDS
+) -> _T | DeliveryFailure:
     """Send, within the deadline. Whatever a library raises becomes a failure with its words."""
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(deadline):
             return await sending
-    except Permanent as error:
-        return DeliveryFailure(str(error), temporary=False)
-    except (Temporary, TimeoutError) as error:
-        return DeliveryFailure(
-            str(error) or f"no answer within {DEADLINE_SECONDS:.0f}s", temporary=True
-        )
+    except (Permanent, Temporary) as error:
+        return delivery_failure(error)
+    except TimeoutError:
+        return DeliveryFailure(f"no answer within {deadline:.0f}s", temporary=True)
     except Exception as error:
         _log.exception("sending crashed", incident=incident, method=method)
         return DeliveryFailure(f"crashed: {type(error).__name__}", temporary=True)
@@ -194,7 +204,7 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
         page=page,
         person=queued.person,
         title=incident.title,
-        text=_told(incident, queued.text),
+        text=_told(incident, with_places(incident, queued.text)),
         severity=incident.severity,
         link=links.document(incident.id),
         at=repository.clock(),

@@ -20,6 +20,7 @@ from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reporting.review.durations import Trend, trend_of
 from daemon.core.reporting.review.markdown import markdown
 from daemon.core.reporting.review.model import Review, review_of
+from daemon.core.response.rooms import archive_waits
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository, UnknownIncident
 
@@ -139,7 +140,7 @@ class Veterans:
 
 async def unfinished(repository: IncidentRepository) -> list[str]:
     """Recently closed incidents that a stop has kept from their review, from the record of their
-    samples or from their last word."""
+    samples, from their last word or from the end of their room."""
     missing = []
     for head in await repository.journal.heads(_RECENT, IncidentSearch(drills="with")):
         if head.closed_at is None:
@@ -156,7 +157,8 @@ async def unfinished(repository: IncidentRepository) -> list[str]:
         recent = incident.closed_at is not None and now - incident.closed_at < LAST_WORD
         unrecorded = incident.problem is not None and not incident.recorded
         measurable = incident.closed_at is not None and now - incident.closed_at < _MEASURABLE
-        if not incident.review or recent or (unrecorded and measurable):
+        tended = archive_waits(incident)
+        if not incident.review or recent or (unrecorded and measurable) or tended:
             missing.append(head.incident)
     return missing
 

@@ -26,9 +26,11 @@ from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
 from daemon.core.response.command import Command, CommandSituation, Surface
+from daemon.core.response.external_help import HelpSources, HelpSuggestion, help_suggestions
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.intake import Intake
+from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.reviews import read_review
@@ -73,6 +75,8 @@ class WebContext:
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
+    `places`: where people meet; `marks`: the reactions by which a message there comes to the
+    timeline.
     """
 
     intake: Intake
@@ -97,6 +101,8 @@ class WebContext:
     store_trouble: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
+    places: MeetingPlaces = NO_PLACES
+    marks: frozenset[str] = frozenset()
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""
@@ -196,8 +202,23 @@ class WebContext:
         config = self.config_of(incident)
         veterans, rule = self.veterans(incident.rule), config.rules.rules.get(incident.rule)
         return incident_view(
-            incident, rule, config.roster, self.repository.clock(), document, veterans, self.risks
+            incident,
+            rule,
+            config.roster,
+            self.repository.clock(),
+            document,
+            veterans,
+            self.risks,
+            self.help_for(incident),
         )
+
+    def help_for(self, incident: Incident, person: str = "") -> tuple[HelpSuggestion, ...]:
+        """The teams that could help with it; `person` would ask for them."""
+        config = self.config_of(incident)
+        known = self.repository.known
+        sources = HelpSources(config.roster, config.rules.rules, config.dependencies, known)
+        document = self.links.document(incident.id)
+        return help_suggestions(incident, sources, person, document)
 
     async def review(self, incident: str) -> Review:
         """The review of an incident as it stands. Raises UnknownIncident, Temporary."""
@@ -227,6 +248,7 @@ class WebContext:
             rule=config.rules.rules.get(incident.rule),
             document=self.links.document(incident.id),
             misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
+            rooms=self.places.policy,
         )
 
     async def carry_out(

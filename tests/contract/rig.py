@@ -28,9 +28,11 @@ from daemon.core.people.access import IdentityProvider
 from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import Peer
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.response.rooms import RoomPolicy
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
+from daemon.notifying.rooms import MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -72,6 +74,8 @@ policies:
 default_policy: payments
 channels: {room: {console: true}}
 audiences: {room: {channels: [room]}}
+vendors:
+  aws: {name: Amazon, what: the machines, matches: [shop], url: "https://aws.example"}
 """
 ADA = {"Authorization": "Bearer ada-token"}
 BO = {"Authorization": "Bearer bo-token"}
@@ -166,6 +170,8 @@ class Rig:
         self.reloads: list[str] = []
         self.notes = MemoryNotes()
         self.assistants = MemoryAssistantLog()
+        self.places = MeetingPlaces(RoomPolicy(room="slack", tends=True, call=True))
+        self.marks = frozenset({"memo"})
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -192,6 +198,8 @@ class Rig:
             overview=self.overview(),
             assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
+            places=self.places,
+            marks=self.marks,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )
 

@@ -67,7 +67,8 @@ async def refused(pager: SlackPager) -> str:
         await pager.page(page())
     assert TOKEN not in str(caught.value)
     assert caught.value.__cause__ is None
-    return f"{type(caught.value).__name__}: {caught.value}"
+    kind = "Temporary" if isinstance(caught.value, Temporary) else "Permanent"
+    return f"{kind}: {caught.value}"
 
 
 def shown(slack: Slack) -> list[dict[str, Any]]:

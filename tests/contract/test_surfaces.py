@@ -178,6 +178,21 @@ CASES = [
     Case("no-plan", (), ("POST", "no-plan", {}), refused="only the Commander may say"),
     Case("escalate", (ACK,), ("POST", "escalate", {"tier": 2}), {"tier": "2"}),
     Case("escalate", (), ("POST", "escalate", {"tier": 9}), {"tier": "9"}, None, "no tier 9"),
+    Case("room", (ACK,), ("POST", "room", {})),
+    Case("room", (BO_ACK,), ("POST", "room", {}), refused="only the Commander may open the room"),
+    Case(
+        "ticket",
+        (CLOSED,),
+        ("POST", "vendors/aws/tickets", {"ticket": " 47 11 "}),
+        {"vendor": "aws", "ticket": " 47 11 "},
+    ),
+    Case(
+        "ticket",
+        (),
+        ("POST", "vendors/eve/tickets", {"ticket": "1"}),
+        {"vendor": "eve", "ticket": "1"},
+        refused="no vendor 'eve'; `vendors` in the roster has aws",
+    ),
     Case(
         "engage",
         (),

@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
@@ -159,6 +160,7 @@ class Stage:
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
+    places: MeetingPlaces = NO_PLACES
     windows: FreezeWindows = field(default_factory=FreezeWindows)
     tracer: Tracer = UNTRACED
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
@@ -238,6 +240,7 @@ class Stage:
             withdrawn=keeper.withdrawn,
             observer=observer,
             tracer=self.tracer,
+            places=self.places,
         )
         intake = Intake(
             self.inbox,

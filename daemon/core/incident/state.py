@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.collaboration import Collaboration
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.dry_run import DryRun
@@ -214,6 +215,7 @@ class Incident:
     misjudgements: Misjudgements = field(default_factory=Misjudgements)
     learning: Learning = field(default_factory=Learning)
     drill_state: DrillState = field(default_factory=DrillState)
+    collaboration: Collaboration = field(default_factory=Collaboration)
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

@@ -16,6 +16,7 @@ from daemon.core.people.access import Access, PasswordHash, reaches
 from daemon.core.people.audiences import Audience, SeverityName
 from daemon.core.people.contact_methods import ChannelSpec, Contact, Identities, Reference
 from daemon.core.people.schedules import Schedule, Shift, on_call
+from daemon.core.people.vendors import NamePattern, Vendor
 from daemon.core.values.units import Duration, Frozen, parse_duration
 
 LAST_RESORT_WAIT = timedelta(minutes=5)
@@ -56,13 +57,15 @@ class Team(Frozen):
     """Who owns what the team's rules watch, who leads it, and how it is called.
 
     `lead`, then `stability_owner`, is the dedicated commander. `experts` know the domain; they
-    are asked for the diagnosis before the owners are.
+    are asked for the diagnosis before the owners are. `expert_in`: the services and targets of
+    which this team knows most; it is suggested to be called in when these are involved.
     """
 
     owners: tuple[str, ...] = ()
     lead: str | None = None
     stability_owner: str | None = None
     experts: tuple[str, ...] = ()
+    expert_in: tuple[NamePattern, ...] = ()
     policy: str
 
     @property
@@ -118,6 +121,7 @@ class Roster(Frozen):
     timing: Timing = Timing()
     channels: dict[str, ChannelSpec] = Field(default_factory=dict)
     audiences: dict[str, Audience] = Field(default_factory=dict)
+    vendors: dict[str, Vendor] = Field(default_factory=dict)
     _calendars: Mapping[str, Sequence[Shift]] = PrivateAttr(default_factory=dict)
 
     def knowing(self, calendars: Mapping[str, Sequence[Shift]]) -> Roster:

@@ -25,6 +25,7 @@ def check_roster(roster: Roster, document: YamlDocument) -> list[FileMistake]:
         *_audiences(roster),
         *_schedules(roster),
         *_identities(roster),
+        *_vendors(roster),
     ]
     return [document.mistake(place, text) for place, text in wrong]
 
@@ -40,7 +41,7 @@ def _unknown(
 
 def _names(roster: Roster) -> Iterator[Wrong]:
     """Names become parts of ids and addresses."""
-    for kind in ("people", "teams", "schedules", "audiences", "channels"):
+    for kind in ("people", "teams", "schedules", "audiences", "channels", "vendors"):
         for name in getattr(roster, kind):
             if not re.fullmatch(r"\w[\w.-]{0,62}", name):
                 yield (kind, name), f"{name!r} is no name; use letters, digits and . _ -"
@@ -106,6 +107,13 @@ def _onlookers(roster: Roster) -> Iterator[Wrong]:
 def _audiences(roster: Roster) -> Iterator[Wrong]:
     for name, audience in roster.audiences.items():
         yield from _unknown(("audiences", name, "channels"), audience.channels, roster.channels)
+
+
+def _vendors(roster: Roster) -> Iterator[Wrong]:
+    for name, vendor in roster.vendors.items():
+        if not vendor.ways:
+            text = "nobody could open a ticket with them; give a `url`, an `email` or a `phone`"
+            yield ("vendors", name), text
 
 
 def _schedules(roster: Roster) -> Iterator[Wrong]:

@@ -9,6 +9,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.recovery.plan import NO_DEPENDENCIES, Outlook
+from daemon.core.response.rooms import NO_ROOMS, RoomPolicy
 from daemon.core.rules.dependencies import RuleDependencies
 
 
@@ -18,6 +19,7 @@ class Surroundings:
     what the rules depend on.
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    `rooms`: where people can meet.
     """
 
     roster: Roster
@@ -26,3 +28,4 @@ class Surroundings:
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
+    rooms: RoomPolicy = NO_ROOMS

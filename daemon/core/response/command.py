@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
+from daemon.core.response.rooms import NO_ROOMS, RoomPolicy
 from daemon.core.rules.rule import Rule, StepSpec
 
 TEXT_LENGTH = 2000
@@ -42,6 +43,7 @@ class CommandSituation:
     `person` gives the command; empty if that is another system. `rule` is the one in force, if
     there is one. `document` is the link to the incident's standard document. `misfit` says why a
     step cannot be carried out for this incident by the catalogue of actions; empty if it can.
+    `rooms`: where people can meet.
     """
 
     person: str
@@ -51,6 +53,7 @@ class CommandSituation:
     rule: Rule | None
     document: str
     misfit: Callable[[StepSpec], str]
+    rooms: RoomPolicy = NO_ROOMS
 
 
 @dataclass(frozen=True)

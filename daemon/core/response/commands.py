@@ -21,12 +21,11 @@ from daemon.core.response.command import (
     optional_text,
     required_text,
 )
+from daemon.core.response.help_packet import help_packet
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.roles import arrive, leave
 
 PagerState = Literal["acknowledged", "unacknowledged"]
-PACKET_LENGTH = 4000
-"""Characters of what an engaged team is told."""
 
 
 @dataclass(frozen=True)
@@ -178,28 +177,8 @@ class EngageTeam(Command):
             raise NotPossible(f"no team {self.team!r}; the roster has {known}")
         if self.team in incident.people.engaged:
             return ()
-        packet = _packet(incident, situation.person, self.reason, situation.document)
+        packet = help_packet(incident, situation.person, self.reason, situation.document)
         return (e.TeamEngaged(team=self.team, person=situation.person, packet=packet),)
-
-
-def _packet(incident: Incident, person: str, reason: str, document: str) -> str:
-    problem = incident.confirmed or incident.problem
-    lines = [f"{person} asks for your help: {reason.strip() or headline(incident)}"]
-    if problem is not None:
-        lines.append(f"Problem: {problem.text}")
-        lines += [f"Query: {query}" for query in problem.queries[:3]]
-    lines += [
-        f"Tried: {step.action} on {step.target}: {step.verdict or step.status}"
-        for step in incident.steps.values()
-        if step.action
-    ]
-    if incident.suspicion is not None:
-        lines.append(f"Suspect: {incident.suspicion.text}")
-    known = incident.causes
-    found = (*(known.dossier.findings[:3] if known.dossier is not None else ()), *known.findings)
-    lines += [f"Found: {one.describe()}" for one in found if one.kind != "suspect"]
-    lines.append(f"Everything: {document}")
-    return "\n".join(lines)[:PACKET_LENGTH]
 
 
 # ── what pagers report ───────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from daemon.core.incident.observation import observed_now, observing_text
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Impact
+from daemon.core.response.rooms import place_links, places_line
 from daemon.core.values.units import percent, printable, quantity
 
 
@@ -38,8 +39,8 @@ def facts_in_short(incident: Incident) -> str:
     """What a draft depends on besides numbers: when this changes, so must the draft."""
     steps = [f"{n}:{s.verdict or s.status}" for n, s in sorted(incident.steps.items())]
     observed = [f"observed{x.step}" for x in filter(None, [observed_now(incident)])]
-    relapses = f"relapse{incident.relapses}"
-    return "/".join((incident.severity, incident.phase, *steps, relapses, *observed))
+    facts = (incident.severity, incident.phase, *steps, f"relapse{incident.relapses}")
+    return "/".join((*facts, *observed, *place_links(incident)))
 
 
 def hour(moment: datetime) -> str:
@@ -72,7 +73,8 @@ def _internal(incident: Incident, since: datetime | None) -> list[str]:
     communicator = incident.people.holder("communicator")
     people = f"Commander: {incident.commander or 'nobody yet'}"
     lines.append(f"{people}; Communicator: {communicator}." if communicator else f"{people}.")
-    return lines
+    places = places_line(incident)
+    return [*lines, places] if places else lines
 
 
 def _public(incident: Incident, description: str) -> list[str]:

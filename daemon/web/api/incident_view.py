@@ -20,10 +20,12 @@ from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.step_briefing import NO_RISKS, brief
 from daemon.core.reporting.timeline import timeline_lines
 from daemon.core.response import milestones
+from daemon.core.response.external_help import HelpSuggestion
 from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
+from daemon.web.api.collaboration_view import collaboration_view
 from daemon.web.api.schemas import (
     AlertView,
     CauseView,
@@ -74,6 +76,7 @@ def incident_view(
     document: str,
     veterans: Sequence[str],
     risks: Mapping[str, str] = NO_RISKS,
+    helpers: Sequence[HelpSuggestion] = (),
 ) -> IncidentView:
     """One incident as it stands. `rule` is the one in force; `document` is the link to its
     standard document; `risks`: what each action declares."""
@@ -102,6 +105,7 @@ def incident_view(
         responders=incident.responders,
         paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
+        **collaboration_view(incident, roster, rule, helpers),
         clock=tuple(_reading(reading) for reading in milestones.read_clock(incident, roster, now)),
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),

@@ -30,6 +30,7 @@ _TAGS = {
     "access": "Who you are, and your API tokens.",
     "keys": "The keys that sign links and logins.",
     "webhooks": "What other systems tell.",
+    "collaboration": "Where people meet over an incident, and tickets with vendors.",
     "hooks": "What pagers and chats tell.",
     "document": "This description.",
 }

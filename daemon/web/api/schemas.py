@@ -97,6 +97,47 @@ class EngagedView(Frozen):
     answered_by: str
 
 
+class SuggestedTeam(Frozen):
+    """A team that could help: why, what to ask of them, and what they would be told. Nobody is
+    called in by that."""
+
+    team: str
+    why: str
+    ask: str
+    packet: str
+
+
+class PlaceView(Frozen):
+    """A room or a call: `url` leads there, empty if the service did not say."""
+
+    service: str
+    name: str
+    url: str
+
+
+class RoomView(Frozen):
+    """Where people meet. `room` and `call` are null while they are not there; `troubles`: what does
+    not work, each in a sentence."""
+
+    requested_by: str
+    room: PlaceView | None
+    call: PlaceView | None
+    archived_at: Stamp | None
+    troubles: tuple[str, ...]
+
+
+class VendorView(Frozen):
+    """A vendor of the roster. `because`: what of the incident points to them; empty if nothing
+    does. `tickets`: the numbers of those that were opened with them."""
+
+    vendor: str
+    name: str
+    what: str
+    because: str
+    ways: dict[str, str]
+    tickets: tuple[str, ...]
+
+
 class ClockView(Frozen):
     """An item of the ten-minute clock. `took` is how long after the opening it was there."""
 
@@ -277,7 +318,8 @@ class IncidentView(Frozen):
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
-    null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
+    null until a problem was confirmed, `cause` until somebody recorded it, and `meeting` until a
+    room or a call was asked for. `help`: the teams that could be called in. `drill`: the run of
     the drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
     none.
     """
@@ -307,6 +349,9 @@ class IncidentView(Frozen):
     requests: tuple[RequestView, ...]
     suggestions: dict[Role, tuple[Suggested, ...]]
     engaged: tuple[EngagedView, ...]
+    meeting: RoomView | None
+    help: tuple[SuggestedTeam, ...]
+    vendors: tuple[VendorView, ...]
     clock: tuple[ClockView, ...]
     missed: dict[str, Stamp]
     updates: tuple[UpdateView, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
+from daemon.web.api.collaboration import CollaborationOperations
 from daemon.web.api.diagnosis import DiagnosisOperations
 from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
@@ -14,6 +15,7 @@ from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
+from daemon.web.api.slack_events import SlackEvents
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
@@ -25,6 +27,7 @@ _SECTIONS = (
     UpdateOperations,
     LearningOperations,
     DiagnosisOperations,
+    CollaborationOperations,
     Automation,
     DrillOperations,
     Looking,
@@ -32,6 +35,7 @@ _SECTIONS = (
     KeyRoom,
     Webhooks,
     Inbound,
+    SlackEvents,
 )
 """In the order in which the document has them. A section of the API goes here."""
 

@@ -21,6 +21,7 @@ from daemon.core.reporting.now_and_next import decidable
 from daemon.core.response.command import NotPossible
 from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
+from daemon.core.response.rooms import place_links
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
 from daemon.web.body import revision_read
@@ -147,6 +148,7 @@ class Pages:
             "incident": incident,
             "facts": headline(incident),
             "commander": holder_text(incident, "commander"),
+            "places": place_links(incident),
             "document": self._context.links.document(incident.id),
             "decidable": decidable(
                 incident, self._context.config_of(incident).rules.rules.get(incident.rule)

@@ -32,6 +32,7 @@ from daemon.web.site.event_stream import ChangeCounter
 from daemon.web.site.finding_chart import finding_in_words, finding_svg
 from daemon.web.site.incident_forms import FORMS, SECTIONS
 from daemon.web.site.layout import Frame, to
+from daemon.web.site.together import together
 
 _SHOWN = 60
 """So many of the newest lines of the timeline are shown unless all are asked for."""
@@ -145,7 +146,7 @@ class IncidentPage:
         version = self._changes.version(request.match_info["id"])
         incident, rule, entries = await self._read(request)
         context = {
-            **self._facts(incident, rule, entries),
+            **self._facts(incident, rule, entries, identity.person),
             "timeline": _timeline(entries, request.query),
             "version": version,
             **feedback,
@@ -157,7 +158,7 @@ class IncidentPage:
         return await self._frame.page(request, identity, "incident.html", context, status)
 
     def _facts(
-        self, incident: Incident, rule: Rule | None, entries: Sequence[Entry]
+        self, incident: Incident, rule: Rule | None, entries: Sequence[Entry], person: str
     ) -> dict[str, Any]:
         now, config = self._context.repository.clock(), self._context.config_of(incident)
         roster = config.roster
@@ -194,6 +195,7 @@ class IncidentPage:
             "curves": _curves(incident),
             "left_out": _left_out(incident),
             "durations": durations(incident).shown(),
+            **together(self._context, incident, rule, person),
             "actions": sorted(self._context.actions),
             "examples": {
                 name: example_lines(action.Params.model_json_schema(by_alias=True))

@@ -25,6 +25,7 @@ from daemon.core.recovery.commands import (
     StartStepNow,
     VetoStep,
 )
+from daemon.core.response.collaboration_commands import OpenRoom, RecordTicket
 from daemon.core.response.command import Command, NotPossible
 from daemon.core.response.commands import (
     Acknowledge,
@@ -169,6 +170,8 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "no-plan": lambda form: DeclareNoPlan(form["reason"]),
     "escalate": lambda form: Escalate(_number(form, "tier")),
     "engage": lambda form: EngageTeam(form["team"], form["reason"]),
+    "room": lambda form: OpenRoom(),
+    "ticket": lambda form: RecordTicket(form["vendor"], form["ticket"]),
     "note": lambda form: Note(form["text"]),
     "sentiment": lambda form: ReportSentiment(form["text"]),
     "close": lambda form: Close(form["reason"]),
@@ -193,6 +196,7 @@ a sentence for whoever pressed it."""
 SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("approve", "start", "skip", "veto", "propose"), "plan"),
     **dict.fromkeys(("role", "leave-role", "answer", "escalate", "engage"), "people"),
+    **dict.fromkeys(("room", "ticket"), "together"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
     **dict.fromkeys(("diagnose", "hypothesis", "judge", "own", "help"), "diagnosis"),
     **dict.fromkeys(("draft", "send", "edit"), "updates"),

@@ -158,6 +158,7 @@
       part.focus({ preventScroll: true });
     }
     stay();
+    offerCopies();
     say(document);
     show(state);
   };
@@ -254,12 +255,30 @@
       [event.clientX, event.clientY, Date.now(), performance.timeOrigin]));
   }, true);
 
+  // ── a text to copy ─────────────────────────────────────────────────────────────────────────
+
+  const offerCopies = () => {
+    if (!navigator.clipboard) return; // on plain http the text is marked and copied by hand
+    for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
+  };
+  addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (!button) return;
+    const text = document.getElementById(button.dataset.copy);
+    text.select();
+    try {
+      await navigator.clipboard.writeText(text.value);
+      button.textContent = "Copied";
+    } catch { button.textContent = "Marked: copy it by hand"; }
+  });
+
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { rest(); } else if (source) { listen(); refresh(); }
   });
   addEventListener("pagehide", rest);
   addEventListener("pageshow", (event) => { if (event.persisted && source) refresh(); });
   if (source?.dataset.page) history.replaceState(null, "", page); // a reload is no second try
+  offerCopies();
   say(document);
   localize(document);
   addEventListener("hashchange", unfold);

@@ -212,6 +212,7 @@ def test_a_team_that_is_called_in_gets_what_it_needs_to_know() -> None:
     assert engaged.packet.splitlines() == [
         "ada asks for your help: slow?",
         "Problem: success rate 99.0 % → 79.0 %",
+        "Since: 2026-03-01 14:06 UTC, by the metrics",
         "Query: q1",
         "Query: q2",
         "Query: q3",

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.collaboration import *
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
 from daemon.core.incident.events.dry_runs import *
@@ -41,7 +42,8 @@ Event = Annotated[
     | UpdateEvent
     | DiagnosisEvent
     | LearningEvent
-    | DrillEvent,
+    | DrillEvent
+    | CollaborationEvent,
     Field(discriminator="kind"),
 ]
 

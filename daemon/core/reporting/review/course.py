@@ -20,6 +20,7 @@ from daemon.core.reporting.review.document import (
 )
 from daemon.core.reporting.review.model import Review
 from daemon.core.response.roles import holder_text
+from daemon.core.response.rooms import place_links
 from daemon.core.values.units import percent, quantity
 
 _WIDTH = 60
@@ -136,6 +137,10 @@ def people_section(review: Review) -> Section:
 def _roles(incident: Incident) -> Iterator[str]:
     for role, title in ROLE_NAMES.items():
         yield f"{title}: {holder_text(incident, role)}"
+    for name, url in place_links(incident).items():
+        yield f"{name}: {url}"
+    for ticket in incident.collaboration.tickets:
+        yield f"Ticket with {ticket.vendor}: {ticket.ticket}, opened by {ticket.person}"
     for team, engaged in incident.people.engaged.items():
         answer = f"{engaged.answered_by} came" if engaged.answered_by else "nobody came"
         yield f"Team {team} was called in: {answer}"
