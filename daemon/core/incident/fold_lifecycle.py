@@ -7,6 +7,7 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.impact import add_reading, begin_impact
+from daemon.core.incident.organization import worse
 from daemon.core.incident.state import RECENT_READINGS, Incident
 from daemon.core.measurement.problem import (
     UNMEASURED,
@@ -157,6 +158,10 @@ def _as_severe(incident: Incident, at: datetime, severity: Severity) -> Incident
     state = incident.drill_state
     if state.promoted and severity and (not state.measured or severity < state.measured):
         incident = replace(incident, drill_state=replace(state, measured=severity))
+    known = incident.organization
+    if known.severity is not None:
+        measured = worse(known.severity_measured, severity)
+        incident = replace(incident, organization=replace(known, severity_measured=measured))
     if not severity or (incident.severity and incident.severity <= severity):
         return incident
     return replace(incident, severity=severity, severity_rose_at=at)

@@ -21,6 +21,8 @@ from daemon.core.incident.events.drills import *
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
 from daemon.core.incident.events.lifecycle import *
+from daemon.core.incident.events.maintenance import *
+from daemon.core.incident.events.organization import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
@@ -40,7 +42,9 @@ Event = Annotated[
     | UpdateEvent
     | DiagnosisEvent
     | LearningEvent
-    | DrillEvent,
+    | DrillEvent
+    | OrganizationEvent
+    | MaintenanceEvent,
     Field(discriminator="kind"),
 ]
 
