@@ -11,6 +11,7 @@ from datetime import datetime
 
 from daemon.core.incident import events as e
 from daemon.core.incident.events.lifecycle import EffectClaimed
+from daemon.core.incident.events.organization import Counterpart
 from daemon.core.incident.events.pages import Settled
 
 
@@ -92,6 +93,14 @@ class GatherDossier:
     """Look for the cause in the metrics, the journal and the alerts; nothing waits for it."""
 
 
+@dataclass(frozen=True)
+class WriteCounterpart:
+    """Write into the journal of another incident what was begun in this one."""
+
+    what: Counterpart
+    other: str
+
+
 Effect = (
     SendPage
     | MeasureProblem
@@ -104,6 +113,7 @@ Effect = (
     | Settle
     | Listen
     | GatherDossier
+    | WriteCounterpart
 )
 
 
@@ -211,3 +221,5 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "review", {}
         case RecordSamples():
             return "record", {}
+        case WriteCounterpart():
+            return "counterpart", {"what": effect.what, "other": effect.other}

@@ -49,7 +49,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
         case e.IncidentResumed():
             return replace(incident, paused_by="")
         case e.IncidentClosed():
-            return replace(incident, closed=event, closed_at=at)
+            return _closed(incident, at, event)
         case e.ReviewWritten():
             known = replace(incident.learning, reviewed=event.revision)
             return replace(incident, review=event.path, learning=known)
@@ -63,6 +63,14 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return incident
         case _:
             assert_never(event)
+
+
+def _closed(incident: Incident, at: datetime, event: e.IncidentClosed) -> Incident:
+    """A merge that was begun is carried out by this, or has come to nothing."""
+    known = incident.organization
+    into = known.merging.into if known.merging and event.reason == "merged" else ""
+    organization = replace(known, merging=None, merged_into=into, held=None)
+    return replace(incident, closed=event, closed_at=at, organization=organization)
 
 
 def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incident:

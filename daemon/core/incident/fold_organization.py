@@ -20,10 +20,19 @@ def apply_organization(incident: Incident, at: datetime, event: e.OrganizationEv
         case e.TeamReassigned():
             opened = incident.opened.model_copy(update={"team": event.team})
             # The other policy is gone through from its first tier.
-            people = replace(incident.people, campaign=incident.people.campaign + 1)
+            known_people = incident.people
+            people = replace(
+                known_people,
+                campaign=known_people.campaign + 1,
+                past_jumps=len(known_people.jumps),
+            )
             return replace(incident, opened=opened, people=people)
         case e.CounterpartWritten():
             return _written(incident, at, event)
+        case e.IncidentAbsorbed():
+            return _as_severe_as(
+                replace(incident, organization=_organized(known, event)), at, event
+            )
         case _:
             return replace(incident, organization=_organized(known, event))
 
@@ -88,6 +97,17 @@ def _written(incident: Incident, at: datetime, event: e.CounterpartWritten) -> I
         return incident
     alerts = {name: a for name, a in incident.alerts.items() if name not in split.alerts}
     return replace(incident, alerts=alerts, alerts_changed_at=at)
+
+
+def _as_severe_as(incident: Incident, at: datetime, event: e.IncidentAbsorbed) -> Incident:
+    """It is no less severe than what became part of it."""
+    known = incident.organization
+    if known.severity is not None:
+        measured = worse(known.severity_measured, event.severity)
+        incident = replace(incident, organization=replace(known, severity_measured=measured))
+    if worse(incident.severity, event.severity) == incident.severity:
+        return incident
+    return replace(incident, severity=event.severity, severity_rose_at=at)
 
 
 def _severity_set(incident: Incident, at: datetime, event: e.SeveritySet) -> Incident:

@@ -15,6 +15,7 @@ _ASKS: Mapping[Purpose, e.Asks] = {
     "update": "send",
     "sign_of_life": "alive",
     "drill_over": "",
+    "organized": "",
 }
 """What a page wants of its person, if not to respond."""
 CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended"})

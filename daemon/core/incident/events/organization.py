@@ -101,7 +101,7 @@ class MergeAbandoned(_Organizing):
 
 class IncidentAbsorbed(_Organizing):
     """Another incident became part of this one. `routes`: whose alerts come here from now on;
-    `alerts`: how many it brought along."""
+    `alerts`: how many it brought along; `severity`: how severe it was, and this is no less."""
 
     kind: Literal["IncidentAbsorbed"] = "IncidentAbsorbed"
     other: str
@@ -109,6 +109,7 @@ class IncidentAbsorbed(_Organizing):
     person: str
     routes: tuple[AlertRoute, ...]
     alerts: int = 0
+    severity: Severity = ""
     reason: str = ""
 
     def describe(self) -> str:
