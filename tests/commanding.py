@@ -30,6 +30,7 @@ def situated(
     roster: Roster = HOUSE,
     rule: Rule | None = None,
     document: str = "",
+    others: Mapping[str, Incident] | None = None,
 ) -> CommandSituation:
     """A situation in which that person, whoever they are, may act, and every step fits."""
     if person and person not in roster.people:
@@ -43,6 +44,7 @@ def situated(
         rule=rule,
         document=document,
         misfit=lambda _: "",
+        others=others or {},
     )
 
 

@@ -18,11 +18,11 @@ class Organization:
 
     `declared`: it was opened by hand. `severity`: what a person said last, `severity_measured` what
     it would be without that. `routes`: whose alerts come here besides those of its key.
-    `merging`: it is about to be merged into another, `merged_into`: it was (an id); `absorbed`: what
-    was merged into it, by id.
-    `split_from`: what it was a part of, `split_off` what was a part of it. `unwritten`: what was
-    begun here and is not known to stand in the other's journal. `held`: calls and actions wait for
-    the end of a maintenance window; `released_at`: when they did so no longer.
+    `merging`: it is about to be merged into another, `merged_into`: it was (an id); `absorbed`:
+    what was merged into it, by id. `split_from`: what it was a part of, `split_off` what was a part
+    of it. `unwritten`: what was begun here and is not known to stand in the other's journal.
+    `held`: calls and actions wait for the end of a maintenance window; `released_at`: when they did
+    so no longer.
     """
 
     declared: e.IncidentDeclared | None = None
