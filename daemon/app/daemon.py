@@ -331,6 +331,7 @@ class Daemon:
             ),
             config_for_drill=self._drilling.drills.config_of,
             drills=self._drilling.desk,
+            label_values=self._values.of,
         )
         async with serving(self._settings, context, self._certificate):
             yield

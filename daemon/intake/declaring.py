@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +11,7 @@ from daemon.core.alertmanager import Labels
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import IncidentSearch, KeyTaken
+from daemon.core.recovery.guardrails import group_of
 from daemon.core.response.declaring import Declaration, declared_opening
 from daemon.core.rules.rule import Rule
 from daemon.core.values.formats import printable
@@ -83,6 +84,24 @@ async def _served(
 def _is_of(incident: Incident, declaration: Declaration) -> bool:
     declared = incident.organization.declared
     return declared is not None and bool(declared.request) and declared.request == declaration.token
+
+
+_MOST_GROUPS = 200
+"""So many groups of a rule are offered, of its newest incidents and of its series."""
+
+
+async def known_groups(
+    repository: IncidentRepository, rule: Rule, watched: Sequence[Labels]
+) -> list[Labels]:
+    """The groups that incidents of a rule had, the newest first, then those of the label values
+    that its series have (`watched`), as far as these make a whole group. Raises Temporary."""
+    search = IncidentSearch(rule=rule.rule, drills="without")
+    heads = await repository.journal.heads(_MOST_GROUPS, search)
+    found = [group_of(head.key) for head in heads]
+    found += [{n: labels.get(n, "") for n in rule.group_by} for labels in watched]
+    whole = [labels for labels in found if labels.keys() == set(rule.group_by)]
+    named = {tuple(labels.items()): labels for labels in whole if all(labels.values())}
+    return list(named.values())[:_MOST_GROUPS]
 
 
 def already_open(incident: Incident, labels: Labels) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from aiohttp import web
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.alertmanager import Labels
 from daemon.core.drills.desk import DrillDesk
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
@@ -23,15 +25,18 @@ from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
-from daemon.core.response.command import Command, CommandSituation, Surface
+from daemon.core.response.command import Command, CommandSituation, InvalidCommand, Surface
+from daemon.core.response.declaring import Declaration
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
+from daemon.intake.counterparts import write_counterparts
+from daemon.intake.declaring import Declared, declare
 from daemon.intake.intake import Intake
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.reviews import read_review
 from daemon.reporting.status import Loading, StatusReport
-from daemon.repository import IncidentRepository
+from daemon.repository import IncidentRepository, UnknownIncident
 from daemon.web.api.incident_view import incident_view
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.authenticator import Authenticator
@@ -71,6 +76,7 @@ class WebContext:
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
+    `label_values`: the values that the labels of a rule's `changes:` are known to have.
     """
 
     intake: Intake
@@ -95,6 +101,7 @@ class WebContext:
     store_trouble: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
+    label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""
@@ -199,7 +206,28 @@ class WebContext:
         drawn = b64encode(svg(curve, narrow=False)).decode()
         return Figure(f"data:image/svg+xml;base64,{drawn}", described(curve))
 
-    def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
+    async def declare(self, declaration: Declaration) -> Declared:
+        """Open the incident that a person declares. Raises InvalidCommand, Temporary."""
+        barred = self.roster().bars(declaration.person)
+        if barred:
+            raise InvalidCommand(barred)
+        return await declare(self.repository, declaration, self.rules().rules, self.roster())
+
+    async def _others(self, command: Command) -> dict[str, Incident]:
+        """The incidents that a command mentions, as far as there are any."""
+        found = {}
+        for name in command.mentions:
+            with suppress(UnknownIncident):
+                found[name] = await self.repository.load(name)
+        return found
+
+    def situation(
+        self,
+        incident: Incident,
+        person: str,
+        via: Surface,
+        others: Mapping[str, Incident] | None = None,
+    ) -> CommandSituation:
         """What a command to that incident may need to know now."""
         config = self.config_of(incident)
         return CommandSituation(
@@ -210,6 +238,7 @@ class WebContext:
             rule=config.rules.rules.get(incident.rule),
             document=self.links.document(incident.id),
             misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
+            others=others or {},
         )
 
     async def carry_out(
@@ -230,9 +259,17 @@ class WebContext:
         IncidentMoved, UnknownIncident, Temporary.
         """
 
+        others = await self._others(command)
+
         def change(before: Incident) -> Sequence[Event]:
             if expected is not None and before.seq not in expected:
                 raise IncidentMoved(before.seq)
-            return command.apply(before, self.situation(before, person, via))
+            return command.apply(before, self.situation(before, person, via, others))
 
-        return await self.repository.record(incident, change, by=by or f"{PERSON_PREFIX}{person}")
+        name = by or f"{PERSON_PREFIX}{person}"
+        after = await self.repository.record(incident, change, by=name)
+        if not after.organization.counterparts:
+            return after
+        # Whoever conducts it does the same if this is cut off.
+        await write_counterparts(self.repository, incident)
+        return await self.repository.load(incident)

@@ -21,6 +21,7 @@ from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
+from daemon.web.api.organization_view import organization_view
 from daemon.web.api.schemas import (
     AlertView,
     CauseView,
@@ -121,6 +122,7 @@ def incident_view(
             StandardView.model_validate(one.model_dump(exclude={"kind"}))
             for one in incident.learning.standards
         ),
+        organization=organization_view(incident),
         document=document,
         review=incident.review,
         seq=incident.seq,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
-
-from pydantic import PlainSerializer, WithJsonSchema
+from typing import Literal
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.dossier import HypothesisState
@@ -18,13 +15,9 @@ from daemon.core.recovery.commands import StepCommandName
 from daemon.core.response.milestones import Milestone, MilestoneState
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
+from daemon.web.api.organization_view import OrganizationView
+from daemon.web.api.stamp import Stamp as Stamp
 
-Stamp = Annotated[
-    datetime,
-    PlainSerializer(lambda moment: moment.isoformat(), return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-"""A time as people read it: with its offset."""
 _Status = Literal["open", "closed"]
 
 
@@ -250,7 +243,7 @@ class IncidentView(Frozen):
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
     null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
-    the drill that it belongs to; empty in earnest.
+    the drill that it belongs to; empty in earnest. `organization`: what people have made of it.
     """
 
     id: str
@@ -294,6 +287,7 @@ class IncidentView(Frozen):
     cause: CauseView | None
     follow_ups: tuple[FollowUp, ...]
     standards: tuple[StandardView, ...]
+    organization: OrganizationView
     document: str
     review: str
     seq: int

@@ -11,6 +11,7 @@ from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
 from daemon.web.api.operation import ApiOperation
+from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
@@ -25,6 +26,7 @@ _SECTIONS = (
     UpdateOperations,
     LearningOperations,
     DiagnosisOperations,
+    OrganizingOperations,
     Automation,
     DrillOperations,
     Looking,
