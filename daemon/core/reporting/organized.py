@@ -1,4 +1,4 @@
-"""How people have organized an incident, in sentences: for its page, `stopgap show` and the review."""
+"""How people have organized an incident, in sentences: for its page and the review."""
 
 from __future__ import annotations
 
@@ -45,3 +45,11 @@ def organized_lines(incident: Incident) -> Iterator[tuple[str, str]]:
     for related in known.related.values():
         why = f" ({printable(related.reason)})" if related.reason else ""
         yield "Related to", f"{related.other}: {printable(related.title)}{why}"
+
+
+def linked_incidents(incident: Incident) -> list[str]:
+    """The other incidents that it is linked with."""
+    known = incident.organization
+    source = [known.split_from.other] if known.split_from else []
+    merged = [known.merged_into] if known.merged_into else []
+    return [*merged, *source, *known.absorbed, *known.split_off, *known.related]

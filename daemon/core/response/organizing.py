@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import get_args
 
 from daemon.core.alertmanager import Labels, overtaken
 from daemon.core.incident import events as e
@@ -33,6 +34,15 @@ from daemon.core.values.units import printable
 
 _NAMED = 5
 """So many alerts are named to whoever chose none of them."""
+
+
+def severity_named(given: str) -> Severity:
+    """A severity as people write it; empty for none. Raises InvalidCommand."""
+    known: Mapping[str, Severity] = {name: name for name in get_args(Severity)}
+    if given not in known:
+        names = ", ".join(filter(None, known))
+        raise InvalidCommand(f"{given!r} is no severity; there are {names}")
+    return known[given]
 
 
 @dataclass(frozen=True)

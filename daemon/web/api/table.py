@@ -15,6 +15,7 @@ from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
+from daemon.web.api.slack_commands import SlackCommands
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
@@ -34,6 +35,7 @@ _SECTIONS = (
     KeyRoom,
     Webhooks,
     Inbound,
+    SlackCommands,
 )
 """In the order in which the document has them. A section of the API goes here."""
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import get_args
 
-from daemon.core.measurement.problem import Severity
 from daemon.core.response.command import Command, NotPossible
-from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, Split
+from daemon.core.response.organizing import (
+    Merge,
+    Reassign,
+    Relate,
+    SetSeverity,
+    Split,
+    severity_named,
+)
 from daemon.web.site.layout import FormFields
-
-
-def read_severity(given: str) -> Severity:
-    """A severity as a form has it. Raises NotPossible."""
-    known: Mapping[str, Severity] = {name: name for name in get_args(Severity)}
-    if given not in known:
-        raise NotPossible(f"{given!r} is no severity; choose one of the list")
-    return known[given]
 
 
 def read_labels(given: str) -> dict[str, str]:
@@ -37,7 +34,7 @@ def _split(form: FormFields) -> Split:
 
 
 ORGANIZING_FORMS: Mapping[str, Callable[[FormFields], Command]] = {
-    "severity": lambda form: SetSeverity(read_severity(form["severity"]), form["reason"]),
+    "severity": lambda form: SetSeverity(severity_named(form["severity"]), form["reason"]),
     "relate": lambda form: Relate(form["other"], form["reason"]),
     "merge": lambda form: Merge(form["other"], form["reason"]),
     "split": _split,
