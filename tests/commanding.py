@@ -32,6 +32,7 @@ def situated(
     rule: Rule | None = None,
     document: str = "",
     rooms: RoomPolicy = NO_ROOMS,
+    others: Mapping[str, Incident] | None = None,
 ) -> CommandSituation:
     """A situation in which that person, whoever they are, may act, and every step fits."""
     if person and person not in roster.people:
@@ -46,6 +47,7 @@ def situated(
         document=document,
         misfit=lambda _: "",
         rooms=rooms,
+        others=others or {},
     )
 
 

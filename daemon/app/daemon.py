@@ -341,6 +341,7 @@ class Daemon:
             drills=self._drilling.desk,
             places=self._places,
             marks=marks_of(self._settings),
+            label_values=self._values.of,
         )
         async with serving(self._settings, context, self._certificate):
             yield

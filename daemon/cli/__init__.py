@@ -26,11 +26,13 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "system": ("reports", "how the daemon does"),
     },
     "Respond": {
+        "declare": ("organizing", "open an incident by hand"),
         "ack": ("incidents", "respond; the first one is Commander"),
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),
         "update": ("updates", "the updates: list, send, edit, draft, snooze"),
+        "severity": ("organizing", "say how severe it is"),
         "close": ("incidents", "end an incident by your word"),
     },
     "Steer": {
@@ -49,6 +51,12 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "engage": ("collaboration", "call in an expert team, or write to a vendor"),
         "room": ("collaboration", "open the incident's room and call"),
         "no-plan": ("people", "say that no plan fits"),
+        "reassign": ("organizing", "give an incident to another team"),
+    },
+    "Organize": {
+        "merge": ("organizing", "make an incident a part of another"),
+        "split": ("organizing", "make some alerts an incident of their own"),
+        "relate": ("organizing", "say that two have to do with each other"),
     },
     "Learn": {
         "cause": ("learning", "record what the cause was"),

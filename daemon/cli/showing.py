@@ -93,10 +93,11 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
         yield "mode", OBSERVES
     if incident.get("stage"):
         yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
-    yield "severity", incident["severity"] or "not established"
+    yield "severity", _severity(incident)
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
             yield name, incident[key]
+    yield from _organized(incident.get("organization") or {})
     if incident.get("suppressed"):
         yield "alerts", incident["suppressed"]
     if "roles" in incident:
@@ -116,6 +117,31 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield "review", incident["review"] or "not yet"
     for name, value in incident["durations"].items():
         yield f"time to {name}", str(value)
+
+
+def _severity(incident: View) -> str:
+    said = (incident.get("organization") or {}).get("severity_said")
+    counts: str = incident["severity"] or "not established"
+    if not said:
+        return counts
+    measured = said["measured"] or "not established"
+    why = f": {said['reason']}" if said["reason"] else ""
+    return f"{counts} ({said['severity']} by {said['person']}{why}; measured: {measured})"
+
+
+def _organized(known: View) -> Iterator[tuple[str, str]]:
+    """What people have made of it; a daemon older than this command tells nothing."""
+    if known.get("declared_by"):
+        yield "declared", f"by {known['declared_by']}: {known['declared_as']}"
+    if known.get("merged_into"):
+        yield "merged into", known["merged_into"]
+    linked = [("merged into it", one) for one in known.get("absorbed", ())]
+    linked += [("split off from", one) for one in (known.get("split_from"),) if one]
+    linked += [("split off", one) for one in known.get("split_off", ())]
+    linked += [("related to", one) for one in known.get("related", ())]
+    for name, one in linked:
+        why = f" ({one['reason']})" if one["reason"] else ""
+        yield name, f"{one['incident']}: {one['title']}{why}"
 
 
 def _impact(impact: View) -> str:

@@ -27,6 +27,7 @@ from daemon.core.decision import (
     SendPage,
     Settle,
     TendRoom,
+    WriteCounterpart,
     WriteReview,
 )
 from daemon.core.incident import events as e
@@ -44,6 +45,7 @@ from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
 from daemon.diagnosing.gather import DossierGatherer
 from daemon.instrumentation import QUIET, UNTRACED, Observer, Tracer
+from daemon.intake.counterparts import write_counterpart
 from daemon.measuring import evidence, queries, revision_health, verify
 from daemon.measuring.own_targets import own_targets
 from daemon.measuring.queries import Survey
@@ -179,6 +181,8 @@ class Executor:
                 return write_review(self._repository, incident, dependencies.reviews, config.roster)
             case RecordSamples():
                 return self._record(incident)
+            case WriteCounterpart():
+                return write_counterpart(self._repository, incident, effect.what, effect.other)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)

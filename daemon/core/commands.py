@@ -45,6 +45,7 @@ from daemon.core.response.learning_commands import (
     MoveFollowUp,
     RecordCause,
 )
+from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, Split
 from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.response.update_commands import (
     DraftUpdate,
@@ -115,4 +116,11 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "judge": CommandSpec(JudgeHypothesis, "Judged.", _SITE),
     "own": CommandSpec(AssignHypothesis, "Assigned.", _SITE),
     "help": CommandSpec(RequestHelp, "The Commander is asked.", _SITE),
+    "severity": CommandSpec(
+        SetSeverity, "Noted; the higher of this and what is measured counts.", _SITE
+    ),
+    "relate": CommandSpec(Relate, "Related, here and there.", _SITE),
+    "merge": CommandSpec(Merge, "Merged: everything goes on in the other one.", _SITE),
+    "split": CommandSpec(Split, "Split off, and you respond to it.", _SITE),
+    "reassign": CommandSpec(Reassign, "Given to the team, which is being called.", _SITE),
 }

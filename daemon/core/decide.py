@@ -16,6 +16,7 @@ from daemon.core.decision import (
     RecordSamples,
     RunStep,
     SendPage,
+    WriteCounterpart,
     WriteReview,
     first_recording,
     recording,
@@ -53,7 +54,10 @@ def decide(
     not wait until pages are written down.
     """
     if incident.closed is not None:
-        return _after_closing(incident, rule, surroundings, now)
+        closed = _after_closing(incident, rule, surroundings, now)
+        return closed | _counterparts(incident)
+    if incident.organization.merging is not None:
+        return _counterparts(incident)  # whatever is due is the other incident's
     service = (
         _without_rule(incident, now)
         if rule is None
@@ -69,7 +73,8 @@ def decide(
         return service | people
     # Without its rule nothing says what to ask.
     dossier = dossier_due(incident) if rule is not None else Decision()
-    return _deliveries(incident) | service | people | paging | dossier
+    due = _deliveries(incident) | service | people | paging | dossier
+    return due | _counterparts(incident)
 
 
 _MOST = 100
@@ -99,6 +104,12 @@ def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """Every page that is due: of the escalation, to expert teams, and those that failed."""
     policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
+
+
+def _counterparts(incident: Incident) -> Decision:
+    """What other journals must still be told of it."""
+    pending = incident.organization.counterparts
+    return Decision(effects=tuple(WriteCounterpart(what, other) for what, other in pending))
 
 
 def _deliveries(incident: Incident) -> Decision:
@@ -171,6 +182,8 @@ def _without_rule(incident: Incident, now: datetime) -> Decision:
         return Decision(effects=(RunStep(incident.running.number),))
     if not incident.all_resolved or incident.alerts_changed_at is None:
         return Decision()
+    if incident.organization.declared is not None:
+        return Decision()  # a person says when what a person said is over
     ends = incident.alerts_changed_at + UNRULED_HOLD
     if now < ends:
         return Decision(wake_at=ends)

@@ -12,6 +12,7 @@ from datetime import datetime
 from daemon.core.incident import events as e
 from daemon.core.incident.events.collaboration import RoomDeed
 from daemon.core.incident.events.lifecycle import EffectClaimed
+from daemon.core.incident.events.organization import Counterpart
 from daemon.core.incident.events.pages import Settled
 
 
@@ -103,6 +104,14 @@ class TendRoom:
     deed: RoomDeed
 
 
+@dataclass(frozen=True)
+class WriteCounterpart:
+    """Write into the journal of another incident what was begun in this one."""
+
+    what: Counterpart
+    other: str
+
+
 Effect = (
     SendPage
     | MeasureProblem
@@ -116,6 +125,7 @@ Effect = (
     | Listen
     | GatherDossier
     | TendRoom
+    | WriteCounterpart
 )
 
 
@@ -225,3 +235,5 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "review", {}
         case RecordSamples():
             return "record", {}
+        case WriteCounterpart():
+            return "counterpart", {"what": effect.what, "other": effect.other}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import structlog
 
 from daemon.core.alertmanager import Alert, Delivery, Labels, milliseconds, overtaken
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_routes import Routes, taker
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import KeyTaken
 from daemon.core.rules.rule import Rule, RuleBook, incident_key
 from daemon.core.values.drill_key import drill_incident, drill_key
+from daemon.core.values.id_letters import ID_LETTERS
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.instrumentation import QUIET, UNTRACED, Observer, SpanAttributes, Tracer
@@ -27,7 +29,6 @@ _log = structlog.get_logger()
 
 RECORDED_AT_ONCE = 100
 """So many incidents of one batch are written side by side."""
-_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,10 @@ class Dispatcher:
         A failure of one takes nothing from those beside it.
         """
         known = await self._repository.journal.find_open(list(concerns))
-        left = iter(concerns.items())
+        routes = await self._repository.journal.routes()
+        left = _aimed(concerns, known, routes)
         while some := list(islice(left, RECORDED_AT_ONCE)):
-            appends = (self._record_one(key, concern, known.get(key)) for key, concern in some)
+            appends = (self._record_one(*each) for each in some)
             ended = await asyncio.gather(*appends, return_exceptions=True)
             failures = [failure for failure in ended if failure is not None]
             # A defect comes first: its delivery is singled out, and then all are tried again.
@@ -170,9 +172,30 @@ class Dispatcher:
         _log.info("incident opened", incident=identity, rule=opened.rule, title=title)
 
 
+def _aimed(
+    concerns: Mapping[str, Concern],
+    known: Mapping[str, str],
+    routes: Sequence[tuple[str, Routes]],
+) -> Iterator[tuple[str, Concern, str | None]]:
+    """Each concern with its key and the open incident that it is recorded in, None for a new one;
+    in parts, where some of its alerts belong to other incidents than the others."""
+    routed = {route.key for _, some in routes for route in some}
+    for key, concern in concerns.items():
+        holder = known.get(key)
+        if key not in routed:
+            yield key, concern, holder
+            continue
+        parts: dict[str | None, dict[str, Alert]] = {}
+        for identity, alert in concern.alerts.items():
+            parts.setdefault(taker(routes, key, alert, holder), {})[identity] = alert
+        for incident, alerts in parts.items():
+            fired = concern.fired and any(alert.status == "firing" for alert in alerts.values())
+            yield key, replace(concern, alerts=alerts, fired=fired), incident
+
+
 def random_letters(count: int) -> str:
     """So many letters and digits, none of which is taken for another one."""
-    return "".join(secrets.choice(_ID_LETTERS) for _ in range(count))
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(count))
 
 
 def matching(

@@ -14,8 +14,9 @@ from functools import partial
 
 import structlog
 
-from daemon.core.alertmanager import NotADelivery, fresh, usable
+from daemon.core.alertmanager import Alert, NotADelivery, fresh, usable
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_routes import taker
 from daemon.core.incident.state import Incident
 from daemon.core.ports.alerts import AlertsApi
 from daemon.core.ports.inbox import Inbox
@@ -193,7 +194,7 @@ class Reconciler:
             key = incident_key(rule.rule if rule else "", labels)
             if (key, listing.firing) in self._over:
                 continue
-            incident = incidents.get(key)
+            incident = self._holder(key, listing.alert, incidents)
             if incident is None:
                 newest = await self._repository.journal.heads(1, IncidentSearch(key=key))
                 incident = await self._read(newest[0].incident) if newest else None
@@ -204,6 +205,15 @@ class Reconciler:
             if incident.closed is not None:
                 self._over.add((key, listing.firing))
         return False
+
+    @staticmethod
+    def _holder(key: str, alert: Alert, incidents: Mapping[str, Incident]) -> Incident | None:
+        """The open incident that an alert of that key belongs to."""
+        holder = incidents.get(key)
+        routing = {i.id: i for i in incidents.values() if i.organization.routes}
+        routes = [(name, one.organization.routes) for name, one in routing.items()]
+        routed = taker(routes, key, alert, holder.id if holder else None)
+        return holder if routed is None else routing.get(routed, holder)
 
     def _accepted(self, unknown: Sequence[Listing]) -> list[Listing]:
         """Those that a webhook could bring; the others would be refused with all beside them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from daemon.core.changes.suspects import Change, HealthMark
+from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import (
     FORMAT,
     AlertsReceived,
@@ -147,6 +148,8 @@ class MemoryJournal:
                 **{name: getattr(state, name) for name in OnsetFacts.model_fields},
                 "outcome": state.outcome,
                 "pending": state.pending,
+                "routes": state.routes,
+                "team": row.team if state.team is None else state.team,
             }
         )
 
@@ -181,6 +184,10 @@ class MemoryJournal:
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         rows = self.rows.values()
         return {r.key: r.incident for r in rows if r.key in keys and r.closed_at is None}
+
+    async def routes(self) -> list[tuple[str, Routes]]:
+        open_rows = (row for row in self.rows.values() if row.closed_at is None)
+        return [(row.incident, row.routes) for row in open_rows if row.routes]
 
     async def guard(
         self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime

@@ -19,6 +19,7 @@ from daemon.web.links.pages import Pages, as_pages
 from daemon.web.request_log import sealed, watching
 from daemon.web.serving.connections import Connections, looking_on, noticing
 from daemon.web.site.account import You
+from daemon.web.site.declare import DeclarePage
 from daemon.web.site.drills import DrillPages
 from daemon.web.site.event_stream import ChangeCounter, EventStreams
 from daemon.web.site.filters import FILTERS
@@ -76,6 +77,7 @@ def web_application(
         You(frame),
         IncidentListPage(frame, changes),
         IncidentPage(frame, changes),
+        DeclarePage(frame),
         DrillPages(frame),
         FreezePages(frame),
         SystemPages(frame),

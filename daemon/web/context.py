@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from aiohttp import web
 
 from daemon.config.active import ActiveConfig, Live
+from daemon.core.alertmanager import Labels
 from daemon.core.drills.desk import DrillDesk
 from daemon.core.incident.events import Entry, Event
 from daemon.core.incident.responders import PERSON_PREFIX
@@ -25,17 +27,20 @@ from daemon.core.recovery.plan import held_up, scope_of
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
-from daemon.core.response.command import Command, CommandSituation, Surface
+from daemon.core.response.command import Command, CommandSituation, InvalidCommand, Surface
+from daemon.core.response.declaring import Declaration
 from daemon.core.response.external_help import HelpSources, HelpSuggestion, help_suggestions
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
+from daemon.intake.counterparts import write_counterparts
+from daemon.intake.declaring import Declared, declare
 from daemon.intake.intake import Intake
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.reviews import read_review
 from daemon.reporting.status import Loading, StatusReport
-from daemon.repository import IncidentRepository
+from daemon.repository import IncidentRepository, UnknownIncident
 from daemon.web.api.incident_view import incident_view
 from daemon.web.api.schemas import IncidentView
 from daemon.web.auth.authenticator import Authenticator
@@ -77,6 +82,7 @@ class WebContext:
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
     `places`: where people meet; `marks`: the reactions by which a message there comes to the
     timeline.
+    `label_values`: the values that the labels of a rule's `changes:` are known to have.
     """
 
     intake: Intake
@@ -103,6 +109,7 @@ class WebContext:
     drills: DrillDesk | None = None
     places: MeetingPlaces = NO_PLACES
     marks: frozenset[str] = frozenset()
+    label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""
@@ -237,7 +244,28 @@ class WebContext:
         drawn = b64encode(svg(curve, narrow=False)).decode()
         return Figure(f"data:image/svg+xml;base64,{drawn}", described(curve))
 
-    def situation(self, incident: Incident, person: str, via: Surface) -> CommandSituation:
+    async def declare(self, declaration: Declaration) -> Declared:
+        """Open the incident that a person declares. Raises InvalidCommand, Temporary."""
+        barred = self.roster().bars(declaration.person)
+        if barred:
+            raise InvalidCommand(barred)
+        return await declare(self.repository, declaration, self.rules().rules, self.roster())
+
+    async def _others(self, command: Command) -> dict[str, Incident]:
+        """The incidents that a command mentions, as far as there are any."""
+        found = {}
+        for name in command.mentions:
+            with suppress(UnknownIncident):
+                found[name] = await self.repository.load(name)
+        return found
+
+    def situation(
+        self,
+        incident: Incident,
+        person: str,
+        via: Surface,
+        others: Mapping[str, Incident] | None = None,
+    ) -> CommandSituation:
         """What a command to that incident may need to know now."""
         config = self.config_of(incident)
         return CommandSituation(
@@ -249,6 +277,7 @@ class WebContext:
             document=self.links.document(incident.id),
             misfit=lambda spec: misfit(spec, incident.group_labels, self.actions),
             rooms=self.places.policy,
+            others=others or {},
         )
 
     async def carry_out(
@@ -269,9 +298,17 @@ class WebContext:
         IncidentMoved, UnknownIncident, Temporary.
         """
 
+        others = await self._others(command)
+
         def change(before: Incident) -> Sequence[Event]:
             if expected is not None and before.seq not in expected:
                 raise IncidentMoved(before.seq)
-            return command.apply(before, self.situation(before, person, via))
+            return command.apply(before, self.situation(before, person, via, others))
 
-        return await self.repository.record(incident, change, by=by or f"{PERSON_PREFIX}{person}")
+        name = by or f"{PERSON_PREFIX}{person}"
+        after = await self.repository.record(incident, change, by=name)
+        if not after.organization.counterparts:
+            return after
+        # Whoever conducts it does the same if this is cut off.
+        await write_counterparts(self.repository, incident)
+        return await self.repository.load(incident)

@@ -93,7 +93,7 @@ class ProblemDetails(Frozen):
     """What went wrong, as RFC 9457 has it. `detail` says what to do about it.
 
     `errors` are all the places that are wrong; `seq` and `since` tell how far an incident is,
-    and what has happened to it since the caller looked.
+    and what has happened to it since the caller looked. `incident`: the one that is there already.
     """
 
     type: str = Field(json_schema_extra={"format": "uri-reference"})
@@ -103,6 +103,7 @@ class ProblemDetails(Frozen):
     errors: tuple[RequestMistake, ...] = ()
     seq: int | None = None
     since: tuple[Happened, ...] = ()
+    incident: str | None = None
 
 
 class HttpProblem(Exception):
@@ -118,6 +119,7 @@ class HttpProblem(Exception):
         seq: int | None = None,
         since: Sequence[Happened] = (),
         retry_after: int | None = None,
+        incident: str = "",
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -129,6 +131,8 @@ class HttpProblem(Exception):
             self.more["errors"] = tuple(errors)
         if seq is not None:
             self.more.update(seq=seq, since=tuple(since))
+        if incident:
+            self.more["incident"] = incident
 
 
 def problem_answer(problem: HttpProblem) -> web.Response:

@@ -82,7 +82,13 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_6 = """
+AS_SCHEMA_7 = """
+DROP TABLE maintenance_windows;
+DROP INDEX heads_with_routes;
+ALTER TABLE heads DROP COLUMN routes;
+"""
+"""Takes away what schema 8 added."""
+AS_SCHEMA_6 = f"""{AS_SCHEMA_7}
 DROP INDEX heads_pending;
 ALTER TABLE heads DROP COLUMN outcome;
 ALTER TABLE heads DROP COLUMN pending;
@@ -223,7 +229,8 @@ async def test_schema_3_gains_sessions_and_tokens(path: Path) -> None:
     today, before = shape(path), content(path)
     with closing(sqlite3.connect(path)) as shell, shell:
         # Schema 4 added these two tables and nothing else; schema 5 the ledger; schema 6 what
-        # heads tell of the onset, and who started an action; schema 7 what came of incidents.
+        # heads tell of the onset, and who started an action; schema 7 what came of incidents,
+        # schema 8 whose alerts come to them, and the maintenance windows.
         shell.executescript("DROP TABLE sessions; DROP TABLE tokens; DROP TABLE ledger;")
         shell.executescript(AS_SCHEMA_5)
         shell.execute("UPDATE meta SET value = '3' WHERE name = 'schema'")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from daemon.core.alertmanager import Alert
 from daemon.core.changes.suspects import Change, Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_routes import AlertRoute
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier, FindingCurve
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.measurement.problem import Problem, RecoveryReading
@@ -131,6 +132,9 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "intent": labels,
     "drill": st.none() | drills,
     "suppressed": st.lists(suppressions, max_size=2).map(tuple),
+    "routes": st.lists(
+        st.builds(AlertRoute, key=texts, alerts=st.lists(texts, max_size=2).map(tuple)), max_size=2
+    ).map(tuple),
     "outcome": st.builds(
         Outcome,
         result=st.sampled_from(["done", "refused", "failed", "unknown"]),
@@ -160,6 +164,8 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
 }
 NARROW = (dict[str, str], RecoveryReading | None, Problem | None, Suspicion)
 """What these say of a field goes before its name."""
+PLAIN = {("alerts", tuple[str, ...]), ("alerts", int)}
+"""Fields that are called as others are, and hold something else."""
 
 
 def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -170,7 +176,8 @@ def events_of(kind: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStra
             return st.sampled_from(get_args(annotation))
         if annotation in NARROW:
             return plain[annotation]
-        return fields[name] if name in fields else plain[annotation]
+        named = name in fields and (name, annotation) not in PLAIN
+        return fields[name] if named else plain[annotation]
 
     told = {n: f.annotation for n, f in kind.model_fields.items() if n not in {"kind", *fixed}}
     return st.builds(kind, **fixed, **{name: any_(name, a) for name, a in told.items()})

@@ -10,13 +10,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from daemon.adapters.store import locks
 from daemon.adapters.store.ledger import Ledger, Line, packed
-from daemon.adapters.store.schema import events, head_is_open, heads, marks, to_stamp
+from daemon.adapters.store.schema import (
+    events,
+    head_has_routes,
+    head_is_open,
+    heads,
+    marks,
+    to_stamp,
+)
 from daemon.adapters.store.sqlite import insert, portions
 from daemon.core.changes.suspects import HealthMark
+from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, IncidentOpened, encode, step_refused
 from daemon.core.ports.journal import Claim, ClaimRefused, HeadState, KeyTaken, SequenceConflict
 from daemon.core.recovery.guardrails import service_of
@@ -53,6 +61,12 @@ def find_open(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
         query = select(heads.c.key, heads.c.incident).where(heads.c.key.in_(some), head_is_open)
         found.update((row.key, row.incident) for row in connection.execute(query))
     return found
+
+
+def find_routes(connection: Connection) -> list[tuple[str, Routes]]:
+    """What the open incidents take of others, by their id."""
+    query = select(heads.c.incident, heads.c.routes).where(head_has_routes, head_is_open)
+    return [(row.incident, row.routes) for row in connection.execute(query)]
 
 
 def start_incident(
@@ -99,7 +113,9 @@ def _head(opening: Opening) -> dict[str, Any]:
 
 def _columns(state: HeadState) -> dict[str, Any]:
     """What a head row takes of it as it stands."""
-    return {**state.model_dump(exclude={"closed", "outcome"}), "outcome": state.outcome}
+    apart = {"closed", "outcome", "routes", "team"}
+    columns = state.model_dump(exclude=apart)
+    return {**columns, "outcome": state.outcome, "routes": state.routes}
 
 
 def _named(first: Draft) -> dict[str, str]:
@@ -144,6 +160,7 @@ def append(
                 "moved": append.incident,
                 "seq": end.seq,
                 "closed_at": closed_at,
+                "given_team": append.state.team,
                 **_columns(append.state),
             }
         )
@@ -151,7 +168,9 @@ def append(
     if rows:
         connection.execute(events.insert(), rows)
     if moved:
-        connection.execute(update(heads).where(heads.c.incident == bindparam("moved")), moved)
+        team = func.coalesce(bindparam("given_team", type_=heads.c.team.type), heads.c.team)
+        moving = update(heads).where(heads.c.incident == bindparam("moved")).values(team=team)
+        connection.execute(moving, moved)
     ledger.write(connection, *lines)
     return answers
 

@@ -21,6 +21,7 @@ from daemon.adapters.store.ledger import Ledger, last_anchor
 from daemon.adapters.store.schema import changes_table, events, head_is_open, heads, marks
 from daemon.adapters.store.sqlite import insert
 from daemon.core.changes.suspects import REPORTED_PREFIX, Change, HealthMark
+from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import FORMAT, Draft, Entry, decode
 from daemon.core.ports.journal import (
     ALL_INCIDENTS,
@@ -120,6 +121,10 @@ class SqlJournal:
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""
         return await self.database.read(lambda c: appending.find_open(c, list(keys)))
+
+    async def routes(self) -> list[tuple[str, Routes]]:
+        """What the open incidents take of others, by their id."""
+        return await self.database.read(appending.find_routes)
 
     async def guard(
         self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy import (
     Boolean,
     Column,
@@ -20,12 +21,16 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    func,
 )
 
+from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.outcome_facts import OutcomeFacts
 from daemon.core.values.drill_key import id_prefix, key_prefix
 
-SCHEMA = 7
+_ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
+
+SCHEMA = 8
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -79,6 +84,21 @@ class _Outcome(TypeDecorator[OutcomeFacts]):
         return None if value is None else OutcomeFacts.model_validate_json(value)
 
 
+class _Routes(TypeDecorator[Routes]):
+    """Whose alerts come to an incident, kept as JSON text; empty text for none."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Routes | None, dialect: Dialect) -> str:
+        """On the way in."""
+        return _ROUTES.dump_json(value).decode() if value else ""
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Routes:
+        """On the way out."""
+        return _ROUTES.validate_json(value) if value else ()
+
+
 metadata = MetaData()
 
 meta = Table(
@@ -128,9 +148,12 @@ heads = Table(
     # closed one, which stays here until then.
     Column("outcome", _Outcome),
     Column("pending", Integer, nullable=False, server_default="0"),
+    # Whose alerts come to it besides those of its key (`daemon.core.incident.alert_routes`).
+    Column("routes", _Routes, nullable=False, server_default=""),
 )
 head_is_pending = heads.c.pending > 0
 head_is_open = heads.c.closed_at.is_(None)
+head_has_routes = func.length(heads.c.routes) > 0
 is_drill = heads.c.key.startswith(key_prefix(), autoescape=True)
 Index(
     "one_open_incident_per_key",
@@ -141,6 +164,7 @@ Index(
 Index("heads_by_age", heads.c.opened_at)
 Index("heads_by_rule", heads.c.rule, heads.c.opened_at)
 Index("heads_by_onset", heads.c.onset_from)
+Index("heads_with_routes", heads.c.incident, sqlite_where=head_has_routes)
 Index("heads_pending", heads.c.opened_at, sqlite_where=head_is_pending)
 
 actions_table = Table(
@@ -183,6 +207,21 @@ freezes_table = Table(
     # A thawed freeze stays until the next one of its scope, to tell who lifted it.
     Column("thawed_by", Text),
     Column("thawed_at", _Instant),
+)
+
+maintenance_table = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("announced_at", _Instant, nullable=False),
+    Column("begins_at", _Instant, nullable=False),
+    Column("ends_at", _Instant, nullable=False),
+    # Ended before its announced end, or called off before it began.
+    Column("ended_by", Text),
+    Column("ended_at", _Instant),
 )
 
 changes_table = Table(

@@ -15,6 +15,7 @@ from daemon.core.incident.fold_diagnosis import apply_diagnosis
 from daemon.core.incident.fold_drills import apply_drill
 from daemon.core.incident.fold_lifecycle import apply_lifecycle
 from daemon.core.incident.fold_misjudgements import misjudged
+from daemon.core.incident.fold_organization import apply_maintenance, apply_organization
 from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
 from daemon.core.incident.fold_steps import apply_step
@@ -63,4 +64,8 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_drill(incident, at, event)
     if isinstance(event, e.CollaborationEvent):
         return apply_collaboration(incident, at, event)
+    if isinstance(event, e.OrganizationEvent):
+        return apply_organization(incident, at, event)
+    if isinstance(event, e.MaintenanceEvent):
+        return apply_maintenance(incident, at, event)
     assert_never(event)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from daemon.core.incident import events as e
 from daemon.core.incident.impact import add_reading, begin_impact
+from daemon.core.incident.organization import worse
 from daemon.core.incident.state import RECENT_READINGS, Incident
 from daemon.core.measurement.problem import (
     UNMEASURED,
@@ -48,7 +49,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
         case e.IncidentResumed():
             return replace(incident, paused_by="")
         case e.IncidentClosed():
-            return replace(incident, closed=event, closed_at=at)
+            return _closed(incident, at, event)
         case e.ReviewWritten():
             known = replace(incident.learning, reviewed=event.revision)
             return replace(incident, review=event.path, learning=known)
@@ -62,6 +63,14 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
             return incident
         case _:
             assert_never(event)
+
+
+def _closed(incident: Incident, at: datetime, event: e.IncidentClosed) -> Incident:
+    """A merge that was begun is carried out by this, or has come to nothing."""
+    known = incident.organization
+    into = known.merging.into if known.merging and event.reason == "merged" else ""
+    organization = replace(known, merging=None, merged_into=into, held=None)
+    return replace(incident, closed=event, closed_at=at, organization=organization)
 
 
 def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incident:
@@ -157,6 +166,10 @@ def _as_severe(incident: Incident, at: datetime, severity: Severity) -> Incident
     state = incident.drill_state
     if state.promoted and severity and (not state.measured or severity < state.measured):
         incident = replace(incident, drill_state=replace(state, measured=severity))
+    known = incident.organization
+    if known.severity is not None:
+        measured = worse(known.severity_measured, severity)
+        incident = replace(incident, organization=replace(known, severity_measured=measured))
     if not severity or (incident.severity and incident.severity <= severity):
         return incident
     return replace(incident, severity=severity, severity_rose_at=at)

@@ -34,6 +34,7 @@ Purpose = Literal[
     "autonomy",
     "help",
     "drill_over",
+    "organized",
     "other",
 ]
 """Why somebody is paged.
@@ -44,7 +45,8 @@ Purpose = Literal[
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
 `autonomy`: the rule lost its own over this incident. `help`: whoever looks for the cause needs a
-team. `drill_over`: the drill was stopped.
+team. `drill_over`: the drill was stopped. `organized`: it is another team's now, or part of another
+incident.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -79,6 +81,7 @@ _FORMS: Mapping[Purpose, _Form] = {
     "autonomy": _Form("autonomy"),
     "help": _Form("help"),
     "drill_over": _Form("drill-over"),
+    "organized": _Form("organized", 1),
     "other": _Form("", 1),
 }
 

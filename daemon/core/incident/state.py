@@ -18,6 +18,7 @@ from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
+from daemon.core.incident.organization import Organization, worse
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
@@ -216,6 +217,13 @@ class Incident:
     learning: Learning = field(default_factory=Learning)
     drill_state: DrillState = field(default_factory=DrillState)
     collaboration: Collaboration = field(default_factory=Collaboration)
+    organization: Organization = field(default_factory=Organization)
+
+    @property
+    def clock_from(self) -> datetime:
+        """When people's clock began to run: the opening, or the end of the maintenance that held
+        its calls."""
+        return self.organization.released_at or self.opened_at
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:
@@ -280,7 +288,8 @@ class Incident:
         """Its severity to an audience of that wording: what is practised is not the public's."""
         if wording == "internal" or not self.drill_state.promoted:
             return self.severity
-        return self.drill_state.measured
+        said = self.organization.severity
+        return worse(self.drill_state.measured, said.severity if said is not None else "")
 
     @property
     def phase(self) -> Phase:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 from daemon.core.changes.suspects import Change, HealthMark
+from daemon.core.incident.alert_routes import Routes
 from daemon.core.incident.events import Draft, Entry
 from daemon.core.incident.onset_facts import OnsetFacts, onset_facts
 from daemon.core.incident.outcome_facts import OutcomeFacts, outcome_facts, pending
@@ -36,7 +37,7 @@ class Head(OnsetFacts):
 
     `rule` is empty if no rule matched; `service` is what its key speaks of. `outcome`: what came of
     it; None where an earlier stopgap wrote it and that is not known. `pending`: how much is still
-    to come of it once it is closed.
+    to come of it once it is closed. `routes`: whose alerts come to it besides those of its key.
     """
 
     incident: str
@@ -53,10 +54,12 @@ class Head(OnsetFacts):
     service: str = ""
     outcome: OutcomeFacts | None = None
     pending: int = 0
+    routes: Routes = ()
 
 
 class HeadState(OnsetFacts):
-    """What an append changes in the head row. `closed` frees the key."""
+    """What an append changes in the head row. `closed` frees the key, and the routes. `team`: None
+    leaves it as it is."""
 
     phase: Phase
     title: str
@@ -65,6 +68,8 @@ class HeadState(OnsetFacts):
     closed: bool
     outcome: OutcomeFacts = OutcomeFacts()
     pending: int = 0
+    routes: Routes = ()
+    team: str | None = None
 
     @classmethod
     def of(cls, incident: Incident, wake_at: datetime | None) -> HeadState:
@@ -78,6 +83,8 @@ class HeadState(OnsetFacts):
             closed=closed,
             outcome=outcome_facts(incident),
             pending=pending(incident),
+            routes=() if closed else incident.organization.routes,
+            team=incident.opened.team,
             **dict(onset_facts(incident)),
         )
 
@@ -226,6 +233,10 @@ class Journal(Protocol):
 
     async def find_open(self, keys: Collection[str]) -> dict[str, str]:
         """The ids of the open incidents with these keys, by key."""
+
+    async def routes(self) -> list[tuple[str, Routes]]:
+        """What the open incidents take of others, by their id; those that take nothing are left
+        out."""
 
     async def guard(
         self, target: str, incident: str, scope: ActionScope, limits: Limits, now: datetime

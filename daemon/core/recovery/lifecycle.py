@@ -65,7 +65,8 @@ def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
     """Nothing is confirmed: measure, again and again, and touch nothing."""
     if incident.problem is None:
         return Decision(effects=(MeasureProblem(),))
-    if incident.all_resolved and verification.recovered_alone(incident, rule):
+    declared = incident.organization.declared is not None  # then a person says that it was nothing
+    if not declared and incident.all_resolved and verification.recovered_alone(incident, rule):
         text = (
             f"never confirmed by the metrics ({incident.problem.reason}), and every alert is over"
         )

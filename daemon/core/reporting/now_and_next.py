@@ -19,7 +19,9 @@ from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.commands import StepCommandName, allowed_commands
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
+from daemon.core.reporting.organized import organized_now
 from daemon.core.reporting.step_briefing import NO_RISKS, StepBriefing, brief
+from daemon.core.response.paging import without_rule
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.units import clock_time, format_duration, printable
 
@@ -59,6 +61,9 @@ def doing(incident: Incident) -> str:
     running, verifying = incident.running, incident.verifying
     if incident.closed is not None:
         return f"nothing more: {printable(incident.closed.text)}"
+    organized = organized_now(incident)
+    if organized:
+        return organized
     if running is not None:
         started = f", since {clock_time(running.started_at)}" if running.started_at else ""
         return f"step {running.number} is running: {_named(running)}{started}"
@@ -69,7 +74,7 @@ def doing(incident: Incident) -> str:
     if incident.paused_by:
         return f"measuring only: automation is paused by {incident.paused_by}"
     if not incident.rule:
-        return "calling people; no rule matches these alerts, so nothing is measured"
+        return f"calling people; {without_rule(incident)}, so nothing is measured"
     if incident.problem is None:
         return "measuring, to define the problem"
     if incident.confirmed is None:

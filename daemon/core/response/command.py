@@ -8,8 +8,8 @@ person, builds the situation and appends the events. All commands are listed in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -44,6 +44,7 @@ class CommandSituation:
     there is one. `document` is the link to the incident's standard document. `misfit` says why a
     step cannot be carried out for this incident by the catalogue of actions; empty if it can.
     `rooms`: where people can meet.
+    `others`: the other incidents that the command mentions, by id, as far as there are any.
     """
 
     person: str
@@ -54,6 +55,7 @@ class CommandSituation:
     document: str
     misfit: Callable[[StepSpec], str]
     rooms: RoomPolicy = NO_ROOMS
+    others: Mapping[str, Incident] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Command(ABC):
 
     even_closed: ClassVar[bool] = False
     commander_only: ClassVar[str] = ""
+
+    @property
+    def mentions(self) -> tuple[str, ...]:
+        """The ids of other incidents that it names."""
+        return ()
 
     def apply(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         """The events that it adds; none, if all is so already. Raises NotPossible."""

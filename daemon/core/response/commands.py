@@ -175,10 +175,17 @@ class EngageTeam(Command):
         if self.team not in teams:
             known = ", ".join(sorted(teams)) or "none"
             raise NotPossible(f"no team {self.team!r}; the roster has {known}")
-        if self.team in incident.people.engaged:
-            return ()
-        packet = help_packet(incident, situation.person, self.reason, situation.document)
-        return (e.TeamEngaged(team=self.team, person=situation.person, packet=packet),)
+        return engagement(incident, self.team, self.reason, situation)
+
+
+def engagement(
+    incident: Incident, team: str, reason: str, situation: CommandSituation
+) -> tuple[e.TeamEngaged, ...]:
+    """A team is called in, once, with what it needs to know."""
+    if team in incident.people.engaged:
+        return ()
+    packet = help_packet(incident, situation.person, reason, situation.document)
+    return (e.TeamEngaged(team=team, person=situation.person, packet=packet),)
 
 
 # ── what pagers report ───────────────────────────────────────────────────────────────────────

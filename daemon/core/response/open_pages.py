@@ -24,7 +24,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     queued = page.queued
     if incident.closed is not None:
         # These are about what comes after it.
-        return queued.purpose in {"autonomy", "drill_over"}
+        return queued.purpose in {"autonomy", "drill_over", "organized"}
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None
     match queued.purpose:

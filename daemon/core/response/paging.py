@@ -15,6 +15,7 @@ _ASKS: Mapping[Purpose, e.Asks] = {
     "update": "send",
     "sign_of_life": "alive",
     "drill_over": "",
+    "organized": "",
 }
 """What a page wants of its person, if not to respond."""
 CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended"})
@@ -70,6 +71,14 @@ def delivered_pages(pages: Iterable[PageState]) -> list[PageState]:
     return [page for page in pages if page.delivered_at is not None]
 
 
+def without_rule(incident: Incident) -> str:
+    """Why there is no rule, for a sentence."""
+    known = incident.organization
+    if known.declared is not None:
+        return "it was declared without a rule"
+    return "it was split off without a rule" if known.split_from else "no rule matches it"
+
+
 def headline(incident: Incident) -> str:
     """The incident in one line, as it stands now."""
     parts = [incident.title]
@@ -82,7 +91,8 @@ def headline(incident: Incident) -> str:
         if incident.problem.reason == "own_targets_down":
             parts.append(incident.problem.text)  # the title is still the alert's
     if not incident.rule:
-        parts.append("no rule matches it: nothing is measured, nothing will be done by itself")
+        why = without_rule(incident)
+        parts.append(f"{why}: nothing is measured, nothing will be done by itself")
     running = incident.running or incident.verifying
     if running is not None:
         parts.append(f"{running.action} is {'running' if incident.running else 'being verified'}")

@@ -36,6 +36,8 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     At once when something has happened that they must know; else after the cadence's pause,
     which starts anew with each rise of the severity.
     """
+    if incident.closed is not None and incident.closed.reason == "merged":
+        return None, ""  # it goes on, and those whom it concerns are told of the other incident
     if not audience.concerned(incident.severity_for(audience.wording)):
         return None, ""
     last = incident.updates.last_sent(name)

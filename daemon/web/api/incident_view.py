@@ -26,6 +26,7 @@ from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
 from daemon.web.api.collaboration_view import collaboration_view
+from daemon.web.api.organization_view import organization_view
 from daemon.web.api.schemas import (
     AlertView,
     CauseView,
@@ -133,6 +134,7 @@ def incident_view(
             StandardView.model_validate(one.model_dump(exclude={"kind"}))
             for one in incident.learning.standards
         ),
+        organization=organization_view(incident),
         document=document,
         review=incident.review,
         seq=incident.seq,

@@ -24,6 +24,7 @@ _TAGS = {
     "updates": "Keep people informed.",
     "learning": "Causes, follow-ups and figures.",
     "diagnosis": "What is known of the cause; findings of investigators.",
+    "organizing": "Declare incidents by hand; merge, split, relate and give them away.",
     "automation": "Freezes, reported changes, and what rules would have done.",
     "drills": "Incidents to practise with: hold them, stop them, and how they went.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",

@@ -206,7 +206,7 @@ async def carried_out(
     Raises Problem 400 if the command is wrong, 409 if it does not fit the incident, 412 if the
     incident has moved on; UnknownIncident, Temporary.
     """
-    expected, via = expected_seq(call.request), _via(call.request)
+    expected, via = expected_seq(call.request), surface_of(call.request)
     try:
         after = await context.carry_out(
             call.at.id, command, "" if by else call.person, via, by=by, expected=expected
@@ -221,7 +221,7 @@ async def carried_out(
     return after
 
 
-def _via(request: web.Request) -> Surface:
+def surface_of(request: web.Request) -> Surface:
     """By an assistant, by the command line, or by another client of the API."""
     if by_assistant(request):
         return "mcp"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
-
-from pydantic import PlainSerializer, WithJsonSchema
+from typing import Literal
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident.dossier import HypothesisState
@@ -19,13 +16,9 @@ from daemon.core.response.milestones import Milestone, MilestoneState
 from daemon.core.rules.rule import Mode
 from daemon.core.values.outcome import Outcome
 from daemon.core.values.units import Frozen
+from daemon.web.api.organization_view import OrganizationView
+from daemon.web.api.stamp import Stamp as Stamp
 
-Stamp = Annotated[
-    datetime,
-    PlainSerializer(lambda moment: moment.isoformat(), return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-"""A time as people read it: with its offset."""
 _Status = Literal["open", "closed"]
 
 
@@ -321,7 +314,7 @@ class IncidentView(Frozen):
     null until a problem was confirmed, `cause` until somebody recorded it, and `meeting` until a
     room or a call was asked for. `help`: the teams that could be called in. `drill`: the run of
     the drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
-    none.
+    none. `organization`: what people have made of it.
     """
 
     id: str
@@ -369,6 +362,7 @@ class IncidentView(Frozen):
     cause: CauseView | None
     follow_ups: tuple[FollowUp, ...]
     standards: tuple[StandardView, ...]
+    organization: OrganizationView
     document: str
     review: str
     seq: int

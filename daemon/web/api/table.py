@@ -12,9 +12,11 @@ from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
 from daemon.web.api.operation import ApiOperation
+from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
+from daemon.web.api.slack_commands import SlackCommands
 from daemon.web.api.slack_events import SlackEvents
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import UpdateOperations
@@ -28,6 +30,7 @@ _SECTIONS = (
     LearningOperations,
     DiagnosisOperations,
     CollaborationOperations,
+    OrganizingOperations,
     Automation,
     DrillOperations,
     Looking,
@@ -36,6 +39,7 @@ _SECTIONS = (
     Webhooks,
     Inbound,
     SlackEvents,
+    SlackCommands,
 )
 """In the order in which the document has them. A section of the API goes here."""
 

@@ -13,11 +13,13 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.problem import Severity
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.recovery.proposal_examples import example_lines
 from daemon.core.reporting import now_and_next
 from daemon.core.reporting.chart import Curve, sketch
+from daemon.core.reporting.organized import linked_incidents, organized_lines
 from daemon.core.reporting.review.diagnosis import MOST_OF_OTHERS
 from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
@@ -73,6 +75,8 @@ class IncidentPage:
         done = COMMANDS[name].done if name in FORMS else ""
         if name in {"approve", "start"}:
             done = await self._let(request.match_info["id"]) or done
+        if "already" in request.query:
+            done = "It is open already: this is it. Nothing new was opened."
         return await self._page(request, identity, 200, done=done)
 
     async def _let(self, incident: str) -> str:
@@ -172,6 +176,10 @@ class IncidentPage:
             "in_words": described(sketch(incident, rule.problem, entries, now)) if rule else "",
             "doing": now_and_next.doing(incident),
             "coming": now_and_next.coming(incident, rule, now),
+            "organized": list(organized_lines(incident)),
+            "linked": linked_incidents(incident),
+            "others": [one for one in self._context.repository.known if one.id != incident.id],
+            "severities": [name for name in get_args(Severity) if name],
             "suppressed": suppression(incident.suppressed),
             "asked": now_and_next.awaiting_approval(incident),
             "stoppable": now_and_next.stoppable(incident, rule),

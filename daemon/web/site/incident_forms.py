@@ -58,6 +58,7 @@ from daemon.core.values.units import parse_duration
 from daemon.core.values.yaml_document import Mistakes, one_document
 from daemon.web.body import revision_read
 from daemon.web.site.layout import FormFields
+from daemon.web.site.organizing_forms import ORGANIZING_FORMS
 
 PARAMS_LENGTH = 10_000
 """Characters of the parameters of a proposal; no action needs so many."""
@@ -189,6 +190,7 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "judge": _judgement,
     "own": lambda form: AssignHypothesis(form["hypothesis"], form["person"]),
     "help": lambda form: RequestHelp(form["team"], form["reason"]),
+    **ORGANIZING_FORMS,
 }
 """The command of each button, by the name in `daemon.core.commands`; each raises NotPossible with
 a sentence for whoever pressed it."""
@@ -203,5 +205,6 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(
         ("cause", "standardize", "follow-up", "change-follow-up", "move-follow-up"), "learning"
     ),
+    **dict.fromkeys(ORGANIZING_FORMS, "organize"),
 }
 """The part of the page to go back to, if it is not the top."""

@@ -23,6 +23,8 @@ from daemon.core.incident.events.dry_runs import *
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
 from daemon.core.incident.events.lifecycle import *
+from daemon.core.incident.events.maintenance import *
+from daemon.core.incident.events.organization import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
@@ -43,7 +45,9 @@ Event = Annotated[
     | DiagnosisEvent
     | LearningEvent
     | DrillEvent
-    | CollaborationEvent,
+    | CollaborationEvent
+    | OrganizationEvent
+    | MaintenanceEvent,
     Field(discriminator="kind"),
 ]
 

@@ -269,10 +269,12 @@ class EffectClaimed(_AboutProblem):
 
 
 class IncidentClosed(_AboutProblem):
-    """The incident is over."""
+    """The incident is over; `merged`: it goes on as a part of another."""
 
     kind: Literal["IncidentClosed"] = "IncidentClosed"
-    reason: Literal["recovered", "not_confirmed", "alerts_resolved", "by_person", "drill_over"]
+    reason: Literal[
+        "recovered", "not_confirmed", "alerts_resolved", "by_person", "drill_over", "merged"
+    ]
     text: str
 
     def describe(self) -> str:
