@@ -26,6 +26,7 @@ from daemon.core.decision import (
     RunStep,
     SendPage,
     Settle,
+    TellEnding,
     WriteReview,
 )
 from daemon.core.incident import events as e
@@ -49,7 +50,7 @@ from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
-from daemon.notifying import notifier
+from daemon.notifying import endings, notifier
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting.reviews import KeepsReviews, write_review
@@ -148,6 +149,10 @@ class Executor:
                 )
             case Settle():
                 return notifier.update_pager_alert(self._repository, incident, effect, config.ways)
+            case TellEnding():
+                return endings.tell_ending(
+                    self._repository, incident, effect, config.ways, dependencies.links
+                )
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():

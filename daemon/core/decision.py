@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core.incident import events as e
+from daemon.core.incident.events.call_answers import Ending
 from daemon.core.incident.events.lifecycle import EffectClaimed
 from daemon.core.incident.events.pages import Settled
 
@@ -83,6 +84,19 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class TellEnding:
+    """Tell a person who was called that it is over, by a way that wakes nobody.
+
+    `recoveries`: how often it has recovered by now.
+    """
+
+    person: str
+    method: str
+    ending: Ending
+    recoveries: int
+
+
+@dataclass(frozen=True)
 class Listen:
     """Ask the rule's sentiment queries."""
 
@@ -102,6 +116,7 @@ Effect = (
     | RecordSamples
     | Publish
     | Settle
+    | TellEnding
     | Listen
     | GatherDossier
 )
@@ -203,6 +218,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "update", {"update": effect.update, "channel": effect.channel}
         case Settle():
             return "settle", {"method": effect.method}
+        case TellEnding():
+            return "ending", {"method": effect.method}
         case Listen():
             return "listen", {}
         case GatherDossier():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.call_answers import CallAnswers
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.impact import ImpactTally
@@ -204,6 +205,7 @@ class Incident:
     misjudgements: Misjudgements = field(default_factory=Misjudgements)
     learning: Learning = field(default_factory=Learning)
     drill_state: DrillState = field(default_factory=DrillState)
+    call_answers: CallAnswers = field(default_factory=CallAnswers)
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

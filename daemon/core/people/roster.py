@@ -51,6 +51,12 @@ class Person(Frozen):
     contact: tuple[Contact, ...] = Field(min_length=1)
     known_as: Identities = Identities()
 
+    def is_told_quietly_by(self, method: str) -> bool:
+        """Whether that way of theirs, such as `email-2`, can tell them something without ringing;
+        pagers that keep state are told by their alert's end instead."""
+        ways = {f"{way.method}-{n}": way for n, way in enumerate(self.contact, 1)}
+        return method in ways and ways[method].tells_quietly
+
 
 class Team(Frozen):
     """Who owns what the team's rules watch, who leads it, and how it is called.
@@ -82,10 +88,14 @@ class Tier(Frozen):
 
 
 class Policy(Frozen):
-    """Tiers in order, and `repeat` more rounds of them; left out, without end."""
+    """Tiers in order, and `repeat` more rounds of them; left out, without end.
+
+    `acknowledgements`: calling goes on until so many people have come; the first commands.
+    """
 
     tiers: tuple[Tier, ...] = Field(min_length=1)
     repeat: int | None = Field(default=None, ge=0)
+    acknowledgements: int = Field(default=1, ge=1, le=20)
 
 
 class Timing(Frozen):

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.call_answers import *
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
 
@@ -40,7 +41,8 @@ Event = Annotated[
     | UpdateEvent
     | DiagnosisEvent
     | LearningEvent
-    | DrillEvent,
+    | DrillEvent
+    | CallAnswerEvent,
     Field(discriminator="kind"),
 ]
 
