@@ -95,6 +95,7 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     else:  # a daemon older than this command
         yield ROLE_TITLES["commander"], incident["commander"] or "nobody yet"
     yield "responders", ", ".join(incident["responders"]) or "nobody yet"
+    yield from _calls(incident.get("calls") or {})
     yield "suspect", incident["suspect"] or "none"
     impact = incident.get("impact")
     if impact:
@@ -106,6 +107,16 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield "review", incident["review"] or "not yet"
     for name, value in incident["durations"].items():
         yield f"time to {name}", str(value)
+
+
+def _calls(calls: View) -> Iterator[tuple[str, str]]:
+    """How many the policy wants to come, and who cannot, or is called again."""
+    if calls.get("wants", 1) > 1:
+        yield "acknowledged", f"{calls['came']} of {calls['wants']}"
+    if calls.get("declined"):
+        yield "cannot come", ", ".join(calls["declined"])
+    for person, until in calls.get("snoozed", {}).items():
+        yield "called again", f"{person} at {until[11:19]} UTC"
 
 
 def _impact(impact: View) -> str:

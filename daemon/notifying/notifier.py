@@ -27,6 +27,7 @@ from daemon.core.ports.notification import (
     Receipt,
     Ways,
 )
+from daemon.core.response.call_answers import SUMMONS
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import alert_of
 from daemon.core.response.update_schedule import UPDATE_TRIES
@@ -200,6 +201,7 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
+        summons=queued.purpose in SUMMONS,
     )
 
 

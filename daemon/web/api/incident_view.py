@@ -21,6 +21,7 @@ from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
+from daemon.web.api.calls_view import calls_view
 from daemon.web.api.schemas import (
     AlertView,
     CauseView,
@@ -94,6 +95,7 @@ def incident_view(
         responders=incident.responders,
         paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
+        calls=calls_view(incident, roster),
         clock=tuple(_reading(reading) for reading in milestones.read_clock(incident, roster, now)),
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
+from daemon.web.api.call_answers import CallAnswerOperations
 from daemon.web.api.diagnosis import DiagnosisOperations
 from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
@@ -23,6 +24,7 @@ _SECTIONS = (
     PeopleOperations,
     PlanOperations,
     UpdateOperations,
+    CallAnswerOperations,
     LearningOperations,
     DiagnosisOperations,
     Automation,

@@ -20,6 +20,7 @@ from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.diagnosis import MOST_OF_OTHERS
 from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
+from daemon.core.response.call_answers import is_summoned
 from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
@@ -139,6 +140,7 @@ class IncidentPage:
             "services": [service_of(incident.key)],
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
+            "summoned": is_summoned(incident, identity.person),
         }
         return await self._frame.page(request, identity, "incident.html", context, status)
 
@@ -166,6 +168,7 @@ class IncidentPage:
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
             "audiences": sorted(roster.audiences),
+            "wanted": roster.policy_for(incident.opened.team).acknowledgements,
             "tiers": len(roster.tiers(incident.opened.team, now)),
             "all_teams": sorted(roster.teams),
             "suggestions": {
