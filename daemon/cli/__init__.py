@@ -17,7 +17,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "show": ("showing", "one incident: roles, what is asked and due, timeline"),
         "review": ("incidents", "an incident's review, in Markdown or HTML"),
         "replay": ("replay", "an incident, or the past, by the rules of today"),
-        "oncall": ("oncall", "who would be called now or then, and gaps"),
+        "oncall": ("oncall", "who is called now or then, and gaps; override, swap"),
         "rules": ("reports", "the rules in force, with their approvals"),
         "coverage": ("reports", "which alerts had a rule, and which had none"),
         "observed": ("plan", "what rules would have done, and what people did"),

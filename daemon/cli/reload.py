@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.client import call, json_option, part_of, print_answer, remote_options
+from daemon.core.values.formats import printable
 
 
 @click.command("reload")
@@ -20,4 +21,5 @@ def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
     Example: stopgap reload
     """
     done = call("POST", url, token_file, "/-/reload")
-    print_answer(as_json, done, f"reloaded; rules in force: {part_of(done, 'rules', url)}")
+    told = f"reloaded; rules in force: {part_of(done, 'rules', url)}"
+    print_answer(as_json, done, told, *map(printable, done.get("notes", ())))

@@ -58,11 +58,13 @@ class Queue(Frozen):
 
 
 class Loading(Frozen):
-    """When the rules in force were read; and why newer ones are not in force, if so."""
+    """When the rules in force were read; and why newer ones are not in force, if so. `notes`: what
+    people must mend though the rules are sound."""
 
     at: Moment
     failed_at: Moment | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:

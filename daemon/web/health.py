@@ -57,7 +57,8 @@ class HealthRoutes:
         person = await self._context.person(request, "admin")
         done = await self._context.reload(person)
         if done.failed_at is None:
-            return web.json_response({"rules": len(self._context.rules().rules)})
+            rules = len(self._context.rules().rules)
+            return web.json_response({"rules": rules, "notes": done.notes})
         detail = f"the old rules stay in force:\n{done.error}"
         errors = [RequestMistake(detail=line) for line in done.error.splitlines()]
         raise HttpProblem(422, "The rules are broken", detail, errors=errors)

@@ -11,6 +11,7 @@ from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
+from daemon.web.api.oncall import OncallOperations
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
@@ -30,6 +31,7 @@ _SECTIONS = (
     Automation,
     DrillOperations,
     Looking,
+    OncallOperations,
     OwnAccess,
     KeyRoom,
     Webhooks,
