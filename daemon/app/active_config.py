@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from daemon.app.notifiers import NotifierBuilder
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
+from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.rules.rule import RuleBook
 from daemon.watching.calendar_feeds import Calendars
 from daemon.web.auth.secrets import SecretCheck
@@ -20,14 +21,18 @@ from daemon.web.auth.webhook_secrets import Hooks
 
 
 def active_config(
-    ruleset: Ruleset, folder: Path, calendars: Calendars, notifiers: NotifierBuilder
+    ruleset: Ruleset,
+    folder: Path,
+    calendars: Calendars,
+    notifiers: NotifierBuilder,
+    overrides: Sequence[OncallOverride] = (),
 ) -> ActiveConfig:
     """What is in force by these files; `folder` is that of the rules.
 
     Raises Mistakes if they have any, Permanent naming a secret that is not there.
     """
     rules, roster, approvals = ruleset.sound()
-    roster = roster.knowing(calendars.shifts)
+    roster = roster.knowing(calendars.shifts, overrides)
     files = {rule.rule: str(Path(read.file).relative_to(folder)) for rule, read in ruleset.rules}
     return ActiveConfig(
         RuleBook(rules, files),
@@ -50,6 +55,8 @@ class _Loaded:
 class Configuration:
     """Reads the rules folder, and holds what is in force by it and by the secrets it names.
 
+    `overrides`: those of who is on call, as they change while the daemon runs.
+
     The constructor raises Mistakes or Permanent, as `take` does: then nothing changes.
     """
 
@@ -60,12 +67,14 @@ class Configuration:
         calendars: Calendars,
         notifiers: NotifierBuilder,
         secret: Callable[[str], str],
+        overrides: Sequence[OncallOverride] = (),
     ) -> None:
         self._settings = settings
         self._actions = actions
         self._calendars = calendars
         self._notifiers = notifiers
         self._secret = secret
+        self._overrides = overrides
         loaded = self._load(self.read())
         self.active = Live(loaded.config)
         self.secrets = Live(loaded.secrets)
@@ -84,6 +93,8 @@ class Configuration:
         self._calendars.recall(loaded.config.roster)
 
     def _load(self, ruleset: Ruleset) -> _Loaded:
-        config = active_config(ruleset, self._settings.rules_dir, self._calendars, self._notifiers)
+        config = active_config(
+            ruleset, self._settings.rules_dir, self._calendars, self._notifiers, self._overrides
+        )
         secrets = secret_check_for(self._settings, config.roster, self._secret)
         return _Loaded(config, secrets, hooks_for(self._settings, self._secret))

@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from pydantic import ValidationError
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.calendar_feeds import Feeds
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.prometheus import Prometheus
-from daemon.adapters.store import Store
+from daemon.adapters.store import Store, open_store
 from daemon.adapters.tls import Trust
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
+from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
-from daemon.core.values.outcome import Permanent
+from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
 from daemon.intake.receivers import Receivers
@@ -51,6 +53,8 @@ WATCHES: Mapping[str, Any] = {**_WORLD_WATCHES, **METRIC_WATCHES}
 """What `changes:` of a rule can name; each has its Params."""
 LISTING = frozenset(kind for kind, watch in WATCHES.items() if isinstance(watch, ListsTargets))
 """Those whose targets can be listed."""
+
+_log = structlog.get_logger()
 
 
 def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics: Metrics) -> Watch:
@@ -251,7 +255,21 @@ async def build_oncall(
     async with aiohttp.ClientSession() as session:
         calendars = calendars_for(settings, environ, session, nobody_to_tell)
         await calendars.renew(roster, at)
-    return oncall_view(roster.knowing(calendars.shifts), at), calendars.troubles
+    overrides = await _stored_overrides(settings, at)
+    return oncall_view(roster.knowing(calendars.shifts, overrides), at), calendars.troubles
+
+
+async def _stored_overrides(settings: Settings, at: datetime) -> Sequence[OncallOverride]:
+    """The overrides that the daemon of these settings has set; none where it never ran."""
+    path = store_path(settings)
+    if not path.is_file():
+        return ()
+    try:
+        async with open_store(path, readonly=True) as store:
+            return await store.oncall.overrides(at)
+    except (Temporary, Permanent) as error:
+        _log.warning("the overrides that were set are left out", why=str(error))
+        return ()
 
 
 def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus:

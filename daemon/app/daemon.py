@@ -44,11 +44,13 @@ from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.pending_settings import pending_settings
 from daemon.config.rules_folder import Ruleset
 from daemon.config.settings import Settings
+from daemon.core.people.oncall_changes import OncallOverride
 from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.notifying.oncall_desk import OncallDesk
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.figures import RecentFigures
@@ -95,11 +97,20 @@ class Daemon:
         self._actions = catalogue(self._workshop)
         self._calendars = calendars_for(settings, environ, session, self._receive_own_alert)
         notifiers = NotifierBuilder(settings, session, self._secret)
+        overrides: list[OncallOverride] = []
         self._configuration = Configuration(
-            settings, self._actions, self._calendars, notifiers, self._secret
+            settings, self._actions, self._calendars, notifiers, self._secret, overrides
         )
         self._active = self._configuration.active
         self._repository = IncidentRepository(store.journal, now, store.debts)
+        self._oncall = OncallDesk(
+            store.oncall,
+            overrides,
+            self._active,
+            now,
+            self._repository.ring_all,
+            settings.external_url.rstrip("/"),
+        )
         self._telemetry = Telemetry(self._repository, lambda: self._active.now.roster)
         self._observer = self._telemetry.flow
         store.listeners.append(self._observer.transaction)
@@ -224,6 +235,7 @@ class Daemon:
         signing = self._store.keys.current.signing
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
+        await self._oncall.begin()
         await self._veterans.begin()
         await self._autonomy.begin()
         await self._drilling.drills.begin()
@@ -342,18 +354,20 @@ class Daemon:
             places=self._places,
             marks=marks_of(self._settings),
             label_values=self._values.of,
+            oncall=self._oncall,
         )
         async with serving(self._settings, context, self._certificate):
             yield
 
-    def _take(self, ruleset: Ruleset) -> None:
-        """Put what a reload has read in force."""
+    def _take(self, ruleset: Ruleset) -> list[str]:
+        """Put what a reload has read in force; what people must know of it beside."""
         if self._certificate is not None:
             self._certificate.look()
         self._configuration.take(ruleset)
         self._values.look_again()
         self._autonomy.look_again()
         self._repository.ring_all()
+        return self._oncall.orphans()
 
     def _status_report(self) -> StatusReport:
         return StatusReport(

@@ -18,7 +18,7 @@ from daemon.adapters.pagers.mail import MailPager
 from daemon.adapters.pagers.opsgenie import OpsgeniePager
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
-from daemon.adapters.pagers.webhook import WebhookPager
+from daemon.adapters.pagers.webhook import RemindingWebhook, WebhookPager
 from daemon.adapters.slack import slack_client
 from daemon.config.settings import Settings
 from daemon.core.people.contact_methods import ChannelSpec, Contact
@@ -90,7 +90,8 @@ class NotifierBuilder:
             return OpsgeniePager(session, key, url, DEADLINE_SECONDS)
         if contact.webhook is not None:
             signing = self._secret(contact.secret) if contact.secret else None
-            return WebhookPager(session, self._secret(contact.webhook), signing, DEADLINE_SECONDS)
+            made = RemindingWebhook if contact.reminders else WebhookPager
+            return made(session, self._secret(contact.webhook), signing, DEADLINE_SECONDS)
         if contact.slack is not None:
             return SlackPager(self._slack(), contact.slack)
         if contact.email is not None:

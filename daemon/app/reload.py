@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +22,8 @@ _log = structlog.get_logger()
 class Reloader:
     """Reads, and takes what was read if it is sound; one reload at a time.
 
-    `read` may take its time and runs in a thread; `take` puts the rules in force, all or nothing.
+    `read` may take its time and runs in a thread; `take` puts the rules in force, all or
+    nothing, and tells what people must know of it beside.
     Both raise Mistakes or Permanent. `last` is how it stands; paths in it are relative to `base`.
     `pending`: what of the settings only a restart puts in force; it may read, too.
     """
@@ -30,7 +31,7 @@ class Reloader:
     def __init__(
         self,
         read: Callable[[], Ruleset],
-        take: Callable[[Ruleset], None],
+        take: Callable[[Ruleset], Sequence[str]],
         clock: Callable[[], datetime],
         observer: Observer,
         base: Path,
@@ -43,6 +44,7 @@ class Reloader:
         self._base = base
         self._pending = pending
         self._lock = asyncio.Lock()
+        self._notes: Sequence[str] = ()
         self.last = Loading(at=clock())
 
     async def run(self, requested: asyncio.Event) -> None:
@@ -68,7 +70,7 @@ class Reloader:
                 at = self.last.at
                 self.last = Loading(at=at, failed_at=now, error=message, settings=settings)
             else:
-                self.last = Loading(at=now, settings=settings)
+                self.last = Loading(at=now, settings=settings, notes=tuple(self._notes))
             self._observer.reloaded(now.timestamp(), ok=not mistakes)
             return self.last
 
@@ -77,13 +79,15 @@ class Reloader:
         mistakes: list[str] = []
         try:
             ruleset = await asyncio.to_thread(self._read)
-            self._take(ruleset)
+            self._notes = self._take(ruleset)
         except Mistakes as error:
             mistakes = [str(mistake) for mistake in error.mistakes]
         except Permanent as error:
             mistakes = [str(error)]
         else:
             _log.info("rules reloaded", by=by, rules=len(ruleset.rules))
+            for note in self._notes:
+                _log.warning("to be mended after the reload", what=note)
         for mistake in mistakes:
             _log.error("the old rules stay in force: the new ones are broken", by=by, error=mistake)
         return mistakes

@@ -17,7 +17,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "show": ("showing", "one incident: roles, what is asked and due, timeline"),
         "review": ("incidents", "an incident's review, in Markdown or HTML"),
         "replay": ("replay", "an incident, or the past, by the rules of today"),
-        "oncall": ("oncall", "who would be called now or then, and gaps"),
+        "oncall": ("oncall", "who is called now or then, and gaps; override, swap"),
         "rules": ("reports", "the rules in force, with their approvals"),
         "coverage": ("reports", "which alerts had a rule, and which had none"),
         "observed": ("plan", "what rules would have done, and what people did"),
@@ -28,6 +28,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Respond": {
         "declare": ("organizing", "open an incident by hand"),
         "ack": ("incidents", "respond; the first one is Commander"),
+        "decline": ("call_answers", "you cannot come; the next is called now"),
+        "snooze": ("call_answers", "be called again in a few minutes"),
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),

@@ -25,12 +25,13 @@ from daemon.cli.client import (
 )
 from daemon.cli.completion import complete_team
 from daemon.cli.datetime_param import DatetimeParam
+from daemon.cli.oncall_changes import SUBCOMMANDS, override_line, swap_line
 from daemon.cli.terminal import columns, escape, terminal
 
 SHOWN_GAPS = 5
 
 
-@click.command("oncall")
+@click.group("oncall", invoke_without_command=True)
 @click.option("--at", type=DatetimeParam(), help="When.  [default: now]")
 @click.option("--team", shell_complete=complete_team, help="Only this team.")
 @config_option
@@ -46,13 +47,16 @@ def oncall_command(
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell who would be called, tier by tier, until when, and where a gap comes within 14 days.
+    """Tell who would be called, tier by tier, until when, and where a gap comes within 14 days;
+    or change who is on call.
 
     Reads the roster beside stopgap.yaml; without one here, or with --url, asks the daemon. Ends
     with 1 if at some time nobody at all would be called for a team.
 
     Example: stopgap oncall --at "2026-12-24 18:00"
     """
+    if context.invoked_subcommand is not None:
+        return
     source = context.get_parameter_source("url")
     remote = source is not click.core.ParameterSource.DEFAULT or not has_settings(config)
     if remote:
@@ -121,6 +125,10 @@ def _print(view: Any) -> None:
         cells = (report["schedule"], now or "nobody", until, after or "nobody")
         table.add_row(*map(escape, cells))
     console.print(table)
+    for override in view.get("overrides", ()):
+        line(override_line(override))
+    for swap in view.get("swaps", ()):
+        line(swap_line(swap))
     for report in view["schedules"]:
         for gap in report["gaps"][:SHOWN_GAPS]:
             line(f"gap in {report['schedule']} {_range(gap, report['zone'])}")
@@ -136,3 +144,7 @@ def _range(gap: dict[str, str], zone: str) -> str:
 def _shown(moment: str, zone: str) -> str:
     local = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone))
     return f"{local:%a %Y-%m-%d %H:%M} {local.tzname()}"
+
+
+for _subcommand in SUBCOMMANDS:
+    oncall_command.add_command(_subcommand)

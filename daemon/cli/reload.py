@@ -24,6 +24,7 @@ def reload_command(url: str, token_file: Path | None, as_json: bool) -> None:
     """
     done = call("POST", url, token_file, "/-/reload")
     lines = [f"reloaded; rules in force: {part_of(done, 'rules', url)}"]
+    lines += map(printable, done.get("notes", ()))
     if done.get("changed"):
         names = ", ".join(printable(name) for name in done["changed"])
         lines.append(f"changed in the settings, and not in force before a restart: {names}")

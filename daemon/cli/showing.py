@@ -106,6 +106,7 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     else:  # a daemon older than this command
         yield ROLE_TITLES["commander"], incident["commander"] or "nobody yet"
     yield "responders", ", ".join(incident["responders"]) or "nobody yet"
+    yield from _calls(incident.get("calls") or {})
     yield "suspect", incident["suspect"] or "none"
     impact = incident.get("impact")
     if impact:
@@ -142,6 +143,16 @@ def _organized(known: View) -> Iterator[tuple[str, str]]:
     for name, one in linked:
         why = f" ({one['reason']})" if one["reason"] else ""
         yield name, f"{one['incident']}: {one['title']}{why}"
+
+
+def _calls(calls: View) -> Iterator[tuple[str, str]]:
+    """How many the policy wants to come, and who cannot, or is called again."""
+    if calls.get("wants", 1) > 1:
+        yield "acknowledged", f"{calls['came']} of {calls['wants']}"
+    if calls.get("declined"):
+        yield "cannot come", ", ".join(calls["declined"])
+    for person, until in calls.get("snoozed", {}).items():
+        yield "called again", f"{person} at {until[11:19]} UTC"
 
 
 def _impact(impact: View) -> str:

@@ -26,6 +26,7 @@ from daemon.core.decision import (
     RunStep,
     SendPage,
     Settle,
+    TellEnding,
     TendRoom,
     WriteCounterpart,
     WriteReview,
@@ -52,7 +53,7 @@ from daemon.measuring.queries import Survey
 from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
-from daemon.notifying import notifier
+from daemon.notifying import endings, notifier
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces, tend_room
 from daemon.recovering import steps
 from daemon.recovering.dry_run import dry_run
@@ -156,6 +157,10 @@ class Executor:
                 )
             case Settle():
                 return notifier.update_pager_alert(self._repository, incident, effect, config.ways)
+            case TellEnding():
+                return endings.tell_ending(
+                    self._repository, incident, effect, config.ways, dependencies.links
+                )
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():

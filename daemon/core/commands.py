@@ -24,6 +24,7 @@ from daemon.core.recovery.commands import (
     StartStepNow,
     VetoStep,
 )
+from daemon.core.response.call_answers import DeclineCall, SnoozeCall
 from daemon.core.response.collaboration_commands import OpenRoom, RecordTicket
 from daemon.core.response.command import Command, Surface
 from daemon.core.response.commands import (
@@ -92,6 +93,10 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "answer": CommandSpec(AnswerRequest, "Answered.", _LINK),
     "no-plan": CommandSpec(
         DeclareNoPlan, "Diagnosis is open, and a dedicated commander is called.", _SITE
+    ),
+    "decline": CommandSpec(DeclineCall, "Noted; whoever is next is called now.", _CHAT),
+    "snooze-call": CommandSpec(
+        SnoozeCall, "You are called again then, unless enough have come.", _CHAT
     ),
     "escalate": CommandSpec(Escalate, "They are being called.", _SITE),
     "engage": CommandSpec(EngageTeam, "The team is being called in.", _SITE),

@@ -28,6 +28,8 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.call_answers import snoozed_calls_due
+from daemon.core.response.endings import endings_due
 from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.open_pages import retries_due, undelivered
@@ -103,6 +105,7 @@ def settle_decision(
 def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
     """Every page that is due: of the escalation, to expert teams, and those that failed."""
     policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+    policies |= snoozed_calls_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
 
 
@@ -128,7 +131,8 @@ def _people_due(
         yield overdue_milestones(incident, roster, now)
         yield rooms_due(incident, surroundings.rooms, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
-        yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
+        pagers = pager_states_due(incident, now) | endings_due(incident, roster, now)
+        yield updates | pagers | _sentiment_due(incident, rule, now)
 
     return first_recording(due())
 
@@ -146,8 +150,9 @@ def _after_closing(
     measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
+    pagers = pager_states_due(incident, now) | endings_due(incident, surroundings.roster, now)
     rooms = rooms_due(incident, surroundings.rooms, now)
-    return _deliveries(incident) | review | updates | pager_states_due(incident, now) | rooms
+    return _deliveries(incident) | review | updates | pagers | rooms
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

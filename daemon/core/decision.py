@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core.incident import events as e
+from daemon.core.incident.events.call_answers import Ending
 from daemon.core.incident.events.collaboration import RoomDeed
 from daemon.core.incident.events.lifecycle import EffectClaimed
 from daemon.core.incident.events.organization import Counterpart
@@ -87,6 +88,19 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class TellEnding:
+    """Tell a person who was called that it is over, by a way that wakes nobody.
+
+    `recoveries`: how often it has recovered by now.
+    """
+
+    person: str
+    method: str
+    ending: Ending
+    recoveries: int
+
+
+@dataclass(frozen=True)
 class Listen:
     """Ask the rule's sentiment queries."""
 
@@ -122,6 +136,7 @@ Effect = (
     | RecordSamples
     | Publish
     | Settle
+    | TellEnding
     | Listen
     | GatherDossier
     | TendRoom
@@ -225,6 +240,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "update", {"update": effect.update, "channel": effect.channel}
         case Settle():
             return "settle", {"method": effect.method}
+        case TellEnding():
+            return "ending", {"method": effect.method}
         case Listen():
             return "listen", {}
         case GatherDossier():

@@ -28,6 +28,7 @@ from daemon.core.ports.notification import (
     Ways,
 )
 from daemon.core.ports.rooms import RateLimited
+from daemon.core.response.call_answers import SUMMONS
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import alert_of
 from daemon.core.response.rooms import with_places
@@ -210,6 +211,7 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
+        summons=queued.purpose in SUMMONS,
     )
 
 

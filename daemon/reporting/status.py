@@ -60,12 +60,14 @@ class Queue(Frozen):
 
 class Loading(Frozen):
     """When the rules in force were read; and why newer ones are not in force, if so. `settings`:
-    what a reload does not put in force."""
+    what a reload does not put in force. `notes`: what people must mend though the rules are sound.
+    """
 
     at: Moment
     failed_at: Moment | None = None
     error: str = ""
     settings: PendingSettings = PendingSettings()
+    notes: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:

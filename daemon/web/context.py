@@ -35,6 +35,7 @@ from daemon.instrumentation import QUIET, Observer
 from daemon.intake.counterparts import write_counterparts
 from daemon.intake.declaring import Declared, declare
 from daemon.intake.intake import Intake
+from daemon.notifying.oncall_desk import OncallDesk
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
@@ -83,6 +84,7 @@ class WebContext:
     `places`: where people meet; `marks`: the reactions by which a message there comes to the
     timeline.
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
+    `oncall`: changes who is on call.
     """
 
     intake: Intake
@@ -110,6 +112,7 @@ class WebContext:
     places: MeetingPlaces = NO_PLACES
     marks: frozenset[str] = frozenset()
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
+    oncall: OncallDesk | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""

@@ -58,7 +58,8 @@ class HealthRoutes:
         person = await self._context.person(request, "admin")
         done = await self._context.reload(person)
         if done.failed_at is None:
-            answer = {"rules": len(self._context.rules().rules), **done.settings.model_dump()}
+            rules = len(self._context.rules().rules)
+            answer = {"rules": rules, "notes": done.notes, **done.settings.model_dump()}
             return web.json_response(answer)
         detail = f"the old rules stay in force:\n{done.error}"
         errors = [RequestMistake(detail=line) for line in done.error.splitlines()]

@@ -66,6 +66,11 @@ async def barred(rig: Rig) -> None:
     give_access(rig, ada="viewer")
 
 
+async def called(rig: Rig) -> None:
+    """Ada is called to come."""
+    await rig.calls("ada")
+
+
 ACK, BO_ACK = does("ack"), does("ack", BO)
 MEASURED = happens(confirmed())
 CLOSED = does("close", BO)
@@ -119,6 +124,16 @@ CASES = [
     Case("ack", (), ("POST", "ack", {}), {}, ({}, {"deed": "ack"})),
     Case("ack", (BO_ACK,), ("POST", "ack", {}), {}, ({}, {"deed": "ack"})),
     Case("ack", (CLOSED,), ("POST", "ack", {}), refused="is closed"),
+    Case("decline", (called,), ("POST", "decline", {}), {}, ({}, {"deed": "decline"})),
+    Case("decline", (), ("POST", "decline", {}), refused="you were not called"),
+    Case(
+        "snooze-call",
+        (called,),
+        ("POST", "snooze-call", {"for": "15m"}),
+        {"for": "15m"},
+        ({}, {"deed": "snooze-15"}),
+    ),
+    Case("snooze-call", (called, ACK), ("POST", "snooze-call", {}), refused="you respond already"),
     Case("leave", (ACK,), ("POST", "leave", {})),
     Case("leave", (), ("POST", "leave", {}), refused="not among the responders"),
     Case("pause", (), ("POST", "pause", {"reason": " wait "}), {"reason": " wait "}),
@@ -518,7 +533,8 @@ async def by_link(rig: Rig, case: Case) -> str:
 
 async def by_slack(rig: Rig, case: Case) -> str:
     """By the button in Slack."""
-    sent = tap(rig)
+    buttons = {"ack": "acknowledge", "snooze-call": "snooze-15"}
+    sent = tap(rig, action_id=buttons.get(case.name, case.name))
     status, answer = await rig.hooked("slack", sent, headers(rig, sent))
     assert status == 200, answer
     told: str = answer["text"]
@@ -691,6 +707,7 @@ def test_the_table_and_the_surfaces_name_the_same_commands() -> None:
     assert set(SECTIONS) <= set(FORMS)
     buttons = {name for names in BUTTONS.values() for name in names}
     meant = {"yes": "answer", "no": "answer"}
+    meant |= {"snooze-5": "snooze-call", "snooze-15": "snooze-call"}
     assert {meant.get(name, name) for name in buttons} == {
         name for name, spec in COMMANDS.items() if "link" in spec.surfaces
     }

@@ -22,14 +22,14 @@ class SlackPager:
 
     async def page(self, page: Page) -> str:
         """Raises Temporary or Permanent, in Slack's own word."""
-        button = {
-            "type": "button",
-            "action_id": _ACKNOWLEDGE,
-            "value": page.incident,
-            "style": "primary",
-            "text": {"type": "plain_text", "text": "I am on it"},
-        }
-        elements: list[dict[str, Any]] = [button]
+        button = _does(_ACKNOWLEDGE, "I am on it", page.incident)
+        elements: list[dict[str, Any]] = [{**button, "style": "primary"}]
+        if page.summons:
+            elements += [
+                _does("decline", "Not me", page.incident),
+                _does("snooze-5", "Again in 5m", page.incident),
+                _does("snooze-15", "Again in 15m", page.incident),
+            ]
         links = (("Answer", page.answer_link), ("Everything", page.link))
         elements += [_opens(text, url) for text, url in links if url]
         return await self._send(page.title, page.text, elements)
@@ -53,6 +53,12 @@ class SlackPager:
             unfurl_media=False,
         )
         return f"message {(await send_to_slack(self._client, sending)).partition(':')[2]}"
+
+
+def _does(action: str, text: str, incident: str) -> dict[str, Any]:
+    """A button that is a command to the incident."""
+    label = {"type": "plain_text", "text": text}
+    return {"type": "button", "action_id": action, "value": incident, "text": label}
 
 
 def _opens(text: str, url: str) -> dict[str, Any]:

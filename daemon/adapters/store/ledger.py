@@ -28,6 +28,10 @@ LedgerKind = Literal[
     "marked",  # what a measurement said of items: [[subject, item, mark], …]
     "frozen",  # a freeze, as the body has it
     "thawed",  # the freeze of a scope was lifted
+    "overridden",  # somebody is on call instead of others, as the body has it
+    "override-removed",  # that was taken back; the body says which, and by whom
+    "swap-asked",  # somebody asks another to take a shift of theirs
+    "swap-answered",  # what became of that
     "assisted",  # an assistant used a tool; the body says which, in whose name, and what it asked
     "archived",  # an incident's `seq` entries were moved to a file; the body names it, and the
     # rows that told of them, which are:

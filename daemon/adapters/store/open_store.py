@@ -22,6 +22,7 @@ from daemon.adapters.store.journal import SqlJournal
 from daemon.adapters.store.ledger import Ledger
 from daemon.adapters.store.migrations import upgrade
 from daemon.adapters.store.notes import SqlNotes
+from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
@@ -42,6 +43,7 @@ class Store:
     credentials: SqlCredentials
     notes: SqlNotes
     assistants: SqlAssistantLog
+    oncall: SqlOncallChanges
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
     listeners: list[CommitListener]
@@ -107,6 +109,7 @@ async def open_store(
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),
             assistants=SqlAssistantLog(database, ledger),
+            oncall=SqlOncallChanges(database, ledger),
             keys=keys,
             listeners=database.listeners,
             condition=condition,

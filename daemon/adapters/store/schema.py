@@ -30,7 +30,7 @@ from daemon.core.values.drill_key import id_prefix, key_prefix
 
 _ROUTES: TypeAdapter[Routes] = TypeAdapter(Routes)
 
-SCHEMA = 8
+SCHEMA = 9
 """Counts the revisions of these tables; `upgrading` brings an earlier one up to it."""
 
 
@@ -222,6 +222,43 @@ maintenance_table = Table(
     # Ended before its announced end, or called off before it began.
     Column("ended_by", Text),
     Column("ended_at", _Instant),
+)
+
+oncall_overrides = Table(
+    "oncall_overrides",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("replaces", Text, nullable=False),
+    Column("start", _Instant, nullable=False),
+    Column("until", _Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("swap", Text, nullable=False),
+    # A removed one stays, to tell who removed it.
+    Column("removed_by", Text),
+    Column("removed_at", _Instant),
+)
+Index("oncall_overrides_by_end", oncall_overrides.c.until)
+
+oncall_swaps = Table(
+    "oncall_swaps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("asker", Text, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("start", _Instant, nullable=False),
+    Column("until", _Instant, nullable=False),
+    Column("return_start", _Instant),
+    Column("return_until", _Instant),
+    Column("reason", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    # Empty while it waits for one.
+    Column("answer", Text, nullable=False),
+    Column("answered_at", _Instant),
 )
 
 changes_table = Table(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.fold_call_answers import apply_call_answer
 from daemon.core.incident.fold_collaboration import apply_collaboration
 from daemon.core.incident.fold_diagnosis import apply_diagnosis
 from daemon.core.incident.fold_drills import apply_drill
@@ -68,4 +69,6 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_organization(incident, at, event)
     if isinstance(event, e.MaintenanceEvent):
         return apply_maintenance(incident, at, event)
+    if isinstance(event, e.CallAnswerEvent):
+        return apply_call_answer(incident, at, event)
     assert_never(event)

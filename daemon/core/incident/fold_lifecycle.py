@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.fold_call_answers import recovered_again
 from daemon.core.incident.impact import add_reading, begin_impact
 from daemon.core.incident.organization import worse
 from daemon.core.incident.state import RECENT_READINGS, Incident
@@ -35,6 +36,7 @@ def apply_lifecycle(incident: Incident, at: datetime, event: e.LifecycleEvent) -
                 incident,
                 recovered_at=at,
                 recovered_by=event.step,
+                call_answers=recovered_again(incident.call_answers),
                 impaired_in_a_row=0,
                 # Nobody is asked while it is well; if it comes back, they are asked anew.
                 people=replace(incident.people, sign_of_life_request=None),

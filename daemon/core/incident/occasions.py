@@ -37,6 +37,8 @@ def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
             return len(incident.defects)
         case "jump":
             return len(people.jumps)
+        case "snoozed":
+            return incident.call_answers.snoozes.get(about, 0)
         case "update":
             update = incident.updates.by_name.get(about)
             return update.assignments if update else 0

@@ -31,6 +31,7 @@ Purpose = Literal[
     "sign_of_life",
     "update",
     "jump",
+    "snoozed",
     "autonomy",
     "help",
     "drill_over",
@@ -40,7 +41,8 @@ Purpose = Literal[
 """Why somebody is paged.
 
 `escalation`: the team's policy; `engagement`: an expert team's; `jump`: a person asked for a tier;
-`unattended`: the watchdog found that nobody is called. `approval`, `verdict`, `relapse`,
+`snoozed`: whoever put their call off is called again; `unattended`: the watchdog found that nobody
+is called. `approval`, `verdict`, `relapse`,
 `diagnosis`, `refired`: the recovery needs a person. `severity`: the ladder of leads.
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
@@ -78,6 +80,7 @@ _FORMS: Mapping[Purpose, _Form] = {
     "sign_of_life": _Form("alive", 0),
     "update": _Form("update", 2),
     "jump": _Form("jump", 0),
+    "snoozed": _Form("again", 0),
     "autonomy": _Form("autonomy"),
     "help": _Form("help"),
     "drill_over": _Form("drill-over"),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.call_answers import CallAnswers
 from daemon.core.incident.collaboration import Collaboration
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
@@ -218,6 +219,7 @@ class Incident:
     drill_state: DrillState = field(default_factory=DrillState)
     collaboration: Collaboration = field(default_factory=Collaboration)
     organization: Organization = field(default_factory=Organization)
+    call_answers: CallAnswers = field(default_factory=CallAnswers)
 
     @property
     def clock_from(self) -> datetime:

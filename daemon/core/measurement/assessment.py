@@ -20,7 +20,7 @@ from daemon.core.measurement.baseline import (
     counts_baseline,
     value_baseline,
 )
-from daemon.core.measurement.loss import direction, scale
+from daemon.core.measurement.loss import counts_loss, direction, scale
 from daemon.core.measurement.onset import Onset, counts_onset, faint_onset, value_onset
 from daemon.core.measurement.problem import (
     Comparison,
@@ -30,7 +30,7 @@ from daemon.core.measurement.problem import (
 )
 from daemon.core.measurement.problem import ProblemVerdict as Verdict
 from daemon.core.measurement.query_result import Unmeasurable
-from daemon.core.measurement.value_shift import shift
+from daemon.core.measurement.value_shift import shift, shift_from
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.significance import Bin, Interval, difference
 from daemon.core.values.units import clock_time, percent, quantity
@@ -51,7 +51,7 @@ def assess_counts(
     width = spec.windows[0]
     _need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
     onset = counts_onset(spec, history, now, changes)
-    baseline = counts_baseline(spec, history, width, onset)
+    baseline = counts_baseline(spec, history, width, onset, now)
     comparisons = []
     for window in spec.windows:
         bad, total = windows[window] or (0.0, 0.0)
@@ -68,11 +68,15 @@ def assess_counts(
                 significant=gap.low > 0,
             )
         )
-    if onset.at is None and all(c.exceeds and c.significant for c in comparisons):
+    surely = all(c.exceeds and c.significant for c in comparisons)
+    # What misses its target may have done so from its first request on, and then never began to.
+    if onset.at is None and surely and baseline.target is None:
         onset = faint_onset(spec, history, now, onset, baseline.noise)
     failed = (windows[width] or (0.0, 0.0))[0] / (width / MINUTE)
     never = failed == 0 and not any(b.bad for b in history)
-    level = 1 - baseline.bad / baseline.total
+    level = baseline.target
+    if level is None:
+        level = 1 - baseline.bad / baseline.total
     return _concluded(
         spec, comparisons, baseline, onset, now, level, failed=failed, never_failed=never
     )
@@ -98,8 +102,8 @@ def assess_value(
         )
     sign = direction(spec)
     onset = value_onset(spec, history, sign, now, changes)
-    baseline = value_baseline(spec, history, sign, onset)
-    base, level = baseline.samples, median(baseline.samples)
+    baseline = value_baseline(spec, history, sign, onset, now)
+    level = median(baseline.samples) if baseline.target is None else baseline.target
     comparisons = []
     for window in spec.windows:
         samples = windows[window]
@@ -108,7 +112,10 @@ def assess_value(
         # One odd sample does not move the shortest window; in a longer one the trouble counts
         # from its beginning, as it does in counts.
         current = median(samples) if window == spec.windows[0] else fmean(samples)
-        gap = shift(samples, base, sign, current)
+        if baseline.target is None:
+            gap = shift(samples, baseline.samples, sign, current)
+        else:
+            gap = shift_from(samples, level, sign, current)
         unit = scale(level)
         comparisons.append(
             Comparison(
@@ -127,6 +134,9 @@ def assess_value(
 
 def _gap(bad: float, total: float, baseline: Baseline) -> Interval:
     """How much worse the counts are than the baseline; noise makes events count for less."""
+    if baseline.target is not None:
+        loss = counts_loss(baseline.target, bad, total)
+        return Interval(loss.estimate, loss.low or 0.0, loss.high or 0.0)
     noise = baseline.noise
     events = baseline.total / baseline.looks
     now, usual = noise.spread(total / events), noise.spread(baseline.looks)
@@ -180,7 +190,7 @@ def _concluded(
     return Problem(
         verdict=verdict,
         reason=reason,
-        text=_statement(spec, comparisons, onset, level, failed, reason),
+        text=_statement(spec, comparisons, onset, level, failed, reason, baseline.target),
         at=now,
         symptom=spec.symptom,
         kind="counts" if spec.value is None else "value",
@@ -189,6 +199,7 @@ def _concluded(
         baseline_from=baseline.begin,
         baseline_until=baseline.until,
         baseline_traffic=baseline.traffic,
+        target=baseline.target,
         onset=onset.at,
         onset_within=onset.within if onset.at else None,
         onset_quantiles=_quantiles(onset),
@@ -228,15 +239,19 @@ def _statement(
     level: float,
     failed: float | None,
     reason: ProblemReason,
+    target: float | None,
 ) -> str:
-    now = level_text(spec, comparisons[0].level)
-    sentence = f"{spec.symptom} {level_text(spec, level)} → {now}"
+    now, usual = level_text(spec, comparisons[0].level), level_text(spec, level)
+    sentence = f"{spec.symptom} {usual} → {now}"
+    if target is not None:
+        sentence = f"{spec.symptom} {now} against the target of {usual}"
     if reason == "loss_exceeds_threshold":
         if onset.at is not None:
             sentence += f" since {clock_time(onset.at)}"
         return sentence if failed is None else f"{sentence}, {quantity(failed)} failed a minute"
     why = {
-        "loss_below_threshold": "not enough worse than the baseline to be confirmed",
+        "loss_below_threshold": "not enough worse than the "
+        f"{'baseline' if target is None else 'target'} to be confirmed",
         "not_significant": "the difference may be chance",
         "failures_never_seen": "no failure in the whole look-back; if there are any, "
         "the `bad` query selects nothing",

@@ -6,7 +6,7 @@ the look-back out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -27,23 +27,67 @@ MIN_BASELINE_EVENTS = 30
 class Baseline:
     """The level to compare with, the stretch it was measured over, and its traffic a minute.
 
-    `looks`: how many bins it was counted in; `noise`: how these vary beyond chance.
+    `looks`: how many bins it was counted in; `noise`: how these vary beyond chance. `target`: the
+    rule's own, in the place of a past that is not there; then nothing else of this is known.
     """
 
-    begin: datetime
-    until: datetime
+    begin: datetime | None = None
+    until: datetime | None = None
     bad: float = 0.0
     total: float = 0.0
     samples: Sequence[float] = ()
     traffic: float | None = None
     looks: int = 1
     noise: Noise = NO_NOISE
+    target: float | None = None
+
+
+_NO_PAST = frozenset({"no_baseline", "baseline_too_thin"})
+"""The reasons for which a target is compared with instead."""
 
 
 def counts_baseline(
+    spec: ProblemSpec, history: Sequence[Bin], width: timedelta, onset: Onset, now: datetime
+) -> Baseline:
+    """What is normal for the counts, or their target. Raises Unmeasurable."""
+    first = next((b.end for b in history if b.total > 0), None)
+    return _or_target(spec, first, now, lambda: _counts_before(spec, history, width, onset))
+
+
+def value_baseline(
+    spec: ProblemSpec,
+    history: Sequence[tuple[float, float]],
+    sign: float,
+    onset: Onset,
+    now: datetime,
+) -> Baseline:
+    """What is normal for a value, or its target; `sign` is −1 where higher is better. Raises
+    Unmeasurable."""
+    first = history[0][0] if history else None
+    return _or_target(spec, first, now, lambda: _value_before(spec, history, sign, onset))
+
+
+def _or_target(
+    spec: ProblemSpec, first: float | None, now: datetime, before: Callable[[], Baseline]
+) -> Baseline:
+    """The rule's target, if it has one and there is no past; `first`: Unix seconds of what was
+    seen first. Raises Unmeasurable."""
+    if spec.target is None:
+        return before()
+    if first is None or first > (now - spec.baseline / 2).timestamp():
+        return Baseline(target=spec.target)
+    try:
+        return before()
+    except Unmeasurable as trouble:
+        if trouble.reason not in _NO_PAST:
+            raise
+        return Baseline(target=spec.target)
+
+
+def _counts_before(
     spec: ProblemSpec, history: Sequence[Bin], width: timedelta, onset: Onset
 ) -> Baseline:
-    """What is normal for the counts. Raises Unmeasurable."""
+    """What is normal for the counts by their past. Raises Unmeasurable."""
     until = onset.baseline_until.timestamp()
     usable = disjoint([b for b in history if b.end <= until], width)
     busy: Sequence[Bin] = [b for b in usable if b.total > 0]
@@ -70,10 +114,10 @@ def counts_baseline(
     )
 
 
-def value_baseline(
+def _value_before(
     spec: ProblemSpec, history: Sequence[tuple[float, float]], sign: float, onset: Onset
 ) -> Baseline:
-    """What is normal for a value; `sign` is −1 where higher is better. Raises Unmeasurable."""
+    """What is normal for a value by its past. Raises Unmeasurable."""
     base = [value for at, value in history if at <= onset.baseline_until.timestamp()]
     if len(base) < MIN_BASELINE_SAMPLES:
         raise Unmeasurable("no_data", "no_baseline", _no_baseline(len(base), "samples"))

@@ -58,7 +58,7 @@ def counts_onset(
     """When the counts turned worse; `history` is as for `assess_counts`."""
     width = spec.windows[0]
     separate = disjoint(history, width)
-    split = change_point(separate, local_dispersion(separate))
+    split = change_point(separate, local_dispersion(separate)) if separate else None
     if split is None:
         # No visible onset: what lies before the longest window is the baseline.
         return Onset(None, width, now - spec.windows[-1])

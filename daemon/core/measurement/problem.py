@@ -86,6 +86,7 @@ class Impact(Frozen):
 class Problem(Frozen):
     """One assessed measurement: verdict, enumerated reason, the sentence, and the numbers.
 
+    `target`: the rule's, where the service has no past to compare with; `baseline` is that then.
     `onset` is the likeliest moment, give or take `onset_within`. `onset_quantiles`: it began before
     the first with half a percent, before the second with a quarter, after the third with half a
     percent.
@@ -102,6 +103,7 @@ class Problem(Frozen):
     baseline_from: Moment | None = None
     baseline_until: Moment | None = None
     baseline_traffic: float | None = None
+    target: float | None = None
     onset: Moment | None = None
     onset_within: Duration | None = None
     onset_quantiles: tuple[Moment, Moment, Moment] | None = None

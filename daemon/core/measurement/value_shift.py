@@ -57,17 +57,34 @@ def shift(now: Sequence[float], base: Sequence[float], sign: float, level: float
     in the value's own unit, with the 99 % interval; without bounds where one sample is all."""
     usual = median(base)
     worse = sign * (level - usual)
-    scale = ValueScale.of([*now, *base, level], sign)
     if len(now) < _MIN_SAMPLES or len(base) < _MIN_SAMPLES:
         return Interval(worse, -math.inf, math.inf)
-    noise = values_noise([scale.place(value) for value in base])
-    variance = scale.least_spread(base) ** 2
+    scale = ValueScale.of([*now, *base, level], sign)
+    return _around(scale, base, (len(now), len(base)), level, usual)
+
+
+def shift_from(now: Sequence[float], target: float, sign: float, level: float) -> Interval:
+    """The same against a target, which is known exactly: how the value wanders is learned from
+    `now` alone."""
+    if len(now) < _MIN_SAMPLES:
+        return Interval(sign * (level - target), -math.inf, math.inf)
+    scale = ValueScale.of([*now, target, level], sign)
+    return _around(scale, now, (len(now),), level, target)
+
+
+def _around(
+    scale: ValueScale, known: Sequence[float], counts: Sequence[int], level: float, usual: float
+) -> Interval:
+    """How much worse `level` is than `usual`. `known`: what tells how the value wanders; `counts`:
+    of how many samples each is known that is not known exactly."""
+    noise = values_noise([scale.place(value) for value in known])
+    variance = scale.least_spread(known) ** 2
     if noise.extra > variance:
         variance = noise.extra
     else:
         noise = NO_NOISE  # what is left of a level that never moves is rounding, which wanders
-    looks = noise.persistence(len(now)) / len(now) + noise.persistence(len(base)) / len(base)
+    looks = sum(noise.persistence(count) / count for count in counts)
     half = noise.quantile * math.sqrt(variance * looks)
-    place = scale.place(level)
+    place, sign = scale.place(level), scale.sign
     low, high = scale.value(place - half), scale.value(place + half)
-    return Interval(worse, sign * (low - usual), sign * (high - usual))
+    return Interval(sign * (level - usual), sign * (low - usual), sign * (high - usual))

@@ -64,13 +64,14 @@ def _exactly_one(value: Frozen, names: tuple[str, ...]) -> None:
 
 
 class Contact(Frozen):
-    """One way to reach a person; exactly one besides `secret`.
+    """One way to reach a person; exactly one besides `secret` and `reminders`.
 
     `pagerduty`: the routing key of an Events API v2 integration. `grafana_oncall`: the URL of a
     formatted-webhook integration. `opsgenie`: an API key, of Opsgenie or Jira Service Management.
     `webhook`: a URL that takes a POST of the page, a phone gateway's say; with `secret` it is
-    signed with HMAC-SHA256. `slack`: the person's user id. `email`: their address. `apprise`: an
-    apprise URL. `console`: the daemon's own output.
+    signed with HMAC-SHA256, with `reminders: true` it also takes what must not ring, as a body
+    whose `event` is `reminder` instead of `page`. `slack`: the person's user id. `email`: their
+    address. `apprise`: an apprise URL. `console`: the daemon's own output.
     """
 
     pagerduty: Reference | None = None
@@ -78,6 +79,7 @@ class Contact(Frozen):
     opsgenie: Reference | None = None
     webhook: Reference | None = None
     secret: Reference | None = None
+    reminders: bool = False
     slack: ChatId | None = None
     email: Address | None = None
     apprise: Reference | None = None
@@ -88,12 +90,20 @@ class Contact(Frozen):
         _exactly_one(self, WAYS)
         if self.secret is not None and self.webhook is None:
             raise ValueError("`secret` signs a `webhook`; there is none here")
+        if self.reminders and self.webhook is None:
+            raise ValueError("`reminders` is for a `webhook`; the other ways need no word for it")
         return self
 
     @property
     def method(self) -> str:
         """The name of this way: pagerduty, webhook, …"""
         return next(name for name in WAYS if getattr(self, name))
+
+    @property
+    def tells_quietly(self) -> bool:
+        """Whether something can be told by it without ringing. A webhook may be a phone's, so it
+        can only with `reminders`."""
+        return self.method in QUIET_WAYS or self.reminders
 
 
 WAYS = (
@@ -106,6 +116,8 @@ WAYS = (
     "apprise",
     "console",
 )
+QUIET_WAYS = frozenset({"slack", "email", "apprise", "console"})
+"""The ways by which something can be told without ringing."""
 
 
 class ChannelSpec(Frozen):

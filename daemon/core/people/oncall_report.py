@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
 from daemon.core.people.roster import Roster
-from daemon.core.people.schedules import Schedule, Shift, shifts
+from daemon.core.people.schedules import Shift
 from daemon.core.values.units import Frozen, Moment, format_duration
 
 NO_TEAM = "(no team)"
@@ -50,30 +49,22 @@ class CalendarReport(Frozen):
 
 
 def shift_coverage(
-    schedules: Mapping[str, Schedule],
-    calendars: Mapping[str, Sequence[Shift]],
-    at: datetime,
-    ahead: timedelta = REPORT_AHEAD,
+    roster: Roster, at: datetime, ahead: timedelta = REPORT_AHEAD
 ) -> list[ScheduleReport]:
-    """One report for each schedule, in their order. `calendars` holds shifts by schedule.
+    """One report for each schedule, in their order.
 
     Raises ValueError if `ahead` is not positive.
     """
     if ahead <= timedelta(0):
         raise ValueError("look ahead for some time: `ahead` must be more than 0s")
-    return [
-        _report(name, schedule, calendars.get(name, ()), at, at + ahead)
-        for name, schedule in schedules.items()
-    ]
+    return [_report(roster, name, at, at + ahead) for name in roster.schedules]
 
 
-def _report(
-    name: str, schedule: Schedule, calendar: Sequence[Shift], start: datetime, end: datetime
-) -> ScheduleReport:
-    current, *later = shifts(schedule, start, end, calendar)
+def _report(roster: Roster, name: str, start: datetime, end: datetime) -> ScheduleReport:
+    current, *later = roster.shifts(name, start, end)
     return ScheduleReport(
         schedule=name,
-        zone=schedule.zone,
+        zone=roster.schedules[name].zone,
         now=current.people,
         until=current.end if later else None,
         next=later[0].people if later else (),
@@ -89,11 +80,7 @@ def uncovered(
     if names - roster.schedules.keys():
         return []
     end = at + ahead
-    spans = [
-        shift
-        for name in names
-        for shift in shifts(roster.schedules[name], at, end, _held(roster, name))
-    ]
+    spans = [shift for name in names for shift in roster.shifts(name, at, end)]
     found: list[Shift] = []
     cuts = sorted({moment for shift in spans for moment in (shift.start, shift.end)})
     for opens, closes in pairwise(cuts):
@@ -118,7 +105,6 @@ def _team(roster: Roster, team: str, at: datetime) -> dict[str, Any]:
 
 def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
     """Who would be called at that moment, and where nobody would be, as plain JSON."""
-    calendars = {name: _held(roster, name) for name in roster.schedules}
     teams = {team: _team(roster, team, at) for team in roster.teams}
     if all(team.policy != roster.default_policy for team in roster.teams.values()):
         teams[NO_TEAM] = _team(roster, NO_TEAM, at)
@@ -134,17 +120,15 @@ def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
                 "next": list(report.next),
                 "gaps": [_span(gap) for gap in report.gaps],
             }
-            for report in shift_coverage(roster.schedules, calendars, at)
+            for report in shift_coverage(roster, at)
+        ],
+        "overrides": [
+            override.model_dump(mode="json")
+            for name in roster.schedules
+            for override in roster.changes_of(name)
+            if override.until > at
         ],
     }
-
-
-def _held(roster: Roster, schedule: str) -> list[Shift]:
-    """What the schedule's calendar holds, of people whom the roster still has."""
-    return [
-        replace(shift, people=tuple(name for name in shift.people if name in roster.people))
-        for shift in roster.calendar(schedule)
-    ]
 
 
 def _span(gap: Shift) -> dict[str, str]:

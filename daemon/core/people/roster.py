@@ -7,6 +7,7 @@ Contact addresses and tokens are secrets, so the file names where they are (`env
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from daemon.core.people.access import Access, PasswordHash, reaches
 from daemon.core.people.audiences import Audience, SeverityName
 from daemon.core.people.contact_methods import ChannelSpec, Contact, Identities, Reference
-from daemon.core.people.schedules import Schedule, Shift, on_call
+from daemon.core.people.oncall_changes import OncallOverride
+from daemon.core.people.schedules import Schedule, Shift, on_call, shifts
 from daemon.core.people.vendors import NamePattern, Vendor
 from daemon.core.values.units import Duration, Frozen, parse_duration
 
@@ -52,6 +54,12 @@ class Person(Frozen):
     contact: tuple[Contact, ...] = Field(min_length=1)
     known_as: Identities = Identities()
 
+    def is_told_quietly_by(self, method: str) -> bool:
+        """Whether that way of theirs, such as `email-2`, can tell them something without ringing;
+        pagers that keep state are told by their alert's end instead."""
+        ways = {f"{way.method}-{n}": way for n, way in enumerate(self.contact, 1)}
+        return method in ways and ways[method].tells_quietly
+
 
 class Team(Frozen):
     """Who owns what the team's rules watch, who leads it, and how it is called.
@@ -85,10 +93,14 @@ class Tier(Frozen):
 
 
 class Policy(Frozen):
-    """Tiers in order, and `repeat` more rounds of them; left out, without end."""
+    """Tiers in order, and `repeat` more rounds of them; left out, without end.
+
+    `acknowledgements`: calling goes on until so many people have come; the first commands.
+    """
 
     tiers: tuple[Tier, ...] = Field(min_length=1)
     repeat: int | None = Field(default=None, ge=0)
+    acknowledgements: int = Field(default=1, ge=1, le=20)
 
 
 class Timing(Frozen):
@@ -123,12 +135,32 @@ class Roster(Frozen):
     audiences: dict[str, Audience] = Field(default_factory=dict)
     vendors: dict[str, Vendor] = Field(default_factory=dict)
     _calendars: Mapping[str, Sequence[Shift]] = PrivateAttr(default_factory=dict)
+    _changes: Sequence[OncallOverride] = PrivateAttr(default=())
 
-    def knowing(self, calendars: Mapping[str, Sequence[Shift]]) -> Roster:
-        """The same roster with the shifts that on-call calendars hold, by schedule."""
+    def knowing(
+        self,
+        calendars: Mapping[str, Sequence[Shift]],
+        changes: Sequence[OncallOverride] = (),
+    ) -> Roster:
+        """The same roster with the shifts that on-call calendars hold, by schedule, and with the
+        overrides that were set, in that order. Both may change under it."""
         roster = self.model_copy()
         roster._calendars = calendars  # noqa: SLF001 - a copy of our own
+        roster._changes = changes  # noqa: SLF001
         return roster
+
+    def changes_of(self, schedule: str) -> list[OncallOverride]:
+        """The overrides that were set for that schedule. One for somebody who has left, or may not
+        respond, is none: whoever would be on call without it is called."""
+        return [o for o in self._changes if o.schedule == schedule and not self.bars(o.person)]
+
+    def shifts(self, schedule: str, start: datetime, end: datetime) -> list[Shift]:
+        """The shifts of that schedule one after another, with everything that changes them."""
+        held = [
+            replace(shift, people=tuple(name for name in shift.people if name in self.people))
+            for shift in self.calendar(schedule)
+        ]
+        return shifts(self.schedules[schedule], start, end, held, self.changes_of(schedule))
 
     def calendar(self, schedule: str) -> Sequence[Shift]:
         """The shifts that the schedule's on-call calendar holds."""
@@ -163,7 +195,8 @@ class Roster(Frozen):
 
     def on_call(self, schedule: str, at: datetime) -> tuple[str, ...]:
         """Who is on call by that schedule; nobody in a gap."""
-        found = on_call(self.schedules[schedule], at, self.calendar(schedule))
+        held, changes = self.calendar(schedule), self.changes_of(schedule)
+        found = on_call(self.schedules[schedule], at, held, changes)
         return tuple(name for name in found if name in self.people)
 
     def named(self, names: Sequence[str], at: datetime) -> tuple[str, ...]:

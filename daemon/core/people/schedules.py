@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from daemon.core.people.contact_methods import Reference
+from daemon.core.people.oncall_changes import OncallOverride, overlaid
 from daemon.core.people.rotations import Layer, instant
 from daemon.core.values.units import Duration, Frozen, parse_duration
 
@@ -152,8 +153,18 @@ class Shift:
     people: tuple[str, ...]
 
 
-def on_call(schedule: Schedule, at: datetime, calendar: Sequence[Shift] = ()) -> tuple[str, ...]:
-    """Who is on call at that instant; nobody in a gap. `calendar` is what its calendar holds."""
+def on_call(
+    schedule: Schedule,
+    at: datetime,
+    calendar: Sequence[Shift] = (),
+    changes: Sequence[OncallOverride] = (),
+) -> tuple[str, ...]:
+    """Who is on call at that instant; nobody in a gap. `calendar` is what its calendar holds,
+    `changes` what was set while the daemon runs."""
+    return overlaid(_planned(schedule, at, calendar), changes, at)
+
+
+def _planned(schedule: Schedule, at: datetime, calendar: Sequence[Shift]) -> tuple[str, ...]:
     zone = schedule.zone_info
     for override in reversed(schedule.overrides):
         start, end = override.span(zone)
@@ -167,7 +178,11 @@ def on_call(schedule: Schedule, at: datetime, calendar: Sequence[Shift] = ()) ->
 
 
 def shifts(
-    schedule: Schedule, start: datetime, end: datetime, calendar: Sequence[Shift] = ()
+    schedule: Schedule,
+    start: datetime,
+    end: datetime,
+    calendar: Sequence[Shift] = (),
+    changes: Sequence[OncallOverride] = (),
 ) -> list[Shift]:
     """The shifts that cover the whole range one after another; a gap is one without people.
 
@@ -175,11 +190,12 @@ def shifts(
     """
     if end <= start:
         return []
-    changes = _changes(schedule, start, end, calendar)
-    cuts = sorted({start, *(instant for instant in changes if start < instant < end)})
+    moments = [*_changes(schedule, start, end, calendar)]
+    moments += [moment for one in changes for moment in (one.start, one.until)]
+    cuts = sorted({start, *(moment for moment in moments if start < moment < end)})
     found: list[Shift] = []
     for opens, closes in zip(cuts, [*cuts[1:], end], strict=True):
-        people = on_call(schedule, opens, calendar)
+        people = on_call(schedule, opens, calendar, changes)
         if found and found[-1].people == people:
             found[-1] = replace(found[-1], end=closes)
         else:

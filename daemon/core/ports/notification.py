@@ -19,7 +19,8 @@ class Page:
     question of it (`<incident>/<page>`).
 
     `link` is the incident's document; `answer_link` leads to a page where this person, and
-    nobody else, answers with one tap (empty if there is none).
+    nobody else, answers with one tap (empty if there is none). `summons`: they are called to come,
+    and may answer that they cannot.
     """
 
     incident: str
@@ -32,6 +33,7 @@ class Page:
     at: datetime
     dedup_key: str
     answer_link: str = ""
+    summons: bool = False
 
 
 class Pager(Protocol):

@@ -16,12 +16,14 @@ from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Called, Roster
+from daemon.core.response.call_answers import enough_came, passed_over, willing
 from daemon.core.response.paging import headline
 
 
 @dataclass(frozen=True)
 class _Campaign:
-    """One policy being worked through, for one occasion. `called`: by it so far."""
+    """One policy being worked through, for one occasion. `called`: by it so far; `declined`: the
+    pages whose person has said since that they cannot come."""
 
     purpose: Purpose
     about: str
@@ -31,18 +33,23 @@ class _Campaign:
     repeat: int | None
     called: Sequence[PageState]
     first_round: int
+    declined: frozenset[str] = frozenset()
+    acknowledgements: int = 1
 
 
 def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Escalate by the team's policy until somebody commands.
+    """Escalate by the team's policy until somebody commands, and as many are there as it asks for.
 
     The next tier is called when the last one's wait is over, or at once when nobody of it could
     be reached or is on call. The wait counts from when the tier was really called. Every page
     carries the facts of this moment. When command is vacated, the calling begins anew.
     """
-    if incident.closed is not None or incident.commander:
+    policy = roster.policy_for(incident.opened.team)
+    if incident.closed is not None or enough_came(incident, policy.acknowledgements):
         return Decision()
     occasion = occasion_of(incident, "escalation")
+    # Whoever is there without anybody commanding is called all the same.
+    there = incident.responders if incident.commander else ()
     pages = [page for page in incident.pages.values() if page.is_for("escalation")]
     present = [page for page in pages if page.occasion == occasion]
     former_rounds = [page.queued.round for page in pages if page.occasion != occasion]
@@ -51,11 +58,15 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
         about="",
         occasion=occasion,
         text=headline(incident),
-        tiers=roster.tiers(incident.opened.team, now),
-        repeat=roster.policy_for(incident.opened.team).repeat,
+        tiers=willing(incident, roster.tiers(incident.opened.team, now), there),
+        repeat=policy.repeat,
         called=[page for page in present if page.queued.attempt == 0],
         first_round=max(former_rounds, default=-1) + 1,
+        declined=_declined(incident, present),
+        acknowledgements=policy.acknowledgements,
     )
+    if incident.commander:  # a jump calls people by itself then
+        return _advance(campaign, now)
     jumps = incident.people.jumps
     if len(jumps) > incident.people.past_jumps and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
@@ -81,12 +92,17 @@ def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> De
         about=team,
         occasion=occasion_of(incident, "engagement", team),
         text=f"{incident.people.engaged[team].event.packet}\n{headline(incident)}",
-        tiers=roster.tiers(team, now),
+        tiers=willing(incident, roster.tiers(team, now)),
         repeat=roster.policy_for(team).repeat,
         called=[page for page in pages if page.queued.attempt == 0],
         first_round=0,
+        declined=_declined(incident, pages),
     )
     return _advance(campaign, now)
+
+
+def _declined(incident: Incident, pages: Sequence[PageState]) -> frozenset[str]:
+    return frozenset(page.queued.page for page in pages if passed_over(incident, page))
 
 
 def _advance(campaign: _Campaign, now: datetime) -> Decision:
@@ -97,14 +113,19 @@ def _advance(campaign: _Campaign, now: datetime) -> Decision:
     round_, tier = max((p.queued.round, p.queued.tier) for p in called)
     latest = [p for p in called if (p.queued.round, p.queued.tier) == (round_, tier)]
     ends = max(p.at for p in latest) + tiers[min(tier, len(tiers) - 1)].wait
-    unreachable = all(p.given_up for p in latest)
+    unreachable = all(p.given_up or p.queued.page in campaign.declined for p in latest)
     following = _next_tier(tiers, tier + 1)
     if following is None:
         round_, following = round_ + 1, _next_tier(tiers, 0)
         # The wait between rounds is kept even if nobody can be reached: no busy loop.
         unreachable = False
-        # A round that reached nobody was none: a pager's outage must not end the calling.
-        rounds = {p.queued.round for p in called if p.delivered_at is not None}
+        # A round that reached nobody was none: a pager's outage must not end the calling, nor
+        # must a round that everybody declined.
+        rounds = {
+            p.queued.round
+            for p in called
+            if p.delivered_at is not None and p.queued.page not in campaign.declined
+        }
         if campaign.repeat is not None and len(rounds) > campaign.repeat:
             # The end; but the last who were called have their time too.
             return Decision(wake_at=ends) if now < ends else Decision()
@@ -150,6 +171,7 @@ def _call(campaign: _Campaign, round_: int, tier: int | None, now: datetime) -> 
             text=campaign.text,
             round=round_,
             tier=tier,
+            acknowledgements=campaign.acknowledgements,
         )
         for person in campaign.tiers[tier].people
     )

@@ -10,6 +10,7 @@ from daemon.core.incident.occasions import occasion_of, step_asked_for
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
+from daemon.core.response.call_answers import SUMMONS, enough_came, passed_over
 from daemon.core.response.escalation import pages_due
 from daemon.core.response.milestones import MILESTONES, reached_at
 from daemon.core.values.backoff import Backoff
@@ -25,11 +26,15 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     if incident.closed is not None:
         # These are about what comes after it.
         return queued.purpose in {"autonomy", "drill_over", "organized"}
+    if queued.purpose in SUMMONS and passed_over(incident, page):
+        return False
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None
     match queued.purpose:
-        case "escalation" | "unattended":
-            return _is_present(incident, page) and not incident.commander
+        case "escalation" | "unattended" | "snoozed":
+            wanted = not enough_came(incident, queued.acknowledgements)
+            there = bool(incident.commander) and queued.person in incident.responders
+            return _is_present(incident, page) and wanted and not there
         case "approval":
             waits = incident.step(step_asked_for(queued.about)).status == "waiting"
             return _is_present(incident, page) and waits and commands and not restored

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from daemon.core.decision import Decision, Settle
 from daemon.core.incident.events.pages import Settled
 from daemon.core.incident.state import Incident, PagerAlertState, PageState
+from daemon.core.response.call_answers import enough_came
 from daemon.core.response.open_pages import still_relevant
 from daemon.core.response.paging import alert_of, delivered_pages
 from daemon.core.values.backoff import Backoff
@@ -48,7 +49,9 @@ def _target_state(incident: Incident, alert: str, newest: PageState) -> Settled 
     if incident.closed is not None or (restored is not None and newest.at <= restored):
         return "resolved"
     if not alert:
-        return "acknowledged" if incident.commander else None
+        there = newest.queued.person in incident.responders
+        enough = there or enough_came(incident, newest.queued.acknowledgements)
+        return "acknowledged" if incident.commander and enough else None
     seen = incident.people.seen.get(newest.queued.person)
     answered = seen is not None and newest.delivered_at is not None and seen > newest.delivered_at
     return "resolved" if answered or not still_relevant(incident, newest) else None

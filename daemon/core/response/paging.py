@@ -18,7 +18,7 @@ _ASKS: Mapping[Purpose, e.Asks] = {
     "organized": "",
 }
 """What a page wants of its person, if not to respond."""
-CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended"})
+CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended", "snoozed"})
 """The purposes of pages that call somebody in, whoever it may be."""
 
 

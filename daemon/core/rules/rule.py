@@ -95,7 +95,12 @@ class Confirm(Frozen):
 
 
 class ProblemSpec(Frozen):
-    """How the problem is measured: two counts (`bad`, `total`), or one `value`."""
+    """How the problem is measured: two counts (`bad`, `total`), or one `value`.
+
+    `target`: what the service is to reach, a success rate for counts, in the metric's unit for a
+    value. It is the baseline as long as the service has no past: seen for less than half of
+    `baseline`, or with too little before the trouble to tell what is normal.
+    """
 
     symptom: str = Field(min_length=1, max_length=120)
     bad: str | None = None
@@ -107,6 +112,7 @@ class ProblemSpec(Frozen):
         parse_duration("5m"),
     )
     baseline: Duration = parse_duration("45m")
+    target: Share | Annotated[float, Field(gt=0)] | None = None
     confirm: Confirm
     severity: Annotated[
         dict[Literal["sev1", "sev2", "sev3", "sev4"], Share], AfterValidator(_falling)
@@ -329,6 +335,16 @@ def load(text: str, file: str) -> list[tuple[Rule, YamlDocument]]:
     return [(rule, document) for rule, document, _ in found if rule is not None]
 
 
+def _target(problem: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with the kind of number that the target is."""
+    target, place = problem.get("target"), ("problem", "target")
+    share = isinstance(target, str) and target.strip().endswith("%")
+    if "value" in problem and share:
+        yield place, "for a `value` it is in the metric's own unit, like 0.3 for 300 ms in seconds"
+    elif "bad" in problem and isinstance(target, int | float) and not 0 < target <= 1:
+        yield place, f"{target!r} is no success rate; write it like 99.9%"
+
+
 def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong with the choice between two counts and a value."""
     problem = data.get("problem") if isinstance(data, dict) else None
@@ -339,6 +355,7 @@ def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
     problem = {key: value for key, value in problem.items() if value is not None}
     confirm = given if isinstance(given, dict) else {}
     confirm = {key: value for key, value in confirm.items() if value is not None}
+    yield from _target(problem)
     place = ("problem", "confirm")
     if ("bad" in problem) == ("value" in problem):
         text = "give either `bad` and `total` (two counts), or `value`; one of the two"

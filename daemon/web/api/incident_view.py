@@ -25,6 +25,7 @@ from daemon.core.response.role_requests import suggestions
 from daemon.core.rules.rule import Rule, StepSpec
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.units import format_duration
+from daemon.web.api.calls_view import calls_view
 from daemon.web.api.collaboration_view import collaboration_view
 from daemon.web.api.organization_view import organization_view
 from daemon.web.api.schemas import (
@@ -107,6 +108,7 @@ def incident_view(
         paused_by=incident.paused_by,
         **_crew(incident, roster, now, veterans),
         **collaboration_view(incident, roster, rule, helpers),
+        calls=calls_view(incident, roster),
         clock=tuple(_reading(reading) for reading in milestones.read_clock(incident, roster, now)),
         missed=dict(incident.missed),
         updates=updates_view(incident, roster),

@@ -6,15 +6,18 @@ field. None means that it does not concern us: another kind of event, or somebod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from daemon.core.alertmanager import Instant
 from daemon.core.people.roster import Roster
-from daemon.core.response.commands import PagerState, RecordPagerReport
+from daemon.core.response.call_answers import DeclineCall, SnoozeCall
+from daemon.core.response.command import Command
+from daemon.core.response.commands import Acknowledge, PagerState, RecordPagerReport
 from daemon.core.values.units import printable, whole
 from daemon.web.api.request_parsing import read_json
 from daemon.web.errors import HttpProblem
@@ -221,12 +224,17 @@ def _since_epoch(count: int) -> datetime:
 
 # ── Slack ────────────────────────────────────────────────────────────────────────────────────
 
-_ACKNOWLEDGE = "acknowledge"
-"""The `action_id` of the button in our messages; its value is the incident."""
+SLACK_DEEDS: Mapping[str, Command] = {
+    "acknowledge": Acknowledge(),
+    "decline": DeclineCall(),
+    "snooze-5": SnoozeCall(timedelta(minutes=5)),
+    "snooze-15": SnoozeCall(timedelta(minutes=15)),
+}
+"""What the buttons in our messages do, by their `action_id`; their value is the incident."""
 
 
 @dataclass(frozen=True)
-class SlackAcknowledgement:
+class SlackTap:
     """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
 
     `answer_url`: where Slack takes what only they will see.
@@ -235,6 +243,7 @@ class SlackAcknowledgement:
     incident: str
     person: str
     user: str
+    command: Command
     answer_url: str = ""
 
 
@@ -254,14 +263,16 @@ class _SlackInteraction(_Wire):
     actions: tuple[_SlackAction, ...] = ()
 
 
-def slack(payload: str, roster: Roster) -> SlackAcknowledgement | None:
+def slack(payload: str, roster: Roster) -> SlackTap | None:
     """The `payload` of an interaction."""
     given = read_json(payload.encode("utf-8", "replace"), _SlackInteraction, "Not a Slack payload")
-    presses = [action for action in given.actions if action.action_id == _ACKNOWLEDGE]
+    presses = [action for action in given.actions if action.action_id in SLACK_DEEDS]
     if given.type != "block_actions" or not presses:
         return None
     person = _known(roster, "slack", given.user.id)
-    return SlackAcknowledgement(presses[0].value, person, given.user.id, given.response_url)
+    tapped = presses[0]
+    command = SLACK_DEEDS[tapped.action_id]
+    return SlackTap(tapped.value, person, given.user.id, command, given.response_url)
 
 
 # ── who that is ──────────────────────────────────────────────────────────────────────────────

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, RootModel
 
 from daemon.core.incident.responders import PERSON_PREFIX
+from daemon.core.response.call_answers import DeclineCall, SnoozeCall
 from daemon.core.response.command import NotPossible
-from daemon.core.response.commands import Acknowledge
-from daemon.core.values.units import Frozen
+from daemon.core.values.units import Frozen, clock_time
 from daemon.repository import UnknownIncident
 from daemon.web.api import pager_payloads
 from daemon.web.api.operation import ApiOperation, Call, Handler, Hook
@@ -85,12 +85,12 @@ class Inbound:
         interaction = pager_payloads.slack(_payload(call.sent), self._context.roster())
         if interaction is None:
             return SlackAnswer({})
-        text = await self._acknowledged(interaction)
+        text = await self._tapped(interaction)
         # Slack shows nothing of what answers a tap; it wants to be told at an address of its own.
         await self._context.whisper(interaction.answer_url, text)
         return SlackAnswer({"text": text})
 
-    async def _acknowledged(self, interaction: pager_payloads.SlackAcknowledgement) -> str:
+    async def _tapped(self, interaction: pager_payloads.SlackTap) -> str:
         """A tap happens now, so it is the command itself and no report of one. What came of it."""
         if not interaction.person:
             user = interaction.user or "this user"
@@ -100,10 +100,15 @@ class Inbound:
             )
         try:
             after = await self._context.carry_out(
-                interaction.incident, Acknowledge(), interaction.person, "slack"
+                interaction.incident, interaction.command, interaction.person, "slack"
             )
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
+        if isinstance(interaction.command, DeclineCall):
+            return f"Noted: somebody else is called for {after.id}."
+        if isinstance(interaction.command, SnoozeCall):
+            until = clock_time(after.call_answers.snoozed[interaction.person].until)
+            return f"You are called again for {after.id} at {until}, unless enough have come."
         if after.commander == interaction.person:
             return f"You respond to {after.id}, and you command it."
         return f"You respond to {after.id}; the Commander is {after.commander}."

@@ -305,6 +305,17 @@ class DiagnosisView(Frozen):
     needed: tuple[HelpView, ...]
 
 
+class CallsView(Frozen):
+    """How the calling stands: how many the policy `wants` to come and how many `came`; who
+    declined, who is called again when, and who was told that it is over."""
+
+    wants: int
+    came: int
+    declined: dict[str, Stamp]
+    snoozed: dict[str, Stamp]
+    told: dict[str, Stamp]
+
+
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
@@ -345,6 +356,7 @@ class IncidentView(Frozen):
     meeting: RoomView | None
     help: tuple[SuggestedTeam, ...]
     vendors: tuple[VendorView, ...]
+    calls: CallsView
     clock: tuple[ClockView, ...]
     missed: dict[str, Stamp]
     updates: tuple[UpdateView, ...]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.coverage import Coverage, RuleReport
 from daemon.core.values.units import Frozen
@@ -57,11 +58,16 @@ class ScheduleView(Frozen):
 
 
 class OnCall(Frozen):
-    """Who would be called at that moment, and where nobody would be in the two weeks after."""
+    """Who would be called at that moment, and where nobody would be in the two weeks after.
+
+    `overrides`: those that stand or are to come; `swaps`: those that wait for an answer.
+    """
 
     at: str
     teams: dict[str, TeamView]
     schedules: tuple[ScheduleView, ...]
+    overrides: tuple[OncallOverride, ...]
+    swaps: tuple[ShiftSwap, ...]
 
 
 class Rules(Frozen):
@@ -114,7 +120,10 @@ class Looking:
         at = call.query.at or now
         if abs(at - now) > _FAR:
             raise HttpProblem(400, "Bad request", "at: it lies more than ten years from now")
-        return OnCall.model_validate(oncall_view(self._context.roster(), at))
+        view = oncall_view(self._context.roster(), at)
+        desk = self._context.oncall
+        swaps = desk.open_swaps() if desk is not None else []
+        return OnCall.model_validate({**view, "swaps": swaps})
 
     async def system(self, call: Call[None, None, None]) -> System:
         """Show how the daemon does: its queues, its store, its rules, and what it depends on."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from daemon.web.api.access import OwnAccess
 from daemon.web.api.alert_webhook import Webhooks
 from daemon.web.api.automation import Automation
+from daemon.web.api.call_answers import CallAnswerOperations
 from daemon.web.api.collaboration import CollaborationOperations
 from daemon.web.api.diagnosis import DiagnosisOperations
 from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
+from daemon.web.api.oncall import OncallOperations
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
@@ -27,6 +29,7 @@ _SECTIONS = (
     PeopleOperations,
     PlanOperations,
     UpdateOperations,
+    CallAnswerOperations,
     LearningOperations,
     DiagnosisOperations,
     CollaborationOperations,
@@ -34,6 +37,7 @@ _SECTIONS = (
     Automation,
     DrillOperations,
     Looking,
+    OncallOperations,
     OwnAccess,
     KeyRoom,
     Webhooks,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from daemon.core.commands import COMMANDS
@@ -18,6 +18,12 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
+from daemon.core.response.call_answers import (
+    SUMMONS,
+    DeclineCall,
+    SnoozeCall,
+    is_summoned,
+)
 from daemon.core.response.command import Command, CommandSituation, NotPossible
 from daemon.core.response.commands import Acknowledge
 from daemon.core.response.role_commands import AnswerRequest
@@ -26,7 +32,7 @@ from daemon.core.response.update_commands import USUAL_SNOOZE, SendUpdate, Snooz
 from daemon.core.values.units import clock_time
 
 BUTTONS: Mapping[e.Asks, tuple[str, ...]] = {
-    "acknowledge": ("ack",),
+    "acknowledge": ("ack", "decline", "snooze-5", "snooze-15"),
     "alive": ("ack",),
     "answer": ("yes", "no"),
     "send": ("send", "snooze"),
@@ -55,13 +61,15 @@ class LinkForm:
 
 @dataclass(frozen=True)
 class LinkOffer:
-    """What may be done. `request` or `update` is what the page asks about, if it does."""
+    """What may be done. `request` or `update` is what the page asks about, if it does.
+    `summoned`: the person was called to come, and can say that they cannot."""
 
     person: str
     asks: e.Asks
     text: str
     request: Request | None = None
     update: UpdateState | None = None
+    summoned: bool = False
 
 
 def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
@@ -75,7 +83,8 @@ def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
         raise LinkSpent(spent)
     request = incident.people.requests.get(queued.about) if queued.asks == "answer" else None
     update = incident.updates.by_name.get(queued.about) if queued.asks == "send" else None
-    return LinkOffer(queued.person, queued.asks, queued.text, request, update)
+    summoned = queued.purpose in SUMMONS and is_summoned(incident, queued.person)
+    return LinkOffer(queued.person, queued.asks, queued.text, request, update, summoned)
 
 
 def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:
@@ -131,7 +140,16 @@ def _command(offered: LinkOffer, form: LinkForm) -> Command:
         return SnoozeUpdates(offered.update.audience)
     if offered.update is not None:
         return SendUpdate(offered.update.draft.update, form.revision, form.text)
+    if form.button == "decline":
+        return DeclineCall()
+    if form.button.startswith("snooze-"):
+        return SnoozeCall(_snooze_of(form.button))
     return Acknowledge()
+
+
+def _snooze_of(button: str) -> timedelta:
+    """For how long a button puts the call off, such as `snooze-15`."""
+    return timedelta(minutes=int(button.partition("-")[2]))
 
 
 def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) -> str:
@@ -141,6 +159,11 @@ def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) 
     if form.button == "snooze":
         until = clock_time(now + USUAL_SNOOZE)
         return f"Put off until {until}. What they must know at once is told all the same."
+    if form.button == "decline":
+        return "Noted: somebody else is called now. `stopgap ack` takes it after all."
+    if form.button.startswith("snooze-"):
+        again = clock_time(now + _snooze_of(form.button))
+        return f"You are called again at {again}, unless enough have come. Others are called too."
     if offered.request is not None:
         role = offered.request.event.role
         return f"You said {form.button}. {ROLE_NAMES[role]}: {holder_text(after, role)}."

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from urllib.parse import quote
 
 from itsdangerous import BadData, TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 
@@ -23,6 +24,7 @@ VALID = timedelta(hours=24)
 _SIGNING = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
+CalendarKind = Literal["schedule", "person"]
 TokenRefusal = Literal["unknown", "old", "void"]
 
 
@@ -76,6 +78,23 @@ class SignedLinks:
         key = self._keys().signing
         return f"{self.root}/d/{key.id}.{_documents(key.secret).dumps([incident])}"
 
+    def calendar(self, kind: CalendarKind, name: str) -> str:
+        """Where a calendar program reads the shifts of a schedule or of a person; the same link
+        until the keys are rotated."""
+        key = self._keys().signing
+        signed = _calendars(key.secret).dumps([kind, name])
+        part = "people/" if kind == "person" else ""
+        return f"{self.root}/oncall/{part}{quote(name, safe='')}.ics?key={key.id}.{signed}"
+
+    def opens_calendar(self, token: str, kind: CalendarKind, name: str) -> bool:
+        """Whether a token opens that calendar. Raises BadLink if it is none of ours any more."""
+        secret, signed = self._opened(token, self._grace, "void")
+        try:
+            opened = _calendars(secret).loads(signed)
+        except (BadData, ValueError, TypeError):
+            raise BadLink("unknown") from None
+        return bool(opened == [kind, name])
+
     def read_page(self, token: str) -> tuple[str, str]:
         """The incident and the page of a token. Raises BadLink."""
         secret, signed = self._opened(token, VALID, "old")
@@ -121,3 +140,7 @@ class SignedLinks:
 
 def _documents(secret: str) -> URLSafeSerializer:
     return URLSafeSerializer(secret, salt="stopgap/document", signer_kwargs=_SIGNING)
+
+
+def _calendars(secret: str) -> URLSafeSerializer:
+    return URLSafeSerializer(secret, salt="stopgap/calendar", signer_kwargs=_SIGNING)

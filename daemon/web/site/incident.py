@@ -23,6 +23,7 @@ from daemon.core.reporting.organized import linked_incidents, organized_lines
 from daemon.core.reporting.review.diagnosis import MOST_OF_OTHERS
 from daemon.core.reporting.review.durations import durations
 from daemon.core.reporting.timeline import GROUPS, timeline_lines
+from daemon.core.response.call_answers import is_summoned
 from daemon.core.response.command import NotPossible
 from daemon.core.response.milestones import read_clock
 from daemon.core.response.role_requests import suggestions
@@ -158,6 +159,7 @@ class IncidentPage:
             "here": f"/incidents/{incident.id}",
             "taking": _taking(incident, identity.person),
             "unfolded": _unfolds(feedback.get("tried") or request.query.get("done", "")),
+            "summoned": is_summoned(incident, identity.person),
         }
         return await self._frame.page(request, identity, "incident.html", context, status)
 
@@ -192,6 +194,7 @@ class IncidentPage:
             "titles": ROLE_NAMES,
             "people": sorted(name for name in roster.people if not roster.bars(name)),
             "audiences": sorted(roster.audiences),
+            "wanted": roster.policy_for(incident.opened.team).acknowledgements,
             "tiers": len(roster.tiers(incident.opened.team, now)),
             "all_teams": sorted(roster.teams),
             "suggestions": {

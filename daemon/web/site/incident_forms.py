@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, get_args
 
 from daemon.core.diagnosis.commands import (
@@ -25,6 +25,7 @@ from daemon.core.recovery.commands import (
     StartStepNow,
     VetoStep,
 )
+from daemon.core.response.call_answers import SNOOZES, DeclineCall, SnoozeCall
 from daemon.core.response.collaboration_commands import OpenRoom, RecordTicket
 from daemon.core.response.command import Command, NotPossible
 from daemon.core.response.commands import (
@@ -148,11 +149,14 @@ def _judgement(form: FormFields) -> JudgeHypothesis:
 
 
 def _snooze(form: FormFields) -> SnoozeUpdates:
+    return SnoozeUpdates(form["audience"], _lasting(form, USUAL_SNOOZE), form["reason"])
+
+
+def _lasting(form: FormFields, usual: timedelta) -> timedelta:
     try:
-        duration = parse_duration(form["for"]) if form["for"] else USUAL_SNOOZE
+        return parse_duration(form["for"]) if form["for"] else usual
     except ValueError as error:
         raise NotPossible(str(error)) from None
-    return SnoozeUpdates(form["audience"], duration, form["reason"])
 
 
 FORMS: Mapping[str, Callable[[FormFields], Command]] = {
@@ -169,6 +173,8 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "leave-role": lambda form: LeaveRole(_role(form)),
     "answer": lambda form: AnswerRequest(form["request"], _accepted(form)),
     "no-plan": lambda form: DeclareNoPlan(form["reason"]),
+    "decline": lambda form: DeclineCall(form["reason"]),
+    "snooze-call": lambda form: SnoozeCall(_lasting(form, SNOOZES[0])),
     "escalate": lambda form: Escalate(_number(form, "tier")),
     "engage": lambda form: EngageTeam(form["team"], form["reason"]),
     "room": lambda form: OpenRoom(),

@@ -1,4 +1,4 @@
-"""The daemon as a whole: its rules and what they cover, who is on call, how it is."""
+"""The daemon as a whole: its rules and what they cover, how it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.observe_report import rule_tallies, tallies
 from daemon.web.site.layout import Frame
 
@@ -26,7 +25,6 @@ class SystemPages:
         return [
             web.get("/rules", self.rules),
             web.get("/rules/observed", self.observed),
-            web.get("/oncall", self.oncall),
             web.get("/system", self.system),
         ]
 
@@ -54,18 +52,6 @@ class SystemPages:
             "decisions": decisions,
         }
         return await self._frame.page(request, identity, "observed.html", context)
-
-    async def oncall(self, request: web.Request) -> web.Response:
-        """Who is called now, who is next, and where nobody would be."""
-        identity = await self._frame.visitor(request)
-        now = self._context.repository.clock()
-        view = oncall_view(self._context.roster(), now)
-        context = {
-            "heading": "On call",
-            "called": view["teams"],
-            "schedules": view["schedules"],
-        }
-        return await self._frame.page(request, identity, "oncall.html", context)
 
     async def system(self, request: web.Request) -> web.Response:
         """How the daemon is, and what it depends on."""

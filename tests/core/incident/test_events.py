@@ -28,6 +28,7 @@ FAMILIES = (
     e.CollaborationEvent,
     e.OrganizationEvent,
     e.MaintenanceEvent,
+    e.CallAnswerEvent,
 )
 WRITTEN = Path(__file__).parents[2] / "data" / "events-2026-11.jsonl"
 """Every kind of event as a stopgap of November 2026 encoded it, with the sentence it had: from

@@ -48,6 +48,8 @@ class Replay:
         self.ends: dict[str, End] = {}
         self.archived: list[Archived] = []
         self.freezes: dict[tuple[str], dict[str, Any]] = {}
+        self.overrides: dict[tuple[str], dict[str, Any]] = {}
+        self.swaps: dict[tuple[str], dict[str, Any]] = {}
         self.marks: dict[tuple[str, str], dict[str, Any]] = {}
         self.actions: list[dict[str, Any]] = []
         self._running: dict[str, list[dict[str, Any]]] = {}
@@ -157,6 +159,18 @@ class Replay:
                 self.freezes[(scope,)] = {**body, "at": at, **thawed}
             case "thawed":
                 self.freezes[(body["scope"],)] |= {"thawed_by": body["by"], "thawed_at": at}
+            case "overridden":
+                removed = {"removed_by": None, "removed_at": None}
+                self.overrides[(body.pop("id"),)] = {**body, "at": at, **removed}
+            case "override-removed":
+                gone = {"removed_by": body["by"], "removed_at": at}
+                self.overrides[(body["id"],)] |= gone
+            case "swap-asked":
+                waiting = {"answer": "", "answered_at": None}
+                self.swaps[(body.pop("id"),)] = {**body, "at": at, **waiting}
+            case "swap-answered":
+                answered = {"answer": body["answer"], "answered_at": at}
+                self.swaps[(body["id"],)] |= answered
             case "archived":
                 self.ends.pop(incident, None)
                 self._emptied += body["rows"]

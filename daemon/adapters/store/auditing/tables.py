@@ -1,4 +1,4 @@
-"""Freezes, actions and marks: are they what the ledger makes of them?"""
+"""Freezes, overrides, swaps, actions and marks: are they what the ledger makes of them?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from sqlalchemy import Connection, Table
 
 from daemon.adapters.store.auditing.findings import DERIVED, EVIDENCE, Break
 from daemon.adapters.store.auditing.replay import Replay
-from daemon.adapters.store.schema import actions_table, freezes_table, marks
+from daemon.adapters.store.schema import (
+    actions_table,
+    freezes_table,
+    marks,
+    oncall_overrides,
+    oncall_swaps,
+)
 
 _Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Primary key → columns by name."""
@@ -25,6 +31,11 @@ def check_tables(
     yield from _compared(
         "freeze", replay.freezes, _keyed(_read(connection, freezes_table), ("scope",))
     )
+    for kind, expected, table in (
+        ("override", replay.overrides, oncall_overrides),
+        ("swap", replay.swaps, oncall_swaps),
+    ):
+        yield from _compared(kind, expected, _keyed(_read(connection, table), ("id",)))
     found = _keyed(_read(connection, marks), ("subject", "item"))
     yield from _compared("mark", replay.marks, found)
     claimed = _keyed(replay.actions, _ACTION)

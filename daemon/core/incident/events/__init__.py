@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.call_answers import *
 from daemon.core.incident.events.collaboration import *
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
@@ -47,7 +48,8 @@ Event = Annotated[
     | DrillEvent
     | CollaborationEvent
     | OrganizationEvent
-    | MaintenanceEvent,
+    | MaintenanceEvent
+    | CallAnswerEvent,
     Field(discriminator="kind"),
 ]
 

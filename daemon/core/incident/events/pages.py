@@ -29,7 +29,8 @@ class PageQueued(_AboutCalls):
     Nobody is paged twice for the same `purpose`, `about` and `occasion`. `about` says which step
     (and why it needs a person), team, role, severity, milestone, request or update is meant;
     `occasion` counts how often that came about (None: not counted when it was written). `attempt`
-    counts the earlier pages of the same occasion that reached nobody.
+    counts the earlier pages of the same occasion that reached nobody. `acknowledgements`: so many
+    people were to come by the policy then.
 
     Entries from before purposes have a `reason` instead.
     """
@@ -44,6 +45,7 @@ class PageQueued(_AboutCalls):
     round: int = 0
     tier: int = 0
     attempt: int = 0
+    acknowledgements: int = 1
     asks: Asks = "acknowledge"
 
     @model_validator(mode="before")

@@ -94,7 +94,8 @@ def _measured(problem: Problem, review: Review) -> Iterator[Block]:
     if incident.suspicion is not None:
         yield Paragraph(f"Suspect: {incident.suspicion.text}")
     if problem.windows:
-        head = ("Window", "Level", "Baseline", "Loss", "99 % interval", "Traffic a minute")
+        against = "Baseline" if problem.target is None else "Target"
+        head = ("Window", "Level", against, "Loss", "99 % interval", "Traffic a minute")
         yield Grid(
             head,
             tuple(

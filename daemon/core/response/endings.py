@@ -1,0 +1,74 @@
+"""Those who were called are told when it is over: once, and in a way that wakes nobody.
+
+Pagers that keep state are resolved (`pager_sync`) and say so themselves. Mail, chat and the rest
+only ever called, so whoever was called by them would not hear that they need not come.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.core.decision import Decision, TellEnding
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.response.paging import delivered_pages
+from daemon.core.values.backoff import Backoff
+from daemon.core.values.units import clock_time, format_duration
+
+ENDING_TRIES = 5
+_BACKOFF = Backoff(timedelta(seconds=30), timedelta(minutes=10))
+
+
+def endings_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """Tell everybody who was called by a way that keeps no state that it has recovered, or, if it
+    was closed without that, that it is closed. Each recovery is told once."""
+    due = Decision()
+    ending = _ending(incident)
+    if ending is None:
+        return due
+    known = incident.call_answers
+    for person, method in _called_by(incident, roster).items():
+        word = known.words.get(person)
+        again = now if word is None or word.told else word.at + _BACKOFF.pause(word.failures)
+        order = TellEnding(person, method, ending, known.recoveries)
+        due |= Decision(wake_at=again) if now < again else Decision(effects=(order,))
+    return due
+
+
+def _ending(incident: Incident) -> e.Ending | None:
+    if incident.recovered_at is not None:
+        return "recovered"
+    return "closed" if incident.closed is not None else None
+
+
+def _called_by(incident: Incident, roster: Roster) -> dict[str, str]:
+    """By which way each person is told who was called before the end, and not told since."""
+    found: dict[str, str] = {}
+    ended_at = incident.recovered_at or incident.closed_at
+    for page in delivered_pages(incident.pages.values()):
+        person, method = page.queued.person, page.delivered_by
+        word = incident.call_answers.words.get(person)
+        told_since = word is not None and word.told and page.at <= word.at
+        late = ended_at is not None and page.at > ended_at
+        known = roster.people.get(person)
+        if known is not None and known.is_told_quietly_by(method) and not (told_since or late):
+            found[person] = method
+    return found
+
+
+def ending_text(incident: Incident) -> str:
+    """What they are told: that nobody need come, when it was over and by what, and what is to
+    come."""
+    if incident.recovered_at is None:
+        why = incident.closed.text if incident.closed is not None else ""
+        return f"Closed, nothing more is asked of you: {why}"
+    step = incident.step(incident.recovered_by)
+    how = f"after step {step.number}, {step.action}" if incident.recovered_by else "by itself"
+    lasted = incident.recovered_at - (incident.confirmed_at or incident.opened_at)
+    minutes = timedelta(minutes=max(round(lasted.total_seconds() / 60), 1))
+    watched = "" if incident.closed is not None else " It is being watched for a relapse."
+    return (
+        f"Restored at {clock_time(incident.recovered_at)} {how}, "
+        f"{format_duration(minutes)} after it was confirmed. Nothing more is asked of you.{watched}"
+    )

@@ -1,0 +1,33 @@
+"""Word to one person by a way that wakes nobody: the first of theirs that takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.core.ports.notification import Reminder, Reminds, Ways
+from daemon.notifying.notifier import attempt
+
+NO_QUIET_WAY = "their contact in the roster has no way that wakes nobody (slack, email, apprise)"
+
+
+@dataclass(frozen=True)
+class Reminded:
+    """By which way somebody was told, and its proof; with an empty way, why they were not, and
+    whether that may pass (`later`)."""
+
+    method: str
+    text: str
+    later: bool = False
+
+
+async def remind_person(ways: Ways, reminder: Reminder, method: str = "") -> Reminded:
+    """Tell the person of the reminder, by `method` alone if one is named."""
+    failed, later = NO_QUIET_WAY, False
+    for name, pager in ways.get(reminder.person, ()):
+        if not isinstance(pager, Reminds) or method not in ("", name):
+            continue
+        sent = await attempt(pager.remind(reminder), reminder.incident, name)
+        if isinstance(sent, str):
+            return Reminded(name, sent)
+        failed, later = sent.text, later or sent.temporary
+    return Reminded("", failed, later)
