@@ -47,6 +47,7 @@ from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.figures import RecentFigures
@@ -135,6 +136,7 @@ class Daemon:
         )
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
+        self._storms = StormKeeper(self._repository, limits_for(settings))
         self._reloader = Reloader(
             self._configuration.read, self._take, now, self._observer, settings.base
         )
@@ -152,6 +154,7 @@ class Daemon:
             self._tracer,
             self._health.why_not,
             lambda run: self._drilling.drills.played(run),
+            self._storms,
         )
         stage = Stage(self._active, self._conduct_dependencies())
         self._drilling = Drilling(
@@ -185,7 +188,12 @@ class Daemon:
             self._repository, self._active, stage.dependencies, drills.stage
         )
         self._watchdog = Watchdog(
-            self._repository, self._active, self._links, self._observer, drills.config_of
+            self._repository,
+            self._active,
+            self._links,
+            self._observer,
+            drills.config_of,
+            self._storms.storm_of,
         )
         self._emergency = emergency_for(settings, self._active, self._observer)
         self._telemetry.watch_learning(
@@ -218,6 +226,7 @@ class Daemon:
         self._calendars.recall(self._active.now.roster)
         await self._veterans.begin()
         await self._autonomy.begin()
+        await self._storms.begin()
         await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
@@ -376,4 +385,5 @@ class Daemon:
             observer=self._observer,
             tracer=self._tracer,
             diagnosis=settings.diagnosis,
+            storm_of=self._storms.storm_of,
         )

@@ -207,8 +207,9 @@ class Conductor:
         rule = config.rules.rules.get(current.rule)
         limits, dependencies = stage.dependencies.limits, config.dependencies
         withdrawn = stage.dependencies.withdrawn(current.rule)
+        storm = stage.dependencies.storm_of(current)
         around = Surroundings(
-            config.roster, config.approvals, limits, views, dependencies, withdrawn
+            config.roster, config.approvals, limits, views, dependencies, withdrawn, storm
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

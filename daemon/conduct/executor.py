@@ -15,6 +15,7 @@ from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
+    AcknowledgeStorm,
     Effect,
     GatherDossier,
     Listen,
@@ -50,6 +51,7 @@ from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
+from daemon.notifying.storms import StormOf, acknowledge_storm
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
 from daemon.reporting.reviews import KeepsReviews, write_review
@@ -70,7 +72,8 @@ class ConductDependencies:
     """What the conductor works with besides the journal.
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
-    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
+    `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `storm_of`:
+    the storm whose page calls for an incident.
     """
 
     metrics: Metrics
@@ -85,6 +88,7 @@ class ConductDependencies:
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
+    storm_of: StormOf = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,8 @@ class Executor:
                 )
             case Settle():
                 return notifier.update_pager_alert(self._repository, incident, effect, config.ways)
+            case AcknowledgeStorm():
+                return self._acknowledge_storm(incident, effect.person)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -164,6 +170,10 @@ class Executor:
                 return write_review(self._repository, incident, dependencies.reviews, config.roster)
             case RecordSamples():
                 return self._record(incident)
+
+    async def _acknowledge_storm(self, incident: str, person: str) -> None:
+        storm = self._dependencies.storm_of(await self._repository.load(incident))
+        await acknowledge_storm(self._repository, storm, person, self._active.now.roster)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)

@@ -33,6 +33,7 @@ from daemon.core.response.open_pages import retries_due, undelivered
 from daemon.core.response.pager_sync import pager_states_due
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.role_requests import role_requests_due
+from daemon.core.response.storm import Storm, is_told_by_storm, storm_due
 from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 
@@ -58,7 +59,8 @@ def decide(
         if rule is None
         else next_action(incident, rule, surroundings, now)
     )
-    paging = _pages_due(incident, surroundings.roster, now)
+    storm = surroundings.storm
+    paging = _pages_due(incident, storm, surroundings.roster, now)
     if paging.record:
         return paging | service.without_record
     if service.record:
@@ -68,7 +70,7 @@ def decide(
         return service | people
     # Without its rule nothing says what to ask.
     dossier = dossier_due(incident) if rule is not None else Decision()
-    return _deliveries(incident) | service | people | paging | dossier
+    return _deliveries(incident, storm) | service | people | paging | dossier
 
 
 _MOST = 100
@@ -94,14 +96,20 @@ def settle_decision(
             incident = apply_event(incident, now, event)
 
 
-def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Every page that is due: of the escalation, to expert teams, and those that failed."""
-    policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+def _pages_due(incident: Incident, storm: Storm | None, roster: Roster, now: datetime) -> Decision:
+    """Every page that is due: of the escalation, by itself or as one of a storm, to expert teams,
+    and those that failed."""
+    if storm is not None and storm.is_held(incident):
+        calls = storm_due(incident, storm, roster, now)
+    else:
+        calls = pages_due(incident, roster, now)
+    policies = calls | engagements_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
 
 
-def _deliveries(incident: Incident) -> Decision:
-    return Decision(effects=tuple(SendPage(page.queued.page) for page in undelivered(incident)))
+def _deliveries(incident: Incident, storm: Storm | None = None) -> Decision:
+    pages = [p for p in undelivered(incident) if not is_told_by_storm(incident, p, storm)]
+    return Decision(effects=tuple(SendPage(page.queued.page) for page in pages))
 
 
 def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: datetime) -> Decision:

@@ -83,6 +83,13 @@ class Settle:
 
 
 @dataclass(frozen=True)
+class AcknowledgeStorm:
+    """Acknowledge, in the name of a person who answered a storm's page, what is theirs of it."""
+
+    person: str
+
+
+@dataclass(frozen=True)
 class Listen:
     """Ask the rule's sentiment queries."""
 
@@ -102,6 +109,7 @@ Effect = (
     | RecordSamples
     | Publish
     | Settle
+    | AcknowledgeStorm
     | Listen
     | GatherDossier
 )
@@ -203,6 +211,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "update", {"update": effect.update, "channel": effect.channel}
         case Settle():
             return "settle", {"method": effect.method}
+        case AcknowledgeStorm():
+            return "storm", {"person": effect.person}
         case Listen():
             return "listen", {}
         case GatherDossier():

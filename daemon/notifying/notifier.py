@@ -28,7 +28,7 @@ from daemon.core.ports.notification import (
     Ways,
 )
 from daemon.core.response.pager_sync import PAGER_TRIES
-from daemon.core.response.paging import alert_of
+from daemon.core.response.paging import STORM_PAGES, alert_of
 from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Permanent, Temporary
@@ -189,13 +189,15 @@ def _dedup_key(incident: str, alert: str) -> str:
 
 def _page(incident: Incident, page: str, links: Links, repository: IncidentRepository) -> Page:
     queued = incident.pages[page].queued
+    storm = queued.purpose in STORM_PAGES
     return Page(
         incident=incident.id,
         page=page,
         person=queued.person,
-        title=incident.title,
+        title=queued.text.partition("\n")[0] if storm else incident.title,
         text=_told(incident, queued.text),
-        severity=incident.severity,
+        # That of the incident which carries a storm's page says nothing about the storm.
+        severity="" if storm else incident.severity,
         link=links.document(incident.id),
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),

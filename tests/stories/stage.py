@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
@@ -226,6 +227,7 @@ class Stage:
         keeper = AutonomyKeeper(repository, self.notes, active)
         telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
+        storms = StormKeeper(repository, self.limits)
         means = ConductDependencies(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
             max_age=timedelta(minutes=2),
@@ -238,6 +240,7 @@ class Stage:
             withdrawn=keeper.withdrawn,
             observer=observer,
             tracer=self.tracer,
+            storm_of=storms.storm_of,
         )
         intake = Intake(
             self.inbox,
@@ -247,11 +250,13 @@ class Stage:
             timedelta(hours=1),
             observer,
             self.tracer,
+            openings=storms,
         )
         conductor = Conductor(repository, active, means)
         await keeper.begin()
+        await storms.begin()
         daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
-        auditor = Watchdog(repository, active, PlainLinks())
+        auditor = Watchdog(repository, active, PlainLinks(), storm_of=storms.storm_of)
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
         reconciler = Reconciler(

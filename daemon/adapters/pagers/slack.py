@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.adapters.slack import TEXT, bold, fitted, section, send_to_slack
 from daemon.core.ports.notification import Page, Reminder
+from daemon.core.response.paging import STORM_ALERT
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 _ACKNOWLEDGE = "acknowledge"
+_OF_A_STORM = f"/{STORM_ALERT}"
 
 
 class SlackPager:
@@ -25,7 +27,7 @@ class SlackPager:
         button = {
             "type": "button",
             "action_id": _ACKNOWLEDGE,
-            "value": page.incident,
+            "value": page.dedup_key if page.dedup_key.endswith(_OF_A_STORM) else page.incident,
             "style": "primary",
             "text": {"type": "plain_text", "text": "I am on it"},
         }

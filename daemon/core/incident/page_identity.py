@@ -34,6 +34,8 @@ Purpose = Literal[
     "autonomy",
     "help",
     "drill_over",
+    "storm",
+    "storm_growth",
     "other",
 ]
 """Why somebody is paged.
@@ -44,7 +46,8 @@ Purpose = Literal[
 `milestone`: one is late. `role_request`, `vacancy` (nobody took a role), `unanswered` (nobody of
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
 `autonomy`: the rule lost its own over this incident. `help`: whoever looks for the cause needs a
-team. `drill_over`: the drill was stopped.
+team. `drill_over`: the drill was stopped. `storm`: one page for all incidents of a storm;
+`storm_growth`: it has grown, or more of it waits for the person.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -79,6 +82,8 @@ _FORMS: Mapping[Purpose, _Form] = {
     "autonomy": _Form("autonomy"),
     "help": _Form("help"),
     "drill_over": _Form("drill-over"),
+    "storm": _Form("storm", 1),
+    "storm_growth": _Form("storm-growth", 1),
     "other": _Form("", 1),
 }
 

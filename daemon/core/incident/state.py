@@ -19,6 +19,7 @@ from daemon.core.incident.misjudgements import Misjudgements
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
+from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.incident.updates import IncidentUpdates
 from daemon.core.measurement.problem import (
     UNMEASURED,
@@ -152,7 +153,8 @@ class Incident:
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
     `recorded`: its samples are kept, for replays.
-    `diagnosis`: why people look for the cause; `causes`: what was found out about it.
+    `diagnosis`: why people look for the cause; `causes`: what was found out about it. `storm`: the
+    one that it is of, if any.
     """
 
     id: str
@@ -204,6 +206,7 @@ class Incident:
     misjudgements: Misjudgements = field(default_factory=Misjudgements)
     learning: Learning = field(default_factory=Learning)
     drill_state: DrillState = field(default_factory=DrillState)
+    storm: StormMembership | None = None
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

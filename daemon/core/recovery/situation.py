@@ -9,6 +9,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.recovery.plan import NO_DEPENDENCIES, Outlook
+from daemon.core.response.storm import Storm
 from daemon.core.rules.dependencies import RuleDependencies
 
 
@@ -18,6 +19,7 @@ class Surroundings:
     what the rules depend on.
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    `storm`: the one that the incident is of, while its page calls for it.
     """
 
     roster: Roster
@@ -26,3 +28,4 @@ class Surroundings:
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
+    storm: Storm | None = None

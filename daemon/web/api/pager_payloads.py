@@ -6,7 +6,7 @@ field. None means that it does not concern us: another kind of event, or somebod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -229,13 +229,14 @@ _ACKNOWLEDGE = "acknowledge"
 class SlackAcknowledgement:
     """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
 
-    `answer_url`: where Slack takes what only they will see.
+    `answer_url`: where Slack takes what only they will see. `alert`: as in `PagerReport`.
     """
 
     incident: str
     person: str
     user: str
     answer_url: str = ""
+    alert: str = ""
 
 
 class _SlackUser(_Wire):
@@ -261,7 +262,8 @@ def slack(payload: str, roster: Roster) -> SlackAcknowledgement | None:
     if given.type != "block_actions" or not presses:
         return None
     person = _known(roster, "slack", given.user.id)
-    return SlackAcknowledgement(presses[0].value, person, given.user.id, given.response_url)
+    incident, _, alert = presses[0].value.partition("/")
+    return SlackAcknowledgement(incident, person, given.user.id, given.response_url, alert)
 
 
 # ── who that is ──────────────────────────────────────────────────────────────────────────────
@@ -301,4 +303,4 @@ def _short(who: str) -> str:
 def _about(key: str, command: RecordPagerReport) -> PagerReport | None:
     """`key` is what we gave the alert: the incident, or the incident and one question of it."""
     incident, _, alert = key.partition("/")
-    return PagerReport(incident, alert, command) if incident else None
+    return PagerReport(incident, alert, replace(command, alert=alert)) if incident else None

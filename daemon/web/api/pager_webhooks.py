@@ -15,6 +15,8 @@ from pydantic import BaseModel, RootModel
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.response.command import NotPossible
 from daemon.core.response.commands import Acknowledge
+from daemon.core.response.paging import STORM_ALERT
+from daemon.core.response.storm_commands import STORM_ANSWERED, AnswerStorm
 from daemon.core.values.units import Frozen
 from daemon.repository import UnknownIncident
 from daemon.web.api import pager_payloads
@@ -98,12 +100,16 @@ class Inbound:
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {interaction.incident}"
             )
+        storm = interaction.alert == STORM_ALERT
+        command = AnswerStorm() if storm else Acknowledge()
         try:
             after = await self._context.carry_out(
-                interaction.incident, Acknowledge(), interaction.person, "slack"
+                interaction.incident, command, interaction.person, "slack"
             )
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
+        if storm:
+            return STORM_ANSWERED
         if after.commander == interaction.person:
             return f"You respond to {after.id}, and you command it."
         return f"You respond to {after.id}; the Commander is {after.commander}."

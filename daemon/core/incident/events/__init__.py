@@ -25,6 +25,7 @@ from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
 from daemon.core.incident.events.steps import *
+from daemon.core.incident.events.storm import *
 from daemon.core.incident.events.updates import *
 from daemon.core.people.role_names import Role as Role
 from daemon.core.values.seal import UNKEYED
@@ -40,7 +41,8 @@ Event = Annotated[
     | UpdateEvent
     | DiagnosisEvent
     | LearningEvent
-    | DrillEvent,
+    | DrillEvent
+    | StormEvent,
     Field(discriminator="kind"),
 ]
 
