@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from daemon.adapters.alertmanager import Alertmanagers
+from daemon.adapters.alertmanager import Alertmanagers, ClusterSilencer
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, FileArchive, Store
@@ -47,6 +47,7 @@ from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
+from daemon.notifying.silences import Silences
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
@@ -386,4 +387,12 @@ class Daemon:
             tracer=self._tracer,
             diagnosis=settings.diagnosis,
             storm_of=self._storms.storm_of,
+            silences=self._silences(),
+            silence_for=settings.alertmanager.silence_acknowledged,
         )
+
+    def _silences(self) -> Silences | None:
+        if not self._alertmanagers:
+            return None
+        silencer = ClusterSilencer(self._alertmanagers)
+        return Silences(silencer, lambda incident: f"{self._links.root}/incidents/{incident}")

@@ -209,7 +209,14 @@ class Conductor:
         withdrawn = stage.dependencies.withdrawn(current.rule)
         storm = stage.dependencies.storm_of(current)
         around = Surroundings(
-            config.roster, config.approvals, limits, views, dependencies, withdrawn, storm
+            config.roster,
+            config.approvals,
+            limits,
+            views,
+            dependencies,
+            withdrawn,
+            storm,
+            stage.dependencies.silence_for,
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

@@ -18,6 +18,7 @@ from daemon.core.decision import (
     AcknowledgeStorm,
     Effect,
     GatherDossier,
+    LiftSilence,
     Listen,
     MeasureProblem,
     Publish,
@@ -26,6 +27,7 @@ from daemon.core.decision import (
     Rehearse,
     RunStep,
     SendPage,
+    SetSilence,
     Settle,
     WriteReview,
 )
@@ -51,6 +53,7 @@ from daemon.measuring.record import record_samples
 from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import notifier
+from daemon.notifying.silences import Silences, lift_silence, set_silence
 from daemon.notifying.storms import StormOf, acknowledge_storm
 from daemon.recovering import steps
 from daemon.recovering.step_context import Actions, Findings, StepContext
@@ -73,7 +76,8 @@ class ConductDependencies:
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `storm_of`:
-    the storm whose page calls for an incident.
+    the storm whose page calls for an incident. `silences`: where Alertmanager takes silences, and
+    `silence_for` how long; None: acknowledged ones are not silenced there.
     """
 
     metrics: Metrics
@@ -89,6 +93,8 @@ class ConductDependencies:
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
     storm_of: StormOf = lambda _: None
+    silences: Silences | None = None
+    silence_for: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,8 @@ class Executor:
                 return notifier.update_pager_alert(self._repository, incident, effect, config.ways)
             case AcknowledgeStorm():
                 return self._acknowledge_storm(incident, effect.person)
+            case SetSilence() | LiftSilence():
+                return self._silence(incident, effect)
             case Listen():
                 return self._listen(incident)
             case MeasureProblem():
@@ -174,6 +182,13 @@ class Executor:
     async def _acknowledge_storm(self, incident: str, person: str) -> None:
         storm = self._dependencies.storm_of(await self._repository.load(incident))
         await acknowledge_storm(self._repository, storm, person, self._active.now.roster)
+
+    async def _silence(self, incident: str, effect: SetSilence | LiftSilence) -> None:
+        silences = self._dependencies.silences
+        if silences is None:
+            raise Temporary("no Alertmanager is configured: `alertmanager.url` in stopgap.yaml")
+        change = set_silence if isinstance(effect, SetSilence) else lift_silence
+        await change(self._repository, incident, silences)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)

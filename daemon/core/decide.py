@@ -27,6 +27,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.alert_silences import silence_due
 from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.open_pages import retries_due, undelivered
@@ -65,7 +66,7 @@ def decide(
         return paging | service.without_record
     if service.record:
         return service
-    people = _people_due(incident, rule, surroundings.roster, now)
+    people = _people_due(incident, rule, surroundings, now)
     if people.record:
         return service | people
     # Without its rule nothing says what to ask.
@@ -112,14 +113,19 @@ def _deliveries(incident: Incident, storm: Storm | None = None) -> Decision:
     return Decision(effects=tuple(SendPage(page.queued.page) for page in pages))
 
 
-def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: datetime) -> Decision:
-    """What people need besides the pages: roles, milestones, updates, the state of their pagers."""
+def _people_due(
+    incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
+) -> Decision:
+    """What people need besides the pages: roles, milestones, updates, the state of their pagers,
+    and quiet in Alertmanager."""
+    roster = surroundings.roster
 
     def due() -> Iterator[Decision]:
         yield role_requests_due(incident, roster, now)
         yield overdue_milestones(incident, roster, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
         yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
+        yield silence_due(incident, rule, surroundings.silence_for, now)
 
     return first_recording(due())
 
@@ -130,14 +136,15 @@ def _after_closing(
     """It is over: the review, what is kept for replays, the last update to those who were
     informed, quiet for the pagers, and a call about the rule if it lost its autonomy over this."""
     updates = updates_due(incident, surroundings.roster, rule.description if rule else "", now)
-    if updates.record:
-        return recording(*updates.record)
+    silence = silence_due(incident, rule, surroundings.silence_for, now)
+    if updates.record or silence.record:
+        return recording(*updates.record, *silence.record)
     review = Decision(effects=() if incident.review else (WriteReview(),))
     # One that was never confirmed, too: with other thresholds it might have been.
     measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
-    return _deliveries(incident) | review | updates | pager_states_due(incident, now)
+    return _deliveries(incident) | review | updates | silence | pager_states_due(incident, now)
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

@@ -90,6 +90,16 @@ class AcknowledgeStorm:
 
 
 @dataclass(frozen=True)
+class SetSilence:
+    """Silence the incident's group in Alertmanager, or for longer, as its journal wants it."""
+
+
+@dataclass(frozen=True)
+class LiftSilence:
+    """End the silence in Alertmanager that belongs to the incident."""
+
+
+@dataclass(frozen=True)
 class Listen:
     """Ask the rule's sentiment queries."""
 
@@ -110,6 +120,8 @@ Effect = (
     | Publish
     | Settle
     | AcknowledgeStorm
+    | SetSilence
+    | LiftSilence
     | Listen
     | GatherDossier
 )
@@ -213,6 +225,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "settle", {"method": effect.method}
         case AcknowledgeStorm():
             return "storm", {"person": effect.person}
+        case SetSilence() | LiftSilence():
+            return "silence", {}
         case Listen():
             return "listen", {}
         case GatherDossier():

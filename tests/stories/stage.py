@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.silences import Silences
 from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
@@ -164,6 +165,7 @@ class Stage:
     tracer: Tracer = UNTRACED
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
     receiver: str | None = None
+    silence_for: timedelta | None = None
     notes: MemoryNotes = field(default_factory=MemoryNotes)
     book_rules: RuleBook = field(init=False)
 
@@ -241,6 +243,8 @@ class Stage:
             observer=observer,
             tracer=self.tracer,
             storm_of=storms.storm_of,
+            silences=self._silences(),
+            silence_for=self.silence_for,
         )
         intake = Intake(
             self.inbox,
@@ -286,6 +290,11 @@ class Stage:
 
     def _live_watch(self, params: Mapping[str, Any], clock: Callable[[], datetime]) -> LiveWatch:
         return LiveWatch(str(params["directory"]), self.changes, clock)
+
+    def _silences(self) -> Silences | None:
+        if not self.alertmanagers:
+            return None
+        return Silences(self.alertmanagers[0], lambda i: f"https://stopgap/incidents/{i}")
 
     def _sources(
         self,

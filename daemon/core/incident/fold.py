@@ -16,6 +16,7 @@ from daemon.core.incident.fold_lifecycle import apply_lifecycle
 from daemon.core.incident.fold_misjudgements import misjudged
 from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
+from daemon.core.incident.fold_silences import apply_silence
 from daemon.core.incident.fold_steps import apply_step
 from daemon.core.incident.fold_storm import apply_storm
 from daemon.core.incident.fold_updates import apply_update
@@ -63,4 +64,6 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_drill(incident, at, event)
     if isinstance(event, e.StormEvent):
         return apply_storm(incident, at, event)
+    if isinstance(event, e.SilenceEvent):
+        return apply_silence(incident, at, event)
     assert_never(event)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_silence import AlertSilence
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.impact import ImpactTally
@@ -154,7 +155,7 @@ class Incident:
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
     `recorded`: its samples are kept, for replays.
     `diagnosis`: why people look for the cause; `causes`: what was found out about it. `storm`: the
-    one that it is of, if any.
+    one that it is of, if any; `silence`: ours in Alertmanager, while it is acknowledged.
     """
 
     id: str
@@ -207,6 +208,7 @@ class Incident:
     learning: Learning = field(default_factory=Learning)
     drill_state: DrillState = field(default_factory=DrillState)
     storm: StormMembership | None = None
+    silence: AlertSilence | None = None
 
     @property
     def evidence(self) -> tuple[datetime, RecoveryState] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
@@ -19,7 +20,8 @@ class Surroundings:
     what the rules depend on.
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
-    `storm`: the one that the incident is of, while its page calls for it.
+    `storm`: the one that the incident is of, while its page calls for it. `silence_for`: so long
+    an acknowledged one is silenced in Alertmanager at a time; None: never.
     """
 
     roster: Roster
@@ -29,3 +31,4 @@ class Surroundings:
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
     storm: Storm | None = None
+    silence_for: timedelta | None = None

@@ -24,6 +24,7 @@ from daemon.core.incident.events.lifecycle import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
+from daemon.core.incident.events.silences import *
 from daemon.core.incident.events.steps import *
 from daemon.core.incident.events.storm import *
 from daemon.core.incident.events.updates import *
@@ -42,7 +43,8 @@ Event = Annotated[
     | DiagnosisEvent
     | LearningEvent
     | DrillEvent
-    | StormEvent,
+    | StormEvent
+    | SilenceEvent,
     Field(discriminator="kind"),
 ]
 
