@@ -69,6 +69,10 @@ class IncidentRepository:
         """The open incidents that were read so far; a conductor reads all of them."""
         return self._known.values()
 
+    def at_hand(self, incident: str) -> Incident | None:
+        """An open incident that was read so far, as it stands."""
+        return self._known.get(incident)
+
     def bell(self, incident: str) -> asyncio.Event:
         """Rings at each change of the incident."""
         return self._bells.setdefault(incident, asyncio.Event())

@@ -16,6 +16,7 @@ from daemon.config.active import Live
 from daemon.core.incident.events import Entry
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
+from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.ports.journal import Head, Owed
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
@@ -372,12 +373,45 @@ class FakeAlertmanager:
         self.silences: dict[str, Silence] = {}
         self.away: Exception | None = None
         self.looks = 0
+        self.ours: dict[str, Silencing] = {}
+        self.loses_answers = False
+        """It sets a silence, and its answer is lost on the way."""
+
+    async def standing(self, mark: str) -> Sequence[StandingSilence]:
+        if self.away is not None:
+            raise self.away
+        return [
+            StandingSilence(name, START)
+            for name, one in self.ours.items()
+            if one.comment.startswith(mark)
+        ]
+
+    async def put(self, silencing: Silencing, instead: StandingSilence | None) -> tuple[str, str]:
+        if self.away is not None:
+            raise self.away
+        name = instead.silence if instead else f"ours-{len(self.ours) + 1}"
+        self.ours[name] = silencing
+        if self.loses_answers:
+            raise Temporary("the connection was closed")
+        return name, f"{self.name}/#/silences/{name}"
+
+    async def end(self, silence: str) -> None:
+        if self.away is not None:
+            raise self.away
+        self.ours.pop(silence, None)
+
+    def _as_silenced(self, listing: Listing) -> Listing:
+        labels = listing.alert.labels
+        ours = [n for n, s in self.ours.items() if all(m.matches(labels) for m in s.matchers)]
+        if not ours:
+            return listing
+        return replace(listing, state="suppressed", silences=(*listing.silences, *ours))
 
     async def look(self, receivers: Collection[str]) -> PeerListing:
         if self.away is not None:
             raise self.away
         self.looks += 1
-        found = tuple(one for one in self.listed if one.receiver in receivers)
+        found = tuple(self._as_silenced(x) for x in self.listed if x.receiver in receivers)
         return PeerListing(self.name, self.age, found, self.timed)
 
     async def present(self) -> Collection[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import yaml
@@ -15,16 +15,21 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from yarl import URL
 
 from daemon.core.alertmanager import Alert, quoted_receiver
+from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_T = TypeVar("_T")
+CREATED_BY = "stopgap"
+"""Who our silences are by, for people in Alertmanager."""
 
 
 class Alertmanager:
-    """One peer. Implements `daemon.core.ports.alerts.AlertsApi` and `core.ports.metrics.Peer`.
+    """One peer. Implements `AlertsApi` and `Silencer` of `daemon.core.ports.alerts`, and
+    `core.ports.metrics.Peer`.
 
     `timeout` in seconds.
     """
@@ -78,6 +83,50 @@ class Alertmanager:
             until = _MOMENT.validate_python(silence["endsAt"])
             return Silence(until, printable(silence["createdBy"]), printable(silence["comment"]))
 
+    async def standing(self, mark: str) -> Sequence[StandingSilence]:
+        """Our silences that have not ended and whose comment begins with this mark."""
+        found, _ = await self._get("silences")
+        with self._its_format():
+            return [
+                StandingSilence(str(one["id"]), _MOMENT.validate_python(one["startsAt"]))
+                for one in found
+                if one["createdBy"] == CREATED_BY
+                and one["comment"].startswith(mark)
+                and one["status"]["state"] != "expired"
+            ]
+
+    async def put(self, silencing: Silencing, instead: StandingSilence | None) -> tuple[str, str]:
+        """Set a silence, or extend the one that stands; its id, and its address for people.
+
+        Alertmanager extends in place what has the same matchers and start; else it ends the one
+        that is named and sets another.
+        """
+        body: dict[str, Any] = {
+            "matchers": [
+                {
+                    "name": matcher.name,
+                    "value": matcher.value,
+                    "isRegex": matcher.op in {"=~", "!~"},
+                    "isEqual": matcher.op in {"=", "=~"},
+                }
+                for matcher in silencing.matchers
+            ],
+            "startsAt": (instead.began if instead else datetime.now(UTC)).isoformat(),
+            "endsAt": silencing.until.isoformat(),
+            "createdBy": CREATED_BY,
+            "comment": silencing.comment,
+        }
+        if instead is not None:
+            body["id"] = instead.silence
+        answer, _ = await self._ask("POST", "silences", json=body)
+        with self._its_format():
+            silence = str(answer["silenceID"])
+        return silence, f"{self._shown}/#/silences/{silence}"
+
+    async def end(self, silence: str) -> None:
+        """Let a silence end now; one that is gone is no error."""
+        await self._ask("DELETE", f"silence/{silence}", gone=404)
+
     async def version(self) -> str:
         """Which version it runs. Raises Temporary or Permanent."""
         status, _ = await self._get("status")
@@ -90,16 +139,25 @@ class Alertmanager:
         Without a clock of its own (a proxy took it away) it answers long ago: it is then never
         taken for one that has been running for a while.
         """
+        return await self._ask("GET", path, params=params)
+
+    async def _ask(
+        self, method: str, path: str, *, gone: int = 0, **sent: Any
+    ) -> tuple[Any, datetime]:
+        """What it answers, if anything, and when. `gone`: a status that is none of an error."""
         try:
-            async with self._session.get(
-                f"{self._url}/api/v2/{path}", params=params, timeout=self._timeout
+            async with self._session.request(
+                method, f"{self._url}/api/v2/{path}", timeout=self._timeout, **sent
             ) as answer:
                 if answer.status >= 500:
                     raise Temporary(f"Alertmanager answered {answer.status}")
-                if answer.status != 200:
+                if answer.status not in {200, gone}:
                     raise Permanent(f"Alertmanager answered {answer.status}")
+                told_at = _date(answer.headers.get("Date", ""))
+                if method == "DELETE":  # which it answers with nothing
+                    return None, told_at
                 with self._its_format():
-                    return await answer.json(), _date(answer.headers.get("Date", ""))
+                    return await answer.json(), told_at
         except aiohttp.ContentTypeError:
             text = f"the answer of {self._shown} is not JSON; is that an Alertmanager?"
             raise Permanent(text) from None
@@ -134,6 +192,35 @@ class Alertmanagers:
             except (Temporary, Permanent):
                 continue
         return await last.alerts(group_labels, receiver)
+
+
+class ClusterSilencer:
+    """Implements `daemon.core.ports.alerts.Silencer` over the peers of a cluster: they tell each
+    other of silences, so the first that answers is asked."""
+
+    def __init__(self, peers: Sequence[Alertmanager]) -> None:
+        self._peers = peers
+
+    async def standing(self, mark: str) -> Sequence[StandingSilence]:
+        """Our silences with this mark that have not ended."""
+        return await self._first(lambda peer: peer.standing(mark))
+
+    async def put(self, silencing: Silencing, instead: StandingSilence | None) -> tuple[str, str]:
+        """Set a silence, or extend the one that stands; its id, and its address for people."""
+        return await self._first(lambda peer: peer.put(silencing, instead))
+
+    async def end(self, silence: str) -> None:
+        """Let a silence end now."""
+        await self._first(lambda peer: peer.end(silence))
+
+    async def _first(self, asking: Callable[[Alertmanager], Awaitable[_T]]) -> _T:
+        *others, last = self._peers
+        for peer in others:
+            try:
+                return await asking(peer)
+            except Temporary:
+                continue
+        return await asking(last)
 
 
 def _quoted(value: str) -> str:

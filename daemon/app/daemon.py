@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from daemon.adapters.alertmanager import Alertmanagers
+from daemon.adapters.alertmanager import Alertmanagers, ClusterSilencer
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, FileArchive, Store
@@ -51,6 +51,8 @@ from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.oncall_desk import OncallDesk
+from daemon.notifying.silences import Silences
+from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.figures import RecentFigures
@@ -149,6 +151,7 @@ class Daemon:
         )
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
+        self._storms = StormKeeper(self._repository, limits_for(settings))
         self._reloader = Reloader(
             self._configuration.read,
             self._take,
@@ -171,6 +174,7 @@ class Daemon:
             self._tracer,
             self._health.why_not,
             lambda run: self._drilling.drills.played(run),
+            self._storms,
         )
         stage = Stage(self._active, self._conduct_dependencies())
         self._drilling = Drilling(
@@ -204,7 +208,12 @@ class Daemon:
             self._repository, self._active, stage.dependencies, drills.stage
         )
         self._watchdog = Watchdog(
-            self._repository, self._active, self._links, self._observer, drills.config_of
+            self._repository,
+            self._active,
+            self._links,
+            self._observer,
+            drills.config_of,
+            self._storms.storm_of,
         )
         self._emergency = emergency_for(settings, self._active, self._observer)
         self._telemetry.watch_learning(
@@ -238,6 +247,7 @@ class Daemon:
         await self._oncall.begin()
         await self._veterans.begin()
         await self._autonomy.begin()
+        await self._storms.begin()
         await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
@@ -402,4 +412,13 @@ class Daemon:
             tracer=self._tracer,
             diagnosis=settings.diagnosis,
             places=self._places,
+            storm_of=self._storms.storm_of,
+            silences=self._silences(),
+            silence_for=settings.alertmanager.silence_acknowledged,
         )
+
+    def _silences(self) -> Silences | None:
+        if not self._alertmanagers:
+            return None
+        silencer = ClusterSilencer(self._alertmanagers)
+        return Silences(silencer, lambda incident: f"{self._links.root}/incidents/{incident}")

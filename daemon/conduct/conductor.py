@@ -207,9 +207,17 @@ class Conductor:
         rule = config.rules.rules.get(current.rule)
         limits, dependencies = stage.dependencies.limits, config.dependencies
         withdrawn = stage.dependencies.withdrawn(current.rule)
-        rooms = stage.dependencies.places.policy
+        storm = stage.dependencies.storm_of(current)
         around = Surroundings(
-            config.roster, config.approvals, limits, views, dependencies, withdrawn, rooms
+            config.roster,
+            config.approvals,
+            limits,
+            views,
+            dependencies,
+            withdrawn,
+            stage.dependencies.places.policy,
+            storm,
+            stage.dependencies.silence_for,
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

@@ -15,16 +15,20 @@ from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
+    AcknowledgeStorm,
     Effect,
     GatherDossier,
+    LiftSilence,
     Listen,
     MeasureProblem,
     Publish,
+    ReachesPeople,
     ReadRecovery,
     RecordSamples,
     Rehearse,
     RunStep,
     SendPage,
+    SetSilence,
     Settle,
     TellEnding,
     TendRoom,
@@ -55,6 +59,8 @@ from daemon.measuring.turns import MeasuringQueue
 from daemon.measuring.upstream_alerts import upstream_alerting
 from daemon.notifying import endings, notifier
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces, tend_room
+from daemon.notifying.silences import Silences, lift_silence, set_silence
+from daemon.notifying.storms import StormOf, acknowledge_storm
 from daemon.recovering import steps
 from daemon.recovering.dry_run import dry_run
 from daemon.recovering.step_context import Actions, Findings, StepContext
@@ -77,7 +83,9 @@ class ConductDependencies:
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
-    where people meet.
+    where people meet. `storm_of`: the storm whose page calls for an incident. `silences`: where
+    Alertmanager takes silences, and `silence_for` how long; None: acknowledged ones are not
+    silenced there.
     """
 
     metrics: Metrics
@@ -93,6 +101,9 @@ class ConductDependencies:
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
     places: MeetingPlaces = NO_PLACES
+    storm_of: StormOf = lambda _: None
+    silences: Silences | None = None
+    silence_for: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,31 @@ class Executor:
 
     def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
         """Carry it out. Raises Temporary, Permanent, UnknownIncident."""
+        dependencies, roster = self._dependencies, self._active.now.roster
+        match effect:
+            case Listen():
+                return self._listen(incident)
+            case MeasureProblem():
+                return self._define(incident)
+            case ReadRecovery():
+                return self._read(incident, effect.step)
+            case RunStep():
+                return self._step(incident, effect)
+            case Rehearse():
+                return self._rehearse(incident, effect)
+            case GatherDossier():
+                return self._gather(incident)
+            case WriteReview():
+                return write_review(self._repository, incident, dependencies.reviews, roster)
+            case RecordSamples():
+                return self._record(incident)
+            case WriteCounterpart():
+                return write_counterpart(self._repository, incident, effect.what, effect.other)
+            case _:
+                return self._reach(incident, effect)
+
+    def _reach(self, incident: str, effect: ReachesPeople) -> Awaitable[None]:
+        """What goes to people, by whatever way."""
         dependencies, config = self._dependencies, self._active.now
         match effect:
             case SendPage():
@@ -161,18 +197,10 @@ class Executor:
                 return endings.tell_ending(
                     self._repository, incident, effect, config.ways, dependencies.links
                 )
-            case Listen():
-                return self._listen(incident)
-            case MeasureProblem():
-                return self._define(incident)
-            case ReadRecovery():
-                return self._read(incident, effect.step)
-            case RunStep():
-                return self._step(incident, effect)
-            case Rehearse():
-                return self._rehearse(incident, effect)
-            case GatherDossier():
-                return self._gather(incident)
+            case AcknowledgeStorm():
+                return self._acknowledge_storm(incident, effect.person)
+            case SetSilence() | LiftSilence():
+                return self._silence(incident, effect)
             case TendRoom():
                 return tend_room(
                     self._repository,
@@ -182,12 +210,17 @@ class Executor:
                     config.roster,
                     dependencies.links,
                 )
-            case WriteReview():
-                return write_review(self._repository, incident, dependencies.reviews, config.roster)
-            case RecordSamples():
-                return self._record(incident)
-            case WriteCounterpart():
-                return write_counterpart(self._repository, incident, effect.what, effect.other)
+
+    async def _acknowledge_storm(self, incident: str, person: str) -> None:
+        storm = self._dependencies.storm_of(await self._repository.load(incident))
+        await acknowledge_storm(self._repository, storm, person, self._active.now.roster)
+
+    async def _silence(self, incident: str, effect: SetSilence | LiftSilence) -> None:
+        silences = self._dependencies.silences
+        if silences is None:
+            raise Temporary("no Alertmanager is configured: `alertmanager.url` in stopgap.yaml")
+        change = set_silence if isinstance(effect, SetSilence) else lift_silence
+        await change(self._repository, incident, silences)
 
     async def _define(self, incident: str) -> None:
         current = await self._repository.load(incident)

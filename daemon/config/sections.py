@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,6 +29,8 @@ class AlertmanagerSettings(Frozen):
     cluster. `receiver`: ours, as Alertmanager's configuration names it; None learns it.
 
     `settle`: so long after its start a peer's silence about an alert counts for nothing.
+    `silence_acknowledged`: so long an acknowledgement silences the incident's group there, again
+    and again while somebody commands; None: never.
     """
 
     url: str | None = Field(default=None, pattern="^https?://")
@@ -37,6 +39,15 @@ class AlertmanagerSettings(Frozen):
     reconcile: Duration = Field(default=parse_duration("30s"), ge=timedelta(seconds=1))
     receiver: str | None = Field(default=None, min_length=1)
     settle: Duration = parse_duration("10m")
+    silence_acknowledged: Duration | None = Field(
+        default=None, ge=timedelta(minutes=5), le=timedelta(days=1)
+    )
+
+    @model_validator(mode="after")
+    def _has_somewhere_to_silence(self) -> Self:
+        if self.silence_acknowledged is not None and not self.peers:
+            raise ValueError("`silence_acknowledged` needs the address of Alertmanager: set `url`")
+        return self
 
     @property
     def peers(self) -> tuple[str, ...]:

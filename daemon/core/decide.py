@@ -28,6 +28,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.alert_silences import silence_due
 from daemon.core.response.call_answers import snoozed_calls_due
 from daemon.core.response.endings import endings_due
 from daemon.core.response.escalation import engagements_due, pages_due
@@ -37,6 +38,7 @@ from daemon.core.response.pager_sync import pager_states_due
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.role_requests import role_requests_due
 from daemon.core.response.rooms import rooms_due
+from daemon.core.response.storm import Storm, is_told_by_storm, storm_due
 from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 
@@ -65,7 +67,8 @@ def decide(
         if rule is None
         else next_action(incident, rule, surroundings, now)
     )
-    paging = _pages_due(incident, surroundings.roster, now)
+    storm = surroundings.storm
+    paging = _pages_due(incident, storm, surroundings.roster, now)
     if paging.record:
         return paging | service.without_record
     if service.record:
@@ -75,7 +78,7 @@ def decide(
         return service | people
     # Without its rule nothing says what to ask.
     dossier = dossier_due(incident) if rule is not None else Decision()
-    due = _deliveries(incident) | service | people | paging | dossier
+    due = _deliveries(incident, storm) | service | people | paging | dossier
     return due | _counterparts(incident)
 
 
@@ -102,9 +105,14 @@ def settle_decision(
             incident = apply_event(incident, now, event)
 
 
-def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Every page that is due: of the escalation, to expert teams, and those that failed."""
-    policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+def _pages_due(incident: Incident, storm: Storm | None, roster: Roster, now: datetime) -> Decision:
+    """Every page that is due: of the escalation, by itself or as one of a storm, to expert teams,
+    and those that failed."""
+    if storm is not None and storm.is_held(incident):
+        calls = storm_due(incident, storm, roster, now)
+    else:
+        calls = pages_due(incident, roster, now)
+    policies = calls | engagements_due(incident, roster, now)
     policies |= snoozed_calls_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
 
@@ -115,14 +123,17 @@ def _counterparts(incident: Incident) -> Decision:
     return Decision(effects=tuple(WriteCounterpart(what, other) for what, other in pending))
 
 
-def _deliveries(incident: Incident) -> Decision:
-    return Decision(effects=tuple(SendPage(page.queued.page) for page in undelivered(incident)))
+def _deliveries(incident: Incident, storm: Storm | None = None) -> Decision:
+    pages = [p for p in undelivered(incident) if not is_told_by_storm(incident, p, storm)]
+    return Decision(effects=tuple(SendPage(page.queued.page) for page in pages))
 
 
 def _people_due(
     incident: Incident, rule: Rule | None, surroundings: Surroundings, now: datetime
 ) -> Decision:
-    """What people need besides the pages: roles, milestones, updates, the state of their pagers."""
+    """What people need besides the pages: roles, milestones, updates, the state of their pagers,
+    and quiet in Alertmanager."""
+    roster = surroundings.roster
 
     roster = surroundings.roster
 
@@ -133,6 +144,7 @@ def _people_due(
         updates = updates_due(incident, roster, rule.description if rule else "", now)
         pagers = pager_states_due(incident, now) | endings_due(incident, roster, now)
         yield updates | pagers | _sentiment_due(incident, rule, now)
+        yield silence_due(incident, rule, surroundings.silence_for, now)
 
     return first_recording(due())
 
@@ -143,8 +155,9 @@ def _after_closing(
     """It is over: the review, what is kept for replays, the last update to those who were
     informed, quiet for the pagers, and a call about the rule if it lost its autonomy over this."""
     updates = updates_due(incident, surroundings.roster, rule.description if rule else "", now)
-    if updates.record:
-        return recording(*updates.record)
+    silence = silence_due(incident, rule, surroundings.silence_for, now)
+    if updates.record or silence.record:
+        return recording(*updates.record, *silence.record)
     review = Decision(effects=() if incident.review else (WriteReview(),))
     # One that was never confirmed, too: with other thresholds it might have been.
     measured = incident.problem is not None and rule is not None

@@ -5,7 +5,7 @@ Effects are requests, not commands: asking twice does nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,6 +101,23 @@ class TellEnding:
 
 
 @dataclass(frozen=True)
+class AcknowledgeStorm:
+    """Acknowledge, in the name of a person who answered a storm's page, what is theirs of it."""
+
+    person: str
+
+
+@dataclass(frozen=True)
+class SetSilence:
+    """Silence the incident's group in Alertmanager, or for longer, as its journal wants it."""
+
+
+@dataclass(frozen=True)
+class LiftSilence:
+    """End the silence in Alertmanager that belongs to the incident."""
+
+
+@dataclass(frozen=True)
 class Listen:
     """Ask the rule's sentiment queries."""
 
@@ -126,20 +143,26 @@ class WriteCounterpart:
     other: str
 
 
-Effect = (
+ReachesPeople = (
     SendPage
+    | Publish
+    | Settle
+    | TellEnding
+    | AcknowledgeStorm
+    | SetSilence
+    | LiftSilence
+    | TendRoom
+)
+Effect = (
+    ReachesPeople
     | MeasureProblem
     | ReadRecovery
     | RunStep
     | Rehearse
     | WriteReview
     | RecordSamples
-    | Publish
-    | Settle
-    | TellEnding
     | Listen
     | GatherDossier
-    | TendRoom
     | WriteCounterpart
 )
 
@@ -223,34 +246,28 @@ def claim_of(effect: Effect) -> EffectClaimed | None:
             return None
 
 
+_LABELS: Mapping[type[Effect], tuple[str, tuple[str, ...]]] = {
+    MeasureProblem: ("define", ()),
+    ReadRecovery: ("verify", ("step",)),
+    RunStep: ("step", ("step",)),
+    Rehearse: ("rehearsal", ("step",)),
+    SendPage: ("page", ("page",)),
+    Publish: ("update", ("update", "channel")),
+    Settle: ("settle", ("method",)),
+    TellEnding: ("ending", ("method",)),
+    AcknowledgeStorm: ("storm", ("person",)),
+    SetSilence: ("silence", ()),
+    LiftSilence: ("silence", ()),
+    Listen: ("listen", ()),
+    GatherDossier: ("dossier", ()),
+    TendRoom: ("room", ("deed",)),
+    WriteReview: ("review", ()),
+    RecordSamples: ("record", ()),
+    WriteCounterpart: ("counterpart", ("what", "other")),
+}
+
+
 def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
     """What an effect is called in logs and traces, and what tells it from others of its kind."""
-    match effect:
-        case MeasureProblem():
-            return "define", {}
-        case ReadRecovery():
-            return "verify", {"step": effect.step} if effect.step else {}
-        case RunStep():
-            return "step", {"step": effect.step}
-        case Rehearse():
-            return "rehearsal", {"step": effect.step}
-        case SendPage():
-            return "page", {"page": effect.page}
-        case Publish():
-            return "update", {"update": effect.update, "channel": effect.channel}
-        case Settle():
-            return "settle", {"method": effect.method}
-        case TellEnding():
-            return "ending", {"method": effect.method}
-        case Listen():
-            return "listen", {}
-        case GatherDossier():
-            return "dossier", {}
-        case TendRoom():
-            return "room", {"deed": effect.deed}
-        case WriteReview():
-            return "review", {}
-        case RecordSamples():
-            return "record", {}
-        case WriteCounterpart():
-            return "counterpart", {"what": effect.what, "other": effect.other}
+    name, telling = _LABELS[type(effect)]
+    return name, {one: getattr(effect, one) for one in telling if getattr(effect, one)}

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Protocol
 
 import structlog
 
@@ -29,6 +30,16 @@ _log = structlog.get_logger()
 
 RECORDED_AT_ONCE = 100
 """So many incidents of one batch are written side by side."""
+
+
+class Openings(Protocol):
+    """Sees which incidents open together; `StormKeeper` in `daemon.notifying.storms`."""
+
+    def opening(self, incident: str) -> Sequence[e.Event]:
+        """What the journal of an incident that opens now begins with, if it is one of a storm."""
+
+    def not_opened(self, incident: str) -> None:
+        """It could not be opened after all."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +77,10 @@ class Dispatcher:
         observer: Observer = QUIET,
         tracer: Tracer = UNTRACED,
         drills: Callable[[str], PlayedDrill | None] = lambda _: None,
+        openings: Openings | None = None,
     ) -> None:
         self._repository = repository
+        self._openings = openings
         self._drills = drills
         self._rules = rules
         self._observer = observer
@@ -166,7 +179,13 @@ class Dispatcher:
             if concern.drill is not None
             else f"{self._repository.clock():%m%d-%H%M}-{random_letters(6)}"
         )
-        await self._repository.open(identity, key, [opened, *received])
+        joined = self._openings.opening(identity) if self._openings is not None else ()
+        try:
+            await self._repository.open(identity, key, [opened, *joined, *received])
+        except BaseException:
+            if self._openings is not None:
+                self._openings.not_opened(identity)
+            raise
         attributes: SpanAttributes = {"stopgap.rule": opened.rule, "stopgap.team": opened.team}
         self._tracer.opened(identity, list(concern.deliveries), attributes)
         _log.info("incident opened", incident=identity, rule=opened.rule, title=title)

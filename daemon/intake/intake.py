@@ -29,7 +29,7 @@ from daemon.instrumentation import (
     SpanAttributes,
     Tracer,
 )
-from daemon.intake.dispatch import Concern, Dispatcher, PlayedDrill
+from daemon.intake.dispatch import Concern, Dispatcher, Openings, PlayedDrill
 from daemon.intake.reading import Reader
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import IncidentRepository
@@ -74,10 +74,11 @@ class Intake:
         tracer: Tracer = UNTRACED,
         store_trouble: Callable[[], str] = lambda: "",
         drills: Callable[[str], PlayedDrill | None] = lambda _: None,
+        openings: Openings | None = None,
     ) -> None:
         self._inbox = inbox
         self._repository = repository
-        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills)
+        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills, openings)
         self._source = source
         self._remember = remember
         self._store_trouble = store_trouble

@@ -31,7 +31,7 @@ from daemon.core.reconciliation.listing import (
     firing_of,
     merge_listings,
 )
-from daemon.core.reconciliation.suppressions import suppressions
+from daemon.core.reconciliation.suppressions import suppressions, without_ours
 from daemon.core.rules.rule import RuleBook, incident_key
 from daemon.core.values.drill_key import drill_of
 from daemon.core.values.outcome import Permanent, Temporary
@@ -107,8 +107,9 @@ class Reconciler:
             return
         await self._receivers.learn(one for look in looks for one in look.listed)
         ours = self._receivers.ours
-        listed = [one for one in merge_listings(looks) if one.receiver in ours]
         incidents = await self._open_incidents()
+        merged = [one for one in merge_listings(looks) if one.receiver in ours]
+        listed = without_ours(merged, incidents.values())
         now, before = self._repository.clock(), self._memory
         self._memory = judgement.remembering(before, looks, incidents.values(), now)
         await self._take_in(await self._lost(listed, incidents, before, now, looks), now)

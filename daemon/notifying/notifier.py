@@ -30,7 +30,7 @@ from daemon.core.ports.notification import (
 from daemon.core.ports.rooms import RateLimited
 from daemon.core.response.call_answers import SUMMONS
 from daemon.core.response.pager_sync import PAGER_TRIES
-from daemon.core.response.paging import alert_of
+from daemon.core.response.paging import STORM_PAGES, alert_of
 from daemon.core.response.rooms import with_places
 from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.values.drill_key import marked
@@ -200,13 +200,15 @@ def _dedup_key(incident: str, alert: str) -> str:
 
 def _page(incident: Incident, page: str, links: Links, repository: IncidentRepository) -> Page:
     queued = incident.pages[page].queued
+    storm = queued.purpose in STORM_PAGES
     return Page(
         incident=incident.id,
         page=page,
         person=queued.person,
-        title=incident.title,
-        text=_told(incident, with_places(incident, queued.text)),
-        severity=incident.severity,
+        title=queued.text.partition("\n")[0] if storm else incident.title,
+        text=_told(incident, queued.text if storm else with_places(incident, queued.text)),
+        # That of the incident which carries a storm's page says nothing about the storm.
+        severity="" if storm else incident.severity,
         link=links.document(incident.id),
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),

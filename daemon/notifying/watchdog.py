@@ -17,10 +17,12 @@ from daemon.core.incident.state import Incident
 from daemon.core.ports.notification import Links
 from daemon.core.response.open_pages import still_relevant, unattended
 from daemon.core.response.paging import direct_page, headline
+from daemon.core.response.storm import is_told_by_storm, storm_unattended
 from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying.notifier import deliver
+from daemon.notifying.storms import StormOf
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
 _log = structlog.get_logger()
@@ -42,10 +44,12 @@ class Watchdog:
         links: Links,
         observer: Observer = QUIET,
         config_of: Callable[[Incident], ActiveConfig] | None = None,
+        storm_of: StormOf = lambda _: None,
     ) -> None:
         self._repository = repository
         self._config_of = config_of or (lambda _: active.now)
         self._links = links
+        self._storm_of = storm_of
         self._observer = observer
         self._suspected: dict[str, str] = {}
         self.looked_at: datetime | None = None
@@ -71,9 +75,7 @@ class Watchdog:
             bind_contextvars(incident=head.incident)
             try:
                 incident = await self._repository.load(head.incident)
-                why = unattended(
-                    incident, self._config_of(incident).roster, self._repository.clock()
-                )
+                why = self._unattended(incident)
                 if why and self._suspected.get(incident.id):
                     # Twice in a row: it is not just being taken care of at this moment.
                     await self._page_for(incident, why)
@@ -91,6 +93,17 @@ class Watchdog:
         self.troubled = [incident for incident in suspected if not is_drill_incident(incident)]
         self.looked_at = self._repository.clock()
 
+    def _unattended(self, incident: Incident) -> str:
+        """Why it is a defect of ours that nobody responds to it; empty if all is well. Of a storm
+        that is asked once, of the oldest incident that waits."""
+        roster, now = self._config_of(incident).roster, self._repository.clock()
+        storm = self._storm_of(incident)
+        if storm is None or not storm.is_held(incident):
+            return unattended(incident, roster, now)
+        if not storm.waiting or storm.waiting[0].id != incident.id:
+            return ""
+        return storm_unattended(storm, roster, now)
+
     async def _page_for(self, incident: Incident, why: str) -> None:
         now, roster = self._repository.clock(), self._config_of(incident).roster
         if incident.defects and now - incident.defects[-1] < PAGE_AGAIN:
@@ -98,7 +111,7 @@ class Watchdog:
         _log.error("nobody responds and nobody is called", why=why)
 
         def defect(current: Incident) -> Sequence[e.Event]:
-            if not unattended(current, roster, now):
+            if not self._unattended(current):
                 return ()
             number = occasion_of(current, "unattended") + 1
             text = f"{why}: {headline(current)}"
@@ -114,7 +127,7 @@ class Watchdog:
 
     async def _deliver_stuck(self, incident: Incident) -> None:
         """Pages that should have been tried long ago: the conductor does not work on this one."""
-        now = self._repository.clock()
+        now, storm = self._repository.clock(), self._storm_of(incident)
         stuck = [
             page.queued.page
             for page in incident.pages.values()
@@ -122,6 +135,7 @@ class Watchdog:
             and (incident.id, page.queued.page) not in self._repository.attempts
             and not page.failed_methods
             and still_relevant(incident, page)
+            and not is_told_by_storm(incident, page, storm)
             and now - page.at >= STUCK
         ]
         if not stuck:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import unused_port
 
-from daemon.adapters.alertmanager import Alertmanager, Alertmanagers
+from daemon.adapters.alertmanager import Alertmanager, Alertmanagers, ClusterSilencer
 from daemon.app.builders import named
+from daemon.core.ports.alerts import Silencing
 from daemon.core.reconciliation.listing import Silence
+from daemon.core.rules.matchers import Matcher
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.doubles.alertmanager import FakeAlertmanager, firing
 
@@ -129,3 +132,53 @@ def test_each_peer_has_a_name_on_the_system_page(http: aiohttp.ClientSession) ->
     assert named([one]) == {"alertmanager": one}
     names = {"alertmanager http://a:9093": one, "alertmanager http://b:9093": two}
     assert named([one, two]) == names
+
+
+# ── silences of ours ─────────────────────────────────────────────────────────────────────────
+
+MATCHERS = (
+    Matcher(name="service", op="=", value='a "quoted" one'),
+    Matcher(name="env", op="!~", value="dev|test"),
+)
+
+
+async def test_a_silence_is_set_found_by_its_mark_extended_and_ended(
+    asked: Alertmanager, double: FakeAlertmanager
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    first = Silencing(MATCHERS, until, "Stopgap 1130-0001: by ada")
+    silence, link = await asked.put(first, None)
+    assert link == f"{double.url}/#/silences/{silence}"
+    kept = double.silences[silence]
+    assert kept["matchers"] == [
+        {"name": "service", "value": 'a "quoted" one', "isRegex": False, "isEqual": True},
+        {"name": "env", "value": "dev|test", "isRegex": True, "isEqual": False},
+    ]
+    assert (kept["createdBy"], kept["comment"]) == ("stopgap", "Stopgap 1130-0001: by ada")
+    assert await asked.standing("Stopgap 1130-0002:") == []
+    (standing,) = await asked.standing("Stopgap 1130-0001:")
+    longer = replace(first, until=until + timedelta(hours=1))
+    assert await asked.put(longer, standing) == (silence, link), "extended, not set anew"
+    assert (await asked.silence(silence)).until == longer.until
+    await asked.end(silence)
+    await asked.end("gone")  # so it stands nowhere, which is what was wanted
+    assert await asked.standing("Stopgap 1130-0001:") == []
+
+
+async def test_a_silence_that_somebody_else_made_is_none_of_ours(
+    asked: Alertmanager, double: FakeAlertmanager
+) -> None:
+    silence, _ = await asked.put(Silencing(MATCHERS, datetime.now(UTC), "Stopgap x: y"), None)
+    double.silences[silence]["createdBy"] = "ada"
+    assert await asked.standing("Stopgap x:") == []
+
+
+async def test_of_a_cluster_the_first_that_answers_takes_the_silence(
+    http: aiohttp.ClientSession, double: FakeAlertmanager
+) -> None:
+    away = Alertmanager(http, f"http://127.0.0.1:{unused_port()}", 1)
+    silencer = ClusterSilencer([away, Alertmanager(http, double.url, 2)])
+    silence, _ = await silencer.put(Silencing(MATCHERS, datetime.now(UTC), "Stopgap x: y"), None)
+    assert list(double.silences) == [silence]
+    with pytest.raises(Temporary, match="cannot be reached"):
+        await ClusterSilencer([away]).standing("Stopgap x:")

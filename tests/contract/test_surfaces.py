@@ -327,7 +327,8 @@ CASES = [
         (another, MEASURED, PREPARING),
         ("POST", "merge", {"incident": OTHER}),
         {"other": OTHER},
-        refused="step 1 (release_rollback on release:shop) is running; merge it when that has ended",
+        refused="step 1 (release_rollback on release:shop) is running; merge it when "
+        "that has ended",
     ),
     Case(
         "split",

@@ -14,6 +14,7 @@ from daemon.core.incident.alert_routes import AlertRoute
 from daemon.core.incident.dossier import DiagnosisFinding, Dossier, FindingCurve
 from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.measurement.problem import Problem, RecoveryReading
+from daemon.core.rules.matchers import Matcher
 from daemon.core.values.outcome import Outcome
 from tests.core.build import NOW
 
@@ -95,6 +96,7 @@ suppressions = st.builds(
     by=texts,
     reason=texts,
 )
+matchers = st.builds(Matcher, name=texts, op=st.sampled_from(["=", "!=", "=~", "!~"]), value=texts)
 recorded = st.builds(
     e.RecordedSeries,
     query=st.sampled_from(["bad", "total", "value"]),
@@ -157,6 +159,7 @@ plain: dict[Any, st.SearchStrategy[Any]] = {
     tuple[str, ...]: st.lists(texts, max_size=2).map(tuple),
     DiagnosisFinding: findings,
     Dossier: dossiers,
+    tuple[Matcher, ...]: st.lists(matchers, max_size=2).map(tuple),
     RecoveryReading | None: st.none() | readings,
     Problem | None: st.none() | problems,
     Suspicion: suspicions,

@@ -58,6 +58,9 @@ class FakeAlertmanager(Double):
             web.get("/api/v2/alerts", self._alerts),
             web.get("/api/v2/alerts/groups", self._groups),
             web.get("/api/v2/silence/{id}", self._silence),
+            web.get("/api/v2/silences", self._all_silences),
+            web.post("/api/v2/silences", self._set_silence),
+            web.delete("/api/v2/silence/{id}", self._end_silence),
         ]
 
     async def _status(self, _: web.Request) -> web.Response:
@@ -88,3 +91,33 @@ class FakeAlertmanager(Double):
     async def _silence(self, request: web.Request) -> web.Response:
         found = self.silences.get(request.match_info["id"])
         return web.json_response(found) if found else web.Response(status=404)
+
+    async def _all_silences(self, _: web.Request) -> web.Response:
+        return web.json_response(list(self.silences.values()))
+
+    async def _set_silence(self, request: web.Request) -> web.Response:
+        """As Alertmanager does: in place if matchers and start are the same, else the one that is
+        named ends and another begins."""
+        given = await request.json()
+        named = given.pop("id", "")
+        if named and named not in self.silences:
+            return web.json_response(f"silence {named} not found", status=404)
+        before = self.silences.get(named)
+        start = datetime.fromisoformat(given["startsAt"])
+        if start < datetime.now(UTC) and not before:
+            given["startsAt"] = datetime.now(UTC).isoformat()
+        same = before is not None and all(
+            before[name] == given[name] for name in ("matchers", "startsAt")
+        )
+        if before is not None and not same:
+            before["status"] = {"state": "expired"}
+        identity = named if same else f"silence-{len(self.silences) + 1}"
+        self.silences[identity] = {"id": identity, **given, "status": {"state": "active"}}
+        return web.json_response({"silenceID": identity})
+
+    async def _end_silence(self, request: web.Request) -> web.Response:
+        found = self.silences.get(request.match_info["id"])
+        if found is None:
+            return web.Response(status=404)
+        found["status"] = {"state": "expired"}
+        return web.Response()

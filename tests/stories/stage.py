@@ -32,6 +32,8 @@ from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
+from daemon.notifying.silences import Silences
+from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
@@ -165,6 +167,7 @@ class Stage:
     tracer: Tracer = UNTRACED
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
     receiver: str | None = None
+    silence_for: timedelta | None = None
     notes: MemoryNotes = field(default_factory=MemoryNotes)
     book_rules: RuleBook = field(init=False)
 
@@ -228,6 +231,7 @@ class Stage:
         keeper = AutonomyKeeper(repository, self.notes, active)
         telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
+        storms = StormKeeper(repository, self.limits)
         means = ConductDependencies(
             metrics=WatchedMetrics(self.service, observer, self.tracer),
             max_age=timedelta(minutes=2),
@@ -241,6 +245,9 @@ class Stage:
             observer=observer,
             tracer=self.tracer,
             places=self.places,
+            storm_of=storms.storm_of,
+            silences=self._silences(),
+            silence_for=self.silence_for,
         )
         intake = Intake(
             self.inbox,
@@ -250,11 +257,13 @@ class Stage:
             timedelta(hours=1),
             observer,
             self.tracer,
+            openings=storms,
         )
         conductor = Conductor(repository, active, means)
         await keeper.begin()
+        await storms.begin()
         daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
-        auditor = Watchdog(repository, active, PlainLinks())
+        auditor = Watchdog(repository, active, PlainLinks(), storm_of=storms.storm_of)
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
         reconciler = Reconciler(
@@ -284,6 +293,11 @@ class Stage:
 
     def _live_watch(self, params: Mapping[str, Any], clock: Callable[[], datetime]) -> LiveWatch:
         return LiveWatch(str(params["directory"]), self.changes, clock)
+
+    def _silences(self) -> Silences | None:
+        if not self.alertmanagers:
+            return None
+        return Silences(self.alertmanagers[0], lambda i: f"https://stopgap/incidents/{i}")
 
     def _sources(
         self,

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.recovery.guardrails import Guard
+from daemon.core.response.command import CommandSituation
 from daemon.measuring.turns import MEASURED_AT_ONCE, REPEATED, MeasuringQueue
+from daemon.web.links.answers import LinkForm, UseLink
 from tests.fakes import Service
-from tests.stories.stage import Stage, alert
+from tests.stories.stage import Daemon, Stage, alert
 
 MANY = 40
 
@@ -103,3 +108,84 @@ async def test_a_steady_stream_of_news_keeps_nobody_from_conducting(stage: Stage
     assert not incident.defects
     assert stage.actions["rollback"].runs
     assert [page.incident for page in stage.phones["bo"].pages] == [incident.id]
+
+
+# ── one storm, one page ──────────────────────────────────────────────────────────────────────
+
+GROUPS = 500
+FEW = 8
+"""So many pages at the most for each person, with those of the first incidents."""
+
+
+def unruled(number: int) -> dict[str, Any]:
+    """An alert that no rule matches, of a group of its own: nothing is measured for it."""
+    fired = alert(service=f"s{number}", started=180)
+    fired["labels"]["alertname"] = f"Fails{number}"
+    return fired
+
+
+async def break_out(daemon: Daemon, numbers: Iterable[int]) -> None:
+    """One group after the other begins to fire, 500 within a minute."""
+    for number in numbers:
+        await daemon.at(180 + 60 * number / GROUPS)
+        await daemon.receives(unruled(number))
+
+
+def titles(stage: Stage, person: str) -> list[str]:
+    """What this person's phone showed on its lock screen."""
+    return [page.title for page in stage.phones[person].pages]
+
+
+async def answers(daemon: Daemon, person: str) -> None:
+    """They tap the link in the newest page that they got."""
+    page = daemon.stage.phones[person].pages[-1]
+    link = UseLink(page.page, LinkForm("ack"))
+    await daemon.repository.record(
+        page.incident,
+        lambda incident: link.apply(incident, situation(daemon, person)),
+        by=f"person:{person}",
+    )
+
+
+def situation(daemon: Daemon, person: str) -> CommandSituation:
+    clock, roster = daemon.repository.clock, daemon.stage.roster
+    return CommandSituation(person, "link", clock(), roster, None, "", lambda _: "")
+
+
+async def test_500_groups_in_a_minute_are_a_few_pages_for_each_person(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await break_out(daemon, range(GROUPS))
+        await daemon.at(900)
+        incidents = await stage.incidents()
+        assert len(incidents) == GROUPS
+        assert not any(incident.defects for incident in incidents), "somebody is being called"
+        first = titles(stage, "ada")
+        assert first[:4] == [f"Fails{number}" for number in range(4)]
+        assert first[4].startswith("Storm since 14:03:00 UTC: 5 incidents")
+        assert first[5].startswith("Storm since 14:03:00 UTC: 500 incidents"), "it has grown"
+        assert titles(stage, "bo")[0].startswith("Storm since 14:03:00 UTC: 500 incidents")
+        assert all(len(phone.pages) <= FEW for phone in stage.phones.values())
+        await answers(daemon, "bo")
+        await daemon.at(930)
+        incidents = await stage.incidents()
+        assert {incident.commander for incident in incidents} == {"bo"}
+        told = len(stage.phones["ada"].pages)
+        await daemon.at(1500)
+    assert len(stage.phones["ada"].pages) == told, "somebody has taken it"
+
+
+@pytest.mark.parametrize("crashes_at", [1, 5, 6, 50])
+async def test_a_crash_amid_a_storm_neither_repeats_nor_skips_a_call(
+    stage: Stage, crashes_at: int
+) -> None:
+    async with stage.daemon() as daemon:
+        await break_out(daemon, range(crashes_at))
+    async with stage.daemon() as daemon:
+        await break_out(daemon, range(crashes_at, 100))
+        await daemon.at(420)
+    incidents = await stage.incidents()
+    assert len(incidents) == 100
+    assert not any(incident.defects for incident in incidents)
+    ada = titles(stage, "ada")
+    assert len(ada) == len(set(ada)) == 6
+    assert stage.phones["bo"].pages == []

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.adapters.slack import TEXT, bold, fitted, section, send_to_slack
 from daemon.core.ports.notification import Page, Reminder
+from daemon.core.response.paging import STORM_ALERT
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 _ACKNOWLEDGE = "acknowledge"
+_OF_A_STORM = f"/{STORM_ALERT}"
 
 
 class SlackPager:
@@ -22,7 +24,9 @@ class SlackPager:
 
     async def page(self, page: Page) -> str:
         """Raises Temporary or Permanent, in Slack's own word."""
-        button = _does(_ACKNOWLEDGE, "I am on it", page.incident)
+        # A tap on a storm's page is meant for all of it.
+        value = page.dedup_key if page.dedup_key.endswith(_OF_A_STORM) else page.incident
+        button = _does(_ACKNOWLEDGE, "I am on it", value)
         elements: list[dict[str, Any]] = [{**button, "style": "primary"}]
         if page.summons:
             elements += [

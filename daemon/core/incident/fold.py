@@ -19,7 +19,9 @@ from daemon.core.incident.fold_misjudgements import misjudged
 from daemon.core.incident.fold_organization import apply_maintenance, apply_organization
 from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
+from daemon.core.incident.fold_silences import apply_silence
 from daemon.core.incident.fold_steps import apply_step
+from daemon.core.incident.fold_storm import apply_storm
 from daemon.core.incident.fold_updates import apply_update
 from daemon.core.incident.learning import learned
 from daemon.core.incident.state import Incident
@@ -71,4 +73,8 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_maintenance(incident, at, event)
     if isinstance(event, e.CallAnswerEvent):
         return apply_call_answer(incident, at, event)
+    if isinstance(event, e.StormEvent):
+        return apply_storm(incident, at, event)
+    if isinstance(event, e.SilenceEvent):
+        return apply_silence(incident, at, event)
     assert_never(event)

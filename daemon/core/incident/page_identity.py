@@ -36,6 +36,8 @@ Purpose = Literal[
     "help",
     "drill_over",
     "organized",
+    "storm",
+    "storm_growth",
     "other",
 ]
 """Why somebody is paged.
@@ -48,7 +50,8 @@ is called. `approval`, `verdict`, `relapse`,
 an engaged team came), `deputy`, `sign_of_life`: the roles. `update`: one waits to be sent.
 `autonomy`: the rule lost its own over this incident. `help`: whoever looks for the cause needs a
 team. `drill_over`: the drill was stopped. `organized`: it is another team's now, or part of another
-incident.
+incident. `storm`: one page for all incidents of a storm; `storm_growth`: it has grown, or more of
+it waits for the person.
 `other`: what a journal from elsewhere calls otherwise.
 """
 
@@ -85,6 +88,8 @@ _FORMS: Mapping[Purpose, _Form] = {
     "help": _Form("help"),
     "drill_over": _Form("drill-over"),
     "organized": _Form("organized", 1),
+    "storm": _Form("storm", 1),
+    "storm_growth": _Form("storm-growth", 1),
     "other": _Form("", 1),
 }
 

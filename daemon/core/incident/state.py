@@ -11,6 +11,7 @@ from typing import Any, Literal
 from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_silence import AlertSilence
 from daemon.core.incident.call_answers import CallAnswers
 from daemon.core.incident.collaboration import Collaboration
 from daemon.core.incident.diagnosis import IncidentDiagnosis
@@ -23,6 +24,7 @@ from daemon.core.incident.organization import Organization, worse
 from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
+from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.incident.updates import IncidentUpdates
 from daemon.core.measurement.problem import (
     UNMEASURED,
@@ -165,7 +167,8 @@ class Incident:
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
     `recorded`: its samples are kept, for replays.
-    `diagnosis`: why people look for the cause; `causes`: what was found out about it.
+    `diagnosis`: why people look for the cause; `causes`: what was found out about it. `storm`: the
+    one that it is of, if any; `silence`: ours in Alertmanager, while it is acknowledged.
     """
 
     id: str
@@ -220,6 +223,8 @@ class Incident:
     collaboration: Collaboration = field(default_factory=Collaboration)
     organization: Organization = field(default_factory=Organization)
     call_answers: CallAnswers = field(default_factory=CallAnswers)
+    storm: StormMembership | None = None
+    silence: AlertSilence | None = None
 
     @property
     def clock_from(self) -> datetime:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from daemon.core.incident.events import Suppression
 from daemon.core.incident.state import Incident
 from daemon.core.reconciliation.listing import Listing, Silence
+
+
+def without_ours(listed: Iterable[Listing], incidents: Iterable[Incident]) -> list[Listing]:
+    """The list as if no acknowledgement had silenced anything: what our own silences alone keep
+    back is active, and nobody's doing."""
+    ours = {i.silence.silence for i in incidents if i.silence is not None}
+    return [_without(listing, ours) for listing in listed]
+
+
+def _without(listing: Listing, ours: set[str]) -> Listing:
+    silences = tuple(silence for silence in listing.silences if silence not in ours)
+    if silences == listing.silences:
+        return listing
+    kept_back = silences or listing.inhibitors or listing.intervals
+    return replace(listing, silences=silences, state=listing.state if kept_back else "active")
 
 
 def suppressions(

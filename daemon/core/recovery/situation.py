@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.recovery.plan import NO_DEPENDENCIES, Outlook
 from daemon.core.response.rooms import NO_ROOMS, RoomPolicy
+from daemon.core.response.storm import Storm
 from daemon.core.rules.dependencies import RuleDependencies
 
 
@@ -20,6 +22,8 @@ class Surroundings:
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
     `rooms`: where people can meet.
+    `storm`: the one that the incident is of, while its page calls for it. `silence_for`: so long
+    an acknowledged one is silenced in Alertmanager at a time; None: never.
     """
 
     roster: Roster
@@ -29,3 +33,5 @@ class Surroundings:
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
     rooms: RoomPolicy = NO_ROOMS
+    storm: Storm | None = None
+    silence_for: timedelta | None = None

@@ -22,7 +22,7 @@ from daemon.core.response.command import (
     required_text,
 )
 from daemon.core.response.help_packet import help_packet
-from daemon.core.response.paging import direct_page, headline
+from daemon.core.response.paging import STORM_ALERT, direct_page, headline
 from daemon.core.response.roles import arrive, leave
 
 PagerState = Literal["acknowledged", "unacknowledged"]
@@ -200,7 +200,8 @@ class RecordPagerReport(Command):
     Repeated and overtaken reports change nothing. Automation and strangers are noted. An
     acknowledgement older than the roster's `stale_ack`, or older than the last time command was
     vacated, does not count: whoever gave it may be long gone. What is taken back is an
-    acknowledgement that was given there: a Commander who answered elsewhere stays.
+    acknowledgement that was given there: a Commander who answered elsewhere stays. `alert`: which
+    alert of the incident's it was (`paging.alert_of`); that of a storm is answered for all of it.
     """
 
     even_closed: ClassVar[bool] = True
@@ -210,6 +211,7 @@ class RecordPagerReport(Command):
     who: str
     occurred_at: datetime
     reference: str
+    alert: str = ""
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         # A clock ahead of ours must not overtake the next report.
@@ -235,6 +237,8 @@ class RecordPagerReport(Command):
         stale = self.is_stale(situation.now, situation.roster.timing.stale_ack)
         if not self.person or stale or _overtaken(incident, before, occurred):
             return (recorded,)
+        if self.alert == STORM_ALERT:
+            return (recorded, e.StormAnswered(person=self.person, via=self.source))
         return (recorded, *arrive(incident, self.person, self.source))
 
     def is_stale(self, now: datetime, limit: timedelta) -> bool:

@@ -44,6 +44,9 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
             return _is_present(incident, page) and not restored and incident.diagnosis is not None
         case "refired":
             return _is_present(incident, page) and not incident.all_resolved
+        case "storm" | "storm_growth":
+            seen = incident.people.seen.get(queued.person)
+            return seen is None or seen < page.at
         case "severity":
             return not restored and queued.person not in incident.responders
         case "jump":

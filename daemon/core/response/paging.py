@@ -20,6 +20,10 @@ _ASKS: Mapping[Purpose, e.Asks] = {
 """What a page wants of its person, if not to respond."""
 CALLS_TO_RESPOND: frozenset[Purpose] = frozenset({"escalation", "unattended", "snoozed"})
 """The purposes of pages that call somebody in, whoever it may be."""
+STORM_PAGES: frozenset[Purpose] = frozenset({"storm", "storm_growth"})
+"""The purposes of pages that stand for all incidents of a storm."""
+STORM_ALERT = "storm"
+"""The one alert of a pager that they all are."""
 
 
 def direct_page(
@@ -61,8 +65,11 @@ def alert_of(page: e.PageQueued) -> str:
     """Which alert of a pager that keeps state the page belongs to; empty for the incident's own.
 
     All calls to respond are one alert. Whatever is asked of somebody who is there already is
-    another: such pagers stay silent about an alert that was acknowledged.
+    another: such pagers stay silent about an alert that was acknowledged. So are a storm's pages,
+    all together.
     """
+    if page.purpose in STORM_PAGES:
+        return STORM_ALERT
     return "" if page.purpose in CALLS_TO_RESPOND else page.page
 
 

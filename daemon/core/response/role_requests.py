@@ -5,7 +5,7 @@ Everything here is worked out from the incident, the roster and the clock, and d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import Request
 from daemon.core.incident.state import Incident
+from daemon.core.people.audiences import SeverityName
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster, Team
 from daemon.core.response.escalation import team_due
@@ -41,6 +42,7 @@ def role_requests_due(incident: Incident, roster: Roster, now: datetime) -> Deci
         _lapsed_requests,
         _silent_commander,
         _severity_calls,
+        _offers_by_rank,
         _dedicated_commander,
         _vacancies,
         _unanswered_teams,
@@ -164,18 +166,60 @@ def _ask_for_sign_of_life(
 
 
 def _severity_calls(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """A rising severity calls the leads that the ladder names for it."""
-    severity = incident.severity
+    """A severity calls the leads of every rung up to its own: trouble that opens at sev1 passed
+    no rung by, and whoever is named for sev2 hears of it, too. Each is called once for a rung,
+    the gravest that names them."""
+    severity, commander = incident.severity, incident.commander
     if incident.recovered_at is not None or not severity:
         return Decision()
     text = f"severity is {severity} now: {headline(incident)}"
+    if commander:
+        text += f" · {commander} commands; once you are here, command is offered to you"
     calls = [
         page
-        for lead in roster.named(roster.ladder.get(severity, ()), now)
+        for lead, rung in ladder_rungs(roster, severity, now).items()
         if lead not in incident.responders
-        for page in direct_page(incident, lead, "severity", text, severity)
+        for page in direct_page(incident, lead, "severity", text, rung)
     ]
     return Decision(record=tuple(calls))
+
+
+def ladder_rungs(
+    roster: Roster, severity: SeverityName, now: datetime
+) -> Mapping[str, SeverityName]:
+    """Whom the ladder names for a severity and for those below it, each with their gravest rung."""
+    rungs: dict[str, SeverityName] = {}
+    for rung in sorted(rung for rung in roster.ladder if rung >= severity):
+        for lead in roster.named(roster.ladder[rung], now):
+            rungs.setdefault(lead, rung)
+    return rungs
+
+
+def _offers_by_rank(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """A lead of the ladder who has come is offered command, once until a relapse: rank takes it
+    from nobody. A yes asks the Commander to hand it over, so both have their say."""
+    severity, commander = incident.severity, incident.commander
+    if incident.recovered_at is not None or not severity or not commander:
+        return Decision()
+    if incident.people.open_requests("commander"):
+        return Decision()
+    since = incident.relapsed_at
+    settled = {  # who was asked for it, or to give it up, has said what they want
+        person
+        for r in incident.people.requests.values()
+        if r.event.role == "commander" and (since is None or r.asked_at >= since)
+        for person in (r.event.asked, r.event.taker)
+    }
+    for lead in ladder_rungs(roster, severity, now):
+        here = lead in incident.responders and lead != commander
+        if not here or lead in settled or roster.bars(lead):
+            continue
+        why = f"severity is {severity}: command, which {commander} holds, is offered to you"
+        patience = roster.timing.answer
+        return Decision(
+            record=request(incident, "commander", "offer", lead, lead, "", why, now, patience)
+        )
+    return Decision()
 
 
 def _dedicated_commander(incident: Incident, roster: Roster, now: datetime) -> Decision:
@@ -270,11 +314,11 @@ def roles_needed_since(incident: Incident, roster: Roster) -> dict[e.Role, datet
 
 
 def _asked_for(incident: Incident, role: e.Role, *, since: datetime | None) -> set[str]:
-    """Who was asked to take the role already, and did not."""
+    """Who was asked to take the role already, and did not. What is offered by rank asks nobody."""
     return {
         r.event.asked
         for r in incident.people.requests.values()
         if r.event.role == role
-        and r.event.how != "takeover"
+        and (r.event.how == "ask" or (r.event.how == "offer" and r.event.by))
         and (since is None or r.asked_at >= since)
     }

@@ -7,7 +7,7 @@ field. None means that it does not concern us: another kind of event, or somebod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -237,7 +237,7 @@ SLACK_DEEDS: Mapping[str, Command] = {
 class SlackTap:
     """Somebody tapped a button of ours. `person` is empty for a stranger (`user`).
 
-    `answer_url`: where Slack takes what only they will see.
+    `answer_url`: where Slack takes what only they will see. `alert`: as in `PagerReport`.
     """
 
     incident: str
@@ -245,6 +245,7 @@ class SlackTap:
     user: str
     command: Command
     answer_url: str = ""
+    alert: str = ""
 
 
 class _SlackUser(_Wire):
@@ -271,8 +272,8 @@ def slack(payload: str, roster: Roster) -> SlackTap | None:
         return None
     person = _known(roster, "slack", given.user.id)
     tapped = presses[0]
-    command = SLACK_DEEDS[tapped.action_id]
-    return SlackTap(tapped.value, person, given.user.id, command, given.response_url)
+    command, (incident, _, alert) = SLACK_DEEDS[tapped.action_id], tapped.value.partition("/")
+    return SlackTap(incident, person, given.user.id, command, given.response_url, alert)
 
 
 # ── who that is ──────────────────────────────────────────────────────────────────────────────
@@ -312,4 +313,4 @@ def _short(who: str) -> str:
 def _about(key: str, command: RecordPagerReport) -> PagerReport | None:
     """`key` is what we gave the alert: the incident, or the incident and one question of it."""
     incident, _, alert = key.partition("/")
-    return PagerReport(incident, alert, command) if incident else None
+    return PagerReport(incident, alert, replace(command, alert=alert)) if incident else None

@@ -15,6 +15,8 @@ from pydantic import BaseModel, RootModel
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.response.call_answers import DeclineCall, SnoozeCall
 from daemon.core.response.command import NotPossible
+from daemon.core.response.paging import STORM_ALERT
+from daemon.core.response.storm_commands import STORM_ANSWERED, AnswerStorm
 from daemon.core.values.units import Frozen, clock_time
 from daemon.repository import UnknownIncident
 from daemon.web.api import pager_payloads
@@ -98,15 +100,19 @@ class Inbound:
                 f"Slack user {user} is nobody in the roster: set people.NAME.known_as.slack to "
                 f"{user}. Until then: stopgap ack {interaction.incident}"
             )
+        storm = interaction.alert == STORM_ALERT
+        command = AnswerStorm() if storm else interaction.command
         try:
             after = await self._context.carry_out(
-                interaction.incident, interaction.command, interaction.person, "slack"
+                interaction.incident, command, interaction.person, "slack"
             )
         except (NotPossible, UnknownIncident) as error:
             return f"Not possible: {error}"
-        if isinstance(interaction.command, DeclineCall):
+        if storm:
+            return STORM_ANSWERED
+        if isinstance(command, DeclineCall):
             return f"Noted: somebody else is called for {after.id}."
-        if isinstance(interaction.command, SnoozeCall):
+        if isinstance(command, SnoozeCall):
             until = clock_time(after.call_answers.snoozed[interaction.person].until)
             return f"You are called again for {after.id} at {until}, unless enough have come."
         if after.commander == interaction.person:

@@ -26,8 +26,10 @@ from daemon.core.response.call_answers import (
 )
 from daemon.core.response.command import Command, CommandSituation, NotPossible
 from daemon.core.response.commands import Acknowledge
+from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.role_commands import AnswerRequest
 from daemon.core.response.roles import holder_text
+from daemon.core.response.storm_commands import STORM_ANSWERED, AnswerStorm
 from daemon.core.response.update_commands import USUAL_SNOOZE, SendUpdate, SnoozeUpdates
 from daemon.core.values.units import clock_time
 
@@ -62,7 +64,8 @@ class LinkForm:
 @dataclass(frozen=True)
 class LinkOffer:
     """What may be done. `request` or `update` is what the page asks about, if it does.
-    `summoned`: the person was called to come, and can say that they cannot."""
+    `summoned`: the person was called to come, and can say that they cannot. `storm`: it stands for
+    all incidents of a storm."""
 
     person: str
     asks: e.Asks
@@ -70,6 +73,7 @@ class LinkOffer:
     request: Request | None = None
     update: UpdateState | None = None
     summoned: bool = False
+    storm: bool = False
 
 
 def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
@@ -84,12 +88,14 @@ def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
     request = incident.people.requests.get(queued.about) if queued.asks == "answer" else None
     update = incident.updates.by_name.get(queued.about) if queued.asks == "send" else None
     summoned = queued.purpose in SUMMONS and is_summoned(incident, queued.person)
-    return LinkOffer(queued.person, queued.asks, queued.text, request, update, summoned)
+    storm = queued.purpose in STORM_PAGES
+    return LinkOffer(queued.person, queued.asks, queued.text, request, update, summoned, storm)
 
 
 def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:
     queued, people = state.queued, incident.people
-    if incident.closed is not None:
+    storm = queued.purpose in STORM_PAGES
+    if incident.closed is not None and not storm:
         return f"This incident is closed: {incident.closed.text}"
     if queued.page in people.used_links:
         return "This link has served; use the command line, or ask for a new page."
@@ -106,7 +112,7 @@ def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:
         if update is None or update.sent:
             by = update.released_by if update else ""
             return f"This update was sent already{f' by {by}' if by else ''}."
-    elif state.campaign != people.campaign:
+    elif state.campaign != people.campaign and not storm:
         return (
             "Command has been given up since this page was sent, so it does not count any more. "
             f"Use the newest page, or: stopgap ack {incident.id}"
@@ -144,7 +150,7 @@ def _command(offered: LinkOffer, form: LinkForm) -> Command:
         return DeclineCall()
     if form.button.startswith("snooze-"):
         return SnoozeCall(_snooze_of(form.button))
-    return Acknowledge()
+    return AnswerStorm() if offered.storm else Acknowledge()
 
 
 def _snooze_of(button: str) -> timedelta:
@@ -167,6 +173,8 @@ def outcome(after: Incident, offered: LinkOffer, form: LinkForm, now: datetime) 
     if offered.request is not None:
         role = offered.request.event.role
         return f"You said {form.button}. {ROLE_NAMES[role]}: {holder_text(after, role)}."
+    if offered.storm:
+        return STORM_ANSWERED
     if after.commander == offered.person:
         return "You are on it, and you are the Commander."
     return f"You are on it. The Commander is {after.commander or 'nobody yet'}."

@@ -157,6 +157,61 @@ def test_a_lead_who_is_here_is_not_called_by_the_ladder() -> None:
     assert rungs(scene) == ["severity-sev1.gus"]
 
 
+def test_trouble_that_opens_at_sev1_calls_the_people_of_sev2_too() -> None:
+    ladder = {"sev3": ["hal"], "sev2": ["cy", "bo"], "sev1": ["gus", "bo"]}
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES, ladder=ladder))
+    scene.come("ada")
+    scene.confirm("sev1")
+    expected = ["severity-sev1.gus", "severity-sev1.bo", "severity-sev2.cy", "severity-sev3.hal"]
+    assert rungs(scene) == expected, "nobody twice, by the gravest rung that names them"
+
+
+def test_whom_a_rung_below_has_called_is_not_called_again_by_the_rise() -> None:
+    ladder = {"sev2": ["cy"], "sev1": ["gus"]}
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES, ladder=ladder))
+    scene.come("ada")
+    scene.confirm("sev2")
+    assert rungs(scene) == ["severity-sev2.cy"]
+    scene.confirm("sev1")
+    assert rungs(scene) == ["severity-sev1.gus"]
+
+
+def test_a_lead_of_rank_who_comes_is_offered_command_and_both_have_their_say() -> None:
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
+    scene.come("ada")
+    scene.confirm("sev1")
+    (page, _) = of(e.PageQueued, scene.staff())
+    assert page.person == "gus"
+    assert page.text.endswith("ada commands; once you are here, command is offered to you")
+    scene.come("gus")
+    assert scene.commander == "ada", "rank takes it from nobody"
+    offer = one(e.RoleRequested, scene.staff())
+    assert (offer.how, offer.asked, offer.taker, offer.by) == ("offer", "gus", "gus", "")
+    takeover = one(e.RoleRequested, scene.answers("gus", offer.request, accept=True))
+    assert (takeover.how, takeover.asked) == ("takeover", "ada")
+    assert scene.commander == "ada", "her word is still to come"
+    scene.answers("ada", takeover.request, accept=True)
+    assert scene.commander == "gus"
+    scene.passes(1)
+    assert of(e.RoleRequested, scene.staff()) == []
+
+
+def test_who_declines_command_or_says_nothing_is_not_offered_it_again() -> None:
+    scene = Scene(roster=make_roster(timing=NO_VACANCIES))
+    scene.come("ada", "gus", "bo")
+    scene.confirm("sev1")
+    first = one(e.RoleRequested, scene.staff())
+    assert first.asked == "gus"
+    scene.answers("gus", first.request, accept=False)
+    second = one(e.RoleRequested, scene.staff())
+    assert second.asked == "bo", "one after the other"
+    scene.passes(3)
+    assert of(e.RoleRequested, scene.staff()) == []
+    assert scene.commander == "ada"
+    scene.diagnose()
+    assert asked_to_command(scene) == ["bo"], "without a plan it is another question"
+
+
 def test_the_ladder_calls_without_a_commander_too() -> None:
     scene = Scene(roster=make_roster(timing=NO_VACANCIES))
     scene.confirm("sev2")

@@ -29,7 +29,9 @@ from daemon.core.incident.events.organization import *
 from daemon.core.incident.events.pages import *
 from daemon.core.incident.events.recording import *
 from daemon.core.incident.events.responders import *
+from daemon.core.incident.events.silences import *
 from daemon.core.incident.events.steps import *
+from daemon.core.incident.events.storm import *
 from daemon.core.incident.events.updates import *
 from daemon.core.people.role_names import Role as Role
 from daemon.core.values.seal import UNKEYED
@@ -49,7 +51,9 @@ Event = Annotated[
     | CollaborationEvent
     | OrganizationEvent
     | MaintenanceEvent
-    | CallAnswerEvent,
+    | CallAnswerEvent
+    | StormEvent
+    | SilenceEvent,
     Field(discriminator="kind"),
 ]
 

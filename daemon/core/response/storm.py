@@ -1,0 +1,352 @@
+"""A storm: many incidents that opened together, told as one page to each person.
+
+Each incident stays its own; only the calls are shared. The oldest open incident carries the
+storm's pages in its journal. Who is called follows from the pages that were queued so far, the
+answers to them, the policies of the teams whose incidents still wait for somebody, and the clock;
+so a restart neither skips nor repeats a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from daemon.core.decision import AcknowledgeStorm, Decision, earliest, recording
+from daemon.core.incident import events as e
+from daemon.core.incident.page_identity import Purpose, page_id
+from daemon.core.incident.state import Incident, PageState
+from daemon.core.incident.storm_membership import StormAnswer
+from daemon.core.measurement.problem import Severity
+from daemon.core.people.roster import Called, Roster
+from daemon.core.response.open_pages import retries_due, still_relevant
+from daemon.core.response.paging import STORM_PAGES
+from daemon.core.response.storm_text import growth_text, storm_text
+
+STORM_GATHER = timedelta(minutes=2)
+"""So long after one page of a storm the same person gets the next, for what has come since."""
+_HELD: frozenset[Purpose] = frozenset(
+    {
+        "approval",
+        "diagnosis",
+        "milestone",
+        "refired",
+        "role_request",
+        "severity",
+        "sign_of_life",
+        "update",
+        "vacancy",
+    }
+)
+"""What a storm's page tells for all its incidents, instead of a page for each."""
+
+
+@dataclass(frozen=True)
+class Storm:
+    """The incidents of a storm that are open, oldest first, as they stand; `closed`: those that
+    are not, but have carried its pages.
+
+    `joins_until`: what opens later is none of it.
+    """
+
+    name: str
+    began: datetime
+    joins_until: datetime
+    members: tuple[Incident, ...]
+    closed: tuple[Incident, ...] = ()
+
+    @property
+    def lead(self) -> Incident:
+        """The incident that carries the storm's pages."""
+        return self.members[0]
+
+    def as_of(self, incident: Incident) -> Storm:
+        """The storm with this incident as it stands by now."""
+        members = tuple(incident if m.id == incident.id else m for m in self.members)
+        return replace(self, members=members)
+
+    def is_held(self, incident: Incident) -> bool:
+        """Whether the storm's page calls for that incident, which so is not called for itself."""
+        return incident.storm is None or incident.storm.left_at is None
+
+    @cached_property
+    def held(self) -> tuple[Incident, ...]:
+        """The incidents that its page calls for."""
+        return tuple(member for member in self.members if self.is_held(member))
+
+    @cached_property
+    def waiting(self) -> tuple[Incident, ...]:
+        """Those of them that still wait for somebody to respond."""
+        return tuple(m for m in self.held if not m.commander and m.recovered_at is None)
+
+    @cached_property
+    def pages(self) -> tuple[PageState, ...]:
+        """The storm's pages so far, the oldest first, whichever incident carried them."""
+        found = (p for i in (*self.closed, *self.members) for p in _storm_pages(i, self.name))
+        return tuple(sorted(found, key=lambda page: page.at))
+
+    @cached_property
+    def answers(self) -> tuple[StormAnswer, ...]:
+        """Who has answered them, the oldest first."""
+        carried = (i.storm for i in (*self.closed, *self.members) if i.storm is not None)
+        return tuple(sorted((a for s in carried for a in s.answers), key=lambda answer: answer.at))
+
+    @cached_property
+    def told_severity(self) -> Severity:
+        """The gravest severity that people know of, by its pages or because an incident was called
+        for by itself; empty if none was known then."""
+        told_at = max((page.at for page in self.pages), default=None)
+        known = [
+            member.severity
+            for member in self.members
+            if member.severity
+            and (
+                not self.is_held(member)
+                or (told_at is not None and (member.severity_rose_at or told_at) <= told_at)
+            )
+        ]
+        return min(known, default="")
+
+    def waits_since(self, incident: Incident) -> datetime:
+        """Since when that incident of it waits for somebody."""
+        joined = self.began if incident.storm is None else incident.storm.joined_at
+        since = (joined, incident.people.vacated_at, incident.relapsed_at)
+        return max(at for at in since if at is not None)
+
+    def opened_by(self, moment: datetime) -> int:
+        """How many of its incidents there were at that moment."""
+        return sum(member.opened_at <= moment for member in self.members)
+
+
+def storm_due(incident: Incident, storm: Storm, roster: Roster, now: datetime) -> Decision:
+    """What an incident does about its storm: it joins, leaves if it is graver than was told, and
+    if it is the one that carries the storm's pages, calls people."""
+    if incident.storm is None:
+        return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=True))
+    graver = _graver(incident, storm)
+    if graver:
+        return recording(e.StormLeft(text=graver))
+    if storm.lead.id != incident.id:
+        return Decision()
+    return _lead_due(storm.as_of(incident), roster, now)
+
+
+def _graver(incident: Incident, storm: Storm) -> str:
+    """Why it must be called for by itself; empty if the storm's page tells of it."""
+    over = incident.commander or incident.recovered_at is not None
+    severity, told = incident.severity, storm.told_severity
+    if over or not severity or not storm.pages or (told and told <= severity):
+        return ""
+    rose_at = incident.severity_rose_at
+    if rose_at is not None and rose_at <= storm.pages[-1].at:
+        return ""
+    return f"it is {severity}; the storm's page told {told or 'no severity'}"
+
+
+def unanswered(storm: Storm, roster: Roster, now: datetime) -> dict[str, list[str]]:
+    """Person → the incidents that they have acknowledged by answering the storm's page, and whose
+    journals do not say so yet."""
+    left: dict[str, list[str]] = {}
+    for answer in storm.answers:
+        waiting = [m for m in storm.waiting if storm.waits_since(m) <= answer.at]
+        own = [m for m in waiting if answer.person in _people_of(m.opened.team, roster, now)]
+        # Somebody of no team in it who answers takes it all: nobody else need be called.
+        known = any(answer.person in _people_of(t, roster, now) for t in _teams(storm.held))
+        for member in own if known else waiting:
+            left.setdefault(answer.person, []).append(member.id)
+    return left
+
+
+def _people_of(team: str, roster: Roster, now: datetime) -> set[str]:
+    known = roster.teams.get(team)
+    owners = (*known.owners, *known.commanders) if known is not None else ()
+    return {person for tier in roster.tiers(team, now) for person in tier.people} | set(owners)
+
+
+def _teams(members: Sequence[Incident]) -> list[str]:
+    return list(dict.fromkeys(member.opened.team for member in members))
+
+
+# ── who is called ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Whom a team's policy has due now, with their tier and round; else when to look again."""
+
+    people: Mapping[str, tuple[int, int]]
+    wake_at: datetime | None = None
+
+
+def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
+    answered = unanswered(storm, roster, now)
+    calls = _calls_due(storm, answered, roster, now)
+    text = storm_text(storm.members, storm.waiting, storm.began)
+    pages = [_page(storm, "storm", person, text, *place) for person, place in calls.people.items()]
+    grown, next_at = _growth(storm, calls.people, now)
+    effects = tuple(AcknowledgeStorm(person) for person in answered)
+    ends = storm.joins_until
+    wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None)
+    return Decision((*pages, *grown), effects, wake_at)
+
+
+def storm_unattended(storm: Storm, roster: Roster, now: datetime) -> str:
+    """Why it is a defect of ours that incidents of this storm wait; empty if all is well."""
+    answered = unanswered(storm, roster, now)
+    if any(page.pending for page in storm.pages) or answered or not storm.waiting:
+        return ""
+    calls = _calls_due(storm, answered, roster, now)
+    if calls.people:
+        return "calls for a storm are due and are not being made"
+    if calls.wake_at is None and not retries_due(storm.lead, now):
+        return "nobody took a storm, and the escalation policies have come to their end"
+    return ""
+
+
+def _calls_due(
+    storm: Storm, answered: Mapping[str, Sequence[str]], roster: Roster, now: datetime
+) -> _Calls:
+    """Whom the policies of all teams have due whose incidents wait; each person once."""
+    taken = {member for members in answered.values() for member in members}
+    due: dict[str, tuple[int, int]] = {}
+    wake_at: datetime | None = None
+    for team in _teams([m for m in storm.waiting if m.id not in taken]):
+        calls = _team_calls(storm, roster, team, now)
+        due = {**calls.people, **due}
+        wake_at = earliest(wake_at, calls.wake_at)
+    return _Calls(due, wake_at)
+
+
+def _team_calls(storm: Storm, roster: Roster, team: str, now: datetime) -> _Calls:
+    """Tier by tier and round by round, as its policy would call for one incident. A call to
+    somebody counts for each team of theirs: nobody gets two at a moment."""
+    tiers, repeat = roster.tiers(team, now), roster.policy_for(team).repeat
+    people = _people_of(team, roster, now)
+    since = _calling_since(storm, team, people)
+    calls: dict[str, list[PageState]] = {}
+    for page in storm.pages:
+        if page.queued.purpose == "storm" and not page.queued.attempt and page.at >= since:
+            calls.setdefault(page.queued.person, []).append(page)
+    if not any(called.people for called in tiers):
+        return _Calls({})
+    due_at, round_, heard = now, 0, 0
+    while True:
+        made: list[PageState] = []
+        for tier, called in enumerate(tiers):
+            missing = [p for p in called.people if len(calls.get(p, ())) <= round_]
+            if missing:
+                if round_ == 0:
+                    due_at = max(due_at, *(_free_at(storm, p, now) for p in missing))
+                if now < due_at:
+                    return _Calls({}, due_at)
+                return _Calls(dict.fromkeys(missing, (round_, tier)), now + called.wait)
+            latest = [calls[p][round_] for p in called.people]
+            made += latest
+            due_at = _next_at(latest, called, due_at)
+        # The wait between rounds is kept even if nobody can be reached: no busy loop.
+        due_at = max(due_at, max(p.at for p in made) + min(t.wait for t in tiers if t.people))
+        heard += any(page.delivered_at is not None for page in made)
+        if repeat is not None and heard > repeat:
+            return _Calls({}, due_at if now < due_at else None)
+        round_ += 1
+
+
+def _next_at(latest: Sequence[PageState], called: Called, due_at: datetime) -> datetime:
+    """When the tier after this one is called: at once if nobody of it could be reached."""
+    if not latest:
+        return due_at
+    last = max(page.at for page in latest)
+    return last if all(page.given_up for page in latest) else last + called.wait
+
+
+def _calling_since(storm: Storm, team: str, people: set[str]) -> datetime:
+    """Since when the calling for this team's incidents goes on: it begins anew for what comes
+    after an answer, and when command is vacated."""
+    members = [member for member in storm.waiting if member.opened.team == team]
+    vacated = [m.people.vacated_at for m in members if m.people.vacated_at is not None]
+    answered = [answer.at for answer in storm.answers if answer.person in people]
+    return max([storm.began, *vacated, *answered])
+
+
+def _free_at(storm: Storm, person: str, now: datetime) -> datetime:
+    """When a person who has had a page of this storm may get one that begins anew."""
+    told = [page.at for page in storm.pages if page.queued.person == person]
+    return max(told) + STORM_GATHER if told else now
+
+
+# ── keeping it current ───────────────────────────────────────────────────────────────────────
+
+
+def _growth(
+    storm: Storm, called: Container[str], now: datetime
+) -> tuple[list[e.PageQueued], datetime | None]:
+    """A page to those who were told, when there is twice as much of it as they were told of."""
+    last: dict[str, PageState] = {}
+    for page in storm.pages:
+        if page.delivered_at is not None:
+            last[page.queued.person] = page
+    asks = _held_asks(storm)
+    pages, next_at = [], None
+    count = len(storm.members)
+    for person, page in last.items():
+        mine = asks.get(person, ())
+        asked_then = sum(at <= page.at for at in mine)
+        grown = count >= 2 * max(1, storm.opened_by(page.at))
+        if person in called or not (grown or len(mine) >= 2 * max(asked_then, 0.5)):
+            continue
+        free_at = _free_at(storm, person, now)
+        if now < free_at:
+            next_at = earliest(next_at, free_at)
+            continue
+        text = growth_text(storm.members, storm.waiting, storm.began, len(mine))
+        pages.append(_page(storm, "storm_growth", person, text))
+    return pages, next_at
+
+
+def _held_asks(storm: Storm) -> dict[str, list[datetime]]:
+    """Person → when each of the questions came up that the storm's page tells for its incidents."""
+    found: dict[str, list[datetime]] = {}
+    for member in storm.held:
+        for page in member.pages.values():
+            if is_told_by_storm(member, page, storm) and still_relevant(member, page):
+                found.setdefault(page.queued.person, []).append(page.at)
+    return found
+
+
+def is_told_by_storm(incident: Incident, page: PageState, storm: Storm | None) -> bool:
+    """Whether a page that waits is not delivered, for the storm's page tells that something waits.
+    What a person asks of another is never held."""
+    if storm is None or not storm.is_held(incident):
+        return False
+    queued = page.queued
+    request = incident.people.requests.get(queued.about)
+    by_person = queued.purpose == "role_request" and request is not None and request.event.by
+    return page.pending and queued.purpose in _HELD and not by_person
+
+
+def _page(
+    storm: Storm, purpose: Purpose, person: str, text: str, round_: int = 0, tier: int = 0
+) -> e.PageQueued:
+    before = {
+        page.occasion
+        for page in storm.pages
+        if page.queued.purpose == purpose and page.queued.person == person
+    }
+    number = max(before, default=-1) + 1
+    return e.PageQueued(
+        page=page_id(purpose, storm.name, number, person),
+        person=person,
+        purpose=purpose,
+        about=storm.name,
+        occasion=number,
+        text=text,
+        round=round_,
+        tier=tier,
+    )
+
+
+def _storm_pages(incident: Incident, name: str) -> Iterator[PageState]:
+    for page in incident.pages.values():
+        if page.queued.purpose in STORM_PAGES and page.queued.about == name:
+            yield page

@@ -1,0 +1,73 @@
+"""What the one page of a storm says: how much, of which teams, how severe, what waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from daemon.core.incident.state import Incident
+from daemon.core.values.units import clock_time, printable
+
+NAMED = 5
+"""So many incidents of one severity are named; of the others it is said how many."""
+_UNMEASURED = "not measured yet"
+
+
+def storm_text(members: Sequence[Incident], waiting: Sequence[Incident], began: datetime) -> str:
+    """The first line for a lock screen; then a line for each team and severity."""
+    return "\n".join((storm_headline(members, waiting, began), *_by_team(members), *_WHAT_NOW))
+
+
+def growth_text(
+    members: Sequence[Incident], waiting: Sequence[Incident], began: datetime, asks: int
+) -> str:
+    """The same for somebody who was told before; `asks`: the questions that wait for them."""
+    first = storm_headline(members, waiting, began)
+    if asks:
+        first += f"; {asks} question{'' if asks == 1 else 's'} for you"
+    return "\n".join((first, *_by_team(members), *_WHAT_NOW))
+
+
+def storm_headline(
+    members: Sequence[Incident], waiting: Sequence[Incident], began: datetime
+) -> str:
+    """The storm in one line, as it stands now."""
+    counts = Counter(member.severity or _UNMEASURED for member in members)
+    severe = ", ".join(f"{counts[severity]} {severity}" for severity in _ordered(counts))
+    left = f"{len(waiting)} wait for somebody" if waiting else "somebody responds to each"
+    return f"Storm since {clock_time(began)}: {len(members)} incidents ({severe}); {left}"
+
+
+_WHAT_NOW = (
+    "Each is measured and decided on its own. A shared cause is likely: nothing starts by itself.",
+    "One answer to this page acknowledges all that are yours. List them: stopgap storm",
+)
+
+
+def _by_team(members: Sequence[Incident]) -> list[str]:
+    teams: dict[str, dict[str, list[Incident]]] = {}
+    for member in members:
+        severities = teams.setdefault(member.opened.team, {})
+        severities.setdefault(member.severity or _UNMEASURED, []).append(member)
+    return [
+        f"{team or 'no team'}, {len(found[severity])} {severity}: {_names(found[severity])}"
+        for team, found in sorted(teams.items())
+        for severity in _ordered(found)
+    ]
+
+
+def _ordered(severities: Sequence[str] | Counter[str] | dict[str, list[Incident]]) -> list[str]:
+    """The gravest first; `sev1` sorts before `sev2`, and what is not measured comes last."""
+    return sorted(severities, key=lambda severity: (severity == _UNMEASURED, severity))
+
+
+def _names(members: Sequence[Incident]) -> str:
+    named = [short_name(member) for member in members[:NAMED]]
+    more = len(members) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def short_name(incident: Incident) -> str:
+    """What tells an incident from others of a storm: its group, else its title."""
+    return printable(" ".join(incident.group_labels.values()) or incident.opened.title)[:60]

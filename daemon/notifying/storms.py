@@ -1,0 +1,242 @@
+"""Keeps track of which incidents open together, and of the storms that they are.
+
+What a storm is stands in the journals of its incidents; this only gathers it, in memory, and finds
+it again after a restart. An incident whose storm is not known here calls for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from daemon.core.incident import events as e
+from daemon.core.incident.responders import PERSON_PREFIX
+from daemon.core.incident.state import Incident
+from daemon.core.people.roster import Roster
+from daemon.core.ports.journal import Head, IncidentSearch
+from daemon.core.recovery.guardrails import Limits
+from daemon.core.response.paging import STORM_PAGES
+from daemon.core.response.roles import arrive
+from daemon.core.response.storm import Storm, unanswered
+from daemon.core.values.drill_key import is_drill_incident
+from daemon.core.values.outcome import Permanent, Temporary
+from daemon.repository import IncidentRepository, UnknownIncident
+
+_log = structlog.get_logger()
+
+_MOST_FORMER = 200
+"""So many older incidents are looked through for pages of a storm after a restart."""
+_NEWS = (
+    e.CommanderAppointed,
+    e.CommandVacated,
+    e.IncidentClosed,
+    e.IncidentOpened,
+    e.PageFailed,
+    e.PageQueued,
+    e.Recovered,
+    e.Relapsed,
+    e.StormAnswered,
+    e.StormLeft,
+)
+"""What happens to one incident of a storm and may concern the one that carries its pages."""
+
+
+@dataclass
+class _Gathered:
+    """A storm in the making. `members`: when each that is open was opened; `closed`: those that
+    are not, and have carried its pages; `snapshot`: as it was put together last, while it holds."""
+
+    name: str
+    began: datetime
+    newest: datetime
+    members: dict[str, datetime] = field(default_factory=dict)
+    closed: dict[str, Incident] = field(default_factory=dict)
+    snapshot: Storm | None = None
+
+
+class StormKeeper:
+    """Knows the storms. Implements the look-ups that conductor, watchdog and pages need."""
+
+    def __init__(self, repository: IncidentRepository, limits: Limits) -> None:
+        self._repository = repository
+        self._limits = limits
+        self._recent: dict[str, datetime] = {}
+        self._storms: dict[str, _Gathered] = {}
+        self._storm_of: dict[str, str] = {}
+        repository.listeners.append(self._heard)
+
+    # ── gathering ────────────────────────────────────────────────────────────────────────────
+
+    async def begin(self) -> None:
+        """Find the storms that went on when the daemon stopped. While the store cannot be read,
+        none is known, and each incident calls for itself."""
+        try:
+            heads = await self._repository.journal.open_heads()
+            for head in heads:
+                await self._recall(head)
+            for storm in self._storms.values():
+                await self._recall_closed(storm)
+        except (Temporary, Permanent, UnknownIncident, ValueError) as error:
+            _log.error("storms of before are not known; each incident pages", error=str(error))
+
+    async def _recall(self, head: Head) -> None:
+        if is_drill_incident(head.incident):
+            return
+        incident = await self._repository.load(head.incident)
+        self._recent[incident.id] = incident.opened_at
+        known = incident.storm
+        if known is None:
+            return
+        storm = self._storms.setdefault(
+            known.storm, _Gathered(known.storm, known.began, incident.opened_at)
+        )
+        storm.newest = max(storm.newest, incident.opened_at)
+        self._add(storm, incident.id, incident.opened_at)
+
+    async def _recall_closed(self, storm: _Gathered) -> None:
+        """The pages of incidents that carried the storm's and are closed: older than all open."""
+        window = self._limits.storm_window
+        begin, oldest = storm.began - window, min(storm.members.values())
+        for incident, at in self._recent.items():
+            if incident not in self._storm_of and begin <= at <= storm.began:
+                self._add(storm, incident, at)
+        search = IncidentSearch(status="closed", since=begin, until=oldest)
+        for head in await self._repository.journal.heads(_MOST_FORMER, search):
+            self._keep_closed(storm, await self._repository.load(head.incident))
+
+    def opening(self, incident: str) -> tuple[e.StormJoined, ...]:
+        """What the journal of an incident that opens now begins with, if it is one of a storm.
+        Drills are none of it, nor have they any."""
+        if is_drill_incident(incident):
+            return ()
+        now = self._repository.clock()
+        begin = now - self._limits.storm_window
+        self._recent = {name: at for name, at in self._recent.items() if at >= begin}
+        self._recent[incident] = now
+        storm = next((s for s in self._storms.values() if s.newest >= begin), None)
+        if storm is None:
+            if len(self._recent) <= self._limits.storm:
+                return ()
+            storm = self._begin_storm(now, incident)
+        storm.newest = now
+        self._add(storm, incident, now)
+        return (e.StormJoined(storm=storm.name, began=storm.began),)
+
+    def not_opened(self, incident: str) -> None:
+        """It was open already, so what `opening` counted is none."""
+        self._recent.pop(incident, None)
+        self._drop(incident)
+
+    def _begin_storm(self, now: datetime, incident: str) -> _Gathered:
+        storm = _Gathered(f"{now:%m%d-%H%M%S}", now, now)
+        self._storms[storm.name] = storm
+        for name, at in self._recent.items():
+            if name != incident and name not in self._storm_of:
+                self._add(storm, name, at)
+                self._repository.bell(name).set()
+        _log.warning("a storm: incidents are told as one page", storm=storm.name)
+        return storm
+
+    def _add(self, storm: _Gathered, incident: str, at: datetime) -> None:
+        storm.members[incident] = at
+        self._storm_of[incident] = storm.name
+        storm.snapshot = None
+
+    def _drop(self, incident: str) -> None:
+        storm = self._storms.get(self._storm_of.pop(incident, ""))
+        if storm is not None:
+            storm.members.pop(incident, None)
+            storm.snapshot = None
+
+    def _keep_closed(self, storm: _Gathered, incident: Incident) -> None:
+        carried = any(
+            page.queued.purpose in STORM_PAGES and page.queued.about == storm.name
+            for page in incident.pages.values()
+        )
+        if carried:
+            storm.closed[incident.id] = incident
+
+    def _heard(self, before: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
+        storm = self._storms.get(self._storm_of.get(after.id, ""))
+        if storm is None:
+            # One that carried a storm's page can be answered though it is closed.
+            storm = next((s for s in self._storms.values() if after.id in s.closed), None)
+        if storm is None:
+            return
+        storm.snapshot = None
+        if after.closed is not None:
+            self._keep_closed(storm, after)
+            self._drop(after.id)
+        told = before is None or before.severity != after.severity
+        if told or any(isinstance(event, _NEWS) for event in events):
+            current = self._current(storm)
+            if current is not None and current.lead.id != after.id:
+                self._repository.bell(current.lead.id).set()
+
+    # ── looking up ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def storms(self) -> list[Storm]:
+        """The storms that go on, the oldest first."""
+        found = (self._current(storm) for storm in list(self._storms.values()))
+        return [storm for storm in found if storm is not None]
+
+    def storm_of(self, incident: Incident) -> Storm | None:
+        """The storm whose page calls for that incident; None if it calls for itself."""
+        storm = self._storms.get(self._storm_of.get(incident.id, ""))
+        return self._current(storm) if storm is not None else None
+
+    def _current(self, storm: _Gathered) -> Storm | None:
+        """The storm as it stands; None, and forgotten, once nothing joins it any more and no more
+        of it is left than would have been called for one by one."""
+        if storm.snapshot is None:
+            storm.snapshot = self._put_together(storm)
+        joins = self._repository.clock() < storm.snapshot.joins_until
+        if not storm.snapshot.members or (
+            not joins and len(storm.snapshot.held) <= self._limits.storm
+        ):
+            if not joins:
+                self._end(storm)
+            return None
+        return storm.snapshot
+
+    def _put_together(self, storm: _Gathered) -> Storm:
+        order = sorted(storm.members, key=lambda name: (storm.members[name], name))
+        at_hand = (self._repository.at_hand(name) for name in order)
+        return Storm(
+            name=storm.name,
+            began=storm.began,
+            joins_until=storm.newest + self._limits.storm_window,
+            members=tuple(one for one in at_hand if one is not None and one.closed is None),
+            closed=tuple(storm.closed.values()),
+        )
+
+    def _end(self, storm: _Gathered) -> None:
+        _log.info("the storm is over", storm=storm.name, left=len(storm.members))
+        self._storms.pop(storm.name, None)
+        for incident in list(storm.members):
+            self._storm_of.pop(incident, None)
+            self._repository.bell(incident).set()
+
+
+async def acknowledge_storm(
+    repository: IncidentRepository, storm: Storm | None, person: str, roster: Roster
+) -> None:
+    """Acknowledge in that person's name what they have answered for. Asked again after a crash, it
+    goes on with those that are left. Raises Temporary, UnknownIncident."""
+    if storm is None:
+        return
+
+    def respond(incident: Incident) -> Sequence[e.Event]:
+        over = incident.closed is not None or incident.commander
+        return () if over else arrive(incident, person, "storm")
+
+    for member in unanswered(storm, roster, repository.clock()).get(person, ()):
+        await repository.record(member, respond, by=f"{PERSON_PREFIX}{person}")
+
+
+StormOf = Callable[[Incident], Storm | None]
+"""The storm whose page calls for an incident; None if it calls for itself."""
