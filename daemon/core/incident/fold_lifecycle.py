@@ -182,7 +182,8 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
         relapses=incident.relapses + 1,
         relapsed_at=at,
         diagnosis=None,
-        people=replace(incident.people, no_plan=None),
+        # Whoever was called for by a jump of before is not called for by it again.
+        people=replace(incident.people, no_plan=None, past_jumps=len(incident.people.jumps)),
         steps=steps,
     )
 

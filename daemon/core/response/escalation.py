@@ -34,13 +34,14 @@ class _Campaign:
 
 
 def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Escalate by the team's policy until somebody commands.
+    """Escalate by the team's policy until somebody commands, or service is restored.
 
     The next tier is called when the last one's wait is over, or at once when nobody of it could
     be reached or is on call. The wait counts from when the tier was really called. Every page
-    carries the facts of this moment. When command is vacated, the calling begins anew.
+    carries the facts of this moment. When command is vacated, and after a relapse, the calling
+    begins anew.
     """
-    if incident.closed is not None or incident.commander:
+    if incident.closed is not None or incident.recovered_at is not None or incident.commander:
         return Decision()
     occasion = occasion_of(incident, "escalation")
     pages = [page for page in incident.pages.values() if page.is_for("escalation")]

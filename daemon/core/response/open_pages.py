@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision, recording
@@ -16,11 +17,24 @@ from daemon.core.values.backoff import Backoff
 
 PAGE_BACKOFF = Backoff(timedelta(minutes=1), timedelta(minutes=15))
 """How soon a page that reached nobody is tried again."""
+CALLED_AFTER_RECOVERY: Mapping[Purpose, str] = {
+    "refired": "the alert fires again, and the metrics cannot tell whether the trouble is back",
+    "role_request": "a person asks; what the daemon asked for itself is not needed any more",
+    "jump": "a person calls for them",
+    "update": "the audiences have to hear that it is over",
+    "autonomy": "it is about the rule, and its next incident",
+    "help": "a person asks for a team",
+    "drill_over": "it tells that the drill was stopped",
+    "other": "nobody knows what a journal from elsewhere called them for",
+}
+"""What people are still paged for while a restored service is watched, each with its reason. All
+else is about trouble that is over; a relapse calls for it anew."""
 
 
 def still_relevant(incident: Incident, page: PageState) -> bool:
     """Whether this page still makes sense: its occasion is not over, and its person is still the
-    one to hear of it. Once somebody commands, nobody else is woken."""
+    one to hear of it. Once somebody commands, nobody else is woken; once service is restored, by
+    the metrics, nobody is for what was wrong before (`CALLED_AFTER_RECOVERY` tells the rest)."""
     queued = page.queued
     if incident.closed is not None:
         # These are about what comes after it.
@@ -29,7 +43,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     restored = incident.recovered_at is not None
     match queued.purpose:
         case "escalation" | "unattended":
-            return _is_present(incident, page) and not incident.commander
+            return _is_present(incident, page) and not incident.commander and not restored
         case "approval":
             waits = incident.step(step_asked_for(queued.about)).status == "waiting"
             return _is_present(incident, page) and waits and commands and not restored
@@ -44,7 +58,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
         case "jump":
             return queued.person not in incident.responders
         case "deputy":
-            return _is_present(incident, page) and commands
+            return _is_present(incident, page) and commands and not restored
         case "vacancy":
             vacant = _is_present(incident, page) and queued.about not in incident.people.posts
             return vacant and commands and not restored
@@ -66,7 +80,9 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             return engaged is not None and not engaged.answered_by and not incident.recovered_at
         case "role_request":
             request = people.requests.get(about)
-            return request is not None and request.open
+            if request is None or not request.open:
+                return False
+            return bool(request.event.by) or incident.recovered_at is None
         case "update":
             update = incident.updates.by_name.get(about)
             return update is not None and not update.sent
@@ -79,7 +95,8 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             )
         case "milestone":
             item = next((item for item in MILESTONES if item == about), None)
-            return item is None or reached_at(incident, item) is None
+            missing = item is None or reached_at(incident, item) is None
+            return missing and incident.recovered_at is None
         case _:
             return True
 
