@@ -376,4 +376,5 @@ class Daemon:
             observer=self._observer,
             tracer=self._tracer,
             diagnosis=settings.diagnosis,
+            page_hold=settings.page_hold,
         )

@@ -83,7 +83,8 @@ def incidents_command(
     for row in rows:
         level = severity(row["severity"])
         what = escape(row["title"])
-        table.add_row(row["id"], print_stamp(row["opened_at"]), level, escape(row["phase"]), what)
+        stands = escape(row.get("outcome") or row["phase"])
+        table.add_row(row["id"], print_stamp(row["opened_at"]), level, stands, what)
     terminal().print(table)
     if cursor:
         terminal().print(f"… and more; --limit {limit * 5} shows them")

@@ -58,6 +58,7 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
         table.add_row(name, escape(value))
     console.print(table)
     for heading, lines in (
+        ("the alert's own words", list(_alert(incident))),
         ("the plan", list(_plan(incident))),
         ("asked", list(_requests(incident))),
         ("the first ten minutes", _clock(incident)),
@@ -84,6 +85,8 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("stage"):
         yield "stage", incident["stage"]
     yield "severity", incident["severity"] or "not established"
+    if incident.get("outcome"):
+        yield "outcome", incident["outcome"]
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
             yield name, incident[key]
@@ -106,6 +109,13 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield "review", incident["review"] or "not yet"
     for name, value in incident["durations"].items():
         yield f"time to {name}", str(value)
+
+
+def _alert(incident: View) -> Iterator[str]:
+    for words in incident.get("alert_words", ()):
+        yield ": ".join(filter(None, (words["alert"], words["summary"], words["description"])))
+    for link in incident.get("alert_links", ()):
+        yield f"{link['name'].lower()}: {link['url']}"
 
 
 def _impact(impact: View) -> str:

@@ -15,6 +15,7 @@ from daemon.config.sections import DiagnosisSettings
 from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
+    AmendPage,
     Effect,
     GatherDossier,
     Listen,
@@ -71,6 +72,7 @@ class ConductDependencies:
 
     `outage`: the share of all scrape targets down, from which the monitoring is not believed.
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not.
+    `page_hold`: so long the first page may wait for the first measurement.
     """
 
     metrics: Metrics
@@ -85,6 +87,7 @@ class ConductDependencies:
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
+    page_hold: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,11 @@ class Executor:
         dependencies, config = self._dependencies, self._active.now
         match effect:
             case SendPage():
-                return notifier.deliver(
-                    self._repository, incident, effect.page, config.ways, dependencies.links
-                )
+                means = notifier.PageMeans(config.ways, dependencies.links, config.rules.rules)
+                return notifier.deliver(self._repository, incident, effect.page, means)
+            case AmendPage():
+                means = notifier.PageMeans(config.ways, dependencies.links, config.rules.rules)
+                return notifier.amend(self._repository, incident, effect.page, means)
             case Publish():
                 return notifier.publish(
                     self._repository,

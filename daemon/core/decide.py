@@ -27,6 +27,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.response.amendments import amendments_due
 from daemon.core.response.escalation import engagements_due, pages_due
 from daemon.core.response.milestones import overdue_milestones
 from daemon.core.response.open_pages import retries_due, undelivered
@@ -58,7 +59,7 @@ def decide(
         if rule is None
         else next_action(incident, rule, surroundings, now)
     )
-    paging = _pages_due(incident, surroundings.roster, now)
+    paging = _pages_due(incident, surroundings, now)
     if paging.record:
         return paging | service.without_record
     if service.record:
@@ -94,10 +95,16 @@ def settle_decision(
             incident = apply_event(incident, now, event)
 
 
-def _pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
+def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:
     """Every page that is due: of the escalation, to expert teams, and those that failed."""
-    policies = pages_due(incident, roster, now) | engagements_due(incident, roster, now)
+    roster, hold = surroundings.roster, surroundings.page_hold
+    policies = pages_due(incident, roster, now, hold) | engagements_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
+
+
+def _told_later(incident: Incident, now: datetime) -> Decision:
+    """What pagers must still be told: the numbers that follow a page, and that somebody came."""
+    return amendments_due(incident, now) | pager_states_due(incident, now)
 
 
 def _deliveries(incident: Incident) -> Decision:
@@ -111,7 +118,7 @@ def _people_due(incident: Incident, rule: Rule | None, roster: Roster, now: date
         yield role_requests_due(incident, roster, now)
         yield overdue_milestones(incident, roster, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
-        yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
+        yield updates | _told_later(incident, now) | _sentiment_due(incident, rule, now)
 
     return first_recording(due())
 

@@ -22,6 +22,13 @@ class SendPage:
 
 
 @dataclass(frozen=True)
+class AmendPage:
+    """Let whoever got this page know the numbers that came after it."""
+
+    page: str
+
+
+@dataclass(frozen=True)
 class MeasureProblem:
     """Define and quantify the problem."""
 
@@ -94,6 +101,7 @@ class GatherDossier:
 
 Effect = (
     SendPage
+    | AmendPage
     | MeasureProblem
     | ReadRecovery
     | RunStep
@@ -160,7 +168,7 @@ def earliest(*moments: datetime | None) -> datetime | None:
 
 def needs_claim(effect: Effect) -> bool:
     """Whether it must not be done twice; everything else is a question, or may be said again."""
-    return isinstance(effect, SendPage | Publish | RunStep)
+    return isinstance(effect, SendPage | AmendPage | Publish | RunStep)
 
 
 def reads_journal(effect: Effect) -> bool:
@@ -177,6 +185,8 @@ def claim_of(effect: Effect) -> EffectClaimed | None:
     match effect:
         case SendPage():
             return EffectClaimed(effect="page", about=effect.page)
+        case AmendPage():
+            return EffectClaimed(effect="amendment", about=effect.page)
         case Publish():
             about = f"{effect.update} version {effect.version} to {effect.channel}"
             return EffectClaimed(effect="update", about=about)
@@ -199,6 +209,8 @@ def effect_label(effect: Effect) -> tuple[str, dict[str, str | int]]:
             return "rehearsal", {"step": effect.step}
         case SendPage():
             return "page", {"page": effect.page}
+        case AmendPage():
+            return "amendment", {"page": effect.page}
         case Publish():
             return "update", {"update": effect.update, "channel": effect.channel}
         case Settle():

@@ -81,7 +81,7 @@ async def test_a_page_is_a_message_with_a_button(
     session: aiohttp.ClientSession, slack: Slack
 ) -> None:
     proof = await pager(session, slack.url).page(page())
-    assert proof == "message 1764000000.000000"
+    assert proof == "message 1764000000.000000 in D0ADA00"
     ((place, said),) = slack.messages.items()
     assert place == ("D0ADA00", "1764000000.000000")
     assert slack.asked[0]["headers"]["Authorization"] == f"Bearer {TOKEN}"

@@ -45,6 +45,7 @@ class PagerDutyPager:
         links = [{"href": page.link, "text": "The incident"}]
         if page.answer_link:
             links.insert(0, {"href": page.answer_link, "text": "Answer"})
+        links += [{"href": url, "text": name} for name, url in page.links]
         first = page.text.partition("\n")[0]
         parts = (first,) if first.startswith(page.title) else (page.title, first)
         payload = {
@@ -62,6 +63,10 @@ class PagerDutyPager:
         }
         more = {"client": "Stopgap", "client_url": page.link, "links": links}
         return await self._send("trigger", page.dedup_key, {"payload": payload, **more})
+
+    async def amend_alert(self, page: Page, proof: str) -> str:
+        """Trigger once more: an open alert of that dedup key is updated, and rings nobody."""
+        return await self.page(page)
 
     async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or resolve; PagerDuty drops it if no such alert is open."""

@@ -72,6 +72,7 @@ def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incide
         incident,
         alerts={**incident.alerts, **{a.identity: a for a in event.alerts}},
         alerts_changed_at=at,
+        alertmanager_url=event.external_url or incident.alertmanager_url,
         incomplete=event.incomplete,
         refired=incident.refired + (1 if again and not unbroken else 0),
     )

@@ -18,7 +18,8 @@ def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
     """The number of the present occasion; 0 for what comes about once.
 
     People are called anew when command is given up, and after a relapse. A role falls vacant when
-    its holder gives it up, and is needed anew after a relapse. So is the approval of a step, which is needed anew, too, when one that was given counts no more.
+    its holder gives it up, and is needed anew after a relapse. So is the approval of a step, which
+    is needed anew, too, when one that was given counts no more.
     """
     people = incident.people
     match purpose:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
@@ -18,6 +19,7 @@ class Surroundings:
     what the rules depend on.
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    `page_hold`: so long the first page may wait for the first measurement.
     """
 
     roster: Roster
@@ -26,3 +28,4 @@ class Surroundings:
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
+    page_hold: timedelta = timedelta(0)

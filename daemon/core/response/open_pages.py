@@ -11,7 +11,7 @@ from daemon.core.incident.occasions import occasion_of, step_asked_for
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
-from daemon.core.response.escalation import pages_due
+from daemon.core.response.escalation import MOST_PAGE_HOLD, pages_due
 from daemon.core.response.milestones import MILESTONES, reached_at
 from daemon.core.values.backoff import Backoff
 
@@ -143,12 +143,14 @@ def _retry(page: PageState) -> e.PageQueued:
 def unattended(incident: Incident, roster: Roster, now: datetime) -> str:
     """Why this incident is a defect of ours: nobody commands, and nobody is being called.
 
-    Empty if all is well. A page is being made while it is pending, and a call is on its way
-    while the policy still has one to come.
+    Empty if all is well. A page is being made while it is pending, the first may be held for a
+    moment, and a call is on its way while the policy still has one to come.
     """
     if incident.closed is not None or incident.commander or incident.recovered_at is not None:
         return ""
     if undelivered(incident):
+        return ""
+    if not incident.pages and now < incident.opened_at + MOST_PAGE_HOLD:
         return ""
     due = pages_due(incident, roster, now) | retries_due(incident, now)
     if due.record:

@@ -18,6 +18,7 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
+from daemon.core.reporting.page_text import told_now
 from daemon.core.response.command import Command, CommandSituation, NotPossible
 from daemon.core.response.commands import Acknowledge
 from daemon.core.response.role_commands import AnswerRequest
@@ -55,7 +56,8 @@ class LinkForm:
 
 @dataclass(frozen=True)
 class LinkOffer:
-    """What may be done. `request` or `update` is what the page asks about, if it does."""
+    """What may be done. `text`: what the page says, with the facts of now. `request` or `update` is
+    what the page asks about, if it does."""
 
     person: str
     asks: e.Asks
@@ -75,7 +77,7 @@ def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
         raise LinkSpent(spent)
     request = incident.people.requests.get(queued.about) if queued.asks == "answer" else None
     update = incident.updates.by_name.get(queued.about) if queued.asks == "send" else None
-    return LinkOffer(queued.person, queued.asks, queued.text, request, update)
+    return LinkOffer(queued.person, queued.asks, told_now(incident, queued), request, update)
 
 
 def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:

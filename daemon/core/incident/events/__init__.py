@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.amendments import *
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
 
@@ -36,6 +37,7 @@ Event = Annotated[
     LifecycleEvent
     | StepEvent
     | PageEvent
+    | AmendmentEvent
     | ResponderEvent
     | UpdateEvent
     | DiagnosisEvent

@@ -29,7 +29,8 @@ class PageQueued(_AboutCalls):
     Nobody is paged twice for the same `purpose`, `about` and `occasion`. `about` says which step
     (and why it needs a person), team, role, severity, milestone, request or update is meant;
     `occasion` counts how often that came about (None: not counted when it was written). `attempt`
-    counts the earlier pages of the same occasion that reached nobody.
+    counts the earlier pages of the same occasion that reached nobody. `facts`: the part of `text`
+    that tells how the incident stood then; what is delivered later tells it anew.
 
     Entries from before purposes have a `reason` instead.
     """
@@ -45,6 +46,7 @@ class PageQueued(_AboutCalls):
     tier: int = 0
     attempt: int = 0
     asks: Asks = "acknowledge"
+    facts: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,12 +59,14 @@ class PageQueued(_AboutCalls):
 
 
 class PageDelivered(_AboutCalls):
-    """A pager or channel took the page; `proof` is what it answered."""
+    """A pager or channel took the page; `proof` is what it answered. `measured`: it could tell
+    what was measured, or there was nothing to measure; what could not is amended."""
 
     kind: Literal["PageDelivered"] = "PageDelivered"
     page: str
     method: str
     proof: str
+    measured: bool = True
 
     def describe(self) -> str:
         return f"page {self.page} delivered by {self.method}: {self.proof}"
