@@ -159,6 +159,7 @@ class Stage:
     approved: bool = True
     approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
+    page_hold: timedelta = timedelta(0)
     windows: FreezeWindows = field(default_factory=FreezeWindows)
     tracer: Tracer = UNTRACED
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
@@ -238,6 +239,7 @@ class Stage:
             withdrawn=keeper.withdrawn,
             observer=observer,
             tracer=self.tracer,
+            page_hold=self.page_hold,
         )
         intake = Intake(
             self.inbox,

@@ -83,7 +83,9 @@ def _numbers(
     now = "cannot be measured now" if level is None else f"{_level(problem, level)} now"
     parts = [now]
     if incident.impact.worst_level is not None:
-        parts.append(f"{_level(problem, incident.impact.worst_level)} at worst")
+        worst = _level(problem, incident.impact.worst_level)
+        same = level is not None and worst == _level(problem, level)
+        parts.append("the worst so far" if same else f"{worst} at worst")
     if problem.baseline is not None:
         parts.append(f"normally {_level(problem, problem.baseline)}")
     begun = problem.onset or incident.confirmed_at or problem.at
