@@ -9,7 +9,7 @@ from datetime import datetime
 
 from daemon.core.incident import events as e
 from daemon.core.incident.alert_words import alert_links, alert_words
-from daemon.core.incident.state import Incident
+from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
 from daemon.core.response.paging import headline
@@ -64,14 +64,19 @@ def _decision(incident: Incident, rule: Rule | None) -> Iterator[str]:
     waiting = now_and_next.awaiting_approval(incident)
     if waiting is None:
         return
-    spec = plan_of(incident, rule).get(waiting.number) if rule is not None else None
-    action = waiting.action or (spec.action if spec is not None else "")
-    target = f" on {printable(waiting.target)}" if waiting.target else ""
-    why = f": {waiting.refusal_text}" if waiting.refusal_text else ""
+    why = f": {printable(waiting.refusal_text)}" if waiting.refusal_text else ""
     yield (
-        f"Your decision is waiting: step {waiting.number}, {action}{target}{why}. "
+        f"Your decision is waiting: {_named(incident, rule, waiting)}{why}. "
         f"stopgap step {incident.id} {waiting.number} approve"
     )
+
+
+def _named(incident: Incident, rule: Rule | None, step: StepState) -> str:
+    """`step 1, release_rollback on release:shop`, as far as it is known."""
+    spec = plan_of(incident, rule).get(step.number) if rule is not None else None
+    action = step.action or (spec.action if spec is not None else "?")
+    target = f" on {printable(step.target)}" if step.target else ""
+    return f"step {step.number}, {action}{target}"
 
 
 def _standing(incident: Incident, rule: Rule | None, now: datetime) -> Iterator[str]:
@@ -94,8 +99,8 @@ def by_itself(incident: Incident, rule: Rule | None, now: datetime) -> str:
     doing = now_and_next.doing(incident)
     if rule is not None and rule.mode == "observe" and incident.running is None:
         would = [
-            f"would start step {number}, {step.action} on {printable(step.target)}"
-            for number, step in sorted(incident.steps.items())
+            f"would start {_named(incident, rule, step)}"
+            for _, step in sorted(incident.steps.items())
             if step.observed == ""
         ]
         does = "; ".join(would) or "would start nothing so far"
