@@ -92,10 +92,7 @@ async def test_a_page_is_a_message_with_a_button(
     assert section["text"] == {
         "type": "mrkdwn",
         "verbatim": True,
-        "text": (
-            "*shop: success rate 99.1 % → 90.3 %*\n"
-            "shop: success rate 99.1 % → 90.3 % · rollback is running"
-        ),
+        "text": ("*shop: success rate 99.1 % → 90.3 %*\nrollback is running"),
     }
     acknowledge, answer, everything = actions["elements"]
     assert (acknowledge["action_id"], acknowledge["value"]) == ("acknowledge", INCIDENT)

@@ -18,7 +18,7 @@ from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.units import AnyVersion, Frozen, Moment
 
-TITLE_LENGTH = 500
+HEAD_TITLE_LENGTH = 500
 """Characters of a title in a head row."""
 
 
@@ -75,7 +75,7 @@ class HeadState(OnsetFacts):
         closed = incident.closed is not None
         return cls(
             phase=incident.phase,
-            title=incident.title[:TITLE_LENGTH],
+            title=incident.title[:HEAD_TITLE_LENGTH],
             severity=incident.severity,
             wake_at=None if closed else wake_at,
             closed=closed,

@@ -17,7 +17,7 @@ from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
 
-SHORT = 130
+SHORT_TEXT = 130
 """Characters of the short form: a lock screen's, a text message's with room for the link."""
 _BRIEF = frozenset({"update", "role_request", "drill_over"})
 """The purposes whose own text says all: a draft, a briefing, a farewell."""
@@ -35,11 +35,11 @@ def page_text(incident: Incident, queued: e.PageQueued, rule: Rule | None, now: 
 
 
 def short_text(incident: Incident, queued: e.PageQueued) -> str:
-    """At most SHORT characters: severity and the first line."""
+    """At most SHORT_TEXT characters: severity and the first line."""
     first = told_now(incident, queued).partition("\n")[0].removeprefix(DRILL_MARK).lstrip()
     parts = [DRILL_MARK if incident.drill else "", incident.severity, first]
     line = " ".join(part for part in parts if part)
-    return line if len(line) <= SHORT else f"{line[: SHORT - 1]}…"
+    return line if len(line) <= SHORT_TEXT else f"{line[: SHORT_TEXT - 1]}…"
 
 
 def told_now(incident: Incident, queued: e.PageQueued) -> str:
@@ -91,7 +91,8 @@ def _standing(incident: Incident, rule: Rule | None, now: datetime) -> Iterator[
     ]
     if incident.confirmed is not None:
         yield f"Done so far: {'; '.join(done) or 'nothing was changed'}"
-    yield f"Stopgap: {by_itself(incident, rule, now)}"
+    if now_and_next.awaiting_approval(incident) is None:
+        yield f"Stopgap: {by_itself(incident, rule, now)}"
 
 
 def by_itself(incident: Incident, rule: Rule | None, now: datetime) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
-from daemon.core.reporting.page_text import SHORT, page_text, short_text
+from daemon.core.reporting.page_text import SHORT_TEXT, page_text, short_text
 from daemon.core.response.paging import direct_page
 from tests.core.build import (
     ALERTS,
@@ -109,4 +109,4 @@ def test_the_short_form_fits_and_begins_with_the_severity(length: int) -> None:
     page = page_queued().model_copy(update={"text": "x" * length})
     short = short_text(incident, page)
     assert short.startswith("sev1 x")
-    assert len(short) <= SHORT
+    assert len(short) <= SHORT_TEXT

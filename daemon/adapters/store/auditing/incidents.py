@@ -15,7 +15,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import TITLE_LENGTH, HeadState
+from daemon.core.ports.journal import HEAD_TITLE_LENGTH, HeadState
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.values.seal import Keyring, Seal, key_of, quoted
 
@@ -216,7 +216,7 @@ def _differences(
         "service": service_of(opened.key),
     }
     stored = dict(zip(HEAD_COLUMNS, head, strict=True))
-    if stored["title"] == folded.statement[:TITLE_LENGTH]:  # as earlier versions wrote it
+    if stored["title"] == folded.statement[:HEAD_TITLE_LENGTH]:  # as earlier versions wrote it
         del expected["title"]
     if stored["outcome"] is not None:  # of an earlier version, too
         expected["pending"] = state.pending
