@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.incident import events as e
 from tests.contract.rig import ADA, Rig, rigged
-from tests.contract.test_cli_double import EVIL, ID, Double, listening, view
+from tests.contract.test_cli_double import EVIL, ID, listening, view
 from tests.stories.stage import alert, body
 
 RUNBOOK = "https://runbooks.example.org/disk?a=1&b=2"

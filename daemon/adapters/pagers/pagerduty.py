@@ -46,10 +46,10 @@ class PagerDutyPager:
         if page.answer_link:
             links.insert(0, {"href": page.answer_link, "text": "Answer"})
         links += [{"href": url, "text": name} for name, url in page.links]
-        first = page.text.partition("\n")[0]
-        parts = (first,) if first.startswith(page.title) else (page.title, first)
+        first = page.body.partition("\n")[0]
+        parts = dict.fromkeys(filter(None, (page.title, first)))
         payload = {
-            "summary": shortened(" · ".join(filter(None, parts)), SUMMARY),
+            "summary": shortened(" · ".join(parts), SUMMARY),
             "source": "stopgap",
             "severity": _SEVERITY.get(page.severity, _URGENT),
             "timestamp": page.at.isoformat(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +23,8 @@ SUMMARY, DESCRIPTION, ADDRESS = 300, 1000, 2000
 """Characters of each that are told."""
 SHOWN = 3
 """So many alerts that say something different are told."""
+_LOOKED_AT = 100
+"""So many are looked at for that: there may be ten thousand, and each decision reads them."""
 _DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL", "panel_url")
 _RUNBOOKS = ("runbook_url", "runbook")
 _GRAFANA_UID, _GRAFANA_PANEL = "__dashboardUid__", "__panelId__"
@@ -48,8 +51,11 @@ class AlertWords:
 
 def alert_words(incident: Incident) -> tuple[AlertWords, ...]:
     """What its alerts say, those that fire first; each thing once, at most SHOWN."""
+    every = incident.alerts.values()
+    firing = (alert for alert in every if alert.status == "firing")
+    over = (alert for alert in every if alert.status != "firing")
     found: dict[AlertWords, None] = {}
-    for alert in sorted(incident.alerts.values(), key=lambda alert: alert.status):
+    for alert in islice(chain(firing, over), _LOOKED_AT):
         found.setdefault(_words(alert))
         if len(found) == SHOWN:
             break

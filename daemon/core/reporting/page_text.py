@@ -35,9 +35,10 @@ def page_text(incident: Incident, queued: e.PageQueued, rule: Rule | None, now: 
 
 
 def short_text(incident: Incident, queued: e.PageQueued) -> str:
-    """At most SHORT_TEXT characters: severity and the first line."""
+    """At most SHORT_TEXT characters: severity, whether a decision is waited for, the first line."""
     first = told_now(incident, queued).partition("\n")[0].removeprefix(DRILL_MARK).lstrip()
-    parts = [DRILL_MARK if incident.drill else "", incident.severity, first]
+    waits = "decision waiting:" if now_and_next.awaiting_approval(incident) is not None else ""
+    parts = [DRILL_MARK if incident.drill else "", incident.severity, waits, first]
     line = " ".join(part for part in parts if part)
     return line if len(line) <= SHORT_TEXT else f"{line[: SHORT_TEXT - 1]}…"
 

@@ -110,3 +110,8 @@ def test_the_short_form_fits_and_begins_with_the_severity(length: int) -> None:
     short = short_text(incident, page)
     assert short.startswith("sev1 x")
     assert len(short) <= SHORT_TEXT
+
+
+def test_the_short_form_says_that_a_decision_waits() -> None:
+    incident = make_incident(ALERTS, confirmed(), REFUSED, ASKED)
+    assert short_text(incident, queued(incident)).startswith("sev1 decision waiting: checkout: ")
