@@ -20,6 +20,11 @@ class AppriseSender:
         if not self._apprise.add(url):
             raise Permanent("apprise does not know this kind of URL; see its list of services")
 
+    @property
+    def room(self) -> int:
+        """Characters of a body that the service takes at once."""
+        return min(int(server.body_maxlen) for server in self._apprise)
+
     async def send(self, title: str, body: str, *, failure: bool) -> str:
         """Deliver; `failure` says that something is broken. apprise tells no reason when it
         fails, so each failure is Temporary."""

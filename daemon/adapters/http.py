@@ -7,7 +7,7 @@ import hmac
 import json
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 from yarl import URL
@@ -56,14 +56,19 @@ class Poster:
         self._error_text = error_text
 
     async def post(
-        self, url: str, content: Mapping[str, Any], *, harmless: Container[int] = ()
+        self,
+        url: str,
+        content: Mapping[str, Any],
+        *,
+        harmless: Container[int] = (),
+        method: Literal["POST", "PUT"] = "POST",
     ) -> int:
-        """The status of a success, or of a `harmless` refusal.
+        """The status of a success, or of a `harmless` refusal. `method`: how it is sent.
 
         Temporary: 429, 5xx, network errors and timeouts. Permanent: any other refusal, in the
         provider's words but without our secrets.
         """
-        status, _ = await self._exchange(url, content, harmless)
+        status, _ = await self._exchange(url, content, harmless, method)
         return status
 
     async def ask(self, url: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,6 +85,7 @@ class Poster:
         url: str,
         content: Mapping[str, Any],
         harmless: Container[int],
+        method: Literal["POST", "PUT"] = "POST",
         *,
         read: bool = False,
     ) -> tuple[int, bytes]:
@@ -90,7 +96,8 @@ class Poster:
         if self._signing is not None:
             headers[SIGNATURE] = f"v1={_digest(self._signing, body)}"
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 web_address(url, self._who),
                 data=body,
                 headers=headers,

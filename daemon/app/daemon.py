@@ -415,6 +415,7 @@ class Daemon:
             storm_of=self._storms.storm_of,
             silences=self._silences(),
             silence_for=settings.alertmanager.silence_acknowledged,
+            page_hold=settings.page_hold,
         )
 
     def _silences(self) -> Silences | None:

@@ -84,8 +84,9 @@ def incidents_command(
         level = severity(row["severity"])
         what = escape(row["title"])
         observes = row.get("mode") == "observe" and row["status"] == "open"
-        phase = escape(row["phase"]) + (" (observes only)" if observes else "")
-        table.add_row(row["id"], print_stamp(row["opened_at"]), level, phase, what)
+        stands = escape(row.get("outcome") or row["phase"])
+        stands += " (observes only)" if observes else ""
+        table.add_row(row["id"], print_stamp(row["opened_at"]), level, stands, what)
     terminal().print(table)
     if cursor:
         terminal().print(f"… and more; --limit {limit * 5} shows them")

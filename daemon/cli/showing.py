@@ -64,6 +64,7 @@ def _show(incident: View, timeline: Sequence[View], console: Console) -> None:
         table.add_row(name, escape(value))
     console.print(table)
     for heading, lines in (
+        ("the alert's own words", list(_alert(incident))),
         ("the plan", list(_plan(incident))),
         ("asked", list(_requests(incident))),
         ("the first ten minutes", _clock(incident)),
@@ -94,6 +95,8 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("stage"):
         yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
     yield "severity", _severity(incident)
+    if incident.get("outcome"):
+        yield "outcome", incident["outcome"]
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
             yield name, incident[key]
@@ -153,6 +156,13 @@ def _calls(calls: View) -> Iterator[tuple[str, str]]:
         yield "cannot come", ", ".join(calls["declined"])
     for person, until in calls.get("snoozed", {}).items():
         yield "called again", f"{person} at {until[11:19]} UTC"
+
+
+def _alert(incident: View) -> Iterator[str]:
+    for words in incident.get("alert_words", ()):
+        yield ": ".join(filter(None, (words["alert"], words["summary"], words["description"])))
+    for link in incident.get("alert_links", ()):
+        yield f"{link['name'].lower()}: {link['url']}"
 
 
 def _impact(impact: View) -> str:

@@ -218,6 +218,7 @@ class Conductor:
             stage.dependencies.places.policy,
             storm,
             stage.dependencies.silence_for,
+            stage.dependencies.page_hold,
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

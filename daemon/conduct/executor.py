@@ -16,6 +16,7 @@ from daemon.core.changes.live_periods import Life
 from daemon.core.changes.suspects import Change, HealthMark
 from daemon.core.decision import (
     AcknowledgeStorm,
+    AmendPage,
     Effect,
     GatherDossier,
     LiftSilence,
@@ -85,7 +86,7 @@ class ConductDependencies:
     `withdrawn`: why the rule of that name has lost its autonomy; empty if it has not. `places`:
     where people meet. `storm_of`: the storm whose page calls for an incident. `silences`: where
     Alertmanager takes silences, and `silence_for` how long; None: acknowledged ones are not
-    silenced there.
+    silenced there. `page_hold`: so long the first page may wait for the first measurement.
     """
 
     metrics: Metrics
@@ -104,6 +105,7 @@ class ConductDependencies:
     storm_of: StormOf = lambda _: None
     silences: Silences | None = None
     silence_for: timedelta | None = None
+    page_hold: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,11 @@ class Executor:
         dependencies, config = self._dependencies, self._active.now
         match effect:
             case SendPage():
-                return notifier.deliver(
-                    self._repository, incident, effect.page, config.ways, dependencies.links
-                )
+                means = notifier.PageMeans(config.ways, dependencies.links, config.rules.rules)
+                return notifier.deliver(self._repository, incident, effect.page, means)
+            case AmendPage():
+                means = notifier.PageMeans(config.ways, dependencies.links, config.rules.rules)
+                return notifier.amend(self._repository, incident, effect.page, means)
             case Publish():
                 return notifier.publish(
                     self._repository,

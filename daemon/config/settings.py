@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,9 @@ class Settings(Frozen):
     drills: DrillSettings = DrillSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
+    page_hold: Duration = Field(
+        default=parse_duration("2s"), ge=timedelta(0), le=timedelta(seconds=10)
+    )
     shutdown: Duration = parse_duration("20s")
     base: Path = Field(default=Path(), exclude=True)
     origin: Path | None = Field(default=None, exclude=True)

@@ -29,6 +29,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.alert_silences import silence_due
+from daemon.core.response.amendments import amendments_due
 from daemon.core.response.call_answers import snoozed_calls_due
 from daemon.core.response.endings import endings_due
 from daemon.core.response.escalation import engagements_due, pages_due
@@ -67,8 +68,7 @@ def decide(
         if rule is None
         else next_action(incident, rule, surroundings, now)
     )
-    storm = surroundings.storm
-    paging = _pages_due(incident, storm, surroundings.roster, now)
+    paging = _pages_due(incident, surroundings, now)
     if paging.record:
         return paging | service.without_record
     if service.record:
@@ -78,7 +78,7 @@ def decide(
         return service | people
     # Without its rule nothing says what to ask.
     dossier = dossier_due(incident) if rule is not None else Decision()
-    due = _deliveries(incident, storm) | service | people | paging | dossier
+    due = _deliveries(incident, surroundings.storm) | service | people | paging | dossier
     return due | _counterparts(incident)
 
 
@@ -105,16 +105,24 @@ def settle_decision(
             incident = apply_event(incident, now, event)
 
 
-def _pages_due(incident: Incident, storm: Storm | None, roster: Roster, now: datetime) -> Decision:
+def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:
     """Every page that is due: of the escalation, by itself or as one of a storm, to expert teams,
     and those that failed."""
+    roster, storm = surroundings.roster, surroundings.storm
     if storm is not None and storm.is_held(incident):
         calls = storm_due(incident, storm, roster, now)
     else:
-        calls = pages_due(incident, roster, now)
+        calls = pages_due(incident, roster, now, surroundings.page_hold)
     policies = calls | engagements_due(incident, roster, now)
     policies |= snoozed_calls_due(incident, roster, now)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
+
+
+def _told_later(incident: Incident, roster: Roster, now: datetime) -> Decision:
+    """What pagers must still be told: the numbers that follow a page, that somebody came, and that
+    it is over."""
+    told = amendments_due(incident, now) | pager_states_due(incident, now)
+    return told | endings_due(incident, roster, now)
 
 
 def _counterparts(incident: Incident) -> Decision:
@@ -135,15 +143,13 @@ def _people_due(
     and quiet in Alertmanager."""
     roster = surroundings.roster
 
-    roster = surroundings.roster
-
     def due() -> Iterator[Decision]:
         yield role_requests_due(incident, roster, now)
         yield overdue_milestones(incident, roster, now)
         yield rooms_due(incident, surroundings.rooms, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
-        pagers = pager_states_due(incident, now) | endings_due(incident, roster, now)
-        yield updates | pagers | _sentiment_due(incident, rule, now)
+        told = _told_later(incident, roster, now)
+        yield updates | told | _sentiment_due(incident, rule, now)
         yield silence_due(incident, rule, surroundings.silence_for, now)
 
     return first_recording(due())
@@ -163,9 +169,9 @@ def _after_closing(
     measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
-    pagers = pager_states_due(incident, now) | endings_due(incident, surroundings.roster, now)
+    told = _told_later(incident, surroundings.roster, now)
     rooms = rooms_due(incident, surroundings.rooms, now)
-    return _deliveries(incident) | review | updates | pagers | rooms
+    return _deliveries(incident) | review | updates | told | rooms
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

@@ -25,6 +25,13 @@ class SendPage:
 
 
 @dataclass(frozen=True)
+class AmendPage:
+    """Let whoever got this page know the numbers that came after it."""
+
+    page: str
+
+
+@dataclass(frozen=True)
 class MeasureProblem:
     """Define and quantify the problem."""
 
@@ -145,6 +152,7 @@ class WriteCounterpart:
 
 ReachesPeople = (
     SendPage
+    | AmendPage
     | Publish
     | Settle
     | TellEnding
@@ -220,7 +228,7 @@ def earliest(*moments: datetime | None) -> datetime | None:
 
 def needs_claim(effect: Effect) -> bool:
     """Whether it must not be done twice; everything else is a question, or may be said again."""
-    return isinstance(effect, SendPage | Publish | RunStep)
+    return isinstance(effect, SendPage | AmendPage | Publish | RunStep)
 
 
 def reads_journal(effect: Effect) -> bool:
@@ -237,6 +245,8 @@ def claim_of(effect: Effect) -> EffectClaimed | None:
     match effect:
         case SendPage():
             return EffectClaimed(effect="page", about=effect.page)
+        case AmendPage():
+            return EffectClaimed(effect="amendment", about=effect.page)
         case Publish():
             about = f"{effect.update} version {effect.version} to {effect.channel}"
             return EffectClaimed(effect="update", about=about)
@@ -252,6 +262,7 @@ _LABELS: Mapping[type[Effect], tuple[str, tuple[str, ...]]] = {
     RunStep: ("step", ("step",)),
     Rehearse: ("rehearsal", ("step",)),
     SendPage: ("page", ("page",)),
+    AmendPage: ("amendment", ("page",)),
     Publish: ("update", ("update", "channel")),
     Settle: ("settle", ("method",)),
     TellEnding: ("ending", ("method",)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.core.incident.events.pages import Settled
-from daemon.core.ports.notification import KeepsState, Page, Pager
+from daemon.core.ports.notification import Amends, KeepsState, Page, Pager
 from daemon.core.values.outcome import Permanent, Temporary
 
 
@@ -31,10 +31,13 @@ class FailingPager:
 
     async def page(self, page: Page) -> str:
         """Raises Temporary while it fails, and what the pager raises."""
+        self._may_fail()
+        return await self._pager.page(page)
+
+    def _may_fail(self) -> None:
         now = self._clock()
         if any(one.begin <= now < one.end for one in self._silences):
             raise Temporary("the drill's script lets this pager fail")
-        return await self._pager.page(page)
 
 
 class FailingAlertPager(FailingPager):
@@ -49,6 +52,13 @@ class FailingAlertPager(FailingPager):
     async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Raises what the pager raises."""
         return await self._keeper.update_alert(dedup_key, state)
+
+    async def amend_alert(self, page: Page, proof: str) -> str:
+        """Raises Temporary while it fails or where it cannot be amended, and what it raises."""
+        self._may_fail()
+        if not isinstance(self._keeper, Amends):
+            raise Permanent("this pager's alerts cannot be changed")
+        return await self._keeper.amend_alert(page, proof)
 
 
 class Uninvolved:

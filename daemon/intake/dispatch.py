@@ -30,6 +30,8 @@ _log = structlog.get_logger()
 
 RECORDED_AT_ONCE = 100
 """So many incidents of one batch are written side by side."""
+MAX_ADDRESS = 2000
+"""Characters of Alertmanager's own address that are kept."""
 
 
 class Openings(Protocol):
@@ -55,7 +57,8 @@ class Concern:
     """What one batch of deliveries says to one incident; `deliveries` are their identities.
 
     `incomplete` is None if none of them is a message of Alertmanager's own, cut short or not.
-    `drill`: the drill that it is of, if any.
+    `drill`: the drill that it is of, if any. `external_url`: where Alertmanager is reached, as the
+    last delivery of its own says.
     """
 
     rule: Rule | None
@@ -65,6 +68,7 @@ class Concern:
     incomplete: bool | None = None
     deliveries: dict[str, None] = field(default_factory=dict)
     drill: DrillMark | None = None
+    external_url: str = ""
 
 
 class Dispatcher:
@@ -110,6 +114,7 @@ class Dispatcher:
                 if not overtaken(alert, concern.alerts.get(alert.identity)):
                     concern.alerts[alert.identity] = alert
                 concern.fired = concern.fired or alert.status == "firing"
+                concern.external_url = delivery.external_url[:MAX_ADDRESS] or concern.external_url
                 if not delivery.reconciled:
                     concern.incomplete = bool(concern.incomplete) or delivery.truncated_alerts > 0
 
@@ -173,7 +178,11 @@ class Dispatcher:
             team=concern.rule.team if concern.rule else "",
             drill=concern.drill,
         )
-        received = e.received(concern.alerts.values(), incomplete=bool(concern.incomplete))
+        received = e.received(
+            concern.alerts.values(),
+            incomplete=bool(concern.incomplete),
+            external_url=concern.external_url,
+        )
         identity = (
             drill_incident(concern.drill.run, random_letters(4))
             if concern.drill is not None
@@ -244,4 +253,4 @@ def _changed_alerts(incident: Incident, concern: Concern) -> tuple[e.AlertsRecei
     incomplete = incident.incomplete if concern.incomplete is None else concern.incomplete
     if not new and incomplete == incident.incomplete:
         return ()
-    return e.received(new, incomplete=incomplete)
+    return e.received(new, incomplete=incomplete, external_url=concern.external_url)

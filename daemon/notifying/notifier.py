@@ -7,7 +7,7 @@ goes on with what is next. A way that fails hands over to the next at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,24 +15,32 @@ import structlog
 
 from daemon.core.decision import Publish, Settle
 from daemon.core.incident import events as e
-from daemon.core.incident.state import Incident
+from daemon.core.incident.alert_words import alert_links
+from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import (
+    Amends,
     Channels,
     Edits,
     KeepsState,
     Links,
     Message,
     Page,
+    Pager,
     Receipt,
+    Reminder,
+    Reminds,
     Ways,
 )
 from daemon.core.ports.rooms import RateLimited
+from daemon.core.reporting.page_text import page_text, short_text
+from daemon.core.response.amendments import AMEND_TRIES
 from daemon.core.response.call_answers import SUMMONS
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import STORM_PAGES, alert_of
 from daemon.core.response.rooms import with_places
 from daemon.core.response.update_schedule import UPDATE_TRIES
+from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository
@@ -60,8 +68,18 @@ def delivery_failure(error: Temporary | Permanent) -> DeliveryFailure:
     return DeliveryFailure(str(error), isinstance(error, Temporary), rest)
 
 
+@dataclass(frozen=True)
+class PageMeans:
+    """What a page is made of and sent by: the ways to people, the links in it, the rules in force,
+    by name."""
+
+    ways: Ways
+    links: Links
+    rules: Mapping[str, Rule]
+
+
 async def deliver(
-    repository: IncidentRepository, incident: str, page: str, ways: Ways, links: Links
+    repository: IncidentRepository, incident: str, page: str, means: PageMeans
 ) -> None:
     """Deliver one queued page, or journal that nobody could be reached by it.
 
@@ -71,16 +89,24 @@ async def deliver(
     if not state.pending:
         return
     person = state.queued.person
-    left = [way for way in ways.get(person, ()) if way[0] not in state.failed_methods]
+    ways = means.ways.get(person, ())
+    left = [way for way in ways if way[0] not in state.failed_methods]
     if not left:
         failed = e.PageFailed(page=page, method="none", error="no way to reach them", last=True)
         await repository.report(incident, failed)
         return
     for position, (method, pager) in enumerate(left):
-        call = _page(await repository.load(incident), page, links, repository)
+        told = await repository.load(incident)
+        call = _page(told, page, means, repository)
         sent = await attempt(pager.page(call), incident, method)
         if isinstance(sent, str):
-            await repository.report(incident, e.PageDelivered(page=page, method=method, proof=sent))
+            taken = e.PageDelivered(
+                page=page,
+                method=method,
+                proof=sent,
+                measured=told.measured_at is not None or not told.rule,
+            )
+            await repository.report(incident, taken)
             return
         _log.warning("page failed", person=person, method=method, why=sent.text)
         failed = e.PageFailed(
@@ -91,6 +117,51 @@ async def deliver(
             temporary=sent.temporary,
         )
         await repository.report(incident, failed)
+
+
+async def amend(repository: IncidentRepository, incident: str, page: str, means: PageMeans) -> None:
+    """Let whoever got this page know the numbers that came after it, once, and ring nobody.
+
+    Whoever calls this has claimed it (`IncidentRepository.claim`).
+    """
+    current = await repository.load(incident)
+    state = current.pages[page]
+    if state.amendment.over:
+        return
+    call = _page(current, page, means, repository)
+    method, sent = await _amended(call, state, means.ways.get(call.person, ()))
+    event: e.Event
+    if isinstance(sent, str):
+        event = e.PageAmended(page=page, method=method, proof=sent)
+    else:
+        last = not sent.temporary or state.amendment.failures + 1 >= AMEND_TRIES
+        event = e.PageNotAmended(page=page, method=method, error=sent.text, last=last)
+    await repository.report(incident, event)
+
+
+async def _amended(
+    call: Page, state: PageState, ways: Sequence[tuple[str, Pager]]
+) -> tuple[str, str | DeliveryFailure]:
+    """By which way they were told, and the proof or why not: in the alert itself where that can
+    be, else by one message of a way that wakes nobody, the page's own first."""
+    taken: object = dict(ways).get(state.delivered_by)
+    if isinstance(taken, Amends):
+        told = await attempt(
+            taken.amend_alert(call, state.proof), call.incident, state.delivered_by
+        )
+        return state.delivered_by, told
+    words = Reminder(
+        incident=call.incident,
+        person=call.person,
+        title=f"Measured now: {call.title}",
+        text=call.text,
+        link=call.answer_link or call.link,
+    )
+    method, told = "none", DeliveryFailure("no way to them that rings nobody", temporary=False)
+    for method, pager in sorted(ways, key=lambda way: way[0] != state.delivered_by):
+        if isinstance(pager, Reminds):
+            return method, await attempt(pager.remind(words), call.incident, method)
+    return "none", told
 
 
 async def update_pager_alert(
@@ -198,15 +269,19 @@ def _dedup_key(incident: str, alert: str) -> str:
     return f"{incident}/{alert}" if alert else incident
 
 
-def _page(incident: Incident, page: str, links: Links, repository: IncidentRepository) -> Page:
-    queued = incident.pages[page].queued
+def _page(incident: Incident, page: str, means: PageMeans, repository: IncidentRepository) -> Page:
+    """The page with the facts of this moment."""
+    queued, links = incident.pages[page].queued, means.links
     storm = queued.purpose in STORM_PAGES
+    text = page_text(incident, queued, means.rules.get(incident.rule), repository.clock())
     return Page(
         incident=incident.id,
         page=page,
         person=queued.person,
         title=queued.text.partition("\n")[0] if storm else incident.title,
-        text=_told(incident, queued.text if storm else with_places(incident, queued.text)),
+        text=_told(incident, queued.text) if storm else with_places(incident, text),
+        short=queued.text.partition("\n")[0] if storm else short_text(incident, queued),
+        links=() if storm else tuple((link.name, link.url) for link in alert_links(incident)),
         # That of the incident which carries a storm's page says nothing about the storm.
         severity="" if storm else incident.severity,
         link=links.document(incident.id),

@@ -21,7 +21,7 @@ from daemon.core.response.storm import is_told_by_storm, storm_unattended
 from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
-from daemon.notifying.notifier import deliver
+from daemon.notifying.notifier import PageMeans, deliver
 from daemon.notifying.storms import StormOf
 from daemon.repository import IncidentRepository, Stale, UnknownIncident
 
@@ -141,14 +141,15 @@ class Watchdog:
         if not stuck:
             return
         _log.error("pages were not being delivered", pages=stuck)
-        ways = self._config_of(incident).ways
+        config = self._config_of(incident)
+        means = PageMeans(config.ways, self._links, config.rules.rules)
         mine = {(incident.id, page) for page in stuck}
         self._repository.attempts |= mine
         try:
             claims = [e.EffectClaimed(effect="page", about=page) for page in stuck]
             await self._repository.claim(incident, claims)
             await asyncio.gather(
-                *(deliver(self._repository, incident.id, page, ways, self._links) for page in stuck)
+                *(deliver(self._repository, incident.id, page, means) for page in stuck)
             )
         except Stale:
             return  # somebody works on it after all

@@ -110,7 +110,12 @@ EDIT += "'StepFinished' AND incident = 'inc-1';"
 LATER = "2030-01-01T00:00:00.000000+00:00"
 HEAD = {
     "phase": ("inc-3", "closed", "recovering"),
-    "title": ("inc-1", "nothing", "shop: success rate 99.0 % → 79.0 %"),
+    "title": (
+        "inc-1",
+        "nothing",
+        "Restored: shop: success rate 99.0 % now, 79.0 % at worst, normally 99.0 %, "
+        "14:58:00 to 15:09:00 UTC",
+    ),
     "severity": ("inc-1", "sev4", "sev1"),
     "key": ("inc-1", "x", '["checkout", [["service", "shop"]]]'),
     "opened_at": ("inc-1", LATER, "2026-03-01T15:00:00.000000+00:00"),
@@ -260,6 +265,13 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
         ],
     ),
 }
+
+
+async def test_a_title_as_earlier_versions_wrote_it_is_not_a_break(path: Path) -> None:
+    """It told the measurement that confirmed the problem, also when that was over."""
+    title = "shop: success rate 99.0 % → 79.0 %"
+    shell(path, f"UPDATE heads SET title = '{title}' WHERE incident = 'inc-1'")
+    assert await found(path) == []
 
 
 @pytest.mark.parametrize("case", TAMPERING)

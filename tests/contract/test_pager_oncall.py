@@ -123,3 +123,12 @@ async def test_the_doubles_webhook_is_one_that_the_hook_takes() -> None:
         status, answer = await rig.hooked("grafana-oncall", sent, headers)
         assert status == 202, answer
         assert (await rig.incident()).commander == "ada"
+
+
+async def test_numbers_that_come_later_join_the_same_alert_group(
+    pager: GrafanaOncallPager, double: GrafanaOncall
+) -> None:
+    proof = await pager.page(page(title="shop", text="shop · measuring now"))
+    await pager.amend_alert(page(), proof)
+    assert double.opened == [INCIDENT]
+    assert "99.1 %" in double.groups[INCIDENT]["alerts"][-1]["title"]

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from daemon.adapters.pagers.opsgenie import OpsgeniePager
-from daemon.core.ports.notification import KeepsState
+from daemon.core.ports.notification import Amends, KeepsState
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.contract.calls import HURRY, INCIDENT, page
 from tests.contract.rig import rigged
@@ -160,3 +160,22 @@ async def test_the_doubles_webhook_is_one_that_the_hook_takes() -> None:
         status, answer = await rig.hooked("opsgenie", sent, headers)
         assert status == 202, answer
         assert (await rig.incident()).commander == "ada"
+
+
+async def test_numbers_that_come_later_change_the_alert_and_call_nobody(wired: Wired) -> None:
+    proof = await wired.pager.page(page(severity="", title="shop", text="shop · measuring now"))
+    later = page(severity="sev2", short="sev2 shop: success rate 99.1 % → 90.3 %")
+    assert isinstance(wired.pager, Amends)
+    assert await wired.pager.amend_alert(later, proof) == "accepted (202)"
+    alert = wired.double.alerts[INCIDENT]
+    assert alert["message"] == "sev2 shop: success rate 99.1 % → 90.3 %"
+    assert "rollback is running" in alert["description"]
+    assert "http://stopgap/a/x" in alert["description"]
+    assert alert["priority"] == "P2"
+    assert (alert["count"], wired.double.opened) == (1, [INCIDENT])
+
+
+async def test_an_alert_that_is_gone_is_not_changed(wired: Wired) -> None:
+    wired.double.strict = True
+    assert await wired.pager.amend_alert(page(), "x") == "it knows no such alert"
+    assert wired.double.opened == []

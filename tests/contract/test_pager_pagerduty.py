@@ -193,3 +193,13 @@ async def test_the_doubles_webhook_is_one_that_the_hook_takes() -> None:
             assert incident.commander == ("ada" if said == "acknowledged" else "")
         status, _ = await rig.hooked("pagerduty", sent + b" ", headers)
         assert status == 401, "it is signed over every byte"
+
+
+async def test_numbers_that_come_later_update_the_same_alert(wired: Wired) -> None:
+    proof = await wired.pager.page(page(severity="", title="shop", text="shop · measuring now"))
+    links = (("Runbook", "https://r.example/1"),)
+    await wired.pager.amend_alert(page(severity="sev1", links=links), proof)
+    assert wired.double.opened == [INCIDENT]
+    assert wired.sent()["payload"]["severity"] == "critical"
+    assert wired.sent()["payload"]["summary"].startswith("shop: success rate 99.1 %")
+    assert wired.sent()["links"][-1] == {"href": "https://r.example/1", "text": "Runbook"}

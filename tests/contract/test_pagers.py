@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from apprise.plugins.custom_json import NotifyJSON
 
 from daemon.adapters.pagers.apprise import ApprisePager
 from daemon.adapters.pagers.console import ConsolePager
@@ -292,3 +293,19 @@ async def test_labels_make_no_markup_where_apprise_writes_html(anything: Anythin
     await ApprisePager(url).page(page(text="<img src=x>"))
     assert "&lt;img" in anything.body()["message"]
     assert "<img" not in anything.body()["message"]
+
+
+def test_what_stands_below_the_title_does_not_say_it_again() -> None:
+    assert page().body == "rollback is running"
+    assert page(text="shop: success rate 99.1 % → 90.3 %\nSeverity: sev2").body == "Severity: sev2"
+    assert page(text="late: x").body == "late: x"
+    assert page(text="shop: success rate 99.1 % → 90.3 %").body == page().title
+
+
+async def test_a_text_message_gets_the_short_form(
+    anything: Anything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", 160)
+    subject = ApprisePager(anything.url.replace("http://", "json://"))
+    await subject.page(page(short="sev2 shop: 99.1 % → 90.3 %", text="long " * 500))
+    assert anything.body()["message"] == "sev2 shop: 99.1 % → 90.3 %\nhttp://stopgap/a/x"

@@ -215,6 +215,8 @@ KNOWN = (
 ANSWERS: dict[type[Any], str] = {
     e.PageDelivered: "page",
     e.PageFailed: "page",
+    e.PageAmended: "page",
+    e.PageNotAmended: "page",
     e.RoleAnswered: "request",
     e.TeamAnswered: "team",
     e.UpdateAssigned: "update",

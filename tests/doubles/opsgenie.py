@@ -33,6 +33,7 @@ class Opsgenie(Double):
         return [
             web.post("/v2/alerts", self.create),
             web.post("/v2/alerts/{name}/{action:acknowledge|close}", self.act),
+            web.put("/v2/alerts/{name}/{field:message|description|priority}", self.change),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
@@ -60,6 +61,22 @@ class Opsgenie(Double):
             "acknowledged": False,
             "count": 1,
         }
+        return _accepted()
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change one field of an alert that is open; nobody is called by it."""
+        refused = _stranger(request)
+        if refused is not None:
+            return refused
+        name, field = request.match_info["name"], request.match_info["field"]
+        alert = self.alerts.get(name) if request.query.get("identifierType") == "alias" else None
+        said = await request.json()
+        errors = _wrong({"message": "x", **said})
+        if field not in said or errors:
+            return _refusal(422, "Request body is not processable.", errors or {field: "missing"})
+        if alert is None or alert["status"] != "open":
+            return _refusal(404, "Alert does not exist", {}) if self.strict else _accepted()
+        alert[field] = said[field]
         return _accepted()
 
     async def act(self, request: web.Request) -> web.Response:

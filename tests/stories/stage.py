@@ -163,6 +163,7 @@ class Stage:
     approvals: list[Approval] = field(default_factory=list)
     limits: Limits = LIMITS
     places: MeetingPlaces = NO_PLACES
+    page_hold: timedelta = timedelta(0)
     windows: FreezeWindows = field(default_factory=FreezeWindows)
     tracer: Tracer = UNTRACED
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
@@ -248,6 +249,7 @@ class Stage:
             storm_of=storms.storm_of,
             silences=self._silences(),
             silence_for=self.silence_for,
+            page_hold=self.page_hold,
         )
         intake = Intake(
             self.inbox,

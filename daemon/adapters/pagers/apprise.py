@@ -5,6 +5,9 @@ from __future__ import annotations
 from daemon.adapters.apprise import AppriseSender
 from daemon.core.ports.notification import Page, Reminder
 
+_ROOM = 500
+"""Characters: what takes fewer is a text message, and gets the short form."""
+
 
 class ApprisePager:
     """Sends to one apprise URL (mailto://, slack://, …), which is a secret."""
@@ -14,10 +17,15 @@ class ApprisePager:
 
     async def page(self, page: Page) -> str:
         """Raises Temporary: apprise tells no reason for a failure."""
+        if self._sender.room < _ROOM:
+            link = page.answer_link or page.link
+            return await self._sender.send("", f"{page.short}\n{link}", failure=True)
         links = f"{page.answer_link}\n{page.link}".strip()
-        return await self._sender.send(page.title, f"{page.text}\n\n{links}", failure=True)
+        return await self._sender.send(page.title, f"{page.body}\n\n{links}", failure=True)
 
     async def remind(self, reminder: Reminder) -> str:
         """Raises Temporary: apprise tells no reason for a failure."""
+        if self._sender.room < _ROOM:
+            return await self._sender.send("", f"{reminder.title}\n{reminder.link}", failure=False)
         text = f"{reminder.text}\n\n{reminder.link}"
         return await self._sender.send(reminder.title, text, failure=False)

@@ -16,7 +16,7 @@ class MailPager:
 
     async def page(self, page: Page) -> str:
         """Raises Temporary or Permanent."""
-        lines = [page.text, ""]
+        lines = [page.body, ""]
         if page.answer_link:
             lines += ["Answer:", page.answer_link, ""]
         lines += ["Everything:", page.link]

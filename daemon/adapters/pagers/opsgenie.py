@@ -41,14 +41,9 @@ class OpsgeniePager:
     async def page(self, page: Page) -> str:
         """Create the alert; while it is open the same alias adds to its count. Raises Temporary
         (429, 5xx, network) or Permanent."""
-        links = f"{page.answer_link}\n{page.link}".strip()
-        # The end of a long text may be cut, the links must not be.
-        room = max(DESCRIPTION - len(links) - 2, 1)
         alert = {
-            "message": shortened(page.title, MESSAGE),
+            **_facts(page),
             "alias": page.dedup_key[:ALIAS],
-            "description": f"{shortened(page.text, room)}\n\n{links}",
-            "priority": PRIORITY.get(page.severity, _URGENT),
             "source": "stopgap",
             "entity": page.incident,
             "details": {"incident": page.incident, "page": page.page, "person": page.person},
@@ -56,12 +51,34 @@ class OpsgeniePager:
         status = await self._poster.post(self._url, alert)
         return f"accepted ({status}); alias {alert['alias']}"
 
+    async def amend_alert(self, page: Page, proof: str) -> str:
+        """Change message, description and priority; the same alias would only be counted. An alert
+        that it does not know any more is none to worry about."""
+        alias = quote(page.dedup_key[:ALIAS], safe="")
+        status = 0
+        for field, value in _facts(page).items():
+            url = f"{self._url}/{alias}/{field}?identifierType=alias"
+            status = await self._poster.post(url, {field: value}, harmless=UNKNOWN, method="PUT")
+        return "it knows no such alert" if status in UNKNOWN else f"accepted ({status})"
+
     async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or close; an alert that it does not know is none to worry about."""
         alias = quote(dedup_key[:ALIAS], safe="")
         url = f"{self._url}/{alias}/{_ACTIONS[state]}?identifierType=alias"
         status = await self._poster.post(url, {"source": "stopgap"}, harmless=UNKNOWN)
         return "it knows no such alert" if status in UNKNOWN else f"accepted ({status})"
+
+
+def _facts(page: Page) -> dict[str, str]:
+    """What an alert says of the incident."""
+    links = f"{page.answer_link}\n{page.link}".strip()
+    # The end of a long text may be cut, the links must not be.
+    room = max(DESCRIPTION - len(links) - 2, 1)
+    return {
+        "message": shortened(page.short or page.title, MESSAGE),
+        "description": f"{shortened(page.text, room)}\n\n{links}",
+        "priority": PRIORITY.get(page.severity, _URGENT),
+    }
 
 
 def _error_text(refusal: Mapping[str, Any]) -> str:

@@ -45,10 +45,11 @@ class PagerDutyPager:
         links = [{"href": page.link, "text": "The incident"}]
         if page.answer_link:
             links.insert(0, {"href": page.answer_link, "text": "Answer"})
-        first = page.text.partition("\n")[0]
-        parts = (first,) if first.startswith(page.title) else (page.title, first)
+        links += [{"href": url, "text": name} for name, url in page.links]
+        first = page.body.partition("\n")[0]
+        parts = dict.fromkeys(filter(None, (page.title, first)))
         payload = {
-            "summary": shortened(" · ".join(filter(None, parts)), SUMMARY),
+            "summary": shortened(" · ".join(parts), SUMMARY),
             "source": "stopgap",
             "severity": _SEVERITY.get(page.severity, _URGENT),
             "timestamp": page.at.isoformat(),
@@ -62,6 +63,10 @@ class PagerDutyPager:
         }
         more = {"client": "Stopgap", "client_url": page.link, "links": links}
         return await self._send("trigger", page.dedup_key, {"payload": payload, **more})
+
+    async def amend_alert(self, page: Page, proof: str) -> str:
+        """Trigger once more: an open alert of that dedup key is updated, and rings nobody."""
+        return await self.page(page)
 
     async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Acknowledge or resolve; PagerDuty drops it if no such alert is open."""

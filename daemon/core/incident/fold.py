@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.fold_amendments import apply_amendment
 from daemon.core.incident.fold_call_answers import apply_call_answer
 from daemon.core.incident.fold_collaboration import apply_collaboration
 from daemon.core.incident.fold_diagnosis import apply_diagnosis
@@ -55,6 +56,8 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_step(replace(incident, misjudgements=found), at, event)
     if isinstance(event, e.PageEvent):
         return apply_page(incident, at, event)
+    if isinstance(event, e.AmendmentEvent):
+        return apply_amendment(incident, at, event)
     if isinstance(event, e.ResponderEvent):
         return apply_responder(incident, at, event)
     if isinstance(event, e.UpdateEvent):

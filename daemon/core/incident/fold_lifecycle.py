@@ -83,6 +83,7 @@ def _alerts(incident: Incident, at: datetime, event: e.AlertsReceived) -> Incide
         incident,
         alerts={**incident.alerts, **{a.identity: a for a in event.alerts}},
         alerts_changed_at=at,
+        alertmanager_url=event.external_url or incident.alertmanager_url,
         incomplete=event.incomplete,
         refired=incident.refired + (1 if again and not unbroken else 0),
     )
@@ -198,7 +199,8 @@ def _relapsed(incident: Incident, at: datetime) -> Incident:
         relapses=incident.relapses + 1,
         relapsed_at=at,
         diagnosis=None,
-        people=replace(incident.people, no_plan=None),
+        # Whoever was called for by a jump of before is not called for by it again.
+        people=replace(incident.people, no_plan=None, past_jumps=len(incident.people.jumps)),
         steps=steps,
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from daemon.core.incident import events as e
+from daemon.core.incident.amendments import Amendment
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.responders import Engagement, IncidentPeople, PagerReports
 from daemon.core.incident.state import Incident, PagerAlertState, PageState
@@ -23,8 +24,14 @@ def apply_page(incident: Incident, at: datetime, event: e.PageEvent) -> Incident
             page = PageState(event, at, occasion, people.campaign, len(people.jumps))
             return _with_page(incident, page)
         case e.PageDelivered():
-            page = incident.pages[event.page]
-            return _with_page(incident, replace(page, delivered_at=at, delivered_by=event.method))
+            page = replace(
+                incident.pages[event.page],
+                delivered_at=at,
+                delivered_by=event.method,
+                proof=event.proof,
+                amendment=Amendment(needed=not event.measured),
+            )
+            return _with_page(incident, page)
         case e.PageFailed():
             return _with_page(incident, _failed(incident.pages[event.page], event))
         case e.PagerSettled() | e.PagerUnsettled():

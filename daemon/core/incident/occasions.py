@@ -17,12 +17,15 @@ def step_asked_for(about: str) -> int:
 def occasion_of(incident: Incident, purpose: Purpose, about: str = "") -> int:
     """The number of the present occasion; 0 for what comes about once.
 
-    A role falls vacant when its holder gives it up, and is needed anew after a relapse. So is the
-    approval of a step, which is needed anew, too, when one that was given counts no more.
+    People are called anew when command is given up, and after a relapse. A role falls vacant when
+    its holder gives it up, and is needed anew after a relapse. So is the approval of a step, which
+    is needed anew, too, when one that was given counts no more.
     """
     people = incident.people
     match purpose:
-        case "escalation" | "deputy":
+        case "escalation":
+            return people.campaign + incident.relapses
+        case "deputy":
             return people.campaign
         case "verdict" | "relapse" | "diagnosis":
             return incident.relapses

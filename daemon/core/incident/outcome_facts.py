@@ -5,6 +5,7 @@ They stand in its head row, so that nothing of this needs a journal to be read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from daemon.core.incident.learning import FollowUp
@@ -23,7 +24,7 @@ class OutcomeFacts(Frozen):
     the service. `failed_requests`, `impact` and `worst_loss` are those of `impact.ImpactTally`,
     None while nothing was confirmed. `overruled`: the reasons of the refusals that people
     overruled; `undone`: how many acts of the daemon's own they undid. `cause` is the category that
-    was recorded. `follow_ups` are those that are open.
+    was recorded. `follow_ups` are those that are open. `closed`: the reason of its closing.
     """
 
     onset: Moment | None = None
@@ -39,6 +40,34 @@ class OutcomeFacts(Frozen):
     undone: int = 0
     cause: str = ""
     follow_ups: tuple[FollowUp, ...] = ()
+    closed: str = ""
+
+
+_BY: Mapping[RecoveredBy, str] = {
+    "daemon": "recovered by Stopgap",
+    "person": "recovered by people",
+    "elsewhere": "recovered alone",
+}
+_CLOSED: Mapping[str, str] = {
+    "not_confirmed": "not confirmed",
+    "alerts_resolved": "alerts over",
+    "by_person": "closed by a person",
+    "drill_over": "drill over",
+}
+
+
+def outcome_words(facts: OutcomeFacts | None, *, closed: bool) -> str:
+    """How it ended, in two or three words; empty while it has not. `alone`: nothing of ours
+    restored it. `facts` is None where an earlier stopgap wrote the head."""
+    if facts is None:
+        return ""
+    if facts.recovered_by:
+        return _BY.get(facts.recovered_by, facts.recovered_by)
+    if not closed:
+        return ""
+    if facts.closed:
+        return _CLOSED.get(facts.closed, facts.closed.replace("_", " "))
+    return "closed" if facts.onset is not None else "not confirmed"
 
 
 def outcome_facts(incident: Incident) -> OutcomeFacts:
@@ -59,6 +88,7 @@ def outcome_facts(incident: Incident) -> OutcomeFacts:
         undone=len(incident.misjudgements.undone),
         cause=learning.cause.category if learning.cause else "",
         follow_ups=learning.open_follow_ups,
+        closed=incident.closed.reason if incident.closed is not None else "",
     )
 
 

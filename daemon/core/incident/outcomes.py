@@ -20,6 +20,9 @@ def is_news(incident: Incident, event: e.Event) -> bool:
             page = incident.pages.get(event.page)
             untried = page is not None and event.method not in page.failed_methods
             return page is not None and page.pending and untried
+        case e.PageAmended() | e.PageNotAmended():
+            page = incident.pages.get(event.page)
+            return page is not None and not page.amendment.over
         case e.UpdatePublished() | e.UpdateFailed():
             update = incident.updates.by_name.get(event.update)
             return update is not None and update.delivery(event.channel).version < event.version

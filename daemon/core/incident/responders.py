@@ -58,7 +58,8 @@ class Engagement:
 @dataclass(frozen=True)
 class IncidentPeople:
     """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last;
-    `past_jumps` are those of the campaigns before. `times_left`: how often a role was given up."""
+    `past_jumps` are those of before command was last given up, or the last relapse. `times_left`:
+    how often a role was given up."""
 
     responders: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None

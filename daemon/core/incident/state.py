@@ -12,11 +12,13 @@ from daemon.core.alertmanager import Alert, Labels
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
 from daemon.core.incident.alert_silence import AlertSilence
+from daemon.core.incident.amendments import Amendment
 from daemon.core.incident.call_answers import CallAnswers
 from daemon.core.incident.collaboration import Collaboration
 from daemon.core.incident.diagnosis import IncidentDiagnosis
 from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.dry_run import DryRun
+from daemon.core.incident.headline import headline_of, statement_of
 from daemon.core.incident.impact import ImpactTally
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
@@ -26,17 +28,10 @@ from daemon.core.incident.reasons import AskReason, TakenBackReason
 from daemon.core.incident.responders import IncidentPeople
 from daemon.core.incident.storm_membership import StormMembership
 from daemon.core.incident.updates import IncidentUpdates
-from daemon.core.measurement.problem import (
-    UNMEASURED,
-    Problem,
-    RecoveryReading,
-    RecoveryState,
-    Severity,
-)
+from daemon.core.measurement.problem import Problem, RecoveryReading, RecoveryState, Severity
 from daemon.core.rules.rule import StepSpec
 from daemon.core.values.drill_key import marked, unmarked
 from daemon.core.values.outcome import Outcome
-from daemon.core.values.units import printable
 
 Phase = Literal[
     "defining",
@@ -127,7 +122,7 @@ class StepState:
 @dataclass(frozen=True)
 class PageState:
     """One call to one person. `occasion`: which of its purpose; `campaign` and `jumps`: those of
-    the people when it was queued."""
+    the people when it was queued. `proof`: what the pager answered."""
 
     queued: e.PageQueued
     at: datetime
@@ -138,7 +133,9 @@ class PageState:
     worth_trying: bool = False
     delivered_at: datetime | None = None
     delivered_by: str = ""
+    proof: str = ""
     given_up: bool = False
+    amendment: Amendment = field(default_factory=Amendment)
 
     def is_for(self, purpose: Purpose, about: str = "") -> bool:
         """Whether that is what the person was called for."""
@@ -166,6 +163,7 @@ class Incident:
     """One incident as it stands after `seq` events.
 
     `told_weighed`: how many of the changes that were told there were when they were weighed last.
+    `alertmanager_url`: where the Alertmanager that told of it last is reached.
     `recorded`: its samples are kept, for replays.
     `diagnosis`: why people look for the cause; `causes`: what was found out about it. `storm`: the
     one that it is of, if any; `silence`: ours in Alertmanager, while it is acknowledged.
@@ -177,6 +175,7 @@ class Incident:
     seq: int = 0
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     alerts_changed_at: datetime | None = None
+    alertmanager_url: str = ""
     incomplete: bool = False
     suppressed: tuple[e.Suppression, ...] = ()
     problem: Problem | None = None
@@ -279,17 +278,18 @@ class Incident:
 
     @property
     def title(self) -> str:
-        """Its title: the statement once there is one, the alert before that, and while nothing can
-        be measured. A drill's says first that it is one, and no other does."""
-        return unmarked(self._title) if self.drill is None else marked(self._title)
+        """Its headline as it stands: now, worst, since when, how it ended; the alert while nothing
+        can be measured. A drill's says first that it is one, and no other does."""
+        return self._marked(headline_of(self))
 
     @property
-    def _title(self) -> str:
-        problem = self.confirmed or self.problem
-        if problem is None or not problem.symptom or problem.verdict in UNMEASURED:
-            return self.opened.title
-        name = printable(" ".join(self.group_labels.values()))
-        return f"{name}: {problem.text}" if name else problem.text
+    def statement(self) -> str:
+        """What the problem was found to be, which stays when the numbers change; marked as the
+        title is."""
+        return self._marked(statement_of(self))
+
+    def _marked(self, text: str) -> str:
+        return unmarked(text) if self.drill is None else marked(text)
 
     def severity_for(self, wording: Literal["internal", "public"]) -> Severity:
         """Its severity to an audience of that wording: what is practised is not the public's."""

@@ -19,6 +19,9 @@ from daemon.core.ports.urgency import Urgency
 from daemon.core.recovery.guardrails import ActionScope, Freeze, Guard, Limits
 from daemon.core.values.units import AnyVersion, Frozen, Moment
 
+HEAD_TITLE_LENGTH = 500
+"""Characters of a title in a head row."""
+
 
 class SequenceConflict(Exception):
     """Somebody else appended first: read again, decide again."""
@@ -77,7 +80,7 @@ class HeadState(OnsetFacts):
         closed = incident.closed is not None
         return cls(
             phase=incident.phase,
-            title=incident.title[:500],
+            title=incident.title[:HEAD_TITLE_LENGTH],
             severity=incident.severity,
             wake_at=None if closed else wake_at,
             closed=closed,

@@ -20,7 +20,8 @@ class Page:
 
     `link` is the incident's document; `answer_link` leads to a page where this person, and
     nobody else, answers with one tap (empty if there is none). `summons`: they are called to come,
-    and may answer that they cannot.
+    and may answer that they cannot. `short` is what matters most, for a lock screen or a text
+    message; `links` are (name, address) of the alert's own.
     """
 
     incident: str
@@ -34,6 +35,13 @@ class Page:
     dedup_key: str
     answer_link: str = ""
     summons: bool = False
+    short: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def body(self) -> str:
+        """The text for a place where the title stands above it: without saying that again."""
+        return self.text.removeprefix(self.title).lstrip(" ·\n") or self.text
 
 
 class Pager(Protocol):
@@ -50,6 +58,15 @@ class KeepsState(Protocol):
     async def update_alert(self, dedup_key: str, state: Settled) -> str:
         """Say that somebody responds, or that it is over; harmless for an alert that it does
         not know. Returns the proof. Raises Temporary or Permanent."""
+
+
+@runtime_checkable
+class Amends(Protocol):
+    """A pager whose alert can tell more later, and rings nobody by that."""
+
+    async def amend_alert(self, page: Page, proof: str) -> str:
+        """Let the alert of a page that was delivered say what the page says now. `proof` is what
+        `Pager.page` answered then. Returns the new one. Raises Temporary or Permanent."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision
 from daemon.core.incident import events as e
@@ -22,13 +22,15 @@ from daemon.core.response.paging import headline
 
 @dataclass(frozen=True)
 class _Campaign:
-    """One policy being worked through, for one occasion. `called`: by it so far; `declined`: the
-    pages whose person has said since that they cannot come."""
+    """One policy being worked through, for one occasion. `facts`: the part of `text` that tells
+    how the incident stands. `called`: by it so far; `declined`: the pages whose person has said
+    since that they cannot come."""
 
     purpose: Purpose
     about: str
     occasion: int
     text: str
+    facts: str
     tiers: Sequence[Called]
     repeat: int | None
     called: Sequence[PageState]
@@ -37,27 +39,39 @@ class _Campaign:
     acknowledgements: int = 1
 
 
-def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Escalate by the team's policy until somebody commands, and as many are there as it asks for.
+MOST_PAGE_HOLD = timedelta(seconds=10)
+"""The longest that a first page may be held for."""
+
+
+def pages_due(
+    incident: Incident, roster: Roster, now: datetime, hold: timedelta = timedelta(0)
+) -> Decision:
+    """Escalate by the team's policy until somebody commands, and as many are there as it asks for,
+    or service is restored.
 
     The next tier is called when the last one's wait is over, or at once when nobody of it could
     be reached or is on call. The wait counts from when the tier was really called. Every page
-    carries the facts of this moment. When command is vacated, the calling begins anew.
+    carries the facts of this moment. When command is vacated, and after a relapse, the calling
+    begins anew. The first page of all waits for the first measurement, so that it tells the
+    problem: until so long after the opening (`hold`), whatever the measurement does.
     """
     policy = roster.policy_for(incident.opened.team)
-    if incident.closed is not None or enough_came(incident, policy.acknowledgements):
+    over = incident.closed is not None or incident.recovered_at is not None
+    if over or enough_came(incident, policy.acknowledgements):
         return Decision()
     occasion = occasion_of(incident, "escalation")
     # Whoever is there without anybody commanding is called all the same.
     there = incident.responders if incident.commander else ()
     pages = [page for page in incident.pages.values() if page.is_for("escalation")]
     present = [page for page in pages if page.occasion == occasion]
+    facts = headline(incident)
     former_rounds = [page.queued.round for page in pages if page.occasion != occasion]
     campaign = _Campaign(
         purpose="escalation",
         about="",
         occasion=occasion,
-        text=headline(incident),
+        text=facts,
+        facts=facts,
         tiers=willing(incident, roster.tiers(incident.opened.team, now), there),
         repeat=policy.repeat,
         called=[page for page in present if page.queued.attempt == 0],
@@ -70,6 +84,9 @@ def pages_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
     jumps = incident.people.jumps
     if len(jumps) > incident.people.past_jumps and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
+    held_until = incident.opened_at + hold
+    if not incident.pages and incident.rule and incident.problem is None and now < held_until:
+        return Decision(wake_at=held_until)
     return _advance(campaign, now)
 
 
@@ -87,11 +104,13 @@ def engagements_due(incident: Incident, roster: Roster, now: datetime) -> Decisi
 def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> Decision:
     """What is due to an expert team that was engaged and has not answered."""
     pages = [page for page in incident.pages.values() if page.is_for("engagement", team)]
+    facts = headline(incident)
     campaign = _Campaign(
         purpose="engagement",
         about=team,
         occasion=occasion_of(incident, "engagement", team),
-        text=f"{incident.people.engaged[team].event.packet}\n{headline(incident)}",
+        text=f"{incident.people.engaged[team].event.packet}\n{facts}",
+        facts=facts,
         tiers=willing(incident, roster.tiers(team, now)),
         repeat=roster.policy_for(team).repeat,
         called=[page for page in pages if page.queued.attempt == 0],
@@ -169,6 +188,7 @@ def _call(campaign: _Campaign, round_: int, tier: int | None, now: datetime) -> 
             about=campaign.about,
             occasion=campaign.occasion,
             text=campaign.text,
+            facts=campaign.facts,
             round=round_,
             tier=tier,
             acknowledgements=campaign.acknowledgements,

@@ -76,7 +76,9 @@ def overdue_milestones(incident: Incident, roster: Roster, now: datetime) -> Dec
         missed = e.DeadlineMissed(item=reading.item, text=late)
         text = f"{late}. {_remedy(incident, reading.item)} {headline(incident)}"
         owner = _owner(incident, reading.item)
-        page = direct_page(incident, owner, "milestone", text, reading.item)
+        # After the recovery it is worth a line in the review, and nobody's sleep.
+        restored = incident.recovered_at is not None
+        page = () if restored else direct_page(incident, owner, "milestone", text, reading.item)
         due |= Decision(record=(missed, *page))
     return due
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from daemon.core.decision import Decision, recording
@@ -11,17 +12,30 @@ from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
 from daemon.core.response.call_answers import SUMMONS, enough_came, passed_over
-from daemon.core.response.escalation import pages_due
+from daemon.core.response.escalation import MOST_PAGE_HOLD, pages_due
 from daemon.core.response.milestones import MILESTONES, reached_at
 from daemon.core.values.backoff import Backoff
 
 PAGE_BACKOFF = Backoff(timedelta(minutes=1), timedelta(minutes=15))
 """How soon a page that reached nobody is tried again."""
+CALLED_AFTER_RECOVERY: Mapping[Purpose, str] = {
+    "refired": "the alert fires again, and the metrics cannot tell whether the trouble is back",
+    "role_request": "a person asks; what the daemon asked for itself is not needed any more",
+    "jump": "a person calls for them",
+    "update": "the audiences have to hear that it is over",
+    "autonomy": "it is about the rule, and its next incident",
+    "help": "a person asks for a team",
+    "drill_over": "it tells that the drill was stopped",
+    "other": "nobody knows what a journal from elsewhere called them for",
+}
+"""What people are still paged for while a restored service is watched, each with its reason. All
+else is about trouble that is over; a relapse calls for it anew."""
 
 
 def still_relevant(incident: Incident, page: PageState) -> bool:
     """Whether this page still makes sense: its occasion is not over, and its person is still the
-    one to hear of it. Once somebody commands, nobody else is woken."""
+    one to hear of it. Once somebody commands, nobody else is woken; once service is restored, by
+    the metrics, nobody is for what was wrong before (`CALLED_AFTER_RECOVERY` tells the rest)."""
     queued = page.queued
     if incident.closed is not None:
         # These are about what comes after it.
@@ -32,7 +46,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     restored = incident.recovered_at is not None
     match queued.purpose:
         case "escalation" | "unattended" | "snoozed":
-            wanted = not enough_came(incident, queued.acknowledgements)
+            wanted = not restored and not enough_came(incident, queued.acknowledgements)
             there = bool(incident.commander) and queued.person in incident.responders
             return _is_present(incident, page) and wanted and not there
         case "approval":
@@ -52,7 +66,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
         case "jump":
             return queued.person not in incident.responders
         case "deputy":
-            return _is_present(incident, page) and commands
+            return _is_present(incident, page) and commands and not restored
         case "vacancy":
             vacant = _is_present(incident, page) and queued.about not in incident.people.posts
             return vacant and commands and not restored
@@ -74,7 +88,9 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             return engaged is not None and not engaged.answered_by and not incident.recovered_at
         case "role_request":
             request = people.requests.get(about)
-            return request is not None and request.open
+            if request is None or not request.open:
+                return False
+            return bool(request.event.by) or incident.recovered_at is None
         case "update":
             update = incident.updates.by_name.get(about)
             return update is not None and not update.sent
@@ -87,7 +103,8 @@ def _question_open(incident: Incident, page: PageState) -> bool:
             )
         case "milestone":
             item = next((item for item in MILESTONES if item == about), None)
-            return item is None or reached_at(incident, item) is None
+            missing = item is None or reached_at(incident, item) is None
+            return missing and incident.recovered_at is None
         case _:
             return True
 
@@ -134,12 +151,14 @@ def _retry(page: PageState) -> e.PageQueued:
 def unattended(incident: Incident, roster: Roster, now: datetime) -> str:
     """Why this incident is a defect of ours: nobody commands, and nobody is being called.
 
-    Empty if all is well. A page is being made while it is pending, and a call is on its way
-    while the policy still has one to come.
+    Empty if all is well. A page is being made while it is pending, the first may be held for a
+    moment, and a call is on its way while the policy still has one to come.
     """
     if incident.closed is not None or incident.commander or incident.recovered_at is not None:
         return ""
     if undelivered(incident):
+        return ""
+    if not incident.pages and now < incident.opened_at + MOST_PAGE_HOLD:
         return ""
     due = pages_due(incident, roster, now) | retries_due(incident, now)
     if due.record:

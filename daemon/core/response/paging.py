@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_words import first_summary
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
@@ -56,6 +57,7 @@ def direct_page(
             about=about,
             occasion=number,
             text=text,
+            facts=facts_within(incident, text),
             asks=_ASKS.get(purpose, "acknowledge"),
         ),
     )
@@ -86,9 +88,17 @@ def without_rule(incident: Incident) -> str:
     return "it was split off without a rule" if known.split_from else "no rule matches it"
 
 
+def facts_within(incident: Incident, text: str) -> str:
+    """What of the text tells how the incident stands now, so that it can be told anew later."""
+    facts = headline(incident)
+    return facts if facts in text else ""
+
+
 def headline(incident: Incident) -> str:
     """The incident in one line, as it stands now."""
     parts = [incident.title]
+    if not incident.rule:
+        parts += filter(None, [first_summary(incident)])
     if incident.problem is None and incident.rule:
         parts.append("measuring now")
     elif incident.problem is not None and incident.confirmed is None:

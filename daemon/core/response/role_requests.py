@@ -121,9 +121,14 @@ def _lapsed_requests(incident: Incident, roster: Roster, now: datetime) -> Decis
 
 
 def _moot(incident: Incident, open_: Request) -> bool:
-    """Whether what the daemon asked for has come about: nobody is woken for it any more."""
+    """Whether what the daemon asked for has come about, or nothing needs it any more: nobody is
+    woken for it then."""
     role, holder = open_.event.role, incident.people.holder(open_.event.role)
-    if open_.event.by or not holder:
+    if open_.event.by:
+        return False
+    if incident.recovered_at is not None and open_.event.how != "takeover":
+        return True
+    if not holder:
         return False
     return role != "commander" or holder == open_.event.taker
 

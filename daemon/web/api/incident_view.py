@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from daemon.core.incident.alert_words import alert_links, alert_words
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.observation import would
+from daemon.core.incident.outcome_facts import outcome_facts, outcome_words
 from daemon.core.incident.state import Incident
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
@@ -29,7 +31,9 @@ from daemon.web.api.calls_view import calls_view
 from daemon.web.api.collaboration_view import collaboration_view
 from daemon.web.api.organization_view import organization_view
 from daemon.web.api.schemas import (
+    AlertLinkView,
     AlertView,
+    AlertWordsView,
     CauseView,
     ChannelView,
     ClockView,
@@ -63,6 +67,7 @@ def head_view(head: Head, rule: Rule | None) -> IncidentRow:
         status="open" if head.closed_at is None else "closed",
         drill=drill_of(head.key),
         mode=rule.mode if rule is not None else "",
+        outcome=outcome_words(head.outcome, closed=head.closed_at is not None),
         **head.model_dump(
             include={"phase", "severity", "title", "rule", "team", "service"}
             | {"opened_at", "closed_at", "wake_at"}
@@ -91,6 +96,7 @@ def incident_view(
         stage=incident.stage,
         severity=incident.severity,
         title=incident.title,
+        outcome=outcome_words(outcome_facts(incident), closed=incident.closed is not None),
         drill=drill_of(incident.key),
         statement=problem.text if problem else "",
         doing=now_and_next.doing(incident),
@@ -124,6 +130,13 @@ def incident_view(
         alerts=tuple(
             AlertView.model_construct(name=a.name, status=a.status, labels=a.labels)
             for a in incident.alerts.values()
+        ),
+        alert_words=tuple(
+            AlertWordsView(alert=one.alert, summary=one.summary, description=one.description)
+            for one in alert_words(incident)
+        ),
+        alert_links=tuple(
+            AlertLinkView(name=link.name, url=link.url) for link in alert_links(incident)
         ),
         suppressed=suppression(incident.suppressed),
         steps=tuple(_step(incident, rule, n, plan.get(n), risks) for n in sorted(incident.steps)),

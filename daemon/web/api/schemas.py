@@ -23,15 +23,16 @@ _Status = Literal["open", "closed"]
 
 
 class IncidentRow(Frozen):
-    """An incident in a list. `rule` is empty if no rule matched its alerts. `drill`: the run of the
-    drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
-    none."""
+    """An incident in a list. `title` says how it stands. `outcome`: how it ended, in words; empty
+    while it has not. `rule` is empty if no rule matched its alerts. `drill`: the run of the drill
+    that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is none."""
 
     id: str
     status: _Status
     phase: Phase
     severity: Severity
     title: str
+    outcome: str
     rule: str
     team: str
     service: str
@@ -316,9 +317,26 @@ class CallsView(Frozen):
     told: dict[str, Stamp]
 
 
+class AlertLinkView(Frozen):
+    """Where an alert leads to: its runbook, a dashboard, what fired it, a silence."""
+
+    name: str
+    url: str
+
+
+class AlertWordsView(Frozen):
+    """What one alert says of itself."""
+
+    alert: str
+    summary: str
+    description: str
+
+
 class IncidentView(Frozen):
     """One incident as it stands after `seq` entries. `document` links to its standard document.
 
+    `title` says how it stands: now, worst, since when, how it ended; `outcome` the last in words.
+    `alert_words` is what its alerts say, `alert_links` where they lead.
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
@@ -334,6 +352,7 @@ class IncidentView(Frozen):
     stage: StageOfSteps
     severity: Severity
     title: str
+    outcome: str
     drill: str
     statement: str
     doing: str
@@ -366,6 +385,8 @@ class IncidentView(Frozen):
     suspicion: Suspicion | None
     diagnosis: DiagnosisView
     alerts: tuple[AlertView, ...]
+    alert_words: tuple[AlertWordsView, ...]
+    alert_links: tuple[AlertLinkView, ...]
     suppressed: str
     steps: tuple[StepView, ...]
     durations: dict[str, str]

@@ -18,6 +18,7 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.people.roster import Roster
+from daemon.core.reporting.page_text import told_now
 from daemon.core.response.call_answers import (
     SUMMONS,
     DeclineCall,
@@ -63,9 +64,9 @@ class LinkForm:
 
 @dataclass(frozen=True)
 class LinkOffer:
-    """What may be done. `request` or `update` is what the page asks about, if it does.
-    `summoned`: the person was called to come, and can say that they cannot. `storm`: it stands for
-    all incidents of a storm."""
+    """What may be done. `text`: what the page says, with the facts of now. `request` or `update` is
+    what the page asks about, if it does. `summoned`: the person was called to come, and can say
+    that they cannot. `storm`: it stands for all incidents of a storm."""
 
     person: str
     asks: e.Asks
@@ -89,7 +90,8 @@ def offer(incident: Incident, page: str, roster: Roster) -> LinkOffer:
     update = incident.updates.by_name.get(queued.about) if queued.asks == "send" else None
     summoned = queued.purpose in SUMMONS and is_summoned(incident, queued.person)
     storm = queued.purpose in STORM_PAGES
-    return LinkOffer(queued.person, queued.asks, queued.text, request, update, summoned, storm)
+    text = told_now(incident, queued)
+    return LinkOffer(queued.person, queued.asks, text, request, update, summoned, storm)
 
 
 def _why_spent(incident: Incident, state: PageState, roster: Roster) -> str:

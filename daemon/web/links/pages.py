@@ -15,9 +15,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from daemon.core.incident.alert_words import alert_links, alert_words
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.reporting.now_and_next import decidable
+from daemon.core.reporting.page_text import standing_lines
 from daemon.core.response.command import NotPossible
 from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
@@ -130,6 +132,7 @@ class Pages:
             status,
             heading=incident.title,
             offered=offered,
+            standing=self._standing(incident),
             role=role,
             trouble=trouble,
             written=written
@@ -137,6 +140,10 @@ class Pages:
             else "",
             **self._facts(incident),
         )
+
+    def _standing(self, incident: Incident) -> list[str]:
+        rule = self._context.config_of(incident).rules.rules.get(incident.rule)
+        return standing_lines(incident, rule, self._context.repository.clock(), alert=False)
 
     def _spent(
         self, request: web.Request, incident: Incident, spent: answers.LinkSpent
@@ -150,6 +157,8 @@ class Pages:
             "commander": holder_text(incident, "commander"),
             "places": place_links(incident),
             "document": self._context.links.document(incident.id),
+            "alert_words": alert_words(incident),
+            "alert_links": alert_links(incident),
             "decidable": decidable(
                 incident, self._context.config_of(incident).rules.rules.get(incident.rule)
             ),

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from daemon.core.commands import COMMANDS
 from daemon.core.incident import events as e
+from daemon.core.incident.alert_words import alert_links, alert_words
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
@@ -203,6 +204,8 @@ class IncidentPage:
             if incident.closed is None
             else {},
             "diagnosis": diagnosis_view(incident),
+            "alert_words": alert_words(incident),
+            "alert_links": alert_links(incident),
             "curves": _curves(incident),
             "left_out": _left_out(incident),
             "durations": durations(incident).shown(),

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from daemon.core.incident.outcome_facts import outcome_words
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Severity
 from daemon.core.ports.journal import Head, IncidentSearch, ListCursor
@@ -108,7 +109,8 @@ def _tally(incidents: list[Incident]) -> list[tuple[str, int]]:
 
 def _row(head: Head) -> dict[str, Any]:
     ended = head.closed_at or head.opened_at
-    return {"head": head, "lasted": ended - head.opened_at}
+    outcome = outcome_words(head.outcome, closed=head.closed_at is not None)
+    return {"head": head, "lasted": ended - head.opened_at, "outcome": outcome}
 
 
 def _search(filters: FormFields, query: Mapping[str, str]) -> tuple[IncidentSearch, str]:

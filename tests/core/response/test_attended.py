@@ -131,7 +131,8 @@ def audited(*events: e.Event, after: float = 0) -> str:
 
 
 def test_nobody_called_is_a_defect() -> None:
-    assert audited() == "calls are due and are not being made"
+    assert audited() == "", "the first page may be held for a moment"
+    assert audited(after=0.5) == "calls are due and are not being made"
     assert audited(page_queued(), after=99) == "", "it is being made"
     assert audited(page_queued(), delivered(), after=4) == "", "ada has her time"
     end = "nobody responded, and the escalation policy has come to its end"

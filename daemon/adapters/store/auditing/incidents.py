@@ -15,7 +15,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
-from daemon.core.ports.journal import HeadState
+from daemon.core.ports.journal import HEAD_TITLE_LENGTH, HeadState
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.values.seal import Keyring, Seal, key_of, quoted
 
@@ -48,6 +48,7 @@ TELLING = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.EvidenceTaken,
         e.IncidentPromoted,
         e.SeveritySet,
         e.IncidentAbsorbed,
@@ -74,16 +75,19 @@ TELLING_OF_CLOSED = frozenset(
         e.ProblemDefined,
         e.ProblemReassessed,
         e.RecoveryMeasured,
+        e.EvidenceTaken,
         e.IncidentPromoted,
         e.SeveritySet,
         e.IncidentAbsorbed,
         e.TeamReassigned,
+        e.Recovered,
+        e.Relapsed,
         e.IncidentClosed,
         *_LEARNED,
     )
 )
-"""Those that the head of a closed incident is made of: its title, its severity, and how much is
-still to come of it."""
+"""Those that the head of a closed incident is made of: its title with the newest numbers, its
+severity, and how much is still to come of it."""
 
 StoredRow = Sequence[Any]
 """COLUMNS, as they are stored."""
@@ -218,6 +222,8 @@ def _differences(
         "service": service_of(opened.key),
     }
     stored = dict(zip(HEAD_COLUMNS, head, strict=True))
+    if stored["title"] == folded.statement[:HEAD_TITLE_LENGTH]:  # as earlier versions wrote it
+        del expected["title"]
     if stored["outcome"] is not None:  # of an earlier version, too
         expected["pending"] = state.pending
     if stored["verdict"]:  # heads of an earlier version have nothing of this
@@ -225,7 +231,5 @@ def _differences(
             name: to_stamp(value) if isinstance(value, datetime) else value
             for name, value in onset_facts(folded)
         }
-        if closed_at is not None:
-            del facts["recovered_at"]  # not among what tells of a closed one
         expected |= facts
     yield from ((name, value) for name, value in expected.items() if stored[name] != value)

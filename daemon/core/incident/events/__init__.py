@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.incident.events.amendments import *
 from daemon.core.incident.events.call_answers import *
 from daemon.core.incident.events.collaboration import *
 from daemon.core.incident.events.diagnosis import *
@@ -43,6 +44,7 @@ Event = Annotated[
     LifecycleEvent
     | StepEvent
     | PageEvent
+    | AmendmentEvent
     | ResponderEvent
     | UpdateEvent
     | DiagnosisEvent

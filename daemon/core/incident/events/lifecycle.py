@@ -41,11 +41,13 @@ class IncidentOpened(_AboutProblem):
 
 
 class AlertsReceived(_AboutProblem):
-    """What Alertmanager says now of these alerts. `incomplete`: its message was cut short."""
+    """What Alertmanager says now of these alerts. `incomplete`: its message was cut short.
+    `external_url`: where it says that it is reached; empty where nobody said."""
 
     kind: Literal["AlertsReceived"] = "AlertsReceived"
     alerts: tuple[Alert, ...]
     incomplete: bool = False
+    external_url: str = ""
 
     def describe(self) -> str:
         firing = sum(1 for alert in self.alerts if alert.status == "firing")
@@ -58,14 +60,20 @@ ALERTS_AT_ONCE = 1000
 """So many alerts are one entry of the journal, which is written and read in one piece."""
 
 
-def received(alerts: Iterable[Alert], *, incomplete: bool) -> tuple[AlertsReceived, ...]:
+def received(
+    alerts: Iterable[Alert], *, incomplete: bool, external_url: str = ""
+) -> tuple[AlertsReceived, ...]:
     """What Alertmanager says, in entries of a bounded size; one at least.
 
     What fires comes first: were the ends told before it, all would look over in between.
     """
     ordered = sorted(alerts, key=lambda alert: alert.status)
     return tuple(
-        AlertsReceived(alerts=tuple(ordered[start : start + ALERTS_AT_ONCE]), incomplete=incomplete)
+        AlertsReceived(
+            alerts=tuple(ordered[start : start + ALERTS_AT_ONCE]),
+            incomplete=incomplete,
+            external_url=external_url,
+        )
         for start in range(0, len(ordered) or 1, ALERTS_AT_ONCE)
     )
 
@@ -254,14 +262,14 @@ class Noted(_AboutProblem):
 class EffectClaimed(_AboutProblem):
     """Somebody begins to carry out an effect: nobody else may, for the incident has moved on.
 
-    `about` is the page, the update with its version and channel, or the step that a restart
-    found at work. A step that starts is claimed by its StepStarted.
+    `about` is the page (or the one that is amended), the update with its version and channel, or
+    the step that a restart found at work. A step that starts is claimed by its StepStarted.
     """
 
     for_people: ClassVar[bool] = False
 
     kind: Literal["EffectClaimed"] = "EffectClaimed"
-    effect: Literal["page", "update", "step"]
+    effect: Literal["page", "amendment", "update", "step"]
     about: str
 
     def describe(self) -> str:

@@ -30,7 +30,8 @@ class PageQueued(_AboutCalls):
     (and why it needs a person), team, role, severity, milestone, request or update is meant;
     `occasion` counts how often that came about (None: not counted when it was written). `attempt`
     counts the earlier pages of the same occasion that reached nobody. `acknowledgements`: so many
-    people were to come by the policy then.
+    people were to come by the policy then. `facts`: the part of `text` that tells how the incident
+    stood then; what is delivered later tells it anew.
 
     Entries from before purposes have a `reason` instead.
     """
@@ -47,6 +48,7 @@ class PageQueued(_AboutCalls):
     attempt: int = 0
     acknowledgements: int = 1
     asks: Asks = "acknowledge"
+    facts: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -59,12 +61,14 @@ class PageQueued(_AboutCalls):
 
 
 class PageDelivered(_AboutCalls):
-    """A pager or channel took the page; `proof` is what it answered."""
+    """A pager or channel took the page; `proof` is what it answered. `measured`: it could tell
+    what was measured, or there was nothing to measure; what could not is amended."""
 
     kind: Literal["PageDelivered"] = "PageDelivered"
     page: str
     method: str
     proof: str
+    measured: bool = True
 
     def describe(self) -> str:
         return f"page {self.page} delivered by {self.method}: {self.proof}"

@@ -8,6 +8,7 @@ from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Impact, Problem
+from daemon.core.reporting.review.alert_words import alert_sections
 from daemon.core.reporting.review.course import course_section, decisions_section, people_section
 from daemon.core.reporting.review.diagnosis import diagnosis_section
 from daemon.core.reporting.review.document import (
@@ -32,6 +33,7 @@ def review_document(review: Review) -> Document:
     sections = (
         _summary(incident),
         _problem(review),
+        *alert_sections(incident),
         impact_section(review),
         course_section(review),
         _durations(review),
@@ -50,7 +52,7 @@ def review_document(review: Review) -> Document:
 
 def _heading(incident: Incident) -> str:
     """A drill's says first that it is one."""
-    title = incident.title.removeprefix(DRILL_MARK).lstrip()
+    title = incident.statement.removeprefix(DRILL_MARK).lstrip()
     heading = f"Incident {incident.id}: {title}"
     return heading if incident.drill is None else marked(heading)
 
