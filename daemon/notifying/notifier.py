@@ -30,7 +30,7 @@ from daemon.core.ports.notification import (
 from daemon.core.ports.rooms import RateLimited
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import alert_of
-from daemon.core.response.rooms import with_places
+from daemon.core.response.rooms import place_links, with_places
 from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.values.drill_key import marked
 from daemon.core.values.outcome import Permanent, Temporary
@@ -210,6 +210,7 @@ def _page(incident: Incident, page: str, links: Links, repository: IncidentRepos
         at=repository.clock(),
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
+        places=place_links(incident),
     )
 
 

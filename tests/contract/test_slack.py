@@ -252,3 +252,13 @@ async def test_the_doubles_tap_is_one_that_the_hook_takes() -> None:
         assert (await rig.incident()).commander == "ada"
         headers, sent = Slack.tap(ADA, "open-answer", rig.id, rig.now, "slack-secret")
         assert await rig.hooked("slack", sent, headers) == (200, {}), "a link is only a link"
+
+
+async def test_where_people_meet_is_a_tap_away(
+    session: aiohttp.ClientSession, slack: Slack
+) -> None:
+    places = {"Room": "https://s/archives/C1", "Call": "https://meet/1"}
+    await pager(session, slack.url).page(page(places=places))
+    buttons = {one["text"]["text"]: one.get("url") for one in shown(slack)[1]["elements"]}
+    assert list(buttons) == ["I am on it", "Answer", "Room", "Call", "Everything"]
+    assert buttons | places == buttons

@@ -30,7 +30,7 @@ class SlackPager:
             "text": {"type": "plain_text", "text": "I am on it"},
         }
         elements: list[dict[str, Any]] = [button]
-        links = (("Answer", page.answer_link), ("Everything", page.link))
+        links = (("Answer", page.answer_link), *page.places.items(), ("Everything", page.link))
         elements += [_opens(text, url) for text, url in links if url]
         return await self._send(page.title, page.text, elements)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -19,7 +19,8 @@ class Page:
     question of it (`<incident>/<page>`).
 
     `link` is the incident's document; `answer_link` leads to a page where this person, and
-    nobody else, answers with one tap (empty if there is none).
+    nobody else, answers with one tap (empty if there is none). `places`: where people meet over
+    the incident, `Room` and `Call`, each with its address; the text has them, too.
     """
 
     incident: str
@@ -32,6 +33,7 @@ class Page:
     at: datetime
     dedup_key: str
     answer_link: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pager(Protocol):
