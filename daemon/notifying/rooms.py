@@ -123,18 +123,18 @@ async def _invited(
     incident: Incident, rooms: TendsRooms, key: str, roster: Roster
 ) -> Sequence[e.Event]:
     left_out: dict[str, str] = {}
-    users: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for name in to_invite(incident):
         user = slack_user(roster, name)
         if user:
-            users[user] = name
+            names.setdefault(user, []).append(name)
         else:
-            left_out[name] = (
-                f"their Slack user id is not in the roster: people.{name}.known_as.slack"
-            )
-    invited = await rooms.invite(key, tuple(users))
-    left_out |= {users[user]: why for user, why in invited.refused.items() if user in users}
-    people = tuple(users[user] for user in invited.users if user in users)
+            place = f"people.{name}.known_as.slack"
+            left_out[name] = f"their Slack user id is not in the roster: {place}"
+    invited = await rooms.invite(key, tuple(names))
+    for user, why in invited.refused.items():
+        left_out |= dict.fromkeys(names.get(user, ()), why)
+    people = tuple(name for user in invited.users for name in names.get(user, ()))
     events: list[e.Event] = []
     if people or left_out:
         events.append(e.RoomInvited(people=people, left_out=left_out))

@@ -16,6 +16,7 @@ from daemon.adapters.rooms.slack import SlackRooms
 from daemon.adapters.slack import slack_client
 from daemon.core.decision import TendRoom
 from daemon.core.incident import events as e
+from daemon.core.people.contact_methods import Contact
 from daemon.core.ports.rooms import Rooms
 from daemon.core.response.rooms import RoomPolicy, rooms_due
 from daemon.notifying.room_index import RoomIndex
@@ -153,6 +154,18 @@ async def test_the_room_follows_the_incident_to_its_end(scene: Scene) -> None:
     seq = rig.seq
     await scene.tended()
     assert rig.seq == seq, "nothing more is due"
+
+
+async def test_two_who_share_an_account_are_both_there(scene: Scene) -> None:
+    rig, people = scene.rig, dict(scene.rig.roster.people)
+    contact = (Contact(slack="U0ADA00"),)
+    people["cy"] = people["cy"].model_copy(update={"contact": contact})
+    rig.roster = rig.roster.model_copy(update={"people": people})
+    channel = await scene.opened()
+    await rig.does("roles/communicator", person="cy")
+    await scene.tended()
+    assert channel.members == {BOT, "U0ADA00"}
+    assert (await rig.incident()).collaboration.invited == {"ada", "cy"}
 
 
 async def test_a_crash_in_the_middle_makes_no_second_room(scene: Scene) -> None:
