@@ -114,7 +114,9 @@ async def test_one_tap_opens_the_room_and_the_call(scene: Scene) -> None:
     assert channel.topic.startswith("being measured · Commander: ada · ")
     (greeting,) = channel.messages
     assert channel.pinned == [greeting["ts"]]
-    assert f"Call: https://meet.example/{rig.id}" in greeting["text"]
+    signed_with = greeting["blocks"][1]["elements"][0]["text"]
+    assert f"<https://meet.example/{rig.id}|the call>" in signed_with
+    assert "measuring, to define the problem; the topic says how it stands" in greeting["text"]
     _, found = await rig.asks("GET", rig.path, ADA)
     meeting = found["incident"]["meeting"]
     assert meeting["room"]["url"] == f"https://acme.slack.com/archives/{channel.id}"

@@ -263,6 +263,7 @@ def channel_name(wanted: str, number: int) -> str:
 def _signed(draft: RoomDraft) -> dict[str, Any]:
     """By which incident it is: whoever crashed finds the message by it."""
     text = f"{escaped(draft.incident)} · <{escaped(draft.link)}|everything about it>"
+    text += f" · <{escaped(draft.call)}|the call>" if draft.call else ""
     return {"type": "context", "elements": [plain_words(text)]}
 
 
