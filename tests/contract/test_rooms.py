@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -128,7 +129,10 @@ async def test_one_tap_opens_the_room_and_the_call(scene: Scene) -> None:
     page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
     assert f'<a href="{meeting["room"]["url"]}" rel="noreferrer">#inc-{rig.id}-shop</a>' in page
     assert "Open the room" not in page
-    assert meeting["call"]["url"] in await rig.gets(await rig.calls())
+    document = await rig.gets(urlsplit(rig.links.document(rig.id)).path)
+    for place in (await rig.gets(await rig.calls()), document):
+        assert meeting["room"]["url"] in place
+        assert meeting["call"]["url"] in place
 
 
 async def test_the_room_follows_the_incident_to_its_end(scene: Scene) -> None:
