@@ -151,11 +151,25 @@ async def ask_slack(client: AsyncWebClient, asking: Awaitable[Any]) -> Mapping[s
     Temporary: rate limits (`RateLimited`), Slack's own failures, the network. Permanent
     (`SlackRefusal`): what Slack refuses.
     """
+    found = getattr(await _answer_of(client, asking), "data", None)
+    return found if isinstance(found, Mapping) else {}
+
+
+async def granted_scopes(client: AsyncWebClient) -> frozenset[str] | None:
+    """What the bot may do; None if Slack does not say. Raises as `ask_slack`."""
+    headers = getattr(await _answer_of(client, client.auth_test()), "headers", None)
+    found = {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}
+    scopes = found.get("x-oauth-scopes")
+    return None if scopes is None else frozenset(one.strip() for one in scopes.split(","))
+
+
+async def _answer_of(client: AsyncWebClient, asking: Awaitable[Any]) -> Any:
+    """The library's answer. Raises as `ask_slack`."""
     from slack_sdk.errors import SlackApiError, SlackClientError
 
     try:
         async with asyncio.timeout(client.timeout):
-            answer = await asking
+            answer: Any = await asking
     except SlackApiError as error:
         raise _refused(error.response) from None
     except aiohttp.InvalidURL:
@@ -164,8 +178,9 @@ async def ask_slack(client: AsyncWebClient, asking: Awaitable[Any]) -> Mapping[s
         raise Temporary(f"Slack cannot be reached ({type(error).__name__})") from None
     except (ValueError, AttributeError):  # the library reads any JSON as if it were an object
         raise Temporary("Slack gave an answer that is none; see slack.url") from None
-    found = getattr(answer, "data", answer)
-    return found if isinstance(found, Mapping) else {}
+    if not isinstance(getattr(answer, "data", None), Mapping):
+        raise Temporary("Slack gave an answer that is none; see slack.url")
+    return answer
 
 
 def unescaped(text: str) -> str:

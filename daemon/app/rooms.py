@@ -32,7 +32,7 @@ def places_for(
 ) -> MeetingPlaces:
     """What the settings have set up. Raises Permanent naming a secret that is not there."""
     chosen = settings.rooms
-    rooms = _rooms_for(settings, session, secret)
+    rooms = rooms_for(settings, session, secret)
     policy = RoomPolicy(
         room=rooms.name if rooms is not None else "",
         tends=isinstance(rooms, TendsRooms),
@@ -63,9 +63,10 @@ def call_address(template: str, incident: str, keys: SigningKeys) -> str:
     return template.replace("{incident}", incident).replace("{secret}", hidden)
 
 
-def _rooms_for(
+def rooms_for(
     settings: Settings, session: aiohttp.ClientSession, secret: Callable[[str], str]
 ) -> Rooms | None:
+    """The service that opens rooms. Raises Permanent naming a secret that is not there."""
     chosen = settings.rooms
     if chosen.slack is not None:
         slack = settings.slack

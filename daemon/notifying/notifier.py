@@ -38,7 +38,7 @@ from daemon.core.response.amendments import AMEND_TRIES
 from daemon.core.response.call_answers import SUMMONS
 from daemon.core.response.pager_sync import PAGER_TRIES
 from daemon.core.response.paging import STORM_PAGES, alert_of
-from daemon.core.response.rooms import with_places
+from daemon.core.response.rooms import place_links, with_places
 from daemon.core.response.update_schedule import UPDATE_TRIES
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import marked
@@ -289,6 +289,7 @@ def _page(incident: Incident, page: str, means: PageMeans, repository: IncidentR
         dedup_key=_dedup_key(incident.id, alert_of(queued)),
         answer_link=links.for_page(incident.id, page) if queued.asks else "",
         summons=queued.purpose in SUMMONS,
+        places={} if storm else place_links(incident),
     )
 
 

@@ -29,6 +29,7 @@ from daemon.core.response.rooms import (
     to_invite,
 )
 from daemon.core.values.outcome import Permanent
+from daemon.core.values.units import clock_time
 from daemon.notifying.notifier import DeliveryFailure, attempt, delivery_failure
 from daemon.repository import IncidentRepository
 
@@ -73,7 +74,7 @@ async def tend_room(
         refused = DeliveryFailure(TOO_MANY, temporary=False)
         await repository.report(incident, _failed(current, deed, refused))
         return
-    deeds = _done(current, deed, places, roster, links)
+    deeds = _done(current, deed, places, roster, links, repository.clock())
     found = await attempt(deeds, incident, f"room-{deed}", DEED_SECONDS)
     if not isinstance(found, DeliveryFailure):
         await repository.report(incident, *found)
@@ -83,7 +84,12 @@ async def tend_room(
 
 
 async def _done(
-    incident: Incident, deed: e.RoomDeed, places: MeetingPlaces, roster: Roster, links: Links
+    incident: Incident,
+    deed: e.RoomDeed,
+    places: MeetingPlaces,
+    roster: Roster,
+    links: Links,
+    now: datetime,
 ) -> Sequence[e.Event]:
     """What came of it. Raises Temporary, Permanent."""
     if deed == "call":
@@ -93,7 +99,7 @@ async def _done(
     rooms, place = places.rooms, incident.collaboration.room
     if rooms is None:
         raise Permanent("no service opens rooms any more; see `rooms` in stopgap.yaml")
-    draft = _draft(incident, places.prefix, links)
+    draft = _draft(incident, places.prefix, links, now)
     if deed == "open":
         return _opened(incident, rooms.name, await rooms.open(draft))
     if place is None:
@@ -123,18 +129,18 @@ async def _invited(
     incident: Incident, rooms: TendsRooms, key: str, roster: Roster
 ) -> Sequence[e.Event]:
     left_out: dict[str, str] = {}
-    users: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for name in to_invite(incident):
         user = slack_user(roster, name)
         if user:
-            users[user] = name
+            names.setdefault(user, []).append(name)
         else:
-            left_out[name] = (
-                f"their Slack user id is not in the roster: people.{name}.known_as.slack"
-            )
-    invited = await rooms.invite(key, tuple(users))
-    left_out |= {users[user]: why for user, why in invited.refused.items() if user in users}
-    people = tuple(users[user] for user in invited.users if user in users)
+            place = f"people.{name}.known_as.slack"
+            left_out[name] = f"their Slack user id is not in the roster: {place}"
+    invited = await rooms.invite(key, tuple(names))
+    for user, why in invited.refused.items():
+        left_out |= dict.fromkeys(names.get(user, ()), why)
+    people = tuple(name for user in invited.users for name in names.get(user, ()))
     events: list[e.Event] = []
     if people or left_out:
         events.append(e.RoomInvited(people=people, left_out=left_out))
@@ -152,13 +158,14 @@ def slack_user(roster: Roster, name: str) -> str:
     return person.known_as.slack or next(filter(None, ways), "")
 
 
-def _draft(incident: Incident, prefix: str, links: Links) -> RoomDraft:
+def _draft(incident: Incident, prefix: str, links: Links, now: datetime) -> RoomDraft:
     service = service_of(incident.key)
-    call = place_links(incident).get("Call")
     commander = incident.commander or "nobody yet"
-    lines = [f"Now: {doing(incident)}", f"Commander: {commander}"]
-    lines += [f"Call: {call}"] if call else []
-    lines.append("Pin or mark a message here, and it stands in the timeline.")
+    lines = (
+        f"At {clock_time(now)}: {doing(incident)}; the topic says how it stands",
+        f"Commander: {commander}",
+        "Pin or mark a message here, and it stands in the timeline.",
+    )
     return RoomDraft(
         incident=incident.id,
         name="-".join(filter(None, (f"{prefix}{incident.id}", service))),
@@ -168,6 +175,7 @@ def _draft(incident: Incident, prefix: str, links: Links) -> RoomDraft:
         team=incident.opened.team,
         link=links.document(incident.id),
         at=incident.opened_at,
+        call=place_links(incident).get("Call", ""),
     )
 
 

@@ -75,7 +75,7 @@ default_policy: payments
 channels: {room: {console: true}}
 audiences: {room: {channels: [room]}}
 vendors:
-  aws: {name: Amazon, what: the machines, matches: [shop], url: "https://aws.example"}
+  aws: {name: Amazon, what: the machines, matches: [shop], email: help@aws.example}
 """
 ADA = {"Authorization": "Bearer ada-token"}
 BO = {"Authorization": "Bearer bo-token"}

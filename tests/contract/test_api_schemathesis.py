@@ -51,6 +51,7 @@ EXCEPTIONS = (
     "POST /api/v1/incidents/{id}/steps",
     "POST /api/v1/incidents/{id}/roles/{role}",
     "POST /api/v1/incidents/{id}/findings",
+    "POST /api/v1/incidents/{id}/vendors/{vendor}/tickets",
     "PUT /api/v1/freeze",
     "GET /api/v1/oncall",
     "POST /api/v1/changes",

@@ -77,7 +77,7 @@ async def test_a_ticket_is_printed_to_copy_and_its_number_kept(rig: Rig, says: S
     ended = await says("engage", "--vendor", "aws")
     assert ended.code == 0
     assert ended.out.startswith("Subject: a service of ours is impaired since ")
-    assert "Amazon: https://aws.example; it goes outside, so read it first" in ended.err
+    assert "Amazon: help@aws.example; it goes outside, so read it first" in ended.err
     assert f"stopgap engage {rig.id} --vendor aws --ticket NUMBER" in ended.err
     asked = await says("engage", "is", "it", "ill?", "--vendor", "aws")
     assert asked.out.endswith("What we ask: is it ill?\n")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -16,6 +17,7 @@ from daemon.adapters.rooms.slack import SlackRooms
 from daemon.adapters.slack import slack_client
 from daemon.core.decision import TendRoom
 from daemon.core.incident import events as e
+from daemon.core.people.contact_methods import Contact
 from daemon.core.ports.rooms import Rooms
 from daemon.core.response.rooms import RoomPolicy, rooms_due
 from daemon.notifying.room_index import RoomIndex
@@ -113,7 +115,9 @@ async def test_one_tap_opens_the_room_and_the_call(scene: Scene) -> None:
     assert channel.topic.startswith("being measured · Commander: ada · ")
     (greeting,) = channel.messages
     assert channel.pinned == [greeting["ts"]]
-    assert f"Call: https://meet.example/{rig.id}" in greeting["text"]
+    signed_with = greeting["blocks"][1]["elements"][0]["text"]
+    assert f"<https://meet.example/{rig.id}|the call>" in signed_with
+    assert "measuring, to define the problem; the topic says how it stands" in greeting["text"]
     _, found = await rig.asks("GET", rig.path, ADA)
     meeting = found["incident"]["meeting"]
     assert meeting["room"]["url"] == f"https://acme.slack.com/archives/{channel.id}"
@@ -125,7 +129,10 @@ async def test_one_tap_opens_the_room_and_the_call(scene: Scene) -> None:
     page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
     assert f'<a href="{meeting["room"]["url"]}" rel="noreferrer">#inc-{rig.id}-shop</a>' in page
     assert "Open the room" not in page
-    assert meeting["call"]["url"] in await rig.gets(await rig.calls())
+    document = await rig.gets(urlsplit(rig.links.document(rig.id)).path)
+    for place in (await rig.gets(await rig.calls()), document):
+        assert meeting["room"]["url"] in place
+        assert meeting["call"]["url"] in place
 
 
 async def test_the_room_follows_the_incident_to_its_end(scene: Scene) -> None:
@@ -153,6 +160,18 @@ async def test_the_room_follows_the_incident_to_its_end(scene: Scene) -> None:
     seq = rig.seq
     await scene.tended()
     assert rig.seq == seq, "nothing more is due"
+
+
+async def test_two_who_share_an_account_are_both_there(scene: Scene) -> None:
+    rig, people = scene.rig, dict(scene.rig.roster.people)
+    contact = (Contact(slack="U0ADA00"),)
+    people["cy"] = people["cy"].model_copy(update={"contact": contact})
+    rig.roster = rig.roster.model_copy(update={"people": people})
+    channel = await scene.opened()
+    await rig.does("roles/communicator", person="cy")
+    await scene.tended()
+    assert channel.members == {BOT, "U0ADA00"}
+    assert (await rig.incident()).collaboration.invited == {"ada", "cy"}
 
 
 async def test_a_crash_in_the_middle_makes_no_second_room(scene: Scene) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -11,8 +13,13 @@ import pytest
 
 from daemon.adapters.rooms.slack import SlackRooms, channel_name
 from daemon.adapters.slack import slack_client
+from daemon.cli.doctor.rooms import check_rooms
+from daemon.config.settings import Settings
+from daemon.core.people.roster import Roster
 from daemon.core.ports.rooms import RateLimited, Room, RoomDraft, TendsRooms
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.core.values.yaml_document import one_document
+from tests.contract.rig import ROSTER
 from tests.doubles.slack import TOKEN
 from tests.doubles.slack_rooms import BOT, SITE, Channel, SlackWorkspace
 from tests.fakes import START
@@ -233,3 +240,35 @@ async def test_a_message_is_read_as_people_do(slack: SlackWorkspace, rooms: Slac
     own = await rooms.message(room.key, greeting)
     assert own is not None
     assert own.own
+
+
+async def test_the_doctor_says_what_is_missing(slack: SlackWorkspace) -> None:
+    folder = Path(__file__).parent
+    settings = Settings.model_validate(
+        {
+            "rooms": {"slack": {}, "call": "https://meet/{incident}"},
+            "slack": {"token": "env:TOKEN", "url": f"{slack.url}/api"},
+        }
+    )
+    roster = one_document(ROSTER, "roster.yaml").read(Roster)
+    async with aiohttp.ClientSession() as session:
+        installation: Any = SimpleNamespace(
+            settings=settings, session=session, secret=lambda _: TOKEN, roster=roster, base=folder
+        )
+
+        async def findings() -> list[tuple[str, str]]:
+            return [(found.state, found.text) async for found in check_rooms(installation)]
+
+        slack.granted = "chat:write,pins:read, pins:write,reactions:read,channels:read"
+        call, scopes, events, people = await findings()
+        assert call == ("ok", "calls have the address https://meet/{incident}")
+        lacking = "the bot in Slack lacks the scopes channels:manage, channels:history"
+        assert scopes == ("wrong", lacking)
+        assert events[0] == people[0] == "warning"
+        assert people[1].startswith("cy cannot be invited")
+        slack.granted += ",channels:manage,channels:history"
+        assert (await findings())[1][0] == "ok"
+        slack.granted = None
+        assert (await findings())[1][0] == "ok", "Slack need not say"
+        installation.settings = Settings()
+        assert await findings() == []

@@ -95,6 +95,7 @@ async def test_a_room_is_asked_for_with_the_facts_and_may_come_with_links(
         "team": "payments",
         "link": DRAFT.link,
         "at": DRAFT.at.isoformat(),
+        "call": "",
     }
     await rooms.archive("19:x", DRAFT.incident)
     assert flow.answers.got[1][0] == {

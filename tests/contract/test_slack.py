@@ -273,3 +273,13 @@ async def test_the_alerts_own_links_cannot_break_the_page_nor_its_markup(
     assert text.startswith("<https://r.example/a%7Cb&gt;c&amp;d|Runbook>")
     assert len(text) <= 3000
     assert "<!channel>" not in json.dumps(shown(slack))
+
+
+async def test_where_people_meet_is_a_tap_away(
+    session: aiohttp.ClientSession, slack: Slack
+) -> None:
+    places = {"Room": "https://s/archives/C1", "Call": "https://meet/1"}
+    await pager(session, slack.url).page(page(places=places))
+    buttons = {one["text"]["text"]: one.get("url") for one in shown(slack)[1]["elements"]}
+    assert list(buttons) == ["I am on it", "Answer", "Room", "Call", "Everything"]
+    assert buttons | places == buttons

@@ -63,6 +63,8 @@ class SlackWorkspace(Slack):
         self.scopes: dict[str, str] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.page = 2
+        self.granted: str | None = None
+        """What the bot may do, as the header of each answer says; None: no header says so."""
         self._ts = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -91,7 +93,8 @@ class SlackWorkspace(Slack):
             self.lost.discard(method)
             assert request.transport is not None
             request.transport.close()
-        return web.json_response(answer)
+        told = {} if self.granted is None else {"x-oauth-scopes": self.granted}
+        return web.json_response(answer, headers=told)
 
     def called(self, method: str) -> list[dict[str, Any]]:
         """What was sent to a method, each time."""

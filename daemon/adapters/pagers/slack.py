@@ -79,7 +79,7 @@ def _page_content(page: Page) -> dict[str, Any]:
             _does("snooze-5", "Again in 5m", page.incident),
             _does("snooze-15", "Again in 15m", page.incident),
         ]
-    links = (("Answer", page.answer_link), ("Everything", page.link))
+    links = (("Answer", page.answer_link), *page.places.items(), ("Everything", page.link))
     elements += [_opens(text, url) for text, url in links if url]
     content = _content(page.title, page.body, elements)
     content["blocks"] += _context(page)

@@ -18,6 +18,7 @@ from daemon.adapters.slack import (
     bold,
     escaped,
     fitted,
+    granted_scopes,
     plain_words,
     section,
     unescaped,
@@ -32,6 +33,13 @@ CHANNEL_NAME = 80
 """Characters of a channel's name."""
 CHANNEL_TOPIC = 250
 """Characters of a channel's topic."""
+_ROOM_SCOPES = {
+    False: "channels:manage channels:read channels:history",
+    True: "groups:write groups:read groups:history",
+}
+"""What the bot needs for public rooms, and for private ones."""
+_MORE_SCOPES = "chat:write pins:read pins:write reactions:read"
+"""What it needs besides."""
 _NAMES = 5
 """So many names are tried: the wanted one, and that with a number behind it."""
 _PAGE, _MOST_PAGES = 200, 100
@@ -70,6 +78,13 @@ class SlackRooms:
         self._client = client
         self._private = private
         self._known: _Bot | None = None
+
+    async def missing_scopes(self) -> tuple[str, ...]:
+        """What the bot may not do, and must; none if Slack does not say. Raises Temporary or
+        Permanent."""
+        granted = await granted_scopes(self._client)
+        needed = f"{_MORE_SCOPES} {_ROOM_SCOPES[self._private]}".split()
+        return () if granted is None else tuple(one for one in needed if one not in granted)
 
     async def open(self, draft: RoomDraft) -> Room:
         """Raises Temporary or Permanent, in Slack's own word."""
@@ -248,6 +263,7 @@ def channel_name(wanted: str, number: int) -> str:
 def _signed(draft: RoomDraft) -> dict[str, Any]:
     """By which incident it is: whoever crashed finds the message by it."""
     text = f"{escaped(draft.incident)} · <{escaped(draft.link)}|everything about it>"
+    text += f" · <{escaped(draft.call)}|the call>" if draft.call else ""
     return {"type": "context", "elements": [plain_words(text)]}
 
 

@@ -28,6 +28,7 @@ from daemon.cli.doctor import alertmanager, dependencies, local, monitoring, peo
 from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
+from daemon.cli.doctor.rooms import check_rooms
 from daemon.cli.doctor.targets import check_targets
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
@@ -48,6 +49,7 @@ CHECKS: Mapping[str, Check] = {
     "targets": check_targets,
     "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
+    "rooms": check_rooms,
     "actions": dependencies.check_actions,
     "kubernetes": dependencies.check_kubernetes,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -21,7 +21,8 @@ class Page:
     `link` is the incident's document; `answer_link` leads to a page where this person, and
     nobody else, answers with one tap (empty if there is none). `summons`: they are called to come,
     and may answer that they cannot. `short` is what matters most, for a lock screen or a text
-    message; `links` are (name, address) of the alert's own.
+    message; `links` are (name, address) of the alert's own. `places`: where people meet over the
+    incident, `Room` and `Call`, each with its address; the text has them, too.
     """
 
     incident: str
@@ -37,6 +38,7 @@ class Page:
     summons: bool = False
     short: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def body(self) -> str:

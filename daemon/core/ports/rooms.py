@@ -22,7 +22,8 @@ class RateLimited(Temporary):
 @dataclass(frozen=True)
 class RoomDraft:
     """A room to be opened. By `incident` it is found again before it would be made twice; `name` is
-    what it should be called, if that is free. `text` is plain, and others wrote parts of it."""
+    what it should be called, if that is free. `text` is plain, and others wrote parts of it.
+    `link` leads to the incident's document, `call` to its call, empty if there is none."""
 
     incident: str
     name: str
@@ -32,6 +33,7 @@ class RoomDraft:
     team: str
     link: str
     at: datetime
+    call: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from daemon.core.measurement.problem import Problem
 from daemon.core.people.vendors import Vendor
 from daemon.core.response.paging import headline
 from daemon.core.response.rooms import places_line
+from daemon.core.values.drill_key import marked
 from daemon.core.values.units import percent, printable, quantity
 
 PACKET_LENGTH = 4000
@@ -47,6 +48,8 @@ def vendor_ticket(incident: Incident, vendor: Vendor, description: str, ask: str
     measured = f"{problem.symptom} far from normal" if problem and problem.symptom else ""
     said = " ".join(description.split()).rstrip(".")
     subject = printable(said or measured or "a service of ours is impaired")
+    if incident.drill is not None:
+        subject = marked(f"do not send this: {subject}")
     since = f"since {begun:%Y-%m-%d %H:%M} UTC"
     lines = [f"Subject: {subject} {since}", ""]
     if vendor.contract:

@@ -83,7 +83,7 @@ def room_topic(incident: Incident) -> str:
     """The incident in one line that changes only with what matters: numbers would set it anew with
     each measurement."""
     standing = {
-        "defining": "being measured",
+        "defining": "being measured" if incident.rule else "people look into it",
         "observing": "being watched",
         "deciding": "a recovery is being decided on",
         "recovering": "a recovery step is running",

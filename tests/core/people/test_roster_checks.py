@@ -297,3 +297,28 @@ def test_everything_that_can_be_written_is_documented() -> None:
     assert not [name for name in Identities.model_fields if f"{name}: " not in text]
     channels = text.partition("\nchannels:")[2].partition("\naudiences:")[0]
     assert not [kind for kind in ChannelSpec.model_fields if kind not in channels + "secret"]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "told"),
+    [
+        ("{name: Amazon, url: 'https://aws.example/support'}", ""),
+        ("{name: Amazon, phone: '+1 (555) 01-00', contract: C-1, matches: ['*-eu']}", ""),
+        ("{name: Amazon}", "nobody could open a ticket with them; give a `url`, an `email` or a"),
+        ("{name: Amazon, url: 'javascript:alert(1)'}", "should match pattern"),
+        ("{name: Amazon, phone: call us}", "should match pattern"),
+        ("{name: Amazon, email: nowhere}", "write one mail address"),
+        ("{name: Amazon, email: a@x.org, matches: ['']}", "at least 1 character"),
+    ],
+)
+def test_a_vendor_can_be_reached(vendor: str, told: str) -> None:
+    found = mistakes(f"{GOOD}vendors:\n  aws: {vendor}\n")
+    assert bool(found) == bool(told)
+    for _, place, text in found:
+        assert place.startswith("vendors.aws")
+        assert told in text
+
+
+def test_a_vendor_has_a_name_that_can_stand_in_an_address() -> None:
+    found = mistakes(f"{GOOD}vendors:\n  'a/b': {{name: Amazon, email: a@x.org}}\n")
+    assert [text for _, _, text in found] == ["'a/b' is no name; use letters, digits and . _ -"]

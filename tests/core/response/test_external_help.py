@@ -8,6 +8,7 @@ import pytest
 
 from daemon.core.changes.suspects import Suspicion
 from daemon.core.incident import events as e
+from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.people.vendors import Vendor, first_match
@@ -204,3 +205,10 @@ def test_the_number_of_a_ticket_is_kept_once() -> None:
     ):
         with pytest.raises(NotPossible, match=told):
             RecordTicket(vendor, ticket).apply(incident, situation)
+
+
+def test_a_ticket_of_a_drill_says_first_that_nobody_should_send_it() -> None:
+    mark = DrillMark(run="r", scenario="s", title="t", by="x", began_at=NOW, blue=("ada",))
+    drilled = make_incident((NOW, opening().model_copy(update={"drill": mark})))
+    text = vendor_ticket(drilled, AWS, "Paying.", "")
+    assert text.startswith("Subject: [DRILL] do not send this: Paying since ")
