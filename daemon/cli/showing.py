@@ -88,7 +88,7 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("mode") == "observe":
         yield "mode", OBSERVES
     if incident.get("stage"):
-        yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
+        yield "stage", STAGES.get(incident["stage"], incident["stage"])
     yield "severity", incident["severity"] or "not established"
     for name, key in (("now", "doing"), ("next", "coming")):
         if incident.get(key):
