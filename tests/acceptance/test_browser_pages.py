@@ -13,7 +13,6 @@ from tests.acceptance.browsing import DESK, PHONE, a_browser, a_window
 from tests.acceptance.mendable_shop import MendableShop, a_mendable_shop
 from tests.acceptance.running import TOKEN, Daemon
 
-
 SCREENS = 3
 """So many screens of a phone hold all of an incident that does not wait behind "more"."""
 
