@@ -93,7 +93,7 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     if incident.get("mode") == "observe":
         yield "mode", OBSERVES
     if incident.get("stage"):
-        yield "stage", f"{incident['stage']}: {STAGES[incident['stage']]}"
+        yield "stage", STAGES.get(incident["stage"], incident["stage"])
     yield "severity", _severity(incident)
     if incident.get("outcome"):
         yield "outcome", incident["outcome"]

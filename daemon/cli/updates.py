@@ -213,9 +213,12 @@ def _show_sent(sent: View) -> None:
     by = f" by {printable(sent['by'])}" if sent["by"] else ""
     text = textwrap.shorten(printable(sent["text"]), SHORT, placeholder=" …")
     click.echo(f"{name}, sent to {audience} at {moment(sent['sent'])}{by}: {text}")
-    where = [printable(f"{c['channel']}: {c['state']}") for c in sent["channels"]]
+    said = {"given_up": "given up", "kept": "as first sent, for nothing can be changed there"}
+    where = [
+        printable(f"{c['channel']}: {said.get(c['state'], c['state'])}") for c in sent["channels"]
+    ]
     if where:
-        click.echo(f"  {', '.join(where).replace('given_up', 'given up')}")
+        click.echo(f"  {', '.join(where)}")
 
 
 def _usage(text: str) -> click.UsageError:

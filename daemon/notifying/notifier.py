@@ -226,7 +226,9 @@ async def publish(
     elif isinstance(channel, Edits):
         outcome = await attempt(channel.edit(delivery.reference, message), incident, order.channel)
     else:
-        outcome = DeliveryFailure("what was sent here cannot be changed", temporary=False)
+        kept = e.UpdateKept(update=order.update, version=order.version, channel=order.channel)
+        await repository.report(incident, kept)
+        return
     event: e.Event
     if isinstance(outcome, Receipt):
         event = e.UpdatePublished(

@@ -124,7 +124,7 @@ class Gauges:
             audience = audiences.get(update.audience)
             for channel in audience.channels if audience and update.sent else ():
                 has = update.delivery(channel)
-                if max(has.version, has.given_up) < update.version:
+                if has.settled < update.version:
                     yield has.failures
 
     async def _read_oldest(self, now: datetime) -> None:

@@ -13,6 +13,9 @@ from tests.acceptance.browsing import DESK, PHONE, a_browser, a_window
 from tests.acceptance.mendable_shop import MendableShop, a_mendable_shop
 from tests.acceptance.running import TOKEN, Daemon
 
+SCREENS = 3
+"""So many screens of a phone hold all of an incident that does not wait behind "more"."""
+
 
 @pytest.fixture
 async def shop(tmp_path: Path, make_daemon: Callable[..., Daemon]) -> AsyncIterator[MendableShop]:
@@ -37,6 +40,10 @@ async def test_every_page_fits_its_screen_and_is_for_everybody(
     await ada.is_sound_in_both_schemes()
     await ada.page.get_by_role("link", name="shop").first.click()
     await ada.sees("needs approval")
+    if viewport == PHONE:
+        more = await ada.page.locator("#more").bounding_box()
+        assert more is not None
+        assert more["y"] <= SCREENS * PHONE["height"], "what matters is not within three screens"
     await ada.page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     await ada.is_sound_in_both_schemes()
     system = ("/rules", "/rules/observed", "/oncall", "/system", "/you", "/api/v1/docs")

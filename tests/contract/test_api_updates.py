@@ -72,6 +72,8 @@ async def test_each_channel_tells_what_it_has(rig: Rig) -> None:
     assert await state() == "delivered"
     await rig.does("updates/room.1", method="PUT", text="second")
     assert await state() == "waiting"
+    await rig.happens(e.UpdateKept(update="room.1", version=2, channel="room"))
+    assert await state() == "kept"
 
 
 async def test_updates_are_put_off(rig: Rig) -> None:

@@ -168,7 +168,7 @@ def test_an_approval_is_bound_to_the_content(home: Path) -> None:
         (["audit", "anchor"], "there is no journal at"),
         (["archive", "list"], "there is no journal at"),
         (["ack", "x"], "who are you?"),
-        (["ack", "x", "--token-file", "nowhere"], "cannot read the token in nowhere"),
+        (["ack", "x", "--token-file", "nowhere"], "no token: cannot read nowhere"),
     ],
 )
 def test_what_is_wrong_is_said_with_exit_code_1(
@@ -178,6 +178,12 @@ def test_what_is_wrong_is_said_with_exit_code_1(
     assert ended.returncode == 1
     assert told in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_closing_wants_a_reason(home: Path) -> None:
+    ended = stopgap(home, "close", "1123-1403-x7qf", STOPGAP_TOKEN="hunter2")
+    assert ended.returncode == 2
+    assert "Why is it over? Give the reason after the incident." in ended.stderr
 
 
 def test_no_daemon_is_said_with_the_mend(home: Path) -> None:

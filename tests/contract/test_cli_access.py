@@ -64,7 +64,7 @@ async def test_a_token_from_its_making_to_its_end(shell: Shell) -> None:
     assert "an API token makes and revokes none" in str(refused.exception)
     assert "is revoked" in (await shell("ada", "token", "revoke", cells[0])).stdout
     gone = await shell(secret, "me", fails=True)
-    assert str(gone.exception).startswith("Who are you?")
+    assert str(gone.exception).startswith("wrong token: ")
     assert (await shell("ada", "token", "list")).stdout.startswith("no API tokens; ")
     twice = await shell("ada", "token", "revoke", cells[0], fails=True)
     assert "No such token" in str(twice.exception)

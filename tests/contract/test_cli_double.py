@@ -229,11 +229,12 @@ async def test_the_double_takes_no_field_that_a_route_does_not_have(
         assert "Bad request: ['reason']" in ended.err
 
 
-async def test_another_persons_token_is_refused_with_the_daemons_words(
+async def test_a_token_that_the_daemon_does_not_know_is_called_wrong_and_where_it_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with listening(monkeypatch) as daemon:
         monkeypatch.setenv("STOPGAP_TOKEN", "stale")
         ended = await daemon.runs("leave", ID)
         assert (ended.code, ended.out) == (1, "")
-        assert ended.err == "stopgap: Who are you?: this wants a person's token\n"
+        assert ended.err.startswith(f"stopgap: wrong token: the daemon at {daemon.url} does not ")
+        assert "the one in the variable STOPGAP_TOKEN" in ended.err

@@ -28,7 +28,7 @@ async def runs(*arguments: str) -> Ended:
 
 
 async def test_a_step_is_started_skipped_and_vetoed(rig: Rig) -> None:
-    assert (await runs("step", rig.id, "2", "start")).out == "step 2: started\n"
+    assert (await runs("step", rig.id, "2", "start")).out == "step 2: ordered\n"
     skipped = await runs("step", rig.id, "1", "skip", "not", "that", "one")
     assert skipped.out == "step 1: skipped\n"
     incident = await rig.incident()
@@ -44,7 +44,7 @@ async def test_an_alternative_is_proposed_and_started(rig: Rig) -> None:
     told = await runs("propose", rig.id, "flag_off", "--with", "target=shop", "--within", "5m")
     assert told.out == "step 101 (flag_off) waits for the Commander's approval\n"
     told = await runs("propose", rig.id, "flag_off", "--with", "target=cart", "--start")
-    assert told.out == "step 102: started\n"
+    assert told.out == "step 102: ordered\n"
     plan = (await rig.incident()).steps
     assert plan[101].proposed is not None
     assert plan[101].proposed.params == {"target": "shop"}

@@ -16,7 +16,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from daemon.app.reload import Reloader
+from daemon.config.pending_settings import PendingSettings, pending_settings
 from daemon.config.rules_folder import Ruleset, read_ruleset
+from daemon.config.settings import load_settings
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.yaml_document import FileMistake, Mistakes
 from daemon.instrumentation import Observer
@@ -58,7 +60,7 @@ class TestOverHttp:
     async def test_an_admin_reloads_and_is_answered_when_it_is_done(self, method: str) -> None:
         async with reloading("admin") as rig:
             status, answer = await rig.asks(method, "/-/reload", ADA)
-        assert (status, answer) == (200, {"rules": 1})
+        assert (status, answer) == (200, {"rules": 1, "changed": [], "error": ""})
         assert rig.reloads == ["ada"]
 
     async def test_nobody_else_may(self) -> None:
@@ -97,6 +99,22 @@ class TestCommand:
         async with reloading("admin") as rig:
             ended = await self.runs(rig, monkeypatch)
         assert (ended.code, ended.out) == (0, "reloaded; rules in force: 1\n")
+
+    async def test_what_only_a_restart_puts_in_force_is_named(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pending = PendingSettings(changed=("prometheus.url", "recovery.storm"), error="line 3: no")
+        async with reloading("admin") as rig:
+            rig.loading = Loading(at=START, settings=pending)
+            ended = await self.runs(rig, monkeypatch)
+        assert (ended.code, ended.out.splitlines()[1:]) == (
+            0,
+            [
+                "changed in the settings, and not in force before a restart: "
+                "prometheus.url, recovery.storm",
+                "the settings file is broken, so a restart would fail; mend it first: line 3: no",
+            ],
+        )
 
     async def test_broken_rules_fail_with_their_mistakes(
         self, monkeypatch: pytest.MonkeyPatch
@@ -141,6 +159,20 @@ class Bench(Observer):
     def reloaded(self, at: float, ok: bool) -> None:
         self.heard.append(ok)
         self.done.set()
+
+
+def test_settings_that_were_edited_since_the_start_are_found_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "stopgap.yaml"
+    file.write_text("recovery: {storm: 4}\nshutdown: 20s\n")
+    running = load_settings(file, {})
+    assert pending_settings(running, {}) == PendingSettings()
+    file.write_text("recovery: {storm: 9}\nprometheus: {url: 'http://10.0.0.1:9090'}\n")
+    assert pending_settings(running, {}).changed == ("prometheus.url", "recovery.storm")
+    environ = {"STOPGAP_SHUTDOWN": "5s"}
+    assert "shutdown" in pending_settings(running, environ).changed
+    file.write_text("recovery: {storms: 9}\n")
+    assert "storms" in pending_settings(running, {}).error
+    assert pending_settings(load_settings(None, {}), {}) == PendingSettings()
 
 
 @pytest.fixture

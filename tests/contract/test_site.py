@@ -92,7 +92,7 @@ async def test_open_incidents_come_first_with_all_that_matters_at_a_glance(rig: 
     assert "success rate" in page
     assert "nobody yet" in page
     assert ">I am on it</button>" in page
-    assert '<span class="chip">early stage</span>' in page
+    assert '<span class="chip phase-deciding">to be decided</span>' in page
     assert "<dt>Clock</dt><dd>the document is in people&#39;s hands: due <time" in page
     assert "No incident was closed yet." in page
     await pressed(rig, "ack")

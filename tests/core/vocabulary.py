@@ -224,6 +224,7 @@ ANSWERS: dict[type[Any], str] = {
     e.UpdateEdited: "update",
     e.UpdatePublished: "update",
     e.UpdateFailed: "update",
+    e.UpdateKept: "update",
 }
 NAMED = {e.PageQueued: "page", e.RoleRequested: "request", e.TeamEngaged: "team"}
 courses = st.lists(

@@ -102,12 +102,12 @@ async def test_a_pause_and_a_freeze_are_seen(stage: Stage) -> None:
         await daemon.at(180)
         await daemon.receives(alert())
         await daemon.at(200)
-        assert now_and_next.stoppable(await daemon.incident())
+        assert now_and_next.stoppable(await daemon.incident(), stage.rules[0]) == "idle"
         await daemon.does(commanding.pause, "ada", "by hand", who="ada")
         now, coming, _ = await looked(daemon)
         assert now == "measuring only: automation is paused by ada"
         assert coming == "nothing more starts by itself until somebody resumes"
-        assert not now_and_next.stoppable(await daemon.incident())
+        assert not now_and_next.stoppable(await daemon.incident(), stage.rules[0])
 
 
 async def test_without_a_rule_people_are_called_and_nothing_is_promised(stage: Stage) -> None:
@@ -122,7 +122,7 @@ async def test_without_a_rule_people_are_called_and_nothing_is_promised(stage: S
         assert now_and_next.coming(incident, None, daemon.repository.clock()).startswith(
             "people are called"
         )
-        assert not now_and_next.stoppable(incident)
+        assert not now_and_next.stoppable(incident, None)
 
 
 async def test_the_story_is_short_where_nothing_changes_and_parted_by_what_it_is_about(

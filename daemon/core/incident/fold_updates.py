@@ -36,6 +36,10 @@ def apply_update(incident: Incident, at: datetime, event: e.UpdateEvent) -> Inci
             state = _with_delivery(updates.by_name[event.update], event.channel, delivery)
         case e.UpdateFailed():
             state = _failed(updates.by_name[event.update], at, event)
+        case e.UpdateKept():
+            before = updates.by_name[event.update]
+            delivery = replace(before.delivery(event.channel), kept=event.version)
+            state = _with_delivery(before, event.channel, delivery)
         case _:
             assert_never(event)
     by_name = {**updates.by_name, event.update: state}

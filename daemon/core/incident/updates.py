@@ -9,19 +9,27 @@ from typing import Literal
 
 from daemon.core.incident import events as e
 
-DeliveryState = Literal["draft", "delivered", "given_up", "failing", "waiting"]
-"""How far an update has come in a channel. `given_up`: it is not tried again."""
+DeliveryState = Literal["draft", "delivered", "kept", "given_up", "failing", "waiting"]
+"""How far an update has come in a channel. `kept`: an older version stays there, for nothing can be
+changed in it. `given_up`: it is not tried again."""
 
 
 @dataclass(frozen=True)
 class ChannelDelivery:
-    """What one channel has of an update. `version` 0: nothing yet."""
+    """What one channel has of an update. `version` 0: nothing yet. `kept`: the newest version that
+    did not come there, for what was sent cannot be changed."""
 
     version: int = 0
     reference: str = ""
     failures: int = 0
     failed_at: datetime | None = None
     given_up: int = 0
+    kept: int = 0
+
+    @property
+    def settled(self) -> int:
+        """The newest version that nothing more is done about."""
+        return max(self.version, self.given_up, self.kept)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class UpdateState:
             return "draft"
         if has.version >= self.version:
             return "delivered"
+        if has.kept >= self.version:
+            return "kept"
         if has.given_up >= self.version:
             return "given_up"
         return "failing" if has.failures else "waiting"

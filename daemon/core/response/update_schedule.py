@@ -197,7 +197,7 @@ def _publications(incident: Incident, roster: Roster, now: datetime) -> Decision
             for channel in audience.channels if update.sent else ():
                 delivery = update.delivery(channel)
                 overtaken = update is not last and delivery.version == 0
-                done = max(delivery.version, delivery.given_up) >= update.version
+                done = delivery.settled >= update.version
                 if overtaken or done:
                     continue
                 at = now

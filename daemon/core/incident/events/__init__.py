@@ -21,6 +21,7 @@ from daemon.core.incident.events.collaboration import *
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
 from daemon.core.incident.events.dry_runs import *
+from daemon.core.incident.events.kept_updates import *
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *

@@ -6,6 +6,7 @@ from abc import ABC
 from typing import Annotated, ClassVar, Literal
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
+from daemon.core.incident.events.kept_updates import UpdateKept
 from daemon.core.values.units import AnyVersion, Moment, clock_time
 
 StageOfSteps = Literal["early", "middle", "late"]
@@ -125,5 +126,6 @@ UpdateEvent = (
     | UpdateEdited
     | UpdatePublished
     | UpdateFailed
+    | UpdateKept
     | UpdatesSnoozed
 )
