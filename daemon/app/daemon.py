@@ -46,6 +46,7 @@ from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
@@ -135,6 +136,9 @@ class Daemon:
         )
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
+        self._maintenance = MaintenanceKeeper(
+            self._repository, store.maintenance, store.notes, self._active, self._observer
+        )
         self._reloader = Reloader(
             self._configuration.read, self._take, now, self._observer, settings.base
         )
@@ -218,6 +222,7 @@ class Daemon:
         self._calendars.recall(self._active.now.roster)
         await self._veterans.begin()
         await self._autonomy.begin()
+        await self._maintenance.begin()
         await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
@@ -242,6 +247,7 @@ class Daemon:
             "watcher": self._watcher.run(),
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
+            "maintenance": self._maintenance.run(),
             "follow-ups": self._follow_ups.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
@@ -332,6 +338,7 @@ class Daemon:
             config_for_drill=self._drilling.drills.config_of,
             drills=self._drilling.desk,
             label_values=self._values.of,
+            maintenance=self._maintenance,
         )
         async with serving(self._settings, context, self._certificate):
             yield
@@ -374,6 +381,7 @@ class Daemon:
             reviews=self._reviews,
             links=self._links,
             withdrawn=self._autonomy.withdrawn,
+            maintenance=lambda: self._maintenance.windows,
             observer=self._observer,
             tracer=self._tracer,
             diagnosis=settings.diagnosis,

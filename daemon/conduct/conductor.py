@@ -208,7 +208,13 @@ class Conductor:
         limits, dependencies = stage.dependencies.limits, config.dependencies
         withdrawn = stage.dependencies.withdrawn(current.rule)
         around = Surroundings(
-            config.roster, config.approvals, limits, views, dependencies, withdrawn
+            config.roster,
+            config.approvals,
+            limits,
+            views,
+            dependencies,
+            withdrawn,
+            stage.dependencies.maintenance(),
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

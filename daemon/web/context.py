@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from aiohttp import web
 
@@ -22,6 +22,7 @@ from daemon.core.people.scopes import Scope
 from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
+from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
@@ -32,6 +33,7 @@ from daemon.instrumentation import QUIET, Observer
 from daemon.intake.counterparts import write_counterparts
 from daemon.intake.declaring import Declared, declare
 from daemon.intake.intake import Intake
+from daemon.notifying.maintenance import MaintenanceKeeper, Misplaced
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import Actions, misfit
 from daemon.reporting.reviews import read_review
@@ -76,7 +78,8 @@ class WebContext:
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
-    `label_values`: the values that the labels of a rule's `changes:` are known to have.
+    `maintenance`: the windows that were announced. `label_values`: the values that the labels of a
+    rule's `changes:` are known to have.
     """
 
     intake: Intake
@@ -101,6 +104,7 @@ class WebContext:
     store_trouble: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
+    maintenance: MaintenanceKeeper | None = None
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
 
     def config_of(self, incident: Incident) -> ActiveConfig:
@@ -163,6 +167,49 @@ class WebContext:
         lifted = await self.repository.journal.thaw(scope, by, self.repository.clock())
         self.repository.ring_all()
         return lifted
+
+    def maintenance_windows(self) -> Sequence[MaintenanceWindow]:
+        """The maintenance windows that were announced."""
+        return self.maintenance.windows if self.maintenance is not None else ()
+
+    def maintenance_now(self) -> list[MaintenanceWindow]:
+        """Those in force, and those ahead."""
+        now = self.repository.clock()
+        return [w for w in self.maintenance_windows() if w.state(now) in ("in_force", "ahead")]
+
+    async def announce_maintenance(
+        self,
+        scope: str,
+        reason: str,
+        by: str,
+        begins: datetime,
+        ends: datetime,
+        public_text: str = "",
+    ) -> MaintenanceWindow:
+        """Announce a maintenance window. Raises Problem 400."""
+        try:
+            return await self._maintenance_keeper.announce(
+                self._scope(scope), reason, by, begins, ends, public_text
+            )
+        except Misplaced as error:
+            raise HttpProblem(400, "Maintenance when?", f"{error}") from None
+
+    async def end_maintenance(self, window: str, by: str) -> MaintenanceWindow:
+        """End a maintenance window now. Raises Problem 404, 409."""
+        known = {one.id: one for one in self.maintenance_windows()}
+        if window not in known:
+            there = ", ".join(known) or "none"
+            text = f"there is no maintenance {window!r}; there are: {there}"
+            raise HttpProblem(404, "No such maintenance", text)
+        if not await self._maintenance_keeper.end(window, by):
+            raise HttpProblem(409, "Over already", f"the maintenance {window} is over already")
+        return next(one for one in self.maintenance_windows() if one.id == window)
+
+    @property
+    def _maintenance_keeper(self) -> MaintenanceKeeper:
+        if self.maintenance is None:
+            raise HttpProblem(404, "No maintenance", "this daemon keeps no maintenance windows")
+        return self.maintenance
 
     def freezes_ahead(self) -> list[Freeze]:
         """The freezes that the calendar has for the next days."""

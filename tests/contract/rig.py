@@ -31,6 +31,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -49,6 +50,7 @@ from tests.fakes import (
     Following,
     MemoryInbox,
     MemoryJournal,
+    MemoryMaintenance,
     MemoryNotes,
 )
 from tests.stories.stage import RULE, alert, body
@@ -166,6 +168,10 @@ class Rig:
         self.reloads: list[str] = []
         self.notes = MemoryNotes()
         self.assistants = MemoryAssistantLog()
+        self.announced = MemoryMaintenance()
+        self.maintenance = MaintenanceKeeper(
+            self.repository, self.announced, self.notes, Following(self.active)
+        )
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -193,6 +199,7 @@ class Rig:
             assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
+            maintenance=self.maintenance,
         )
 
     def overview(self) -> StatusReport:

@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.reviews import Reviews
@@ -47,6 +48,7 @@ from tests.fakes import (
     MemoryDebts,
     MemoryInbox,
     MemoryJournal,
+    MemoryMaintenance,
     MemoryNotes,
     Phone,
     PlainLinks,
@@ -164,6 +166,7 @@ class Stage:
     alertmanagers: list[FakeAlertmanager] = field(default_factory=list)
     receiver: str | None = None
     notes: MemoryNotes = field(default_factory=MemoryNotes)
+    announced: MemoryMaintenance = field(default_factory=MemoryMaintenance)
     book_rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -224,6 +227,7 @@ class Stage:
         )
         telemetry = Telemetry(repository, lambda: active.now.roster)
         keeper = AutonomyKeeper(repository, self.notes, active)
+        maintenance = MaintenanceKeeper(repository, self.announced, self.notes, active)
         telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
         means = ConductDependencies(
@@ -236,6 +240,7 @@ class Stage:
             reviews=Reviews(self.folder),
             links=PlainLinks(),
             withdrawn=keeper.withdrawn,
+            maintenance=lambda: maintenance.windows,
             observer=observer,
             tracer=self.tracer,
         )
@@ -250,7 +255,8 @@ class Stage:
         )
         conductor = Conductor(repository, active, means)
         await keeper.begin()
-        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
+        await maintenance.begin()
+        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper, maintenance)
         auditor = Watchdog(repository, active, PlainLinks())
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
@@ -264,7 +270,7 @@ class Stage:
             ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )
-        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run()]
+        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run(), maintenance.run()]
         if self.alertmanagers:
             parts.append(reconciler.run())
         if self.sees_what_is_live_alone:
@@ -342,6 +348,7 @@ class Daemon:
     telemetry: Telemetry
     conductor: Conductor
     keeper: AutonomyKeeper
+    maintenance: MaintenanceKeeper
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""

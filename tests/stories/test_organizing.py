@@ -10,7 +10,7 @@ from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.response.command import Command
 from daemon.core.response.commands import Acknowledge, Close
-from daemon.core.response.organizing import Merge, Reassign, Relate, Split
+from daemon.core.response.organizing import Merge, Reassign, Relate, SplitAlerts
 from daemon.intake.counterparts import write_counterparts
 from daemon.repository import IncidentRepository
 from tests.commanding import situated
@@ -123,7 +123,9 @@ async def test_a_split_takes_its_alerts_along_and_those_that_follow(stage: Stage
         await daemon.at(182)
         source = await daemon.incident()
         assert set(source.alerts) == {"fp-shop", "fp-cart"}
-        await commanded(daemon, source.id, Split(labels={"service": "cart"}, reason="another"))
+        await commanded(
+            daemon, source.id, SplitAlerts(labels={"service": "cart"}, reason="another")
+        )
         await daemon.at(184)
         later = {**us, "fingerprint": "fp-cart-2", "labels": {**us["labels"], "pod": "2"}}
         await daemon.receives(eu, us, later)

@@ -28,6 +28,8 @@ LedgerKind = Literal[
     "marked",  # what a measurement said of items: [[subject, item, mark], …]
     "frozen",  # a freeze, as the body has it
     "thawed",  # the freeze of a scope was lifted
+    "maintenance",  # a maintenance window was announced, as the body has it
+    "maintenance_ended",  # and ended before its time, or called off
     "assisted",  # an assistant used a tool; the body says which, in whose name, and what it asked
     "archived",  # an incident's `seq` entries were moved to a file; the body names it, and the
     # rows that told of them, which are:

@@ -25,6 +25,7 @@ from daemon.adapters.store.notes import SqlNotes
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
+from daemon.adapters.store.windows import SqlMaintenance
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
 
@@ -41,6 +42,7 @@ class Store:
     inbox: SqlInbox
     credentials: SqlCredentials
     notes: SqlNotes
+    maintenance: SqlMaintenance
     assistants: SqlAssistantLog
     keys: SqlKeys
     """Sign the links in pages; the first is made with the store."""
@@ -106,6 +108,7 @@ async def open_store(
             inbox=inbox,
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),
+            maintenance=SqlMaintenance(database, ledger),
             assistants=SqlAssistantLog(database, ledger),
             keys=keys,
             listeners=database.listeners,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Limits
+from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.recovery.plan import NO_DEPENDENCIES, Outlook
 from daemon.core.rules.dependencies import RuleDependencies
 
@@ -18,6 +19,7 @@ class Surroundings:
     what the rules depend on.
 
     `withdrawn`: why the rule has lost its autonomy (`autonomy.AutonomyRecord.withdrawn_text`).
+    `maintenance`: the windows that were announced, whatever their state.
     """
 
     roster: Roster
@@ -26,3 +28,4 @@ class Surroundings:
     outlook: Mapping[int, Outlook] = field(default_factory=dict)
     dependencies: RuleDependencies = NO_DEPENDENCIES
     withdrawn: str = ""
+    maintenance: Sequence[MaintenanceWindow] = ()

@@ -18,6 +18,10 @@ PAGE_BACKOFF = Backoff(timedelta(minutes=1), timedelta(minutes=15))
 """How soon a page that reached nobody is tried again."""
 
 
+RELEASED_WITHIN = timedelta(seconds=30)
+"""So soon after the end of a maintenance window that held them calls must have begun."""
+
+
 def still_relevant(incident: Incident, page: PageState) -> bool:
     """Whether this page still makes sense: its occasion is not over, and its person is still the
     one to hear of it. Once somebody commands, nobody else is woken."""
@@ -127,11 +131,12 @@ def unattended(incident: Incident, roster: Roster, now: datetime) -> str:
     """Why this incident is a defect of ours: nobody commands, and nobody is being called.
 
     Empty if all is well. A page is being made while it is pending, and a call is on its way
-    while the policy still has one to come.
+    while the policy still has one to come, or maintenance holds it until an announced end.
     """
     if incident.closed is not None or incident.commander or incident.recovered_at is not None:
         return ""
-    if undelivered(incident):
+    held = incident.organization.held
+    if undelivered(incident) or (held is not None and now < held.until + RELEASED_WITHIN):
         return ""
     due = pages_due(incident, roster, now) | retries_due(incident, now)
     if due.record:

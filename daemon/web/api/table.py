@@ -10,6 +10,7 @@ from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
+from daemon.web.api.maintenance import MaintenanceOperations
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.organizing import OrganizingOperations
 from daemon.web.api.pager_webhooks import Inbound
@@ -29,6 +30,7 @@ _SECTIONS = (
     DiagnosisOperations,
     OrganizingOperations,
     Automation,
+    MaintenanceOperations,
     DrillOperations,
     Looking,
     OwnAccess,

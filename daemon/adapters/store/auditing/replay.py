@@ -48,6 +48,7 @@ class Replay:
         self.ends: dict[str, End] = {}
         self.archived: list[Archived] = []
         self.freezes: dict[tuple[str], dict[str, Any]] = {}
+        self.maintenance: dict[tuple[str], dict[str, Any]] = {}
         self.marks: dict[tuple[str, str], dict[str, Any]] = {}
         self.actions: list[dict[str, Any]] = []
         self._running: dict[str, list[dict[str, Any]]] = {}
@@ -157,6 +158,12 @@ class Replay:
                 self.freezes[(scope,)] = {**body, "at": at, **thawed}
             case "thawed":
                 self.freezes[(body["scope"],)] |= {"thawed_by": body["by"], "thawed_at": at}
+            case "maintenance":
+                window = body.pop("id")
+                ended = {"ended_by": None, "ended_at": None}
+                self.maintenance[(window,)] = {**body, "announced_at": at, **ended}
+            case "maintenance_ended":
+                self.maintenance[(body["id"],)] |= {"ended_by": body["by"], "ended_at": at}
             case "archived":
                 self.ends.pop(incident, None)
                 self._emptied += body["rows"]

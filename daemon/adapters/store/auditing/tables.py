@@ -1,4 +1,4 @@
-"""Freezes, actions and marks: are they what the ledger makes of them?"""
+"""Freezes, maintenance windows, actions and marks: are they what the ledger makes of them?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table
 
 from daemon.adapters.store.auditing.findings import DERIVED, EVIDENCE, Break
 from daemon.adapters.store.auditing.replay import Replay
-from daemon.adapters.store.schema import actions_table, freezes_table, marks
+from daemon.adapters.store.schema import actions_table, freezes_table, maintenance_table, marks
 
 _Named = Mapping[tuple[Any, ...], Mapping[str, Any]]
 """Primary key → columns by name."""
@@ -25,6 +25,8 @@ def check_tables(
     yield from _compared(
         "freeze", replay.freezes, _keyed(_read(connection, freezes_table), ("scope",))
     )
+    windows = _keyed(_read(connection, maintenance_table), ("id",))
+    yield from _compared("maintenance", replay.maintenance, windows)
     found = _keyed(_read(connection, marks), ("subject", "item"))
     yield from _compared("mark", replay.marks, found)
     claimed = _keyed(replay.actions, _ACTION)
