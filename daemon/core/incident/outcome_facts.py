@@ -23,7 +23,9 @@ class OutcomeFacts(Frozen):
     the service. `failed_requests`, `impact` and `worst_loss` are those of `impact.ImpactTally`,
     None while nothing was confirmed. `overruled`: the reasons of the refusals that people
     overruled; `undone`: how many acts of the daemon's own they undid. `cause` is the category that
-    was recorded. `follow_ups` are those that are open.
+    was recorded. `follow_ups` are those that are open. `called_from`: when people's clock began,
+    where maintenance held the calls at first. `merged_into`: the incident that it became part of,
+    where it counts.
     """
 
     onset: Moment | None = None
@@ -39,6 +41,8 @@ class OutcomeFacts(Frozen):
     undone: int = 0
     cause: str = ""
     follow_ups: tuple[FollowUp, ...] = ()
+    called_from: Moment | None = None
+    merged_into: str = ""
 
 
 def outcome_facts(incident: Incident) -> OutcomeFacts:
@@ -59,6 +63,8 @@ def outcome_facts(incident: Incident) -> OutcomeFacts:
         undone=len(incident.misjudgements.undone),
         cause=learning.cause.category if learning.cause else "",
         follow_ups=learning.open_follow_ups,
+        called_from=incident.organization.released_at,
+        merged_into=incident.organization.merged_into,
     )
 
 
