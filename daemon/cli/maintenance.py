@@ -100,6 +100,7 @@ def list_windows(url: str, token_file: Path | None, as_json: bool) -> None:
     table = columns(
         "window", "state", "scope", "from (UTC)", "until (UTC)", "by", "holds", "reason"
     )
+    table.columns[0].overflow = "fold"  # it is there to be copied
     for one in windows:
         table.add_row(
             escape(one["id"]),
