@@ -41,6 +41,7 @@ DaemonPart = Literal[
     "retention",
     "reconciler",
     "follow_ups",
+    "maintenance",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""

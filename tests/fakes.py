@@ -20,6 +20,7 @@ from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.ports.journal import Head, Owed
 from daemon.core.ports.notification import Message, Page, Receipt
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence
+from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from daemon.core.values.units import Frozen
 from daemon.replaying import memory_journal, memory_stores
@@ -82,6 +83,28 @@ class MemoryDebts(memory_stores.MemoryDebts):
         if self.failing:
             raise Temporary("the disk is full for the side file, too")
         await super().keep(owed)
+
+
+class MemoryMaintenance:
+    """The maintenance windows in memory: `daemon.core.ports.maintenance.MaintenanceStore`."""
+
+    def __init__(self) -> None:
+        self.windows: dict[str, MaintenanceWindow] = {}
+
+    async def add_window(self, window: MaintenanceWindow) -> None:
+        self.windows[window.id] = window
+
+    async def end_window(self, window: str, by: str, at: datetime) -> bool:
+        known = self.windows.get(window)
+        if known is None or known.over_at <= at or known.ended_at is not None:
+            return False
+        ended = {"ended_by": by, "ended_at": at}
+        self.windows[window] = known.model_copy(update=ended)
+        return True
+
+    async def windows_since(self, since: datetime) -> list[MaintenanceWindow]:
+        found = [window for window in self.windows.values() if window.ends_at >= since]
+        return sorted(found, key=lambda window: (window.begins_at, window.id))
 
 
 class MemoryInbox(memory_stores.MemoryInbox):

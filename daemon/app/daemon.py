@@ -49,6 +49,7 @@ from daemon.core.rules.rule import Rule
 from daemon.instrumentation import Tracer
 from daemon.intake.intake import Intake
 from daemon.measuring.chart_data import trace
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.notifying.oncall_desk import OncallDesk
 from daemon.notifying.silences import Silences
@@ -152,6 +153,9 @@ class Daemon:
         self._veterans = Veterans(self._repository)
         self._autonomy = AutonomyKeeper(self._repository, store.notes, self._active)
         self._storms = StormKeeper(self._repository, limits_for(settings))
+        self._maintenance = MaintenanceKeeper(
+            self._repository, store.maintenance, store.notes, self._active, self._observer
+        )
         self._reloader = Reloader(
             self._configuration.read,
             self._take,
@@ -248,6 +252,7 @@ class Daemon:
         await self._veterans.begin()
         await self._autonomy.begin()
         await self._storms.begin()
+        await self._maintenance.begin()
         await self._drilling.drills.begin()
         async with asyncio.TaskGroup() as group:
             async with self._server():
@@ -272,6 +277,7 @@ class Daemon:
             "watcher": self._watcher.run(),
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
+            "maintenance": self._maintenance.run(),
             "follow-ups": self._follow_ups.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
@@ -365,6 +371,7 @@ class Daemon:
             marks=marks_of(self._settings),
             label_values=self._values.of,
             oncall=self._oncall,
+            maintenance=self._maintenance,
         )
         async with serving(self._settings, context, self._certificate):
             yield
@@ -408,6 +415,7 @@ class Daemon:
             reviews=self._reviews,
             links=self._links,
             withdrawn=self._autonomy.withdrawn,
+            maintenance=lambda: self._maintenance.windows,
             observer=self._observer,
             tracer=self._tracer,
             diagnosis=settings.diagnosis,

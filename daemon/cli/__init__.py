@@ -44,6 +44,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "propose": ("plan", "add an alternative to a plan"),
         "freeze": ("plan", "let no recovery action start"),
         "thaw": ("plan", "lift a freeze"),
+        "maintenance": ("maintenance", "hold calls for announced work: add, list, end"),
         "trust": ("plan", "let a rule act by itself again"),
     },
     "People": {

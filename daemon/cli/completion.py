@@ -78,6 +78,12 @@ def _runs(context: click.Context) -> Iterator[Completion]:
         yield run["run"], f"{run['drill']}: {run['ending']}"
 
 
+def _windows(context: click.Context) -> Iterator[Completion]:
+    for window in _get(context, "/api/v1/maintenance")["windows"]:
+        if window["state"] in {"in_force", "ahead"}:
+            yield window["id"], window["reason"]
+
+
 def _updates(context: click.Context) -> Iterator[Completion]:
     incident = _incident(context)
     if context.params.get("action") in {"draft", "snooze"}:
@@ -183,6 +189,7 @@ complete_vendor = completes(_vendors)
 complete_rule = completes(_rules)
 complete_drill = completes(_drills)
 complete_run = completes(_runs)
+complete_window = completes(_windows)
 
 
 def incident_argument(command: F) -> F:

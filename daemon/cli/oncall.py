@@ -25,6 +25,7 @@ from daemon.cli.client import (
 )
 from daemon.cli.completion import complete_team
 from daemon.cli.datetime_param import DatetimeParam
+from daemon.cli.maintenance import held_lines
 from daemon.cli.oncall_changes import SUBCOMMANDS, override_line, swap_line
 from daemon.cli.terminal import columns, escape, terminal
 
@@ -63,6 +64,8 @@ def oncall_command(
         query = f"?at={quote(at.isoformat())}" if at else ""
         view = call("GET", url, token_file, f"/api/v1/oncall{query}")
         part_of(view, "teams", url)
+        if at is None:
+            view["held"] = held_lines(url, token_file)
     else:
         view = _local(config, at or datetime.now(UTC))
     if team is not None:
@@ -108,6 +111,8 @@ def _print(view: Any) -> None:
         console.print(escape(text), soft_wrap=True)
 
     line(f"At {_shown(view['at'], 'UTC')}")
+    for held in view.get("held", ()):
+        line(held)
     for team, found in view["teams"].items():
         table = columns("tier", "called", "then the next after", title=escape(team))
         for tier in found["tiers"]:

@@ -51,7 +51,7 @@ def _labels(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -
     help="With a rule, each label of its group_by; may be given several times.",
 )
 @click.option("--team", default="", shell_complete=complete_team, help="Which team is called.")
-@click.option("--severity", default="", type=click.Choice(_SEVERITIES), help="As you see it.")
+@click.option("--severity", type=click.Choice(_SEVERITIES), help="As you see it.")
 @click.option("--respond", is_flag=True, help="You command it, and nobody is called yet.")
 @remote_options
 @json_option
@@ -60,7 +60,7 @@ def declare_command(
     rule: str,
     labels: dict[str, str],
     team: str,
-    severity: str,
+    severity: str | None,
     respond: bool,
     url: str,
     token_file: Path | None,
@@ -76,7 +76,7 @@ def declare_command(
     Example: stopgap declare checkout is slow --rule checkout --label service=shop
     """
     body: dict[str, Any] = {"title": " ".join(title), "rule": rule, "labels": labels}
-    body |= {"team": team, "severity": severity, "respond": respond}
+    body |= {"team": team, "severity": severity or "", "respond": respond}
     # Once, even if a proxy on the way sends it twice.
     key = {"Idempotency-Key": secrets.token_urlsafe(12)}
     answer = call("POST", url, token_file, "/api/v1/incidents", body, more=key)

@@ -137,6 +137,10 @@ def _organized(known: View) -> Iterator[tuple[str, str]]:
     """What people have made of it; a daemon older than this command tells nothing."""
     if known.get("declared_by"):
         yield "declared", f"by {known['declared_by']}: {known['declared_as']}"
+    held = known.get("held")
+    if held:
+        until = held["until"][:16].replace("T", " ")
+        yield "calls", f"held by maintenance until {until} UTC ({held['by']}: {held['reason']})"
     if known.get("merged_into"):
         yield "merged into", known["merged_into"]
     linked = [("merged into it", one) for one in known.get("absorbed", ())]

@@ -219,6 +219,7 @@ class Conductor:
             storm,
             stage.dependencies.silence_for,
             stage.dependencies.page_hold,
+            stage.dependencies.maintenance(),
         )
         facts, decision = settle_decision(current, rule, around, self._repository.clock())
         return _Turn(rule, facts, decision)

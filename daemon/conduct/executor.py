@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -45,7 +45,8 @@ from daemon.core.ports.metrics import Metrics
 from daemon.core.ports.notification import Links
 from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
-from daemon.core.recovery.guardrails import Limits
+from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.recovery.maintenance import MaintenanceWindow, latest_in_force
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
@@ -87,6 +88,7 @@ class ConductDependencies:
     where people meet. `storm_of`: the storm whose page calls for an incident. `silences`: where
     Alertmanager takes silences, and `silence_for` how long; None: acknowledged ones are not
     silenced there. `page_hold`: so long the first page may wait for the first measurement.
+    `maintenance`: the windows that were announced.
     """
 
     metrics: Metrics
@@ -98,6 +100,7 @@ class ConductDependencies:
     reviews: KeepsReviews
     links: Links
     withdrawn: Callable[[str], str] = lambda _: ""
+    maintenance: Callable[[], Sequence[MaintenanceWindow]] = lambda: ()
     observer: Observer = QUIET
     tracer: Tracer = UNTRACED
     diagnosis: DiagnosisSettings = field(default_factory=DiagnosisSettings)
@@ -144,12 +147,18 @@ class Executor:
             rules=lambda: active.now.rules.rules,
             dependencies=lambda: active.now.dependencies,
             approvals=lambda: active.now.approvals,
-            closed=lambda scopes, now: active.now.freezes.latest_for(scopes, now),
+            closed=self._closed,
             look=self._look,
             judge_revisions=self._judge_revisions,
             withdrawn=dependencies.withdrawn,
             tracer=dependencies.tracer,
         )
+
+    def _closed(self, scopes: Sequence[str], now: datetime) -> Freeze | None:
+        """What keeps actions of these scopes from starting: the calendar, or maintenance."""
+        by_calendar = self._active.now.freezes.latest_for(scopes, now)
+        window = latest_in_force(self._dependencies.maintenance(), scopes, now)
+        return by_calendar or (window.freeze() if window is not None else None)
 
     def execute(self, incident: str, effect: Effect) -> Awaitable[None]:
         """Carry it out. Raises Temporary, Permanent, UnknownIncident."""

@@ -46,7 +46,7 @@ from daemon.core.response.learning_commands import (
     MoveFollowUp,
     RecordCause,
 )
-from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, Split
+from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, SplitAlerts
 from daemon.core.response.role_commands import AnswerRequest, FillRole, LeaveRole
 from daemon.core.response.update_commands import (
     DraftUpdate,
@@ -126,6 +126,6 @@ COMMANDS: Mapping[str, CommandSpec] = {
     ),
     "relate": CommandSpec(Relate, "Related, here and there.", _SITE),
     "merge": CommandSpec(Merge, "Merged: everything goes on in the other one.", _SITE),
-    "split": CommandSpec(Split, "Split off, and you respond to it.", _SITE),
+    "split": CommandSpec(SplitAlerts, "Split off, and you respond to it.", _SITE),
     "reassign": CommandSpec(Reassign, "Given to the team, which is being called.", _SITE),
 }

@@ -27,6 +27,7 @@ from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.lifecycle import next_action
+from daemon.core.recovery.maintenance import hold_due
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response.alert_silences import silence_due
 from daemon.core.response.amendments import amendments_due
@@ -68,6 +69,11 @@ def decide(
         if rule is None
         else next_action(incident, rule, surroundings, now)
     )
+    hold = hold_due(incident, surroundings.maintenance, now)
+    if hold.record:
+        return hold | service.without_record
+    if incident.organization.held is not None:
+        return _quiet(incident, service, surroundings.roster, now) | hold
     paging = _pages_due(incident, surroundings, now)
     if paging.record:
         return paging | service.without_record
@@ -80,6 +86,22 @@ def decide(
     dossier = dossier_due(incident) if rule is not None else Decision()
     due = _deliveries(incident, surroundings.storm) | service | people | paging | dossier
     return due | _counterparts(incident)
+
+
+def _quiet(incident: Incident, service: Decision, roster: Roster, now: datetime) -> Decision:
+    """While maintenance holds its calls: it is measured, and what people ask for is done; nobody
+    else hears of it."""
+    here = incident.responders
+    told = tuple(
+        fact for fact in service.record if not isinstance(fact, e.PageQueued) or fact.person in here
+    )
+    service = Decision(told, service.effects, service.wake_at)
+    if service.record:
+        return service
+    asked = engagements_due(incident, roster, now) | retries_due(incident, now)
+    if asked.record:
+        return asked | service.without_record
+    return _deliveries(incident) | service | asked | _counterparts(incident)
 
 
 _MOST = 100

@@ -152,7 +152,10 @@ class Dispatcher:
                 self._observer.alerts("taken", new)
                 self._observer.alerts("repeated", len(concern.alerts) - new)
                 return
-            incident = (await self._repository.journal.find_open([key])).get(key)
+            # Merged between the look and the append: there it goes on.
+            incident = after.organization.merged_into or (
+                await self._repository.journal.find_open([key])
+            ).get(key)
 
     async def _append(self, incident: str, concern: Concern) -> tuple[Incident, int]:
         """Record in an open incident; returns it, and how many of the alerts were new to it."""

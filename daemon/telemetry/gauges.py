@@ -107,7 +107,7 @@ class Gauges:
         severities = Counter(incident.severity or "none" for incident in incidents)
         for severity in (*get_args(SeverityName), "none"):
             self._open.labels(severity).set(severities[severity])
-        calling = [incident.opened_at for incident in incidents if _calling(incident)]
+        calling = [incident.clock_from for incident in incidents if _calling(incident)]
         self._calling.set(len(calling))
         self._calling_age.set(_age(calling, now))
         pages = [page for incident in incidents for page in undelivered(incident)]

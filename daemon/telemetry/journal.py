@@ -197,7 +197,7 @@ class Journaled:
     def _measure(self, before: Incident, after: Incident) -> None:
         """What was reached by this append, and how long it took since the opening."""
         now, roster = self._clock(), self._roster()
-        took = _seconds(after.opened_at, now)
+        took = _seconds(after.clock_from, now)
         earlier = {r.item for r in read_clock(before, roster, now) if r.took is not None}
         for reading in read_clock(after, roster, now):
             if reading.took is not None and reading.item not in earlier:

@@ -28,6 +28,7 @@ from daemon.web.site.incident import IncidentPage
 from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame, site_errors
 from daemon.web.site.learning_pages import LearningPages
+from daemon.web.site.maintenance import MaintenancePages
 from daemon.web.site.oncall import OncallPages
 from daemon.web.site.static import Static
 from daemon.web.site.system_pages import SystemPages
@@ -81,6 +82,7 @@ def web_application(
         DeclarePage(frame),
         DrillPages(frame),
         FreezePages(frame),
+        MaintenancePages(frame),
         SystemPages(frame),
         OncallPages(frame),
         LearningPages(frame),

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from aiohttp import web
 
@@ -23,6 +23,7 @@ from daemon.core.people.signing_keys import Keys
 from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
+from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.recovery.plan import held_up, scope_of
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
@@ -35,6 +36,7 @@ from daemon.instrumentation import QUIET, Observer
 from daemon.intake.counterparts import write_counterparts
 from daemon.intake.declaring import Declared, declare
 from daemon.intake.intake import Intake
+from daemon.notifying.maintenance import MaintenanceKeeper, Misplaced
 from daemon.notifying.oncall_desk import OncallDesk
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
@@ -84,7 +86,7 @@ class WebContext:
     `places`: where people meet; `marks`: the reactions by which a message there comes to the
     timeline.
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
-    `oncall`: changes who is on call.
+    `oncall`: changes who is on call. `maintenance`: the windows that were announced.
     """
 
     intake: Intake
@@ -111,6 +113,7 @@ class WebContext:
     drills: DrillDesk | None = None
     places: MeetingPlaces = NO_PLACES
     marks: frozenset[str] = frozenset()
+    maintenance: MaintenanceKeeper | None = None
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
     oncall: OncallDesk | None = None
 
@@ -189,6 +192,49 @@ class WebContext:
         lifted = await self.repository.journal.thaw(scope, by, self.repository.clock())
         self.repository.ring_all()
         return lifted
+
+    def maintenance_windows(self) -> Sequence[MaintenanceWindow]:
+        """The maintenance windows that were announced."""
+        return self.maintenance.windows if self.maintenance is not None else ()
+
+    def maintenance_now(self) -> list[MaintenanceWindow]:
+        """Those in force, and those ahead."""
+        now = self.repository.clock()
+        return [w for w in self.maintenance_windows() if w.state(now) in ("in_force", "ahead")]
+
+    async def announce_maintenance(
+        self,
+        scope: str,
+        reason: str,
+        by: str,
+        begins: datetime,
+        ends: datetime,
+        public_text: str = "",
+    ) -> MaintenanceWindow:
+        """Announce a maintenance window. Raises Problem 400."""
+        try:
+            return await self._maintenance_keeper.announce(
+                self._scope(scope), reason, by, begins, ends, public_text
+            )
+        except Misplaced as error:
+            raise HttpProblem(400, "Maintenance when?", f"{error}") from None
+
+    async def end_maintenance(self, window: str, by: str) -> MaintenanceWindow:
+        """End a maintenance window now. Raises Problem 404, 409."""
+        known = {one.id: one for one in self.maintenance_windows()}
+        if window not in known:
+            there = ", ".join(known) or "none"
+            text = f"there is no maintenance {window!r}; there are: {there}"
+            raise HttpProblem(404, "No such maintenance", text)
+        if not await self._maintenance_keeper.end(window, by):
+            raise HttpProblem(409, "Over already", f"the maintenance {window} is over already")
+        return next(one for one in self.maintenance_windows() if one.id == window)
+
+    @property
+    def _maintenance_keeper(self) -> MaintenanceKeeper:
+        if self.maintenance is None:
+            raise HttpProblem(404, "No maintenance", "this daemon keeps no maintenance windows")
+        return self.maintenance
 
     def freezes_ahead(self) -> list[Freeze]:
         """The freezes that the calendar has for the next days."""

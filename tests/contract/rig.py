@@ -32,6 +32,7 @@ from daemon.core.response.rooms import RoomPolicy
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.rooms import MeetingPlaces
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
@@ -51,6 +52,7 @@ from tests.fakes import (
     Following,
     MemoryInbox,
     MemoryJournal,
+    MemoryMaintenance,
     MemoryNotes,
 )
 from tests.stories.stage import RULE, alert, body
@@ -172,6 +174,10 @@ class Rig:
         self.assistants = MemoryAssistantLog()
         self.places = MeetingPlaces(RoomPolicy(room="slack", tends=True, call=True))
         self.marks = frozenset({"memo"})
+        self.announced = MemoryMaintenance()
+        self.maintenance = MaintenanceKeeper(
+            self.repository, self.announced, self.notes, Following(self.active)
+        )
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -201,6 +207,7 @@ class Rig:
             places=self.places,
             marks=self.marks,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
+            maintenance=self.maintenance,
         )
 
     def overview(self) -> StatusReport:

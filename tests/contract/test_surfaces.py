@@ -327,8 +327,7 @@ CASES = [
         (another, MEASURED, PREPARING),
         ("POST", "merge", {"incident": OTHER}),
         {"other": OTHER},
-        refused="step 1 (release_rollback on release:shop) is running; merge it when "
-        "that has ended",
+        refused="step 1 (release_rollback on release:shop) is running; merge it when",
     ),
     Case(
         "split",

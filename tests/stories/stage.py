@@ -31,6 +31,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
+from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.rooms import NO_PLACES, MeetingPlaces
 from daemon.notifying.silences import Silences
 from daemon.notifying.storms import StormKeeper
@@ -50,6 +51,7 @@ from tests.fakes import (
     MemoryDebts,
     MemoryInbox,
     MemoryJournal,
+    MemoryMaintenance,
     MemoryNotes,
     Phone,
     PlainLinks,
@@ -170,6 +172,7 @@ class Stage:
     receiver: str | None = None
     silence_for: timedelta | None = None
     notes: MemoryNotes = field(default_factory=MemoryNotes)
+    announced: MemoryMaintenance = field(default_factory=MemoryMaintenance)
     book_rules: RuleBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -230,6 +233,7 @@ class Stage:
         )
         telemetry = Telemetry(repository, lambda: active.now.roster)
         keeper = AutonomyKeeper(repository, self.notes, active)
+        maintenance = MaintenanceKeeper(repository, self.announced, self.notes, active)
         telemetry.watch(self._sources(clock, lambda: conductor.tasks, keeper.withdrawn))
         observer = telemetry.flow
         storms = StormKeeper(repository, self.limits)
@@ -243,6 +247,7 @@ class Stage:
             reviews=Reviews(self.folder),
             links=PlainLinks(),
             withdrawn=keeper.withdrawn,
+            maintenance=lambda: maintenance.windows,
             observer=observer,
             tracer=self.tracer,
             places=self.places,
@@ -264,7 +269,8 @@ class Stage:
         conductor = Conductor(repository, active, means)
         await keeper.begin()
         await storms.begin()
-        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper)
+        await maintenance.begin()
+        daemon = Daemon(self, repository, intake, telemetry, conductor, keeper, maintenance)
         auditor = Watchdog(repository, active, PlainLinks(), storm_of=storms.storm_of)
         receivers = Receivers(self.receiver, self.notes)
         intake.listeners.append(receivers.on_delivery)
@@ -278,7 +284,7 @@ class Stage:
             ReconcilePace(every=timedelta(seconds=30), settle=timedelta(minutes=10)),
             observer,
         )
-        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run()]
+        parts = [intake.run(), conductor.run(), auditor.run(), keeper.run(), maintenance.run()]
         if self.alertmanagers:
             parts.append(reconciler.run())
         if self.sees_what_is_live_alone:
@@ -361,6 +367,7 @@ class Daemon:
     telemetry: Telemetry
     conductor: Conductor
     keeper: AutonomyKeeper
+    maintenance: MaintenanceKeeper
 
     async def receives(self, *alerts: dict[str, Any], truncated: int = 0) -> bool:
         """Alertmanager posts these alerts; False for a duplicate."""

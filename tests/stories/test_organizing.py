@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from daemon.core.incident import events as e
@@ -10,7 +10,7 @@ from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.response.command import Command
 from daemon.core.response.commands import Acknowledge, Close
-from daemon.core.response.organizing import Merge, Reassign, Relate, Split
+from daemon.core.response.organizing import Merge, Reassign, Relate, SplitAlerts
 from daemon.intake.counterparts import write_counterparts
 from daemon.repository import IncidentRepository
 from tests.commanding import situated
@@ -123,7 +123,9 @@ async def test_a_split_takes_its_alerts_along_and_those_that_follow(stage: Stage
         await daemon.at(182)
         source = await daemon.incident()
         assert set(source.alerts) == {"fp-shop", "fp-cart"}
-        await commanded(daemon, source.id, Split(labels={"service": "cart"}, reason="another"))
+        await commanded(
+            daemon, source.id, SplitAlerts(labels={"service": "cart"}, reason="another")
+        )
         await daemon.at(184)
         later = {**us, "fingerprint": "fp-cart-2", "labels": {**us["labels"], "pod": "2"}}
         await daemon.receives(eu, us, later)
@@ -189,3 +191,27 @@ async def test_with_a_commander_the_other_team_is_called_in_and_whoever_is_there
     assert after.commander == "ada"
     assert [page.page for page in stage.phones["bo"].pages] == ["engage-mysql.r0.t0.bo"]
     assert "organized-team-mysql.ada" in [page.page for page in stage.phones["ada"].pages]
+
+
+async def test_an_alert_that_meets_a_merge_joins_the_other_and_opens_nothing(
+    stage: Stage,
+) -> None:
+    """The incident of its key was open when it was looked up, and merged when it was written."""
+    stage.rules[0] = stage.rules[0].model_copy(update={"recover": ()})
+    async with stage.daemon() as daemon:
+        shop, cart = await two(daemon)
+        found = stage.journal.find_open
+
+        async def merged_meanwhile(keys: Collection[str]) -> dict[str, str]:
+            known = await found(keys)
+            await commanded(daemon, cart.id, Merge(shop.id))
+            await write_counterparts(daemon.repository, cart.id)
+            return known
+
+        stage.journal.find_open = merged_meanwhile  # type: ignore[method-assign]
+        await daemon.receives(alert("resolved", service="cart", ended=183))
+        await daemon.at(190)
+        stage.journal.find_open = found  # type: ignore[method-assign]
+        incidents = {i.id: i for i in await stage.incidents()}
+    assert set(incidents) == {shop.id, cart.id}
+    assert incidents[shop.id].alerts["fp-cart"].status == "resolved"

@@ -32,6 +32,8 @@ LedgerKind = Literal[
     "override-removed",  # that was taken back; the body says which, and by whom
     "swap-asked",  # somebody asks another to take a shift of theirs
     "swap-answered",  # what became of that
+    "maintenance",  # a maintenance window was announced, as the body has it
+    "maintenance-ended",  # and ended before its time, or called off
     "assisted",  # an assistant used a tool; the body says which, in whose name, and what it asked
     "archived",  # an incident's `seq` entries were moved to a file; the body names it, and the
     # rows that told of them, which are:

@@ -26,6 +26,7 @@ from daemon.adapters.store.oncall_changes import SqlOncallChanges
 from daemon.adapters.store.process_lock import held, held_itself
 from daemon.adapters.store.schema import SCHEMA, meta, metadata
 from daemon.adapters.store.signing_keys import SqlKeys
+from daemon.adapters.store.windows import SqlMaintenance
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.seal import Keyring
 
@@ -42,6 +43,7 @@ class Store:
     inbox: SqlInbox
     credentials: SqlCredentials
     notes: SqlNotes
+    maintenance: SqlMaintenance
     assistants: SqlAssistantLog
     oncall: SqlOncallChanges
     keys: SqlKeys
@@ -108,6 +110,7 @@ async def open_store(
             inbox=inbox,
             credentials=SqlCredentials(database),
             notes=SqlNotes(database),
+            maintenance=SqlMaintenance(database, ledger),
             assistants=SqlAssistantLog(database, ledger),
             oncall=SqlOncallChanges(database, ledger),
             keys=keys,

@@ -8,6 +8,7 @@ STEPS = (
     """CREATE TABLE maintenance_windows (
         id TEXT NOT NULL, scope TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL,
         announced_at TEXT NOT NULL, begins_at TEXT NOT NULL, ends_at TEXT NOT NULL,
+        public_text TEXT DEFAULT '' NOT NULL,
         ended_by TEXT, ended_at TEXT, PRIMARY KEY (id)
     )""",
 )

@@ -219,6 +219,7 @@ maintenance_table = Table(
     Column("announced_at", _Instant, nullable=False),
     Column("begins_at", _Instant, nullable=False),
     Column("ends_at", _Instant, nullable=False),
+    Column("public_text", Text, nullable=False, server_default=""),
     # Ended before its announced end, or called off before it began.
     Column("ended_by", Text),
     Column("ended_at", _Instant),

@@ -25,6 +25,8 @@ class OutcomeFacts(Frozen):
     None while nothing was confirmed. `overruled`: the reasons of the refusals that people
     overruled; `undone`: how many acts of the daemon's own they undid. `cause` is the category that
     was recorded. `follow_ups` are those that are open. `closed`: the reason of its closing.
+    `called_from`: when people's clock began, where maintenance held the calls at first.
+    `merged_into`: the incident that it became part of, where it counts.
     """
 
     onset: Moment | None = None
@@ -41,6 +43,8 @@ class OutcomeFacts(Frozen):
     cause: str = ""
     follow_ups: tuple[FollowUp, ...] = ()
     closed: str = ""
+    called_from: Moment | None = None
+    merged_into: str = ""
 
 
 _BY: Mapping[RecoveredBy, str] = {
@@ -89,6 +93,8 @@ def outcome_facts(incident: Incident) -> OutcomeFacts:
         cause=learning.cause.category if learning.cause else "",
         follow_ups=learning.open_follow_ups,
         closed=incident.closed.reason if incident.closed is not None else "",
+        called_from=incident.organization.released_at,
+        merged_into=incident.organization.merged_into,
     )
 
 

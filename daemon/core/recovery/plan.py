@@ -462,7 +462,10 @@ def _vague(number: int, incident: Incident, view: Outlook) -> AskApproval | None
 
 def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> AskApproval | None:
     """Nothing starts by itself for trouble that nobody met for long."""
-    age = now - trouble_began(incident)
+    # What maintenance held counts from when it was released: nobody was to meet it before.
+    since = incident.organization.released_at
+    began = trouble_began(incident)
+    age = now - (began if since is None else max(began, since))
     if age > limits.onset_age:
         text = (
             f"the trouble began {format_duration(timedelta(seconds=round(age.total_seconds())))} "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from daemon.core.people.roster import Roster
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Limits
+from daemon.core.recovery.maintenance import MaintenanceWindow
 from daemon.core.recovery.plan import NO_DEPENDENCIES, Outlook
 from daemon.core.response.rooms import NO_ROOMS, RoomPolicy
 from daemon.core.response.storm import Storm
@@ -24,7 +25,8 @@ class Surroundings:
     `rooms`: where people can meet.
     `storm`: the one that the incident is of, while its page calls for it. `silence_for`: so long
     an acknowledged one is silenced in Alertmanager at a time; None: never. `page_hold`: so long
-    the first page may wait for the first measurement.
+    the first page may wait for the first measurement. `maintenance`: the windows that were
+    announced, whatever their state.
     """
 
     roster: Roster
@@ -37,3 +39,4 @@ class Surroundings:
     storm: Storm | None = None
     silence_for: timedelta | None = None
     page_hold: timedelta = timedelta(0)
+    maintenance: Sequence[MaintenanceWindow] = ()

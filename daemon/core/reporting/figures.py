@@ -1,7 +1,8 @@
 """How the team and the daemon do, over a period: from the head rows of the incidents alone.
 
 An incident belongs to the period in which it was opened. Times are those of `durations`: detection
-from the onset to the opening, acknowledgement and recovery from the opening on.
+from the onset to the opening, acknowledgement and recovery from the opening on, or from the end of
+the maintenance that held the calls. What was merged counts as a part of the other incident.
 
 What the daemon saved is worked out like this. An incident that it recovered by itself took D from
 its onset (if that is not known, its opening) to proven recovery, and its requests failed at a rate
@@ -136,7 +137,7 @@ class _Manual(NamedTuple):
 def figures(heads: Iterable[Head], since: datetime, until: datetime) -> Figures:
     """The figures of a period. `heads` are the incidents that were opened before its end, those
     of YEAR at least, for the comparison."""
-    known = [head for head in heads if head.opened_at < until]
+    known = [head for head in heads if head.opened_at < until and not _is_part(head)]
     earlier = since - (until - since)
     now = [head for head in known if head.opened_at >= since]
     before = [head for head in known if earlier <= head.opened_at < since]
@@ -149,6 +150,11 @@ def figures(heads: Iterable[Head], since: datetime, until: datetime) -> Figures:
         rules=_named(now, before, manual_now, manual_before, "rule"),
         teams=_named(now, before, manual_now, manual_before, "team"),
     )
+
+
+def _is_part(head: Head) -> bool:
+    """Whether it was merged into another incident, which counts for both."""
+    return head.outcome is not None and bool(head.outcome.merged_into)
 
 
 def _named(
@@ -219,11 +225,12 @@ def _by_people(head: Head) -> bool:
 
 
 def _took(head: Head) -> float | None:
-    """Seconds from the onset to proven recovery."""
+    """Seconds from the onset to proven recovery; from the end of the maintenance that held it."""
     outcome = head.outcome
     if outcome is None or outcome.restored_at is None:
         return None
-    return max((outcome.restored_at - (outcome.onset or head.opened_at)).total_seconds(), 0.0)
+    began = outcome.called_from or outcome.onset or head.opened_at
+    return max((outcome.restored_at - began).total_seconds(), 0.0)
 
 
 def _saved(heads: Iterable[Head], manual: _Manual) -> Saved | None:

@@ -105,6 +105,9 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
             f"{todo} follow-up{' is' if todo == 1 else 's are'} open" if todo else "nothing"
         )
         return f"{follow_ups}; the review is there"
+    if incident.organization.held is not None:
+        until = f"{incident.organization.held.until:%Y-%m-%d %H:%M} UTC"
+        return f"if it is still there at {until}, people are called as if it had just opened"
     if rule is None:
         return "people are called until somebody commands; everything else is yours"
     if incident.recovered_at is not None:

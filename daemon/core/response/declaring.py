@@ -17,7 +17,7 @@ from daemon.core.response.command import InvalidCommand
 from daemon.core.rules.rule import Rule, incident_key
 from daemon.core.values.units import printable
 
-TITLE_LENGTH = 200
+DECLARED_TITLE_LENGTH = 200
 """Characters of the title of a declared incident."""
 
 
@@ -63,8 +63,10 @@ def declared_opening(
     title = printable(declaration.title).strip()
     if not title:
         raise InvalidCommand("what is wrong? Give a title, for whoever is woken by it")
-    if len(title) > TITLE_LENGTH:
-        raise InvalidCommand(f"the title has {len(title)} characters; {TITLE_LENGTH} at most")
+    if len(title) > DECLARED_TITLE_LENGTH:
+        raise InvalidCommand(
+            f"the title has {len(title)} characters; {DECLARED_TITLE_LENGTH} at most"
+        )
     if declaration.team and declaration.team not in roster.teams:
         known = ", ".join(sorted(roster.teams)) or "none"
         raise InvalidCommand(f"no team {declaration.team!r}; the roster has {known}")

@@ -48,7 +48,7 @@ def read_clock(incident: Incident, roster: Roster, now: datetime) -> list[Milest
     for item, (text, within) in MILESTONES.items():
         done_at = reached_at(incident, item)
         due_at = _due_at(incident, item, within, done_at)
-        took = None if done_at is None else max(done_at - incident.opened_at, timedelta(0))
+        took = None if done_at is None else max(done_at - incident.clock_from, timedelta(0))
         state: MilestoneState
         if done_at is not None:
             state = "met" if done_at <= due_at else "late"
@@ -107,7 +107,7 @@ def _due_at(
     incident: Incident, item: Milestone, within: timedelta, done_at: datetime | None
 ) -> datetime:
     """So long after the opening; what was not needed by then, so long after it came to be."""
-    due_at = incident.opened_at + within
+    due_at = incident.clock_from + within
     needed_at: datetime | None = None
     match item:
         case "first_update" | "communicator":

@@ -32,6 +32,10 @@ CALLED_AFTER_RECOVERY: Mapping[Purpose, str] = {
 else is about trouble that is over; a relapse calls for it anew."""
 
 
+RELEASED_WITHIN = timedelta(seconds=30)
+"""So soon after the end of a maintenance window that held them calls must have begun."""
+
+
 def still_relevant(incident: Incident, page: PageState) -> bool:
     """Whether this page still makes sense: its occasion is not over, and its person is still the
     one to hear of it. Once somebody commands, nobody else is woken; once service is restored, by
@@ -152,11 +156,13 @@ def unattended(incident: Incident, roster: Roster, now: datetime) -> str:
     """Why this incident is a defect of ours: nobody commands, and nobody is being called.
 
     Empty if all is well. A page is being made while it is pending, the first may be held for a
-    moment, and a call is on its way while the policy still has one to come.
+    moment, and a call is on its way while the policy still has one to come, or maintenance holds
+    it until an announced end.
     """
     if incident.closed is not None or incident.commander or incident.recovered_at is not None:
         return ""
-    if undelivered(incident):
+    held = incident.organization.held
+    if undelivered(incident) or (held is not None and now < held.until + RELEASED_WITHIN):
         return ""
     if not incident.pages and now < incident.opened_at + MOST_PAGE_HOLD:
         return ""

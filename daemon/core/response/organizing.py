@@ -131,7 +131,7 @@ class Merge(Command):
 
 
 @dataclass(frozen=True)
-class Split(Command):
+class SplitAlerts(Command):
     """Make some of its alerts an incident of their own, which the person responds to.
 
     `alerts` are fingerprints; with `labels` all alerts that have these go, and so do later ones.
@@ -239,6 +239,7 @@ def absorb(incident: Incident, merged: Incident, now: datetime) -> tuple[e.Event
     alerts = e.received(new, incomplete=incident.incomplete) if new else ()
     if merged.id in incident.organization.absorbed:
         return alerts
+    held = incident.organization.held
     events: list[e.Event] = [
         e.IncidentAbsorbed(
             other=merged.id,
@@ -251,6 +252,9 @@ def absorb(incident: Incident, merged: Incident, now: datetime) -> tuple[e.Event
         ),
         *alerts,
     ]
+    if held is not None and merged.organization.held is None:
+        text = f"{merged.id}, for which people are called, is part of it now"
+        events.append(e.PagesReleased(window=held.window, reason="merged", text=text))
     # The Commander first: who commands there commands here, if nobody does.
     for person in dict.fromkeys(filter(None, (merged.commander, *merged.responders))):
         arrived = arrive(incident, person, "merge")

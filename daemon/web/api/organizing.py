@@ -6,8 +6,8 @@ from pydantic import Field
 
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.command import TEXT_LENGTH, InvalidCommand
-from daemon.core.response.declaring import TITLE_LENGTH, Declaration
-from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, Split
+from daemon.core.response.declaring import DECLARED_TITLE_LENGTH, Declaration
+from daemon.core.response.organizing import Merge, Reassign, Relate, SetSeverity, SplitAlerts
 from daemon.core.values.units import Frozen
 from daemon.intake.declaring import already_open, known_groups
 from daemon.web.api.assistance import by_assistant
@@ -33,7 +33,7 @@ class DeclareBody(Frozen):
     """What is wrong. With a `rule`, that measures it: `labels` must then be those of its
     `group_by`. `respond`: you respond to it, so that you command it and nobody is called."""
 
-    title: str = Field(pattern=r"\S", max_length=TITLE_LENGTH)
+    title: str = Field(pattern=r"\S", max_length=DECLARED_TITLE_LENGTH)
     rule: str = Field(default="", max_length=63)
     labels: dict[str, str] = Field(default_factory=dict, max_length=_MOST_LABELS)
     team: str = Field(default="", max_length=100)
@@ -60,7 +60,7 @@ class SplitBody(Frozen):
 
     alerts: tuple[str, ...] = Field(default=(), max_length=1000)
     labels: dict[str, str] = Field(default_factory=dict, max_length=_MOST_LABELS)
-    title: str = Field(default="", max_length=TITLE_LENGTH)
+    title: str = Field(default="", max_length=DECLARED_TITLE_LENGTH)
     reason: str = Field(default="", max_length=TEXT_LENGTH)
 
 
@@ -187,7 +187,7 @@ class OrganizingOperations:
     async def split(self, call: Call[IncidentPath, None, SplitBody]) -> IncidentAfter:
         """Make some of its alerts an incident of their own, which you respond to."""
         given = call.sent
-        command = Split(given.alerts, given.labels, given.title, given.reason)
+        command = SplitAlerts(given.alerts, given.labels, given.title, given.reason)
         return await do(self._context, call, command)
 
     async def reassign(self, call: Call[IncidentPath, None, TeamBody]) -> IncidentAfter:

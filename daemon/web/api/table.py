@@ -12,6 +12,7 @@ from daemon.web.api.drills import DrillOperations
 from daemon.web.api.incidents import IncidentReads
 from daemon.web.api.keys import KeyRoom
 from daemon.web.api.learning import LearningOperations
+from daemon.web.api.maintenance import MaintenanceOperations
 from daemon.web.api.oncall import OncallOperations
 from daemon.web.api.operation import ApiOperation
 from daemon.web.api.organizing import OrganizingOperations
@@ -35,6 +36,7 @@ _SECTIONS = (
     CollaborationOperations,
     OrganizingOperations,
     Automation,
+    MaintenanceOperations,
     DrillOperations,
     Looking,
     OncallOperations,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.command import NotPossible
-from daemon.core.response.declaring import TITLE_LENGTH, Declaration
+from daemon.core.response.declaring import DECLARED_TITLE_LENGTH, Declaration
 from daemon.core.response.organizing import severity_named
 from daemon.intake.declaring import known_groups
 from daemon.web.auth.identity import Identity
@@ -68,7 +68,7 @@ class DeclarePage:
                 for name in (rule.group_by if rule is not None else ())
             },
             "severities": [name for name in get_args(Severity) if name],
-            "longest": TITLE_LENGTH,
+            "longest": DECLARED_TITLE_LENGTH,
             # Sent again by a second click or a reload, it is the same incident.
             "request_token": secrets.token_urlsafe(12),
             **feedback,

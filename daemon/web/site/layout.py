@@ -76,6 +76,7 @@ class Frame:
             "who": identity,
             "now": now,
             "frozen": await self.context.freezes_now(),
+            "maintenance": self.context.maintenance_now(),
             "warning": self.context.overview.loading().warning,
             "teams": sorted(self.context.roster().teams),
             "here": request.path,

@@ -10,7 +10,7 @@ from daemon.core.response.organizing import (
     Reassign,
     Relate,
     SetSeverity,
-    Split,
+    SplitAlerts,
     severity_named,
 )
 from daemon.web.site.layout import FormFields
@@ -28,9 +28,9 @@ def read_labels(given: str) -> dict[str, str]:
     return labels
 
 
-def _split(form: FormFields) -> Split:
+def _split(form: FormFields) -> SplitAlerts:
     alerts = tuple(form["alerts"].replace(",", " ").split())
-    return Split(alerts, read_labels(form["labels"]), form["title"], form["reason"])
+    return SplitAlerts(alerts, read_labels(form["labels"]), form["title"], form["reason"])
 
 
 ORGANIZING_FORMS: Mapping[str, Callable[[FormFields], Command]] = {

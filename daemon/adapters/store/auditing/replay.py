@@ -50,6 +50,7 @@ class Replay:
         self.freezes: dict[tuple[str], dict[str, Any]] = {}
         self.overrides: dict[tuple[str], dict[str, Any]] = {}
         self.swaps: dict[tuple[str], dict[str, Any]] = {}
+        self.maintenance: dict[tuple[str], dict[str, Any]] = {}
         self.marks: dict[tuple[str, str], dict[str, Any]] = {}
         self.actions: list[dict[str, Any]] = []
         self._running: dict[str, list[dict[str, Any]]] = {}
@@ -171,6 +172,12 @@ class Replay:
             case "swap-answered":
                 answered = {"answer": body["answer"], "answered_at": at}
                 self.swaps[(body["id"],)] |= answered
+            case "maintenance":
+                window = body.pop("id")
+                ended = {"ended_by": None, "ended_at": None}
+                self.maintenance[(window,)] = {**body, "announced_at": at, **ended}
+            case "maintenance-ended":
+                self.maintenance[(body["id"],)] |= {"ended_by": body["by"], "ended_at": at}
             case "archived":
                 self.ends.pop(incident, None)
                 self._emptied += body["rows"]

@@ -1,4 +1,4 @@
-"""Freezes, overrides, swaps, actions and marks: are they what the ledger makes of them?"""
+"""Freezes, maintenance, overrides, swaps, actions, marks: what the ledger makes of them?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from daemon.adapters.store.auditing.replay import Replay
 from daemon.adapters.store.schema import (
     actions_table,
     freezes_table,
+    maintenance_table,
     marks,
     oncall_overrides,
     oncall_swaps,
@@ -32,6 +33,7 @@ def check_tables(
         "freeze", replay.freezes, _keyed(_read(connection, freezes_table), ("scope",))
     )
     for kind, expected, table in (
+        ("maintenance", replay.maintenance, maintenance_table),
         ("override", replay.overrides, oncall_overrides),
         ("swap", replay.swaps, oncall_swaps),
     ):

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from daemon.core.incident.events.base import BaseEvent, EventGroup
 from daemon.core.values.units import AnyVersion, Moment, printable
 
-ReleaseReason = Literal["over", "ended_early"]
-"""Why calls are held no more: the window's announced end, or a person's word."""
+ReleaseReason = Literal["over", "ended_early", "merged"]
+"""Why calls are held no more: the window's announced end (or it concerns the incident no more), a
+person's word, or that an incident became part of it for which people are called."""
 
 
 class _AboutHolding(BaseEvent, ABC):

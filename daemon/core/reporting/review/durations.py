@@ -19,7 +19,8 @@ class Durations:
 
     `detect`: onset to opening. `acknowledge`: opening to the first person. `decide`: opening to the
     first step that started, or to the diagnosis. `mitigate`: opening to the end of the action that
-    restored service. `recover`: opening to proven recovery.
+    restored service. `recover`: opening to proven recovery. Where maintenance held the calls, its
+    end counts as the opening, but for the detection.
     """
 
     detect: timedelta | None
@@ -56,18 +57,20 @@ def durations_of(opened_at: datetime, outcome: OutcomeFacts) -> Durations:
     def since(begin: datetime | None, end: datetime | None) -> timedelta | None:
         return None if begin is None or end is None else max(end - begin, timedelta(0))
 
+    begin = outcome.called_from or opened_at
     return Durations(
         detect=since(outcome.onset, opened_at),
-        acknowledge=since(opened_at, outcome.acknowledged_at),
-        decide=since(opened_at, outcome.decided_at),
-        mitigate=since(opened_at, outcome.mitigated_at),
-        recover=since(opened_at, outcome.restored_at),
+        acknowledge=since(begin, outcome.acknowledged_at),
+        decide=since(begin, outcome.decided_at),
+        mitigate=since(begin, outcome.mitigated_at),
+        recover=since(begin, outcome.restored_at),
     )
 
 
 def trend_of(heads: Iterable[Head]) -> Trend:
     """The trend of these incidents; those of which nothing is known do not count."""
-    known = [durations_of(h.opened_at, h.outcome) for h in heads if h.outcome is not None]
+    outcomes = [(h.opened_at, h.outcome) for h in heads if h.outcome is not None]
+    known = [durations_of(at, outcome) for at, outcome in outcomes if not outcome.merged_into]
     values = {part: [v for one in known if (v := getattr(one, part)) is not None] for part in PARTS}
     return Trend(len(known), {part: median(some) for part, some in values.items() if some})
 

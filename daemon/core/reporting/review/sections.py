@@ -8,6 +8,7 @@ from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Impact, Problem
+from daemon.core.reporting.organized import organized_lines
 from daemon.core.reporting.review.alert_words import alert_sections
 from daemon.core.reporting.review.course import course_section, decisions_section, people_section
 from daemon.core.reporting.review.diagnosis import diagnosis_section
@@ -67,6 +68,7 @@ def _summary(incident: Incident) -> Section:
         ("Opened", f"{incident.opened_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Commander", incident.commander or "nobody yet"),
         ("Responders", ", ".join(incident.responders) or "nobody yet"),
+        *organized_lines(incident),
     )
     return Section("", (Grid(("", ""), rows),))
 
