@@ -83,9 +83,14 @@ def resolved() -> e.AlertsReceived:
 
 
 class World:
-    """One night. `turn` decides once and lets the decision and other things happen."""
+    """One night. `turn` decides once and lets the decision and other things happen.
 
-    def __init__(self, seed: int, roster: Roster = HOUSE) -> None:
+    `answering`: whoever is called may also say that they cannot come, or later, and is called by
+    ways that tell the end quietly.
+    """
+
+    def __init__(self, seed: int, roster: Roster = HOUSE, *, answering: bool = False) -> None:
+        self.answering = answering
         self.chance = random.Random(seed)  # noqa: S311 - a simulation
         self.roster = roster
         always = {**STEPS[0], "when": "always"}
@@ -178,7 +183,7 @@ class World:
                 self.happen(e.SentimentHeard(source="metrics", text="complaints: 3", value=3.0))
 
     def send(self, page: str, works: bool) -> e.Event:
-        method = self.chance.choice(["console-1", "pagerduty"])
+        method = self.chance.choice(["console-1" if self.answering else "console", "pagerduty"])
         if works:
             return e.PageDelivered(page=page, method=method, proof="x")
         last, temporary = self.chance.random() < 0.8, self.chance.random() < 0.5
@@ -279,7 +284,7 @@ class World:
             lambda: commanding.assign(incident, role, other, who, now, PATIENCE),
             lambda: commanding.step_down(incident, role, who),
         ]
-        if is_summoned(incident, who):
+        if self.answering and is_summoned(incident, who):
             deeds_.append(lambda: commanding.given(incident, DeclineCall(), who, now=now))
             deeds_.append(lambda: commanding.given(incident, SnoozeCall(), who, now=now))
         if asked is not None:
