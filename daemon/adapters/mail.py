@@ -84,7 +84,6 @@ class PostOffice:
 
     def _message(self, to: Sequence[str], subject: str, text: str, incident: str) -> EmailMessage:
         domain = self._sender.rpartition("@")[2]
-        thread = f"<{_NOT_IN_ID.sub('-', incident)}@{domain}>"
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = to[0] if len(to) == 1 else self._sender
@@ -92,8 +91,10 @@ class PostOffice:
         message["Subject"] = shortened(" ".join(printable(subject).split()), SUBJECT)
         message["Date"] = formatdate(localtime=False)
         message["Message-ID"] = make_msgid(domain=domain)
-        message["References"] = thread
-        message["In-Reply-To"] = thread
+        if incident:
+            thread = f"<{_NOT_IN_ID.sub('-', incident)}@{domain}>"
+            message["References"] = thread
+            message["In-Reply-To"] = thread
         message["Auto-Submitted"] = "auto-generated"
         # Any server takes this encoding, and a line of any length.
         sendable = text.encode("utf-8", "replace").decode()

@@ -22,7 +22,7 @@ from daemon.config.rules_folder import Ruleset, read_ruleset
 from daemon.config.serving import TrustSettings
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
-from daemon.core.people.oncall_changes import OncallOverride
+from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
@@ -255,21 +255,26 @@ async def build_oncall(
     async with aiohttp.ClientSession() as session:
         calendars = calendars_for(settings, environ, session, nobody_to_tell)
         await calendars.renew(roster, at)
-    overrides = await _stored_overrides(settings, at)
-    return oncall_view(roster.knowing(calendars.shifts, overrides), at), calendars.troubles
+    overrides, swaps = await _stored_changes(settings, at)
+    known = roster.knowing(calendars.shifts, overrides)
+    return oncall_view(known, at, swaps), calendars.troubles
 
 
-async def _stored_overrides(settings: Settings, at: datetime) -> Sequence[OncallOverride]:
-    """The overrides that the daemon of these settings has set; none where it never ran."""
+async def _stored_changes(
+    settings: Settings, at: datetime
+) -> tuple[Sequence[OncallOverride], Sequence[ShiftSwap]]:
+    """The overrides that the daemon of these settings has set, and the swaps that wait for an
+    answer; none where it never ran."""
     path = store_path(settings)
     if not path.is_file():
-        return ()
+        return (), ()
     try:
         async with open_store(path, readonly=True) as store:
-            return await store.oncall.overrides(at)
+            waiting = [swap for swap in await store.oncall.swaps() if swap.lapses_at > now()]
+            return await store.oncall.overrides(at), waiting
     except (Temporary, Permanent) as error:
-        _log.warning("the overrides that were set are left out", why=str(error))
-        return ()
+        _log.warning("overrides and swaps are left out", why=str(error))
+        return (), ()
 
 
 def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus:

@@ -249,6 +249,8 @@ class Daemon:
         _log.info("links are signed", key=signing.id, made=signing.made_at, by=signing.made_by)
         self._calendars.recall(self._active.now.roster)
         await self._oncall.begin()
+        for orphan in self._oncall.orphans():
+            _log.warning("an override is laid over nothing", what=orphan)
         await self._veterans.begin()
         await self._autonomy.begin()
         await self._storms.begin()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
 from daemon.cli.client import call, json_option, part_of, path_part, print_answer, remote_options
 from daemon.cli.completion import complete_taker
+from daemon.cli.phrases import View
 from daemon.core.values.formats import printable
 
 _OVERRIDES, _SWAPS = "/api/v1/oncall/overrides", "/api/v1/oncall/swaps"
-View = Mapping[str, Any]
 
 
 @click.command("override")

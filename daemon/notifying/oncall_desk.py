@@ -38,9 +38,9 @@ from daemon.notifying.reminders import remind_person
 
 _log = structlog.get_logger()
 
-KEPT = timedelta(days=35)
+_KEPT = timedelta(days=35)
 """For so long overrides that are over are still shown in the calendar."""
-PAGE = "/oncall"
+_PAGE = "/oncall"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class OncallDesk:
 
     async def begin(self) -> None:
         """Read what the store has. Raises Temporary, Permanent."""
-        self.overrides[:] = await self._store.overrides(self._clock() - KEPT)
+        self.overrides[:] = await self._store.overrides(self._clock() - _KEPT)
         self._swaps = {swap.id: swap for swap in await self._store.swaps()}
 
     def open_swaps(self) -> list[ShiftSwap]:
@@ -203,7 +203,7 @@ class OncallDesk:
         """Tell everybody concerned but whoever did it."""
         names = [name for name in dict.fromkeys(people) if name and name != by]
         ways = self._active.now.ways
-        words = [Reminder("", name, title, text, f"{self._root}{PAGE}") for name in names]
+        words = [Reminder("", name, title, text, f"{self._root}{_PAGE}") for name in names]
         try:
             sent = await asyncio.gather(*(remind_person(ways, one) for one in words))
         except (Temporary, Permanent) as error:

@@ -9,11 +9,13 @@ import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from daemon.adapters.store import Break, audit_journal, auditing, open_store
+from daemon.adapters.store import Break, Store, audit_journal, auditing, open_store
+from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.recovery.guardrails import Freeze
 from daemon.core.values.anchor import Anchor
 from daemon.core.values.outcome import Permanent
@@ -40,6 +42,22 @@ async def fill(path: Path, keyring: Keyring) -> None:
         until = at + 900 * HOUR
         freeze = Freeze(scope="team:web", reason="migration", by="anna", at=at, until=until)
         await journal.freeze(freeze)
+        await on_call(store, at)
+
+
+async def on_call(store: Store, at: datetime) -> None:
+    """An override that stands, one that was removed, and a swap that was declined."""
+    override = OncallOverride(
+        id="o1", schedule="web", person="bo", start=at, until=at + HOUR, by="anna", at=at
+    )
+    await store.oncall.add_override(override)
+    await store.oncall.add_override(override.model_copy(update={"id": "o2"}))
+    assert await store.oncall.remove_override("o2", "bo", at + MINUTE)
+    swap = ShiftSwap(
+        id="s1", schedule="web", asker="anna", asked="bo", start=at, until=at + HOUR, at=at
+    )
+    await store.oncall.ask_swap(swap)
+    assert await store.oncall.answer_swap("s1", "declined", at + MINUTE, ())
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +200,14 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
         )
         for column, (incident, value, right) in HEAD.items()
     },
+    "override moved to another person": (
+        "UPDATE oncall_overrides SET person = 'eve' WHERE id = 'o1'",
+        ["override o1: person is 'eve', but 'bo' was written"],
+    ),
+    "swap agreed to": (
+        "UPDATE oncall_swaps SET answer = 'accepted' WHERE id = 's1'",
+        ["swap s1: answer is 'accepted', but 'declined' was written"],
+    ),
     "freeze lifted": (
         f"UPDATE freezes SET thawed_by = 'ben', thawed_at = '{LATER}' WHERE scope = 'team:web'",
         [
@@ -260,6 +286,9 @@ TAMPERING: dict[str, tuple[str, list[str]]] = {
             "inc-3: the ledger says 2 entries (row 31), the journal ends with entry 9",
             f"freeze global: the row {STRANGE}",
             f"freeze team:web: the row {STRANGE}",
+            f"override o1: the row {STRANGE}",
+            f"override o2: the row {STRANGE}",
+            f"swap s1: the row {STRANGE}",
             f"{RUNNING}: the row {STRANGE}",
             "inc-3: step 1 was started on release:search, but the ledger has no lock for it",
         ],

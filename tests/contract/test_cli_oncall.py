@@ -174,6 +174,8 @@ class TestWhatIsShown:
                     "gaps": [],
                 }
             ],
+            "overrides": [],
+            "swaps": [],
         }
 
     def test_a_time_without_anybody_is_told_and_is_exit_code_1(self, home: Path) -> None:

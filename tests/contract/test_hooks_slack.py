@@ -61,6 +61,19 @@ async def test_a_tap_acknowledges_and_tells_who_commands(rig: Rig) -> None:
     assert rig.seq == seq
 
 
+async def test_a_tap_declines_or_puts_off_a_call_and_says_what_comes_of_it(rig: Rig) -> None:
+    await rig.calls("ada")
+    told = await taps(rig, tap(rig, action_id="snooze-15"))
+    assert told["text"] == (
+        f"You are called again for {rig.id} at 14:15:00 UTC, unless enough have come."
+    )
+    told = await taps(rig, tap(rig, action_id="decline"))
+    assert told["text"] == f"Noted: somebody else is called for {rig.id}."
+    told = await taps(rig, tap(rig, "U0BO000", action_id="decline"))
+    assert told["text"].startswith("Not possible: you were not called for this incident")
+    assert set((await rig.incident()).call_answers.declined) == {"ada"}
+
+
 async def test_whoever_may_only_look_commands_nothing_by_a_tap(rig: Rig) -> None:
     give_access(rig, ada="viewer")
     seq = rig.seq

@@ -82,17 +82,25 @@ CREATE INDEX deliveries_waiting ON inbox (arrival) WHERE processed IS 0;
 CREATE TABLE alert_ends (alert TEXT NOT NULL, ends_at TEXT NOT NULL, PRIMARY KEY (alert));
 INSERT INTO meta VALUES ('schema', '1'), ('key', 'signs the links');
 """
-AS_SCHEMA_7 = """
+AS_SCHEMA_8 = """
+DROP TABLE oncall_overrides;
+DROP TABLE oncall_swaps;
+"""
+"""Takes away what schema 9 added."""
+AS_SCHEMA_7 = f"""{AS_SCHEMA_8}
 DROP TABLE maintenance_windows;
 DROP INDEX heads_with_routes;
 ALTER TABLE heads DROP COLUMN routes;
 """
 """Takes away what schema 8 added."""
-AS_SCHEMA_6 = f"""{AS_SCHEMA_7}
+AS_SCHEMA_6 = (
+    AS_SCHEMA_7
+    + """
 DROP INDEX heads_pending;
 ALTER TABLE heads DROP COLUMN outcome;
 ALTER TABLE heads DROP COLUMN pending;
 """
+)
 """Takes away what schema 7 added."""
 AS_SCHEMA_5 = AS_SCHEMA_6 + (
     "DROP INDEX heads_by_onset;"

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -302,3 +303,9 @@ async def test_a_reminder_is_a_mail_without_severity(office: Office) -> None:
     mail = office.mail()
     assert mail["Subject"] == "Follow-up due today: test it"
     assert mail.get_content().splitlines() == ["It is due.", "", "Everything:", "http://stopgap/i"]
+
+
+async def test_what_is_about_no_incident_is_in_no_thread(office: Office) -> None:
+    word = replace(reminder(), incident="")
+    await MailPager(post_office(office.port), TO[0]).remind(word)
+    assert (office.mail(0)["References"], office.mail(0)["In-Reply-To"]) == (None, None)

@@ -18,11 +18,12 @@ from daemon.adapters.pagers.grafana_oncall import GrafanaOncallPager
 from daemon.adapters.pagers.opsgenie import OpsgeniePager
 from daemon.adapters.pagers.pagerduty import PagerDutyPager
 from daemon.adapters.pagers.slack import SlackPager
-from daemon.adapters.pagers.webhook import WebhookPager
+from daemon.adapters.pagers.webhook import RemindingWebhook, WebhookPager
 from daemon.adapters.slack import Whisperer, slack_client
 from daemon.core.ports.notification import KeepsState, Pager, Reminds
 from daemon.core.response.pager_sync import STATEFUL_PAGERS
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.web.api.pager_payloads import SLACK_DEEDS
 from tests.contract.calls import HURRY, SECRET, Anything, nobody, page, reminder
 from tests.doubles.pagerduty import KEY, PagerDuty
 from tests.doubles.slack import TOKEN, Slack
@@ -206,6 +207,29 @@ async def test_slack_writes_to_the_person_with_a_button(session: aiohttp.ClientS
         assert "<!channel>" not in json.dumps(sent)
         button = sent["blocks"][1]["elements"][0]
         assert (button["action_id"], button["value"]) == ("acknowledge", "1124-0200-abcd")
+
+
+async def test_slack_takes_a_no_from_whoever_is_called_to_come(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with Slack().serving() as double:
+        client = slack_client(session, TOKEN, f"{double.url}/api/", 5)
+        await SlackPager(client, "U0ADA").page(page(summons=True))
+        sent = next(iter(double.messages.values()))
+        buttons = [b["action_id"] for b in sent["blocks"][1]["elements"]]
+        assert buttons[:4] == ["acknowledge", "decline", "snooze-5", "snooze-15"]
+        assert set(buttons[:4]) == set(SLACK_DEEDS)
+
+
+async def test_a_webhook_is_reminded_only_if_it_knows_reminders_from_pages(
+    session: aiohttp.ClientSession, anything: Anything
+) -> None:
+    assert not isinstance(WebhookPager(session, anything.url, None, 5), Reminds)
+    subject = RemindingWebhook(session, anything.url, SECRET, 5)
+    await subject.page(page())
+    assert (anything.body()["event"], anything.body()["page"]) == ("page", "r0.t0.ada")
+    await subject.remind(reminder())
+    assert anything.body() == {"event": "reminder", **vars(reminder())}
 
 
 @pytest.mark.parametrize(

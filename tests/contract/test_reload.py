@@ -60,7 +60,8 @@ class TestOverHttp:
     async def test_an_admin_reloads_and_is_answered_when_it_is_done(self, method: str) -> None:
         async with reloading("admin") as rig:
             status, answer = await rig.asks(method, "/-/reload", ADA)
-        assert (status, answer) == (200, {"rules": 1, "changed": [], "error": ""})
+        told = {"rules": 1, "notes": [], "changed": [], "error": ""}
+        assert (status, answer) == (200, told)
         assert rig.reloads == ["ada"]
 
     async def test_nobody_else_may(self) -> None:
@@ -135,6 +136,7 @@ class Bench(Observer):
         self.now = START
         self.wrong: Exception | None = None
         self.taken: list[Ruleset] = []
+        self.notes: list[str] = []
         self.heard: list[bool] = []
         self.reading = 0
         self.at_once = 0
@@ -143,7 +145,7 @@ class Bench(Observer):
         self.began = threading.Event()
         self.done = threading.Event()
         self.reloader = Reloader(
-            self._read, self.taken.append, lambda: self.now, self, Path("/srv/stopgap")
+            self._read, self._take, lambda: self.now, self, Path("/srv/stopgap")
         )
 
     def _read(self) -> Ruleset:
@@ -155,6 +157,10 @@ class Bench(Observer):
         if self.wrong is not None:
             raise self.wrong
         return read_ruleset([], {}, {})
+
+    def _take(self, ruleset: Ruleset) -> list[str]:
+        self.taken.append(ruleset)
+        return self.notes
 
     def reloaded(self, at: float, ok: bool) -> None:
         self.heard.append(ok)
@@ -188,6 +194,11 @@ class TestReloader:
         assert done.warning == ""
         assert len(bench.taken) == 1
         assert bench.heard == [True]
+
+    async def test_what_is_to_be_mended_though_they_are_sound_is_told(self, bench: Bench) -> None:
+        bench.notes = ["the override 3f9a1c07 is orphaned"]
+        assert (await bench.reloader.reload("ada")).notes == (bench.notes[0],)
+        assert bench.reloader.last.warning == ""
 
     async def test_broken_rules_change_nothing_and_are_said_loudly(self, bench: Bench) -> None:
         mistakes = [

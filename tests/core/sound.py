@@ -11,6 +11,7 @@ from daemon.core.decision import (
     RecordSamples,
     RunStep,
     Settle,
+    TellEnding,
     WriteReview,
 )
 from daemon.core.incident import events as e
@@ -90,7 +91,7 @@ def _sound_when_over(incident: Incident, decision: Decision) -> None:
         reviews = [effect for effect in decision.effects if isinstance(effect, WriteReview)]
         assert bool(reviews) == (not incident.review)
     for effect in decision.effects:
-        assert isinstance(effect, WriteReview | RecordSamples | Publish | Settle)
+        assert isinstance(effect, WriteReview | RecordSamples | Publish | Settle | TellEnding)
         assert not (isinstance(effect, RecordSamples) and incident.recorded)
         assert not isinstance(effect, Settle) or effect.state == "resolved"
 

@@ -13,9 +13,9 @@ from tests.core.world import World
 
 
 @settings(max_examples=120)
-@given(st.integers(0, 10**6))
-def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
-    world = World(seed)
+@given(st.integers(0, 10**6), st.booleans())
+def test_over_many_nights_no_step_starts_that_must_not(seed: int, answering: bool) -> None:
+    world = World(seed, answering=answering)
     for _ in range(100):
         decision = world.turn()
         if world.incident.closed is not None and not decision.effects and not decision.record:
@@ -23,10 +23,10 @@ def test_over_many_nights_no_step_starts_that_must_not(seed: int) -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10**6))
-def test_decisions_come_to_rest(seed: int) -> None:
+@given(st.integers(0, 10**6), st.booleans())
+def test_decisions_come_to_rest(seed: int, answering: bool) -> None:
     """Facts that follow from facts are soon all written: no decision feeds itself."""
-    world = World(seed)
+    world = World(seed, answering=answering)
     for turn in range(100):
         world.turn()
         if turn % 5:

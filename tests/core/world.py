@@ -21,6 +21,7 @@ from daemon.core.decision import (
     RunStep,
     SendPage,
     Settle,
+    TellEnding,
     WriteReview,
 )
 from daemon.core.incident import events as e
@@ -33,6 +34,7 @@ from daemon.core.recovery.guardrails import Freeze, Guard
 from daemon.core.recovery.plan import Outlook, open_steps
 from daemon.core.recovery.situation import Surroundings
 from daemon.core.response import roles
+from daemon.core.response.call_answers import DeclineCall, SnoozeCall, is_summoned
 from daemon.core.response.command import NotPossible
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Outcome
@@ -81,9 +83,14 @@ def resolved() -> e.AlertsReceived:
 
 
 class World:
-    """One night. `turn` decides once and lets the decision and other things happen."""
+    """One night. `turn` decides once and lets the decision and other things happen.
 
-    def __init__(self, seed: int, roster: Roster = HOUSE) -> None:
+    `answering`: whoever is called may also say that they cannot come, or later, and is called by
+    ways that tell the end quietly.
+    """
+
+    def __init__(self, seed: int, roster: Roster = HOUSE, *, answering: bool = False) -> None:
+        self.answering = answering
         self.chance = random.Random(seed)  # noqa: S311 - a simulation
         self.roster = roster
         always = {**STEPS[0], "when": "always"}
@@ -170,15 +177,33 @@ class World:
                 else:
                     last = self.chance.random() < 0.2
                     self.happen(e.PagerUnsettled(**told, error="x", last=last))
+            case TellEnding(person, method, ending, recoveries):
+                self.happen(self.tell(person, method, ending, recoveries, works))
             case Listen():
                 self.happen(e.SentimentHeard(source="metrics", text="complaints: 3", value=3.0))
 
     def send(self, page: str, works: bool) -> e.Event:
-        method = self.chance.choice(["console", "pagerduty"])
+        method = self.chance.choice(["console-1" if self.answering else "console", "pagerduty"])
         if works:
             return e.PageDelivered(page=page, method=method, proof="x")
         last, temporary = self.chance.random() < 0.8, self.chance.random() < 0.5
         return e.PageFailed(page=page, method=method, error="x", last=last, temporary=temporary)
+
+    def tell(
+        self, person: str, method: str, ending: e.Ending, recoveries: int, works: bool
+    ) -> e.Event:
+        if works:
+            return e.EndingTold(
+                person=person, ending=ending, recoveries=recoveries, method=method, proof="x"
+            )
+        return e.EndingUntold(
+            person=person,
+            ending=ending,
+            recoveries=recoveries,
+            method=method,
+            error="x",
+            last=self.chance.random() < 0.2,
+        )
 
     def publish(self, update: str, channel: str, version: int, works: bool) -> e.Event:
         if works:
@@ -259,6 +284,9 @@ class World:
             lambda: commanding.assign(incident, role, other, who, now, PATIENCE),
             lambda: commanding.step_down(incident, role, who),
         ]
+        if self.answering and is_summoned(incident, who):
+            deeds_.append(lambda: commanding.given(incident, DeclineCall(), who, now=now))
+            deeds_.append(lambda: commanding.given(incident, SnoozeCall(), who, now=now))
         if asked is not None:
             deeds_ += 3 * [
                 lambda: commanding.answer_request(

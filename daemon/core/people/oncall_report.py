@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
+from daemon.core.people.oncall_changes import ShiftSwap
 from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Shift
 from daemon.core.values.units import Frozen, Moment, format_duration
@@ -103,8 +105,9 @@ def _team(roster: Roster, team: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
-    """Who would be called at that moment, and where nobody would be, as plain JSON."""
+def oncall_view(roster: Roster, at: datetime, swaps: Sequence[ShiftSwap] = ()) -> dict[str, Any]:
+    """Who would be called at that moment, and where nobody would be, as plain JSON; with the
+    overrides that are not over then, and the swaps that wait for an answer."""
     teams = {team: _team(roster, team, at) for team in roster.teams}
     if all(team.policy != roster.default_policy for team in roster.teams.values()):
         teams[NO_TEAM] = _team(roster, NO_TEAM, at)
@@ -128,6 +131,7 @@ def oncall_view(roster: Roster, at: datetime) -> dict[str, Any]:
             for override in roster.changes_of(name)
             if override.until > at
         ],
+        "swaps": [swap.model_dump(mode="json") for swap in swaps],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from daemon.core.people.roster import Roster, alike
+from daemon.core.people.roster import Policy, Roster, alike
 from daemon.core.people.schedules import check_schedule, named_in
 from daemon.core.values.yaml_document import FileMistake, YamlDocument
 
@@ -75,12 +75,35 @@ def _policies(roster: Roster) -> Iterator[Wrong]:
             for target in tier.notify:
                 if target in roster.teams and not roster.teams[target].owners:
                     yield place, f"team {target!r} has no owners, so this would call nobody"
+        most = _most_who_can_come(roster, policy)
+        if most is not None and policy.acknowledgements > most:
+            yield (
+                ("policies", name, "acknowledgements"),
+                f"{policy.acknowledgements} people are to come, and its tiers name {most}; name "
+                "more, or ask for fewer: it would call for ever",
+            )
     for severity, names in roster.ladder.items():
         rung = ("ladder", severity)
         yield from _unknown(rung, names, callable_)
         for target in names:
             if target in roster.teams and not roster.teams[target].owners:
                 yield rung, f"team {target!r} has no owners, so this would call nobody"
+
+
+def _most_who_can_come(roster: Roster, policy: Policy) -> int | None:
+    """How many people the policy can ever call; None where a calendar may name anybody."""
+    people: set[str] = set()
+    for target in (name for tier in policy.tiers for name in tier.notify):
+        if target in roster.schedules:
+            schedule = roster.schedules[target]
+            if schedule.calendar is not None:
+                return None
+            people |= {person for _, person in named_in(schedule)}
+        elif target in roster.teams:
+            people |= set(roster.teams[target].owners)
+        else:
+            people.add(target)
+    return len(people)
 
 
 def _onlookers(roster: Roster) -> Iterator[Wrong]:

@@ -74,7 +74,7 @@ class Amends(Protocol):
 @dataclass(frozen=True)
 class Reminder:
     """Word to one person that something of theirs is due: to read when they look, never a call.
-    `link` leads to the page where it stands."""
+    `link` leads to the page where it stands. `incident` is empty if it is about none."""
 
     incident: str
     person: str

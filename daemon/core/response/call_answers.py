@@ -23,7 +23,7 @@ from daemon.core.values.units import format_duration
 
 SNOOZES: tuple[timedelta, ...] = (timedelta(minutes=5), timedelta(minutes=15))
 """For how long a call can be put off with one tap."""
-LONGEST_SNOOZE = timedelta(minutes=60)
+LONGEST_CALL_SNOOZE = timedelta(minutes=60)
 SUMMONS: frozenset[Purpose] = frozenset(
     {"escalation", "engagement", "unattended", "severity", "jump", "snoozed"}
 )
@@ -48,7 +48,7 @@ def is_summoned(incident: Incident, person: str) -> bool:
     return called and person not in incident.responders
 
 
-def passed_over(incident: Incident, page: PageState) -> bool:
+def has_declined(incident: Incident, page: PageState) -> bool:
     """Whether the person of this page has declined since it was queued."""
     return incident.call_answers.declined_since(page.queued.person, page.at)
 
@@ -130,9 +130,9 @@ class SnoozeCall(Command):
 
     def _events(self, incident: Incident, situation: CommandSituation) -> tuple[e.Event, ...]:
         _summoned(incident, situation.person, "snooze")
-        if not timedelta(minutes=1) <= self.last <= LONGEST_SNOOZE:
+        if not timedelta(minutes=1) <= self.last <= LONGEST_CALL_SNOOZE:
             raise NotPossible(
-                f"a call is put off for 1m to {format_duration(LONGEST_SNOOZE)}; "
+                f"a call is put off for 1m to {format_duration(LONGEST_CALL_SNOOZE)}; "
                 f"`stopgap decline {incident.id}` has the next one called instead"
             )
         until = situation.now + self.last

@@ -16,7 +16,7 @@ from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Called, Roster
-from daemon.core.response.call_answers import enough_came, passed_over, willing
+from daemon.core.response.call_answers import enough_came, has_declined, willing
 from daemon.core.response.paging import headline
 
 
@@ -121,7 +121,7 @@ def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> De
 
 
 def _declined(incident: Incident, pages: Sequence[PageState]) -> frozenset[str]:
-    return frozenset(page.queued.page for page in pages if passed_over(incident, page))
+    return frozenset(page.queued.page for page in pages if has_declined(incident, page))
 
 
 def _advance(campaign: _Campaign, now: datetime) -> Decision:

@@ -11,7 +11,7 @@ from daemon.core.incident.occasions import occasion_of, step_asked_for
 from daemon.core.incident.page_identity import Purpose, page_id
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.people.roster import Roster
-from daemon.core.response.call_answers import SUMMONS, enough_came, passed_over
+from daemon.core.response.call_answers import SUMMONS, enough_came, has_declined
 from daemon.core.response.escalation import MOST_PAGE_HOLD, pages_due
 from daemon.core.response.milestones import MILESTONES, reached_at
 from daemon.core.values.backoff import Backoff
@@ -44,7 +44,7 @@ def still_relevant(incident: Incident, page: PageState) -> bool:
     if incident.closed is not None:
         # These are about what comes after it.
         return queued.purpose in {"autonomy", "drill_over", "organized"}
-    if queued.purpose in SUMMONS and passed_over(incident, page):
+    if queued.purpose in SUMMONS and has_declined(incident, page):
         return False
     commands = queued.person == incident.commander
     restored = incident.recovered_at is not None

@@ -104,9 +104,9 @@ class OncallOperations:
         return [
             ApiOperation("GET", "/api/v1/oncall/calendars", self.calendars, "viewer", _TAG),
             change("POST", _OVERRIDES, self.override, status=201, example=override),
-            change("DELETE", f"{_OVERRIDES}/{{id}}", self.remove),
-            change("POST", _SWAPS, self.ask, status=201, example=swap),
-            change("POST", f"{_SWAPS}/{{id}}", self.answer, example={"accept": True}),
+            change("DELETE", f"{_OVERRIDES}/{{id}}", self.remove_override),
+            change("POST", _SWAPS, self.swap, status=201, example=swap),
+            change("POST", f"{_SWAPS}/{{id}}", self.reply, example={"accept": True}),
         ]
 
     async def calendars(self, call: Call[None, None, None]) -> CalendarLinks:
@@ -141,14 +141,14 @@ class OncallOperations:
         override, told = await _allowed(desk.override(wanted, call.person, admin=admin))
         return OverrideAfter(override=override, **_both(told))
 
-    async def remove(self, call: Call[OneChange, None, None]) -> OverrideAfter:
+    async def remove_override(self, call: Call[OneChange, None, None]) -> OverrideAfter:
         """Take an override back; the schedule counts again as it is."""
         admin = call.who is not None and call.who.may("admin")
         desk = oncall_desk(self._context)
         override, told = await _allowed(desk.remove(call.at.id, call.person, admin=admin))
         return OverrideAfter(override=override, **_both(told))
 
-    async def ask(self, call: Call[None, None, SwapBody]) -> SwapAfter:
+    async def swap(self, call: Call[None, None, SwapBody]) -> SwapAfter:
         """Ask somebody to take a shift of yours, in return for one of theirs or as a favour."""
         given, desk = call.sent, oncall_desk(self._context)
         try:
@@ -164,7 +164,7 @@ class OncallOperations:
         swap, told = await _allowed(asking)
         return SwapAfter(swap=swap, **_both(told))
 
-    async def answer(self, call: Call[OneChange, None, SwapReply]) -> SwapAfter:
+    async def reply(self, call: Call[OneChange, None, SwapReply]) -> SwapAfter:
         """Say yes or no to a swap that you are asked for, or take back one that you asked for."""
         desk = oncall_desk(self._context)
         answering = desk.answer(call.at.id, call.person, accept=call.sent.accept)

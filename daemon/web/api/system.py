@@ -120,10 +120,9 @@ class Looking:
         at = call.query.at or now
         if abs(at - now) > _FAR:
             raise HttpProblem(400, "Bad request", "at: it lies more than ten years from now")
-        view = oncall_view(self._context.roster(), at)
         desk = self._context.oncall
         swaps = desk.open_swaps() if desk is not None else []
-        return OnCall.model_validate({**view, "swaps": swaps})
+        return OnCall.model_validate(oncall_view(self._context.roster(), at, swaps))
 
     async def system(self, call: Call[None, None, None]) -> System:
         """Show how the daemon does: its queues, its store, its rules, and what it depends on."""

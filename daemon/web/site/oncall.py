@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from aiohttp import web
+from markupsafe import Markup
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.core.people.oncall_ics import person_calendar, schedule_calendar
@@ -188,10 +190,11 @@ class OncallPages:
             "after": monday + timedelta(days=7),
             "today": now.astimezone(zone).date(),
             "zone": zone.key,
+            "local": partial(_local, zone),
             "zones": sorted({zone.key, "UTC", *(s.zone for s in roster.schedules.values())}),
             "people": sorted(name for name in roster.people if not roster.bars(name)),
-            "files": {name: links.calendar("schedule", name) for name in roster.schedules},
-            "own_file": links.calendar("person", identity.person),
+            "files": {name: _here(links.calendar("schedule", name)) for name in roster.schedules},
+            "own_file": _here(links.calendar("person", identity.person)),
             **feedback,
         }
         return await self._frame.page(request, identity, "oncall.html", context, status)
@@ -217,6 +220,20 @@ def _moment(form: FormFields, field: str, zone: ZoneInfo) -> datetime:
     except ValidationError:
         text = f"{form[field]!r} is no time; write it like 2026-12-24 18:00"
         raise OncallRefused(text) from None
+
+
+def _local(zone: ZoneInfo, moment: datetime) -> Markup:
+    """A moment on the wall clock of the zone."""
+    at = moment.astimezone(zone)
+    return Markup('<time datetime="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"), f"{at:%a %d %b %Y %H:%M}"
+    )
+
+
+def _here(link: str) -> str:
+    """A link of ours as a page of ours has it, by whatever name the daemon is reached."""
+    parts = urlsplit(link)
+    return f"{parts.path}?{parts.query}"
 
 
 def _file(content: bytes) -> web.Response:

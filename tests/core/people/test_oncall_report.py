@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.core.people.oncall_report import ScheduleReport, shift_coverage
+from daemon.core.people.roster import Roster
 from daemon.core.people.schedules import Schedule, Shift
 
 AT = datetime(2026, 11, 4, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -22,8 +23,21 @@ def schedule(*people: str, **layer: Any) -> Schedule:
 
 
 def report(found: Schedule, calendar: tuple[Shift, ...] = (), **ahead: timedelta) -> ScheduleReport:
-    (only,) = shift_coverage({"shop": found}, {"shop": calendar}, AT, **ahead)
+    (only,) = shift_coverage(roster_with({"shop": found}).knowing({"shop": calendar}), AT, **ahead)
     return only
+
+
+def roster_with(schedules: dict[str, Schedule]) -> Roster:
+    """ada, bo and cy, by these schedules."""
+    person = {"name": "x", "contact": [{"console": True}]}
+    return Roster.model_validate(
+        {
+            "people": dict.fromkeys(("ada", "bo", "cy", "dee"), person),
+            "schedules": schedules,
+            "policies": {"all": {"tiers": [{"notify": ["ada"]}]}},
+            "default_policy": "all",
+        }
+    )
 
 
 def test_who_is_on_call_until_when_and_who_is_next() -> None:
@@ -63,12 +77,12 @@ def test_a_calendar_ends_where_its_shifts_end() -> None:
 
 def test_every_schedule_has_a_report_in_their_order_with_a_calendar_or_without() -> None:
     network = Schedule.model_validate({"zone": "UTC", "calendar": {"file": "network.ics"}})
-    found = shift_coverage({"shop": schedule("ada"), "network": network}, {}, AT)
+    found = shift_coverage(roster_with({"shop": schedule("ada"), "network": network}), AT)
     assert [(r.schedule, r.now) for r in found] == [("shop", ("ada",)), ("network", ())]
     assert found[1].gaps == (Shift(AT, AT + 14 * DAY, ()),)
-    assert shift_coverage({}, {}, AT) == []
+    assert shift_coverage(roster_with({}), AT) == []
 
 
 def test_there_must_be_time_to_look_at() -> None:
     with pytest.raises(ValueError, match="must be more than 0s"):
-        shift_coverage({"shop": schedule("ada")}, {}, AT, timedelta(0))
+        shift_coverage(roster_with({"shop": schedule("ada")}), AT, timedelta(0))

@@ -123,6 +123,13 @@ class TestTiers:
         ("  night:\n", "  shop:\n", 9, "schedules.shop", "'shop' is in `teams` too"),
         ("{notify: [shop]}", "{notify: [silent]}", 16, "policies.shop.tiers.2.notify", "no owners"),
         (
+            "{notify: [shop]}]}",
+            "{notify: [shop]}], acknowledgements: 4}",
+            16,
+            "policies.shop.acknowledgements",
+            "4 people are to come, and its tiers name 3; name more, or ask for fewer",
+        ),
+        (
             "[ada, bo], start",
             "[ada, boo], start",
             12,
