@@ -341,6 +341,7 @@ class Daemon:
             ),
             config_for_drill=self._drilling.drills.config_of,
             drills=self._drilling.desk,
+            storms=lambda: self._storms.storms,
         )
         async with serving(self._settings, context, self._certificate):
             yield

@@ -27,6 +27,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Respond": {
         "ack": ("incidents", "respond; the first one is Commander"),
+        "storm": ("storm", "many at once: list, ack, freeze, thaw, command"),
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),

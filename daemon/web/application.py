@@ -28,6 +28,7 @@ from daemon.web.site.incidents import IncidentListPage
 from daemon.web.site.layout import Frame, site_errors
 from daemon.web.site.learning_pages import LearningPages
 from daemon.web.site.static import Static
+from daemon.web.site.storm import StormPage
 from daemon.web.site.system_pages import SystemPages
 
 __all__ = ["WebContext", "web_application"]
@@ -78,6 +79,7 @@ def web_application(
         IncidentPage(frame, changes),
         DrillPages(frame),
         FreezePages(frame),
+        StormPage(frame),
         SystemPages(frame),
         LearningPages(frame),
         EventStreams(frame, changes),

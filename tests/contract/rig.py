@@ -31,6 +31,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
+from daemon.notifying.storms import StormKeeper
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -51,7 +52,7 @@ from tests.fakes import (
     MemoryJournal,
     MemoryNotes,
 )
-from tests.stories.stage import RULE, alert, body
+from tests.stories.stage import LIMITS, RULE, alert, body
 
 ROSTER = """
 people:
@@ -148,6 +149,7 @@ class Rig:
             provider=provider,
         )
         self.inbox = MemoryInbox()
+        self.storms = StormKeeper(self.repository, LIMITS)
         self.store_trouble = ""
         self.intake = Intake(
             self.inbox,
@@ -192,6 +194,7 @@ class Rig:
             overview=self.overview(),
             assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
+            storms=lambda: self.storms.storms,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
         )
 

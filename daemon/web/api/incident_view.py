@@ -111,6 +111,8 @@ def incident_view(
             for a in incident.alerts.values()
         ),
         suppressed=suppression(incident.suppressed),
+        storm=incident.storm.storm if incident.storm else "",
+        silence=incident.silence.link if incident.silence else "",
         steps=tuple(_step(incident, rule, n, plan.get(n)) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),

@@ -248,8 +248,9 @@ class IncidentView(Frozen):
 
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
-    tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
-    null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
+    tells nothing of its alerts, if it is so. `storm`: the one that it is of; `silence`: the address
+    of our silence in Alertmanager, while somebody commands. `durations` are measured from the
+    opening. `impact` is null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
     the drill that it belongs to; empty in earnest.
     """
 
@@ -287,6 +288,8 @@ class IncidentView(Frozen):
     diagnosis: DiagnosisView
     alerts: tuple[AlertView, ...]
     suppressed: str
+    storm: str = ""
+    silence: str = ""
     steps: tuple[StepView, ...]
     durations: dict[str, str]
     defects: int

@@ -14,6 +14,7 @@ from daemon.web.api.operation import ApiOperation
 from daemon.web.api.pager_webhooks import Inbound
 from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
+from daemon.web.api.storm import StormOperations
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
@@ -27,6 +28,7 @@ _SECTIONS = (
     DiagnosisOperations,
     Automation,
     DrillOperations,
+    StormOperations,
     Looking,
     OwnAccess,
     KeyRoom,

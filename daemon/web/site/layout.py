@@ -78,6 +78,7 @@ class Frame:
             "frozen": await self.context.freezes_now(),
             "warning": self.context.overview.loading().warning,
             "teams": sorted(self.context.roster().teams),
+            "storms": self.context.storms(),
             "here": request.path,
             "may": identity.may("responder"),
             "trouble": "",
