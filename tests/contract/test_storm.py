@@ -1,4 +1,4 @@
-"""A storm from the command line, the API and its page; its page answered in a pager and in Slack."""
+"""A storm from the command line, the API and its page; answered in a pager and in Slack."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ import pytest
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.response.command import CommandSituation
+from daemon.core.rules.rule import load
 from daemon.measuring.turns import MEASURED_AT_ONCE, REPEATED, MeasuringQueue
 from daemon.web.links.answers import LinkForm, UseLink
 from tests.fakes import Service
-from tests.stories.stage import Daemon, Stage, alert
+from tests.stories.stage import ROSTER, RULE, Daemon, Stage, alert
 
 MANY = 40
 
@@ -189,3 +190,118 @@ async def test_a_crash_amid_a_storm_neither_repeats_nor_skips_a_call(
     ada = titles(stage, "ada")
     assert len(ada) == len(set(ada)) == 6
     assert stage.phones["bo"].pages == []
+
+
+TWO_TEAMS = ROSTER.replace(
+    "policies:",
+    "  search: {owners: [cy], policy: search}\npolicies:\n  search: {tiers: [{notify: [cy]}]}",
+)
+SEARCH_RULE = RULE.replace("checkout-success-rate", "search-success-rate").replace(
+    "CheckoutSuccessRateLow", "SearchSuccessRateLow"
+)
+SMALL = 8
+
+
+async def breaks(daemon: Daemon, *names: str, of: str = "CheckoutSuccessRateLow") -> None:
+    """These services begin to fail, a second apart."""
+    for name in names:
+        fired = alert(service=name, started=180)
+        fired["labels"]["alertname"] = of
+        fired["fingerprint"] = f"{of}-{name}"
+        await daemon.receives(fired)
+        await asyncio.sleep(1)
+
+
+def services(count: int) -> list[str]:
+    return [f"s{number}" for number in range(count)]
+
+
+async def test_whoever_cannot_be_reached_is_passed_over_for_the_storm_too(stage: Stage) -> None:
+    stage.phones["ada"].broken = True
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        assert any(title.startswith("Storm since") for title in titles(stage, "bo")), "at once"
+        await answers(daemon, "bo")
+        await daemon.at(200)
+        assert {incident.commander for incident in await stage.incidents()} == {"bo"}
+
+
+async def test_each_answers_for_their_own_team_and_the_calling_goes_on_for_the_other(
+    stage: Stage,
+) -> None:
+    stage = Stage(stage.folder, roster_text=TWO_TEAMS, service=stage.service)
+    (search,) = (
+        rule for rule, _ in load(SEARCH_RULE.replace("team: payments", "team: search"), "")
+    )
+    stage.rules.append(search)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(5))
+        await breaks(daemon, *services(5), of="SearchSuccessRateLow")
+        await daemon.at(240)
+        await answers(daemon, "ada")
+        await daemon.at(250)
+        by_team = {(i.opened.team, i.commander) for i in await stage.incidents()}
+        assert by_team == {("payments", "ada"), ("search", "")}
+        rung = len(stage.phones["cy"].pages)
+        assert rung >= 1
+        await daemon.at(240 + 400)
+        assert len(stage.phones["cy"].pages) > rung, "the next round of her policy"
+        await answers(daemon, "cy")
+        await daemon.at(660)
+        by_team = {(i.opened.team, i.commander) for i in await stage.incidents()}
+        assert by_team == {("payments", "ada"), ("search", "cy")}
+
+
+async def test_what_opens_after_an_answer_is_a_page_of_its_own_round(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        await answers(daemon, "ada")
+        await daemon.at(195)
+        told = len(stage.phones["ada"].pages)
+        for number in range(SMALL, SMALL + 3):
+            await daemon.receives(unruled(number))
+        await daemon.at(180 + 100)
+        assert len(stage.phones["ada"].pages) == told, "not at once: more may come"
+        await daemon.at(180 + 140)
+        assert titles(stage, "ada")[told:] == [
+            "Storm since 14:03:00 UTC: 11 incidents (11 not measured yet); 3 wait for somebody"
+        ]
+
+
+async def test_what_opens_after_the_storm_pages_by_itself(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        await answers(daemon, "ada")
+        await daemon.at(180 + 400)
+        await daemon.receives(unruled(99))
+        await daemon.at(180 + 410)
+        assert titles(stage, "ada")[-1] == "Fails99"
+        late = [i for i in await stage.incidents() if i.title == "Fails99"]
+        assert late[0].storm is None
+
+
+async def test_an_incident_graver_than_what_was_told_pages_by_itself(stage: Stage) -> None:
+    """What the storm's page told was sev2; then one of it turns sev1."""
+    worse = Service(errors=[(-7200.0, 0.0), (60, 0.10), (420, 0.60)])
+    stage.service.others["s6"] = worse
+    stage.approved = False
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(7))
+        await daemon.at(400)
+        before = await stage.incidents()
+        assert not any(i.storm and i.storm.left_at for i in before)
+        await daemon.at(600)
+        left = [i for i in await stage.incidents() if i.storm and i.storm.left_at]
+        assert [(i.group_labels["service"], i.severity) for i in left] == [("s6", "sev1")]
+        assert any("s6" in title for title in titles(stage, "ada"))

@@ -250,8 +250,8 @@ class IncidentView(Frozen):
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
     tells nothing of its alerts, if it is so. `storm`: the one that it is of; `silence`: the address
     of our silence in Alertmanager, while somebody commands. `durations` are measured from the
-    opening. `impact` is null until a problem was confirmed, and `cause` until somebody recorded it. `drill`: the run of
-    the drill that it belongs to; empty in earnest.
+    opening. `impact` is null until a problem was confirmed, and `cause` until somebody recorded it.
+    `drill`: the run of the drill that it belongs to; empty in earnest.
     """
 
     id: str
