@@ -34,14 +34,12 @@ _NEWS = (
     e.CommandVacated,
     e.IncidentClosed,
     e.IncidentOpened,
-    e.PageFailed,
-    e.PageQueued,
-    e.Recovered,
     e.Relapsed,
     e.StormAnswered,
     e.StormLeft,
 )
-"""What happens to one incident of a storm and may concern the one that carries its pages."""
+"""What happens to one incident of a storm and concerns the one that carries its pages at once; all
+else it sees when it looks again (`storm.LOOK_AGAIN`)."""
 
 
 @dataclass
@@ -170,8 +168,7 @@ class StormKeeper:
         if after.closed is not None:
             self._keep_closed(storm, after)
             self._drop(after.id)
-        told = before is None or before.severity != after.severity
-        if told or any(isinstance(event, _NEWS) for event in events):
+        if any(isinstance(event, _NEWS) for event in events):
             current = self._current(storm)
             if current is not None and current.lead.id != after.id:
                 self._repository.bell(current.lead.id).set()

@@ -162,8 +162,10 @@ async def test_500_groups_in_a_minute_are_a_few_pages_for_each_person(stage: Sta
         assert not any(incident.defects for incident in incidents), "somebody is being called"
         first = titles(stage, "ada")
         assert first[:4] == [f"Fails{number}" for number in range(4)]
-        assert first[4].startswith("Storm since 14:03:00 UTC: 5 incidents")
-        assert first[5].startswith("Storm since 14:03:00 UTC: 500 incidents"), "it has grown"
+        sizes = [int(title.split(": ")[1].split()[0]) for title in first[4:]]
+        assert sizes[0] == 5
+        assert sizes[-1] == GROUPS
+        assert sizes == sorted(sizes), "it has grown"
         assert titles(stage, "bo")[0].startswith("Storm since 14:03:00 UTC: 500 incidents")
         assert all(len(phone.pages) <= FEW for phone in stage.phones.values())
         await answers(daemon, "bo")
@@ -261,15 +263,15 @@ async def test_what_opens_after_an_answer_is_a_page_of_its_own_round(stage: Stag
         await daemon.at(180)
         for number in range(SMALL):
             await daemon.receives(unruled(number))
-        await daemon.at(190)
+        await daemon.at(184)
         await answers(daemon, "ada")
-        await daemon.at(195)
+        await daemon.at(186)
         told = len(stage.phones["ada"].pages)
         for number in range(SMALL, SMALL + 3):
             await daemon.receives(unruled(number))
-        await daemon.at(180 + 100)
+        await daemon.at(190)
         assert len(stage.phones["ada"].pages) == told, "not at once: more may come"
-        await daemon.at(180 + 140)
+        await daemon.at(200)
         assert titles(stage, "ada")[told:] == [
             "Storm since 14:03:00 UTC: 11 incidents (11 not measured yet); 3 wait for somebody"
         ]
@@ -305,3 +307,28 @@ async def test_an_incident_graver_than_what_was_told_pages_by_itself(stage: Stag
         left = [i for i in await stage.incidents() if i.storm and i.storm.left_at]
         assert [(i.group_labels["service"], i.severity) for i in left] == [("s6", "sev1")]
         assert any("s6" in title for title in titles(stage, "ada"))
+
+
+async def test_a_storm_that_somebody_has_taken_wakes_nobody_for_each_of_its_incidents(
+    stage: Stage,
+) -> None:
+    """Approvals, updates, roles, the clock, the ladder: each would ask ten times over."""
+    more = (
+        "ladder: {sev2: [cy]}\nchannels: {room: {console: true}}\n"
+        "audiences: {team: {channels: [room]}}\n"
+    )
+    stage = Stage(stage.folder, roster_text=ROSTER + more, service=stage.service)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(10))
+        await daemon.at(240)
+        await answers(daemon, "ada")
+        await daemon.at(900)
+        incidents = await stage.incidents()
+    assert {incident.commander for incident in incidents} == {"ada"}
+    asked = [p for i in incidents for p in i.pages.values() if p.queued.person == "ada"]
+    assert len(asked) > 40
+    assert all(len(phone.pages) <= FEW for phone in stage.phones.values())
+    assert any("10 to approve a step" in title for title in titles(stage, "ada"))
+    told = titles(stage, "cy")
+    assert "6 of a severity that you are told of" in told[-1], "the first four were told alone"
