@@ -124,7 +124,8 @@ def _people_due(
         yield role_requests_due(incident, roster, now)
         yield overdue_milestones(incident, roster, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
-        yield updates | pager_states_due(incident, now) | _sentiment_due(incident, rule, now)
+        pagers = pager_states_due(incident, now, surroundings.storm)
+        yield updates | pagers | _sentiment_due(incident, rule, now)
         yield silence_due(incident, rule, surroundings.silence_for, now)
 
     return first_recording(due())

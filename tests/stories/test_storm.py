@@ -18,7 +18,8 @@ from daemon.core.response.command import CommandSituation
 from daemon.core.rules.rule import load
 from daemon.measuring.turns import MEASURED_AT_ONCE, REPEATED, MeasuringQueue
 from daemon.web.links.answers import LinkForm, UseLink
-from tests.fakes import Service
+from tests import commanding
+from tests.fakes import Service, Switchboard
 from tests.stories.stage import ROSTER, RULE, Daemon, Stage, alert
 
 MANY = 40
@@ -332,3 +333,45 @@ async def test_a_storm_that_somebody_has_taken_wakes_nobody_for_each_of_its_inci
     assert any("10 to approve a step" in title for title in titles(stage, "ada"))
     told = titles(stage, "cy")
     assert "6 of a severity that you are told of" in told[-1], "the first four were told alone"
+
+
+async def test_a_pager_that_keeps_state_has_one_alert_of_the_storm_until_somebody_takes_it(
+    stage: Stage,
+) -> None:
+    stage.phones["ada"] = ada = Switchboard()
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL * 3):
+            await daemon.receives(unruled(number))
+        await daemon.at(600)
+        keys = {page.dedup_key for page in ada.pages if page.title.startswith("Storm")}
+        (key,) = keys
+        assert key.endswith("/storm")
+        assert not any(alert == key for alert, _ in ada.told)
+        await answers(daemon, "bo")
+        await daemon.at(610)
+        assert (key, "resolved") in ada.told, "it goes on calling no more, though she said nothing"
+    assert {incident.commander for incident in await stage.incidents()} == {"bo"}
+
+
+async def test_when_the_incident_that_carries_the_page_is_closed_another_goes_on(
+    stage: Stage,
+) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(200)
+        rung = len(stage.phones["ada"].pages)
+        lead = stage.phones["ada"].pages[-1].incident
+        await daemon.repository.record(lead, lambda i: commanding.close(i, "cy", "a mistake"))
+    async with stage.daemon() as daemon:
+        await daemon.at(300)
+        assert len(stage.phones["ada"].pages) == rung, "she was called, whoever carried it"
+        await daemon.at(181 + 300)
+        assert titles(stage, "bo")[-1].startswith("Storm since 14:03:00 UTC: 7 incidents")
+        assert stage.phones["bo"].pages[-1].incident != lead
+        await answers(daemon, "ada")  # by the link in the page of the closed one
+        await daemon.at(500)
+        open_ = [i for i in await stage.incidents() if i.closed is None]
+        assert {incident.commander for incident in open_} == {"ada"}

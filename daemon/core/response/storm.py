@@ -29,7 +29,7 @@ from daemon.core.values.backoff import Backoff
 STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
 """So long after one page of a storm the same person gets the next, for what has come since: soon
 at first, for the first page knows little of what is coming."""
-LOOK_AGAIN = timedelta(seconds=30)
+STORM_LOOK_AGAIN = timedelta(seconds=30)
 """How often it is looked whether a storm has grown."""
 _HELD: frozenset[Purpose] = frozenset(
     {
@@ -87,9 +87,11 @@ class Storm:
 
     @cached_property
     def pages(self) -> tuple[PageState, ...]:
-        """The storm's pages so far, the oldest first, whichever incident carried them."""
-        found = (p for i in (*self.closed, *self.members) for p in _storm_pages(i, self.name))
-        return tuple(sorted(found, key=lambda page: page.at))
+        """The storm's pages so far, the oldest first, whichever incident carried them. What waited
+        in one that is closed is not delivered any more, so it was no call."""
+        ended = (p for i in self.closed for p in _storm_pages(i, self.name) if not p.pending)
+        going_on = (p for i in self.members for p in _storm_pages(i, self.name))
+        return tuple(sorted((*ended, *going_on), key=lambda page: page.at))
 
     @cached_property
     def answers(self) -> tuple[StormAnswer, ...]:
@@ -192,7 +194,7 @@ def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
     grown, next_at = _growth(storm, calls.people, now)
     effects = tuple(AcknowledgeStorm(person) for person in answered)
     ends = storm.joins_until
-    wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None, now + LOOK_AGAIN)
+    wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None, now + STORM_LOOK_AGAIN)
     return Decision((*pages, *grown), effects, wake_at)
 
 
