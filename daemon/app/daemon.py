@@ -374,6 +374,7 @@ class Daemon:
             label_values=self._values.of,
             oncall=self._oncall,
             maintenance=self._maintenance,
+            storms=lambda: self._storms.storms,
         )
         async with serving(self._settings, context, self._certificate):
             yield

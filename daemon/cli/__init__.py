@@ -30,6 +30,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "ack": ("incidents", "respond; the first one is Commander"),
         "decline": ("call_answers", "you cannot come; the next is called now"),
         "snooze": ("call_answers", "be called again in a few minutes"),
+        "storm": ("storm", "many at once: list, ack, freeze, thaw, command"),
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),

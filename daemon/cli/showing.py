@@ -103,6 +103,10 @@ def _facts(incident: View) -> Iterator[tuple[str, str]]:
     yield from _organized(incident.get("organization") or {})
     if incident.get("suppressed"):
         yield "alerts", incident["suppressed"]
+    if incident.get("storm"):
+        yield "storm", f"{incident['storm']}: told as one page; stopgap storm"
+    if incident.get("silence"):
+        yield "silence", f"in Alertmanager: {incident['silence']}"
     if "roles" in incident:
         for role, name in ROLE_TITLES.items():
             yield name, _role(incident, role)

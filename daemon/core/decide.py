@@ -140,11 +140,11 @@ def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) ->
     return policies | retries_due(incident, now) | recording(*_refired(incident))
 
 
-def _told_later(incident: Incident, roster: Roster, now: datetime) -> Decision:
+def _told_later(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:
     """What pagers must still be told: the numbers that follow a page, that somebody came, and that
     it is over."""
-    told = amendments_due(incident, now) | pager_states_due(incident, now)
-    return told | endings_due(incident, roster, now)
+    told = amendments_due(incident, now) | pager_states_due(incident, now, surroundings.storm)
+    return told | endings_due(incident, surroundings.roster, now)
 
 
 def _counterparts(incident: Incident) -> Decision:
@@ -170,7 +170,7 @@ def _people_due(
         yield overdue_milestones(incident, roster, now)
         yield rooms_due(incident, surroundings.rooms, now)
         updates = updates_due(incident, roster, rule.description if rule else "", now)
-        told = _told_later(incident, roster, now)
+        told = _told_later(incident, surroundings, now)
         yield updates | told | _sentiment_due(incident, rule, now)
         yield silence_due(incident, rule, surroundings.silence_for, now)
 
@@ -191,9 +191,9 @@ def _after_closing(
     measured = incident.problem is not None and rule is not None
     if measured and not incident.recorded:
         review |= Decision(effects=(RecordSamples(),))
-    told = _told_later(incident, surroundings.roster, now)
+    told = _told_later(incident, surroundings, now)
     rooms = rooms_due(incident, surroundings.rooms, now)
-    return _deliveries(incident) | review | updates | told | rooms
+    return _deliveries(incident) | review | updates | silence | told | rooms
 
 
 def _sentiment_due(incident: Incident, rule: Rule | None, now: datetime) -> Decision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -29,19 +29,18 @@ _log = structlog.get_logger()
 
 _MOST_FORMER = 200
 """So many older incidents are looked through for pages of a storm after a restart."""
+_AFTER = timedelta(milliseconds=1)
 _NEWS = (
     e.CommanderAppointed,
     e.CommandVacated,
     e.IncidentClosed,
     e.IncidentOpened,
-    e.PageFailed,
-    e.PageQueued,
-    e.Recovered,
     e.Relapsed,
     e.StormAnswered,
     e.StormLeft,
 )
-"""What happens to one incident of a storm and may concern the one that carries its pages."""
+"""What happens to one incident of a storm and concerns the one that carries its pages at once; all
+else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
 
 
 @dataclass
@@ -103,7 +102,8 @@ class StormKeeper:
         for incident, at in self._recent.items():
             if incident not in self._storm_of and begin <= at <= storm.began:
                 self._add(storm, incident, at)
-        search = IncidentSearch(status="closed", since=begin, until=oldest)
+        # Of the same moment it may be, too.
+        search = IncidentSearch(status="closed", since=begin, until=oldest + _AFTER)
         for head in await self._repository.journal.heads(_MOST_FORMER, search):
             self._keep_closed(storm, await self._repository.load(head.incident))
 
@@ -170,8 +170,7 @@ class StormKeeper:
         if after.closed is not None:
             self._keep_closed(storm, after)
             self._drop(after.id)
-        told = before is None or before.severity != after.severity
-        if told or any(isinstance(event, _NEWS) for event in events):
+        if any(isinstance(event, _NEWS) for event in events):
             current = self._current(storm)
             if current is not None and current.lead.id != after.id:
                 self._repository.bell(current.lead.id).set()

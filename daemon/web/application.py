@@ -31,6 +31,7 @@ from daemon.web.site.learning_pages import LearningPages
 from daemon.web.site.maintenance import MaintenancePages
 from daemon.web.site.oncall import OncallPages
 from daemon.web.site.static import Static
+from daemon.web.site.storm import StormPage
 from daemon.web.site.system_pages import SystemPages
 
 __all__ = ["WebContext", "web_application"]
@@ -83,6 +84,7 @@ def web_application(
         DrillPages(frame),
         FreezePages(frame),
         MaintenancePages(frame),
+        StormPage(frame),
         SystemPages(frame),
         OncallPages(frame),
         LearningPages(frame),

@@ -31,6 +31,7 @@ from daemon.core.reporting.review.model import Review
 from daemon.core.response.command import Command, CommandSituation, InvalidCommand, Surface
 from daemon.core.response.declaring import Declaration
 from daemon.core.response.external_help import HelpSources, HelpSuggestion, help_suggestions
+from daemon.core.response.storm import Storm
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
 from daemon.intake.counterparts import write_counterparts
@@ -87,6 +88,7 @@ class WebContext:
     timeline.
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
     `oncall`: changes who is on call. `maintenance`: the windows that were announced.
+    `storms`: those that go on.
     """
 
     intake: Intake
@@ -116,6 +118,7 @@ class WebContext:
     maintenance: MaintenanceKeeper | None = None
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
     oncall: OncallDesk | None = None
+    storms: Callable[[], Sequence[Storm]] = lambda: ()
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""

@@ -12,6 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from daemon.adapters.alertmanager import Alertmanager as ApiClient
+from daemon.core.ports.alerts import Silencing
+from daemon.core.rules.matchers import Matcher
 from tests.acceptance.running import SETTINGS, TOKEN, Daemon, lay_out
 from tests.acceptance.servers import Alertmanager, killable_alertmanager
 from tests.acceptance.waiting import until
@@ -32,7 +35,9 @@ receivers:
   - name: stopgap.hook
     webhook_configs: [{url: "STOPGAP/api/v1/alerts"}]
 """
-RECONCILE = "alertmanager: {{url: '{url}', reconcile: 1s, settle: {settle}}}\n"
+RECONCILE = (
+    "alertmanager: {{url: '{url}', reconcile: 1s, settle: {settle}, silence_acknowledged: 1h}}\n"
+)
 Pair = tuple[Daemon, Alertmanager]
 
 
@@ -111,10 +116,22 @@ class Scene:
 
     async def closes(self, incident: str) -> None:
         """Ada closes an incident."""
-        address = f"{self.daemon.url}/api/v1/incidents/{incident}/close"
+        await self.does(incident, "close", {"reason": "over"})
+
+    async def does(self, incident: str, deed: str, body: dict[str, Any] | None = None) -> None:
+        """Ada does something to an incident."""
+        address = f"{self.daemon.url}/api/v1/incidents/{incident}/{deed}"
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with self.http.post(address, json={"reason": "over"}, headers=headers) as answer:
+        async with self.http.post(address, json=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
+
+    async def state(self, service: str) -> dict[str, Any]:
+        """What Alertmanager says of a service's alert: its state, and what silences it."""
+        address = f"{self.alertmanager.url}/api/v2/alerts"
+        async with self.http.get(address) as answer:
+            alerts: list[dict[str, Any]] = await answer.json()
+        (status,) = [a["status"] for a in alerts if a["labels"]["service"] == service]
+        return dict(status)
 
     async def _post(self, alerts: list[dict[str, Any]]) -> None:
         address = f"{self.alertmanager.url}/api/v2/alerts"
@@ -173,6 +190,37 @@ async def test_the_outage_after_a_silence_is_paged(scene: Scene) -> None:
     (second,) = await until("a new incident", lambda: scene.incidents("shop")[1:])
     delivered = lambda: scene.daemon.journal.entries("PageDelivered", second)  # noqa: E731
     await until("a page", delivered)
+
+
+async def test_an_acknowledgement_silences_its_group_alone_until_command_falls_vacant(
+    scene: Scene,
+) -> None:
+    await scene.fires("loud")
+    await scene.fires("mine")
+    (incident,) = await until("its incident", lambda: scene.incidents("mine"))
+    await scene.does(incident, "ack")
+    entries = scene.daemon.journal.entries
+    (kept,) = await until("a silence", lambda: entries("SilenceSet", incident))
+    silence = kept.event["silence"]
+    assert kept.event["link"] == f"{scene.alertmanager.url}/#/silences/{silence}"
+    assert (await scene.state("mine"))["silencedBy"] == [silence]
+    assert (await scene.state("loud"))["state"] == "active"
+    peer = ApiClient(scene.http, scene.alertmanager.url, 5)
+    shown = await peer.silence(silence)
+    assert (shown.by, incident in shown.comment) == ("stopgap", True)
+    (standing,) = await peer.standing(f"Stopgap {incident}:")
+    matchers = tuple(
+        Matcher(name=name, op="=", value=value)
+        for name, value in (("alertname", "QueueFull"), ("service", "mine"))
+    )
+    longer = Silencing(matchers, shown.until + timedelta(hours=1), shown.comment)
+    assert (await peer.put(longer, standing))[0] == silence, "extended in place"
+    await scene.looked_at(3)
+    assert scene.suppressed(incident) == [], "it is our own doing"
+    assert scene.last("mine")["status"] == "firing"
+    await scene.does(incident, "leave")
+    await until("its end", lambda: entries("SilenceLifted", incident))
+    assert (await scene.state("mine"))["state"] == "active"
 
 
 async def test_alerts_of_other_receivers_are_left_to_them(scene: Scene) -> None:

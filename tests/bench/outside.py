@@ -2,12 +2,14 @@
 fails, and a pager.
 
 Usage: python outside.py SERVICES. It prints the addresses of both, and serves until it is ended.
-`GET /pages` of the pager tells when each incident was paged for first, in Unix seconds.
+`GET /pages` of the pager tells when each incident was paged for first, in Unix seconds; the page
+of a storm is for as many as it says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 
@@ -22,14 +24,20 @@ async def _serve(services: int) -> None:
     failing = Trouble(time.time() - 30)
     troubles = {f"s{n}": failing for n in range(services)}
     prometheus = PrometheusDouble(delay=ANSWERS_AFTER, troubles=troubles)
-    paged: dict[str, float] = {}
+    single: set[str] = set()
+    paged: list[float] = []
 
     async def page(request: web.Request) -> web.Response:
-        paged.setdefault((await request.json())["incident"], time.time())
+        told = await request.json()
+        storm = re.match(r"Storm since .*?: (\d+) incidents", told["title"])
+        if storm is None:
+            single.add(told["incident"])
+        more = max(len(single), int(storm[1]) if storm else 0) - len(paged)
+        paged.extend([time.time()] * more)
         return web.Response()
 
     async def pages(_: web.Request) -> web.Response:
-        return web.json_response(sorted(paged.values()))
+        return web.json_response(paged)
 
     application = web.Application()
     application.add_routes([web.post("/page", page), web.get("/pages", pages)])

@@ -34,6 +34,7 @@ from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
 from daemon.notifying.maintenance import MaintenanceKeeper
 from daemon.notifying.rooms import MeetingPlaces
+from daemon.notifying.storms import StormKeeper
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.reporting.status import Loading, StatusReport, StoreReport
 from daemon.repository import IncidentRepository
@@ -55,7 +56,7 @@ from tests.fakes import (
     MemoryMaintenance,
     MemoryNotes,
 )
-from tests.stories.stage import RULE, alert, body
+from tests.stories.stage import LIMITS, RULE, alert, body
 
 ROSTER = """
 people:
@@ -154,6 +155,7 @@ class Rig:
             provider=provider,
         )
         self.inbox = MemoryInbox()
+        self.storms = StormKeeper(self.repository, LIMITS)
         self.store_trouble = ""
         self.intake = Intake(
             self.inbox,
@@ -206,6 +208,7 @@ class Rig:
             store_trouble=lambda: self.store_trouble,
             places=self.places,
             marks=self.marks,
+            storms=lambda: self.storms.storms,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
             maintenance=self.maintenance,
         )

@@ -15,10 +15,12 @@ import pytest
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.recovery.guardrails import Guard
 from daemon.core.response.command import CommandSituation
+from daemon.core.rules.rule import load
 from daemon.measuring.turns import MEASURED_AT_ONCE, REPEATED, MeasuringQueue
 from daemon.web.links.answers import LinkForm, UseLink
-from tests.fakes import Service
-from tests.stories.stage import Daemon, Stage, alert
+from tests import commanding
+from tests.fakes import Service, Switchboard
+from tests.stories.stage import ROSTER, RULE, Daemon, Stage, alert
 
 MANY = 40
 
@@ -161,8 +163,10 @@ async def test_500_groups_in_a_minute_are_a_few_pages_for_each_person(stage: Sta
         assert not any(incident.defects for incident in incidents), "somebody is being called"
         first = titles(stage, "ada")
         assert first[:4] == [f"Fails{number}" for number in range(4)]
-        assert first[4].startswith("Storm since 14:03:00 UTC: 5 incidents")
-        assert first[5].startswith("Storm since 14:03:00 UTC: 500 incidents"), "it has grown"
+        sizes = [int(title.split(": ")[1].split()[0]) for title in first[4:]]
+        assert sizes[0] == 5
+        assert sizes[-1] == GROUPS
+        assert sizes == sorted(sizes), "it has grown"
         assert titles(stage, "bo")[0].startswith("Storm since 14:03:00 UTC: 500 incidents")
         assert all(len(phone.pages) <= FEW for phone in stage.phones.values())
         await answers(daemon, "bo")
@@ -189,3 +193,185 @@ async def test_a_crash_amid_a_storm_neither_repeats_nor_skips_a_call(
     ada = titles(stage, "ada")
     assert len(ada) == len(set(ada)) == 6
     assert stage.phones["bo"].pages == []
+
+
+TWO_TEAMS = ROSTER.replace(
+    "policies:",
+    "  search: {owners: [cy], policy: search}\npolicies:\n  search: {tiers: [{notify: [cy]}]}",
+)
+SEARCH_RULE = RULE.replace("checkout-success-rate", "search-success-rate").replace(
+    "CheckoutSuccessRateLow", "SearchSuccessRateLow"
+)
+SMALL = 8
+
+
+async def breaks(daemon: Daemon, *names: str, of: str = "CheckoutSuccessRateLow") -> None:
+    """These services begin to fail, a second apart."""
+    for name in names:
+        fired = alert(service=name, started=180)
+        fired["labels"]["alertname"] = of
+        fired["fingerprint"] = f"{of}-{name}"
+        await daemon.receives(fired)
+        await asyncio.sleep(1)
+
+
+def services(count: int) -> list[str]:
+    return [f"s{number}" for number in range(count)]
+
+
+async def test_whoever_cannot_be_reached_is_passed_over_for_the_storm_too(stage: Stage) -> None:
+    stage.phones["ada"].broken = True
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        assert any(title.startswith("Storm since") for title in titles(stage, "bo")), "at once"
+        await answers(daemon, "bo")
+        await daemon.at(200)
+        assert {incident.commander for incident in await stage.incidents()} == {"bo"}
+
+
+async def test_each_answers_for_their_own_team_and_the_calling_goes_on_for_the_other(
+    stage: Stage,
+) -> None:
+    stage = Stage(stage.folder, roster_text=TWO_TEAMS, service=stage.service)
+    (search,) = (
+        rule for rule, _ in load(SEARCH_RULE.replace("team: payments", "team: search"), "")
+    )
+    stage.rules.append(search)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(5))
+        await breaks(daemon, *services(5), of="SearchSuccessRateLow")
+        await daemon.at(240)
+        await answers(daemon, "ada")
+        await daemon.at(250)
+        by_team = {(i.opened.team, i.commander) for i in await stage.incidents()}
+        assert by_team == {("payments", "ada"), ("search", "")}
+        rung = len(stage.phones["cy"].pages)
+        assert rung >= 1
+        await daemon.at(240 + 400)
+        assert len(stage.phones["cy"].pages) > rung, "the next round of her policy"
+        await answers(daemon, "cy")
+        await daemon.at(660)
+        by_team = {(i.opened.team, i.commander) for i in await stage.incidents()}
+        assert by_team == {("payments", "ada"), ("search", "cy")}
+
+
+async def test_what_opens_after_an_answer_is_a_page_of_its_own_round(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(184)
+        await answers(daemon, "ada")
+        await daemon.at(186)
+        told = len(stage.phones["ada"].pages)
+        for number in range(SMALL, SMALL + 3):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        assert len(stage.phones["ada"].pages) == told, "not at once: more may come"
+        await daemon.at(200)
+        assert titles(stage, "ada")[told:] == [
+            "Storm since 14:03:00 UTC: 11 incidents (11 not measured yet); 3 wait for somebody"
+        ]
+
+
+async def test_what_opens_after_the_storm_pages_by_itself(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(190)
+        await answers(daemon, "ada")
+        await daemon.at(180 + 400)
+        await daemon.receives(unruled(99))
+        await daemon.at(180 + 410)
+        assert titles(stage, "ada")[-1] == "Fails99"
+        late = [i for i in await stage.incidents() if i.title == "Fails99"]
+        assert late[0].storm is None
+
+
+async def test_an_incident_graver_than_what_was_told_pages_by_itself(stage: Stage) -> None:
+    """What the storm's page told was sev2; then one of it turns sev1."""
+    worse = Service(errors=[(-7200.0, 0.0), (60, 0.10), (420, 0.60)])
+    stage.service.others["s6"] = worse
+    stage.approved = False
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(7))
+        await daemon.at(400)
+        before = await stage.incidents()
+        assert not any(i.storm and i.storm.left_at for i in before)
+        await daemon.at(600)
+        left = [i for i in await stage.incidents() if i.storm and i.storm.left_at]
+        assert [(i.group_labels["service"], i.severity) for i in left] == [("s6", "sev1")]
+        assert any("s6" in title for title in titles(stage, "ada"))
+
+
+async def test_a_storm_that_somebody_has_taken_wakes_nobody_for_each_of_its_incidents(
+    stage: Stage,
+) -> None:
+    """Approvals, updates, roles, the clock, the ladder: each would ask ten times over."""
+    more = (
+        "ladder: {sev2: [cy]}\nchannels: {room: {console: true}}\n"
+        "audiences: {team: {channels: [room]}}\n"
+    )
+    stage = Stage(stage.folder, roster_text=ROSTER + more, service=stage.service)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await breaks(daemon, *services(10))
+        await daemon.at(240)
+        await answers(daemon, "ada")
+        await daemon.at(900)
+        incidents = await stage.incidents()
+    assert {incident.commander for incident in incidents} == {"ada"}
+    asked = [p for i in incidents for p in i.pages.values() if p.queued.person == "ada"]
+    assert len(asked) > 40
+    assert all(len(phone.pages) <= FEW for phone in stage.phones.values())
+    assert any("10 to approve a step" in title for title in titles(stage, "ada"))
+    told = titles(stage, "cy")
+    assert "6 of a severity that you are told of" in told[-1], "the first four were told alone"
+
+
+async def test_a_pager_that_keeps_state_has_one_alert_of_the_storm_until_somebody_takes_it(
+    stage: Stage,
+) -> None:
+    stage.phones["ada"] = ada = Switchboard()
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL * 3):
+            await daemon.receives(unruled(number))
+        await daemon.at(600)
+        keys = {page.dedup_key for page in ada.pages if page.title.startswith("Storm")}
+        (key,) = keys
+        assert key.endswith("/storm")
+        assert not any(alert == key for alert, _ in ada.told)
+        await answers(daemon, "bo")
+        await daemon.at(610)
+        assert (key, "resolved") in ada.told, "it goes on calling no more, though she said nothing"
+    assert {incident.commander for incident in await stage.incidents()} == {"bo"}
+
+
+async def test_when_the_incident_that_carries_the_page_is_closed_another_goes_on(
+    stage: Stage,
+) -> None:
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        for number in range(SMALL):
+            await daemon.receives(unruled(number))
+        await daemon.at(200)
+        rung = len(stage.phones["ada"].pages)
+        lead = stage.phones["ada"].pages[-1].incident
+        await daemon.repository.record(lead, lambda i: commanding.close(i, "cy", "a mistake"))
+    async with stage.daemon() as daemon:
+        await daemon.at(300)
+        assert len(stage.phones["ada"].pages) == rung, "she was called, whoever carried it"
+        await daemon.at(181 + 300)
+        assert titles(stage, "bo")[-1].startswith("Storm since 14:03:00 UTC: 7 incidents")
+        assert stage.phones["bo"].pages[-1].incident != lead
+        await answers(daemon, "ada")  # by the link in the page of the closed one
+        await daemon.at(500)
+        open_ = [i for i in await stage.incidents() if i.closed is None]
+        assert {incident.commander for incident in open_} == {"ada"}

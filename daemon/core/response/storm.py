@@ -8,6 +8,7 @@ so a restart neither skips nor repeats a call.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,9 +24,13 @@ from daemon.core.people.roster import Called, Roster
 from daemon.core.response.open_pages import retries_due, still_relevant
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.storm_text import growth_text, storm_text
+from daemon.core.values.backoff import Backoff
 
-STORM_GATHER = timedelta(minutes=2)
-"""So long after one page of a storm the same person gets the next, for what has come since."""
+STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
+"""So long after one page of a storm the same person gets the next, for what has come since: soon
+at first, for the first page knows little of what is coming."""
+STORM_LOOK_AGAIN = timedelta(seconds=30)
+"""How often it is looked whether a storm has grown."""
 _HELD: frozenset[Purpose] = frozenset(
     {
         "approval",
@@ -82,9 +87,11 @@ class Storm:
 
     @cached_property
     def pages(self) -> tuple[PageState, ...]:
-        """The storm's pages so far, the oldest first, whichever incident carried them."""
-        found = (p for i in (*self.closed, *self.members) for p in _storm_pages(i, self.name))
-        return tuple(sorted(found, key=lambda page: page.at))
+        """The storm's pages so far, the oldest first, whichever incident carried them. What waited
+        in one that is closed is not delivered any more, so it was no call."""
+        ended = (p for i in self.closed for p in _storm_pages(i, self.name) if not p.pending)
+        going_on = (p for i in self.members for p in _storm_pages(i, self.name))
+        return tuple(sorted((*ended, *going_on), key=lambda page: page.at))
 
     @cached_property
     def answers(self) -> tuple[StormAnswer, ...]:
@@ -187,7 +194,7 @@ def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
     grown, next_at = _growth(storm, calls.people, now)
     effects = tuple(AcknowledgeStorm(person) for person in answered)
     ends = storm.joins_until
-    wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None)
+    wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None, now + STORM_LOOK_AGAIN)
     return Decision((*pages, *grown), effects, wake_at)
 
 
@@ -272,7 +279,7 @@ def _calling_since(storm: Storm, team: str, people: set[str]) -> datetime:
 def _free_at(storm: Storm, person: str, now: datetime) -> datetime:
     """When a person who has had a page of this storm may get one that begins anew."""
     told = [page.at for page in storm.pages if page.queued.person == person]
-    return max(told) + STORM_GATHER if told else now
+    return max(told) + STORM_GATHER.pause(len(told)) if told else now
 
 
 # ── keeping it current ───────────────────────────────────────────────────────────────────────
@@ -281,36 +288,38 @@ def _free_at(storm: Storm, person: str, now: datetime) -> datetime:
 def _growth(
     storm: Storm, called: Container[str], now: datetime
 ) -> tuple[list[e.PageQueued], datetime | None]:
-    """A page to those who were told, when there is twice as much of it as they were told of."""
+    """A page to those for whom there is twice as much of it as they were told of: more incidents,
+    or more questions that are not put one by one."""
     last: dict[str, PageState] = {}
     for page in storm.pages:
         if page.delivered_at is not None:
             last[page.queued.person] = page
     asks = _held_asks(storm)
     pages, next_at = [], None
-    count = len(storm.members)
-    for person, page in last.items():
-        mine = asks.get(person, ())
-        asked_then = sum(at <= page.at for at in mine)
-        grown = count >= 2 * max(1, storm.opened_by(page.at))
-        if person in called or not (grown or len(mine) >= 2 * max(asked_then, 0.5)):
+    for person in dict.fromkeys((*last, *asks)):
+        mine, told = asks.get(person, ()), last.get(person)
+        asked_then = 0 if told is None else sum(page.at <= told.at for page in mine)
+        grown = told is not None and len(storm.members) >= 2 * max(1, storm.opened_by(told.at))
+        more = len(mine) > asked_then and len(mine) >= 2 * asked_then
+        if person in called or not (grown or more):
             continue
         free_at = _free_at(storm, person, now)
         if now < free_at:
             next_at = earliest(next_at, free_at)
             continue
-        text = growth_text(storm.members, storm.waiting, storm.began, len(mine))
+        kinds = Counter(page.queued.purpose for page in mine)
+        text = growth_text(storm.members, storm.waiting, storm.began, kinds)
         pages.append(_page(storm, "storm_growth", person, text))
     return pages, next_at
 
 
-def _held_asks(storm: Storm) -> dict[str, list[datetime]]:
-    """Person → when each of the questions came up that the storm's page tells for its incidents."""
-    found: dict[str, list[datetime]] = {}
+def _held_asks(storm: Storm) -> dict[str, list[PageState]]:
+    """Person → the pages about its incidents that the storm's page stands for."""
+    found: dict[str, list[PageState]] = {}
     for member in storm.held:
         for page in member.pages.values():
             if is_told_by_storm(member, page, storm) and still_relevant(member, page):
-                found.setdefault(page.queued.person, []).append(page.at)
+                found.setdefault(page.queued.person, []).append(page)
     return found
 
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from daemon.core.incident.page_identity import Purpose
 from daemon.core.incident.state import Incident
 from daemon.core.values.units import clock_time, printable
 
 NAMED = 5
 """So many incidents of one severity are named; of the others it is said how many."""
 _UNMEASURED = "not measured yet"
+_WANTED: Mapping[Purpose, str] = {
+    "approval": "to approve a step",
+    "diagnosis": "to find the cause",
+    "milestone": "late",
+    "refired": "firing again",
+    "role_request": "to take a role",
+    "severity": "of a severity that you are told of",
+    "sign_of_life": "to say that you are still on it",
+    "update": "to send an update",
+    "vacancy": "to name somebody for a role",
+}
 
 
 def storm_text(members: Sequence[Incident], waiting: Sequence[Incident], began: datetime) -> str:
@@ -20,12 +32,17 @@ def storm_text(members: Sequence[Incident], waiting: Sequence[Incident], began: 
 
 
 def growth_text(
-    members: Sequence[Incident], waiting: Sequence[Incident], began: datetime, asks: int
+    members: Sequence[Incident],
+    waiting: Sequence[Incident],
+    began: datetime,
+    asks: Mapping[Purpose, int],
 ) -> str:
-    """The same for somebody who was told before; `asks`: the questions that wait for them."""
+    """The same for somebody who was told before, or of whom its incidents want something: how
+    often each."""
     first = storm_headline(members, waiting, began)
     if asks:
-        first += f"; {asks} question{'' if asks == 1 else 's'} for you"
+        listed = ", ".join(f"{count} {_WANTED.get(kind, kind)}" for kind, count in asks.items())
+        first += f"; for you: {listed}"
     return "\n".join((first, *_by_team(members), *_WHAT_NOW))
 
 

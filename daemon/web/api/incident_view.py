@@ -139,6 +139,8 @@ def incident_view(
             AlertLinkView(name=link.name, url=link.url) for link in alert_links(incident)
         ),
         suppressed=suppression(incident.suppressed),
+        storm=incident.storm.storm if incident.storm else "",
+        silence=incident.silence.link if incident.silence else "",
         steps=tuple(_step(incident, rule, n, plan.get(n), risks) for n in sorted(incident.steps)),
         durations=durations(incident).shown(),
         defects=len(incident.defects),

@@ -26,6 +26,7 @@ _TAGS = {
     "diagnosis": "What is known of the cause; findings of investigators.",
     "organizing": "Declare incidents by hand; merge, split, relate and give them away.",
     "automation": "Freezes, reported changes, and what rules would have done.",
+    "storm": "Many incidents that opened together: list them, and act on all at once.",
     "drills": "Incidents to practise with: hold them, stop them, and how they went.",
     "system": "Rules, coverage, who is on call, and how the daemon does.",
     "access": "Who you are, and your API tokens.",

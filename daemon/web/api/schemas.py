@@ -339,11 +339,12 @@ class IncidentView(Frozen):
     `alert_words` is what its alerts say, `alert_links` where they lead.
     `statement` is the problem in one sentence; `problem` has the numbers. `doing` is what the
     daemon does now, and `coming` what it will do next by itself. `suppressed`: why Alertmanager
-    tells nothing of its alerts, if it is so. `durations` are measured from the opening. `impact` is
-    null until a problem was confirmed, `cause` until somebody recorded it, and `meeting` until a
-    room or a call was asked for. `help`: the teams that could be called in. `drill`: the run of
-    the drill that it belongs to; empty in earnest. `mode`: of its rule in force; empty if there is
-    none. `organization`: what people have made of it.
+    tells nothing of its alerts, if it is so. `storm`: the one that it is of; `silence`: the address
+    of our silence in Alertmanager, while somebody commands. `durations` are measured from the
+    opening. `impact` is null until a problem was confirmed, `cause` until somebody recorded it, and
+    `meeting` until a room or a call was asked for. `help`: the teams that could be called in.
+    `drill`: the run of the drill that it belongs to; empty in earnest. `mode`: of its rule in
+    force; empty if there is none. `organization`: what people have made of it.
     """
 
     id: str
@@ -388,6 +389,8 @@ class IncidentView(Frozen):
     alert_words: tuple[AlertWordsView, ...]
     alert_links: tuple[AlertLinkView, ...]
     suppressed: str
+    storm: str = ""
+    silence: str = ""
     steps: tuple[StepView, ...]
     durations: dict[str, str]
     defects: int

@@ -21,6 +21,7 @@ from daemon.web.api.people import PeopleOperations
 from daemon.web.api.plan import PlanOperations
 from daemon.web.api.slack_commands import SlackCommands
 from daemon.web.api.slack_events import SlackEvents
+from daemon.web.api.storm import StormOperations
 from daemon.web.api.system import Looking
 from daemon.web.api.updates import UpdateOperations
 from daemon.web.context import WebContext
@@ -38,6 +39,7 @@ _SECTIONS = (
     Automation,
     MaintenanceOperations,
     DrillOperations,
+    StormOperations,
     Looking,
     OncallOperations,
     OwnAccess,

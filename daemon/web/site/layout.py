@@ -79,6 +79,7 @@ class Frame:
             "maintenance": self.context.maintenance_now(),
             "warning": self.context.overview.loading().warning,
             "teams": sorted(self.context.roster().teams),
+            "storms": self.context.storms(),
             "here": request.path,
             "may": identity.may("responder"),
             "trouble": "",

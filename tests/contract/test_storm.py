@@ -1,0 +1,145 @@
+"""A storm from the command line, the API and its page; answered in a pager and in Slack."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from daemon.core.incident import events as e
+from daemon.core.incident.state import Incident
+from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.contract.test_cli_double import Ended, run
+from tests.contract.test_hooks_pagerduty import BO as PAGERDUTY_BO
+from tests.contract.test_hooks_pagerduty import event, hears
+from tests.contract.test_hooks_slack import tap, taps
+from tests.stories.stage import LIMITS
+
+MEMBERS = LIMITS.storm + 2
+
+
+@pytest.fixture
+async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    async with rigged() as rig:
+        monkeypatch.setenv("STOPGAP_URL", str(rig.client.make_url("")))
+        monkeypatch.setenv("STOPGAP_TOKEN", "ada-token")
+        monkeypatch.setenv("COLUMNS", "200")
+        yield rig
+
+
+async def breaks_out(rig: Rig, members: int = MEMBERS) -> list[str]:
+    """So many incidents open at once; the first of them is the rig's own, which was there."""
+    rig.storms.opening(rig.id)
+    for number in range(1, members):
+        name = f"1123-1403-{number}"
+        opened = e.IncidentOpened(
+            key=name,
+            rule="",
+            group_labels={"service": f"s{number}"},
+            title=f"Fails s{number}",
+            team="payments" if number % 2 else "database",
+        )
+        await rig.repository.open(name, name, [opened, *rig.storms.opening(name)])
+    return [rig.id, *(f"1123-1403-{number}" for number in range(1, members))]
+
+
+async def everyone(rig: Rig, members: list[str]) -> list[Incident]:
+    return [await rig.repository.load(member) for member in members]
+
+
+async def runs(*arguments: str) -> Ended:
+    return await asyncio.to_thread(run, *arguments)
+
+
+async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None:
+    assert "there is no storm" in (await runs("storm")).out
+    refused = await runs("storm", "ack")
+    assert (refused.code, "`stopgap incidents` lists what is open" in refused.err) == (1, True)
+    members = await breaks_out(rig)
+    listed = (await runs("storm")).out
+    assert f"{MEMBERS} incidents" in listed
+    assert "database" in listed
+    view = json.loads((await runs("storm", "--json")).out)
+    assert {one["incident"] for one in view["storms"][0]["incidents"]} == set(members)
+    told = await runs("storm", "ack")
+    assert told.out == f"You respond to {MEMBERS} of {MEMBERS} incidents.\n"
+    assert {i.commander for i in await everyone(rig, members)} == {"ada"}
+    assert (await runs("storm", "freeze")).code == 0
+    assert {i.paused_by for i in await everyone(rig, members)} == {"ada"}
+    assert (await runs("storm", "thaw")).code == 0
+    assert {i.paused_by for i in await everyone(rig, members)} == {""}
+
+
+async def test_what_others_command_is_left_to_them_and_named(rig: Rig) -> None:
+    members = await breaks_out(rig)
+    await rig.does("ack", BO)
+    answer = await rig.client.post("/api/v1/storm/command", headers=ADA)
+    told = await answer.json()
+    assert (answer.status, told["done"]) == (200, MEMBERS - 1)
+    why = f"bo commands it; to ask for it: stopgap role {rig.id} commander"
+    assert told["left"] == [{"incident": rig.id, "why": why}]
+    first, *others = await everyone(rig, members)
+    assert first.commander == "bo"
+    assert {i.commander for i in others} == {"ada"}
+
+
+async def test_without_a_storm_there_is_nothing_to_act_on(rig: Rig) -> None:
+    answer = await rig.client.post("/api/v1/storm/ack", headers=ADA)
+    assert answer.status == 409
+    assert "there is no storm now" in (await answer.json())["detail"]
+    page = await (await rig.client.get("/storm", headers=ADA)).text()
+    assert "There is no storm." in page
+
+
+async def test_its_page_lists_all_and_acts_on_all(rig: Rig) -> None:
+    members = await breaks_out(rig)
+    front = await (await rig.client.get("/", headers=ADA)).text()
+    assert f"A storm: {MEMBERS} incidents" in front
+    page = await (await rig.client.get("/storm", headers=ADA)).text()
+    assert all(f"/incidents/{member}" in page for member in members)
+    answer = await rig.client.post("/storm", headers=ADA, data={"deed": "ack"})
+    assert f"You respond to {MEMBERS} of {MEMBERS}" in await answer.text()
+    assert {i.commander for i in await everyone(rig, members)} == {"ada"}
+    bad = await rig.client.post("/storm", headers=ADA, data={"deed": "burn"})
+    assert bad.status == 400
+    one = await (await rig.client.get(f"/incidents/{members[-1]}", headers=ADA)).text()
+    assert "told to people as one page" in one
+
+
+async def called(rig: Rig) -> str:
+    """The storm's page rang at ada's; returns its id."""
+    await breaks_out(rig)
+    (storm,) = rig.storms.storms
+    page = f"storm-{storm.name}.ada"
+    joined = e.StormJoined(storm=storm.name, began=storm.began, alone=True)
+    queued = e.PageQueued(
+        page=page, person="ada", purpose="storm", about=storm.name, text="Storm: 6 incidents"
+    )
+    await rig.repository.record(rig.id, lambda _: (joined, queued))
+    return page
+
+
+async def test_a_tap_on_the_link_of_its_page_answers_for_all(rig: Rig) -> None:
+    page = await called(rig)
+    link = rig.links.for_page(rig.id, page).partition("/a/")[2]
+    shown = await (await rig.client.get(f"/a/{link}")).text()
+    assert "Storm: 6 incidents" in shown
+    done = await (await rig.client.post(f"/a/{link}", data={"deed": "ack"})).text()
+    assert "every incident of the storm that is yours" in done
+    incident = await rig.incident()
+    assert incident.storm is not None
+    assert [answer.person for answer in incident.storm.answers] == ["ada"]
+    assert not incident.commander, "it is acknowledged as one of the storm, like the others"
+
+
+async def test_an_acknowledgement_in_a_pager_or_in_slack_answers_for_all(rig: Rig) -> None:
+    await called(rig)
+    await hears(rig, event(rig, key=f"{rig.id}/storm", agent=PAGERDUTY_BO))
+    told = await taps(rig, tap(rig, value=f"{rig.id}/storm"))
+    assert "every incident of the storm that is yours" in told["text"]
+    incident = await rig.incident()
+    assert incident.storm is not None
+    assert [answer.person for answer in incident.storm.answers] == ["bo", "ada"]
+    assert not incident.commander
