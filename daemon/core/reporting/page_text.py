@@ -12,7 +12,7 @@ from daemon.core.incident.alert_words import alert_words
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
-from daemon.core.response.paging import headline
+from daemon.core.response.paging import text_now
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
@@ -44,10 +44,8 @@ def short_text(incident: Incident, queued: e.PageQueued) -> str:
 
 
 def told_now(incident: Incident, queued: e.PageQueued) -> str:
-    """What the page asks, with what it tells of the incident as that stands now."""
-    text = queued.text
-    if queued.facts:
-        text = text.replace(queued.facts, headline(incident), 1)
+    """What the page says, with the facts of now; of a drill it is said first."""
+    text = text_now(incident, queued)
     return text if incident.drill is None else marked(text)
 
 
