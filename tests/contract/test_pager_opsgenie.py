@@ -179,3 +179,13 @@ async def test_an_alert_that_is_gone_is_not_changed(wired: Wired) -> None:
     wired.double.strict = True
     assert await wired.pager.amend_alert(page(), "x") == "it knows no such alert"
     assert wired.double.opened == []
+
+
+async def test_links_without_end_leave_room_for_the_page_itself(wired: Wired) -> None:
+    links = tuple((f"Source {n}", f"https://prometheus/{'x' * 1900}{n}") for n in range(10))
+    await wired.pager.page(page(links=(*links, ("Runbook", "https://r.example/1"))))
+    description = wired.sent()["description"]
+    assert description.startswith("shop: success rate")
+    assert "http://stopgap/a/x" in description
+    assert "Runbook: https://r.example/1" in description
+    assert len(description) <= 15_000

@@ -333,3 +333,12 @@ async def test_a_text_message_gets_the_short_form(
     subject = ApprisePager(anything.url.replace("http://", "json://"))
     await subject.page(page(short="sev2 shop: 99.1 % → 90.3 %", text="long " * 500))
     assert anything.body()["message"] == "sev2 shop: 99.1 % → 90.3 %\nhttp://stopgap/a/x"
+
+
+async def test_where_there_is_nothing_but_text_the_alerts_links_are_lines(
+    anything: Anything,
+) -> None:
+    links = (("Runbook", "https://r.example/1"), ("Silence", "https://am.example/#/silences/new"))
+    await ApprisePager(anything.url.replace("http://", "json://")).page(page(links=links))
+    text = anything.body()["message"]
+    assert text.endswith("Runbook: https://r.example/1\nSilence: https://am.example/#/silences/new")

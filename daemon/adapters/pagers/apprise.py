@@ -20,7 +20,7 @@ class ApprisePager:
         if self._sender.room < _ROOM:
             link = page.answer_link or page.link
             return await self._sender.send("", f"{page.short}\n{link}", failure=True)
-        links = f"{page.answer_link}\n{page.link}".strip()
+        links = "\n".join(filter(None, (page.answer_link, page.link, *page.link_lines)))
         return await self._sender.send(page.title, f"{page.body}\n\n{links}", failure=True)
 
     async def remind(self, reminder: Reminder) -> str:

@@ -18,7 +18,8 @@ class GrafanaOncallPager:
 
     async def page(self, page: Page) -> str:
         """Raise the alert, or add to it. Raises Temporary (429, 5xx, network) or Permanent."""
-        message = f"{page.text}\n\n{page.answer_link}".strip()
+        links = "\n".join(filter(None, (page.answer_link, *page.link_lines)))
+        message = f"{page.text}\n\n{links}".strip()
         alert = {
             "alert_uid": page.dedup_key,
             "title": page.title,

@@ -20,6 +20,7 @@ class MailPager:
         if page.answer_link:
             lines += ["Answer:", page.answer_link, ""]
         lines += ["Everything:", page.link]
+        lines += ["", *page.link_lines] if page.links else []
         subject = marked_subject(f"[{page.severity or 'page'}]", page.title)
         return await self._post_office.send(
             [self._address], subject, "\n".join(lines), page.incident

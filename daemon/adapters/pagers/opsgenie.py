@@ -71,7 +71,7 @@ class OpsgeniePager:
 
 def _facts(page: Page) -> dict[str, str]:
     """What an alert says of the incident."""
-    links = f"{page.answer_link}\n{page.link}".strip()
+    links = "\n".join(filter(None, (page.answer_link, page.link, *page.link_lines)))
     # The end of a long text may be cut, the links must not be.
     room = max(DESCRIPTION - len(links) - 2, 1)
     return {

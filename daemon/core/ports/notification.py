@@ -45,6 +45,19 @@ class Page:
         """The text for a place where the title stands above it: without saying that again."""
         return self.text.removeprefix(self.title).lstrip(" ·\n") or self.text
 
+    @property
+    def link_lines(self) -> tuple[str, ...]:
+        """The links of the alert itself, a line each, for where there is nothing but text; as many
+        as leave room for all else."""
+        lines = [f"{name}: {url}" for name, url in self.links]
+        while len("\n".join(lines)) > _ROOM_FOR_LINKS:
+            del lines[max(range(len(lines)), key=lambda number: len(lines[number]))]
+        return tuple(lines)
+
+
+_ROOM_FOR_LINKS = 4000
+"""Characters; the shortest of the texts of pagers has 15,000."""
+
 
 class Pager(Protocol):
     """One way to reach a person."""

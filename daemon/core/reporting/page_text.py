@@ -5,14 +5,14 @@ the suspect, what the daemon does by itself, the alert's own words. Told at the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.core.incident import events as e
-from daemon.core.incident.alert_words import alert_links, alert_words
+from daemon.core.incident.alert_words import alert_words
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting import now_and_next
-from daemon.core.response.paging import headline
+from daemon.core.response.paging import text_now
 from daemon.core.rules.rule import Rule
 from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import clock_time, format_duration, percent, printable, quantity
@@ -44,10 +44,8 @@ def short_text(incident: Incident, queued: e.PageQueued) -> str:
 
 
 def told_now(incident: Incident, queued: e.PageQueued) -> str:
-    """What the page asks, with what it tells of the incident as that stands now."""
-    text = queued.text
-    if queued.facts:
-        text = text.replace(queued.facts, headline(incident), 1)
+    """What the page says, with the facts of now; of a drill it is said first."""
+    text = text_now(incident, queued)
     return text if incident.drill is None else marked(text)
 
 
@@ -55,7 +53,7 @@ def standing_lines(
     incident: Incident, rule: Rule | None, now: datetime, *, alert: bool = True
 ) -> list[str]:
     """How it stands, a line for each thing that somebody who is called needs to know; `alert`: with
-    the alert's own words and links."""
+    the alert's own words."""
     own = _alert(incident) if alert else ()
     return [*_decision(incident, rule), *_standing(incident, rule, now), *own]
 
@@ -83,7 +81,9 @@ def _named(incident: Incident, rule: Rule | None, step: StepState) -> str:
 def _standing(incident: Incident, rule: Rule | None, now: datetime) -> Iterator[str]:
     if incident.severity:
         yield f"Severity: {incident.severity}{_impact(incident)}"
-    if incident.suspicion is not None:
+    waiting = now_and_next.awaiting_approval(incident)
+    asked = waiting.refusal_text if waiting is not None else ""
+    if incident.suspicion is not None and incident.suspicion.text not in asked:
         yield f"Suspect: {printable(incident.suspicion.text)}"
     done = [
         f"{step.action} on {printable(step.target)}, {step.verdict or 'under way'}"
@@ -92,7 +92,7 @@ def _standing(incident: Incident, rule: Rule | None, now: datetime) -> Iterator[
     ]
     if incident.confirmed is not None:
         yield f"Done so far: {'; '.join(done) or 'nothing was changed'}"
-    if now_and_next.awaiting_approval(incident) is None:
+    if waiting is None:
         yield f"Stopgap: {by_itself(incident, rule, now)}"
 
 
@@ -122,7 +122,8 @@ def _impact(incident: Incident) -> str:
     if tally.began is None:
         return ""
     begun = f", since {clock_time(tally.began)}"
-    lasted = f", bad for {format_duration(tally.lasted)}" if tally.lasted else ""
+    seconds = timedelta(seconds=round(tally.lasted.total_seconds()))
+    lasted = f", bad for {format_duration(seconds)}" if seconds else ""
     failed = "" if not tally.failed else f", {quantity(round(tally.failed))} requests failed so far"
     loss = "" if tally.worst_loss is None else f", worst loss {percent(tally.worst_loss)}"
     return f"{begun}{lasted}{failed}{loss}"
@@ -133,4 +134,3 @@ def _alert(incident: Incident) -> Iterator[str]:
         said = ": ".join(filter(None, (words.alert, words.summary, words.description)))
         if said != words.alert:
             yield f"Alert: {said}"
-    yield from (f"{link.name}: {link.url}" for link in alert_links(incident))

@@ -14,6 +14,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.response.call_answers import SUMMONS, enough_came, has_declined
 from daemon.core.response.escalation import MOST_PAGE_HOLD, pages_due
 from daemon.core.response.milestones import MILESTONES, reached_at
+from daemon.core.response.paging import facts_within, text_now
 from daemon.core.values.backoff import Backoff
 
 PAGE_BACKOFF = Backoff(timedelta(minutes=1), timedelta(minutes=15))
@@ -133,11 +134,12 @@ def retries_due(incident: Incident, now: datetime) -> Decision:
         if not (page.given_up and page.worth_trying and still_relevant(incident, page)):
             continue
         again_at = page.at + PAGE_BACKOFF.pause(page.queued.attempt + 1)
-        due |= Decision(wake_at=again_at) if now < again_at else recording(_retry(page))
+        due |= Decision(wake_at=again_at) if now < again_at else recording(_retry(incident, page))
     return due
 
 
-def _retry(page: PageState) -> e.PageQueued:
+def _retry(incident: Incident, page: PageState) -> e.PageQueued:
+    """The page once more, with the facts of now."""
     queued, attempt = page.queued, page.queued.attempt + 1
     name = page_id(
         queued.purpose,
@@ -148,7 +150,14 @@ def _retry(page: PageState) -> e.PageQueued:
         tier=queued.tier,
         attempt=attempt,
     )
-    changes = {"page": name, "occasion": page.occasion, "attempt": attempt}
+    text = text_now(incident, queued)
+    changes = {
+        "page": name,
+        "occasion": page.occasion,
+        "attempt": attempt,
+        "text": text,
+        "facts": facts_within(incident, text),
+    }
     return queued.model_copy(update=changes)
 
 

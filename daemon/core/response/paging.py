@@ -94,6 +94,13 @@ def facts_within(incident: Incident, text: str) -> str:
     return facts if facts in text else ""
 
 
+def text_now(incident: Incident, page: e.PageQueued) -> str:
+    """What the page says, with what it tells of the incident as that stands now."""
+    if not page.facts:
+        return page.text
+    return page.text.replace(page.facts, headline(incident), 1)
+
+
 def headline(incident: Incident) -> str:
     """The incident in one line, as it stands now."""
     parts = [incident.title]

@@ -260,3 +260,13 @@ def test_whom_a_person_calls_after_the_recovery_is_called() -> None:
         ("fay", "jump"),
         ("gus", "jump"),
     }
+
+
+def test_a_page_that_is_tried_again_says_how_it_stands_then() -> None:
+    scene = _of_policy()
+    scene.happen(failed(temporary=True))
+    scene.passes(2)
+    scene.happen(e.RecoveryMeasured(step=0, reading=impaired(scene.now, 0.4)))
+    (again,) = of(e.PageQueued, retries_due(scene.incident, scene.now).record)
+    assert again.text.startswith("checkout: success rate 59.0 % now, the worst so far")
+    assert again.facts == again.text
