@@ -41,6 +41,8 @@ DaemonPart = Literal[
     "retention",
     "reconciler",
     "follow_ups",
+    "last_word",
+    "status_page",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""

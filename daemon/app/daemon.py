@@ -34,7 +34,7 @@ from daemon.app.builders import (
 )
 from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
-from daemon.app.follow_ups import follow_ups_for, timing_for
+from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
@@ -181,6 +181,7 @@ class Daemon:
             self._reviews,
             self._observer,
         )
+        self._last_word = last_word_for(settings, self._repository, self._active, self._observer)
         self._conductor = Conductor(
             self._repository, self._active, stage.dependencies, drills.stage
         )
@@ -243,6 +244,7 @@ class Daemon:
             "label values": self._values.run(),
             "autonomy": self._autonomy.run(),
             "follow-ups": self._follow_ups.run(),
+            "last word": self._last_word.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),

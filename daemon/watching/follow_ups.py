@@ -21,7 +21,6 @@ from daemon.core.incident import events as e
 from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Head, IncidentSearch
-from daemon.core.ports.notification import Reminds, Ways
 from daemon.core.ports.trackers import FollowsBack, Tracker
 from daemon.core.reporting.follow_up_texts import issue_draft, reminder
 from daemon.core.response.follow_ups import PUSH_TRIES, ReminderTiming, push_due, reminder_due
@@ -29,6 +28,7 @@ from daemon.core.values.backoff import Backoff
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying.notifier import DeliveryFailure, attempt
+from daemon.notifying.reminders import remind_quietly
 from daemon.repository import IncidentRepository, UnknownIncident
 
 _log = structlog.get_logger()
@@ -42,8 +42,6 @@ _ASK_BACKOFF = Backoff(ASK, timedelta(hours=6))
 _REMIND_AGAIN = timedelta(minutes=15)
 _MOST = 2000
 """So many incidents with open follow-ups are looked through; beyond them the oldest wait."""
-NOT_IN_ROSTER = "they are not in the roster any more; give it another owner"
-NO_QUIET_WAY = "their contact in the roster has no way that wakes nobody (slack, email, apprise)"
 
 
 @dataclass
@@ -140,7 +138,9 @@ class FollowUpKeeper:
         occasion = reminder_due(follow_up, self._timing, now)
         if occasion is None or follow_up.due is None or not self._reminded.over(key, now):
             return
-        method, proof = await self._told(incident, follow_up, self._active.now.ways)
+        config = self._active.now
+        words = reminder(incident, follow_up, self._timing.today(now), self._page(incident))
+        method, proof = await remind_quietly(words, config.roster, config.ways)
         if method is None:
             self._reminded.until[key] = now + _REMIND_AGAIN
             _log.warning("a reminder failed; it is tried again", incident=incident, why=proof)
@@ -154,22 +154,6 @@ class FollowUpKeeper:
             proof=proof,
         )
         await self._repository.record(incident, lambda i: (told,) if _still(i, follow_up) else ())
-
-    async def _told(self, incident: str, follow_up: FollowUp, ways: Ways) -> tuple[str | None, str]:
-        """The way by which they were told, and the proof; an empty way if there is none to try,
-        None if it may work later."""
-        today = self._timing.today(self._repository.clock())
-        words = reminder(incident, follow_up, today, self._page(incident))
-        gone = follow_up.owner not in self._active.now.roster.people
-        failed, later = NOT_IN_ROSTER if gone else NO_QUIET_WAY, False
-        for method, pager in ways.get(follow_up.owner, ()):
-            if not isinstance(pager, Reminds):
-                continue
-            sent = await attempt(pager.remind(words), incident, method)
-            if isinstance(sent, str):
-                return method, sent
-            failed, later = sent.text, later or sent.temporary
-        return (None if later else ""), failed
 
     # ── trackers ─────────────────────────────────────────────────────────────────────────────
 

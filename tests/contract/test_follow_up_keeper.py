@@ -20,9 +20,10 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.response.follow_ups import PUSH_BACKOFF, PUSH_TRIES, ReminderTiming
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
+from daemon.notifying.reminders import NO_QUIET_WAY, NOT_IN_ROSTER
 from daemon.reporting.reviews import Reviews, renew_review, write_review
 from daemon.repository import IncidentRepository
-from daemon.watching.follow_ups import ASK, NO_QUIET_WAY, NOT_IN_ROSTER, FollowUpKeeper
+from daemon.watching.follow_ups import ASK, FollowUpKeeper
 from tests.core.build import ROSTER, opening
 from tests.fakes import MemoryJournal
 

@@ -18,6 +18,7 @@ from daemon.core.incident.fold_pages import apply_page
 from daemon.core.incident.fold_responders import apply_responder, sign_of_life
 from daemon.core.incident.fold_steps import apply_step
 from daemon.core.incident.fold_updates import apply_update
+from daemon.core.incident.last_word import last_word_after
 from daemon.core.incident.learning import learned
 from daemon.core.incident.state import Incident
 from daemon.core.values.replace import replace
@@ -60,4 +61,6 @@ def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DA
         return apply_diagnosis(incident, at, event)
     if isinstance(event, e.DrillEvent):
         return apply_drill(incident, at, event)
+    if isinstance(event, e.LastWordEvent):
+        return replace(incident, last_word=last_word_after(incident.last_word, at, event))
     assert_never(event)

@@ -13,6 +13,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
+from daemon.core.incident.untold import untold
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
 from daemon.core.reporting import now_and_next
@@ -176,6 +177,7 @@ class IncidentPage:
             "diagnosis": diagnosis_view(incident),
             "curves": _curves(incident),
             "left_out": _left_out(incident),
+            "untold": untold(incident),
             "durations": durations(incident).shown(),
             "actions": sorted(self._context.actions),
             "alerts": sorted(incident.alerts.values(), key=lambda a: a.status)[:MOST_ALERTS],

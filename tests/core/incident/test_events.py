@@ -25,6 +25,7 @@ FAMILIES = (
     e.DiagnosisEvent,
     e.LearningEvent,
     e.DrillEvent,
+    e.LastWordEvent,
 )
 WRITTEN = Path(__file__).parents[2] / "data" / "events-2026-11.jsonl"
 """Every kind of event as a stopgap of November 2026 encoded it, with the sentence it had: from
@@ -53,7 +54,7 @@ def test_every_event_that_is_defined_is_in_the_vocabulary() -> None:
 def test_a_family_is_one_group() -> None:
     groups = [{kind.group for kind in get_args(family)} for family in FAMILIES]
     names = ["problem", "recovery", "calls", "people", "updates", "problem"]
-    names += ["diagnosis", "learning"]
+    names += ["diagnosis", "learning", "updates"]
     assert sorted(map(sorted, groups)) == sorted([name] for name in names)
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
+from daemon.core.incident.events.last_word import *
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
@@ -40,7 +41,8 @@ Event = Annotated[
     | UpdateEvent
     | DiagnosisEvent
     | LearningEvent
-    | DrillEvent,
+    | DrillEvent
+    | LastWordEvent,
     Field(discriminator="kind"),
 ]
 
