@@ -128,7 +128,8 @@ class FollowUpKeeper:
             await self._renew(head.incident)
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
-        if any(isinstance(event, get_args(e.LearningEvent)) for event in events):
+        stale = bool(after.review) and after.learning.unreviewed
+        if stale or any(isinstance(event, get_args(e.LearningEvent)) for event in events):
             self._bell.set()
 
     # ── reminders ────────────────────────────────────────────────────────────────────────────

@@ -61,7 +61,8 @@ class Learning:
     """The cause as a person recorded it, the follow-ups by number, and what was decided about the
     rules.
 
-    `revision` counts what was learned; `reviewed` is the revision that the written review has.
+    `revision` counts what was learned, and what else was added after the closing; `reviewed` is
+    the revision that the written review has.
     """
 
     cause: e.CauseRecorded | None = None
@@ -80,6 +81,21 @@ class Learning:
     def unreviewed(self) -> bool:
         """Whether something was learned that a written review does not have."""
         return self.reviewed < self.revision
+
+
+ADDED_AFTERWARDS = (
+    e.Noted,
+    e.SentimentHeard,
+    e.UpdateReleased,
+    e.UpdateEdited,
+    e.LastWordDismissed,
+)
+"""What people add to a closed incident besides what they learn; its review has that, too."""
+
+
+def added_afterwards(learning: Learning) -> Learning:
+    """With one more of what was added after the closing."""
+    return replace(learning, revision=learning.revision + 1)
 
 
 def reminder_name(occasion: e.ReminderOccasion, due: date | None) -> str:
