@@ -38,6 +38,7 @@ from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.server import certificate_for, serving
+from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.rules_folder import Ruleset
@@ -182,6 +183,9 @@ class Daemon:
             self._observer,
         )
         self._last_word = last_word_for(settings, self._repository, self._active, self._observer)
+        self._status_page = status_page_for(
+            settings, self._repository, self._active, self._observer
+        )
         self._conductor = Conductor(
             self._repository, self._active, stage.dependencies, drills.stage
         )
@@ -258,6 +262,8 @@ class Daemon:
         if retention.keep is not None:
             archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
             parts["retention"] = retain(archive, retention.keep, now, self._observer)
+        if self._status_page is not None:
+            parts["status page"] = self._status_page.run()
         if self._reconciler is not None:
             parts["reconciler"] = self._reconciler.run()
         chosen = self._settings.heartbeat
@@ -333,6 +339,7 @@ class Daemon:
             ),
             config_for_drill=self._drilling.drills.config_of,
             drills=self._drilling.desk,
+            status_page=self._status_page.page if self._status_page else None,
         )
         async with serving(self._settings, context, self._certificate):
             yield

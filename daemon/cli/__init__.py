@@ -30,6 +30,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),
+        "status-page": ("status_page", "what the public status page says"),
         "update": ("updates", "the updates: list, send, edit, draft, snooze, dismiss"),
         "close": ("incidents", "end an incident by your word"),
     },

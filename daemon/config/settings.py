@@ -41,6 +41,7 @@ from daemon.config.sections import (
     TracingSettings,
 )
 from daemon.config.serving import ConnectionSettings, TlsSettings
+from daemon.config.status_page import StatusPageSettings
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Duration, Frozen, parse_duration
 from daemon.core.values.yaml_document import YamlDocument, one_document
@@ -78,6 +79,7 @@ class Settings(Frozen):
     retention: RetentionSettings = RetentionSettings()
     follow_ups: FollowUpSettings = FollowUpSettings()
     drills: DrillSettings = DrillSettings()
+    status_page: StatusPageSettings = StatusPageSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     shutdown: Duration = parse_duration("20s")

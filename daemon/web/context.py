@@ -23,6 +23,7 @@ from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
+from daemon.core.reporting.status_page.model import StatusPage
 from daemon.core.response.command import Command, CommandSituation, Surface
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.instrumentation import QUIET, Observer
@@ -71,6 +72,7 @@ class WebContext:
     whoever tapped in Slack. `trace` asks for a chart's figures; without it a chart shows what the
     journal knows. `store_trouble`: why nothing may be entrusted to the store; empty if it may.
     `config_for_drill`: what is in force in a drill; `drills`: lists, holds, stops and reports them.
+    `status_page`: the public page as it stands; None where none is kept.
     """
 
     intake: Intake
@@ -95,6 +97,7 @@ class WebContext:
     store_trouble: Callable[[], str] = lambda: ""
     config_for_drill: Callable[[Incident], ActiveConfig] | None = None
     drills: DrillDesk | None = None
+    status_page: Callable[[], StatusPage] | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from daemon.core.people.access import IdentityProvider
 from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import Peer
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.reporting.status_page.model import StatusPage
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
 from daemon.intake.intake import Intake
@@ -166,6 +167,7 @@ class Rig:
         self.reloads: list[str] = []
         self.notes = MemoryNotes()
         self.assistants = MemoryAssistantLog()
+        self.status_page: Callable[[], StatusPage] | None = None
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -193,6 +195,7 @@ class Rig:
             assistants=self.assistants,
             store_trouble=lambda: self.store_trouble,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
+            status_page=self.status_page,
         )
 
     def overview(self) -> StatusReport:
