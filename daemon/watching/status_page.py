@@ -105,7 +105,9 @@ class StatusPageKeeper:
             await asyncio.to_thread(_write, self._folder, files)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise Temporary(f"`status_page.folder`: cannot write {self._folder}: {why}") from error
+            raise Temporary(
+                f"`status_page.folder` in stopgap.yaml: cannot write {self._folder}: {why}"
+            ) from error
 
     async def _begin(self) -> bool:
         """Find what was told before the start. Raises Temporary, Permanent."""
@@ -132,12 +134,14 @@ class StatusPageKeeper:
 
 def _write(folder: Path, files: dict[str, str]) -> None:
     """Each in one piece: whoever reads has the old one or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)  # as the files: for the web server that serves them
     for name, text in files.items():
         beside = folder / f".{name}.tmp"
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o644)  # for the web server that serves it
+        beside.chmod(0o644)
         beside.replace(folder / name)

@@ -109,6 +109,7 @@ def test_it_is_written_at_each_change_and_while_nothing_happens(kept: Kept) -> N
 
     run_virtually(story)
     assert sorted(path.name for path in kept.folder.iterdir()) == ["index.html", "status.json"]
+    assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o755
     for path in kept.folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o644, "for the web server that serves it"
 
@@ -132,12 +133,12 @@ def test_a_restart_finds_what_was_told_before(kept: Kept) -> None:
 
 async def test_a_folder_that_takes_nothing_is_named(kept: Kept) -> None:
     kept.folder.write_text("a file")
-    with pytest.raises(Temporary, match=r"`status_page.folder`: cannot write .*public"):
+    with pytest.raises(Temporary, match=r"`status_page.folder` in .*: cannot write .*public"):
         await kept.keeper.write()
 
 
 def test_it_begins_with_a_public_audience_or_not_at_all(kept: Kept) -> None:
-    with pytest.raises(Permanent, match=r"`status_page.audience`: the roster has no audience 'x'"):
+    with pytest.raises(Permanent, match=r"`status_page.audience` in .* has no audience 'x'"):
         kept.keeps("x")
     off = Settings(base=kept.base)
     active = Live(ActiveConfig(RuleBook((), {}), ROSTER))

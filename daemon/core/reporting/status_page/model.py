@@ -75,12 +75,13 @@ class StatusPageSpec:
 def audience_trouble(roster: Roster, audience: str) -> str:
     """Why that audience's updates cannot be public; empty if they can."""
     known = roster.audiences.get(audience)
+    where = "`status_page.audience` in stopgap.yaml"
     if known is None:
         names = ", ".join(sorted(roster.audiences)) or "none"
-        return f"`status_page.audience`: the roster has no audience {audience!r}; it has {names}"
+        return f"{where}: the roster has no audience {audience!r}; it has {names}"
     if known.wording != "public":
         mend = f"`audiences.{audience}.wording: public` in roster.yaml"
-        return f"`status_page.audience`: the updates to {audience!r} are internal; {mend} mends it"
+        return f"{where}: the updates to {audience!r} are internal; {mend} mends it"
     return ""
 
 
