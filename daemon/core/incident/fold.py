@@ -19,7 +19,7 @@ from daemon.core.incident.fold_responders import apply_responder, sign_of_life
 from daemon.core.incident.fold_steps import apply_step
 from daemon.core.incident.fold_updates import apply_update
 from daemon.core.incident.last_word import last_word_after
-from daemon.core.incident.learning import ADDED_AFTERWARDS, added_afterwards, learned
+from daemon.core.incident.learning import added_afterwards, learned
 from daemon.core.incident.state import Incident
 from daemon.core.values.replace import replace
 
@@ -44,8 +44,8 @@ def fold(entries: Iterable[e.Entry]) -> Incident:
 def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) -> Incident:
     """The incident after one more event by that actor."""
     incident = sign_of_life(incident, at, event, by)
-    if incident.closed is not None and isinstance(event, ADDED_AFTERWARDS):
-        incident = replace(incident, learning=added_afterwards(incident.learning))
+    if incident.closed is not None:
+        incident = replace(incident, learning=added_afterwards(incident.learning, event))
     if isinstance(event, e.LifecycleEvent):
         return apply_lifecycle(incident, at, event)
     if isinstance(event, e.StepEvent):

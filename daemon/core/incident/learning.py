@@ -83,18 +83,21 @@ class Learning:
         return self.reviewed < self.revision
 
 
-ADDED_AFTERWARDS = (
+_ADDED_AFTERWARDS = (
     e.Noted,
     e.SentimentHeard,
     e.UpdateReleased,
     e.UpdateEdited,
     e.LastWordDismissed,
 )
-"""What people add to a closed incident besides what they learn; its review has that, too."""
 
 
-def added_afterwards(learning: Learning) -> Learning:
-    """With one more of what was added after the closing."""
+def added_afterwards(learning: Learning, event: e.Event) -> Learning:
+    """After one more event of a closed incident: what people add besides what they learn counts,
+    for its review has that, too. An update that goes out by itself is none of that."""
+    by_itself = isinstance(event, e.UpdateReleased) and not event.person
+    if by_itself or not isinstance(event, _ADDED_AFTERWARDS):
+        return learning
     return replace(learning, revision=learning.revision + 1)
 
 

@@ -19,11 +19,11 @@ from daemon.core.reporting.review.words import (
     in_words,
     listed,
     plural,
+    step_name,
     without_codes,
 )
 from daemon.core.response.milestones import MilestoneReading
 from daemon.core.response.paging import delivered_pages
-from daemon.core.values.units import printable
 
 LapseKind = Literal[
     "rule",
@@ -102,7 +102,7 @@ def _well(incident: Incident, clock: Sequence[MilestoneReading]) -> Iterator[str
         if winner.automatic:
             yield "Stopgap restored service by itself; nobody had to act for that."
         if sum(step.acted for step in incident.steps.values()) == 1:
-            yield f"The first step that was taken, {_named(winner)}, restored service."
+            yield f"The first step that was taken, {step_name(winner)}, restored service."
     told = [name for name in _audiences(incident) if _told_of_the_end(incident, name)]
     if told:
         was = "audience was" if len(told) == 1 else "audiences were"
@@ -147,7 +147,7 @@ def _of_the_plan(incident: Incident, entries: Sequence[Entry]) -> Iterator[Lapse
 def _of_the_step(
     incident: Incident, number: int, step: StepState, entries: Sequence[Entry]
 ) -> Iterator[Lapse]:
-    name = f"Step {number}" + (f" ({_named(step)})" if step.action else "")
+    name = f"Step {number}" + (f" ({step_name(step)})" if step.action else "")
     if "changes_unseen" in (step.refusal, step.ask_reason):
         text = f"{name} could not be judged, for deployments were not to be seen"
         yield Lapse("changes", f"{text}: look at changes: in the rule.")
@@ -256,11 +256,6 @@ def _told_of_the_end(incident: Incident, audience: str) -> bool:
 
 def _later(value: timedelta) -> str:
     return "as soon as" if value < timedelta(seconds=1) else f"{in_words(value)} after"
-
-
-def _named(step: StepState) -> str:
-    action = step.action.replace("_", " ")
-    return f"{action} on {printable(step.target)}" if step.target else action
 
 
 def _unreadable(event: e.Event) -> bool:

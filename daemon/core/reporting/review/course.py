@@ -9,12 +9,12 @@ from daemon.core.incident.impact import LONGEST_GAP
 from daemon.core.incident.state import StepState
 from daemon.core.reporting.review.document import Bullets, CurveSketch, Section
 from daemon.core.reporting.review.model import Review
-from daemon.core.reporting.review.summary import step_name
 from daemon.core.reporting.review.words import (
     as_sentence,
     in_words,
     level_words,
     started,
+    step_name,
     without_codes,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Problem
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.reporting.review.document import Grid, Paragraph, Section
@@ -17,6 +17,7 @@ from daemon.core.reporting.review.words import (
     level_words,
     listed,
     plural,
+    step_name,
 )
 from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import printable, quantity
@@ -43,12 +44,6 @@ def summary_section(review: Review) -> Section:
 def figures_section(review: Review) -> Section:
     """What a reader looks up first."""
     return Section("", (Grid(("At a glance", ""), tuple(_rows(review))),))
-
-
-def step_name(step: StepState) -> str:
-    """What was done, where: 'rollback on shop'."""
-    action = (step.action or f"step {step.number}").replace("_", " ")
-    return f"{action} on {printable(step.target)}" if step.target else action
 
 
 def _sentences(review: Review) -> Iterator[str]:

@@ -6,7 +6,8 @@ import re
 from datetime import timedelta
 from typing import Literal
 
-from daemon.core.values.units import percent, quantity
+from daemon.core.incident.state import StepState
+from daemon.core.values.units import percent, printable, quantity
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 _ZONE = re.compile(r"(\b\d\d:\d\d(?::\d\d)?) UTC\b")
@@ -68,6 +69,12 @@ def as_sentence(text: str) -> str:
     """With a full stop, if it ends without any mark."""
     text = text.rstrip()
     return text if not text or text[-1] in ".!?:…" else f"{text}."
+
+
+def step_name(step: StepState) -> str:
+    """What a step does, where: 'rollback on shop'."""
+    action = (step.action or f"step {step.number}").replace("_", " ")
+    return f"{action} on {printable(step.target)}" if step.target else action
 
 
 def started(text: str) -> str:
