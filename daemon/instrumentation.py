@@ -42,6 +42,8 @@ DaemonPart = Literal[
     "reconciler",
     "follow_ups",
     "maintenance",
+    "last_word",
+    "status_page",
 ]
 Reconciled = Literal["taken", "ended"]
 """What Alertmanager did not tell of: an alert that fires, or one that is over."""

@@ -34,11 +34,12 @@ from daemon.app.builders import (
 )
 from daemon.app.drills import Drilling
 from daemon.app.emergency import emergency_for
-from daemon.app.follow_ups import follow_ups_for, timing_for
+from daemon.app.follow_ups import follow_ups_for, last_word_for, timing_for
 from daemon.app.notifiers import NotifierBuilder
 from daemon.app.reload import Reloader
 from daemon.app.rooms import marks_of, places_for
 from daemon.app.server import certificate_for, serving
+from daemon.app.status_page import status_page_for
 from daemon.conduct.conductor import Conductor
 from daemon.conduct.executor import ConductDependencies, Stage
 from daemon.config.pending_settings import pending_settings
@@ -208,6 +209,10 @@ class Daemon:
             self._reviews,
             self._observer,
         )
+        self._last_word = last_word_for(settings, self._repository, self._active, self._observer)
+        self._status_page = status_page_for(
+            settings, self._repository, self._active, self._observer
+        )
         self._conductor = Conductor(
             self._repository, self._active, stage.dependencies, drills.stage
         )
@@ -281,6 +286,7 @@ class Daemon:
             "autonomy": self._autonomy.run(),
             "maintenance": self._maintenance.run(),
             "follow-ups": self._follow_ups.run(),
+            "last word": self._last_word.run(),
             "watchdog": self._watchdog.run(),
             "store": self._health.run(),
             "emergency": self._emergency.run(self._health.trouble),
@@ -294,6 +300,8 @@ class Daemon:
         if retention.keep is not None:
             archive = FileArchive(self._store.journal, self._settings.base / retention.archive)
             parts["retention"] = retain(archive, retention.keep, now, self._observer)
+        if self._status_page is not None:
+            parts["status page"] = self._status_page.run()
         if self._reconciler is not None:
             parts["reconciler"] = self._reconciler.run()
         chosen = self._settings.heartbeat
@@ -375,6 +383,7 @@ class Daemon:
             oncall=self._oncall,
             maintenance=self._maintenance,
             storms=lambda: self._storms.storms,
+            status_page=self._status_page.page if self._status_page else None,
         )
         async with serving(self._settings, context, self._certificate):
             yield

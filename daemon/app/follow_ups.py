@@ -1,4 +1,4 @@
-"""Builds what looks after the follow-ups: the tracker of the settings, and the keeper."""
+"""Builds what reminds people: of follow-ups, with their tracker, and of last words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from daemon.notifying.notifier import DEADLINE_SECONDS
 from daemon.reporting.reviews import Reviews, renew_review
 from daemon.repository import IncidentRepository
 from daemon.watching.follow_ups import FollowUpKeeper
+from daemon.watching.last_word import LastWordKeeper
 
 
 def follow_ups_for(
@@ -40,6 +41,23 @@ def follow_ups_for(
         tracker_for(chosen.tracker, session, secret) if chosen.tracker is not None else None,
         renew=lambda incident: renew_review(repository, incident, reviews, active.now.roster),
         page=lambda incident: f"{site}/incidents/{incident}#learning",
+        observer=observer,
+    )
+
+
+def last_word_for(
+    settings: Settings,
+    repository: IncidentRepository,
+    active: Live[ActiveConfig],
+    observer: Observer,
+) -> LastWordKeeper:
+    """Who reminds of the last word to the customers."""
+    site = settings.external_url.rstrip("/")
+    return LastWordKeeper(
+        repository,
+        active,
+        timing_for(settings),
+        page=lambda incident: f"{site}/incidents/{incident}#last-word",
         observer=observer,
     )
 

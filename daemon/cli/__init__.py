@@ -34,8 +34,9 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "leave": ("people", "be off an incident"),
         "say": ("incidents", "put a note on the timeline"),
         "sentiment": ("people", "report what the public says"),
-        "update": ("updates", "the updates: list, send, edit, draft, snooze"),
         "severity": ("organizing", "say how severe it is"),
+        "status-page": ("status_page", "what the public status page says"),
+        "update": ("updates", "the updates: list, send, edit, draft, snooze, dismiss"),
         "close": ("incidents", "end an incident by your word"),
     },
     "Steer": {

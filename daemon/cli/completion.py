@@ -86,7 +86,7 @@ def _windows(context: click.Context) -> Iterator[Completion]:
 
 def _updates(context: click.Context) -> Iterator[Completion]:
     incident = _incident(context)
-    if context.params.get("action") in {"draft", "snooze"}:
+    if context.params.get("action") in {"draft", "snooze", "dismiss"}:
         yield from ((u["audience"], "") for u in incident["updates"])
         yield from _names("audiences")
     else:

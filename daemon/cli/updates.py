@@ -72,6 +72,12 @@ def _list(order: _Order) -> None:
     for audience, until in found.get("snoozed", {}).items():
         if datetime.fromisoformat(until) > datetime.now(UTC):
             click.echo(f"{printable(audience)} is put off until {moment(until)}")
+    for audience in found.get("untold", ()):
+        name = printable(audience)
+        click.echo(
+            f"{name} was never told that it is over: send the draft, or, if there is nothing"
+        )
+        click.echo(f"  to say, stopgap update {order.incident} dismiss {name} REASON")
     if not updates:
         click.echo(f"no updates yet; `stopgap update {order.incident} draft AUDIENCE` makes one")
 
@@ -125,13 +131,31 @@ def _snooze(order: _Order) -> None:
     )
 
 
+def _dismiss(order: _Order) -> None:
+    if order.text is None:
+        raise _usage("why? stopgap update ID dismiss AUDIENCE REASON")
+    after = order.act("POST", "dismiss", body={"audience": order.what, "reason": order.text})
+    print_answer(
+        order.as_json,
+        {"incident": after},
+        f"nobody is reminded any more that {printable(order.what)} got no word that it is over",
+    )
+
+
 _ACTIONS: dict[str, Callable[[_Order], None]] = {
     "send": _send,
     "edit": _edit,
     "draft": _draft,
     "snooze": _snooze,
+    "dismiss": _dismiss,
 }
-_WHAT = {"send": "UPDATE", "edit": "UPDATE", "draft": "AUDIENCE", "snooze": "AUDIENCE"}
+_WHAT = {
+    "send": "UPDATE",
+    "edit": "UPDATE",
+    "draft": "AUDIENCE",
+    "snooze": "AUDIENCE",
+    "dismiss": "AUDIENCE",
+}
 
 
 @click.command("update")
@@ -152,13 +176,15 @@ def update_command(
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """List the updates of an incident with the drafts that wait; send, edit, draft, or snooze.
+    """List the updates of an incident with the drafts that wait; send, edit, draft, snooze, or
+    dismiss the word that it is over.
 
     \b
     send UPDATE [TEXT]        send the draft as it stands, or in your own words
     edit UPDATE TEXT          change an update that was sent
     draft AUDIENCE            draft an update now
     snooze AUDIENCE --for 15m [REASON]   put the updates to an audience off
+    dismiss AUDIENCE REASON   they need no word that it is over
 
     Example: stopgap update 1123-1403-x7qf send customers.2
     """

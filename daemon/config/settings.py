@@ -43,6 +43,7 @@ from daemon.config.sections import (
     TracingSettings,
 )
 from daemon.config.serving import ConnectionSettings, TlsSettings
+from daemon.config.status_page import StatusPageSettings
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Duration, Frozen, parse_duration
 from daemon.core.values.yaml_document import YamlDocument, one_document
@@ -81,6 +82,7 @@ class Settings(Frozen):
     follow_ups: FollowUpSettings = FollowUpSettings()
     rooms: RoomSettings = RoomSettings()
     drills: DrillSettings = DrillSettings()
+    status_page: StatusPageSettings = StatusPageSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     page_hold: Duration = Field(

@@ -39,6 +39,7 @@ from daemon.core.response.commands import (
     ReportSentiment,
     ResumeAutomation,
 )
+from daemon.core.response.last_word import DismissLastWord
 from daemon.core.response.learning_commands import (
     AddFollowUp,
     ChangeFollowUp,
@@ -111,6 +112,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
         EditUpdate, "Changed; the channels that can are brought up to date.", _SITE
     ),
     "snooze": CommandSpec(SnoozeUpdates, _SNOOZED, _LINK),
+    "dismiss": CommandSpec(DismissLastWord, "Dismissed; nobody is reminded any more.", _SITE),
     "cause": CommandSpec(RecordCause, "Recorded; the review has it.", _SITE),
     "standardize": CommandSpec(DecideStandardization, "Recorded; the review has it.", _SITE),
     "follow-up": CommandSpec(AddFollowUp, "Added; its owner is reminded of the day.", _SITE),

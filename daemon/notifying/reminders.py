@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from daemon.core.people.roster import Roster
 from daemon.core.ports.notification import Reminder, Reminds, Ways
 from daemon.notifying.notifier import attempt
 
+NOT_IN_ROSTER = "they are not in the roster any more; give it another owner"
 NO_QUIET_WAY = "their contact in the roster has no way that wakes nobody (slack, email, apprise)"
 
 
@@ -31,3 +33,12 @@ async def remind_person(ways: Ways, reminder: Reminder, method: str = "") -> Rem
             return Reminded(name, sent)
         failed, later = sent.text, later or sent.temporary
     return Reminded("", failed, later)
+
+
+async def remind_quietly(words: Reminder, roster: Roster, ways: Ways) -> tuple[str | None, str]:
+    """The way by which the person was told, and the proof; an empty way if there is none to try,
+    None if it may work later."""
+    if words.person not in roster.people:
+        return "", NOT_IN_ROSTER
+    sent = await remind_person(ways, words)
+    return (None if sent.later else sent.method), sent.text

@@ -21,7 +21,6 @@ from daemon.core.incident import events as e
 from daemon.core.incident.learning import FollowUp
 from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import Head, IncidentSearch
-from daemon.core.ports.notification import Ways
 from daemon.core.ports.trackers import FollowsBack, Tracker
 from daemon.core.reporting.follow_up_texts import issue_draft, reminder
 from daemon.core.response.follow_ups import PUSH_TRIES, ReminderTiming, push_due, reminder_due
@@ -29,7 +28,7 @@ from daemon.core.values.backoff import Backoff
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
 from daemon.notifying.notifier import DeliveryFailure, attempt
-from daemon.notifying.reminders import remind_person
+from daemon.notifying.reminders import remind_quietly
 from daemon.repository import IncidentRepository, UnknownIncident
 
 _log = structlog.get_logger()
@@ -43,7 +42,6 @@ _ASK_BACKOFF = Backoff(ASK, timedelta(hours=6))
 _REMIND_AGAIN = timedelta(minutes=15)
 _MOST = 2000
 """So many incidents with open follow-ups are looked through; beyond them the oldest wait."""
-NOT_IN_ROSTER = "they are not in the roster any more; give it another owner"
 
 
 @dataclass
@@ -130,7 +128,8 @@ class FollowUpKeeper:
             await self._renew(head.incident)
 
     def _on_append(self, _: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
-        if any(isinstance(event, get_args(e.LearningEvent)) for event in events):
+        stale = bool(after.review) and after.learning.unreviewed
+        if stale or any(isinstance(event, get_args(e.LearningEvent)) for event in events):
             self._bell.set()
 
     # ── reminders ────────────────────────────────────────────────────────────────────────────
@@ -140,7 +139,9 @@ class FollowUpKeeper:
         occasion = reminder_due(follow_up, self._timing, now)
         if occasion is None or follow_up.due is None or not self._reminded.over(key, now):
             return
-        method, proof = await self._told(incident, follow_up, self._active.now.ways)
+        config = self._active.now
+        words = reminder(incident, follow_up, self._timing.today(now), self._page(incident))
+        method, proof = await remind_quietly(words, config.roster, config.ways)
         if method is None:
             self._reminded.until[key] = now + _REMIND_AGAIN
             _log.warning("a reminder failed; it is tried again", incident=incident, why=proof)
@@ -154,16 +155,6 @@ class FollowUpKeeper:
             proof=proof,
         )
         await self._repository.record(incident, lambda i: (told,) if _still(i, follow_up) else ())
-
-    async def _told(self, incident: str, follow_up: FollowUp, ways: Ways) -> tuple[str | None, str]:
-        """The way by which they were told, and the proof; an empty way if there is none to try,
-        None if it may work later."""
-        today = self._timing.today(self._repository.clock())
-        words = reminder(incident, follow_up, today, self._page(incident))
-        if follow_up.owner not in self._active.now.roster.people:
-            return "", NOT_IN_ROSTER
-        sent = await remind_person(ways, words)
-        return (None if sent.later else sent.method), sent.text
 
     # ── trackers ─────────────────────────────────────────────────────────────────────────────
 

@@ -28,6 +28,7 @@ from daemon.core.recovery.plan import held_up, scope_of
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
+from daemon.core.reporting.status_page.model import StatusPage
 from daemon.core.response.command import Command, CommandSituation, InvalidCommand, Surface
 from daemon.core.response.declaring import Declaration
 from daemon.core.response.external_help import HelpSources, HelpSuggestion, help_suggestions
@@ -89,6 +90,7 @@ class WebContext:
     `label_values`: the values that the labels of a rule's `changes:` are known to have.
     `oncall`: changes who is on call. `maintenance`: the windows that were announced.
     `storms`: those that go on.
+    `status_page`: the public page as it stands; None where none is kept.
     """
 
     intake: Intake
@@ -119,6 +121,7 @@ class WebContext:
     label_values: Callable[[Rule], Sequence[Labels]] = lambda _: ()
     oncall: OncallDesk | None = None
     storms: Callable[[], Sequence[Storm]] = lambda: ()
+    status_page: Callable[[], StatusPage] | None = None
 
     def config_of(self, incident: Incident) -> ActiveConfig:
         """What is in force for that incident: for a drill's, what is in force in the drill."""

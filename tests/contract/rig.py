@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from daemon.core.people.access import IdentityProvider
 from daemon.core.people.roster import Roster
 from daemon.core.ports.metrics import Peer
 from daemon.core.recovery.approvals import Approvals
+from daemon.core.reporting.status_page.model import StatusPage
 from daemon.core.response.rooms import RoomPolicy
 from daemon.core.rules.rule import RuleBook, load
 from daemon.core.values.yaml_document import one_document
@@ -180,6 +181,7 @@ class Rig:
         self.maintenance = MaintenanceKeeper(
             self.repository, self.announced, self.notes, Following(self.active)
         )
+        self.status_page: Callable[[], StatusPage] | None = None
         self.keeper = AutonomyKeeper(self.repository, self.notes, Following(self.active))
 
     def active(self) -> ActiveConfig:
@@ -211,6 +213,7 @@ class Rig:
             storms=lambda: self.storms.storms,
             actions={name: FakeAction(name) for name in ("rollback", "flag_off")},
             maintenance=self.maintenance,
+            status_page=self.status_page,
         )
 
     def overview(self) -> StatusReport:

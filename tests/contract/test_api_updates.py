@@ -81,7 +81,11 @@ async def test_updates_are_put_off(rig: Rig) -> None:
     _, found = await rig.asks("GET", f"{rig.path}/updates", ADA)
     assert (status, found) == (
         200,
-        {"updates": [], "snoozed": {"room": rig.later(minutes=15).isoformat()}},
+        {
+            "updates": [],
+            "snoozed": {"room": rig.later(minutes=15).isoformat()},
+            "untold": [],
+        },
     )
     status, problem = await rig.does("snooze", audience="room", for_="5h", reason="x")
     assert (status, "up to 4h" in problem["detail"]) == (409, True)

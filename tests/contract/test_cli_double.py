@@ -46,6 +46,7 @@ DEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "updates/{update}/send"): ("text?", "revision?"),
     ("PUT", "updates/{update}"): ("text",),
     ("POST", "snooze"): ("audience", "for", "reason"),
+    ("POST", "dismiss"): ("audience", "reason"),
 }
 """The deeds with their fields; those with a question mark may be left out."""
 

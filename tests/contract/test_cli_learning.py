@@ -53,7 +53,7 @@ async def test_a_cause_is_recorded_after_the_end_and_stands_in_the_review(rig: R
     assert out == "recorded: change (v2)\n"
     review = await says("review", rig.id)
     assert "**it lost its pool**" in review
-    assert "| Change | v2 |" in review
+    assert "Recorded by ada as: change, v2." in review
     shown = json.loads(await says("cause", rig.id, "--json", "nobody", "knows"))["incident"]
     assert shown["cause"] == {
         "text": "nobody knows",

@@ -126,6 +126,11 @@ async def test_a_draft_that_has_changed_meanwhile_is_not_sent(
             ("POST", f"{ONE}/snooze", {"audience": "internal", "for": "1h", "reason": ""}),
             "no update to internal is due for 1h",
         ),
+        (
+            ["dismiss", "customers", "all", "were", "called"],
+            ("POST", f"{ONE}/dismiss", {"audience": "customers", "reason": "all were called"}),
+            "nobody is reminded any more that customers got no word that it is over",
+        ),
     ],
 )
 async def test_an_action_is_one_request(
@@ -204,6 +209,7 @@ async def test_where_nothing_waits_that_is_said(daemon: Double) -> None:
         ([ID, "publish"], "'publish' is not one of"),
         ([ID, "send"], "stopgap update ID send UPDATE"),
         ([ID, "snooze"], "stopgap update ID snooze AUDIENCE"),
+        ([ID, "dismiss", "customers"], "why? stopgap update ID dismiss AUDIENCE REASON"),
         ([ID, "edit", "internal.1"], "what should it say?"),
         ([ID, "draft", "internal", "words"], "your own words go to `send UPDATE TEXT`"),
         ([ID, "snooze", "internal"], "Give --for"),

@@ -20,10 +20,10 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.response.follow_ups import PUSH_BACKOFF, PUSH_TRIES, ReminderTiming
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.notifying.reminders import NO_QUIET_WAY
+from daemon.notifying.reminders import NO_QUIET_WAY, NOT_IN_ROSTER
 from daemon.reporting.reviews import Reviews, renew_review, write_review
 from daemon.repository import IncidentRepository
-from daemon.watching.follow_ups import ASK, NOT_IN_ROSTER, FollowUpKeeper
+from daemon.watching.follow_ups import ASK, FollowUpKeeper
 from tests.core.build import ROSTER, opening
 from tests.fakes import MemoryJournal
 
@@ -361,11 +361,37 @@ async def test_an_issue_of_another_tracker_is_left_alone(tracked: Keeping, issue
 # ── reviews ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (e.Noted(text="it was the cache"), "it was the cache"),
+        (
+            e.LastWordDismissed(audience="customers", person="ada", reason="all were called"),
+            "needs no word that it is over",
+        ),
+        (e.SentimentHeard(source="ada", text="40 calls"), "40 calls"),
+    ],
+)
+async def test_a_review_is_written_anew_when_something_is_added_after_the_end(
+    keeping: Keeping, added: e.Event, said: str
+) -> None:
+    await keeping.opens(CLOSED)
+    await write_review(keeping.repository, ID, keeping.reviews, ROSTER)
+    path = keeping.reviews.path(ID)
+    assert said not in path.read_text()
+    await keeping.happens(added)
+    await keeping.keeper.look()
+    assert said in path.read_text()
+    assert keeping.kinds[-1] == "ReviewWritten"
+    await keeping.keeper.look()
+    assert keeping.kinds.count("ReviewWritten") == 2
+
+
 async def test_a_review_is_written_anew_when_more_was_learned(keeping: Keeping) -> None:
     await keeping.opens(CLOSED)
     await write_review(keeping.repository, ID, keeping.reviews, ROSTER)
     path = keeping.reviews.path(ID)
-    assert "Nobody has recorded the cause yet" in path.read_text()
+    assert "Not recorded yet" in path.read_text()
     await keeping.happens(e.CauseRecorded(person="ada", text="a leak", category="capacity"))
     await keeping.keeper.look()
     assert "**a leak**" in path.read_text()

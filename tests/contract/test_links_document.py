@@ -30,7 +30,7 @@ HOSTILE = (
 )
 TAG = re.compile(
     r"<(?!/?(?:a|body|button|dd|dl|dt|form|h1|h2|h3|head|html|input|label|li|link|main|meta"
-    r"|ol|p|pre|code|strong|table|tbody|td|textarea|th|thead|title|tr|ul)\b|!doctype)"
+    r"|ol|p|pre|code|strong|details|summary|table|tbody|td|textarea|th|thead|title|tr|ul)\b|!doctype)"
 )
 
 

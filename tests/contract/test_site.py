@@ -313,6 +313,9 @@ async def test_every_deed_of_a_person_is_one_button(rig: Rig) -> None:
     await pressed(rig, "no-plan", reason="nothing fits")
     await pressed(rig, "leave")
     await pressed(rig, "close", reason="done")
+    assert "The audience room was told of the trouble" in await seen(rig, f"/incidents/{rig.id}")
+    await pressed(rig, "dismiss", audience="room", reason="they sat beside us")
+    assert "Never told that it is over" not in await seen(rig, f"/incidents/{rig.id}")
     entries = rig.journal.entries[rig.id]
     assert {x.by for x in entries if x.event.kind in {"StepApproved", "Noted"}} <= {"person:ada"}
     kinds = [x.event.kind for x in entries]
@@ -320,7 +323,8 @@ async def test_every_deed_of_a_person_is_one_button(rig: Rig) -> None:
         "IncidentPaused", "IncidentResumed", "StepApproved", "StepSkipped", "StepVetoed",
         "RoleRequested", "RoleAnswered", "RoleTaken", "RoleLeft", "TeamEngaged",
         "EscalationJumped", "SentimentHeard", "UpdateDrafted", "UpdateReleased", "UpdateEdited",
-        "UpdatesSnoozed", "StepProposed", "NoPlanDeclared", "ResponderLeft", "IncidentClosed",
+        "UpdatesSnoozed", "LastWordDismissed", "StepProposed", "NoPlanDeclared", "ResponderLeft",
+        "IncidentClosed",
     ):  # fmt: skip
         assert kind in kinds, kind
     released = next(x.event for x in entries if x.event.kind == "UpdateReleased")

@@ -398,6 +398,26 @@ CASES = [
         refused="a snooze lasts up to 4h",
     ),
     Case(
+        "dismiss",
+        (*SENT, CLOSED),
+        ("POST", "dismiss", {"audience": "room", "reason": " all were called "}),
+        {"audience": "room", "reason": " all were called "},
+    ),
+    Case(
+        "dismiss",
+        (*SENT, CLOSED),
+        ("POST", "dismiss", {"audience": "room", "reason": " "}),
+        {"audience": "room", "reason": " "},
+        refused="the reason is empty",
+    ),
+    Case(
+        "dismiss",
+        SENT,
+        ("POST", "dismiss", {"audience": "room", "reason": "x"}),
+        {"audience": "room", "reason": "x"},
+        refused="the trouble goes on; `snooze` puts the next update off",
+    ),
+    Case(
         "cause",
         (CLOSED,),
         ("POST", "cause", {"text": " a leak ", "category": "capacity", "change": " v41 "}),

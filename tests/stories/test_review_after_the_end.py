@@ -35,4 +35,4 @@ def test_the_review_has_the_end_that_it_is_written_for(tmp_path: Path) -> None:
     run_virtually(story)
     [incident] = stage.journal.entries
     text = (tmp_path / f"{incident}.md").read_text(encoding="utf-8")
-    assert "| Status | closed (recovered), closed |" in text
+    assert "| Incident closed | 14:16:35 |" in text

@@ -24,9 +24,22 @@ from daemon.core.incident.fold_silences import apply_silence
 from daemon.core.incident.fold_steps import apply_step
 from daemon.core.incident.fold_storm import apply_storm
 from daemon.core.incident.fold_updates import apply_update
-from daemon.core.incident.learning import learned
+from daemon.core.incident.last_word import last_word_after
+from daemon.core.incident.learning import added_afterwards, learned
 from daemon.core.incident.state import Incident
 from daemon.core.values.replace import replace
+
+ReachingEvent = (
+    e.PageEvent
+    | e.AmendmentEvent
+    | e.ResponderEvent
+    | e.CallAnswerEvent
+    | e.UpdateEvent
+    | e.LastWordEvent
+    | e.CollaborationEvent
+    | e.StormEvent
+    | e.SilenceEvent
+)
 
 
 def fold(entries: Iterable[e.Entry]) -> Incident:
@@ -49,33 +62,42 @@ def fold(entries: Iterable[e.Entry]) -> Incident:
 def apply_event(incident: Incident, at: datetime, event: e.Event, by: str = e.DAEMON) -> Incident:
     """The incident after one more event by that actor."""
     incident = sign_of_life(incident, at, event, by)
+    if incident.closed is not None:
+        incident = replace(incident, learning=added_afterwards(incident.learning, event))
     if isinstance(event, e.LifecycleEvent):
         return apply_lifecycle(incident, at, event)
     if isinstance(event, e.StepEvent):
         found = misjudged(incident, event)
         return apply_step(replace(incident, misjudgements=found), at, event)
-    if isinstance(event, e.PageEvent):
-        return apply_page(incident, at, event)
-    if isinstance(event, e.AmendmentEvent):
-        return apply_amendment(incident, at, event)
-    if isinstance(event, e.ResponderEvent):
-        return apply_responder(incident, at, event)
-    if isinstance(event, e.UpdateEvent):
-        return apply_update(incident, at, event)
     if isinstance(event, e.LearningEvent):
         return replace(incident, learning=learned(incident.learning, at, event))
     if isinstance(event, e.DiagnosisEvent):
         return apply_diagnosis(incident, at, event)
     if isinstance(event, e.DrillEvent):
         return apply_drill(incident, at, event)
-    if isinstance(event, e.CollaborationEvent):
-        return apply_collaboration(incident, at, event)
     if isinstance(event, e.OrganizationEvent):
         return apply_organization(incident, at, event)
     if isinstance(event, e.MaintenanceEvent):
         return apply_maintenance(incident, at, event)
+    return _apply_reaching(incident, at, event)
+
+
+def _apply_reaching(incident: Incident, at: datetime, event: ReachingEvent) -> Incident:
+    """The same for what tells of people, and of what reaches them."""
+    if isinstance(event, e.PageEvent):
+        return apply_page(incident, at, event)
+    if isinstance(event, e.AmendmentEvent):
+        return apply_amendment(incident, at, event)
+    if isinstance(event, e.ResponderEvent):
+        return apply_responder(incident, at, event)
     if isinstance(event, e.CallAnswerEvent):
         return apply_call_answer(incident, at, event)
+    if isinstance(event, e.UpdateEvent):
+        return apply_update(incident, at, event)
+    if isinstance(event, e.LastWordEvent):
+        return replace(incident, last_word=last_word_after(incident.last_word, at, event))
+    if isinstance(event, e.CollaborationEvent):
+        return apply_collaboration(incident, at, event)
     if isinstance(event, e.StormEvent):
         return apply_storm(incident, at, event)
     if isinstance(event, e.SilenceEvent):

@@ -61,7 +61,8 @@ class Learning:
     """The cause as a person recorded it, the follow-ups by number, and what was decided about the
     rules.
 
-    `revision` counts what was learned; `reviewed` is the revision that the written review has.
+    `revision` counts what was learned, and what else was added after the closing; `reviewed` is
+    the revision that the written review has.
     """
 
     cause: e.CauseRecorded | None = None
@@ -80,6 +81,24 @@ class Learning:
     def unreviewed(self) -> bool:
         """Whether something was learned that a written review does not have."""
         return self.reviewed < self.revision
+
+
+_ADDED_AFTERWARDS = (
+    e.Noted,
+    e.SentimentHeard,
+    e.UpdateReleased,
+    e.UpdateEdited,
+    e.LastWordDismissed,
+)
+
+
+def added_afterwards(learning: Learning, event: e.Event) -> Learning:
+    """After one more event of a closed incident: what people add besides what they learn counts,
+    for its review has that, too. An update that goes out by itself is none of that."""
+    by_itself = isinstance(event, e.UpdateReleased) and not event.person
+    if by_itself or not isinstance(event, _ADDED_AFTERWARDS):
+        return learning
+    return replace(learning, revision=learning.revision + 1)
 
 
 def reminder_name(occasion: e.ReminderOccasion, due: date | None) -> str:

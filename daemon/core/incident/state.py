@@ -20,6 +20,7 @@ from daemon.core.incident.drill_mark import DrillMark, DrillState
 from daemon.core.incident.dry_run import DryRun
 from daemon.core.incident.headline import headline_of, statement_of
 from daemon.core.incident.impact import ImpactTally
+from daemon.core.incident.last_word import LastWord
 from daemon.core.incident.learning import Learning
 from daemon.core.incident.misjudgements import Misjudgements
 from daemon.core.incident.organization import Organization, worse
@@ -193,6 +194,7 @@ class Incident:
     severity_rose_at: datetime | None = None
     people: IncidentPeople = field(default_factory=IncidentPeople)
     updates: IncidentUpdates = field(default_factory=IncidentUpdates)
+    last_word: LastWord = field(default_factory=LastWord)
     pages: Mapping[str, PageState] = field(default_factory=dict)
     pager_states: Mapping[tuple[str, str, str], PagerAlertState] = field(default_factory=dict)
     defects: tuple[datetime, ...] = ()

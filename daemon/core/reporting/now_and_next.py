@@ -16,6 +16,7 @@ from daemon.core.incident.events import Entry
 from daemon.core.incident.observation import observed_now, observing_text, would
 from daemon.core.incident.reasons import EVIDENCE_REASONS
 from daemon.core.incident.state import Incident, StepState
+from daemon.core.incident.untold import untold
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.commands import StepCommandName, allowed_commands
 from daemon.core.recovery.plan import PROPOSED_FROM, content_of, plan_of
@@ -100,6 +101,12 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     if incident.closed is not None:
         if not incident.review:
             return "the review is written"
+        audiences = ", ".join(untold(incident))
+        if audiences:
+            return (
+                f"somebody tells {audiences} that it is over, or says why not: "
+                f"stopgap update {incident.id}"
+            )
         todo = len(incident.learning.open_follow_ups)
         follow_ups = (
             f"{todo} follow-up{' is' if todo == 1 else 's are'} open" if todo else "nothing"

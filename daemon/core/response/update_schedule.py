@@ -8,6 +8,7 @@ from daemon.core.decision import Decision, Publish, first_recording
 from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.state import Incident
+from daemon.core.incident.untold import last_word_dismissed, untold
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.audiences import Audience
 from daemon.core.people.roster import Roster
@@ -124,8 +125,9 @@ def _due(
     at, because = due_at(incident, name, audience)
     if at is None or now < at:
         return Decision(wake_at=at)
-    if incident.closed is not None and audience.send != "automatic":
-        return Decision()  # nobody is woken to say that it is over
+    asks = audience.send != "automatic"
+    if incident.closed is not None and asks and name not in untold(incident):
+        return Decision()
     drafted = new_draft(incident, name, audience, description, because, now)
     if not drafted.automatic:
         return Decision(record=(drafted,))
@@ -142,16 +144,18 @@ def _await_release(
     now: datetime,
 ) -> Decision:
     """A draft waits for somebody's tap: keep it true, and ask another person when it is overdue."""
-    if incident.closed is not None:
+    name = waiting.audience
+    if incident.closed is not None and name not in untold(incident):
         return Decision()
     if waiting.draft.facts != facts_in_short(incident):
-        name = waiting.audience
         because = due_at(incident, name, audience)[1] or waiting.draft.because
         drafted = new_draft(incident, name, audience, description, because, now)
         return Decision(record=(drafted,))
-    snoozed = incident.updates.snoozed.get(waiting.audience)
+    if incident.closed is not None or last_word_dismissed(incident, name):
+        return Decision()  # nobody is woken to say that it is over: `last_word` reminds them
+    snoozed = incident.updates.snoozed.get(name)
     if snoozed is not None and now < snoozed:
-        put_off_at = incident.updates.snoozed_at[waiting.audience]
+        put_off_at = incident.updates.snoozed_at[name]
         if _first_change(incident, put_off_at)[0] is None:
             return Decision(wake_at=snoozed)
     if waiting.assigned_at is not None:
@@ -176,13 +180,14 @@ def _await_release(
 def _next_sender(incident: Incident, roster: Roster, waiting: UpdateState) -> str:
     """The Communicator, then the Commander, then whoever is there, then the team's leads.
 
-    Those at work on the recovery or the cause are left in peace.
+    Those at work on the recovery or the cause are left in peace; once service is restored, so are
+    leads who are not there: nobody is woken for good news.
     """
     people = incident.people
     team = roster.teams.get(incident.opened.team)
     free = [p for p in incident.responders if not APART & set(people.roles_of(p))]
     order = [people.holder("communicator"), incident.commander, *free]
-    if incident.commander and team is not None:
+    if incident.commander and team is not None and incident.recovered_at is None:
         order += team.commanders
     return next((p for p in order if p and p not in waiting.assigned), "")
 

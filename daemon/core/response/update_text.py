@@ -87,11 +87,13 @@ def _public(incident: Incident, description: str) -> list[str]:
             f"Restored: {subject}. The problem lasted from {hour(begun)} "
             f"to {hour(incident.recovered_at)}."
         ]
-    doing = {
-        "early": "We are looking into it.",
-        "middle": "We are working on restoring the service.",
-        "late": "We have ended the work on it.",
-    }[incident.stage]
+    if incident.closed_at is not None:
+        return [
+            f"It is over: {subject}. The problem began at {hour(begun)}, and our work on it ended "
+            f"at {hour(incident.closed_at)}."
+        ]
+    early = incident.stage == "early"
+    doing = "We are looking into it." if early else "We are working on restoring the service."
     return [f"We see a problem since {hour(begun)}: {subject}.", doing]
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.coverage import Coverage, RuleReport
+from daemon.core.reporting.status_page.model import StatusPage
 from daemon.core.values.units import Frozen
 from daemon.reporting.status import System
 from daemon.web.api.operation import ApiOperation, Call
@@ -82,6 +83,9 @@ class Past(Frozen):
     days: Count = Field(default=30, ge=1, le=366)
 
 
+NO_STATUS_PAGE = "no status page is kept; `status_page.folder` in stopgap.yaml says where to"
+
+
 class Looking:
     """The rows."""
 
@@ -104,6 +108,7 @@ class Looking:
                 example={"at": "2026-12-24T18:00:00Z"},
             ),
             ApiOperation("GET", "/api/v1/system", self.system, "viewer", _TAG),
+            ApiOperation("GET", "/api/v1/status-page", self.status_page, "viewer", _TAG),
         ]
 
     async def rules(self, call: Call[None, None, None]) -> Rules:
@@ -123,6 +128,12 @@ class Looking:
         desk = self._context.oncall
         swaps = desk.open_swaps() if desk is not None else []
         return OnCall.model_validate(oncall_view(self._context.roster(), at, swaps))
+
+    async def status_page(self, call: Call[None, None, None]) -> StatusPage:
+        """Show the public status page as it stands."""
+        if self._context.status_page is None:
+            raise HttpProblem(404, "No status page", NO_STATUS_PAGE)
+        return self._context.status_page()
 
     async def system(self, call: Call[None, None, None]) -> System:
         """Show how the daemon does: its queues, its store, its rules, and what it depends on."""

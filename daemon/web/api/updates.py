@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from daemon.core.incident.untold import untold
 from daemon.core.response.command import TEXT_LENGTH
+from daemon.core.response.last_word import DismissLastWord
 from daemon.core.response.update_commands import (
     DraftUpdate,
     EditUpdate,
@@ -58,6 +60,13 @@ class Snoozing(Frozen):
     reason: str = Field(default="", max_length=500)
 
 
+class Dismissal(Frozen):
+    """Which audience needs no word that it is over, and why."""
+
+    audience: str = Field(max_length=100)
+    reason: str = Field(max_length=TEXT_LENGTH)
+
+
 class OneUpdate(IncidentPath):
     """Which update of which incident, such as `internal.1`."""
 
@@ -65,10 +74,12 @@ class OneUpdate(IncidentPath):
 
 
 class UpdateList(Frozen):
-    """The updates in the order of their drafting, and which audiences were put off until when."""
+    """The updates in the order of their drafting; which audiences were put off until when; and
+    which were never told that it is over."""
 
     updates: tuple[UpdateView, ...]
     snoozed: dict[str, Stamp]
+    untold: tuple[str, ...]
 
 
 class UpdateOperations:
@@ -91,13 +102,22 @@ class UpdateOperations:
                 "PUT", update, self.edit, _TAG, example={"text": "Payments work again."}
             ),
             incident_operation("POST", "snooze", self.snooze, _TAG, example=later),
+            incident_operation(
+                "POST",
+                "dismiss",
+                self.dismiss,
+                _TAG,
+                example={"audience": "customers", "reason": "support has called all of them"},
+            ),
         ]
 
     async def listed(self, call: Call[IncidentPath, None, None]) -> UpdateList:
         """All updates of an incident, drafts among them."""
         incident = await self._context.repository.load(call.at.id)
         updates = updates_view(incident, self._context.config_of(incident).roster)
-        return UpdateList(updates=updates, snoozed=dict(incident.updates.snoozed))
+        return UpdateList(
+            updates=updates, snoozed=dict(incident.updates.snoozed), untold=untold(incident)
+        )
 
     async def draft(self, call: Call[IncidentPath, None, AudiencePath]) -> IncidentAfter:
         """Draft an update now."""
@@ -118,3 +138,8 @@ class UpdateOperations:
         return await do(
             self._context, call, SnoozeUpdates(given.audience, given.last, given.reason)
         )
+
+    async def dismiss(self, call: Call[IncidentPath, None, Dismissal]) -> IncidentAfter:
+        """Say that an audience needs no word that it is over, and why."""
+        given = call.sent
+        return await do(self._context, call, DismissLastWord(given.audience, given.reason))

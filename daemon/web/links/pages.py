@@ -20,6 +20,8 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.reporting.now_and_next import decidable
 from daemon.core.reporting.page_text import standing_lines
+from daemon.core.reporting.review.document import Figure
+from daemon.core.reporting.review.model import Review
 from daemon.core.response.command import NotPossible
 from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
@@ -37,7 +39,16 @@ from daemon.web.site.layout import SITE_HEADERS as SITE_HEADERS
 _log = structlog.get_logger()
 
 PREFIXES = ("/a/", "/d/")
-LINK_HEADERS = {**SITE_HEADERS, "Referrer-Policy": "no-referrer"}
+LINK_HEADERS = {
+    **SITE_HEADERS,
+    "Content-Security-Policy": SITE_HEADERS["Content-Security-Policy"].replace(
+        "img-src 'self'", "img-src 'self' data:"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+"""As those of the other pages; the chart stands in the document itself."""
+_CHART_WITHIN = 2.0
+"""Seconds that the document waits for its chart; without it there is a sketch."""
 _NEWER = "Use a newer page, or the command line: `stopgap incidents` lists what is open."
 GONE: Mapping[TokenRefusal, tuple[int, str]] = {
     "old": (410, f"This link is older than a day, so it is not valid any more. {_NEWER}"),
@@ -95,9 +106,18 @@ class Pages:
         )
         review = await self._context.review(incident.id)
         # A long timeline takes a while to set; alerts do not wait for it.
-        html = await asyncio.to_thread(document_html, review)
+        html = await asyncio.to_thread(document_html, review, await self._figure(review))
         sent = [update for update in incident.updates.by_name.values() if update.released_at]
         return _page("document.html", request, 200, heading=incident.title, review=html, sent=sent)
+
+    async def _figure(self, review: Review) -> Figure | None:
+        """The chart, if it is there soon: the document does not wait for a Prometheus that is
+        out."""
+        try:
+            async with asyncio.timeout(_CHART_WITHIN):
+                return await self._context.figure(review)
+        except TimeoutError:
+            return None
 
     async def _opened(self, request: web.Request) -> tuple[Incident, str]:
         """The incident and the page of the link. Raises BadLink, UnknownIncident, Temporary."""

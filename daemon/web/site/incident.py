@@ -14,6 +14,7 @@ from daemon.core.incident.alert_words import alert_links, alert_words
 from daemon.core.incident.events import Entry, suppression
 from daemon.core.incident.responders import PERSON_PREFIX, Request
 from daemon.core.incident.state import Incident
+from daemon.core.incident.untold import untold
 from daemon.core.measurement.problem import Severity
 from daemon.core.people.role_names import ROLE_NAMES
 from daemon.core.recovery.guardrails import service_of
@@ -208,6 +209,7 @@ class IncidentPage:
             "alert_links": alert_links(incident),
             "curves": _curves(incident),
             "left_out": _left_out(incident),
+            "untold": untold(incident),
             "durations": durations(incident).shown(),
             **together(self._context, incident, rule, person),
             "actions": sorted(self._context.actions),

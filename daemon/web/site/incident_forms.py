@@ -40,6 +40,7 @@ from daemon.core.response.commands import (
     ReportSentiment,
     ResumeAutomation,
 )
+from daemon.core.response.last_word import DismissLastWord
 from daemon.core.response.learning_commands import (
     AddFollowUp,
     ChangeFollowUp,
@@ -186,6 +187,7 @@ FORMS: Mapping[str, Callable[[FormFields], Command]] = {
     "send": lambda form: SendUpdate(form["update"], revision_read(form["revision"]), form["text"]),
     "edit": lambda form: EditUpdate(form["update"], form["text"]),
     "snooze": _snooze,
+    "dismiss": lambda form: DismissLastWord(form["audience"], form["reason"]),
     "cause": _cause,
     "standardize": _standard,
     "follow-up": lambda form: AddFollowUp(form["title"], form["owner"], _due(form)),
@@ -207,7 +209,7 @@ SECTIONS: Mapping[str, str] = {
     **dict.fromkeys(("room", "ticket"), "together"),
     **dict.fromkeys(("note", "sentiment"), "timeline"),
     **dict.fromkeys(("diagnose", "hypothesis", "judge", "own", "help"), "diagnosis"),
-    **dict.fromkeys(("draft", "send", "edit"), "updates"),
+    **dict.fromkeys(("draft", "send", "edit", "dismiss"), "updates"),
     **dict.fromkeys(
         ("cause", "standardize", "follow-up", "change-follow-up", "move-follow-up"), "learning"
     ),

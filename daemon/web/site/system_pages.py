@@ -7,7 +7,11 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.core.reporting.observe_report import rule_tallies, tallies
-from daemon.web.site.layout import Frame
+from daemon.core.reporting.status_page.html import status_html
+from daemon.web.api.system import NO_STATUS_PAGE
+from daemon.web.context import ALONE
+from daemon.web.errors import HttpProblem
+from daemon.web.site.layout import SITE_HEADERS, Frame
 
 COVERED = timedelta(days=30)
 """How far back alerts are looked for that had no rule."""
@@ -26,6 +30,7 @@ class SystemPages:
             web.get("/rules", self.rules),
             web.get("/rules/observed", self.observed),
             web.get("/system", self.system),
+            web.get("/status-page", self.status_page),
         ]
 
     async def rules(self, request: web.Request) -> web.Response:
@@ -53,12 +58,22 @@ class SystemPages:
         }
         return await self._frame.page(request, identity, "observed.html", context)
 
+    async def status_page(self, request: web.Request) -> web.Response:
+        """The public status page, as it is written."""
+        await self._frame.visitor(request)
+        if self._context.status_page is None:
+            raise HttpProblem(404, "No status page", NO_STATUS_PAGE)
+        headers = {**SITE_HEADERS, "Content-Security-Policy": ALONE}
+        shown = status_html(self._context.status_page())
+        return web.Response(text=shown, content_type="text/html", headers=headers)
+
     async def system(self, request: web.Request) -> web.Response:
         """How the daemon is, and what it depends on."""
         identity = await self._frame.visitor(request)
         context = {
             "heading": "System",
             "system": await self._context.overview.system(),
+            "status_page": self._context.status_page is not None,
             "ahead": self._context.freezes_ahead(),
         }
         return await self._frame.page(request, identity, "system.html", context)

@@ -156,6 +156,10 @@ def test_nobody_is_woken_to_say_that_it_is_over(scene: Scene) -> None:
     scene.does("ada", *_sends(scene))
     scene.passes(1)
     scene.happen(e.IncidentClosed(reason="by_person", text="x"))
+    assert one(e.UpdateDrafted, tells(scene)).text == (
+        "It is over: checkout. The problem began at 14:06 UTC, and our work on it ended at "
+        "14:11 UTC."
+    ), "it waits on the page"
     assert tells(scene) == []
     waiting = confirmed_scene(BY_HAND)
     tells(waiting)

@@ -22,6 +22,7 @@ from daemon.core.incident.events.diagnosis import *
 from daemon.core.incident.events.drills import *
 from daemon.core.incident.events.dry_runs import *
 from daemon.core.incident.events.kept_updates import *
+from daemon.core.incident.events.last_word import *
 
 # To mypy a star passes on what the file itself defines, and nothing that it imports.
 from daemon.core.incident.events.learning import *
@@ -56,7 +57,8 @@ Event = Annotated[
     | MaintenanceEvent
     | CallAnswerEvent
     | StormEvent
-    | SilenceEvent,
+    | SilenceEvent
+    | LastWordEvent,
     Field(discriminator="kind"),
 ]
 

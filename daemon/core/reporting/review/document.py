@@ -50,10 +50,12 @@ Block = Paragraph | Bullets | Grid | Literally | CurveSketch
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the document. An empty title: it needs none."""
+    """A part of the document. An empty title: it needs none. `folded`: it is there for whoever
+    looks for it, so it stands at the end, and is unfolded where that can be."""
 
     title: str
     blocks: tuple[Block, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True)

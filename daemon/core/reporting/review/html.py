@@ -30,7 +30,9 @@ th, td { border-top: 1px solid #8886; padding: 0.35rem 0.75rem 0.35rem 0; text-a
 @media (min-width: 40rem) { td:first-child { white-space: nowrap; } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 0.875rem/1.45 ui-monospace, monospace; }
 img { max-width: 100%; height: auto; }
-@media print { body { margin: 0; max-width: none; font-size: 10pt; }
+summary h2 { display: inline; } details { margin: 2rem 0; } summary { cursor: pointer; }
+@media print { details::details-content { content-visibility: visible; display: block; }
+  body { margin: 0; max-width: none; font-size: 10pt; }
   h2 { break-after: avoid; } tr, img { break-inside: avoid; } }
 """
 
@@ -53,10 +55,15 @@ def html_body(document: Document, figure: Figure | None = None) -> str:
 def _lines(document: Document, figure: Figure | None) -> Iterator[str]:
     yield f"<h1>{_text(document.title)}</h1>"
     for section in document.sections:
-        if section.title:
-            yield f"<h2>{_text(section.title)}</h2>"
+        title = f"<h2>{_text(section.title)}</h2>" if section.title else ""
+        if section.folded:
+            yield f"<details><summary>{title}</summary>"
+        elif title:
+            yield title
         for block in section.blocks:
             yield from _block(block, figure)
+        if section.folded:
+            yield "</details>"
 
 
 def _block(block: Block, figure: Figure | None) -> Iterator[str]:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from daemon.core.incident.events import Entry
+from daemon.core.incident.events import Entry, ResponderArrived
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.reporting.chart import journaled_levels
+from daemon.core.reporting.review.balance import Lapse, what_went_badly, what_went_well
 from daemon.core.reporting.review.durations import Durations, Trend, durations
-from daemon.core.reporting.review.missing import MissingItem, what_was_missing
 from daemon.core.response.milestones import MilestoneReading, read_clock
-from daemon.core.values.units import clock_time
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,25 @@ class Review:
     incident: Incident
     entries: Sequence[Entry]
     durations: Durations
-    missing: tuple[MissingItem, ...]
+    well: tuple[str, ...]
+    badly: tuple[Lapse, ...]
     levels: tuple[tuple[datetime, float], ...]
     trend: Trend | None = None
     clock: tuple[MilestoneReading, ...] | None = None
 
     def when(self, at: datetime) -> str:
-        """The time of day for a line of the document, with its day if that is another than the one
-        on which the incident was opened."""
+        """The time of day (UTC) for a line of the document, with its day if that is another than
+        the one on which the incident was opened."""
         opened = self.incident.opened_at.astimezone(UTC).date()
         day = at.astimezone(UTC).date()
-        return clock_time(at) if day == opened else f"{day.isoformat()} {clock_time(at)}"
+        time = f"{at.astimezone(UTC):%H:%M:%S}"
+        return time if day == opened else f"{day.isoformat()} {time}"
+
+    @property
+    def first_responder(self) -> str:
+        """Who came first; empty if nobody did."""
+        arrived = (x.event for x in self.entries if isinstance(x.event, ResponderArrived))
+        return next((event.person for event in arrived), "")
 
 
 def review_of(
@@ -54,7 +61,8 @@ def review_of(
         incident=incident,
         entries=entries,
         durations=durations(incident),
-        missing=tuple(what_was_missing(incident, entries, clock or ())),
+        well=tuple(what_went_well(incident, clock or ())),
+        badly=tuple(what_went_badly(incident, entries, clock or ())),
         levels=tuple(journaled_levels(entries)),
         trend=trend,
         clock=clock,
