@@ -40,6 +40,25 @@ async def test_a_step_is_started_skipped_and_vetoed(rig: Rig) -> None:
     assert (late.code, "is vetoed" in late.err) == (1, True)
 
 
+async def test_what_a_freeze_holds_up_says_so_and_until_when_it_counts(rig: Rig) -> None:
+    await runs("freeze", "--for", "2h", "a", "migration")
+    told = (await runs("step", rig.id, "2", "start")).out
+    assert told.startswith("step 2: ordered; it waits: frozen by ada since 14:00:00 UTC until ")
+    assert "a migration; the order lapses at 14:00:20 UTC unless it can start before" in told
+    _, answer = await rig.asks("POST", f"{rig.path}/steps/1/approve", ADA)
+    assert answer["waits"].startswith("frozen by ada since 14:00:00 UTC until ")
+    page = await rig.client.get(f"/incidents/{rig.id}?done=start", headers=ADA)
+    assert "It waits: frozen by ada" in await page.text()
+    await runs("thaw")
+    told = (await runs("step", rig.id, "2", "start")).out
+    assert told == "step 2: ordered\n"
+
+
+async def test_a_proposal_that_is_refused_shows_one_that_is_taken(rig: Rig) -> None:
+    refused = await runs("propose", rig.id, "flag_off")
+    assert refused.err.endswith(f"\nlike: stopgap propose {rig.id} flag_off --with target=TARGET\n")
+
+
 async def test_an_alternative_is_proposed_and_started(rig: Rig) -> None:
     told = await runs("propose", rig.id, "flag_off", "--with", "target=shop", "--within", "5m")
     assert told.out == "step 101 (flag_off) waits for the Commander's approval\n"

@@ -35,7 +35,7 @@ def test_the_documented_defaults_are_the_defaults() -> None:
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "deploy/stopgap.yaml").read_text()
     for name, field in Settings.model_fields.items():
-        if name == "base":
+        if name in {"base", "origin"}:  # where it was read, and no settings
             continue
         assert f"\n{name}:" in text
         inner = getattr(field.annotation, "model_fields", {})

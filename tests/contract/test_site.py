@@ -73,6 +73,12 @@ async def test_what_silences_its_alerts_is_shown_while_it_is_open(rig: Rig) -> N
     assert "<dt>Alerts</dt>" not in await seen(rig, f"/incidents/{rig.id}")
 
 
+def observing(book: RuleBook) -> RuleBook:
+    """The same rules, that only observe."""
+    rules = tuple(rule.model_copy(update={"mode": "observe"}) for rule in book.rules.values())
+    return RuleBook(rules, {})
+
+
 async def content(rig: Rig, step: int) -> str:
     """What an approval of the step would be bound to, as the page says it."""
     page = await seen(rig, f"/incidents/{rig.id}")
@@ -188,6 +194,71 @@ async def test_one_incident_tells_what_is_broken_and_what_stops_the_automation(r
     assert ">Approve</button>" not in others
     assert ">Veto</button>" in others
     assert "I am here too" in others
+
+
+async def test_whoever_approves_sees_what_it_does_that_it_was_tried_why_and_the_risk(
+    rig: Rig,
+) -> None:
+    await measured(rig)
+    await pressed(rig, "ack")
+    why = "4 services began to alert within 5m (4 are a storm)"
+    await rig.happens(
+        e.StepRefused(step=1, reason="storm", text=why),
+        e.ApprovalRequested(step=1, reason="storm", text=why),
+        e.StepRehearsed(
+            step=1,
+            action="rollback",
+            target="shop",
+            content="",
+            passed=True,
+            label="v2 → v1 on shop, then restart",
+            text="go back to v1",
+        ),
+    )
+    page = " ".join((await seen(rig, f"/incidents/{rig.id}")).split())
+    hero = page.partition('id="plan"')[0]
+    assert f"<strong>Yours to decide:</strong> {why}</p>" in hero
+    assert "<button>Approve step 1: v2 → v1 on shop, then restart <span" in hero
+    assert 'dry run passed <time class="ago"' in hero
+    assert "Risk: the action does not say whether it can be undone" in hero
+    _, found = await rig.asks("GET", rig.path, ADA)
+    (step,) = found["incident"]["steps"]
+    assert (step["label"], step["asked_because"]) == ("v2 → v1 on shop, then restart", why)
+    assert step["dry_run"]["passed"]
+    told = " ".join((await rig.gets(await rig.calls())).split())
+    assert "v2 → v1 on shop, then restart, which waits for a decision" in told
+    assert f"Asked because: {why}" in told
+
+
+async def test_a_rule_that_only_observes_looks_like_it(rig: Rig) -> None:
+    rig.rules = observing(rig.rules)
+    await measured(rig)
+    await rig.happens(
+        e.StepObserved(step=1, action="rollback", target="shop", reason="", text="do rollback")
+    )
+    path = f"/incidents/{rig.id}"
+    for page in (await seen(rig, path), await seen(rig, "/")):
+        assert '<span class="chip asks">observes only</span>' in page
+        assert "Stopgap would start step 1, rollback on shop; it is yours to do" in page
+    assert '<span class="chip asks">yours to do</span>' in await seen(rig, path)
+    assert "Stop the automation" not in await seen(rig, path)  # there is none
+    _, found = await rig.asks("GET", rig.path, ADA)
+    assert found["incident"]["mode"] == "observe"
+    assert found["incident"]["steps"][0]["would"] == "would start step 1, rollback on shop"
+    _, listed = await rig.asks("GET", "/api/v1/incidents", ADA)
+    assert listed["incidents"][0]["mode"] == "observe"
+
+
+async def test_the_button_that_stops_is_red_only_while_there_is_something_to_stop(
+    rig: Rig,
+) -> None:
+    path, red = f"/incidents/{rig.id}", '<button class="danger">■ Stop the automation</button>'
+    assert red in await seen(rig, path)  # it would start by itself
+    await measured(rig)
+    await rig.happens(e.ApprovalRequested(step=1, reason="storm", text="a storm"))
+    quiet = await seen(rig, path)
+    assert red not in quiet
+    assert "■ Stop the automation</button>" in quiet
 
 
 async def test_command_is_taken_over_by_one_button_that_asks_whoever_has_it(rig: Rig) -> None:

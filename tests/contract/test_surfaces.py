@@ -681,7 +681,7 @@ async def test_an_approval_that_has_lapsed_can_be_given_again_on_the_page() -> N
         assert answer.status == 303
         assert (await rig.incident()).step(1).approved_at == rig.now
         page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
-        assert ">Approve step 1: rollback</button>" not in page
+        assert "Approve step 1: rollback" not in page
         assert "approved by ada; it starts next" in page
         _, found = await rig.asks("GET", rig.path, ADA)
         (step,) = found["incident"]["steps"]
@@ -696,7 +696,7 @@ async def test_a_link_tells_which_steps_can_be_decided() -> None:
         assert "which waits for a decision: approve, start, skip, veto" in page
         await rig.happens(started())
         page = " ".join((await rig.gets(link)).split())
-        assert "rollback, which still prepares: veto" in page
+        assert "which still prepares: veto" in page
         await rig.happens(PREPARED)
         assert "<dt>Step 1</dt>" not in await rig.gets(link)
 

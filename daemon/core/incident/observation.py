@@ -30,4 +30,5 @@ def observing_text(incident: Incident) -> str:
     observed = observed_now(incident)
     if observed is None:
         return ""
-    return f"observing only: Stopgap {would(observed)}; it is yours to do"
+    short, _, _ = would(observed).partition(" (")  # why, the plan tells
+    return f"observing only: Stopgap {short}; it is yours to do"

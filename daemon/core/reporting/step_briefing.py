@@ -41,9 +41,9 @@ def brief(
     state: StepState, spec: StepSpec | None, risks: Mapping[str, str] = NO_RISKS
 ) -> StepBriefing:
     """The briefing of a step. `spec`: what the rule says of it; `risks`: by action."""
-    action = state.action or (spec.action if spec else "")
     made = state.dry_run
     found = made.found if made else None
+    action = state.action or (spec.action if spec else found.action if found else "")
     target = state.target or (found.target if found else "")
     label = f"{action} on {printable(target)}" if target else action
     return StepBriefing(

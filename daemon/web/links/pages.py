@@ -16,12 +16,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.core.incident.alert_words import alert_links, alert_words
+from daemon.core.incident.observation import observing_text
 from daemon.core.incident.state import Incident
 from daemon.core.people.role_names import ROLE_NAMES
+from daemon.core.recovery.plan import plan_of
 from daemon.core.reporting.now_and_next import decidable
 from daemon.core.reporting.page_text import standing_lines
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review
+from daemon.core.reporting.step_briefing import brief
 from daemon.core.response.command import NotPossible
 from daemon.core.response.paging import headline
 from daemon.core.response.roles import holder_text
@@ -171,17 +174,23 @@ class Pages:
         return _page("over.html", request, 410, heading=str(spent), **self._facts(incident))
 
     def _facts(self, incident: Incident) -> dict[str, Any]:
+        rule = self._context.config_of(incident).rules.rules.get(incident.rule)
+        plan = plan_of(incident, rule) if rule is not None else {}
+        risks = self._context.risks
         return {
             "incident": incident,
+            "now": self._context.repository.clock(),
             "facts": headline(incident),
+            "observing": observing_text(incident),
             "commander": holder_text(incident, "commander"),
             "places": place_links(incident),
             "document": self._context.links.document(incident.id),
             "alert_words": alert_words(incident),
             "alert_links": alert_links(incident),
-            "decidable": decidable(
-                incident, self._context.config_of(incident).rules.rules.get(incident.rule)
-            ),
+            "decidable": [
+                (state, allowed, brief(state, plan.get(state.number), risks))
+                for state, allowed in decidable(incident, rule)
+            ],
         }
 
 
