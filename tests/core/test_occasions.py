@@ -357,7 +357,7 @@ def test_the_nights_bring_later_occasions() -> None:
     needed = {(purpose, 1) for purpose in ("approval", "relapse", "diagnosis", "vacancy")}
     needed |= {(purpose, 2) for purpose in ("deputy", "sign_of_life", "update", "jump")}
     seen: set[tuple[str, int]] = set()
-    for seed in range(60):
+    for seed in range(400):
         night = Recorded(seed)
         for _ in range(120):
             night.turn()

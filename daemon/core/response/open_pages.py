@@ -26,6 +26,9 @@ CALLED_AFTER_RECOVERY: Mapping[Purpose, str] = {
     "update": "the audiences have to hear that it is over",
     "autonomy": "it is about the rule, and its next incident",
     "help": "a person asks for a team",
+    "organized": "a person has given it to others just now",
+    "storm": "it stands for other incidents, which are not over",
+    "storm_growth": "it stands for other incidents, which are not over",
     "drill_over": "it tells that the drill was stopped",
     "other": "nobody knows what a journal from elsewhere called them for",
 }

@@ -157,6 +157,10 @@ PENDING: dict[Purpose, Callable[[], Scene]] = {
     "jump": lambda: paged(commanded(), "jump", "", "fay"),
     "autonomy": lambda: paged(commanded(), "autonomy", "1"),
     "help": lambda: paged(commanded(), "help", "mysql"),
+    "snoozed": lambda: paged(_of_policy(), "snoozed"),
+    "organized": lambda: paged(commanded(), "organized", "mysql"),
+    "storm": lambda: paged(Scene(), "storm", "1130-013000", "eve"),
+    "storm_growth": lambda: paged(Scene(), "storm_growth", "1130-013000", "eve"),
     "drill_over": lambda: paged(commanded(), "drill_over"),
     "other": lambda: paged(commanded(), "other", "x"),
 }
