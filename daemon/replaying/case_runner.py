@@ -59,6 +59,7 @@ class House:
     outage: float
     max_age: timedelta
     restricted: bool = True
+    page_hold: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ class CaseStage:
                 sees=lambda of, _, __: bool(of.changes),
                 outage=house.outage,
                 max_age=house.max_age,
+                page_hold=house.page_hold,
             )
         )
         service = alert_labels(case, rule).get("service", "")

@@ -45,6 +45,7 @@ from daemon.instrumentation import DaemonPart, Observer
 from daemon.intake.dispatch import PlayedDrill
 from daemon.intake.intake import Intake
 from daemon.intake.late_changes import tell_incidents
+from daemon.notifying.storms import StormKeeper
 from daemon.notifying.watchdog import Watchdog
 from daemon.recovering.autonomy import AutonomyKeeper
 from daemon.recovering.step_context import misfit
@@ -103,7 +104,8 @@ class World:
     all their parameters are allowed. `begins`: the moment
     at which it starts. `sees`: whether the rule of an incident watches where a change was made;
     reported changes go by their labels, as always. `outage` and `max_age` as in the settings.
-    `drills` makes what plays drills on the daemon, of it and of its stage.
+    `drills` makes what plays drills on the daemon, of it and of its stage. `page_hold` as in the
+    settings.
     """
 
     config: ActiveConfig
@@ -117,6 +119,7 @@ class World:
     outage: float = 0.5
     max_age: timedelta = timedelta(minutes=2)
     remember: timedelta = timedelta(days=7)
+    page_hold: timedelta = timedelta(0)
     drills: Callable[[VirtualDaemon, Stage], DrillHost] | None = None
 
 
@@ -160,6 +163,7 @@ class VirtualDaemon:
         self._active = active = Live(config)
         self.repository = IncidentRepository(self.journal, self.clock)
         self.keeper = AutonomyKeeper(self.repository, self.notes, active)
+        self._storms = storms = StormKeeper(self.repository, world.limits)
         self.actions: dict[str, Action] = {
             name: SimulatedAction(action, world.script, self, restricted=world.restricted)
             for name, action in world.actions.items()
@@ -175,6 +179,8 @@ class VirtualDaemon:
             links=self._links,
             withdrawn=self.keeper.withdrawn,
             observer=self._observer,
+            storm_of=storms.storm_of,
+            page_hold=world.page_hold,
         )
         stage = Stage(active, dependencies)
         self._drills = drills = world.drills(self, stage) if world.drills is not None else None
@@ -186,9 +192,15 @@ class VirtualDaemon:
             world.remember,
             self._observer,
             drills=drills.played if drills is not None else lambda _: None,
+            openings=storms,
         )
         self._watchdog = Watchdog(
-            self.repository, active, self._links, self._observer, self._config_of
+            self.repository,
+            active,
+            self._links,
+            self._observer,
+            self._config_of,
+            storm_of=storms.storm_of,
         )
         self._conductor = Conductor(
             self.repository,
@@ -213,6 +225,7 @@ class VirtualDaemon:
     async def running(self) -> AsyncIterator[VirtualDaemon]:
         """It runs inside; leaving ends it at once, whatever is under way."""
         await self.keeper.begin()
+        await self._storms.begin()
         if self._drills is not None:
             await self._drills.begin()
         parts: list[Coroutine[Any, Any, None]] = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -37,8 +37,8 @@ from daemon.replaying.virtual_time import run_virtually
 
 KEY = incident_key("checkout-success-rate", {"service": "shop"})
 STRUCK = 60
-MOST_CALLS = 3
-"""So often one person may be called about one storm."""
+MOST_CALLS = 6
+"""So often one person may be called about one storm: for those before the guard, and for it."""
 NIGHT = Path(__file__).resolve().parent / "night"
 TOLD = {
     "IncidentOpened",
@@ -100,7 +100,9 @@ def storm(begins: datetime) -> Iterator[DeliveryArrives]:
 def play_night() -> VirtualDaemon:
     """The daemon at the end of the night."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    house = house_for(Settings(), NIGHT / "rules", restricted=False)
+    settings = Settings()
+    known = house_for(settings, NIGHT / "rules", restricted=False)
+    house = replace(known, page_hold=settings.page_hold)
     case = one_document((NIGHT / "night.yaml").read_text(), "night.yaml").read(RuleCase)
     besides = [*moves(case.begins), *storm(case.begins)]
     return run_virtually(CaseStage(case, house, besides=besides).play)
@@ -119,12 +121,12 @@ class Line:
 def lines_of(daemon: VirtualDaemon) -> list[Line]:
     """All that was on somebody's screen, and what Stopgap did, by the clock."""
     found = [
-        Line(page.at, "☎", "yellow", f"{person}'s phone: {page.title}\n{page.text}")
+        Line(page.at, "☎", "yellow", f"{person}'s phone: {page.title}\n{page.body}")
         for person, pager in daemon.pagers.items()
         for page in pager.pages
     ]
     found += [
-        Line(post.at, "✉", "cyan", f"to {name}: {post.title}\n{post.text}")
+        Line(post.at, "✉", "cyan", f"to {name}: {post.text}")
         for name, channel in daemon.channels.items()
         for post in channel.posts
     ]

@@ -26,7 +26,7 @@ from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.storm_text import growth_text, storm_text
 from daemon.core.values.backoff import Backoff
 
-STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
+STORM_GATHER = Backoff(timedelta(minutes=1), timedelta(minutes=5))
 """So long after one page of a storm the same person gets the next, for what has come since: soon
 at first, for the first page knows little of what is coming."""
 STORM_LOOK_AGAIN = timedelta(seconds=30)
