@@ -26,9 +26,10 @@ from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.storm_text import growth_text, storm_text
 from daemon.core.values.backoff import Backoff
 
-STORM_GATHER = Backoff(timedelta(minutes=1), timedelta(minutes=5))
-"""So long after one page of a storm the same person gets the next, for what has come since: soon
-at first, for the first page knows little of what is coming."""
+STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
+"""So long after one page of a storm the same person gets the next, for what waits since."""
+STORM_GROWTH = Backoff(timedelta(minutes=1), timedelta(minutes=5))
+"""And so long where it has only grown: whoever is called knows that it is a storm."""
 STORM_LOOK_AGAIN = timedelta(seconds=30)
 """How often it is looked whether a storm has grown."""
 _HELD: frozenset[Purpose] = frozenset(
@@ -276,10 +277,10 @@ def _calling_since(storm: Storm, team: str, people: set[str]) -> datetime:
     return max([storm.began, *vacated, *answered])
 
 
-def _free_at(storm: Storm, person: str, now: datetime) -> datetime:
+def _free_at(storm: Storm, person: str, now: datetime, pace: Backoff = STORM_GATHER) -> datetime:
     """When a person who has had a page of this storm may get one that begins anew."""
     told = [page.at for page in storm.pages if page.queued.person == person]
-    return max(told) + STORM_GATHER.pause(len(told)) if told else now
+    return max(told) + pace.pause(len(told)) if told else now
 
 
 # ── keeping it current ───────────────────────────────────────────────────────────────────────
@@ -303,7 +304,7 @@ def _growth(
         more = len(mine) > asked_then and len(mine) >= 2 * asked_then
         if person in called or not (grown or more):
             continue
-        free_at = _free_at(storm, person, now)
+        free_at = _free_at(storm, person, now, STORM_GATHER if more else STORM_GROWTH)
         if now < free_at:
             next_at = earliest(next_at, free_at)
             continue
