@@ -15,6 +15,7 @@ NAMED = 5
 _UNMEASURED = "not measured yet"
 _WANTED: Mapping[Purpose, str] = {
     "approval": "to approve a step",
+    "deputy": "to command, for who did is silent",
     "diagnosis": "to find the cause",
     "milestone": "late",
     "refired": "firing again",
