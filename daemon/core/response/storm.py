@@ -244,9 +244,9 @@ class _Calls:
 def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
     answered = unanswered(storm, roster, now)
     calls = _calls_due(storm, answered, roster, now)
-    text = storm_text(storm.members, storm.waiting, storm.began)
+    text = storm_text(storm.members, storm.wanting(roster), storm.began)
     pages = [_page(storm, "storm", person, text, *place) for person, place in calls.people.items()]
-    grown, next_at = _growth(storm, calls.people, now)
+    grown, next_at = _growth(storm, calls.people, roster, now)
     effects = tuple(AcknowledgeStorm(person) for person in answered)
     ends = storm.joins_until
     wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None, now + STORM_LOOK_AGAIN)
@@ -378,7 +378,7 @@ def _free_at(storm: Storm, person: str, now: datetime) -> datetime:
 
 
 def _growth(
-    storm: Storm, called: Container[str], now: datetime
+    storm: Storm, called: Container[str], roster: Roster, now: datetime
 ) -> tuple[list[e.PageQueued], datetime | None]:
     """A page to those for whom there is twice as much of it as they were told of: more incidents,
     or more questions that are not put one by one."""
@@ -400,7 +400,7 @@ def _growth(
             next_at = earliest(next_at, free_at)
             continue
         kinds = Counter(page.queued.purpose for page in mine)
-        text = growth_text(storm.members, storm.waiting, storm.began, kinds)
+        text = growth_text(storm.members, storm.wanting(roster), storm.began, kinds)
         pages.append(_page(storm, "storm_growth", person, text))
     return pages, next_at
 
