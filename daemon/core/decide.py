@@ -113,7 +113,9 @@ def settle_decision(
 ) -> tuple[tuple[e.Event, ...], Decision]:
     """Decide until nothing more is to be written down: all facts, and the decision after them.
 
-    The facts and the claims of the effects can so be appended at once, or not at all.
+    The facts and the claims of the effects can so be appended at once, or not at all. What
+    maintenance held is decided on anew once that is written down, for much may be released at the
+    same moment, and be a storm.
     """
     facts: list[e.Event] = []
     while True:
@@ -121,7 +123,8 @@ def settle_decision(
         if not decision.record:
             return tuple(facts), decision
         facts += decision.record
-        if len(facts) > _MOST:
+        released = any(isinstance(event, e.PagesReleased) for event in decision.record)
+        if released or len(facts) > _MOST:
             return tuple(facts), Decision((), decision.effects, now)
         for event in decision.record:
             incident = apply_event(incident, now, event)
@@ -136,15 +139,18 @@ def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) ->
     else:
         calls = pages_due(incident, roster, now, surroundings.page_hold)
     policies = calls | engagements_due(incident, roster, now)
-    policies |= snoozed_calls_due(incident, roster, now)
+    elsewhere = () if storm is None else storm.called_by_it(incident)
+    policies |= snoozed_calls_due(incident, roster, now, elsewhere)
     return policies | retries_due(incident, now) | recording(*_refired(incident))
 
 
 def _told_later(incident: Incident, surroundings: Surroundings, now: datetime) -> Decision:
     """What pagers must still be told: the numbers that follow a page, that somebody came, and that
     it is over."""
-    told = amendments_due(incident, now) | pager_states_due(incident, now, surroundings.storm)
-    return told | endings_due(incident, surroundings.roster, now)
+    roster, storm = surroundings.roster, surroundings.storm
+    waits = storm is not None and bool(storm.wanting(roster))
+    told = amendments_due(incident, now) | pager_states_due(incident, now, storm_waits=waits)
+    return told | endings_due(incident, roster, now)
 
 
 def _counterparts(incident: Incident) -> Decision:

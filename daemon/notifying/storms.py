@@ -18,6 +18,7 @@ from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
 from daemon.core.ports.journal import Head, IncidentSearch
 from daemon.core.recovery.guardrails import Limits
+from daemon.core.response.call_answers import enough_came
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.roles import arrive
 from daemon.core.response.storm import Storm, unanswered
@@ -33,11 +34,17 @@ _AFTER = timedelta(milliseconds=1)
 _NEWS = (
     e.CommanderAppointed,
     e.CommandVacated,
+    e.CallDeclined,
+    e.CallSnoozed,
     e.IncidentClosed,
     e.IncidentOpened,
+    e.MergeAbandoned,
+    e.MergeStarted,
+    e.PagesReleased,
     e.Relapsed,
     e.StormAnswered,
     e.StormLeft,
+    e.TeamReassigned,
 )
 """What happens to one incident of a storm and concerns the one that carries its pages at once; all
 else it sees when it looks again (`storm.STORM_LOOK_AGAIN`)."""
@@ -85,15 +92,16 @@ class StormKeeper:
         if is_drill_incident(head.incident):
             return
         incident = await self._repository.load(head.incident)
-        self._recent[incident.id] = incident.opened_at
+        if incident.organization.held is not None:
+            return  # nobody is called for it, until it is released
+        since = incident.organization.released_at or incident.opened_at
+        self._recent[incident.id] = since
         known = incident.storm
-        if known is None:
+        if known is None or known.joined_at < since:
             return
-        storm = self._storms.setdefault(
-            known.storm, _Gathered(known.storm, known.began, incident.opened_at)
-        )
-        storm.newest = max(storm.newest, incident.opened_at)
-        self._add(storm, incident.id, incident.opened_at)
+        storm = self._storms.setdefault(known.storm, _Gathered(known.storm, known.began, since))
+        storm.newest = max(storm.newest, since)
+        self._add(storm, incident.id, since)
 
     async def _recall_closed(self, storm: _Gathered) -> None:
         """The pages of incidents that carried the storm's and are closed: older than all open."""
@@ -112,6 +120,11 @@ class StormKeeper:
         Drills are none of it, nor have they any."""
         if is_drill_incident(incident):
             return ()
+        storm = self._gather(incident)
+        return () if storm is None else (e.StormJoined(storm=storm.name, began=storm.began),)
+
+    def _gather(self, incident: str) -> _Gathered | None:
+        """The storm that it is one of, for which people begin to be called now."""
         now = self._repository.clock()
         begin = now - self._limits.storm_window
         self._recent = {name: at for name, at in self._recent.items() if at >= begin}
@@ -119,11 +132,11 @@ class StormKeeper:
         storm = next((s for s in self._storms.values() if s.newest >= begin), None)
         if storm is None:
             if len(self._recent) <= self._limits.storm:
-                return ()
+                return None
             storm = self._begin_storm(now, incident)
         storm.newest = now
         self._add(storm, incident, now)
-        return (e.StormJoined(storm=storm.name, began=storm.began),)
+        return storm
 
     def not_opened(self, incident: str) -> None:
         """It was open already, so what `opening` counted is none."""
@@ -159,7 +172,21 @@ class StormKeeper:
         if carried:
             storm.closed[incident.id] = incident
 
+    def _hold(self, incident: str) -> None:
+        """Maintenance holds the call for it, so it is none of a storm until that ends. What is left
+        of one that never had a page is called for one by one, if it is not too much."""
+        storm = self._storms.get(self._storm_of.get(incident, ""))
+        self.not_opened(incident)
+        if storm is not None and len(storm.members) <= self._limits.storm:
+            current = self._current(storm)
+            if current is None or not current.pages:
+                self._end(storm)
+
     def _heard(self, before: Incident | None, after: Incident, events: Sequence[e.Event]) -> None:
+        if any(isinstance(event, e.PagesHeld) for event in events):
+            self._hold(after.id)
+        elif any(isinstance(event, e.PagesReleased) for event in events):
+            self._gather(after.id)
         storm = self._storms.get(self._storm_of.get(after.id, ""))
         if storm is None:
             # One that carried a storm's page can be answered though it is closed.
@@ -205,12 +232,15 @@ class StormKeeper:
     def _put_together(self, storm: _Gathered) -> Storm:
         order = sorted(storm.members, key=lambda name: (storm.members[name], name))
         at_hand = (self._repository.at_hand(name) for name in order)
+        found = [one for one in at_hand if one is not None and one.closed is None]
+        # What is being merged calls nobody any more, so it carries nothing either.
+        merging = tuple(one for one in found if one.organization.merging is not None)
         return Storm(
             name=storm.name,
             began=storm.began,
             joins_until=storm.newest + self._limits.storm_window,
-            members=tuple(one for one in at_hand if one is not None and one.closed is None),
-            closed=tuple(storm.closed.values()),
+            members=tuple(one for one in found if one.organization.merging is None),
+            closed=(*storm.closed.values(), *merging),
         )
 
     def _end(self, storm: _Gathered) -> None:
@@ -230,7 +260,9 @@ async def acknowledge_storm(
         return
 
     def respond(incident: Incident) -> Sequence[e.Event]:
-        over = incident.closed is not None or incident.commander
+        wanted = roster.policy_for(incident.opened.team).acknowledgements
+        there = person in incident.responders or enough_came(incident, wanted)
+        over = incident.closed is not None or there
         return () if over else arrive(incident, person, "storm")
 
     for member in unanswered(storm, roster, repository.clock()).get(person, ()):

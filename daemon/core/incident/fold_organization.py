@@ -24,6 +24,7 @@ def apply_organization(incident: Incident, at: datetime, event: e.OrganizationEv
             people = replace(
                 known_people,
                 campaign=known_people.campaign + 1,
+                reassigned_at=at,
                 past_jumps=len(known_people.jumps),
             )
             return replace(incident, opened=opened, people=people)

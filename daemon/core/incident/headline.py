@@ -71,7 +71,9 @@ def _living(incident: Incident) -> str:
     level, failed = problem.level, problem.failed_per_minute
     if newer and reading is not None:
         level, failed = reading.level, None
-        if problem.kind == "counts" and level is not None and reading.traffic is not None:
+        unwell = reading.state != "healthy"  # what fails as ever is no trouble
+        counts = problem.kind == "counts" and unwell
+        if counts and level is not None and reading.traffic is not None:
             failed = (1 - level) * reading.traffic
     return _named(incident, f"{problem.symptom} {_numbers(incident, problem, level, failed)}")
 

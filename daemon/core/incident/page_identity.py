@@ -113,6 +113,11 @@ def page_id(
     return f"{call}.{person}" + (f"+{attempt}" if attempt else "")
 
 
+def person_of(page: str) -> str:
+    """Who is called by the page of this id."""
+    return page.rpartition(".")[2].partition("+")[0]
+
+
 # ── pages from before purposes ───────────────────────────────────────────────────────────────
 
 _BY_REASON: tuple[tuple[Purpose, re.Pattern[str]], ...] = (

@@ -57,9 +57,9 @@ class Engagement:
 
 @dataclass(frozen=True)
 class IncidentPeople:
-    """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last;
-    `past_jumps` are those of before command was last given up, or the last relapse. `times_left`:
-    how often a role was given up."""
+    """Everybody. `campaign` counts how often the calling began anew, `vacated_at` when last because
+    nobody commands any more, `reassigned_at` because another team is called; `past_jumps` are
+    those of before that, or the last relapse. `times_left`: how often a role was given up."""
 
     responders: tuple[str, ...] = ()
     acknowledged_at: datetime | None = None
@@ -67,6 +67,7 @@ class IncidentPeople:
     times_left: Mapping[e.Role, int] = field(default_factory=dict)
     campaign: int = 0
     vacated_at: datetime | None = None
+    reassigned_at: datetime | None = None
     seen: Mapping[str, datetime] = field(default_factory=dict)
     sign_of_life_request: e.CommanderAsked | None = None
     asked_at: datetime | None = None

@@ -115,6 +115,16 @@ class StepState:
         return self.outcome is not None and self.outcome.result != "refused"
 
     @property
+    def so_far(self) -> str:
+        """What has come of it, for a sentence: the verdict, or how far it is."""
+        if self.verdict:
+            return self.verdict.replace("_", " ")
+        if self.outcome is None:
+            return "being carried out" if self.status == "running" else self.status
+        result = self.outcome.result
+        return "done, its effect is being measured" if result == "done" else result
+
+    @property
     def awaits_approval(self) -> bool:
         """Whether it waits for the Commander's word."""
         return self.status == "waiting" and self.asking

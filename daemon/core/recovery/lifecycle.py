@@ -67,9 +67,8 @@ def _observe(incident: Incident, rule: Rule, now: datetime) -> Decision:
         return Decision(effects=(MeasureProblem(),))
     declared = incident.organization.declared is not None  # then a person says that it was nothing
     if not declared and incident.all_resolved and verification.recovered_alone(incident, rule):
-        text = (
-            f"never confirmed by the metrics ({incident.problem.reason}), and every alert is over"
-        )
+        why = incident.problem.reason.replace("_", " ")
+        text = f"never confirmed by the metrics ({why}), and every alert is over"
         return recording(e.IncidentClosed(reason="not_confirmed", text=text))
     again = incident.problem.at + verification.pace(rule, incident.opened_at, now)
     due = now >= again or incident.unweighed

@@ -75,11 +75,13 @@ def doing(incident: Incident) -> str:
     if incident.paused_by:
         return f"measuring only: automation is paused by {incident.paused_by}"
     if not incident.rule:
-        return f"calling people; {without_rule(incident)}, so nothing is measured"
+        who = f"{incident.commander} commands" if incident.commander else "calling people"
+        return f"{who}; {without_rule(incident)}, so nothing is measured"
     if incident.problem is None:
         return "measuring, to define the problem"
     if incident.confirmed is None:
-        so_far = f"measuring again and again; not confirmed so far ({incident.problem.reason})"
+        so_far = "measuring again and again; not confirmed so far"
+        so_far += f" ({incident.problem.reason.replace('_', ' ')})"
         return f"{so_far}; {incident.suspicion.text}" if incident.suspicion else so_far
     waiting = awaiting_approval(incident)
     if waiting is not None:
@@ -87,7 +89,8 @@ def doing(incident: Incident) -> str:
     if incident.diagnosis is not None:
         owner = incident.people.holder("diagnosis")
         by = f"{owner} looks" if owner else "people look"
-        over = f"{by} for the cause; fast recovery is over ({incident.diagnosis.reason})"
+        why = incident.diagnosis.reason.replace("_", " ")
+        over = f"{by} for the cause; fast recovery is over ({why})"
         likely = incident.causes.likeliest
         if likely is None:
             return over
@@ -115,6 +118,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     if incident.organization.held is not None:
         until = f"{incident.organization.held.until:%Y-%m-%d %H:%M} UTC"
         return f"if it is still there at {until}, people are called as if it had just opened"
+    if rule is None and incident.commander:
+        return "nothing by itself; everything is yours"
     if rule is None:
         return "people are called until somebody commands; everything else is yours"
     if incident.recovered_at is not None:

@@ -30,7 +30,8 @@ def page_text(incident: Incident, queued: e.PageQueued, rule: Rule | None, now: 
     if queued.purpose in _BRIEF:
         return told
     first, _, rest = told.partition("\n")
-    lines = [first, *filter(None, [rest]), *standing_lines(incident, rule, now)]
+    standing = [*_decision(incident, rule, told), *_standing(incident, rule, now)]
+    lines = [first, *filter(None, [rest]), *standing, *_alert(incident, told)]
     return "\n".join(lines)
 
 
@@ -54,16 +55,17 @@ def standing_lines(
 ) -> list[str]:
     """How it stands, a line for each thing that somebody who is called needs to know; `alert`: with
     the alert's own words."""
-    own = _alert(incident) if alert else ()
-    return [*_decision(incident, rule), *_standing(incident, rule, now), *own]
+    own = _alert(incident, "") if alert else ()
+    return [*_decision(incident, rule, ""), *_standing(incident, rule, now), *own]
 
 
-def _decision(incident: Incident, rule: Rule | None) -> Iterator[str]:
-    """That somebody's word is waited for, before all else."""
+def _decision(incident: Incident, rule: Rule | None, told: str) -> Iterator[str]:
+    """That somebody's word is waited for, before all else; why, unless that was `told`."""
     waiting = now_and_next.awaiting_approval(incident)
     if waiting is None:
         return
-    why = f": {printable(waiting.refusal_text)}" if waiting.refusal_text else ""
+    asked = waiting.refusal_text
+    why = f": {printable(asked)}" if asked and asked not in told else ""
     yield (
         f"Your decision is waiting: {_named(incident, rule, waiting)}{why}. "
         f"stopgap step {incident.id} {waiting.number} approve"
@@ -85,12 +87,13 @@ def _standing(incident: Incident, rule: Rule | None, now: datetime) -> Iterator[
     asked = waiting.refusal_text if waiting is not None else ""
     if incident.suspicion is not None and incident.suspicion.text not in asked:
         yield f"Suspect: {printable(incident.suspicion.text)}"
+    under_way = incident.running or incident.verifying
     done = [
-        f"{step.action} on {printable(step.target)}, {step.verdict or 'under way'}"
+        f"{step.action} on {printable(step.target)}, {step.so_far}"
         for _, step in sorted(incident.steps.items())
-        if step.started_at is not None
+        if step.started_at is not None and step != under_way
     ]
-    if incident.confirmed is not None:
+    if incident.confirmed is not None and (done or under_way is None):
         yield f"Done so far: {'; '.join(done) or 'nothing was changed'}"
     if waiting is None:
         yield f"Stopgap: {by_itself(incident, rule, now)}"
@@ -113,6 +116,8 @@ def by_itself(incident: Incident, rule: Rule | None, now: datetime) -> str:
         if step.status == "waiting" and step.refusal_text and not step.awaits_approval
     ]
     coming = now_and_next.coming(incident, rule, now)
+    if not incident.rule and not incident.organization.counterparts:
+        return coming  # that nothing is measured stands in the first line
     return "; ".join([doing, *(waits or [coming])])
 
 
@@ -129,8 +134,10 @@ def _impact(incident: Incident) -> str:
     return f"{begun}{lasted}{failed}{loss}"
 
 
-def _alert(incident: Incident) -> Iterator[str]:
+def _alert(incident: Incident, told: str) -> Iterator[str]:
+    """The alerts' own words, unless they were `told`."""
     for words in alert_words(incident):
         said = ": ".join(filter(None, (words.alert, words.summary, words.description)))
-        if said != words.alert:
+        known = not words.description and bool(words.summary) and words.summary in told
+        if said != words.alert and not known:
             yield f"Alert: {said}"

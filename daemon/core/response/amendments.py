@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from daemon.core.decision import AmendPage, Decision
 from daemon.core.incident.state import Incident, PageState
 from daemon.core.response.open_pages import still_relevant
+from daemon.core.response.paging import STORM_PAGES
 from daemon.core.values.backoff import Backoff
 
 AMEND_TRIES = 5
@@ -17,7 +18,8 @@ AMEND_BACKOFF = Backoff(timedelta(seconds=15), timedelta(minutes=2))
 def amendments_due(incident: Incident, now: datetime) -> Decision:
     """The newest page of each person that told no numbers, once there are some; once each.
 
-    Whoever has come gets them too; nobody else is told of what is over or somebody else's.
+    Whoever has come gets them too; nobody else is told of what is over or somebody else's. A
+    storm's page tells of many incidents, and is kept current by itself.
     """
     if incident.measured_at is None or incident.closed is not None:
         return Decision()
@@ -25,7 +27,8 @@ def amendments_due(incident: Incident, now: datetime) -> Decision:
         return Decision()
     newest: dict[str, PageState] = {}
     for page in incident.pages.values():
-        if page.delivered_at is not None and page.queued.asks == "acknowledge":
+        own = page.queued.asks == "acknowledge" and page.queued.purpose not in STORM_PAGES
+        if own and page.delivered_at is not None:
             newest[page.queued.person] = page
     due = Decision()
     for person, page in newest.items():

@@ -25,7 +25,7 @@ SNOOZES: tuple[timedelta, ...] = (timedelta(minutes=5), timedelta(minutes=15))
 """For how long a call can be put off with one tap."""
 LONGEST_CALL_SNOOZE = timedelta(minutes=60)
 SUMMONS: frozenset[Purpose] = frozenset(
-    {"escalation", "engagement", "unattended", "severity", "jump", "snoozed"}
+    {"escalation", "engagement", "unattended", "severity", "jump", "snoozed", "storm"}
 )
 """The purposes of calls that want somebody to come, and so can be declined."""
 
@@ -71,8 +71,11 @@ def _without(tiers: Sequence[Called], people: Collection[str]) -> list[Called]:
     ]
 
 
-def snoozed_calls_due(incident: Incident, roster: Roster, now: datetime) -> Decision:
-    """Call again whoever put their call off, when the time has come and they are still needed."""
+def snoozed_calls_due(
+    incident: Incident, roster: Roster, now: datetime, elsewhere: Collection[str] = ()
+) -> Decision:
+    """Call again whoever put their call off, when the time has come and they are still needed.
+    `elsewhere`: who is called again by the page of a storm."""
     due = Decision()
     if incident.closed is not None or incident.recovered_at is not None:
         return due
@@ -80,7 +83,7 @@ def snoozed_calls_due(incident: Incident, roster: Roster, now: datetime) -> Deci
     if enough_came(incident, wanted):
         return due
     for person, snoozed in incident.call_answers.snoozed.items():
-        here = person in incident.responders or person not in roster.people
+        here = person in incident.responders or person not in roster.people or person in elsewhere
         if here or snoozed.campaign != incident.people.campaign:
             continue  # a calling that began anew has called them
         if now < snoozed.until:

@@ -12,7 +12,7 @@ from daemon.core.decision import Decision, TellEnding
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
-from daemon.core.response.paging import delivered_pages
+from daemon.core.response.paging import STORM_PAGES, delivered_pages
 from daemon.core.values.backoff import Backoff
 from daemon.core.values.units import clock_time, format_duration
 
@@ -43,10 +43,13 @@ def _ending(incident: Incident) -> e.Ending | None:
 
 
 def _called_by(incident: Incident, roster: Roster) -> dict[str, str]:
-    """By which way each person is told who was called before the end, and not told since."""
+    """By which way each person is told who was called before the end, and not told since. A storm's
+    page called for other incidents, too, so the end of the one that carries it is not theirs."""
     found: dict[str, str] = {}
     ended_at = incident.recovered_at or incident.closed_at
     for page in delivered_pages(incident.pages.values()):
+        if page.queued.purpose in STORM_PAGES:
+            continue
         person, method = page.queued.person, page.delivered_by
         word = incident.call_answers.words.get(person)
         told_since = word is not None and word.told and page.at <= word.at

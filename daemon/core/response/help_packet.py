@@ -26,7 +26,7 @@ def help_packet(incident: Incident, person: str, ask: str, document: str) -> str
             lines.append(f"Since: {problem.onset:%Y-%m-%d %H:%M} UTC, by the metrics")
         lines += [f"Query: {query}" for query in problem.queries[:3]]
     lines += [
-        f"Tried: {step.action} on {step.target}: {step.verdict or step.status}"
+        f"Tried: {step.action} on {step.target}: {step.so_far}"
         for step in incident.steps.values()
         if step.action
     ]

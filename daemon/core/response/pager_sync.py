@@ -10,7 +10,6 @@ from daemon.core.incident.state import Incident, PagerAlertState, PageState
 from daemon.core.response.call_answers import enough_came
 from daemon.core.response.open_pages import still_relevant
 from daemon.core.response.paging import STORM_ALERT, alert_of, delivered_pages
-from daemon.core.response.storm import Storm
 from daemon.core.values.backoff import Backoff
 
 STATEFUL_PAGERS = ("pagerduty", "grafana_oncall", "opsgenie")
@@ -20,17 +19,16 @@ PAGER_BACKOFF = Backoff(timedelta(seconds=30), timedelta(minutes=10))
 """How soon a pager that could not be told is tried again."""
 
 
-def pager_states_due(incident: Incident, now: datetime, storm: Storm | None = None) -> Decision:
+def pager_states_due(incident: Incident, now: datetime, *, storm_waits: bool = False) -> Decision:
     """Every pager that took a page follows the incident: acknowledged, resolved.
 
     A later page to the same alert triggers it anew, so what it was told before is void then.
-    `storm`: the one that the incident is of; once nobody of it waits, its alert is over.
+    `storm_waits`: incidents of its storm wait for people; once none does, its alert is over.
     """
-    waits = storm is not None and bool(storm.waiting)
     due = Decision()
     for (person, method, alert), newest in _stateful_alerts(incident).items():
         target = _target_state(incident, alert, newest)
-        if alert == STORM_ALERT and not waits:
+        if alert == STORM_ALERT and not storm_waits:
             target = "resolved"
         synced = incident.pager_states.get((person, method, alert), PagerAlertState())
         if target is None or (synced.state == target and not _before_page(synced.at, newest)):

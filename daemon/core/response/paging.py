@@ -109,7 +109,7 @@ def headline(incident: Incident) -> str:
     if incident.problem is None and incident.rule:
         parts.append("measuring now")
     elif incident.problem is not None and incident.confirmed is None:
-        parts.append(f"not confirmed: {incident.problem.reason}")
+        parts.append(f"not confirmed: {incident.problem.reason.replace('_', ' ')}")
         if incident.problem.reason in MONITORING_OUTAGE:
             parts.append("the monitoring is out, so nothing can be judged and nothing will be done")
         if incident.problem.reason == "own_targets_down":

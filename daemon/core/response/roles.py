@@ -137,10 +137,10 @@ def briefing(incident: Incident) -> str:
     """What somebody who takes a role must know: statement, what was tried, who is in, what is
     due; one line each."""
     lines = [f"Problem: {incident.title}"]
-    if incident.severity:
+    if incident.severity and incident.recovered_at is None:
         lines[0] += f" ({incident.severity})"
     tried = [
-        f"{step.number}. {step.action} {step.verdict or step.status}"
+        f"{step.number}. {step.action}: {step.so_far}"
         for _, step in sorted(incident.steps.items())
         if step.action
     ]
@@ -158,8 +158,8 @@ def _due(incident: Incident) -> Sequence[str]:
         if step.awaits_approval
     ]
     due += [
-        f"update {name} waits to be sent"
-        for name, update in incident.updates.by_name.items()
+        f"an update to {update.audience} waits to be sent"
+        for update in incident.updates.by_name.values()
         if not update.sent
     ]
     due += [

@@ -9,7 +9,7 @@ so a restart neither skips nor repeats a call.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,6 +21,7 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.storm_membership import StormAnswer
 from daemon.core.measurement.problem import Severity
 from daemon.core.people.roster import Called, Roster
+from daemon.core.response.call_answers import enough_came
 from daemon.core.response.open_pages import retries_due, still_relevant
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.storm_text import growth_text, storm_text
@@ -35,6 +36,7 @@ STORM_LOOK_AGAIN = timedelta(seconds=30)
 _HELD: frozenset[Purpose] = frozenset(
     {
         "approval",
+        "deputy",
         "diagnosis",
         "milestone",
         "refired",
@@ -51,7 +53,7 @@ _HELD: frozenset[Purpose] = frozenset(
 @dataclass(frozen=True)
 class Storm:
     """The incidents of a storm that are open, oldest first, as they stand; `closed`: those that
-    are not, but have carried its pages.
+    are not, or are being merged into another, but have carried its pages.
 
     `joins_until`: what opens later is none of it.
     """
@@ -86,6 +88,15 @@ class Storm:
         """Those of them that still wait for somebody to respond."""
         return tuple(m for m in self.held if not m.commander and m.recovered_at is None)
 
+    def wanting(self, roster: Roster) -> tuple[Incident, ...]:
+        """Those of them to which more people must come, as many as the policies ask for."""
+        return tuple(
+            member
+            for member in self.held
+            if member.recovered_at is None
+            and not enough_came(member, roster.policy_for(member.opened.team).acknowledgements)
+        )
+
     @cached_property
     def pages(self) -> tuple[PageState, ...]:
         """The storm's pages so far, the oldest first, whichever incident carried them. What waited
@@ -99,6 +110,36 @@ class Storm:
         """Who has answered them, the oldest first."""
         carried = (i.storm for i in (*self.closed, *self.members) if i.storm is not None)
         return tuple(sorted((a for s in carried for a in s.answers), key=lambda answer: answer.at))
+
+    def called_by_it(self, incident: Incident) -> frozenset[str]:
+        """Who was called by a page of the storm that this incident carried, and is called again by
+        the storm's while that goes on."""
+        if not self.is_held(incident):
+            return frozenset()
+        return frozenset(page.queued.person for page in _storm_pages(incident, self.name))
+
+    @cached_property
+    def declined(self) -> Mapping[str, datetime]:
+        """When those who cannot come for the storm have said so last, after a page of it."""
+        return {
+            person: answer.at
+            for carrier in (*self.closed, *self.members)
+            for person, answer in carrier.call_answers.declined.items()
+            if any(
+                page.queued.person == person and page.at <= answer.at
+                for page in _storm_pages(carrier, self.name)
+            )
+        }
+
+    @cached_property
+    def put_off(self) -> Mapping[str, datetime]:
+        """Until when those who asked for another call have put off the storm's."""
+        return {
+            person: snoozed.until
+            for carrier in (*self.closed, *self.members)
+            for person, snoozed in carrier.call_answers.snoozed.items()
+            if any(page.queued.person == person for page in _storm_pages(carrier, self.name))
+        }
 
     @cached_property
     def told_severity(self) -> Severity:
@@ -119,18 +160,27 @@ class Storm:
     def waits_since(self, incident: Incident) -> datetime:
         """Since when that incident of it waits for somebody."""
         joined = self.began if incident.storm is None else incident.storm.joined_at
-        since = (joined, incident.people.vacated_at, incident.relapsed_at)
-        return max(at for at in since if at is not None)
+        return max([joined, *_begins_anew(incident)])
 
     def opened_by(self, moment: datetime) -> int:
-        """How many of its incidents there were at that moment."""
-        return sum(member.opened_at <= moment for member in self.members)
+        """How many of its incidents there were at that moment; what maintenance held is there from
+        its end on."""
+        since = ((m.organization.released_at or m.opened_at) for m in self.members)
+        return sum(at <= moment for at in since)
+
+
+def _begins_anew(incident: Incident) -> list[datetime]:
+    """When people began to be called anew for it: nobody commands any more, it relapsed, or it is
+    another team's."""
+    people = incident.people
+    moments = (people.vacated_at, people.reassigned_at, incident.relapsed_at)
+    return [at for at in moments if at is not None]
 
 
 def storm_due(incident: Incident, storm: Storm, roster: Roster, now: datetime) -> Decision:
     """What an incident does about its storm: it joins, leaves if it is graver than was told, and
     if it is the one that carries the storm's pages, calls people."""
-    if incident.storm is None:
+    if incident.storm is None or incident.storm.storm != storm.name:
         return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=True))
     graver = _graver(incident, storm)
     if graver:
@@ -156,8 +206,13 @@ def unanswered(storm: Storm, roster: Roster, now: datetime) -> dict[str, list[st
     """Person → the incidents that they have acknowledged by answering the storm's page, and whose
     journals do not say so yet."""
     left: dict[str, list[str]] = {}
+    wanting = storm.wanting(roster)
     for answer in storm.answers:
-        waiting = [m for m in storm.waiting if storm.waits_since(m) <= answer.at]
+        waiting = [
+            member
+            for member in wanting
+            if storm.waits_since(member) <= answer.at and answer.person not in member.responders
+        ]
         own = [m for m in waiting if answer.person in _people_of(m.opened.team, roster, now)]
         # Somebody of no team in it who answers takes it all: nobody else need be called.
         known = any(answer.person in _people_of(t, roster, now) for t in _teams(storm.held))
@@ -190,9 +245,9 @@ class _Calls:
 def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
     answered = unanswered(storm, roster, now)
     calls = _calls_due(storm, answered, roster, now)
-    text = storm_text(storm.members, storm.waiting, storm.began)
+    text = storm_text(storm.members, storm.wanting(roster), storm.began)
     pages = [_page(storm, "storm", person, text, *place) for person, place in calls.people.items()]
-    grown, next_at = _growth(storm, calls.people, now)
+    grown, next_at = _growth(storm, calls.people, roster, now)
     effects = tuple(AcknowledgeStorm(person) for person in answered)
     ends = storm.joins_until
     wake_at = earliest(calls.wake_at, next_at, ends if ends > now else None, now + STORM_LOOK_AGAIN)
@@ -215,23 +270,41 @@ def storm_unattended(storm: Storm, roster: Roster, now: datetime) -> str:
 def _calls_due(
     storm: Storm, answered: Mapping[str, Sequence[str]], roster: Roster, now: datetime
 ) -> _Calls:
-    """Whom the policies of all teams have due whose incidents wait; each person once."""
+    """Whom the policies of all teams have due whose incidents wait, and who had put their call off
+    until now; each person once."""
     taken = {member for members in answered.values() for member in members}
+    left = [member for member in storm.wanting(roster) if member.id not in taken]
     due: dict[str, tuple[int, int]] = {}
     wake_at: datetime | None = None
-    for team in _teams([m for m in storm.waiting if m.id not in taken]):
+    for team in _teams(left):
         calls = _team_calls(storm, roster, team, now)
         due = {**calls.people, **due}
         wake_at = earliest(wake_at, calls.wake_at)
+    for person, until in storm.put_off.items() if left else ():
+        told = [page.at for page in storm.pages if page.queued.person == person]
+        here = all(person in member.responders for member in left)
+        if here or person not in roster.people or max(told) >= until:
+            continue
+        if now >= until:
+            due.setdefault(person, (0, 0))
+        else:
+            wake_at = earliest(wake_at, until)
     return _Calls(due, wake_at)
 
 
 def _team_calls(storm: Storm, roster: Roster, team: str, now: datetime) -> _Calls:
     """Tier by tier and round by round, as its policy would call for one incident. A call to
-    somebody counts for each team of theirs: nobody gets two at a moment."""
-    tiers, repeat = roster.tiers(team, now), roster.policy_for(team).repeat
+    somebody counts for each team of theirs: nobody gets two at a moment. Who has declined is passed
+    over, unless all have; who is there already needs no call."""
+    members = [member for member in storm.wanting(roster) if member.opened.team == team]
     people = _people_of(team, roster, now)
-    since = _calling_since(storm, team, people)
+    since = _calling_since(storm, members, people)
+    declined = {person: at for person, at in storm.declined.items() if at >= since}
+    there = [p for p in people if all(m.commander and p in m.responders for m in members)]
+    repeat = roster.policy_for(team).repeat
+    tiers = _without(roster.tiers(team, now), (*declined, *there))
+    if not any(called.people for called in tiers):
+        tiers = _without(roster.tiers(team, now), there)
     calls: dict[str, list[PageState]] = {}
     for page in storm.pages:
         if page.queued.purpose == "storm" and not page.queued.attempt and page.at >= since:
@@ -251,30 +324,49 @@ def _team_calls(storm: Storm, roster: Roster, team: str, now: datetime) -> _Call
                 return _Calls(dict.fromkeys(missing, (round_, tier)), now + called.wait)
             latest = [calls[p][round_] for p in called.people]
             made += latest
-            due_at = _next_at(latest, called, due_at)
+            due_at = _next_at(latest, declined, called, due_at)
         # The wait between rounds is kept even if nobody can be reached: no busy loop.
         due_at = max(due_at, max(p.at for p in made) + min(t.wait for t in tiers if t.people))
-        heard += any(page.delivered_at is not None for page in made)
+        heard += any(
+            page.delivered_at is not None and not _is_over(page, declined) for page in made
+        )
         if repeat is not None and heard > repeat:
             return _Calls({}, due_at if now < due_at else None)
         round_ += 1
 
 
-def _next_at(latest: Sequence[PageState], called: Called, due_at: datetime) -> datetime:
-    """When the tier after this one is called: at once if nobody of it could be reached."""
+def _without(tiers: Sequence[Called], people: Collection[str]) -> list[Called]:
+    return [
+        called.model_copy(update={"people": tuple(p for p in called.people if p not in people)})
+        for called in tiers
+    ]
+
+
+def _is_over(page: PageState, declined: Mapping[str, datetime]) -> bool:
+    """Whether nobody comes of this page: it reached nobody, or its person has declined since."""
+    answered_at = declined.get(page.queued.person)
+    return page.given_up or (answered_at is not None and answered_at >= page.at)
+
+
+def _next_at(
+    latest: Sequence[PageState],
+    declined: Mapping[str, datetime],
+    called: Called,
+    due_at: datetime,
+) -> datetime:
+    """When the tier after this one is called: at once if nobody of it can come."""
     if not latest:
         return due_at
     last = max(page.at for page in latest)
-    return last if all(page.given_up for page in latest) else last + called.wait
+    return last if all(_is_over(page, declined) for page in latest) else last + called.wait
 
 
-def _calling_since(storm: Storm, team: str, people: set[str]) -> datetime:
-    """Since when the calling for this team's incidents goes on: it begins anew for what comes
-    after an answer, and when command is vacated."""
-    members = [member for member in storm.waiting if member.opened.team == team]
-    vacated = [m.people.vacated_at for m in members if m.people.vacated_at is not None]
+def _calling_since(storm: Storm, members: Sequence[Incident], people: set[str]) -> datetime:
+    """Since when the calling for a team's incidents goes on: it begins anew for what comes after an
+    answer, when command is vacated, after a relapse, and for what another team had before."""
+    anew = [at for member in members for at in _begins_anew(member)]
     answered = [answer.at for answer in storm.answers if answer.person in people]
-    return max([storm.began, *vacated, *answered])
+    return max([storm.began, *anew, *answered])
 
 
 def _free_at(storm: Storm, person: str, now: datetime, pace: Backoff = STORM_GATHER) -> datetime:
@@ -287,7 +379,7 @@ def _free_at(storm: Storm, person: str, now: datetime, pace: Backoff = STORM_GAT
 
 
 def _growth(
-    storm: Storm, called: Container[str], now: datetime
+    storm: Storm, called: Container[str], roster: Roster, now: datetime
 ) -> tuple[list[e.PageQueued], datetime | None]:
     """A page to those for whom there is twice as much of it as they were told of: more incidents,
     or more questions that are not put one by one."""
@@ -309,7 +401,7 @@ def _growth(
             next_at = earliest(next_at, free_at)
             continue
         kinds = Counter(page.queued.purpose for page in mine)
-        text = growth_text(storm.members, storm.waiting, storm.began, kinds)
+        text = growth_text(storm.members, storm.wanting(roster), storm.began, kinds)
         pages.append(_page(storm, "storm_growth", person, text))
     return pages, next_at
 

@@ -13,8 +13,12 @@ from daemon.core.values.units import clock_time, printable
 NAMED = 5
 """So many incidents of one severity are named; of the others it is said how many."""
 _UNMEASURED = "not measured yet"
+_UNCONFIRMED = "not confirmed"
+_WITHOUT_RULE = "without a rule"
+_NO_SEVERITY = (_UNCONFIRMED, _UNMEASURED, _WITHOUT_RULE)
 _WANTED: Mapping[Purpose, str] = {
     "approval": "to approve a step",
+    "deputy": "to command, for who did is silent",
     "diagnosis": "to find the cause",
     "milestone": "late",
     "refired": "firing again",
@@ -50,14 +54,29 @@ def storm_headline(
     members: Sequence[Incident], waiting: Sequence[Incident], began: datetime
 ) -> str:
     """The storm in one line, as it stands now."""
-    counts = Counter(member.severity or _UNMEASURED for member in members)
+    counts = Counter(_severity_of(member) for member in members)
     severe = ", ".join(f"{counts[severity]} {severity}" for severity in _ordered(counts))
-    left = f"{len(waiting)} wait for somebody" if waiting else "somebody responds to each"
-    return f"Storm since {clock_time(began)}: {len(members)} incidents ({severe}); {left}"
+    waits = "waits" if len(waiting) == 1 else "wait"
+    left = "somebody responds to each"
+    if waiting:
+        left = f"{len(waiting)} {waits} for somebody"
+        if all(member.commander for member in waiting):
+            left = f"{len(waiting)} {waits} for more people to come"
+    many = f"{len(members)} incident{'' if len(members) == 1 else 's'}"
+    return f"Storm since {clock_time(began)}: {many} ({severe}); {left}"
+
+
+def _severity_of(incident: Incident) -> str:
+    """Its severity, or why it has none."""
+    if incident.severity:
+        return incident.severity
+    if not incident.rule:
+        return _WITHOUT_RULE
+    return _UNMEASURED if incident.problem is None else _UNCONFIRMED
 
 
 _WHAT_NOW = (
-    "Each is measured and decided on its own. A shared cause is likely: nothing starts by itself.",
+    "Each stays an incident of its own. A shared cause is likely: nothing starts by itself.",
     "One answer to this page acknowledges all that are yours. List them: stopgap storm",
 )
 
@@ -66,17 +85,17 @@ def _by_team(members: Sequence[Incident]) -> list[str]:
     teams: dict[str, dict[str, list[Incident]]] = {}
     for member in members:
         severities = teams.setdefault(member.opened.team, {})
-        severities.setdefault(member.severity or _UNMEASURED, []).append(member)
+        severities.setdefault(_severity_of(member), []).append(member)
     return [
-        f"{team or 'no team'}, {len(found[severity])} {severity}: {_names(found[severity])}"
+        f"{f'{team}, ' if team else ''}{len(found[severity])} {severity}: {_names(found[severity])}"
         for team, found in sorted(teams.items())
         for severity in _ordered(found)
     ]
 
 
 def _ordered(severities: Sequence[str] | Counter[str] | dict[str, list[Incident]]) -> list[str]:
-    """The gravest first; `sev1` sorts before `sev2`, and what is not measured comes last."""
-    return sorted(severities, key=lambda severity: (severity == _UNMEASURED, severity))
+    """The gravest first; `sev1` sorts before `sev2`, and what has none comes last."""
+    return sorted(severities, key=lambda severity: (severity in _NO_SEVERITY, severity))
 
 
 def _names(members: Sequence[Incident]) -> str:

@@ -49,7 +49,8 @@ def hour(moment: datetime) -> str:
 
 
 def _internal(incident: Incident, since: datetime | None) -> list[str]:
-    severity = f" ({incident.severity})" if incident.severity else ""
+    over = incident.recovered_at is not None or incident.closed is not None
+    severity = f" ({incident.severity})" if incident.severity and not over else ""
     lines = [f"{incident.title}{severity}"]
     changes = _changes(incident, since)
     if since is not None:
@@ -58,7 +59,7 @@ def _internal(incident: Incident, since: datetime | None) -> list[str]:
     if measured:
         lines.append(measured)
     done = [
-        f"{step.action} on {printable(step.target)}: {step.verdict or 'being carried out'}"
+        f"{step.action} on {printable(step.target)}: {step.so_far}"
         for _, step in sorted(incident.steps.items())
         if step.started_at is not None
     ]
@@ -112,8 +113,8 @@ def _changes(incident: Incident, since: datetime | None) -> list[str]:
         changes.append(f"severity rose to {incident.severity}")
     for number, step in sorted(incident.steps.items()):
         if step.verdict_at is not None and step.verdict_at > since:
-            changes.append(f"step {number} ({step.action}) ended {step.verdict}")
-        elif step.started_at is not None and step.started_at > since:
+            changes.append(f"step {number} ({step.action}) ended {step.so_far}")
+        elif step.started_at is not None and step.started_at >= since:  # the update came first
             changes.append(f"step {number} ({step.action}) was started")
     if incident.diagnosed_at is not None and incident.diagnosed_at > since:
         changes.append("the diagnosis was opened")

@@ -77,10 +77,11 @@ def clock_time(moment: datetime) -> str:
 
 
 def percent(share: float) -> str:
-    """A share for a sentence, with as many digits as tell it from its neighbours: 99.1 %."""
+    """A share for a sentence, with as many digits as tell it from its neighbours: 99.1 %. There is
+    no minus before what rounds to nothing."""
     value = share * 100
     digits = 1 if abs(value) < 99.95 or value >= 100 else 2
-    return f"{value:.{digits}f} %"
+    return f"{round(value, digits) or 0.0:.{digits}f} %"
 
 
 def number_text(value: float) -> str:

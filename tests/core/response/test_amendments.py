@@ -122,3 +122,11 @@ def test_what_nothing_measures_and_whom_a_person_calls_is_not_held() -> None:
     assert pages_due(scene.incident, scene.roster, scene.now, MOST_PAGE_HOLD).record
     jumped = Scene(e.EscalationJumped(tier=1, person="ada"))
     assert pages_due(jumped.incident, jumped.roster, jumped.now, MOST_PAGE_HOLD).record
+
+
+def test_the_numbers_of_one_incident_do_not_follow_the_page_of_a_whole_storm() -> None:
+    scene = told(measured=False)
+    page = e.PageQueued(page="s.ada", person="ada", purpose="storm", about="s", text="Storm")
+    taken = e.PageDelivered(page="s.ada", method="mail-1", proof="x", measured=False)
+    scene.happen(page, taken)
+    assert due(scene) == AMENDS

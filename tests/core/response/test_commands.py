@@ -216,7 +216,7 @@ def test_a_team_that_is_called_in_gets_what_it_needs_to_know() -> None:
         "Query: q1",
         "Query: q2",
         "Query: q3",
-        "Tried: release_rollback on release:shop: finished",
+        "Tried: release_rollback on release:shop: done, its effect is being measured",
         "Suspect: v2 came just before",
         "Everything: http://doc",
     ]

@@ -134,3 +134,11 @@ def test_the_words_say_when_by_what_and_that_nothing_is_asked() -> None:
         "Restored at 14:19:00 UTC by itself, 9m after it was confirmed. "
         "Nothing more is asked of you. It is being watched for a relapse."
     )
+
+
+def test_the_end_of_the_incident_that_carries_a_storms_page_is_not_told_as_the_storms() -> None:
+    scene = called("ada")
+    page = e.PageQueued(page="s.dee", person="dee", purpose="storm", about="s", text="Storm")
+    scene.happen(page, e.PageDelivered(page="s.dee", method="webhook-1", proof="ok"))
+    recovered(scene)
+    assert to_tell(scene) == [TellEnding("ada", "slack-1", "recovered", 1)]

@@ -222,7 +222,7 @@ def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
         (make_incident(), "CheckoutFails · measuring now"),
         (
             make_incident(e.ProblemDefined(problem=make_problem("no_data", "targets_down"))),
-            "not confirmed: targets_down",
+            "not confirmed: targets down",
         ),
         (
             make_incident(
@@ -230,7 +230,7 @@ def test_pages_wait_until_they_are_delivered_or_given_up() -> None:
                     problem=make_problem("no_data", "own_targets_down", text="its targets are down")
                 )
             ),
-            "CheckoutFails · not confirmed: own_targets_down · its targets are down",
+            "CheckoutFails · not confirmed: own targets down · its targets are down",
         ),
         (make_incident(confirmed()), "checkout: success rate 99.0 % → 79.0 %"),
         (make_incident(confirmed(), started()), "release_rollback is running"),

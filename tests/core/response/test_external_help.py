@@ -98,7 +98,7 @@ def test_what_is_asked_of_them_and_told_is_prepared() -> None:
     told = "\n".join(rest)
     assert "Problem: success rate 99.0 % → 79.0 %" in told
     assert "Since: 2026-03-01 14:06 UTC, by the metrics" in told
-    assert "Tried: release_rollback on release:shop: finished" in told
+    assert "Tried: release_rollback on release:shop: done, its effect is being measured" in told
     assert told.endswith("Everything: http://doc")
 
 

@@ -131,7 +131,7 @@ def test_the_briefing_says_what_was_tried_who_is_in_and_what_is_due() -> None:
     scene.assigns("ada", "communicator", "cy")
     problem, tried, people, due = briefing(scene.incident).splitlines()
     assert problem == "Problem: checkout: success rate 99.0 % → 79.0 % (sev2)"
-    assert tried == "Tried: 1. release_rollback unchanged"
+    assert tried == "Tried: 1. release_rollback: unchanged"
     assert people == (
         "Who is in: ada, bo (Commander ada, Communicator nobody, "
         "Fast-Recovery Owner bo, Problem Diagnosis Owner nobody)"

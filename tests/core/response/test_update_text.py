@@ -64,7 +64,7 @@ def test_an_internal_update_has_the_numbers_the_actions_and_the_people(scene: Sc
         "checkout: success rate 89.0 % now, 79.0 % at worst, normally 99.0 %, "
         "since 14:06:00 UTC, 66 failed a minute (sev2)",
         "Measured at 14:20 UTC: loss 10.0 %, was 20.0 % (impaired).",
-        f"Done: release_rollback on {TARGET}: being carried out.",
+        f"Done: release_rollback on {TARGET}: done, its effect is being measured.",
         "Next: the effect of release_rollback is being measured.",
         "Commander: ada; Communicator: eve.",
         "We keep watching; the next update comes if it returns, or when it is over.",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import model_validator
 
 from daemon.core.incident.events.base import BaseEvent, EventGroup
-from daemon.core.incident.page_identity import Purpose, with_purpose
+from daemon.core.incident.page_identity import Purpose, person_of, with_purpose
 from daemon.core.values.units import Moment, clock_time
 
 Asks = Literal["acknowledge", "alive", "answer", "send", ""]
@@ -71,7 +71,7 @@ class PageDelivered(_AboutCalls):
     measured: bool = True
 
     def describe(self) -> str:
-        return f"page {self.page} delivered by {self.method}: {self.proof}"
+        return f"{person_of(self.page)} was reached by {self.method}: {self.proof}"
 
 
 class PageFailed(_AboutCalls):
@@ -88,7 +88,8 @@ class PageFailed(_AboutCalls):
     temporary: bool = False
 
     def describe(self) -> str:
-        return f"page {self.page} failed by {self.method}: {self.error}"
+        left = ", and there is no other way left" if self.last else ""
+        return f"{person_of(self.page)} was not reached by {self.method}: {self.error}{left}"
 
 
 class PagerSettled(_AboutCalls):
