@@ -80,7 +80,7 @@ def configured(rig: Rig, other: str, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(300)
 async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "FREE", 1_000_000)  # it guesses, and expects 401 each time
     async with open_store(tmp_path / "s.db") as store, rigged(make=OncallRig) as rig:
