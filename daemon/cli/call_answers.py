@@ -21,7 +21,7 @@ decline_command = text_command(
     "decline",
     "decline",
     "reason",
-    "noted; whoever is next is called now",
+    "noted; whoever is next is called; if nobody is left, all are called again",
     """Say that you cannot come: whoever is next is called at once.
 
     If nobody of the policy can, all are called again, round by round.

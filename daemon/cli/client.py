@@ -22,6 +22,8 @@ DEFAULT_URL = "http://127.0.0.1:9393"
 _LATER = {502, 503, 504}
 """What a daemon that starts, or a proxy before one that is away, answers."""
 
+_BAD_REQUEST = 400
+
 UNKNOWN_TOKEN = 401
 """What a daemon answers that does not know the token."""
 
@@ -33,6 +35,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class CommandFailure(Exception):
     """Something is wrong with what was asked about; the text says what, and the mend."""
+
+
+class BadRequest(CommandFailure):
+    """The daemon cannot make sense of what was sent."""
 
 
 class DaemonUnreachable(CommandFailure):
@@ -200,6 +206,8 @@ def call(
             f"{printable(url)} answered {answer.status_code}; is that a Stopgap daemon? "
             "Another address goes in --url or STOPGAP_URL"
         )
+    if answer.status_code == _BAD_REQUEST:
+        raise BadRequest(text)
     raise (DaemonUnreachable if answer.status_code in _LATER else CommandFailure)(text)
 
 

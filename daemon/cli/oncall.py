@@ -125,9 +125,11 @@ def _print(view: Any) -> None:
         return
     table = columns("schedule", "now", "until", "next", title="schedules")
     for report in view["schedules"]:
-        until = _shown(report["until"], report["zone"]) if report["until"] else "–"
         now, after = ", ".join(report["now"]), ", ".join(report["next"])
-        cells = (report["schedule"], now or "nobody", until, after or "nobody")
+        until, following = "beyond 14 days", "–"
+        if report["until"]:
+            until, following = _shown(report["until"], report["zone"]), after or "nobody"
+        cells = (report["schedule"], now or "nobody", until, following)
         table.add_row(*map(escape, cells))
     console.print(table)
     for override in view.get("overrides", ()):

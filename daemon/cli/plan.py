@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from daemon.cli.client import (
+    BadRequest,
     CommandFailure,
-    DaemonUnreachable,
     act,
     call,
     duration,
@@ -107,9 +107,7 @@ def propose_command(
     path = incident_path(incident, "steps")
     try:
         after = act("POST", url, token_file, path, body)
-    except DaemonUnreachable:
-        raise
-    except CommandFailure as error:
+    except BadRequest as error:
         example = _example(incident, action, url, token_file)
         raise CommandFailure(f"{error}{example}") from None
     number = max(step["step"] for step in after["steps"])

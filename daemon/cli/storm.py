@@ -10,7 +10,7 @@ import click
 from daemon.cli.client import call, json_option, part_of, path_part, print_answer, remote_options
 from daemon.cli.terminal import columns, escape, terminal
 
-DEEDS = ("ack", "freeze", "thaw", "command")
+DEEDS = ("list", "ack", "freeze", "thaw", "command")
 
 
 @click.command("storm")
@@ -25,7 +25,7 @@ def storm_command(deed: str | None, url: str, token_file: Path | None, as_json: 
 
     Example: stopgap storm ack
     """
-    if deed is not None:
+    if deed not in (None, "list"):
         done = call("POST", url, token_file, f"/api/v1/storm/{path_part(deed)}")
         print_answer(as_json, done, done["text"])
         return

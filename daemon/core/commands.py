@@ -95,7 +95,9 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "no-plan": CommandSpec(
         DeclareNoPlan, "Diagnosis is open, and a dedicated commander is called.", _SITE
     ),
-    "decline": CommandSpec(DeclineCall, "Noted; whoever is next is called now.", _CHAT),
+    "decline": CommandSpec(
+        DeclineCall, "Noted; whoever is next is called, and all again if nobody is left.", _CHAT
+    ),
     "snooze-call": CommandSpec(
         SnoozeCall, "You are called again then, unless enough have come.", _CHAT
     ),

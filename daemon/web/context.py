@@ -251,11 +251,11 @@ class WebContext:
         """The scope of a freeze, if it can concern anything. Raises Problem 400."""
         if not is_scope(given):
             text = f"{given!r} is no scope; it is global, team:NAME or service:NAME"
-            raise HttpProblem(400, "Freeze what?", text)
+            raise HttpProblem(400, "No such scope", text)
         team = given.removeprefix("team:")
         if team != given and team not in self.roster().teams:
             known = ", ".join(sorted(self.roster().teams)) or "none"
-            raise HttpProblem(400, "Freeze what?", f"no team {team!r}; the roster has {known}")
+            raise HttpProblem(400, "No such scope", f"no team {team!r}; the roster has {known}")
         return given
 
     def view(self, incident: Incident) -> IncidentView:

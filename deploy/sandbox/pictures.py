@@ -21,9 +21,14 @@ SANDBOX = TREE / ".demo" / "sandbox"
 PICTURES = TREE / "deploy" / "pictures"
 MOMENTS = {
     "rollback finished": ("phone", 390, 844, 5.0),
-    "recovery verified": ("desk", 1280, 900, 3.0),
+    "recovery verified": ("desk", 1280, 1280, 1.0),
 }
 """A stage of the demo → (picture, width and height in pixels, seconds to wait after it)."""
+
+
+_STILL = """() => document.querySelector("#chart img")?.naturalHeight > 0
+  && document.getAnimations().every(one => one.playState == "finished")"""
+"""The chart is drawn, and nothing that has just changed is coloured any more."""
 
 
 def take(browser: Browser, name: str, width: int, height: int, wait: float) -> None:
@@ -40,7 +45,7 @@ def take(browser: Browser, name: str, width: int, height: int, wait: float) -> N
     page.get_by_role("link", name="success rate").first.click()
     page.locator("#chart img").wait_for()
     page.wait_for_timeout(wait * 1000)
-    page.wait_for_load_state("load")
+    page.wait_for_function(_STILL)
     page.screenshot(path=PICTURES / f"incident-{name}.png")
     context.close()
 

@@ -231,6 +231,25 @@ async def test_a_store_that_is_missing_is_told(examine: Examines, home: Path) ->
     assert told.mend.startswith("mount its disk or put it back"), "forgetting is no mend"
 
 
+async def test_a_status_page_that_would_not_be_written_or_say_nothing_is_told(
+    examine: Examines, home: Path
+) -> None:
+    assert not (await examine()).of("status page")
+    page = "status_page: {folder: public, components: {Shop: [shop, shpo]}}\n"
+    (home / "stopgap.yaml").write_text(SETTINGS + page)
+    [found] = (await examine()).of("status page")
+    assert (found.state, "the roster has no audience 'customers'" in found.text) == ("wrong", True)
+    audience = "audiences: {customers: {channels: [room], wording: public}}\n"
+    (home / "rules/roster.yaml").write_text(
+        ROSTER + "channels: {room: {console: true}}\n" + audience
+    )
+    stranger, written = (await examine()).of("status page")
+    assert stranger.state == "warning"
+    assert "called shpo, so Shop has no problem of theirs" in stranger.text
+    assert stranger.mend == "mend `status_page.components.Shop`"
+    assert (written.state, written.text.endswith("the updates to customers")) == ("ok", True)
+
+
 async def test_a_roster_as_init_writes_it_holds_no_secret(examine: Examines, home: Path) -> None:
     template = (files("daemon.cli") / "templates/roster.yaml").read_text(encoding="utf-8")
     (home / "rules/roster.yaml").write_text(template)

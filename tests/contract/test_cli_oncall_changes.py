@@ -96,7 +96,9 @@ async def test_a_call_is_declined_or_put_off_from_the_shell(rig: OncallRig) -> N
     shown = await asyncio.to_thread(run, "show", rig.id)
     assert "bo at 14:15:00 UTC" in shown.out
     ended = await asyncio.to_thread(run, "decline", rig.id, "on", "a", "train")
-    assert ended.out == "noted; whoever is next is called now\n", ended
+    assert (
+        ended.out == "noted; whoever is next is called; if nobody is left, all are called again\n"
+    ), ended
     answers = (await rig.incident()).call_answers
     assert set(answers.declined) == {"bo"}
     assert answers.snoozed == {}

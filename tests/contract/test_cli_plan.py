@@ -57,6 +57,10 @@ async def test_what_a_freeze_holds_up_says_so_and_until_when_it_counts(rig: Rig)
 async def test_a_proposal_that_is_refused_shows_one_that_is_taken(rig: Rig) -> None:
     refused = await runs("propose", rig.id, "flag_off")
     assert refused.err.endswith(f"\nlike: stopgap propose {rig.id} flag_off --with target=TARGET\n")
+    # Where no other parameter would do, none is shown.
+    for incident, options in (("NOPE", ()), (rig.id, ("--token-file", "/nowhere"))):
+        refused = await runs("propose", incident, "flag_off", "--with", "target=x", *options)
+        assert (refused.code, "like:" in refused.err) == (1, False), refused.err
 
 
 async def test_an_alternative_is_proposed_and_started(rig: Rig) -> None:

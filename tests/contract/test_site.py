@@ -196,6 +196,14 @@ async def test_one_incident_tells_what_is_broken_and_what_stops_the_automation(r
     assert "I am here too" in others
 
 
+async def test_what_opens_a_step_that_was_not_needed_has_a_name(rig: Rig) -> None:
+    await measured(rig)
+    await rig.happens(e.Recovered(step=0, text="it healed by itself"))
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert "not needed</span>" in page
+    assert not re.search(r"<summary>\s*</summary>", page)
+
+
 async def test_whoever_approves_sees_what_it_does_that_it_was_tried_why_and_the_risk(
     rig: Rig,
 ) -> None:

@@ -53,6 +53,15 @@ async def runs(*arguments: str) -> Ended:
     return await asyncio.to_thread(run, *arguments)
 
 
+async def test_listing_has_a_word_as_every_other_list(rig: Rig) -> None:
+    quiet = "there is no storm; `stopgap incidents` lists what is open\n"
+    assert (await runs("storm", "list")).out == quiet
+    await breaks_out(rig)
+    listed = await runs("storm", "list")
+    assert (listed.code, "Fails s1" in listed.out) == (0, True)
+    assert listed == await runs("storm")
+
+
 async def test_it_is_listed_and_acted_on_from_the_command_line(rig: Rig) -> None:
     assert "there is no storm" in (await runs("storm")).out
     refused = await runs("storm", "ack")

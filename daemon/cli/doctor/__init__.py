@@ -29,6 +29,7 @@ from daemon.cli.doctor.certificate import check_certificate
 from daemon.cli.doctor.context import Check, Installation, examine
 from daemon.cli.doctor.files import check_files
 from daemon.cli.doctor.rooms import check_rooms
+from daemon.cli.doctor.status_page import check_status_page
 from daemon.cli.doctor.targets import check_targets
 from daemon.cli.terminal import escape, terminal
 from daemon.config.settings import Settings, environment
@@ -50,6 +51,7 @@ CHECKS: Mapping[str, Check] = {
     "alertmanager": alertmanager.check_alertmanager,
     "people": people.check_people,
     "rooms": check_rooms,
+    "status page": check_status_page,
     "actions": dependencies.check_actions,
     "kubernetes": dependencies.check_kubernetes,
 }

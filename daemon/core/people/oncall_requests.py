@@ -13,6 +13,9 @@ from daemon.core.people.schedules import Shift
 
 _AHEAD = timedelta(days=366)
 """How far ahead a shift is looked for, and how far one is followed to its end."""
+_MEANT = timedelta(days=1)
+"""So long after a named moment a shift may begin and still be the one that is meant: a day's noon
+for its night."""
 
 
 class OncallRefused(ValueError):
@@ -74,8 +77,8 @@ def leads_of(roster: Roster, schedule: str) -> list[str]:
 
 
 def shift_at(roster: Roster, schedule: str, person: str, at: datetime, now: datetime) -> Shift:
-    """The shift of that person that holds the moment, or the next after it; what of it is past is
-    not in it. Raises OncallRefused."""
+    """The shift of that person that holds the moment, or begins within a day after it, or, if the
+    moment is now, their next; what of it is past is not in it. Raises OncallRefused."""
     if at < now - timedelta(minutes=5):
         raise OncallRefused(f"{_told(at)} is past; name a moment within a shift to come")
     begin = max(at, now)
@@ -85,6 +88,13 @@ def shift_at(roster: Roster, schedule: str, person: str, at: datetime, now: date
             continue
         if shift.start > begin + timedelta(days=31):
             break
+        if begin > now and shift.start > begin + _MEANT:
+            there = next((s.people for s in whole if s.start <= begin < s.end), ())
+            raise OncallRefused(
+                f"{person} has no shift of {schedule} at {_told(at)}: "
+                f"{' and '.join(there) or 'nobody'} is on call then; their next begins at "
+                f"{_told(shift.start)}, so name a moment in that, if it is meant"
+            )
         return _joined(whole[index:], person)
     raise OncallRefused(
         f"{person} has no shift of {schedule} at {_told(at)}, or in the month after it; "

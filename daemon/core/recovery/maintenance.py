@@ -86,8 +86,17 @@ def misplaced(begins_at: datetime, ends_at: datetime, now: datetime) -> str:
 
 
 def scopes_of(incident: Incident) -> tuple[str, ...]:
-    """The scopes of the windows that concern an incident."""
-    return (GLOBAL, f"team:{incident.opened.team}", f"service:{service_of(incident.key)}")
+    """The scopes of the windows that concern an incident.
+
+    Its service is that of its group, or, where alerts are not grouped by it, the one that all its
+    alerts have: with an alert of another service among them it is not that service's alone.
+    """
+    services = {service_of(incident.key)}
+    if not incident.incomplete:
+        labelled = {alert.labels.get("service", "") for alert in incident.alerts.values()}
+        services |= labelled if len(labelled) == 1 else set()
+    of_services = (f"service:{name}" for name in sorted(services - {""}))
+    return (GLOBAL, f"team:{incident.opened.team}", *of_services)
 
 
 def latest_in_force(

@@ -341,8 +341,18 @@ def _target(problem: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     share = isinstance(target, str) and target.strip().endswith("%")
     if "value" in problem and share:
         yield place, "for a `value` it is in the metric's own unit, like 0.3 for 300 ms in seconds"
-    elif "bad" in problem and isinstance(target, int | float) and not 0 < target <= 1:
+    elif "bad" in problem and not _can_be_success_rate(target):
         yield place, f"{target!r} is no success rate; write it like 99.9%"
+
+
+def _can_be_success_rate(target: object) -> bool:
+    """What is no number at all is told by the field itself."""
+    text = str(target).strip()
+    try:
+        rate = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return True
+    return 0 < rate <= 1
 
 
 def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:

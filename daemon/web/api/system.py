@@ -108,7 +108,9 @@ class Looking:
                 example={"at": "2026-12-24T18:00:00Z"},
             ),
             ApiOperation("GET", "/api/v1/system", self.system, "viewer", _TAG),
-            ApiOperation("GET", "/api/v1/status-page", self.status_page, "viewer", _TAG),
+            ApiOperation(
+                "GET", "/api/v1/status-page", self.status_page, "viewer", _TAG, errors=(404,)
+            ),
         ]
 
     async def rules(self, call: Call[None, None, None]) -> Rules:

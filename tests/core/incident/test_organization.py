@@ -11,6 +11,7 @@ from daemon.core.measurement.problem import Severity
 from daemon.core.recovery.maintenance import MaintenanceWindow, hold_due
 from daemon.core.response.command import NotPossible
 from daemon.core.response.organizing import Merge, SetSeverity
+from daemon.core.rules.rule import incident_key
 from tests.commanding import given
 from tests.core.build import (
     HOUR,
@@ -161,3 +162,25 @@ def test_a_longer_window_holds_on_where_the_first_ends() -> None:
     (held,) = hold_due(incident, [window(), longer], NOW + MINUTE).record
     assert isinstance(held, e.PagesHeld)
     assert held.window == "m-2"
+
+
+def test_without_a_group_by_service_the_alerts_say_whose_they_are() -> None:
+    """Alertmanager groups by alert name here, and no rule matches."""
+    grouped = e.IncidentOpened(
+        key=incident_key("", {"alertname": "Odd"}),
+        rule="",
+        group_labels={"alertname": "Odd"},
+        title="Odd",
+        team="",
+    )
+    ours, other = make_alert(), make_alert(service="cart")
+    alone = make_incident((NOW, grouped), (NOW, e.AlertsReceived(alerts=(ours,))))
+    (held,) = hold_due(alone, [window()], NOW).record
+    assert isinstance(held, e.PagesHeld)
+    # With another service's alert among them somebody is needed, also if that comes later.
+    both = apply_event(alone, NOW, held)
+    both = apply_event(both, NOW, e.AlertsReceived(alerts=(other,)))
+    (released,) = hold_due(both, [window()], NOW).record
+    assert isinstance(released, e.PagesReleased)
+    cut_off = e.AlertsReceived(alerts=(ours,), incomplete=True)
+    assert not hold_due(make_incident((NOW, grouped), (NOW, cut_off)), [window()], NOW)

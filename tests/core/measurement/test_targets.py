@@ -125,6 +125,7 @@ def test_a_value_where_more_is_better_misses_its_target_from_below() -> None:
     [
         ("target: 99.9", "99.9 is no success rate; write it like 99.9%"),
         ("target: 0", "0 is no success rate"),
+        ("target: 200%", "'200%' is no success rate; write it like 99.9%"),
     ],
 )
 def test_a_target_that_is_no_success_rate_is_a_mistake_with_its_line(

@@ -190,6 +190,19 @@ def test_the_shift_that_is_meant_is_the_one_at_a_moment_or_the_next() -> None:
         shift_at(ROSTER, "primary", "ada", NOW - DAY, NOW)
 
 
+def test_no_other_shift_is_taken_than_the_one_that_was_named() -> None:
+    """Ada says next Wednesday, which is bo's: her shift a week later is not what she meant."""
+    with pytest.raises(OncallRefused) as refused:
+        shift_at(ROSTER, "primary", "ada", NOW + 7 * DAY, NOW)
+    assert str(refused.value) == (
+        "ada has no shift of primary at 2026-10-28 10:00 UTC: bo is on call then; their next "
+        "begins at 2026-11-02 08:00 UTC, so name a moment in that, if it is meant"
+    )
+    # By the noon of a day the night that follows is meant.
+    eve = datetime(2026, 10, 25, 12, 0, tzinfo=UTC)
+    assert shift_at(ROSTER, "primary", "bo", eve, NOW).start == eve + timedelta(hours=20)
+
+
 # ── how they are shown ───────────────────────────────────────────────────────────────────────
 
 

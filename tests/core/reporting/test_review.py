@@ -197,7 +197,7 @@ def test_what_came_after_the_end_is_told_apart() -> None:
     """One that people closed while it was bad, and one that came back."""
     by_person = told(*STORY[:6], (NOW, e.IncidentClosed(reason="by_person", text="bo: enough")))
     assert "That lasted at least 4 minutes" in by_person
-    assert "The incident was closed at 14:10:00: bo: enough. Nobody responded." in by_person
+    assert "The incident was closed at 14:10:00 by bo: enough. Nobody responded." in by_person
     assert "| Duration of impact | 4 minutes, and not over |" in by_person
     back = told(
         *STORY[:-1], (ago(2), e.Relapsed(text="x")), (ago(1), e.Recovered(step=0, text="y"))
@@ -258,6 +258,20 @@ def test_the_review_of_an_alert_without_a_rule_asks_for_one() -> None:
     assert "| Rule | none matched |" in text
     assert "No rule matches it, so nothing was measured. " in text
     assert "- No rule matches these alerts, so nothing could be measured or recovered; " in text
+
+
+def test_the_review_of_a_declared_incident_speaks_of_no_alert() -> None:
+    text = told(
+        (NOW, opening("")),
+        (NOW, e.IncidentDeclared(person="ada", title="customers cannot pay", via="cli")),
+        (NOW, e.IncidentClosed(reason="by_person", text="ada: a test")),
+    )
+    [summary] = [line for line in text.splitlines() if line.startswith("On ")]
+    assert "ada declared it by hand: " in summary
+    assert "It was declared without a rule, so nothing was measured. " in summary
+    assert " by ada: a test. " in summary
+    assert "- It was declared without a rule, so nothing could be measured or recovered." in text
+    assert not re.search(r"alert came in|these alerts|No rule matches", text)
 
 
 def test_cause_and_follow_ups_stand_in_the_review_as_fields() -> None:

@@ -23,7 +23,7 @@ from daemon.core.reporting.review.words import (
     without_codes,
 )
 from daemon.core.response.milestones import MilestoneReading
-from daemon.core.response.paging import delivered_pages
+from daemon.core.response.paging import delivered_pages, without_rule
 
 LapseKind = Literal[
     "rule",
@@ -111,7 +111,12 @@ def _well(incident: Incident, clock: Sequence[MilestoneReading]) -> Iterator[str
 
 def _of_the_rule(incident: Incident, entries: Sequence[Entry]) -> Iterator[Lapse]:
     if not incident.rule:
-        text = "No rule matches these alerts, so nothing could be measured or recovered"
+        nothing = "so nothing could be measured or recovered"
+        known = incident.organization
+        if known.declared is not None or known.split_from is not None:
+            yield Lapse("rule", f"{without_rule(incident).capitalize()}, {nothing}.")
+            return
+        text = f"No rule matches these alerts, {nothing}"
         yield Lapse("rule", f"{text}; stopgap init --from-prometheus proposes one.")
         return
     problem = incident.problem

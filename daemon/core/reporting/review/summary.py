@@ -19,6 +19,7 @@ from daemon.core.reporting.review.words import (
     plural,
     step_name,
 )
+from daemon.core.response.paging import without_rule
 from daemon.core.values.drill_key import DRILL_MARK, marked
 from daemon.core.values.units import printable, quantity
 
@@ -63,10 +64,17 @@ def _began(review: Review) -> str:
     problem, name = incident.confirmed, _name(incident)
     day = f"{incident.opened_at.day} {incident.opened_at:%B %Y}"
     if problem is None:
-        opened = f"On {day} at {incident.opened_at:%H:%M:%S} an alert came in: "
-        told = as_sentence(f"{opened}{incident.opened.title}")
+        declared, split = incident.organization.declared, incident.organization.split_from
+        came = "an alert came in"
+        if declared is not None:
+            came = f"{declared.person} declared it by hand"
+        elif split is not None:
+            came = f"{split.person} split it off from {split.other}"
+        opened = f"On {day} at {incident.opened_at:%H:%M:%S} {came}: "
+        told = as_sentence(f"{opened}{printable(incident.opened.title)}")
         if not incident.rule:
-            return f"{told} No rule matches it, so nothing was measured."
+            why = f"{without_rule(incident).capitalize()}, so nothing was measured."
+            return f"{told} {why}"
         if incident.problem is None:
             return f"{told} Prometheus was never read for it."
         return f"{told} " + as_sentence(f"No problem was confirmed: {incident.problem.text}")
@@ -114,9 +122,12 @@ def _ended(review: Review) -> Iterator[str]:
     if incident.closed is None:
         yield "The incident is still open."
     elif incident.recovered_at is None and incident.closed_at is not None:
-        yield as_sentence(
-            f"The incident was closed at {review.when(incident.closed_at)}: {incident.closed.text}"
-        )
+        closed = f"The incident was closed at {review.when(incident.closed_at)}"
+        text = incident.closed.text
+        if incident.closed.reason == "by_person":
+            yield as_sentence(f"{closed} by {text.removeprefix('closed by ')}")
+        else:
+            yield as_sentence(f"{closed}: {text}")
 
 
 def _people(review: Review) -> Iterator[str]:
