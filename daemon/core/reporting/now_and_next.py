@@ -191,7 +191,8 @@ def stoppable(incident: Incident, rule: Rule | None) -> Stoppable:
     if rule.mode == "observe" or not rule.recover:
         return ""
     over = incident.recovered_at is not None or incident.diagnosis is not None
-    by_itself = rule.mode == "automatic" and not over and awaiting_approval(incident) is None
+    waits = awaiting_approval(incident) is not None or incident.organization.held is not None
+    by_itself = rule.mode == "automatic" and not over and not waits
     return "at_work" if by_itself else "idle"
 
 
