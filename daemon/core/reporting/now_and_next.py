@@ -75,7 +75,8 @@ def doing(incident: Incident) -> str:
     if incident.paused_by:
         return f"measuring only: automation is paused by {incident.paused_by}"
     if not incident.rule:
-        return f"calling people; {without_rule(incident)}, so nothing is measured"
+        there = f"{incident.commander} commands" if incident.commander else "calling people"
+        return f"{there}; {without_rule(incident)}, so nothing is measured"
     if incident.problem is None:
         return "measuring, to define the problem"
     if incident.confirmed is None:
@@ -99,6 +100,8 @@ def doing(incident: Incident) -> str:
 def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     """What the daemon will do next by itself, in a sentence without a full stop."""
     if incident.closed is not None:
+        if incident.organization.merged_into:
+            return f"it goes on as part of {incident.organization.merged_into}"
         if not incident.review:
             return "the review is written"
         audiences = ", ".join(untold(incident))
@@ -116,7 +119,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
         until = f"{incident.organization.held.until:%Y-%m-%d %H:%M} UTC"
         return f"if it is still there at {until}, people are called as if it had just opened"
     if rule is None:
-        return "people are called until somebody commands; everything else is yours"
+        calling = "" if incident.commander else "people are called until somebody commands; "
+        return f"{calling}everything else is yours"
     if incident.recovered_at is not None:
         ends = incident.recovered_at + rule.verify.watch
         until = f"at {clock_time(ends)}" if ends > now else "soon"

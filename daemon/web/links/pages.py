@@ -31,6 +31,7 @@ from daemon.core.response.roles import holder_text
 from daemon.core.response.rooms import place_links
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
+from daemon.web.api.storm import storm_view
 from daemon.web.body import revision_read
 from daemon.web.context import WebContext, raw_body
 from daemon.web.errors import HttpProblem
@@ -153,7 +154,7 @@ class Pages:
             "answer.html",
             request,
             status,
-            heading=incident.title,
+            heading=self._storm(incident) if offered.storm else incident.title,
             offered=offered,
             standing=self._standing(incident),
             role=role,
@@ -163,6 +164,12 @@ class Pages:
             else "",
             **self._facts(incident),
         )
+
+    def _storm(self, incident: Incident) -> str:
+        """The storm of that incident as it stands, in a line."""
+        of_it = (s for s in self._context.storms() if incident.id in {m.id for m in s.members})
+        storm = next(of_it, None)
+        return "The storm is over" if storm is None else storm_view(storm).text
 
     def _standing(self, incident: Incident) -> list[str]:
         rule = self._context.config_of(incident).rules.rules.get(incident.rule)
