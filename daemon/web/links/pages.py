@@ -112,7 +112,8 @@ class Pages:
         # A long timeline takes a while to set; alerts do not wait for it.
         html = await asyncio.to_thread(document_html, review, await self._figure(review))
         sent = [update for update in incident.updates.by_name.values() if update.released_at]
-        return _page("document.html", request, 200, heading=incident.title, review=html, sent=sent)
+        told = {"heading": incident.title, "incident": incident, "review": html, "sent": sent}
+        return _page("document.html", request, 200, **told)
 
     async def _figure(self, review: Review) -> Figure | None:
         """The chart, if it is there soon: the document does not wait for a Prometheus that is
