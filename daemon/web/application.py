@@ -84,7 +84,7 @@ def web_application(
         DrillPages(frame),
         FreezePages(frame),
         MaintenancePages(frame),
-        StormPage(frame),
+        StormPage(frame, changes),
         SystemPages(frame),
         OncallPages(frame),
         LearningPages(frame),

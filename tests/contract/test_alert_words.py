@@ -58,7 +58,7 @@ async def test_they_are_kept_and_shown_above_all_where_no_rule_matched(rig: Rig)
         assert "<b>full" not in page
         assert "javascript:" not in page
         assert "\x1b" not in page
-    links = re.findall(r'<a href="([^"]+)" rel="noreferrer noopener">(\w+)</a>', own)
+    links = re.findall(r'<a href="([^"]+)" rel="noreferrer">(\w+)</a>', own)
     assert ("https://runbooks.example.org/disk?a=1&amp;b=2", "Runbook") in links
     (silence,) = [url for url, name in links if name == "Silence"]
     assert silence.startswith(f"{ALERTMANAGER}/#/silences/new?filter=%7Balertname%3D%22DiskFull")

@@ -131,7 +131,7 @@ HEAD = {
     "title": (
         "inc-1",
         "nothing",
-        "Restored: shop: success rate 99.0 % now, 79.0 % at worst, normally 99.0 %, "
+        "Restored: shop: success rate 99.0 % at the end, 79.0 % at worst, normally 99.0 %, "
         "14:58:00 to 15:09:00 UTC",
     ),
     "severity": ("inc-1", "sev4", "sev1"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,7 +17,7 @@ from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Outcome
 from daemon.reporting.status import Loading
 from daemon.web.site.incidents import WHOLE
-from tests.contract.rig import ADA, BO, Rig, rigged
+from tests.contract.rig import ADA, BO, URL, Rig, rigged
 from tests.contract.visitor import give_access
 from tests.core.build import HOUR, approved, confirmed
 from tests.stories.stage import alert, body
@@ -42,8 +44,35 @@ async def seen(rig: Rig, path: str, who: dict[str, str] = ADA, status: int = 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Frame-Options"] == "DENY"
     assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
-    assert not re.search(r"""(?:src|href|action)=["']?(?:https?:)?//""", text)
+    leads_out(text)
     return text
+
+
+class _Addresses(HTMLParser):
+    """Every address of a page that is not the daemon's own, with the element and what it is for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        for name in ("src", "srcset", "href", "action", "formaction", "poster", "data", "ping"):
+            if re.match(r"\s*([a-z][a-z0-9+.-]*:|[/\\]{2})", given.get(name, ""), re.IGNORECASE):
+                self.found.append((tag, name, given[name], given.get("rel", "")))
+
+
+def leads_out(text: str) -> list[str]:
+    """Where the links of a page lead outside. It loads nothing from there, sends nothing there, and
+    does not say to where it leads which page it is."""
+    found = [one for one in _Addresses(text).found if not one[2].startswith(f"{URL}/")]
+    for tag, name, address, rel in found:
+        assert (tag, name) == ("a", "href"), f"{tag} {name}: {address}"
+        kind = urlsplit(address).scheme.lower()
+        assert kind in {"http", "https", "mailto", "tel"}, address
+        assert kind in {"mailto", "tel"} or "noreferrer" in rel.split(), address
+    return [address for _, _, address, _ in found]
 
 
 async def pressed(
@@ -360,6 +389,66 @@ async def test_a_chart_is_drawn_for_both_screens(rig: Rig) -> None:
     assert float(sizes[0]) > float(sizes[1])
 
 
+async def test_what_nothing_measures_does_not_say_that_it_is_measured(rig: Rig) -> None:
+    stray = alert(service="disk9")
+    stray["labels"]["alertname"] = "DiskFull"
+    rig.id = await rig.delivers(body(stray))
+    path = f"/incidents/{rig.id}"
+    page = await seen(rig, path)
+    assert "being measured" not in page
+    assert '<span class="chip phase-defining">people look into it</span>' in page
+    assert "people are called until somebody commands; everything else is yours" in page
+    assert "Recovery plan" not in page, "without a rule there is none, and it was said"
+    await pressed(rig, "ack")
+    page = await seen(rig, path)
+    assert "<dt>Now</dt><dd>ada commands; no rule matches it, so nothing is measured</dd>" in page
+    assert "<dt>Next</dt><dd>everything else is yours</dd>" in page
+    assert "people are called until" not in page
+
+
+async def test_whoever_opens_what_was_merged_is_led_to_where_it_goes_on(rig: Rig) -> None:
+    await pressed(rig, "ack")
+    other = await rig.delivers(body(alert(service="cart")))
+    await pressed(rig, "merge", other=other, reason="the same outage")
+    hero = (await seen(rig, f"/incidents/{rig.id}")).partition('id="plan"')[0]
+    assert f'are in <a href="/incidents/{other}">{other}</a>, and all goes on there.' in hero
+    assert f"<dt>Next</dt><dd>it goes on as part of {other}</dd>" in hero
+
+
+async def test_nothing_is_red_while_maintenance_holds_all_of_it(rig: Rig) -> None:
+    red = '<button class="danger">■ Stop the automation</button>'
+    assert red in await seen(rig, f"/incidents/{rig.id}")
+    until = rig.now + HOUR
+    await rig.happens(e.PagesHeld(window="m-1", by="ada", until=until, reason="a move"))
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert red not in page
+    assert "■ Stop the automation</button>" in page
+
+
+async def test_no_part_of_a_page_is_folded_behind_nothing(rig: Rig) -> None:
+    path = f"/incidents/{rig.id}"
+    assert "Earlier:" not in await seen(rig, path)
+    await measured(rig)
+    await pressed(rig, "ack")
+    await rig.happens(e.Recovered(step=1, text="it is well"))
+    page = await seen(rig, path)
+    assert "not needed" in page
+    assert not re.search(r"<summary>\s*</summary>", page)
+    assert re.search(r"Earlier: \d+ entr", page)
+
+
+async def test_the_commander_approves_in_one_place_with_all_that_is_to_be_known(rig: Rig) -> None:
+    await measured(rig)
+    await pressed(rig, "ack")
+    await rig.happens(e.ApprovalRequested(step=1, reason="storm", text="a storm"))
+    page = await seen(rig, f"/incidents/{rig.id}")
+    assert page.count("/do/approve") == 2  # step 1 in the first box, step 2 in the plan
+    assert "<button>Approve step 1" in page.partition('id="plan"')[0]
+    told = await rig.gets(await rig.calls(page="approval-1.ada", purpose="approval", about="1-0"))
+    button = f'<a class="button" href="/incidents/{rig.id}">Open the incident to decide</a>'
+    assert told.index(button) < told.index('value="ack"')
+
+
 # ── doing ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -564,6 +653,41 @@ async def test_nothing_that_others_wrote_is_live_on_any_page(rig: Rig) -> None:
         page = await seen(rig, path)
         assert "<script>alert" not in page
         assert '"onmouseover=' not in page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<img src="https://x.example/a.png">',
+        "<script src=//x.example/a.js></script>",
+        '<form method="post" action="https://x.example/">',
+        '<button formaction="//x.example/">',
+        '<link rel="stylesheet" href="http://x.example/a.css">',
+        '<source srcset="https://x.example/a.png 2x">',
+        '<a href="https://x.example/">',
+        '<a href="javascript:alert(1)" rel="noreferrer">',
+        '<a href="//x.example/" rel="noreferrer">',
+    ],
+)
+def test_what_a_page_must_not_have_is_found(page: str) -> None:
+    with pytest.raises(AssertionError):
+        leads_out(page)
+
+
+async def test_links_of_an_alert_lead_out_and_tell_nobody_from_where(rig: Rig) -> None:
+    stray = alert(service="disk9")
+    stray["labels"]["alertname"] = "DiskFull"
+    stray["annotations"] = {
+        "runbook_url": "https://wiki.example/full",
+        "dashboard_url": "javascript:alert(1)",
+        "description": "//x.example/ <img src=https://x.example/a.png>",
+    }
+    stray["generatorURL"] = "https://prometheus.example/graph"
+    rig.id = await rig.delivers(body(stray))
+    out = leads_out(await seen(rig, f"/incidents/{rig.id}"))
+    out.remove("mailto:help@aws.example")  # the roster has a vendor
+    assert out == ["https://wiki.example/full", "https://prometheus.example/graph"]
+    assert leads_out(await rig.gets(await rig.calls())) == out
 
 
 # ── what the pages are made of ───────────────────────────────────────────────────────────────

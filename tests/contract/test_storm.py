@@ -135,6 +135,9 @@ async def test_a_tap_on_the_link_of_its_page_answers_for_all(rig: Rig) -> None:
     link = rig.links.for_page(rig.id, page).partition("/a/")[2]
     shown = await (await rig.client.get(f"/a/{link}")).text()
     assert "Storm: 6 incidents" in shown
+    assert "6 wait for somebody</h1>" in shown, "how it stands now, of all and not of the first"
+    assert '<button name="deed" value="ack">I am on all of it</button>' in shown
+    assert "CheckoutSuccessRateLow" not in shown.partition("<h1>")[2].partition("</h1>")[2]
     done = await (await rig.client.post(f"/a/{link}", data={"deed": "ack"})).text()
     assert "every incident of the storm that is yours" in done
     incident = await rig.incident()

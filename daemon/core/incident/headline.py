@@ -81,13 +81,16 @@ def _living(incident: Incident) -> str:
 def _numbers(
     incident: Incident, problem: Problem, level: float | None, failed: float | None
 ) -> str:
-    """`99.8 % now, 80.1 % at worst, normally 100.0 %, 13:33:20 UTC to 13:34:18 UTC`."""
-    now = "cannot be measured now" if level is None else f"{_level(problem, level)} now"
+    """`99.8 % now, 80.1 % at worst, normally 100.0 %, 13:33:20 UTC to 13:34:18 UTC`; `at the end`
+    in the place of `now` once it is closed, for nothing is measured any more."""
+    now = "now" if incident.closed is None else "at the end"
+    now = f"cannot be measured {now}" if level is None else f"{_level(problem, level)} {now}"
     parts = [now]
     if incident.impact.worst_level is not None:
         worst = _level(problem, incident.impact.worst_level)
+        the_worst = "the worst so far" if incident.closed is None else "the worst of it"
         same = level is not None and worst == _level(problem, level)
-        parts.append("the worst so far" if same else f"{worst} at worst")
+        parts.append(the_worst if same else f"{worst} at worst")
     if problem.baseline is not None:
         parts.append(f"normally {_level(problem, problem.baseline)}")
     begun = problem.onset or incident.confirmed_at or problem.at

@@ -102,6 +102,8 @@ def doing(incident: Incident) -> str:
 def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     """What the daemon will do next by itself, in a sentence without a full stop."""
     if incident.closed is not None:
+        if incident.organization.merged_into:
+            return f"it goes on as part of {incident.organization.merged_into}"
         if not incident.review:
             return "the review is written"
         audiences = ", ".join(untold(incident))
@@ -121,7 +123,8 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     if rule is None and incident.commander:
         return "nothing by itself; everything is yours"
     if rule is None:
-        return "people are called until somebody commands; everything else is yours"
+        calling = "" if incident.commander else "people are called until somebody commands; "
+        return f"{calling}everything else is yours"
     if incident.recovered_at is not None:
         ends = incident.recovered_at + rule.verify.watch
         until = f"at {clock_time(ends)}" if ends > now else "soon"
@@ -196,7 +199,8 @@ def stoppable(incident: Incident, rule: Rule | None) -> Stoppable:
     if rule.mode == "observe" or not rule.recover:
         return ""
     over = incident.recovered_at is not None or incident.diagnosis is not None
-    by_itself = rule.mode == "automatic" and not over and awaiting_approval(incident) is None
+    waits = awaiting_approval(incident) is not None or incident.organization.held is not None
+    by_itself = rule.mode == "automatic" and not over and not waits
     return "at_work" if by_itself else "idle"
 
 

@@ -31,6 +31,7 @@ from daemon.core.response.roles import holder_text
 from daemon.core.response.rooms import place_links
 from daemon.core.values.outcome import Temporary
 from daemon.repository import UnknownIncident
+from daemon.web.api.storm import storm_view
 from daemon.web.body import revision_read
 from daemon.web.context import WebContext, raw_body
 from daemon.web.errors import HttpProblem
@@ -111,7 +112,8 @@ class Pages:
         # A long timeline takes a while to set; alerts do not wait for it.
         html = await asyncio.to_thread(document_html, review, await self._figure(review))
         sent = [update for update in incident.updates.by_name.values() if update.released_at]
-        return _page("document.html", request, 200, heading=incident.title, review=html, sent=sent)
+        told = {"heading": incident.title, "incident": incident, "review": html, "sent": sent}
+        return _page("document.html", request, 200, **told)
 
     async def _figure(self, review: Review) -> Figure | None:
         """The chart, if it is there soon: the document does not wait for a Prometheus that is
@@ -153,7 +155,7 @@ class Pages:
             "answer.html",
             request,
             status,
-            heading=incident.title,
+            heading=self._storm(incident) if offered.storm else incident.title,
             offered=offered,
             standing=self._standing(incident),
             role=role,
@@ -163,6 +165,12 @@ class Pages:
             else "",
             **self._facts(incident),
         )
+
+    def _storm(self, incident: Incident) -> str:
+        """The storm of that incident as it stands, in a line."""
+        of_it = (s for s in self._context.storms() if incident.id in {m.id for m in s.members})
+        storm = next(of_it, None)
+        return "The storm is over" if storm is None else storm_view(storm).text
 
     def _standing(self, incident: Incident) -> list[str]:
         rule = self._context.config_of(incident).rules.rules.get(incident.rule)

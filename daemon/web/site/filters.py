@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from daemon.core.incident.state import Incident
 from daemon.core.values.units import percent, quantity
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -94,9 +95,12 @@ PHASES: Mapping[str, str] = {
 """What people call the phases."""
 
 
-def phase_words(phase: str) -> str:
-    """A phase in plain words."""
-    return PHASES.get(phase, phase)
+def phase_words(incident: Incident) -> str:
+    """The phase of an incident in plain words. Without a rule nothing is measured, so that it does
+    not say so."""
+    if incident.phase == "defining" and not incident.rule:
+        return "people look into it"
+    return PHASES.get(incident.phase, incident.phase)
 
 
 def likelihood(score: float) -> str:

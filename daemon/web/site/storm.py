@@ -8,6 +8,7 @@ from aiohttp import web
 
 from daemon.web.api.storm import storm_view
 from daemon.web.errors import HttpProblem
+from daemon.web.site.event_stream import ChangeCounter
 from daemon.web.site.layout import Frame
 from daemon.web.storm_deeds import STORM_DEEDS, NoStorm, StormDeed, act_on_storm
 
@@ -15,8 +16,9 @@ from daemon.web.storm_deeds import STORM_DEEDS, NoStorm, StormDeed, act_on_storm
 class StormPage:
     """The routes."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, changes: ChangeCounter) -> None:
         self._frame = frame
+        self._changes = changes
 
     def routes(self) -> list[web.RouteDef]:
         """The table of routes."""
@@ -41,6 +43,7 @@ class StormPage:
 
     async def _shown(self, request: web.Request, done: str) -> web.Response:
         identity = await self._frame.visitor(request)
+        version = self._changes.version()
         views = [storm_view(storm) for storm in self._frame.context.storms()]
-        context = {"heading": "Storm", "views": views, "said": done}
+        context = {"heading": "Storm", "views": views, "said": done, "version": version}
         return await self._frame.page(request, identity, "storm.html", context)

@@ -77,7 +77,7 @@ RECOVERED = (NOW + 4 * MINUTE, e.Recovered(step=0, text="x"))
         ),
         (
             (CONFIRMED, measured(3, 0.0), RECOVERED, closed("recovered")),
-            "Restored: checkout: success rate 99.0 % now, 79.0 % at worst, normally 99.0 %, "
+            "Restored: checkout: success rate 99.0 % at the end, 79.0 % at worst, normally 99.0 %, "
             "14:06:00 to 14:14:00 UTC",
         ),
         (

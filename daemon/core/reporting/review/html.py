@@ -92,7 +92,7 @@ def _block(block: Block, figure: Figure | None) -> Iterator[str]:
 def _table(block: Grid) -> Iterator[str]:
     yield "<table>"
     if any(block.head):
-        yield f"<thead><tr>{_cells('th', block.head)}</tr></thead>"
+        yield f"<thead><tr>{_heads(block.head)}</tr></thead>"
     yield "<tbody>"
     # In a table without a head the first column says what the second is.
     for row in block.rows:
@@ -101,6 +101,11 @@ def _table(block: Grid) -> Iterator[str]:
         else:
             yield f"<tr>{_cells('th', row[:1])}{_cells('td', row[1:])}</tr>"
     yield "</tbody></table>"
+
+
+def _heads(head: Iterable[str]) -> str:
+    """A column without a name has no heading, which a screen reader would read out as one."""
+    return "".join(_cells("th" if name else "td", [name]) for name in head)
 
 
 def _cells(tag: str, cells: Iterable[str]) -> str:
