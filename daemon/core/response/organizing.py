@@ -17,6 +17,7 @@ from daemon.core.incident.alert_routes import AlertRoute
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.organization import worse
 from daemon.core.incident.state import Incident
+from daemon.core.incident.untold import told_of_trouble
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.command import (
     Command,
@@ -248,6 +249,7 @@ def absorb(incident: Incident, merged: Incident, now: datetime) -> tuple[e.Event
             routes=(AlertRoute(key=merged.key), *merged.organization.routes),
             alerts=len(merged.alerts),
             severity=merged.severity,
+            told=told_of_trouble(merged),
             reason=started.reason,
         ),
         *alerts,
