@@ -27,6 +27,7 @@ from daemon.core.people.oncall_requests import (
     WantedOverride,
     check_answer,
     check_override,
+    check_still_theirs,
     check_swap,
     orphaned,
     shift_at,
@@ -176,6 +177,8 @@ class OncallDesk:
         if swap is None:
             raise OncallRefused(f"no swap {id!r} waits for an answer; `stopgap oncall` lists them")
         check_answer(swap, person, accept=accept, now=now)
+        if accept:
+            check_still_theirs(self._roster, swap)
         answer: SwapAnswer = "accepted" if accept else "declined"
         if person == swap.asker:
             answer = "withdrawn"

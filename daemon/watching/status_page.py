@@ -17,12 +17,13 @@ from daemon.core.incident.state import Incident
 from daemon.core.ports.journal import IncidentSearch
 from daemon.core.reporting.status_page.html import status_html
 from daemon.core.reporting.status_page.model import (
-    StatusEntry,
     StatusPage,
     StatusPageSpec,
+    StatusPart,
     audience_trouble,
-    status_entry,
+    status_entries,
     status_page,
+    status_part,
 )
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
@@ -57,7 +58,7 @@ class StatusPageKeeper:
         self._folder = folder
         self._observer = observer
         self._bell = asyncio.Event()
-        self._entries: dict[str, StatusEntry] = {}
+        self._parts: dict[str, StatusPart] = {}
         repository.listeners.append(self._on_append)
 
     @property
@@ -67,7 +68,8 @@ class StatusPageKeeper:
 
     def page(self) -> StatusPage:
         """The page as it stands."""
-        return status_page(self._entries.values(), self._spec, self._repository.clock())
+        entries = status_entries(self._parts, self._spec)
+        return status_page(entries, self._spec, self._repository.clock())
 
     async def run(self) -> None:
         """Write it at each change and every WRITTEN_EVERY, until cancelled."""
@@ -125,10 +127,10 @@ class StatusPageKeeper:
 
     def _take(self, incident: Incident) -> bool:
         """Whether that changes the page."""
-        entry = status_entry(incident, self._spec)
-        if entry is None or entry == self._entries.get(incident.id):
+        part = status_part(incident, self._spec)
+        if part is None or part == self._parts.get(incident.id):
             return False
-        self._entries[incident.id] = entry
+        self._parts[incident.id] = part
         return True
 
 

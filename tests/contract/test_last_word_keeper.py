@@ -39,6 +39,7 @@ def draft(number: int, stage: e.StageOfSteps) -> e.UpdateDrafted:
         because="x",
         facts="x",
         automatic=False,
+        public=True,
     )
 
 

@@ -206,6 +206,24 @@ async def test_a_swap_can_be_declined_and_taken_back_and_lapses(rig: OncallRig) 
     assert rig.overrides == []
 
 
+async def test_a_swap_of_a_shift_that_is_somebody_elses_by_now_is_not_agreed_to(
+    rig: OncallRig,
+) -> None:
+    body = {"schedule": "primary", "with": "bo", "mine": "2026-12-08 12:00"}
+    _, done = await rig.asks("POST", SWAPS, ADA, json=body)
+    swap = done["swap"]
+    span = {"from": swap["start"], "until": swap["until"]}
+    status, _ = await rig.asks("POST", OVERRIDES, CY, json={"schedule": "primary", **span})
+    assert status == 201
+    path = f"{SWAPS}/{swap['id']}"
+    status, refused = await rig.asks("POST", path, BO, json={"accept": True})
+    assert status == 409
+    assert refused["detail"].startswith("ada is not on call for primary from ")
+    assert [one.person for one in rig.overrides] == ["cy"]
+    status, _ = await rig.asks("POST", path, BO, json={"accept": False})
+    assert status == 200
+
+
 async def test_the_links_of_calendars_open_them_and_no_others(rig: OncallRig) -> None:
     await sets(rig)
     _, links = await rig.asks("GET", "/api/v1/oncall/calendars", ADA)

@@ -348,3 +348,27 @@ async def test_a_ticket_is_drafted_and_its_number_kept(scene: Scene) -> None:
     assert "Vendor: Amazon (ticket 4711)" in page
     assert "What we ask: do you see or know of anything wrong with the machines since" in page
     assert 'data-copy="ticket-aws"' in page
+
+
+async def test_events_of_any_shape_and_messages_without_words_are_answered(scene: Scene) -> None:
+    """Slack tells again of what is not taken, and in the end of nothing any more."""
+    channel = await scene.opened()
+    silent = scene.slack.writes(channel.id, "U0BO000", "")
+    hidden = scene.slack.writes(channel.id, "U0BO000", "\u202e\x07\u200b")
+    odd: list[tuple[dict[str, Any], str]] = [
+        ({"type": "user_change", "user": {"id": "U0ADA00"}}, "this marks no message"),
+        ({"type": "channel_archive", "user": None, "item": None}, "this marks no message"),
+        ({"type": "message", "item": "x", "channel_id": 7}, "this marks no message"),
+        (pin_added("U0ADA00", channel.id, silent), "this has no words"),
+        (pin_added("U0ADA00", channel.id, hidden), "this has no words"),
+    ]
+    for event, told in odd:
+        assert told in await scene.tells(event), event
+    assert await scene.notes() == []
+
+
+async def test_a_name_within_a_longer_one_is_left(scene: Scene) -> None:
+    channel = await scene.opened()
+    ts = scene.slack.writes(channel.id, "U0BO000", "<@U0BO0001> and <@U0BO000>")
+    await scene.tells(pin_added("U0ADA00", channel.id, ts))
+    assert [note.text for note in await scene.notes()] == ["@U0BO0001 and @bo"]

@@ -20,6 +20,7 @@ from daemon.core.ports.rooms import RateLimited, Room, RoomDraft, TendsRooms
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import one_document
 from tests.contract.rig import ROSTER
+from tests.contract.test_slack import Blunt
 from tests.doubles.slack import TOKEN
 from tests.doubles.slack_rooms import BOT, SITE, Channel, SlackWorkspace
 from tests.fakes import START
@@ -272,3 +273,14 @@ async def test_the_doctor_says_what_is_missing(slack: SlackWorkspace) -> None:
         assert (await findings())[1][0] == "ok", "Slack need not say"
         installation.settings = Settings()
         assert await findings() == []
+
+
+async def test_a_page_of_a_proxy_is_no_refusal() -> None:
+    """It passes, and a refusal is not tried again."""
+    async with (
+        aiohttp.ClientSession() as session,
+        Blunt(200, "text/html", "log in").serving() as it,
+    ):
+        rooms = SlackRooms(slack_client(session, TOKEN, f"{it.url}/api", 5), private=False)
+        with pytest.raises(Temporary, match="an answer that is none"):
+            await rooms.open(DRAFT)

@@ -249,7 +249,14 @@ class SlackRooms:
         return self._known
 
     async def _ask(self, asking: Any) -> Mapping[str, Any]:
-        return await ask_slack(self._client, asking)
+        """A page in the place of an answer, of a proxy or of Slack's while it is worked on, is no
+        refusal: it passes, and nobody else opens the room meanwhile."""
+        try:
+            return await ask_slack(self._client, asking)
+        except SlackRefusal as refusal:
+            if refusal.code != "status 200":
+                raise
+            raise Temporary("Slack gave an answer that is none; see slack.url") from None
 
 
 def channel_name(wanted: str, number: int) -> str:

@@ -14,14 +14,35 @@ def over_since(incident: Incident) -> datetime | None:
     return incident.recovered_at or incident.closed_at
 
 
+def told_elsewhere(incident: Incident) -> frozenset[str]:
+    """The audiences that were told of the trouble by what became part of it."""
+    absorbed = incident.organization.absorbed.values()
+    return frozenset(name for event in absorbed for name in event.told)
+
+
+def told_of_trouble(incident: Incident) -> tuple[str, ...]:
+    """The audiences that were last told by somebody's tap that the trouble goes on, here or by what
+    became part of it: whatever this becomes part of owes them the end."""
+    names = dict.fromkeys(update.audience for update in incident.updates.by_name.values())
+    names |= dict.fromkeys(sorted(told_elsewhere(incident)))
+    found = []
+    for name in names:
+        last = incident.updates.last_sent(name)
+        waits = last is None or (last.draft.stage != "late" and not last.draft.automatic)
+        if waits and (last is not None or name in told_elsewhere(incident)):
+            found.append(name)
+    return tuple(found)
+
+
 def untold(incident: Incident) -> tuple[str, ...]:
     """The audiences whose newest update does not tell of the end. What goes out by itself is told
     at once, so these are those for whom somebody has to tap; whom a person has dismissed since
-    is none of them."""
+    is none of them. What became part of another incident owes nothing: that one tells the end."""
     ended_at = over_since(incident)
-    if ended_at is None:
+    if ended_at is None or incident.organization.merged_into:
         return ()
     names = dict.fromkeys(update.audience for update in incident.updates.by_name.values())
+    names |= dict.fromkeys(sorted(told_elsewhere(incident)))
     return tuple(name for name in names if _untold(incident, name, ended_at))
 
 
@@ -34,7 +55,10 @@ def last_word_dismissed(incident: Incident, audience: str) -> e.LastWordDismisse
 
 def _untold(incident: Incident, audience: str, ended_at: datetime) -> bool:
     last = incident.updates.last_sent(audience)
-    if last is None or last.released_at is None or last.draft.automatic:
+    if last is None:
+        told = audience not in told_elsewhere(incident)
+    elif last.released_at is None or last.draft.automatic:
         return False
-    told = last.draft.stage == "late" and last.released_at >= ended_at
+    else:
+        told = last.draft.stage == "late" and last.released_at >= ended_at
     return not told and last_word_dismissed(incident, audience) is None

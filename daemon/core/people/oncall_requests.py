@@ -138,6 +138,21 @@ def check_answer(swap: ShiftSwap, person: str, *, accept: bool, now: datetime) -
         )
 
 
+def check_still_theirs(roster: Roster, swap: ShiftSwap) -> None:
+    """Raises OncallRefused if the roster, or an override since, has made a swap void: agreeing to
+    it would put nobody on call."""
+    check_swap(roster, swap.schedule, swap.asker, swap.asked)
+    given = [(swap.asker, swap.start, swap.until)]
+    if swap.return_start is not None and swap.return_until is not None:
+        given.append((swap.asked, swap.return_start, swap.return_until))
+    for person, start, until in given:
+        if not any(person in shift.people for shift in roster.shifts(swap.schedule, start, until)):
+            raise OncallRefused(
+                f"{person} is not on call for {swap.schedule} from {_told(start)} any more; "
+                "`stopgap oncall` tells who is; ask anew if it is still wanted"
+            )
+
+
 def orphaned(roster: Roster, overrides: Sequence[OncallOverride], now: datetime) -> list[str]:
     """What overrides that are not over are laid over nothing: their schedule, or their person, is
     not in the roster any more. A sentence for each, with the mend."""

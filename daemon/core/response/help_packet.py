@@ -22,6 +22,8 @@ def help_packet(incident: Incident, person: str, ask: str, document: str) -> str
     lines = [f"{who} asks for your help: {ask.strip() or headline(incident)}"]
     if problem is not None:
         lines.append(f"Problem: {problem.text}")
+        if incident.title != incident.statement:
+            lines.append(f"Now: {incident.title}")
         if problem.onset is not None:
             lines.append(f"Since: {problem.onset:%Y-%m-%d %H:%M} UTC, by the metrics")
         lines += [f"Query: {query}" for query in problem.queries[:3]]
@@ -83,7 +85,8 @@ def _numbers(problem: Problem) -> list[str]:
             f"normal is {show(problem.baseline)}."
         )
     if problem.failed_per_minute is not None:
-        lines.append(f"About {quantity(round(problem.failed_per_minute))} requests fail a minute.")
+        failed = quantity(round(problem.failed_per_minute))
+        lines.append(f"About {failed} requests a minute failed then.")
     return lines
 
 

@@ -92,6 +92,8 @@ def reached_at(incident: Incident, item: Milestone) -> datetime | None:
         case "document":
             moments = [page.delivered_at for page in delivered_pages(incident.pages.values())]
             moments += [update.released_at for update in incident.updates.by_name.values()]
+            if incident.organization.split_from is not None:
+                moments.append(incident.acknowledged_at)  # nobody is called: who split it off is in
         case "commander":
             return incident.acknowledged_at
         case "first_update":

@@ -17,6 +17,7 @@ from daemon.core.incident.alert_routes import AlertRoute
 from daemon.core.incident.fold import apply_event
 from daemon.core.incident.organization import worse
 from daemon.core.incident.state import Incident
+from daemon.core.incident.untold import told_of_trouble
 from daemon.core.measurement.problem import Severity
 from daemon.core.response.command import (
     Command,
@@ -84,7 +85,7 @@ class Relate(Command):
         return (
             e.IncidentRelated(
                 other=other.id,
-                title=other.title,
+                title=other.opened.title,
                 person=situation.person,
                 reason=optional_text(self.reason),
             ),
@@ -123,7 +124,7 @@ class Merge(Command):
         return (
             e.MergeStarted(
                 into=other.id,
-                title=other.title,
+                title=other.opened.title,
                 person=situation.person,
                 reason=optional_text(self.reason),
             ),
@@ -243,11 +244,12 @@ def absorb(incident: Incident, merged: Incident, now: datetime) -> tuple[e.Event
     events: list[e.Event] = [
         e.IncidentAbsorbed(
             other=merged.id,
-            title=merged.title,
+            title=merged.opened.title,
             person=started.person,
             routes=(AlertRoute(key=merged.key), *merged.organization.routes),
             alerts=len(merged.alerts),
             severity=merged.severity,
+            told=told_of_trouble(merged),
             reason=started.reason,
         ),
         *alerts,
@@ -269,9 +271,10 @@ def close_merged(incident: Incident, into: Incident) -> tuple[e.Event, ...]:
     started = incident.organization.merging
     if incident.closed is not None or started is None:
         return ()
-    text = f"merged into {into.id}: {printable(into.title)}"
+    text = f"merged into {into.id}: {printable(into.opened.title)}"
     commands = f"its Commander is {into.commander}" if into.commander else "nobody commands it yet"
-    told = f"{text}; {commands}. Everything about it happens there from now on"
+    told = f"merged into {into.id}: {printable(into.title)}; {commands}. "
+    told += "Everything about it happens there from now on"
     people = [p for p in incident.responders if p != started.person]
     pages = _told(incident, people, f"merge-{into.id}", told)
     return (*pages, e.IncidentClosed(reason="merged", text=text))
@@ -280,7 +283,7 @@ def close_merged(incident: Incident, into: Incident) -> tuple[e.Event, ...]:
 def split_off(incident: Incident, started: e.SplitStarted) -> tuple[e.Event, ...]:
     """How the incident begins that some alerts of this one become."""
     labels: Labels = {**incident.group_labels, **started.labels}
-    title = incident.title
+    title = incident.opened.title
     route = AlertRoute(key=incident.key, alerts=started.alerts, labels=started.labels)
     alerts = [incident.alerts[name] for name in started.alerts if name in incident.alerts]
     return (
@@ -312,7 +315,7 @@ def related_back(incident: Incident, other: Incident) -> tuple[e.Event, ...]:
     return (
         e.IncidentRelated(
             other=other.id,
-            title=other.title,
+            title=other.opened.title,
             person=relation.person,
             reason=relation.reason,
             mirrored=True,

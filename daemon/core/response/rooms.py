@@ -96,6 +96,8 @@ def room_topic(incident: Incident) -> str:
     name = " ".join(incident.group_labels.values())
     subject = f"{name} {problem.symptom}".strip() if problem else incident.opened.title
     commander = incident.commander or "nobody yet"
+    if incident.organization.merged_into:
+        standing = f"closed: it goes on as {incident.organization.merged_into}"
     parts = [incident.severity, standing, f"Commander: {commander}", subject]
     if incident.closed is not None:
         parts.pop(2)

@@ -8,7 +8,12 @@ from daemon.core.decision import Decision, Publish, first_recording
 from daemon.core.incident import events as e
 from daemon.core.incident.occasions import occasion_of
 from daemon.core.incident.state import Incident
-from daemon.core.incident.untold import last_word_dismissed, untold
+from daemon.core.incident.untold import (
+    last_word_dismissed,
+    over_since,
+    told_elsewhere,
+    untold,
+)
 from daemon.core.incident.updates import UpdateState
 from daemon.core.people.audiences import Audience
 from daemon.core.people.roster import Roster
@@ -44,8 +49,10 @@ def due_at(incident: Incident, name: str, audience: Audience) -> tuple[datetime 
     last = incident.updates.last_sent(name)
     rose_at = incident.severity_rose_at or incident.opened_at
     if last is None or last.released_at is None:
-        begun = incident.closed is None and incident.recovered_at is None
-        return (rose_at, "the first update") if begun else (None, "")
+        over_at = over_since(incident)
+        if over_at is None:
+            return rose_at, "the first update"
+        return (over_at, "it is over") if name in told_elsewhere(incident) else (None, "")
     at, because = _first_change(incident, last.released_at)
     if at is not None:
         return at, because
@@ -107,6 +114,7 @@ def new_draft(
         because=because,
         facts=facts_in_short(incident),
         automatic=audience.send == "automatic",
+        public=public,
     )
 
 

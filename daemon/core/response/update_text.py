@@ -149,6 +149,8 @@ def _next(incident: Incident) -> str:
         return f"the cause is looked for (owner: {owner})"
     if incident.paused_by:
         return f"automation is paused by {incident.paused_by}; people decide"
+    if not incident.rule:
+        return "people look into it; no rule measures it, and nothing is done by itself"
     return observing_text(incident) or "the recovery plan is being decided"
 
 

@@ -7,10 +7,11 @@ takes each message once, whatever is told twice.
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from daemon.core.people.roster import Roster
 from daemon.core.ports.rooms import RoomMessage, TendsRooms
@@ -31,6 +32,7 @@ _TITLE = "Not an event of Slack"
 _PATIENCE = 2.3
 """Seconds for fetching a message; Slack waits three for the whole answer."""
 _NOTE_LENGTH = 1000
+_LOOKED_AT = {"pin_added", "reaction_added"}
 
 
 class _Event(BaseModel):
@@ -65,6 +67,14 @@ class SlackEvent(_Event):
     reaction: str = ""
     channel_id: str = ""
     item: SlackPinItem = SlackPinItem()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _looked_at(cls, given: Any) -> Any:
+        """Of other events nothing but the type: their fields of these names are of any shape."""
+        if not isinstance(given, dict) or given.get("type") in _LOOKED_AT:
+            return given
+        return {"type": str(given.get("type", ""))}
 
 
 class SlackAuthorization(_Event):
@@ -157,7 +167,9 @@ class SlackEvents:
         roster = self._context.roster()
         people = {slack_user(roster, name): name for name in roster.people}
         marker, author = people.get(user, ""), people.get(message.user, "")
-        text = printable(" ".join(_named(message.text, roster).split()))[:_NOTE_LENGTH]
+        text = " ".join(printable(_named(message.text, roster)).split())[:_NOTE_LENGTH]
+        if not text:
+            return "this has no words"
         who = printable(message.user)[:100]
         command = NoteFromRoom(author, who, text, key, message.link)
         by = "" if marker else _SLACK
@@ -173,5 +185,5 @@ def _named(text: str, roster: Roster) -> str:
     for name in roster.people:
         user = slack_user(roster, name)
         if user:
-            text = text.replace(f"@{user}", f"@{name}")
+            text = re.sub(rf"@{re.escape(user)}\b", f"@{name}", text)
     return text

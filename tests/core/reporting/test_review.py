@@ -153,7 +153,7 @@ def test_the_review_tells_the_whole_story() -> None:
         "- Step 1, release rollback on release:shop: started at 14:01:00 (pre-approved), ended "
         "after 1 minute, and restored service: 79.0 % → 99.0 %.",
         "| Somebody commands | within 5 minutes | after 3 minutes | in time |",
-        "| From then until the step that helped was done | 2 minutes |",
+        "| From the opening until the step that helped was done | 2 minutes |",
         "| 14:01:00 | stopgap | step 1 started: release_rollback on release:shop (pre-approved) |",
         "| 14:03:00 | stopgap | ada is Commander: the first responder |",
         "| 14:07:00 | stopgap | service restored: 79.0 % → 99.0 % |",
@@ -197,7 +197,7 @@ def test_what_came_after_the_end_is_told_apart() -> None:
     """One that people closed while it was bad, and one that came back."""
     by_person = told(*STORY[:6], (NOW, e.IncidentClosed(reason="by_person", text="bo: enough")))
     assert "That lasted at least 4 minutes" in by_person
-    assert "The incident was closed at 14:10:00 by bo: enough. Nobody responded." in by_person
+    assert "bo closed the incident at 14:10:00: enough. Nobody responded." in by_person
     assert "| Duration of impact | 4 minutes, and not over |" in by_person
     back = told(
         *STORY[:-1], (ago(2), e.Relapsed(text="x")), (ago(1), e.Recovered(step=0, text="y"))
@@ -205,7 +205,7 @@ def test_what_came_after_the_end_is_told_apart() -> None:
     assert (
         "Service came back without a step of the plan, as the metrics showed at 14:09:00." in back
     )
-    assert "It came back once in between. The incident is still open." in back
+    assert "In between, the problem came back once. The incident is still open." in back
     assert "- The problem came back once after it had seemed over." in back
 
 
@@ -324,8 +324,8 @@ def test_durations_stand_beside_what_is_usual_for_the_team() -> None:
     assert (trend.incidents, dict(trend.medians)) == (3, {"acknowledge": 3 * MINUTE})
     text = markdown(review_of(entries(*STORY), NOW, ROSTER, trend))
     assert "|  | This incident | Median of the team's last 3 |" in text
-    assert "| From then until somebody responded | 3 minutes | 3 minutes |" in text
-    assert "| From then until service was proven to be restored | 7 minutes | – |" in text
+    assert "| From the opening until somebody responded | 3 minutes | 3 minutes |" in text
+    assert "| From the opening until service was proven to be restored | 7 minutes | – |" in text
 
 
 def head(acknowledged: timedelta | None) -> Head:
@@ -583,3 +583,45 @@ def test_findings_of_others_are_harmless_and_many_do_not_bury_the_review() -> No
     )
     page = in_html(_dossier(), *many)
     assert "<script>alert" not in page
+
+
+def test_a_merged_incident_points_to_the_other_and_blames_nobody() -> None:
+    merged = told(
+        (ago(30), opening()),
+        (ago(2), e.MergeStarted(into="inc-9", title="cart", person="ada")),
+        (ago(1), e.IncidentClosed(reason="merged", text="merged into inc-9: cart")),
+    )
+    assert "At 14:09:00 it was merged into the incident inc-9, whose review tells the rest." in (
+        merged
+    )
+    assert "Nobody responded" not in merged
+    assert "Everything that the first ten minutes" not in merged
+
+
+def test_what_the_rule_leaves_to_people_is_no_lapse() -> None:
+    asked = e.ApprovalRequested(
+        step=1,
+        reason="commander_decides",
+        text="step 1 (rollback) waits for approval: the rule leaves this step to you",
+    )
+    storm = e.ApprovalRequested(
+        step=2, reason="storm", text="step 2 (restart) waits for approval: many services alert"
+    )
+    text = told((ago(30), opening()), (ago(5), asked), (ago(4), storm))
+    badly = text.partition("## What went badly")[2].partition("##")[0]
+    assert "leaves this step" not in badly
+    assert "was not started by itself: many services alert." in badly
+
+
+def test_what_a_rule_would_have_done_stands_among_what_was_tried() -> None:
+    observed = e.StepObserved(step=1, action="rollback", target="shop", reason="", text="all well")
+    recovered = e.Recovered(step=0, text="well again")
+    text = told((ago(30), opening()), (ago(5), observed), (ago(1), recovered))
+    assert "the rule only observes: Stopgap would start step 1, rollback on shop." in text
+
+
+def test_who_has_left_was_there_all_the_same() -> None:
+    arrived = e.ResponderArrived(person="ada", via="cli")
+    left = e.ResponderLeft(person="ada", via="cli")
+    text = told((ago(30), opening()), (ago(5), arrived), (ago(3), left))
+    assert "| People | ada |" in text

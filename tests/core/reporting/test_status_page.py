@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from daemon.core.incident import events as e
+from daemon.core.incident.fold import apply_event
 from daemon.core.incident.state import Incident
 from daemon.core.reporting.status_page.html import status_html
 from daemon.core.reporting.status_page.model import (
     StatusPage,
     StatusPageSpec,
     audience_trouble,
-    status_entry,
+    status_entries,
     status_page,
+    status_part,
 )
 from tests.core.build import ACKNOWLEDGED, NOW, ago, confirmed, make_incident, make_roster, opening
 
@@ -31,7 +33,9 @@ SPEC = StatusPageSpec(
 HOSTILE = "<script>alert(1)</script>\n</p><img src=x>\x1b[31m & \u202e\"'"
 
 
-def drafted(audience: str, number: int, stage: e.StageOfSteps, text: str) -> e.UpdateDrafted:
+def drafted(
+    audience: str, number: int, stage: e.StageOfSteps, text: str, *, public: bool = True
+) -> e.UpdateDrafted:
     return e.UpdateDrafted(
         update=f"{audience}.{number}",
         audience=audience,
@@ -41,6 +45,7 @@ def drafted(audience: str, number: int, stage: e.StageOfSteps, text: str) -> e.U
         because="x",
         facts="x",
         automatic=False,
+        public=public,
     )
 
 
@@ -63,8 +68,9 @@ def story(*more: Any) -> Incident:
 
 
 def page_of(*incidents: Incident) -> StatusPage:
-    entries = [status_entry(one, SPEC) for one in incidents]
-    return status_page([one for one in entries if one is not None], SPEC, NOW)
+    found = {f"{n}": status_part(one, SPEC) for n, one in enumerate(incidents)}
+    parts = {name: part for name, part in found.items() if part is not None}
+    return status_page(status_entries(parts, SPEC), SPEC, NOW)
 
 
 def test_a_problem_goes_on_until_the_customers_are_told_that_it_is_over() -> None:
@@ -86,6 +92,13 @@ def test_what_nobody_has_sent_and_what_others_were_sent_is_not_on_it() -> None:
     draft = (ago(20), drafted("customers", 1, "early", "secret draft"))
     assert page_of(story(draft, *told(20, "internal words", to="team"))).entries == ()
     assert page_of(story()).state == "ok"
+
+
+def test_what_was_written_for_ours_stays_off_it_when_the_audience_becomes_public() -> None:
+    """An audience's wording is internal until the roster says otherwise."""
+    draft = (ago(20), drafted("customers", 1, "early", "Commander: ada", public=False))
+    sent = (ago(19), e.UpdateReleased(update="customers.1", text="Commander: ada", person=""))
+    assert page_of(story(draft, sent)).entries == ()
 
 
 def test_an_edit_replaces_what_was_sent() -> None:
@@ -121,10 +134,10 @@ def test_a_drill_is_never_on_it() -> None:
     incident = story(*told(20, "We see a problem."))
     drill: Any = object()
     practised = incident.opened.model_copy(update={"drill": drill})
-    in_earnest = status_entry(incident, SPEC)
+    in_earnest = status_part(incident, SPEC)
     assert in_earnest is not None
     incident.__dict__["opened"] = practised
-    assert status_entry(incident, SPEC) is None
+    assert status_part(incident, SPEC) is None
 
 
 def test_what_is_over_for_long_leaves_it_and_what_goes_on_does_not() -> None:
@@ -212,3 +225,38 @@ def test_only_the_updates_of_a_public_audience_can_be_on_it() -> None:
     assert audience_trouble(roster, "customers") == ""
     assert "the updates to 'team' are internal" in audience_trouble(roster, "team")
     assert "no audience 'x'; it has customers, team" in audience_trouble(roster, "x")
+
+
+def merged(story_of: Incident, into: str) -> Incident:
+    started = e.MergeStarted(into=into, title="the other", person="ada")
+    closed = e.IncidentClosed(reason="merged", text=f"merged into {into}")
+    for event in (started, closed):
+        story_of = apply_event(story_of, ago(15), event)
+    return story_of
+
+
+def test_what_became_part_of_another_is_over_when_that_is() -> None:
+    part = merged(story(*told(20, "Payments fail.")), "1")
+    absorbed = e.IncidentAbsorbed(
+        other="0", title="x", person="ada", routes=(), told=("customers",)
+    )
+    whole = story((ago(15), absorbed))
+    page = page_of(part, whole)
+    assert [(one.ended, len(one.updates)) for one in page.entries] == [(None, 1)]
+    over = ((ago(10), e.Recovered(step=0, text="x")), *told(5, "It works again.", 1, "late"))
+    page = page_of(part, story((ago(15), absorbed), *over))
+    assert page.state == "ok"
+    [entry] = page.entries
+    assert (entry.began, entry.ended) == (ago(20), ago(5))
+    assert [update.text for update in entry.updates] == ["It works again.", "Payments fail."]
+
+
+def test_a_word_that_is_not_needed_ends_both() -> None:
+    part = merged(story(*told(20, "Payments fail.")), "1")
+    absorbed = e.IncidentAbsorbed(
+        other="0", title="x", person="ada", routes=(), told=("customers",)
+    )
+    dismissed = e.LastWordDismissed(audience="customers", person="ada", reason="told by phone")
+    over = (ago(10), e.Recovered(step=0, text="x")), (ago(5), dismissed)
+    page = page_of(part, story((ago(15), absorbed), *over))
+    assert [one.ended for one in page.entries] == [ago(10)]

@@ -174,7 +174,7 @@ def test_a_ticket_says_what_a_vendor_needs_and_nothing_of_ours() -> None:
     assert lines[0] == "Subject: Paying in the shop since 2026-03-01 14:06 UTC"
     assert "Contract: C-4711" in lines
     assert f"Our reference: {incident.id}" in lines
-    assert "About 120 requests fail a minute." in lines
+    assert "About 120 requests a minute failed then." in lines
     assert any(one.endswith("success rate 79.0 %; normal is 99.0 %.") for one in lines)
     assert "What we tried: release rollback (nothing changed)." in lines
     assert lines[-1].startswith("What we ask: do you see or know of anything wrong with the machi")

@@ -101,7 +101,8 @@ class MergeAbandoned(_Organizing):
 
 class IncidentAbsorbed(_Organizing):
     """Another incident became part of this one. `routes`: whose alerts come here from now on;
-    `alerts`: how many it brought along; `severity`: how severe it was, and this is no less."""
+    `alerts`: how many it brought along; `severity`: how severe it was, and this is no less.
+    `told`: the audiences that it told of the trouble, and that hear of its end from here."""
 
     kind: Literal["IncidentAbsorbed"] = "IncidentAbsorbed"
     other: str
@@ -110,6 +111,7 @@ class IncidentAbsorbed(_Organizing):
     routes: tuple[AlertRoute, ...]
     alerts: int = 0
     severity: Severity = ""
+    told: tuple[str, ...] = ()
     reason: str = ""
 
     def describe(self) -> str:

@@ -21,7 +21,8 @@ class UpdateDrafted(_AboutUpdates):
     """The daemon wrote an update from the facts. A later draft of the same update replaces it.
 
     `update` is `<audience>.<number>`. `because` says what made it due. `facts` is what it was
-    drafted from, in short: while that stays the same, so does the draft.
+    drafted from, in short: while that stays the same, so does the draft. `public`: it is in public
+    wording; an earlier stopgap did not say.
     """
 
     kind: Literal["UpdateDrafted"] = "UpdateDrafted"
@@ -33,6 +34,7 @@ class UpdateDrafted(_AboutUpdates):
     because: str
     facts: str
     automatic: bool
+    public: bool = False
 
     def describe(self) -> str:
         return f"update {self.update} drafted ({self.because})"

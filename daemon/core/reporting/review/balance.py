@@ -22,7 +22,7 @@ from daemon.core.reporting.review.words import (
     step_name,
     without_codes,
 )
-from daemon.core.response.milestones import MilestoneReading
+from daemon.core.response.milestones import MILESTONES, MilestoneReading
 from daemon.core.response.paging import delivered_pages, without_rule
 
 LapseKind = Literal[
@@ -52,6 +52,8 @@ _UNAPPROVED: Mapping[AskReason, str] = {
     "approval_expired": "its approval had run out",
     "approval_lapsed": "its approval had lapsed",
 }
+_ASKED_BY_RULE: frozenset[AskReason] = frozenset({"commander_decides", "mode_approve"})
+"""Whoever wrote the rule wanted people to be asked."""
 _SOON = timedelta(minutes=3)
 """What is noticed within that time is noticed early."""
 _LATE = timedelta(minutes=5)
@@ -95,7 +97,8 @@ def _well(incident: Incident, clock: Sequence[MilestoneReading]) -> Iterator[str
     if first is not None and first - incident.opened_at <= _SHORT_WAIT:
         yield f"The first call got through {after(first - incident.opened_at)}."
     needed = [reading for reading in clock if reading.state != "not_needed"]
-    if needed and all(reading.state == "met" for reading in needed):
+    came = incident.acknowledged_at is not None  # what ended before somebody had to needs nobody
+    if came and needed and all(reading.state == "met" for reading in needed):
         yield "Everything that the first ten minutes ask for was there in time."
     winner = incident.steps.get(incident.recovered_by)
     if winner is not None and incident.recovered_at is not None:
@@ -141,7 +144,7 @@ def _of_the_rule(incident: Incident, entries: Sequence[Entry]) -> Iterator[Lapse
 def _of_the_plan(incident: Incident, entries: Sequence[Entry]) -> Iterator[Lapse]:
     for number, step in sorted(incident.steps.items()):
         yield from _of_the_step(incident, number, step, entries)
-    if incident.diagnosis is not None:
+    if incident.diagnosis is not None and incident.steps:
         text = "No step restored service, so people had to look for the cause"
         yield Lapse("plan", as_sentence(f"{text}: {incident.diagnosis.text}"))
     if incident.relapses:
@@ -157,13 +160,14 @@ def _of_the_step(
         text = f"{name} could not be judged, for deployments were not to be seen"
         yield Lapse("changes", f"{text}: look at changes: in the rule.")
     for reason, text in _asked_for(number, entries).items():
+        if reason in _ASKED_BY_RULE:
+            continue
         if reason in _UNAPPROVED:
             told = f"{name} had to be asked for: {_UNAPPROVED[reason]}"
             yield Lapse("approval", f"{told}; stopgap approve gives an approval.")
         else:
-            yield Lapse(
-                "refusal", as_sentence(f"{name} was not started by itself: {without_codes(text)}")
-            )
+            why = without_codes(text).partition(" waits for approval: ")[2] or without_codes(text)
+            yield Lapse("refusal", as_sentence(f"{name} was not started by itself: {why}"))
     for text in _held_back(number, entries):
         yield Lapse("refusal", as_sentence(f"{name} was held back: {without_codes(text)}"))
     waited = _waited(number, entries)
@@ -176,7 +180,7 @@ def _of_the_step(
 
 
 def _of_the_people(incident: Incident, clock: Sequence[MilestoneReading]) -> Iterator[Lapse]:
-    if incident.acknowledged_at is None:
+    if incident.acknowledged_at is None and not incident.organization.merged_into:
         yield Lapse("commander", "Nobody responded.")
     read = {reading.item: reading for reading in clock if reading.state == "late"}
     for item, reading in read.items():
@@ -185,9 +189,10 @@ def _of_the_people(incident: Incident, clock: Sequence[MilestoneReading]) -> Ite
         due = in_words(reading.due_at - incident.opened_at)
         came = "it never came" if reading.took is None else f"it came {after(reading.took)}"
         yield Lapse("milestone", f"Late: {reading.text} (due within {due}; {came}).")
-    for missed in incident.missed:
-        if missed not in read:
-            yield Lapse("milestone", f"Late: {missed.replace('_', ' ')}.")
+    in_time = {reading.item for reading in clock if reading.state == "met"}
+    for item, (text, _) in MILESTONES.items():
+        if item in incident.missed and item not in read and item not in in_time:
+            yield Lapse("milestone", f"Late: {text}.")
     if incident.defects:
         times = plural(len(incident.defects), "time")
         yield Lapse("call", f"Nobody was being called although nobody had come, {times}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from daemon.core.incident.impact import LONGEST_GAP
+from daemon.core.incident.observation import would
 from daemon.core.incident.state import StepState
 from daemon.core.reporting.review.document import Bullets, CurveSketch, Section
 from daemon.core.reporting.review.model import Review
@@ -93,6 +94,8 @@ def _fate(review: Review, step: StepState) -> str:
     if step.started_at is None or step.outcome is None:
         if step.status == "vetoed" and step.vetoed_by:
             return f"vetoed by {step.vetoed_by}"
+        if step.status == "waiting" and step.observation is not None:
+            return f"the rule only observes: Stopgap {without_codes(would(step.observation))}"
         if step.status == "waiting" and review.incident.recovered_at is not None:
             return "was not needed"
         why = f": {without_codes(step.refusal_text)}" if step.refusal_text else ""

@@ -42,10 +42,15 @@ class Review:
         return time if day == opened else f"{day.isoformat()} {time}"
 
     @property
+    def responders(self) -> tuple[str, ...]:
+        """Whoever came, also those who have left since, in the order of their coming."""
+        arrived = (x.event for x in self.entries if isinstance(x.event, ResponderArrived))
+        return tuple(dict.fromkeys(event.person for event in arrived))
+
+    @property
     def first_responder(self) -> str:
         """Who came first; empty if nobody did."""
-        arrived = (x.event for x in self.entries if isinstance(x.event, ResponderArrived))
-        return next((event.person for event in arrived), "")
+        return next(iter(self.responders), "")
 
 
 def review_of(

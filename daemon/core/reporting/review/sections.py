@@ -30,12 +30,11 @@ from daemon.core.reporting.review.words import after, in_words, started, without
 
 _PARTS = {
     "detect": "From the beginning until the incident was opened",
-    "acknowledge": "From then until somebody responded",
-    "decide": "From then until it was decided how to recover",
-    "mitigate": "From then until the step that helped was done",
-    "recover": "From then until service was proven to be restored",
+    "acknowledge": "From the opening until somebody responded",
+    "decide": "From the opening until it was decided how to recover",
+    "mitigate": "From the opening until the step that helped was done",
+    "recover": "From the opening until service was proven to be restored",
 }
-"""`then`: the opening."""
 
 
 def review_document(review: Review) -> Document:
@@ -93,7 +92,8 @@ def _cause(incident: Incident) -> Section:
     cause, likeliest = incident.learning.cause, incident.causes.likeliest
     if cause is not None:
         change = f", {cause.change}" if cause.change else ""
-        by = f"Recorded by {cause.person} as: {cause.category}{change}."
+        known = "" if cause.category == "unknown" else f" as: {cause.category}{change}"
+        by = f"Recorded by {cause.person}{known}."
         return Section("Cause", (Paragraph(cause.text, strong=True), Paragraph(by)))
     so_far = ""
     if likeliest is not None:

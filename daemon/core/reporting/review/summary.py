@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import Problem
 from daemon.core.people.role_names import ROLE_NAMES
@@ -18,6 +19,7 @@ from daemon.core.reporting.review.words import (
     listed,
     plural,
     step_name,
+    without_codes,
 )
 from daemon.core.response.paging import without_rule
 from daemon.core.values.drill_key import DRILL_MARK, marked
@@ -27,7 +29,7 @@ from daemon.core.values.units import printable, quantity
 def review_title(incident: Incident) -> str:
     """The heading; a drill's says first that it is one."""
     problem = incident.confirmed
-    title = incident.title.removeprefix(DRILL_MARK).lstrip()
+    title = incident.opened.title.removeprefix(DRILL_MARK).lstrip()
     if problem is not None and problem.baseline is not None and problem.level is not None:
         name = _name(incident)
         usual, level = (level_words(x, problem.kind) for x in (problem.baseline, problem.level))
@@ -118,22 +120,29 @@ def _ended(review: Review) -> Iterator[str]:
             yield f"Service came back without a step of the plan, as {proven}."
     if incident.relapses:
         times = "once" if incident.relapses == 1 else plural(incident.relapses, "time")
-        yield f"It came back {times} in between."
+        yield f"In between, the problem came back {times}."
     if incident.closed is None:
         yield "The incident is still open."
     elif incident.recovered_at is None and incident.closed_at is not None:
-        closed = f"The incident was closed at {review.when(incident.closed_at)}"
-        text = incident.closed.text
-        if incident.closed.reason == "by_person":
-            yield as_sentence(f"{closed} by {text.removeprefix('closed by ')}")
-        else:
-            yield as_sentence(f"{closed}: {text}")
+        yield _closed(incident, incident.closed, review.when(incident.closed_at))
+
+
+def _closed(incident: Incident, closed: e.IncidentClosed, when: str) -> str:
+    """How it was closed without a recovery that was measured."""
+    into = incident.organization.merged_into
+    if into:
+        return f"At {when} it was merged into the incident {into}, whose review tells the rest."
+    person, said, why = closed.text.partition(": ")
+    if closed.reason == "by_person" and said:
+        return as_sentence(f"{person} closed the incident at {when}: {why}")
+    return as_sentence(f"The incident was closed at {when}: {without_codes(closed.text)}")
 
 
 def _people(review: Review) -> Iterator[str]:
     incident = review.incident
     if incident.acknowledged_at is None or not review.first_responder:
-        yield "Nobody responded."
+        if not incident.organization.merged_into:
+            yield "Nobody responded."
         return
     took = after(incident.acknowledged_at - incident.opened_at)
     yield f"{review.first_responder} responded {took}."
@@ -156,7 +165,7 @@ def _rows(review: Review) -> Iterator[tuple[str, str]]:
     winner = incident.steps.get(incident.recovered_by)
     if winner is not None and incident.recovered_at is not None:
         yield "Restored by", step_name(winner)
-    people = _roles(incident)
+    people = _roles(review)
     if people:
         yield "People", people
     if incident.opened.team:
@@ -184,11 +193,11 @@ def _measured(review: Review, problem: Problem) -> Iterator[tuple[str, str]]:
             yield impact.name, quantity(impact.value)
 
 
-def _roles(incident: Incident) -> str:
-    """Who was there, with their roles."""
-    people = incident.people
-    holders = [people.holder(role) for role in ROLE_NAMES]
-    names = dict.fromkeys(filter(None, (*holders, *incident.responders)))
+def _roles(review: Review) -> str:
+    """Who was there, with the roles that they had at the end."""
+    incident = review.incident
+    holders = [incident.people.holder(role) for role in ROLE_NAMES]
+    names = dict.fromkeys(filter(None, (*holders, *incident.responders, *review.responders)))
     return listed([_with_roles(incident, name) for name in names])
 
 

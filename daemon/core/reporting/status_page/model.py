@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from daemon.core.incident.state import Incident
-from daemon.core.incident.untold import last_word_dismissed, over_since
+from daemon.core.incident.untold import last_word_dismissed, over_since, told_elsewhere
 from daemon.core.people.roster import Roster
 from daemon.core.values.units import Frozen, Moment
 
@@ -85,29 +85,74 @@ def audience_trouble(roster: Roster, audience: str) -> str:
     return ""
 
 
-def status_entry(incident: Incident, spec: StatusPageSpec) -> StatusEntry | None:
-    """What the public was told of that incident; None if nothing was, and for a drill."""
+@dataclass(frozen=True)
+class StatusPart:
+    """What the public was told of one incident: `updates`, the newest first. `ended`: since when it
+    is over for them. `into`: the incident that it became part of, which tells the end of both."""
+
+    updates: tuple[StatusUpdate, ...]
+    components: tuple[str, ...]
+    ended: datetime | None
+    into: str
+
+
+def status_part(incident: Incident, spec: StatusPageSpec) -> StatusPart | None:
+    """What the public was told of that incident; None if it has nothing to do with them, and for a
+    drill. What was drafted in internal wording is not shown, whatever the audience's is now."""
     if incident.drill is not None:
         return None
     sent = [
         (update.released_at, update)
         for update in incident.updates.of(spec.audience)
-        if update.released_at is not None
+        if update.released_at is not None and update.draft.public
     ]
-    if not sent:
+    if not sent and spec.audience not in told_elsewhere(incident):
         return None
-    began, (told_at, last) = sent[0][0], sent[-1]
-    ended = told_at if last.draft.stage == "late" else None
+    ended = sent[-1][0] if sent and sent[-1][1].draft.stage == "late" else None
     if ended is None and last_word_dismissed(incident, spec.audience) is not None:
         ended = over_since(incident)
     ours = {incident.opened.team, incident.rule} - {""}
-    return StatusEntry(
-        id=f"{began.astimezone(UTC):%Y%m%d-%H%M%S}",
-        began=began,
-        ended=ended,
-        components=tuple(name for name, of in spec.components.items() if ours & set(of)),
+    return StatusPart(
         updates=tuple(StatusUpdate(at=at, text=update.text) for at, update in reversed(sent)),
+        components=tuple(name for name, of in spec.components.items() if ours & set(of)),
+        ended=ended,
+        into=incident.organization.merged_into,
     )
+
+
+def status_entries(parts: Mapping[str, StatusPart], spec: StatusPageSpec) -> list[StatusEntry]:
+    """What they are to the public, by incident: one problem of those that became one."""
+    together: dict[str, list[StatusPart]] = {}
+    for incident, part in parts.items():
+        together.setdefault(_whole(incident, parts), []).append(part)
+    found = []
+    for whole, members in together.items():
+        updates = sorted(
+            (update for part in members for update in part.updates),
+            key=lambda u: u.at,
+            reverse=True,
+        )
+        if not updates:
+            continue
+        began = updates[-1].at
+        names = {name for part in members for name in part.components}
+        found.append(
+            StatusEntry(
+                id=f"{began.astimezone(UTC):%Y%m%d-%H%M%S}",
+                began=began,
+                ended=parts[whole].ended,
+                components=tuple(name for name in spec.components if name in names),
+                updates=tuple(updates),
+            )
+        )
+    return found
+
+
+def _whole(incident: str, parts: Mapping[str, StatusPart]) -> str:
+    """Which of these it has become part of in the end; itself, if of none."""
+    while (into := parts[incident].into) in parts:
+        incident = into
+    return incident
 
 
 def status_page(entries: Iterable[StatusEntry], spec: StatusPageSpec, now: datetime) -> StatusPage:
