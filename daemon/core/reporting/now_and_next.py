@@ -102,29 +102,14 @@ def doing(incident: Incident) -> str:
 def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
     """What the daemon will do next by itself, in a sentence without a full stop."""
     if incident.closed is not None:
-        if incident.organization.merged_into:
-            return f"it goes on as part of {incident.organization.merged_into}"
-        if not incident.review:
-            return "the review is written"
-        audiences = ", ".join(untold(incident))
-        if audiences:
-            return (
-                f"somebody tells {audiences} that it is over, or says why not: "
-                f"stopgap update {incident.id}"
-            )
-        todo = len(incident.learning.open_follow_ups)
-        follow_ups = (
-            f"{todo} follow-up{' is' if todo == 1 else 's are'} open" if todo else "nothing"
-        )
-        return f"{follow_ups}; the review is there"
+        return _after_the_end(incident)
     if incident.organization.held is not None:
         until = f"{incident.organization.held.until:%Y-%m-%d %H:%M} UTC"
         return f"if it is still there at {until}, people are called as if it had just opened"
     if rule is None and incident.commander:
         return "nothing by itself; everything is yours"
     if rule is None:
-        calling = "" if incident.commander else "people are called until somebody commands; "
-        return f"{calling}everything else is yours"
+        return "people are called until somebody commands; everything else is yours"
     if incident.recovered_at is not None:
         ends = incident.recovered_at + rule.verify.watch
         until = f"at {clock_time(ends)}" if ends > now else "soon"
@@ -153,6 +138,22 @@ def coming(incident: Incident, rule: Rule | None, now: datetime) -> str:
         return "nothing starts by itself, for the rule only observes; measuring and updates go on"
     following = _following(incident, rule, 0)
     return f"step {following[0]} is looked at: {following[1].action}" if following else "diagnosis"
+
+
+def _after_the_end(incident: Incident) -> str:
+    if incident.organization.merged_into:
+        return f"it goes on as part of {incident.organization.merged_into}"
+    if not incident.review:
+        return "the review is written"
+    audiences = ", ".join(untold(incident))
+    if audiences:
+        return (
+            f"somebody tells {audiences} that it is over, or says why not: "
+            f"stopgap update {incident.id}"
+        )
+    todo = len(incident.learning.open_follow_ups)
+    follow_ups = f"{todo} follow-up{' is' if todo == 1 else 's are'} open" if todo else "nothing"
+    return f"{follow_ups}; the review is there"
 
 
 def _may_come_back(incident: Incident) -> bool:
