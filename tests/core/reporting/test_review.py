@@ -269,7 +269,7 @@ def test_the_review_of_a_declared_incident_speaks_of_no_alert() -> None:
     [summary] = [line for line in text.splitlines() if line.startswith("On ")]
     assert "ada declared it by hand: " in summary
     assert "It was declared without a rule, so nothing was measured. " in summary
-    assert " by ada: a test. " in summary
+    assert "ada closed the incident at 14:10:00: a test. " in summary
     assert "- It was declared without a rule, so nothing could be measured or recovered." in text
     assert not re.search(r"alert came in|these alerts|No rule matches", text)
 

@@ -132,7 +132,7 @@ def _closed(incident: Incident, closed: e.IncidentClosed, when: str) -> str:
     into = incident.organization.merged_into
     if into:
         return f"At {when} it was merged into the incident {into}, whose review tells the rest."
-    person, said, why = closed.text.partition(": ")
+    person, said, why = closed.text.removeprefix("closed by ").partition(": ")
     if closed.reason == "by_person" and said:
         return as_sentence(f"{person} closed the incident at {when}: {why}")
     return as_sentence(f"The incident was closed at {when}: {without_codes(closed.text)}")
