@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from daemon.core.incident.state import Incident
 from daemon.core.response.call_answers import SnoozeCall
-from daemon.core.response.command import CommandSituation
+from daemon.core.response.command import CommandSituation, NotPossible
 from daemon.core.response.organizing import Merge, Reassign
 from daemon.web.links.answers import LinkForm, UseLink
 from tests import commanding
@@ -296,3 +298,13 @@ async def test_a_person_who_calls_a_tier_in_the_middle_of_a_storm_gets_it(stage:
         assert [title for title in titles(stage, "bo") if not title.startswith("Storm")] == [
             "Fails6"
         ]
+
+
+async def test_who_answers_one_incident_of_a_storm_is_led_to_the_page_that_called_them(
+    stage: Stage,
+) -> None:
+    async with stage.daemon() as daemon:
+        await storm_breaks_out(daemon, 180)
+        await daemon.at(190)
+        with pytest.raises(NotPossible, match="called for by the page of a storm"):
+            SnoozeCall().apply(await titled(stage, "Fails6"), _situation(daemon, "ada"))
