@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from daemon.core.incident.state import Incident
 from daemon.core.response.call_answers import SnoozeCall
-from daemon.core.response.command import CommandSituation
+from daemon.core.response.command import CommandSituation, NotPossible
 from daemon.core.response.organizing import Merge, Reassign
 from daemon.web.links.answers import LinkForm, UseLink
 from tests import commanding
@@ -262,3 +264,47 @@ async def test_who_put_their_call_off_is_not_called_again_under_maintenance_of_a
         await daemon.at(495)
         assert len(titles(stage, "ada")) == 2
         assert len(titles(stage, "bo")) == 1
+
+
+async def test_a_person_who_calls_a_tier_in_the_middle_of_maintenance_gets_it(
+    stage: Stage,
+) -> None:
+    """The window holds what the daemon would do by itself, not what people ask for."""
+    async with stage.daemon() as daemon:
+        await daemon.at(170)
+        await announced(daemon, 170, 3000, "global")
+        await daemon.receives(unruled(0, 180))
+        await daemon.at(200)
+        assert (await daemon.incident()).organization.held is not None
+        await daemon.does(commanding.jump, stage.roster, 2, "ada", daemon.repository.clock())
+        await daemon.at(210)
+        assert len(titles(stage, "bo")) == 1
+        assert titles(stage, "ada") == []
+        await daemon.at(2000)
+        assert len(titles(stage, "bo")) == 1, "the policy is held as before"
+
+
+async def test_a_person_who_calls_a_tier_in_the_middle_of_a_storm_gets_it(stage: Stage) -> None:
+    async with stage.daemon() as daemon:
+        await storm_breaks_out(daemon, 180)
+        await daemon.at(190)
+        one, clock = await titled(stage, "Fails6"), daemon.repository.clock()
+        await daemon.repository.record(
+            one.id,
+            lambda i: commanding.jump(i, stage.roster, 2, "ada", clock),
+            by="person:ada",
+        )
+        await daemon.at(200)
+        assert [title for title in titles(stage, "bo") if not title.startswith("Storm")] == [
+            "Fails6"
+        ]
+
+
+async def test_who_answers_one_incident_of_a_storm_is_led_to_the_page_that_called_them(
+    stage: Stage,
+) -> None:
+    async with stage.daemon() as daemon:
+        await storm_breaks_out(daemon, 180)
+        await daemon.at(190)
+        with pytest.raises(NotPossible, match="called for by the page of a storm"):
+            SnoozeCall().apply(await titled(stage, "Fails6"), _situation(daemon, "ada"))

@@ -101,6 +101,11 @@ def _summoned(incident: Incident, person: str, what: str) -> None:
             f"you respond already, so there is no call to {what}; "
             f"`stopgap leave {incident.id}` takes you off it"
         )
+    if not is_summoned(incident, person) and incident.storm is not None:
+        raise NotPossible(
+            f"it is called for by the page of a storm, so there is no call of its own to {what}; "
+            f"use the link in that page, or the incident that it names"
+        )
     if not is_summoned(incident, person):
         raise NotPossible(f"you were not called for this incident, so there is nothing to {what}")
 

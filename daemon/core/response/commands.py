@@ -150,7 +150,10 @@ class Escalate(Command):
         if not 1 <= tier <= len(tiers):
             raise NotPossible(f"there is no tier {tier}; the policy has {len(tiers)}")
         jumped = e.EscalationJumped(tier=tier - 1, person=person)
-        if not incident.commander and incident.recovered_at is None:
+        storm = incident.storm
+        shared = storm is not None and storm.left_at is None
+        escalates = not shared and incident.organization.held is None
+        if escalates and not incident.commander and incident.recovered_at is None:
             return (jumped,)  # the escalation goes on from there
         number = occasion_of(incident, "jump") + 1
         text = f"{person} calls for you: {headline(incident)}"

@@ -82,7 +82,9 @@ def pages_due(
     if incident.commander:  # a jump calls people by itself then
         return _advance(campaign, now)
     jumps = incident.people.jumps
-    if len(jumps) > incident.people.past_jumps and all(p.jumps < len(jumps) for p in present):
+    served = any(p.is_for("jump") and p.occasion == len(jumps) for p in incident.pages.values())
+    asked = len(jumps) > incident.people.past_jumps and not served
+    if asked and all(p.jumps < len(jumps) for p in present):
         return _jump(campaign, jumps[-1].tier, now)
     held_until = incident.opened_at + hold
     if not incident.pages and incident.rule and incident.problem is None and now < held_until:

@@ -174,7 +174,7 @@ def test_what_is_likeliest_is_told_while_people_look_for_the_cause() -> None:
     disk = e.HypothesisAdded(hypothesis="h2", text="the disk", person="bo")
     told = doing(happened(confirmed(), OPENED, zone, disk))
     assert told == (
-        "people look for the cause; fast recovery is over (plan_exhausted); "
+        "people look for the cause; fast recovery is over (plan exhausted); "
         "likeliest so far: the zone"
     )
     supported = e.HypothesisJudged(hypothesis="h2", state="supported", person="bo")
@@ -186,7 +186,7 @@ def test_what_is_likeliest_is_told_while_people_look_for_the_cause() -> None:
         for name in ("h1", "h2")
     ]
     told = doing(happened(confirmed(), OPENED, zone, disk, *ruled_out))
-    assert told.endswith("(plan_exhausted)")
+    assert told.endswith("(plan exhausted)")
 
 
 def test_a_team_that_is_called_in_is_told_what_was_found() -> None:
