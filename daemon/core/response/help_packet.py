@@ -82,8 +82,10 @@ def _numbers(problem: Problem) -> list[str]:
             f"Measured at {problem.at:%H:%M} UTC: {symptom} {show(problem.level)}; "
             f"normal is {show(problem.baseline)}."
         )
-    if problem.failed_per_minute is not None:
-        lines.append(f"About {quantity(round(problem.failed_per_minute))} requests fail a minute.")
+    failed = round(problem.failed_per_minute or 0)
+    if failed:
+        fail = "request fails" if failed == 1 else "requests fail"
+        lines.append(f"About {quantity(failed)} {fail} a minute.")
     return lines
 
 
