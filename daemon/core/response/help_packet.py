@@ -84,9 +84,10 @@ def _numbers(problem: Problem) -> list[str]:
             f"Measured at {problem.at:%H:%M} UTC: {symptom} {show(problem.level)}; "
             f"normal is {show(problem.baseline)}."
         )
-    if problem.failed_per_minute is not None:
-        failed = quantity(round(problem.failed_per_minute))
-        lines.append(f"About {failed} requests a minute failed then.")
+    failed = round(problem.failed_per_minute or 0)
+    if failed:
+        requests = "request" if failed == 1 else "requests"
+        lines.append(f"About {quantity(failed)} {requests} a minute failed then.")
     return lines
 
 

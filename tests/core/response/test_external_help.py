@@ -212,3 +212,14 @@ def test_a_ticket_of_a_drill_says_first_that_nobody_should_send_it() -> None:
     drilled = make_incident((NOW, opening().model_copy(update={"drill": mark})))
     text = vendor_ticket(drilled, AWS, "Paying.", "")
     assert text.startswith("Subject: [DRILL] do not send this: Paying since ")
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [(120.4, "About 120 requests fail a minute."), (1.2, "About 1 request fails a minute.")],
+)
+def test_how_much_fails_is_told_as_a_person_would(failed: float, said: str) -> None:
+    problem = make_problem(failed_per_minute=failed)
+    assert said in vendor_ticket(make_incident(confirmed(problem)), AWS, "Paying.", "")
+    few = make_incident(confirmed(make_problem(failed_per_minute=0.3)))
+    assert " a minute." not in vendor_ticket(few, AWS, "Paying.", "")
