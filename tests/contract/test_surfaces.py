@@ -638,8 +638,7 @@ async def test_every_surface_offers_what_a_step_takes(
         await rig.does("ack")
         await rig.happens(confirmed(), *events)
         page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
-        plan = page.partition('id="plan"')[2].partition('id="people"')[0]
-        assert _offered(plan, 1) == expected
+        assert _offered(page, 1) == expected
         _, found = await rig.asks("GET", rig.path, ADA)
         (step,) = found["incident"]["steps"]
         assert step["allowed"] == expected
@@ -655,10 +654,11 @@ async def test_every_surface_offers_what_a_step_takes(
                 assert rig.seq == before, "what is not offered changes nothing"
 
 
-def _offered(plan: str, number: int) -> list[str]:
-    """The buttons of a step, in their order."""
-    pattern = r'action="[^"]*/do/(\w+)" class="deed">(.*?)</form>'
-    forms = re.findall(pattern, plan, re.DOTALL)
+def _offered(page: str, number: int) -> list[str]:
+    """The buttons of a step, in their order: what is asked of the Commander stands in the first
+    box, the others in the plan."""
+    pattern = r'action="[^"]*/do/(\w+)" class="(?:deed|decision)">(.*?)</form>'
+    forms = re.findall(pattern, page, re.DOTALL)
     return [name for name, body in forms if f'name="step" value="{number}"' in body]
 
 
@@ -671,8 +671,7 @@ async def test_an_approval_that_has_lapsed_can_be_given_again_on_the_page() -> N
         lapsed = e.ApprovalRequested(step=1, reason="approval_lapsed", text="over 30m ago")
         await rig.happens(lapsed)
         page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
-        assert 'aria-label="Approve again: step 1">Approve again</button>' in page
-        assert ">Approve step 1: rollback</button>" in page
+        assert "<button>Approve again, step 1: " in page
         assert "<dd>waiting for the Commander to decide on step 1</dd>" in page
         assert '<span class="chip asks">needs approval</span>' in page
         form = await filled(rig, {"step": "1", "content": "*"})
