@@ -396,7 +396,8 @@ class Daemon:
         self._values.look_again()
         self._autonomy.look_again()
         self._repository.ring_all()
-        return self._oncall.orphans()
+        page = self._status_page.trouble if self._status_page is not None else ""
+        return [*self._oncall.orphans(), *filter(None, (page,))]
 
     def _status_report(self) -> StatusReport:
         return StatusReport(

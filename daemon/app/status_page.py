@@ -5,7 +5,6 @@ from __future__ import annotations
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.settings import Settings
 from daemon.core.reporting.status_page.model import StatusPageSpec
-from daemon.core.values.outcome import Permanent
 from daemon.instrumentation import Observer
 from daemon.repository import IncidentRepository
 from daemon.watching.status_page import WRITTEN_EVERY, StatusPageKeeper
@@ -17,8 +16,8 @@ def status_page_for(
     active: Live[ActiveConfig],
     observer: Observer,
 ) -> StatusPageKeeper | None:
-    """The keeper; None without a folder. Raises Permanent if the audience is none whose updates are
-    public."""
+    """The keeper; None without a folder. One whose audience is not public writes nothing, and says
+    so in the log and after a reload: people are called all the same."""
     chosen = settings.status_page
     if chosen.folder is None:
         return None
@@ -29,7 +28,4 @@ def status_page_for(
         every=WRITTEN_EVERY,
         components=chosen.components,
     )
-    keeper = StatusPageKeeper(repository, active, spec, settings.base / chosen.folder, observer)
-    if keeper.trouble:
-        raise Permanent(keeper.trouble)
-    return keeper
+    return StatusPageKeeper(repository, active, spec, settings.base / chosen.folder, observer)

@@ -159,7 +159,7 @@ def slack_user(roster: Roster, name: str) -> str:
 
 
 def _draft(incident: Incident, prefix: str, links: Links, now: datetime) -> RoomDraft:
-    service = service_of(incident.key)
+    service = service_of(incident.key) if incident.group_labels else ""
     commander = incident.commander or "nobody yet"
     lines = (
         f"At {clock_time(now)}: {doing(incident)}; the topic says how it stands",

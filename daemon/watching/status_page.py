@@ -67,7 +67,9 @@ class StatusPageKeeper:
         return audience_trouble(self._active.now.roster, self._spec.audience)
 
     def page(self) -> StatusPage:
-        """The page as it stands."""
+        """The page as it stands. Raises Permanent if its audience's updates are not public."""
+        if self.trouble:
+            raise Permanent(self.trouble)
         entries = status_entries(self._parts, self._spec)
         return status_page(entries, self._spec, self._repository.clock())
 
@@ -96,8 +98,6 @@ class StatusPageKeeper:
     async def write(self) -> None:
         """Write it now. Raises Temporary if the folder takes nothing, Permanent if the audience is
         none whose updates are public."""
-        if self.trouble:
-            raise Permanent(self.trouble)
         page = self.page()
         files = {
             "status.json": page.model_dump_json(indent=1) + "\n",

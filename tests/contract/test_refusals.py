@@ -83,7 +83,7 @@ async def test_a_slash_too_many_loses_no_page(rig: Watched, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/alerts", "/api/v1/alert", "/api/v2/alerts", "/api/v1/incidents", "/-/ready"]
+    "path", ["/", "/alerts", "/api/v1/alert", "/api/v2/alerts", "/api/v1/rules", "/-/ready"]
 )
 async def test_what_alertmanager_posts_elsewhere_is_answered_so_that_it_sends_again(
     rig: Watched, path: str

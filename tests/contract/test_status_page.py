@@ -137,9 +137,22 @@ async def test_a_folder_that_takes_nothing_is_named(kept: Kept) -> None:
         await kept.keeper.write()
 
 
-def test_it_begins_with_a_public_audience_or_not_at_all(kept: Kept) -> None:
-    with pytest.raises(Permanent, match=r"`status_page.audience` in .* has no audience 'x'"):
-        kept.keeps("x")
+def test_an_audience_that_is_not_public_keeps_the_page_away_and_no_daemon_from_starting(
+    kept: Kept,
+) -> None:
+    keeper = kept.keeps("x")
+    assert "has no audience 'x'" in keeper.trouble
+
+    async def story() -> None:
+        running = asyncio.create_task(keeper.run())
+        await asyncio.sleep(100)
+        assert not running.done()
+        with pytest.raises(Permanent, match=r"`status_page.audience` in .* has no audience 'x'"):
+            keeper.page()
+        running.cancel()
+
+    run_virtually(story)
+    assert not kept.folder.exists()
     off = Settings(base=kept.base)
     active = Live(ActiveConfig(RuleBook((), {}), ROSTER))
     assert status_page_for(off, kept.repository, active, QUIET) is None
@@ -186,3 +199,19 @@ async def test_without_a_folder_each_surface_says_what_to_set() -> None:
         assert "status_page.folder" in await page.text()
         system = await rig.client.get("/system", headers=ADA)
         assert 'href="/status-page"' not in await system.text()
+
+
+async def test_each_surface_says_why_it_is_not_written() -> None:
+    class Barred(Rig):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.status_page = self.barred
+
+        def barred(self) -> StatusPage:
+            raise Permanent("the updates to 'customers' are internal")
+
+    async with rigged(make=Barred) as rig:
+        status, told = await rig.asks("GET", "/api/v1/status-page", ADA)
+        assert (status, told["detail"]) == (409, "the updates to 'customers' are internal")
+        page = await rig.client.get("/status-page", headers=ADA)
+        assert page.status == 409

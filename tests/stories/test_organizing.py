@@ -10,6 +10,7 @@ from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
 from daemon.core.response.command import Command
 from daemon.core.response.commands import Acknowledge, Close
+from daemon.core.response.endings import ending_text
 from daemon.core.response.organizing import Merge, Reassign, Relate, SplitAlerts
 from daemon.intake.counterparts import write_counterparts
 from daemon.repository import IncidentRepository
@@ -215,3 +216,14 @@ async def test_an_alert_that_meets_a_merge_joins_the_other_and_opens_nothing(
         incidents = {i.id: i for i in await stage.incidents()}
     assert set(incidents) == {shop.id, cart.id}
     assert incidents[shop.id].alerts["fp-cart"].status == "resolved"
+
+
+async def test_whoever_was_called_for_a_merged_one_hears_that_it_goes_on(stage: Stage) -> None:
+    stage.rules[0] = stage.rules[0].model_copy(update={"recover": ()})
+    async with stage.daemon() as daemon:
+        shop, cart = await two(daemon)
+        await commanded(daemon, cart.id, Merge(shop.id), "cy")
+        await daemon.at(190)
+        merged = await daemon.repository.load(cart.id)
+    assert merged.title.startswith("Merged: ")
+    assert ending_text(merged).startswith(f"Not over, but merged into {shop.id}: ")

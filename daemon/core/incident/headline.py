@@ -21,6 +21,7 @@ _CLOSED: Mapping[str, str] = {
     "recovered": RESTORED,
     "not_confirmed": "Not confirmed: ",
     "alerts_resolved": "Alerts over: ",
+    "merged": "Merged: ",
 }
 """How the line begins for each reason of a closing; `Closed: ` for all others."""
 

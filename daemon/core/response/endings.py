@@ -65,6 +65,8 @@ def ending_text(incident: Incident) -> str:
     come."""
     if incident.recovered_at is None:
         why = incident.closed.text if incident.closed is not None else ""
+        if incident.organization.merged_into:
+            return f"Not over, but {why}. People are called for that one; this one asks nothing."
         return f"Closed, nothing more is asked of you: {why}"
     step = incident.step(incident.recovered_by)
     how = f"after step {step.number}, {step.action}" if incident.recovered_by else "by itself"

@@ -11,6 +11,7 @@ from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.reporting.coverage import Coverage, RuleReport
 from daemon.core.reporting.status_page.model import StatusPage
+from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Frozen
 from daemon.reporting.status import System
 from daemon.web.api.operation import ApiOperation, Call
@@ -109,7 +110,7 @@ class Looking:
             ),
             ApiOperation("GET", "/api/v1/system", self.system, "viewer", _TAG),
             ApiOperation(
-                "GET", "/api/v1/status-page", self.status_page, "viewer", _TAG, errors=(404,)
+                "GET", "/api/v1/status-page", self.status_page, "viewer", _TAG, errors=(404, 409)
             ),
         ]
 
@@ -133,10 +134,19 @@ class Looking:
 
     async def status_page(self, call: Call[None, None, None]) -> StatusPage:
         """Show the public status page as it stands."""
-        if self._context.status_page is None:
-            raise HttpProblem(404, "No status page", NO_STATUS_PAGE)
-        return self._context.status_page()
+        return status_page_now(self._context)
 
     async def system(self, call: Call[None, None, None]) -> System:
         """Show how the daemon does: its queues, its store, its rules, and what it depends on."""
         return await self._context.overview.system()
+
+
+def status_page_now(context: WebContext) -> StatusPage:
+    """The public status page as it stands. Raises Problem 404 where none is kept, 409 where nothing
+    of it can be public."""
+    if context.status_page is None:
+        raise HttpProblem(404, "No status page", NO_STATUS_PAGE)
+    try:
+        return context.status_page()
+    except Permanent as error:
+        raise HttpProblem(409, "The status page is not written", str(error)) from None

@@ -8,9 +8,8 @@ from aiohttp import web
 
 from daemon.core.reporting.observe_report import rule_tallies, tallies
 from daemon.core.reporting.status_page.html import status_html
-from daemon.web.api.system import NO_STATUS_PAGE
+from daemon.web.api.system import status_page_now
 from daemon.web.context import ALONE
-from daemon.web.errors import HttpProblem
 from daemon.web.site.layout import SITE_HEADERS, Frame
 
 COVERED = timedelta(days=30)
@@ -61,10 +60,9 @@ class SystemPages:
     async def status_page(self, request: web.Request) -> web.Response:
         """The public status page, as it is written."""
         await self._frame.visitor(request)
-        if self._context.status_page is None:
-            raise HttpProblem(404, "No status page", NO_STATUS_PAGE)
+        page = status_page_now(self._context)
         headers = {**SITE_HEADERS, "Content-Security-Policy": ALONE}
-        shown = status_html(self._context.status_page())
+        shown = status_html(page)
         return web.Response(text=shown, content_type="text/html", headers=headers)
 
     async def system(self, request: web.Request) -> web.Response:
