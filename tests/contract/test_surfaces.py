@@ -671,7 +671,7 @@ async def test_an_approval_that_has_lapsed_can_be_given_again_on_the_page() -> N
         lapsed = e.ApprovalRequested(step=1, reason="approval_lapsed", text="over 30m ago")
         await rig.happens(lapsed)
         page = await (await rig.client.get(f"/incidents/{rig.id}", headers=ADA)).text()
-        assert "<button>Approve again, step 1: " in page
+        assert "<button>Approve again, step 1: rollback</button>" in page
         assert "<dd>waiting for the Commander to decide on step 1</dd>" in page
         assert '<span class="chip asks">needs approval</span>' in page
         form = await filled(rig, {"step": "1", "content": "*"})
