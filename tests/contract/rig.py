@@ -47,6 +47,7 @@ from daemon.web.auth.secrets import SecretCheck
 from daemon.web.auth.webhook_secrets import Hooks
 from daemon.web.links.signed_links import SignedLinks
 from tests.credentials import MemoryAssistantLog, MemoryCredentials, MemoryKeys
+from tests.doubles.serving import let_go
 from tests.fakes import (
     START,
     FakeAction,
@@ -347,3 +348,4 @@ async def rigged(
         rig.client = client
         rig.id = await rig.delivers(body(alert()))
         yield rig
+    await let_go()

@@ -402,7 +402,7 @@ async def test_what_nothing_measures_does_not_say_that_it_is_measured(rig: Rig) 
     await pressed(rig, "ack")
     page = await seen(rig, path)
     assert "<dt>Now</dt><dd>ada commands; no rule matches it, so nothing is measured</dd>" in page
-    assert "<dt>Next</dt><dd>everything else is yours</dd>" in page
+    assert "<dt>Next</dt><dd>nothing by itself; everything is yours</dd>" in page
     assert "people are called until" not in page
 
 

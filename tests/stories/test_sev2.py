@@ -213,7 +213,7 @@ async def the_lead_takes_over(stage: Stage, daemon: Daemon) -> None:
     incident = await daemon.incident()
     (asking,) = incident.people.open_requests("commander")
     assert (asking.event.how, asking.event.asked) == ("takeover", "ada")
-    assert "Tried: 1. rollback unchanged; 2. flag_off unchanged" in asking.event.briefing
+    assert "Tried: 1. rollback: unchanged; 2. flag_off: unchanged" in asking.event.briefing
     await answers(daemon, "commander", "ada", OPENED + 901)
     await daemon.does(commanding.take, "diagnosis", "ed", moment(OPENED + 910), PATIENCE, who="ed")
     incident = await daemon.incident()

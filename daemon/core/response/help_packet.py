@@ -87,7 +87,7 @@ def _numbers(problem: Problem) -> list[str]:
     failed = round(problem.failed_per_minute or 0)
     if failed:
         requests = "request" if failed == 1 else "requests"
-        lines.append(f"About {quantity(failed)} {requests} a minute failed then.")
+        lines.append(f"About {quantity(failed)} {requests} a minute failed.")
     return lines
 
 

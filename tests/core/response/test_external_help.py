@@ -174,7 +174,7 @@ def test_a_ticket_says_what_a_vendor_needs_and_nothing_of_ours() -> None:
     assert lines[0] == "Subject: Paying in the shop since 2026-03-01 14:06 UTC"
     assert "Contract: C-4711" in lines
     assert f"Our reference: {incident.id}" in lines
-    assert "About 120 requests a minute failed then." in lines
+    assert "About 120 requests a minute failed." in lines
     assert any(one.endswith("success rate 79.0 %; normal is 99.0 %.") for one in lines)
     assert "What we tried: release rollback (nothing changed)." in lines
     assert lines[-1].startswith("What we ask: do you see or know of anything wrong with the machi")
@@ -216,10 +216,10 @@ def test_a_ticket_of_a_drill_says_first_that_nobody_should_send_it() -> None:
 
 @pytest.mark.parametrize(
     ("failed", "said"),
-    [(120.4, "About 120 requests fail a minute."), (1.2, "About 1 request fails a minute.")],
+    [(120.4, "About 120 requests a minute failed."), (1.2, "About 1 request a minute failed.")],
 )
 def test_how_much_fails_is_told_as_a_person_would(failed: float, said: str) -> None:
     problem = make_problem(failed_per_minute=failed)
     assert said in vendor_ticket(make_incident(confirmed(problem)), AWS, "Paying.", "")
     few = make_incident(confirmed(make_problem(failed_per_minute=0.3)))
-    assert " a minute." not in vendor_ticket(few, AWS, "Paying.", "")
+    assert " a minute failed." not in vendor_ticket(few, AWS, "Paying.", "")
