@@ -135,7 +135,7 @@ def _pages_due(incident: Incident, surroundings: Surroundings, now: datetime) ->
     and those that failed."""
     roster, storm = surroundings.roster, surroundings.storm
     if storm is not None and storm.is_held(incident):
-        calls = storm_due(incident, storm, roster, now)
+        calls = storm_due(incident, storm, roster, now, surroundings.page_hold)
     else:
         calls = pages_due(incident, roster, now, surroundings.page_hold)
     policies = calls | engagements_due(incident, roster, now)

@@ -89,10 +89,11 @@ class Storm(Story):
         """All five alert; people are paged; the Commander decides."""
         await self.deployment()
         await self.call()
-        await self.stage("five incidents, five calls", self.five_called, 30)
+        await self.stage("five incidents, one call", self.one_call, 30)
         await self.stage("held back by the storm", self.refused_everywhere, 40)
         await self.untouched("v2")
         self.teller.heading("Ada looks: it is the one deployment. She says so, once")
+        await self.sandbox.api("POST", "storm/ack")
         await self.sandbox.api("POST", f"incidents/{self.timeline.incident}/steps/1/approve")
         await self.stage("rollback started", self.at("StepStarted"), 20)
         await self.stage("recovery verified", self.at("StepVerified", self.recovered), 90)
@@ -116,13 +117,22 @@ class Storm(Story):
         ours = {i: a for i, a in found.items() if a["incident"]["rule"] == RULE}
         return {incident: answer["timeline"] for incident, answer in ours.items()}
 
-    async def five_called(self) -> Sighting | None:
-        """Each of the five has an incident, and each incident has rung."""
-        incidents = set(await self.timelines())
-        rung = {page["incident"] for page in self.sandbox.pages()}
-        if len(incidents) < 5 or not incidents <= rung:
+    async def rang(self) -> Sighting | None:
+        """The phone rang for the storm, whichever of its incidents carries the page."""
+        for page in self.sandbox.pages():
+            if page["title"].startswith("Storm"):
+                text = f"{page['person']} reads “{page['title']}”"
+                return Sighting(datetime.fromisoformat(page["at"]), text)
+        return None
+
+    async def one_call(self) -> Sighting | None:
+        """There are five incidents, and Ada was not called for each of them."""
+        if len(await self.timelines()) < 5:
             return None
-        return Sighting(datetime.now(UTC), f"{len(incidents)} incidents, all of them paged")
+        calls = [page for page in self.sandbox.pages() if page["person"] == "ada"]
+        if len(calls) >= 5:
+            raise StageMissing(f"Ada was called {len(calls)} times for one storm")
+        return Sighting(datetime.now(UTC), f"5 incidents, and Ada was called {len(calls)} times")
 
     async def refused_everywhere(self) -> Sighting | None:
         """Every one of them was refused because of the storm, with the numbers."""

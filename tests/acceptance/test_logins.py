@@ -55,7 +55,7 @@ async def test_somebody_logs_in_does_something_and_logs_out(
         await ada.presses("Log in")
         assert ada.page.url == f"{daemon.url}/oncall"
         await ada.page.get_by_text("Freeze automation").click()
-        await ada.page.get_by_label("Why").fill("sale")
+        await ada.page.locator("#freeze-reason").fill("sale")
         await ada.presses("Freeze")
         await ada.sees("Automation is frozen")
         await ada.opens("/you")

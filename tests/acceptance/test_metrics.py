@@ -88,7 +88,7 @@ async def test_an_admin_is_told_what_is_broken_and_the_old_rules_stay_until_it_i
     assert not await successful()
     assert len(daemon.logged("the old rules stay in force: the new ones are broken")) == 2
     rule.write_text(RULE)
-    assert await asks() == (200, {"rules": 1})
+    assert await asks() == (200, {"rules": 1, "notes": [], "changed": [], "error": ""})
     assert await successful()
     (line, _) = daemon.logged("request")
     assert (line["person"], line["path"], line["status"]) == ("ada", "/-/reload", 422)

@@ -22,7 +22,8 @@ WEBHOOK_TOKEN = "alertmanager's own"
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for the whole file; every test has services of its own."""
-    settings = SETTINGS + "auth: {webhook_token: env:STOPGAP_WEBHOOK_TOKEN}\n"
+    settings = SETTINGS.replace("budget: 1000", "budget: 1000, storm: 1000")
+    settings += "auth: {webhook_token: env:STOPGAP_WEBHOOK_TOKEN}\n"
     one = Daemon(lay_out(tmp_path_factory.mktemp("daemon"), settings=settings))
     yield one.start({"STOPGAP_WEBHOOK_TOKEN": WEBHOOK_TOKEN})
     one.drop()

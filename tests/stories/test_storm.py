@@ -375,3 +375,32 @@ async def test_when_the_incident_that_carries_the_page_is_closed_another_goes_on
         await daemon.at(500)
         open_ = [i for i in await stage.incidents() if i.closed is None]
         assert {incident.commander for incident in open_} == {"ada"}
+
+
+@dataclass
+class LateService(Service):
+    """Answers after that many seconds."""
+
+    late: float = 6.0
+
+    async def instant(self, query: str, at: datetime) -> QueryAnswer:
+        await asyncio.sleep(self.late)
+        return await super().instant(query, at)
+
+
+async def test_a_storm_whose_numbers_come_after_its_page_is_not_told_again_one_by_one(
+    stage: Stage,
+) -> None:
+    """Each is graver than a page without numbers told; one alone is called for by itself."""
+    stage.service = LateService(errors=stage.service.errors)
+    stage.approved = False
+    stage.page_hold = timedelta(seconds=2)
+    async with stage.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(*(alert(service=name) for name in services(12)))
+        await daemon.at(400)
+        incidents = await stage.incidents()
+    assert {incident.severity for incident in incidents} == {"sev2"}
+    left = [i for i in incidents if i.storm is not None and i.storm.left_at is not None]
+    assert len(left) == 1
+    assert len(stage.phones["ada"].pages) <= FEW

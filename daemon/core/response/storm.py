@@ -22,6 +22,7 @@ from daemon.core.incident.storm_membership import StormAnswer
 from daemon.core.measurement.problem import Severity
 from daemon.core.people.roster import Called, Roster
 from daemon.core.response.call_answers import enough_came
+from daemon.core.response.escalation import MOST_PAGE_HOLD
 from daemon.core.response.open_pages import retries_due, still_relevant
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.storm_text import growth_text, storm_text
@@ -31,6 +32,8 @@ STORM_GATHER = Backoff(timedelta(seconds=15), timedelta(minutes=5))
 """So long after one page of a storm the same person gets the next, for what waits since."""
 STORM_GROWTH = Backoff(timedelta(minutes=1), timedelta(minutes=5))
 """And so long where it has only grown: whoever is called knows that it is a storm."""
+_GRAVE: frozenset[Severity] = frozenset({"sev1", "sev2"})
+"""What is called for by itself, where the storm's page told less."""
 STORM_LOOK_AGAIN = timedelta(seconds=30)
 """How often it is looked whether a storm has grown."""
 _HELD: frozenset[Purpose] = frozenset(
@@ -141,17 +144,16 @@ class Storm:
             if any(page.queued.person == person for page in _storm_pages(carrier, self.name))
         }
 
-    @cached_property
-    def told_severity(self) -> Severity:
-        """The gravest severity that people know of, by its pages or because an incident was called
-        for by itself; empty if none was known then."""
+    def told_severity(self, team: str) -> Severity:
+        """The gravest severity that the people of that team know of, by the storm's pages or
+        because an incident of theirs was called for by itself; empty if none was known then."""
         told_at = max((page.at for page in self.pages), default=None)
         known = [
             member.severity
             for member in self.members
             if member.severity
             and (
-                not self.is_held(member)
+                (member.opened.team == team and not self.is_held(member))
                 or (told_at is not None and (member.severity_rose_at or told_at) <= told_at)
             )
         ]
@@ -177,9 +179,16 @@ def _begins_anew(incident: Incident) -> list[datetime]:
     return [at for at in moments if at is not None]
 
 
-def storm_due(incident: Incident, storm: Storm, roster: Roster, now: datetime) -> Decision:
+def storm_due(
+    incident: Incident,
+    storm: Storm,
+    roster: Roster,
+    now: datetime,
+    hold: timedelta = timedelta(0),
+) -> Decision:
     """What an incident does about its storm: it joins, leaves if it is graver than was told, and
-    if it is the one that carries the storm's pages, calls people."""
+    if it is the one that carries the storm's pages, calls people. The first page is held for as
+    long as any first page (`hold`), so that it tells the numbers and more of the list."""
     if incident.storm is None or incident.storm.storm != storm.name:
         return recording(e.StormJoined(storm=storm.name, began=storm.began, alone=True))
     graver = _graver(incident, storm)
@@ -187,17 +196,30 @@ def storm_due(incident: Incident, storm: Storm, roster: Roster, now: datetime) -
         return recording(e.StormLeft(text=graver))
     if storm.lead.id != incident.id:
         return Decision()
+    if not storm.pages and now < storm.began + hold:
+        return Decision(wake_at=storm.began + hold)
     return _lead_due(storm.as_of(incident), roster, now)
 
 
 def _graver(incident: Incident, storm: Storm) -> str:
-    """Why it must be called for by itself; empty if the storm's page tells of it."""
-    over = incident.commander or incident.recovered_at is not None
-    severity, told = incident.severity, storm.told_severity
-    if over or not severity or not storm.pages or (told and told <= severity):
+    """Why it must be called for by itself; empty if the storm's page tells of it.
+
+    Of a team's incidents that are equally grave one is: from then on people know how grave it is.
+    What is no graver than most of a storm is told by its list alone.
+    """
+    team, severity = incident.opened.team, incident.severity
+    told = storm.told_severity(team)
+    if severity not in _GRAVE or not storm.pages or (told and told <= severity):
         return ""
-    rose_at = incident.severity_rose_at
-    if rose_at is not None and rose_at <= storm.pages[-1].at:
+    untold = [
+        (member.severity, member.opened_at, member.id)
+        for member in (*storm.held, incident)
+        if member.opened.team == team
+        and member.severity
+        and not member.commander
+        and member.recovered_at is None
+    ]
+    if not untold or min(untold)[2] != incident.id:
         return ""
     return f"it is {severity}; the storm's page told {told or 'no severity'}"
 
@@ -257,6 +279,8 @@ def _lead_due(storm: Storm, roster: Roster, now: datetime) -> Decision:
 def storm_unattended(storm: Storm, roster: Roster, now: datetime) -> str:
     """Why it is a defect of ours that incidents of this storm wait; empty if all is well."""
     answered = unanswered(storm, roster, now)
+    if not storm.pages and now < storm.began + MOST_PAGE_HOLD:
+        return ""
     if any(page.pending for page in storm.pages) or answered or not storm.waiting:
         return ""
     calls = _calls_due(storm, answered, roster, now)
