@@ -11,7 +11,7 @@ from tests.acceptance.demos import WITHIN, Run, ended_well, playing
 
 TOLD = {
     "second": ("it did not help", "second alternative started", "it alone has the credit"),
-    "storm": ("five incidents, five calls", "held back by the storm", "nothing was touched: v2"),
+    "storm": ("five incidents, one call", "held back by the storm", "nothing was touched: v2"),
     "conflict": ("a colleague deploys v3 just then", "rollback stopped", "nothing was touched: v3"),
     "drill": ("A red team", "[DRILL]", "the drill scored: 4 of 4"),
     "freeze": ("killed (kill -9)", "frozen", "everything was done exactly once"),
