@@ -25,6 +25,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import AfterValidator
 
+from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import format_duration
 
 OUTPUT_LIMIT = 4096
@@ -151,8 +152,45 @@ async def run_argv(argv: Sequence[str], timeout: timedelta, base: Path, umask: i
         return _timed_out(argv, timeout, _tail(spool), stopped)
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a command that was asked something ended with, and wrote."""
+
+    status: int
+    output: bytes
+    complaint: bytes
+
+
+async def ask_argv(argv: Sequence[str], timeout: timedelta, base: Path, most: int) -> Said:
+    """Run a command that changes nothing, in the folder `base`.
+
+    Its whole process group is ended at once when the timeout has passed, when it has written more
+    than `most` bytes, and when this coroutine is cancelled: whatever the program has started, and
+    whoever holds its outputs, keeps nobody waiting. Raises Temporary in the first two cases,
+    OSError if it could not be started.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
+        process = _start(argv, base, output, umask=-1, errors=complaint)
+        ended = _reap(process)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout.total_seconds()
+        try:
+            while not ended.done():
+                if clock() >= deadline:
+                    limit = format_duration(timeout)
+                    raise Temporary(f"{shown_command(argv)} took more than {limit}")
+                await asyncio.wait({ended}, timeout=min(_LOOK_EVERY, deadline - clock()))
+                if max(os.fstat(one.fileno()).st_size for one in (output, complaint)) > most:
+                    raise Temporary(f"{shown_command(argv)} wrote more than {most:,} bytes")
+        finally:
+            if not ended.done():
+                _signal_group(process.pid, signal.SIGKILL)
+        said, complained = (os.pread(one.fileno(), most, 0) for one in (output, complaint))
+        return Said(ended.result(), said, complained)
+
+
 def _start(
-    argv: Sequence[str], base: Path, spool: IO[bytes], umask: int
+    argv: Sequence[str], base: Path, spool: IO[bytes], umask: int, errors: IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
     # asyncio's own subprocess is no use here: its transport kills the child when it is dropped,
     # which is just what must not happen to a restart when the daemon shuts down.
@@ -160,7 +198,8 @@ def _start(
     if program is None:
         raise FileNotFoundError(f"there is no program {_short(argv[0])}")
     # Appending makes each write go to the end of the spool, wherever cutting it has put that.
-    fcntl.fcntl(spool, fcntl.F_SETFL, fcntl.fcntl(spool, fcntl.F_GETFL) | os.O_APPEND)
+    for file in filter(None, (spool, errors)):
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
     return subprocess.Popen(  # noqa: S603 (no shell; the allow-list is the check)
         list(argv),
         executable=program,
@@ -168,7 +207,7 @@ def _start(
         env={k: v for k, v in os.environ.items() if not k.startswith(_SECRET_PREFIX)},
         stdin=subprocess.DEVNULL,
         stdout=spool,
-        stderr=spool,
+        stderr=errors or spool,
         start_new_session=True,
         umask=umask,
     )

@@ -6,14 +6,11 @@ is therefore the revision in which something came first; "Rollback to 3" is the 
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +19,11 @@ from pydantic import AfterValidator
 from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import Frozen, printable
-from recovery_actions.commands import PlainText, shown_command
+from recovery_actions.commands import PlainText, ask_argv, shown_command
 from recovery_actions.kubernetes.names import Namespace, ObjectName
 from recovery_actions.workshop import Workshop
 
-_LOOK_SECONDS = 30.0
+_LOOK = timedelta(seconds=30)
 """How long Helm may take to tell the history."""
 _LARGEST = 4 << 20
 _MAX = "256"
@@ -180,45 +177,8 @@ def _trouble(argv: Sequence[str], place: HelmPlace, complaint: str) -> Exception
 
 async def _read(argv: Sequence[str], base: Path) -> tuple[int, bytes, str]:
     """Run a command that changes nothing; gives its status and both its outputs."""
-    folder, program = _place(argv[0], base)
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *argv[1:],
-            cwd=folder,
-            env={k: v for k, v in os.environ.items() if not k.startswith("STOPGAP_")},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        said = await ask_argv(argv, _LOOK, base, _LARGEST)
     except OSError as error:
         raise Permanent(f"{shown_command(argv)} could not be started: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            output, complaint = await asyncio.gather(
-                _bounded(process.stdout), _bounded(process.stderr)
-            )
-            status = await process.wait()
-    except TimeoutError as error:
-        raise Temporary(f"{shown_command(argv)} took more than {_LOOK_SECONDS:g} s") from error
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    return status, output, complaint.decode(errors="replace")
-
-
-def _place(program: str, base: Path) -> tuple[str, str]:
-    """The folder to work in, and the program as seen from there."""
-    folder = os.path.abspath(base)
-    return folder, os.path.join(folder, program) if "/" in program else program
-
-
-async def _bounded(stream: asyncio.StreamReader | None) -> bytes:
-    body = bytearray()
-    while stream is not None and (chunk := await stream.read(65_536)):
-        if len(body) < _LARGEST:
-            body += chunk
-    return bytes(body)
+    return said.status, said.output, said.complaint.decode(errors="replace")

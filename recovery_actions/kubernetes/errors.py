@@ -28,7 +28,7 @@ class NotDone(Temporary):
 
 
 class Forbidden(Permanent):
-    """We may not; the text names the right that is missing."""
+    """We may not; the text names the missing right, or has the words of whoever denied it."""
 
 
 class Expired(Temporary):
@@ -47,6 +47,7 @@ _FAILED_TEST = re.compile(
     r"the server rejected our request due to an error in our request|\btest(ing)?\b.*\bfailed\b",
     re.IGNORECASE | re.DOTALL,
 )
+_DENIED = re.compile(r'admission webhook "[^"]+" denied the request', re.IGNORECASE)
 _LIMIT = 300
 _LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more is asked again all the same."""
@@ -57,6 +58,9 @@ def failure(
 ) -> Temporary | Permanent:
     """The error that an answer other than 2xx stands for."""
     message = _message(body)
+    if _DENIED.search(message):
+        # It chooses the status itself: 409, 422 or 503 of a webhook is its word, and final.
+        return Forbidden(f"the cluster does not {verb} {resource.title} ({status}{message})")
     if status == 401:
         return Permanent(
             f"the cluster does not know us (401, {resource.title}): the credentials are wrong or "

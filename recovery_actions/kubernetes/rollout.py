@@ -71,20 +71,16 @@ def _statefulset(raw: Raw) -> RolloutStatus:
         objects.number(status, "readyReplicas"),
         objects.number(status, "updatedReplicas"),
     )
+    part_of = partition(raw)
+    aim = max(desired - part_of, 0)
+    which = "pods above the partition" if part_of else "pods"
+    # The revisions of the status say nothing here: on the way back to the revision that is still
+    # the current one they are equal from the first moment on, while other pods serve.
+    if updated < aim:
+        return RolloutStatus(False, f"{updated} of {aim} {which} are new")
     if ready < desired:
         return RolloutStatus(False, f"{ready} of {desired} pods are ready")
-    if part_of := partition(raw):
-        aim = max(desired - part_of, 0)
-        if updated < aim:
-            return RolloutStatus(
-                False, f"{updated} of {aim} new pods above the partition are there"
-            )
-        return RolloutStatus(
-            True, f"all {aim} pods above the partition are new, and all {ready} are ready"
-        )
-    if status.get("updateRevision") != status.get("currentRevision"):
-        return RolloutStatus(False, f"{updated} of {desired} pods are new")
-    return RolloutStatus(True, f"all {desired} pods are new and ready")
+    return RolloutStatus(True, f"all {aim} {which} are new, and all {ready} are ready")
 
 
 def _daemonset(raw: Raw) -> RolloutStatus:

@@ -184,9 +184,43 @@ async def test_no_json_and_no_answer_are_told_apart(
     with pytest.raises(Permanent, match="no JSON"):
         await action.preflight(params(helm), context("1"))
     script(helm.path, "exec sleep 30")
-    monkeypatch.setattr(helm_module, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(helm_module, "_LOOK", timedelta(seconds=0.1))
     with pytest.raises(Temporary, match="took more than"):
         await action.preflight(params(helm), context("1"))
+
+
+async def test_a_look_behind_a_wrapper_script_keeps_nobody_waiting(
+    action: HelmRollback, helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, out_of_it = tmp_path / "started", tmp_path / "out-of-it"
+    hangs = f'sh -c "echo \\$\\$ > {started}; sleep 60; true"'
+    script(helm.path, f'setsid sh -c "echo > {out_of_it}; sleep 5" &\n{hangs}\necho never')
+    monkeypatch.setattr(helm_module, "_LOOK", timedelta(seconds=60))
+    looking = asyncio.create_task(action.preflight(params(helm), context("1")))
+    await until(lambda: started.exists() and started.read_text().strip() and out_of_it.exists())
+    inner = int(started.read_text())
+    looking.cancel()
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await looking
+        await until(lambda: not _runs(inner))
+
+
+async def test_a_look_that_writes_without_end_is_stopped(
+    action: HelmRollback, helm: Helm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helm_module, "_LARGEST", 10_000)
+    script(helm.path, "yes")
+    with pytest.raises(Temporary, match="wrote more than 10,000 bytes"):
+        await action.preflight(params(helm), context("1"))
+
+
+def _runs(process: int) -> bool:
+    """Whether it is there, and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 # ── the rollback ─────────────────────────────────────────────────────────────────────────────

@@ -49,6 +49,16 @@ def test_each_status_has_its_kind(status: int, message: str, kind: type[Exceptio
     assert type(error) is kind
 
 
+@pytest.mark.parametrize("status", [400, 403, 409, 422, 429, 500, 503])
+def test_the_denial_of_a_webhook_is_final_whatever_its_status(status: int) -> None:
+    message = 'admission webhook "freeze.example.org" denied the request: testing v2 has failed'
+    error = failure(status, {"message": message}, "patch", CHECKOUT)
+    assert type(error) is Forbidden
+    assert "freeze.example.org" in str(error)
+    assert "testing v2 has failed" in str(error)
+    assert str(status) in str(error)
+
+
 def test_a_failed_test_with_causes_is_no_conflict() -> None:
     message = "the server rejected our request due to an error in our request"
     body = {"message": message, "details": {"causes": [{"reason": "FieldValueInvalid"}]}}
