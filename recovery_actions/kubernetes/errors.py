@@ -28,7 +28,7 @@ class NotDone(Temporary):
 
 
 class Forbidden(Permanent):
-    """We may not; the text names the missing right, or has the words of whoever denied it."""
+    """We may not; the text names the right that is missing."""
 
 
 class Expired(Temporary):
@@ -60,7 +60,7 @@ def failure(
     message = _message(body)
     if _DENIED.search(message):
         # It chooses the status itself: 409, 422 or 503 of a webhook is its word, and final.
-        return Forbidden(f"the cluster does not {verb} {resource.title} ({status}{message})")
+        return Permanent(f"the cluster does not {verb} {resource.title} ({status}{message})")
     if status == 401:
         return Permanent(
             f"the cluster does not know us (401, {resource.title}): the credentials are wrong or "

@@ -53,7 +53,7 @@ def test_each_status_has_its_kind(status: int, message: str, kind: type[Exceptio
 def test_the_denial_of_a_webhook_is_final_whatever_its_status(status: int) -> None:
     message = 'admission webhook "freeze.example.org" denied the request: testing v2 has failed'
     error = failure(status, {"message": message}, "patch", CHECKOUT)
-    assert type(error) is Forbidden
+    assert type(error) is Permanent
     assert "freeze.example.org" in str(error)
     assert "testing v2 has failed" in str(error)
     assert str(status) in str(error)
