@@ -60,7 +60,15 @@ def willing(
     Those who are `there` need no call."""
     campaign, declined = incident.people.campaign, incident.call_answers.declined
     away = {person for person, answer in declined.items() if answer.campaign == campaign}
-    found = _without(tiers, {*away, *there})
+    return without_declined(tiers, away, there)
+
+
+def without_declined(
+    tiers: Sequence[Called], declined: Collection[str], there: Collection[str]
+) -> list[Called]:
+    """The tiers without those who `declined`; with them, if that is nobody. Those who are `there`
+    need no call."""
+    found = _without(tiers, {*declined, *there})
     return found if any(tier.people for tier in found) else _without(tiers, there)
 
 

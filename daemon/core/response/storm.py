@@ -9,7 +9,7 @@ so a restart neither skips nor repeats a call.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,7 +21,7 @@ from daemon.core.incident.state import Incident, PageState
 from daemon.core.incident.storm_membership import StormAnswer
 from daemon.core.measurement.problem import Severity
 from daemon.core.people.roster import Called, Roster
-from daemon.core.response.call_answers import enough_came
+from daemon.core.response.call_answers import enough_came, without_declined
 from daemon.core.response.escalation import MOST_PAGE_HOLD
 from daemon.core.response.open_pages import retries_due, still_relevant
 from daemon.core.response.paging import STORM_PAGES
@@ -326,9 +326,7 @@ def _team_calls(storm: Storm, roster: Roster, team: str, now: datetime) -> _Call
     declined = {person: at for person, at in storm.declined.items() if at >= since}
     there = [p for p in people if all(m.commander and p in m.responders for m in members)]
     repeat = roster.policy_for(team).repeat
-    tiers = _without(roster.tiers(team, now), (*declined, *there))
-    if not any(called.people for called in tiers):
-        tiers = _without(roster.tiers(team, now), there)
+    tiers = without_declined(roster.tiers(team, now), declined, there)
     calls: dict[str, list[PageState]] = {}
     for page in storm.pages:
         if page.queued.purpose == "storm" and not page.queued.attempt and page.at >= since:
@@ -357,13 +355,6 @@ def _team_calls(storm: Storm, roster: Roster, team: str, now: datetime) -> _Call
         if repeat is not None and heard > repeat:
             return _Calls({}, due_at if now < due_at else None)
         round_ += 1
-
-
-def _without(tiers: Sequence[Called], people: Collection[str]) -> list[Called]:
-    return [
-        called.model_copy(update={"people": tuple(p for p in called.people if p not in people)})
-        for called in tiers
-    ]
 
 
 def _is_over(page: PageState, declined: Mapping[str, datetime]) -> bool:
