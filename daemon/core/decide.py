@@ -40,7 +40,9 @@ from daemon.core.response.pager_sync import pager_states_due
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.response.role_requests import role_requests_due
 from daemon.core.response.rooms import rooms_due
-from daemon.core.response.storm import Storm, is_told_by_storm, storm_due
+from daemon.core.response.storm import Storm
+from daemon.core.response.storm_decision import storm_due
+from daemon.core.response.storm_growth import is_told_by_storm
 from daemon.core.response.update_schedule import updates_due
 from daemon.core.rules.rule import Rule
 

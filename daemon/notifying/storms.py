@@ -21,7 +21,8 @@ from daemon.core.recovery.guardrails import Limits
 from daemon.core.response.call_answers import enough_came
 from daemon.core.response.paging import STORM_PAGES
 from daemon.core.response.roles import arrive
-from daemon.core.response.storm import Storm, unanswered
+from daemon.core.response.storm import Storm
+from daemon.core.response.storm_calls import unanswered
 from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.repository import IncidentRepository, UnknownIncident

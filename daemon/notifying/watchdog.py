@@ -17,7 +17,8 @@ from daemon.core.incident.state import Incident
 from daemon.core.ports.notification import Links
 from daemon.core.response.open_pages import still_relevant, unattended
 from daemon.core.response.paging import direct_page, headline
-from daemon.core.response.storm import is_told_by_storm, storm_unattended
+from daemon.core.response.storm_decision import storm_unattended
+from daemon.core.response.storm_growth import is_told_by_storm
 from daemon.core.values.drill_key import is_drill_incident
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import QUIET, Observer
