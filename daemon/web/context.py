@@ -24,7 +24,8 @@ from daemon.core.ports.actions import risk_of
 from daemon.core.ports.assistants import AssistantLog
 from daemon.core.recovery.guardrails import Freeze, is_scope
 from daemon.core.recovery.maintenance import MaintenanceWindow
-from daemon.core.recovery.plan import held_up, scope_of
+from daemon.core.recovery.orders import held_up
+from daemon.core.recovery.plan import scope_of
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.reporting.review.document import Figure
 from daemon.core.reporting.review.model import Review

@@ -22,7 +22,7 @@ from daemon.core.incident.reasons import TAKEN_BACK, AskReason, TakenBackReason
 from daemon.core.incident.state import Incident, Phase, StepState
 from daemon.core.people.audiences import Audience
 from daemon.core.ports.notification import Message
-from daemon.core.recovery.plan import AskApproval, Skip
+from daemon.core.recovery.step_answers import AskApproval, Skip
 from daemon.recovering.attempt import attempt_ended
 from recovery_actions.reasons import NotReady
 """

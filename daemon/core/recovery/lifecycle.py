@@ -22,7 +22,18 @@ from daemon.core.incident.reasons import DiagnosisReason, WithheldReason
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.problem import RecoveryState
 from daemon.core.recovery import growth, plan, verification
+from daemon.core.recovery.doubts import ASK_AFTER
+from daemon.core.recovery.next_step import applies, next_step
+from daemon.core.recovery.orders import order_lapses
 from daemon.core.recovery.situation import Surroundings
+from daemon.core.recovery.step_answers import (
+    AskApproval,
+    Exhausted,
+    Observe,
+    Refuse,
+    Skip,
+    StartStep,
+)
 from daemon.core.response.paging import direct_page, headline
 from daemon.core.rules.rule import Rule
 
@@ -87,7 +98,7 @@ def _come_back(
         if view is None:
             # The store was looked at before the suspicion changed: look again, decide anew.
             return Decision(wake_at=now)
-        if plan.applies(number, incident, rule, view, surroundings.limits, now):
+        if applies(number, incident, rule, view, surroundings.limits, now):
             text = incident.suspicion.text if incident.suspicion is not None else ""
             found.append(e.StepReopened(step=number, text=text))
     return recording(*found)
@@ -99,7 +110,7 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
         # The store was looked at before the incident came this far: look again, decide anew.
         return Decision(wake_at=now)
     outlook, approvals, limits = surroundings.outlook, surroundings.approvals, surroundings.limits
-    step = plan.next_step(
+    step = next_step(
         incident,
         rule,
         outlook,
@@ -111,30 +122,30 @@ def _recover(incident: Incident, rule: Rule, surroundings: Surroundings, now: da
     )
     again = _again(incident, rule, now)
     match step:
-        case plan.Skip():
+        case Skip():
             return recording(e.StepSkipped(step=step.step, reason=step.reason, text=step.text))
-        case plan.Exhausted():
+        case Exhausted():
             return _open_diagnosis(incident, rule)
-        case plan.Refuse():
+        case Refuse():
             state = incident.step(step.step)
             if (state.refusal, state.refusal_text) != (step.reason, step.text):
                 return recording(e.StepRefused(step=step.step, reason=step.reason, text=step.text))
             soon = step.reason == "concurrent_unmeasured"
             look = Decision(wake_at=now + (MEASURED_SOON if soon else LOOK_AGAIN))
-            return again | look | Decision(wake_at=plan.order_lapses(state))
-        case plan.AskApproval():
+            return again | look | Decision(wake_at=order_lapses(state))
+        case AskApproval():
             request = _request_approval(incident, rule, step)
             if request.record:
                 return request
             return again | _dry_run(incident, rule, step.step, now)
-        case plan.Observe():
+        case Observe():
             return _observing(incident, rule, surroundings, step, again, now)
-        case plan.StartStep():
+        case StartStep():
             return _start(incident, rule, step, again, now)
 
 
 def _start(
-    incident: Incident, rule: Rule, step: plan.StartStep, again: Decision, now: datetime
+    incident: Incident, rule: Rule, step: StartStep, again: Decision, now: datetime
 ) -> Decision:
     """Start it, if the latest measurement still shows the problem."""
     taken_back_at = incident.step(step.step).taken_back_at
@@ -153,7 +164,7 @@ def _observing(
     incident: Incident,
     rule: Rule,
     surroundings: Surroundings,
-    step: plan.Observe,
+    step: Observe,
     again: Decision,
     now: datetime,
 ) -> Decision:
@@ -171,7 +182,7 @@ def _observing(
 
 
 def _observed(
-    incident: Incident, rule: Rule, surroundings: Surroundings, step: plan.Observe
+    incident: Incident, rule: Rule, surroundings: Surroundings, step: Observe
 ) -> e.StepObserved:
     return e.StepObserved(
         step=step.step,
@@ -189,7 +200,7 @@ def _again(incident: Incident, rule: Rule, now: datetime) -> Decision:
     return _reread(incident, rule, now)
 
 
-def _withheld(incident: Incident, step: plan.StartStep, again: Decision) -> Decision:
+def _withheld(incident: Incident, step: StartStep, again: Decision) -> Decision:
     """The latest measurement does not show the problem any more, so nothing is touched."""
     reason, text = withheld(incident.evidence[1] if incident.evidence else "unreadable")
     if incident.step(step.step).refusal != reason:
@@ -214,7 +225,7 @@ def _verify(incident: Incident, rule: Rule, surroundings: Surroundings, now: dat
     if ruling.verdict == "recovered" or ruling.verdict == "self_recovered":
         credit = step.number if ruling.verdict == "recovered" else 0
         return recording(verified, e.Recovered(step=credit, text=ruling.text))
-    if ruling.verdict in plan.ASK_AFTER:
+    if ruling.verdict in ASK_AFTER:
         text = f"{step.action} ended {ruling.verdict}: {ruling.text}"
         call = _call_people(incident, surroundings, "verdict", text, about=str(step.number))
         return recording(verified, *call)
@@ -265,7 +276,7 @@ def _open_diagnosis(incident: Incident, rule: Rule) -> Decision:
     return recording(e.DiagnosisOpened(reason=reason, text=text), *page)
 
 
-def _request_approval(incident: Incident, rule: Rule, step: plan.AskApproval) -> Decision:
+def _request_approval(incident: Incident, rule: Rule, step: AskApproval) -> Decision:
     """Ask for the step once, and page the Commander once, whichever comes first; both anew after
     a relapse, and when an approval that was given counts no more."""
     action = plan.plan_of(incident, rule)[step.step].action

@@ -15,7 +15,9 @@ from daemon.core.changes.suspects import (
     Suspicion,
     suspect,
 )
-from daemon.core.recovery.plan import AskApproval, Outlook, StartStep, next_step
+from daemon.core.recovery.next_step import next_step
+from daemon.core.recovery.plan import Outlook
+from daemon.core.recovery.step_answers import AskApproval, StartStep
 from tests.core.build import (
     LIMITS,
     NOW,

@@ -11,17 +11,16 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.guardrails import Freeze, Guard
-from daemon.core.recovery.plan import (
+from daemon.core.recovery.next_step import next_step
+from daemon.core.recovery.plan import Outlook, content_of
+from daemon.core.recovery.step_answers import (
     AskApproval,
     Exhausted,
     Next,
     Observe,
-    Outlook,
     Refuse,
     Skip,
     StartStep,
-    content_of,
-    next_step,
 )
 from daemon.core.rules.rule import Rule
 from tests.core.build import (

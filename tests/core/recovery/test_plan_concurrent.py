@@ -11,18 +11,11 @@ import pytest
 from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.concurrent import ConcurrentIncident
+from daemon.core.recovery.doubts import UPSTREAM_AWAITED
 from daemon.core.recovery.guardrails import Freeze, Guard
-from daemon.core.recovery.plan import (
-    UPSTREAM_AWAITED,
-    AskApproval,
-    Next,
-    Observe,
-    Outlook,
-    Refuse,
-    StartStep,
-    next_step,
-    scope_of,
-)
+from daemon.core.recovery.next_step import next_step
+from daemon.core.recovery.plan import Outlook, scope_of
+from daemon.core.recovery.step_answers import AskApproval, Next, Observe, Refuse, StartStep
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import Rule
 from tests.core.build import (
