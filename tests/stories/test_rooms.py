@@ -174,4 +174,6 @@ async def test_in_a_storm_a_few_rooms_open_and_the_others_say_why_not(stage: Sta
     refused = [one for one in incidents if one.collaboration.room is None]
     for one in refused:
         assert one.collaboration.given_up
-        assert "in a storm people choose where they meet" in one.collaboration.unopened[0]
+        assert (
+            "in a storm people choose where they meet" in one.collaboration.troubles["open"].error
+        )

@@ -51,13 +51,6 @@ class Collaboration:
     tickets: tuple[e.VendorTicketOpened, ...] = ()
 
     @property
-    def unopened(self) -> tuple[str, ...]:
-        """Why the room or the call is not there although it was asked for."""
-        return tuple(
-            trouble.error for deed, trouble in self.troubles.items() if deed in {"open", "call"}
-        )
-
-    @property
     def given_up(self) -> bool:
         """Whether opening is not tried again unless a person asks for it once more."""
         return any(

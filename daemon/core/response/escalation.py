@@ -104,16 +104,18 @@ def engagements_due(incident: Incident, roster: Roster, now: datetime) -> Decisi
 
 
 def team_due(incident: Incident, roster: Roster, team: str, now: datetime) -> Decision:
-    """What is due to an expert team that was engaged and has not answered."""
+    """What is due to an expert team that was engaged and has not answered. Whoever asked for it is
+    not called by it, even if they are of that team."""
     pages = [page for page in incident.pages.values() if page.is_for("engagement", team)]
     facts = headline(incident)
+    engaged = incident.people.engaged[team].event
     campaign = _Campaign(
         purpose="engagement",
         about=team,
         occasion=occasion_of(incident, "engagement", team),
-        text=f"{incident.people.engaged[team].event.packet}\n{facts}",
+        text=f"{engaged.packet}\n{facts}",
         facts=facts,
-        tiers=willing(incident, roster.tiers(team, now)),
+        tiers=willing(incident, roster.tiers(team, now), (engaged.person,)),
         repeat=roster.policy_for(team).repeat,
         called=[page for page in pages if page.queued.attempt == 0],
         first_round=0,

@@ -57,6 +57,17 @@ def test_an_expert_who_is_here_already_answers_for_the_team_by_acknowledging() -
     )
 
 
+def test_whoever_calls_their_own_team_in_is_not_called_themselves() -> None:
+    scene = Scene()
+    scene.come("hal")
+    scene.does("hal", *commanding.engage(scene.incident, HOUSE, "mysql", "hal", "", ""))
+    (page,) = engagements_due(scene.incident, HOUSE, scene.now).record
+    assert page.person == "gus"
+    scene.happen(page)
+    scene.passes(60)
+    assert all(p.person == "gus" for p in engagements_due(scene.incident, HOUSE, scene.now).record)
+
+
 def test_a_team_is_engaged_once_and_must_be_known() -> None:
     scene = Scene()
     scene.does("ada", *commanding.engage(scene.incident, HOUSE, "mysql", "ada", "", ""))

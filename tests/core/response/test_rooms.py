@@ -129,7 +129,7 @@ def test_what_was_given_up_waits_for_a_person() -> None:
     last = e.RoomFailed(deed="open", error="missing_scope", last=True)
     one = incident(ASKED, last, CALL)
     assert due(one) == ([], None)
-    assert one.collaboration.unopened == ("missing_scope",)
+    assert one.collaboration.troubles["open"].error == "missing_scope"
     (again,) = OpenRoom().apply(one, situated("ada", rooms=SLACK))
     assert again == ASKED
     assert due(incident(ASKED, last, CALL, again))[0] == ["open"]
