@@ -19,8 +19,10 @@ class Series:
 
 @dataclass(frozen=True)
 class QueryAnswer:
-    """What Prometheus said: series, and warnings (partial data) if there were any."""
+    """What Prometheus said: series, warnings (partial data) if there were any, and hints about the
+    query, which change nothing in what the answer is worth."""
 
     query: str
     series: Sequence[Series]
     warnings: Sequence[str] = ()
+    hints: Sequence[str] = ()
