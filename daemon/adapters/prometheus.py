@@ -88,25 +88,17 @@ class Prometheus:
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                server = await self._identity.known()
-                return await self._instant(query, at, server)
-        except Temporary:
-            self._identity.connection_lost()
-            raise
+        async with asyncio.timeout(self._timeout):
+            server = await self._identity.known()
+            return await self._instant(query, at, server)
 
     async def series(
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                server = await self._identity.known()
-                return await self._series(query, start, end, step, server)
-        except Temporary:
-            self._identity.connection_lost()
-            raise
+        async with asyncio.timeout(self._timeout):
+            server = await self._identity.known()
+            return await self._series(query, start, end, step, server)
 
     async def server(self) -> MetricsServer:
         """Which server it is, and how far its answers lag. Raises Temporary or TimeoutError."""
@@ -147,7 +139,8 @@ class Prometheus:
         params = {**server.traits.parameters, "time": f"{at.timestamp():.3f}"}
         if step is not None:
             params["step"] = f"{step.total_seconds():.3f}"
-        return await self._query(query, lambda: self._client.custom_query(query, params=params))
+        call = partial(self._client.custom_query, query, params=params)
+        return await self._query(query, call, server)
 
     async def _series(
         self, query: str, start: datetime, end: datetime, step: timedelta, server: MetricsServer
@@ -165,7 +158,10 @@ class Prometheus:
         head, *tail = await asyncio.gather(
             self._query(
                 query,
-                lambda: self._client.custom_query_range(query, start, last, seconds, params=params),
+                partial(
+                    self._client.custom_query_range, query, start, last, seconds, params=params
+                ),
+                server,
             ),
             *single,
         )
@@ -189,7 +185,9 @@ class Prometheus:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return RawReply(answer.status_code, headers, data)
 
-    async def _query(self, query: str, call: Callable[[], Any]) -> QueryAnswer:
+    async def _query(
+        self, query: str, call: Callable[[], Any], server: MetricsServer
+    ) -> QueryAnswer:
         """Raises Temporary, Permanent, TimeoutError."""
         loop = asyncio.get_running_loop()
         try:
@@ -197,11 +195,12 @@ class Prometheus:
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
+            self._identity.connection_lost()
             raise _away(self._shown, error) from None
         except PrometheusApiClientException as error:
             raise _refused(self._clean(str(error)), self._shown) from None
         try:
-            return QueryAnswer(query, _all_series(result), warnings, hints)
+            return QueryAnswer(query, _all_series(result), warnings, hints, server)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise _foreign(self._shown) from None
 

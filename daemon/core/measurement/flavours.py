@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from daemon.core.rules import promql
+
 MetricsFlavour = Literal["prometheus", "victoriametrics", "mimir", "thanos", "cortex"]
 HINT = "PromQL info:"
 """How a text begins that tells about the query. It is no warning that the answer is partial, though
@@ -94,6 +96,10 @@ class MetricsServer:
         own = "" if self.flavour == "victoriametrics" else self.version
         return f"{self.traits.title} {own}".rstrip()
 
+    def hides_nan(self, query: str) -> bool:
+        """Whether what that query does not answer may be 0/0, rather than nothing at all."""
+        return self.traits.nan_is_empty and _divides(query)
+
     def newest(self, selector: str) -> str:
         """The query for when the newest sample was, of what is still there."""
         return f"max({self._stamped(selector)})"
@@ -109,6 +115,16 @@ class MetricsServer:
 
 PROMETHEUS = MetricsServer()
 """What is taken for granted where nobody says otherwise."""
+
+
+def _divides(query: str) -> bool:
+    try:
+        found = promql.every(promql.parsed(query))
+    except ValueError:
+        return "/" in query or "%" in query
+    return any(
+        promql.operator(node) in {"/", "%"} and not promql.constant(node.rhs) for node in found
+    )
 
 
 def flavour_by_build(build: Any, headers: Mapping[str, str]) -> tuple[MetricsFlavour, str] | None:

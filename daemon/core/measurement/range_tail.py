@@ -68,4 +68,5 @@ def joined(
         [Series(series.labels, samples[key]) for key, series in labels.items()],
         tuple(dict.fromkeys(text for answer in answers for text in answer.warnings)),
         tuple(dict.fromkeys(text for answer in answers for text in answer.hints)),
+        answers[-1].server,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from daemon.core.measurement.flavours import MetricsServer
+from daemon.core.measurement.flavours import PROMETHEUS, MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
 
 
@@ -28,6 +28,11 @@ class DescribedMetrics(Protocol):
     async def server(self) -> MetricsServer:
         """The server, as it was found. Raises Temporary, Permanent or TimeoutError as a query
         does."""
+
+
+async def server_of(metrics: Metrics) -> MetricsServer:
+    """Which server these metrics are of. Raises Temporary, Permanent or TimeoutError."""
+    return await metrics.server() if isinstance(metrics, DescribedMetrics) else PROMETHEUS
 
 
 @runtime_checkable
