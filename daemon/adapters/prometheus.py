@@ -24,7 +24,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from daemon.adapters.prometheus_errors import refusal
+from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
 from daemon.adapters.tls import Trust, distrust
 from daemon.core.measurement.flavours import (
@@ -289,4 +289,4 @@ def _refused(text: str, url: str) -> Temporary | Permanent:
     except (ValueError, SyntaxError):
         body = rest
     content = body if isinstance(body, bytes) else str(body).encode()
-    return refusal(int(status) if status.isdigit() else 0, content, url)
+    return query_refusal(int(status) if status.isdigit() else 0, content, url)

@@ -27,7 +27,7 @@ _LONGEST = 300
 """Characters of what the server says that are handed on."""
 
 
-def refusal(status: int, body: bytes, shown: str) -> Temporary | Permanent:
+def query_refusal(status: int, body: bytes, shown: str) -> Temporary | Permanent:
     """The error for an answer of that status. `shown`: the address, without credentials."""
     kind, text = _said(body)
     short = " ".join(f"{status} {kind}: {text}".replace(" :", ":").split())[:_LONGEST]

@@ -44,14 +44,14 @@ class RawReply:
     data: Any
 
 
-Ask = Callable[[str, Mapping[str, str]], Awaitable[RawReply]]
+_Asking = Callable[[str, Mapping[str, str]], Awaitable[RawReply]]
 """A GET of that path with these parameters. Raises Temporary where nobody answers."""
 
 
 class ServerIdentity:
     """What is known of one server. `given`: its flavour by the settings, None to find it out."""
 
-    def __init__(self, given: MetricsFlavour | None, ask: Ask) -> None:
+    def __init__(self, given: MetricsFlavour | None, ask: _Asking) -> None:
         self._given = given
         self._ask = ask
         self._known: MetricsServer | None = PROMETHEUS if given == "prometheus" else None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics, server_of
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.values.outcome import Permanent
 
 AT_ONCE = 2
@@ -41,7 +41,7 @@ class BudgetedMetrics:
 
     async def server(self) -> MetricsServer:
         """Which server the metrics are of."""
-        return await server_of(self.metrics)
+        return await metrics_server(self.metrics)
 
     @property
     def left(self) -> int:

@@ -16,7 +16,7 @@ from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.problem import Impact
 from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics, server_of
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.formats import number_text
@@ -29,7 +29,7 @@ MAX_POINTS = 2000
 """Samples asked for in one range query."""
 
 
-Told = TypeVar("Told")
+_Told = TypeVar("_Told")
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Survey:
 
     async def server(self) -> MetricsServer:
         """Who answers these queries."""
-        return await self._told("which server it is", server_of(self.metrics))
+        return await self._told("which server it is", metrics_server(self.metrics))
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
@@ -188,7 +188,7 @@ class Survey:
         self.query_log[query] = in_short(answer)
         return answer
 
-    async def _told(self, asked: str, answer: Awaitable[Told]) -> Told:
+    async def _told(self, asked: str, answer: Awaitable[_Told]) -> _Told:
         try:
             return await answer
         except TimeoutError:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics, server_of
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer, QueryKind, Tracer, Trouble
 
@@ -41,7 +41,7 @@ class WatchedMetrics:
 
     async def server(self) -> MetricsServer:
         """Which server the metrics are of."""
-        return await server_of(self._metrics)
+        return await metrics_server(self._metrics)
 
     async def _timed(
         self, kind: QueryKind, query: str, answer: Awaitable[QueryAnswer]

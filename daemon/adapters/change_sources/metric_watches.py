@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from daemon.adapters.change_sources.live_label import Coming, Presence, comings_of, presence
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics, server_of
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.query_templates import check_query, names_in, quote, selectors
 from daemon.core.rules.rule import LabelName
 from daemon.core.values.outcome import Temporary
@@ -60,7 +60,7 @@ class _MetricWatch:
         """The changes within the look-back. Raises Temporary or Permanent."""
         step = self._looking.step.total_seconds()
         try:
-            settled = max(SETTLED, (await server_of(self._metrics)).behind)
+            settled = max(SETTLED, (await metrics_server(self._metrics)).behind)
             latest = (self._clock() - settled).timestamp()
             end = datetime.fromtimestamp(floor(latest / step) * step, UTC)
             if self._looked is None or self._looked[0] != end:

@@ -30,7 +30,7 @@ class DescribedMetrics(Protocol):
         does."""
 
 
-async def server_of(metrics: Metrics) -> MetricsServer:
+async def metrics_server(metrics: Metrics) -> MetricsServer:
     """Which server these metrics are of. Raises Temporary, Permanent or TimeoutError."""
     return await metrics.server() if isinstance(metrics, DescribedMetrics) else PROMETHEUS
 
