@@ -2,16 +2,18 @@
 
 That library is synchronous, so it runs in a bounded pool of threads; a query whose deadline is
 over is given up, whatever its thread still does. It drops the warnings of an answer, so a hook
-on its HTTP session keeps them.
+on its HTTP session keeps them. What answers like Prometheus is asked as it needs to be
+(`daemon.core.measurement.flavours`).
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,12 +24,23 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from daemon.adapters.prometheus_errors import query_refusal
+from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
 from daemon.adapters.tls import Trust, distrust
+from daemon.core.measurement.flavours import (
+    PARTIAL,
+    MetricsFlavour,
+    MetricsServer,
+    hints_apart,
+    version_by_build,
+)
+from daemon.core.measurement.range_tail import joined, split_range
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.values.outcome import Permanent, Temporary
 
 _NO_RETRY = Retry(total=0, redirect=0)
-_BUILD = "/api/v1/status/buildinfo"
+_ASIDE = (b'"warnings"', b'"infos"', b'"isPartial"')
+"""The fields beside the data in which an answer tells what it is worth."""
 
 
 class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
@@ -39,10 +52,12 @@ class _PooledConnect(PrometheusConnect):  # type: ignore[misc]
 
 
 class Prometheus:
-    """Implements `daemon.core.ports.metrics.Metrics` and `daemon.core.ports.metrics.Peer`.
+    """Implements `daemon.core.ports.metrics.Metrics`, `daemon.core.ports.metrics.DescribedMetrics`
+    and `daemon.core.ports.metrics.Peer`.
 
-    `timeout` in seconds is the deadline of one query, waiting for a free thread included.
-    Raises Permanent if a file of `trust` cannot be used.
+    `timeout` in seconds is the deadline of one query, waiting for a free thread included. Of which
+    `flavour` the server is, is found out at the first query if None is given. Raises Permanent if a
+    file of `trust` cannot be used.
     """
 
     def __init__(
@@ -52,6 +67,7 @@ class Prometheus:
         concurrency: int,
         bearer_token: str | None = None,
         trust: Trust | None = None,
+        flavour: MetricsFlavour | None = "prometheus",
     ) -> None:
         self._url = url.rstrip("/")
         self._shown = _without_credentials(self._url)
@@ -68,74 +84,136 @@ class Prometheus:
         if bearer_token is not None:
             self._session.headers["Authorization"] = f"Bearer {bearer_token}"
         self._client = _PooledConnect(self._url, self._session, timeout, concurrency)
+        self._identity = ServerIdentity(flavour, self._ask)
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
-        params = {"time": f"{at.timestamp():.3f}"}
-        return await self._query(query, lambda: self._client.custom_query(query, params=params))
+        async with asyncio.timeout(self._timeout):
+            server = await self._identity.known()
+            return await self._instant(query, at, server)
 
     async def series(
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
-        seconds = f"{step.total_seconds():.3f}"
-        # The library rounds to whole seconds; its extra parameters have the last word.
-        exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
-        return await self._query(
-            query,
-            lambda: self._client.custom_query_range(query, start, end, seconds, params=exact),
-        )
+        async with asyncio.timeout(self._timeout):
+            server = await self._identity.known()
+            return await self._series(query, start, end, step, server)
+
+    async def server(self) -> MetricsServer:
+        """Which server it is, and how far its answers lag. Raises Temporary or TimeoutError."""
+        async with asyncio.timeout(self._timeout):
+            return await self._identity.known()
+
+    async def newest(self, *, plainly: bool) -> datetime | None:
+        """When the newest sample of all scrape targets was that it tells now, asked `plainly` or
+        as queries are asked; None if it has no `up`. Raises Temporary or TimeoutError."""
+        async with asyncio.timeout(self._timeout):
+            server = await self._identity.known()
+            asked = {} if plainly else server.traits.parameters
+            newest = await self._identity.newest(asked)
+        return None if newest is None else datetime.fromtimestamp(newest, UTC)
 
     async def version(self) -> str:
         """Which version it runs; empty if it is something else that answers PromQL only."""
-        loop = asyncio.get_running_loop()
-        ask = partial(self._session.get, f"{self._url}{_BUILD}", timeout=self._timeout)
-        try:
-            async with asyncio.timeout(self._timeout):
-                answer = await loop.run_in_executor(self._pool, ask)
-        except requests.RequestException as error:
-            raise _away(self._shown, error) from None
-        if answer.status_code == 404:
+        async with asyncio.timeout(self._timeout):
+            answer = await self._ask(BUILD, {})
+        if answer.status == 404:
             return ""
-        if answer.status_code != 200:
-            raise Temporary(f"Prometheus at {self._shown} answered {answer.status_code}")
-        try:
-            return str(answer.json()["data"]["version"])
-        except (ValueError, KeyError, TypeError):
-            raise _foreign(self._shown) from None
+        if answer.status != 200:
+            raise Temporary(f"Prometheus at {self._shown} answered {answer.status}")
+        version = version_by_build(answer.data)
+        if version is None:
+            raise _foreign(self._shown)
+        return version
 
     def close(self) -> None:
         """Give up waiting queries and close the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    async def _query(self, query: str, call: Callable[[], Any]) -> QueryAnswer:
-        """Raises Temporary, Permanent, TimeoutError."""
+    async def _instant(
+        self, query: str, at: datetime, server: MetricsServer, step: timedelta | None = None
+    ) -> QueryAnswer:
+        """`step`: of the range that this is a value of."""
+        params = {**server.traits.parameters, "time": f"{at.timestamp():.3f}"}
+        if step is not None:
+            params["step"] = f"{step.total_seconds():.3f}"
+        call = partial(self._client.custom_query, query, params=params)
+        return await self._query(query, call, server)
+
+    async def _series(
+        self, query: str, start: datetime, end: datetime, step: timedelta, server: MetricsServer
+    ) -> QueryAnswer:
+        split = split_range(start, end, step, datetime.now(UTC), server.repeats)
+        last = split.last
+        single = [self._instant(query, at, server, step) for at in split.single]
+        if last is None:
+            tail = await asyncio.gather(*single)
+            return joined(query, None, list(zip(split.single, tail, strict=True)))
+        seconds = f"{step.total_seconds():.3f}"
+        # The library rounds to whole seconds; its extra parameters have the last word.
+        exact = {"start": f"{start.timestamp():.3f}", "end": f"{last.timestamp():.3f}"}
+        params = {**server.traits.parameters, **exact}
+        head, *tail = await asyncio.gather(
+            self._query(
+                query,
+                partial(
+                    self._client.custom_query_range, query, start, last, seconds, params=params
+                ),
+                server,
+            ),
+            *single,
+        )
+        return joined(query, head, list(zip(split.single, tail, strict=True))) if tail else head
+
+    async def _ask(self, path: str, params: Mapping[str, str]) -> RawReply:
+        """A GET beside the queries, answered as it is. Raises Temporary."""
         loop = asyncio.get_running_loop()
+        url = f"{self._url}{path}"
+        ask = partial(self._session.get, url, params=dict(params), timeout=self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
-                result, warnings = await loop.run_in_executor(self._pool, self._call, call)
+            answer = await loop.run_in_executor(self._pool, ask)
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
             raise _away(self._shown, error) from None
+        try:
+            data = answer.json()
+        except ValueError:
+            data = None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return RawReply(answer.status_code, headers, data)
+
+    async def _query(
+        self, query: str, call: Callable[[], Any], server: MetricsServer
+    ) -> QueryAnswer:
+        """Raises Temporary, Permanent, TimeoutError."""
+        loop = asyncio.get_running_loop()
+        try:
+            result, warnings, hints = await loop.run_in_executor(self._pool, self._call, call)
+        except requests.Timeout:
+            raise TimeoutError from None
+        except requests.RequestException as error:
+            self._identity.connection_lost()
+            raise _away(self._shown, error) from None
         except PrometheusApiClientException as error:
             raise _refused(self._clean(str(error)), self._shown) from None
         try:
-            return QueryAnswer(query, _all_series(result), warnings)
+            return QueryAnswer(query, _all_series(result), warnings, hints, server)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise _foreign(self._shown) from None
 
-    def _call(self, call: Callable[[], Any]) -> tuple[Any, tuple[str, ...]]:
-        self._warnings.found = ()
+    def _call(self, call: Callable[[], Any]) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
+        self._warnings.found = (), ()
         try:
-            return call(), self._warnings.found
+            return call(), *self._warnings.found
         except (KeyError, TypeError, ValueError) as error:
             other = isinstance(error, requests.RequestException)
             if other and not isinstance(error, requests.JSONDecodeError):
                 raise
             # The library reads the JSON, and data.result in it, without looking.
-            return None, ()
+            return None, (), ()
 
     def _clean(self, text: str) -> str:
         """What a server answered, without our secrets: a proxy may echo what it was sent."""
@@ -144,13 +222,22 @@ class Prometheus:
         return text
 
     def _keep_warnings(self, response: requests.Response, **_: object) -> None:
-        if b'"warnings"' in response.content:
-            try:
-                found = response.json().get("warnings") or ()
-            except (ValueError, AttributeError):
-                found = ()
-            found = found if isinstance(found, list) else [found]
-            self._warnings.found = tuple(str(warning) for warning in found)
+        if not any(name in response.content for name in _ASIDE):
+            return
+        try:
+            body = response.json()
+            found, infos = _texts(body.get("warnings")), _texts(body.get("infos"))
+            partial, hints = hints_apart(found)
+            if body.get("isPartial") is True:
+                partial = (*partial, PARTIAL)
+        except (ValueError, AttributeError):
+            return
+        self._warnings.found = partial, (*hints, *infos)
+
+
+def _texts(said: Any) -> tuple[str, ...]:
+    listed = said if isinstance(said, list) else [said] if said else []
+    return tuple(str(text) for text in listed)
 
 
 def _believe(session: requests.Session, trust: Trust) -> None:
@@ -195,11 +282,11 @@ def _series(item: Mapping[str, Any]) -> Series:
 
 
 def _refused(text: str, url: str) -> Temporary | Permanent:
-    """Read the status out of the library's message: 'HTTP Status Code 400 (b'…')'."""
-    rest = text.removeprefix("HTTP Status Code ")
-    status = rest[:3]
-    short = " ".join(rest.split())[:300]
-    if status in {"429", "500", "502", "503", "504"}:
-        # 503 is also what Prometheus answers to a query that timed out inside it.
-        return Temporary(f"Prometheus at {url} answered {short}")
-    return Permanent(f"Prometheus refused the query: {short}")
+    """Read the status and the body out of the library's message: 'HTTP Status Code 400 (b'…')'."""
+    status, _, rest = text.removeprefix("HTTP Status Code ").partition(" ")
+    try:
+        body = ast.literal_eval(rest)
+    except (ValueError, SyntaxError):
+        body = rest
+    content = body if isinstance(body, bytes) else str(body).encode()
+    return query_refusal(int(status) if status.isdigit() else 0, content, url)

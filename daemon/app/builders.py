@@ -287,6 +287,7 @@ def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus
         chosen.concurrency,
         token,
         prometheus_trust(settings),
+        chosen.given_flavour,
     )
 
 

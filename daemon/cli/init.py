@@ -274,7 +274,11 @@ def _print_summary(folder: _Folder, proposals: list[RuleDraft], alerts: int | No
     left = f"; {others} {'has' if others == 1 else 'have'} a rule already" if others else ""
     rules = f"{len(proposals)} rule{'' if len(proposals) == 1 else 's'}"
     if not alerts:
-        console.print("this Prometheus has no alerting rules, so none could be proposed")
+        console.print(
+            "this server has no alerting rules, so none could be proposed; VictoriaMetrics tells "
+            "those of vmalert if it is started with -vmalert.proxyURL",
+            soft_wrap=True,
+        )
     else:
         console.print(
             f"{rules} proposed, in the mode `observe`, for {made} of {alerts} alerting rules{left}",

@@ -237,6 +237,9 @@ def _system(found: View, url: str) -> Iterator[tuple[str, str]]:
 
 def _peer(peer: View) -> str:
     if peer["reachable"]:
-        return f"{escape(peer['version'])}, answers in {peer['latency_ms']:g} ms"
+        name = peer.get("server") or peer["version"]
+        behind = peer.get("behind_seconds")
+        late = f", up to {behind:g} s behind" if behind else ""
+        return f"{escape(name)}, answers in {peer['latency_ms']:g} ms{late}"
     look = "yellow" if peer["reachable"] is None else "bold red"
     return f"[{look}]{escape(peer['trouble'])}[/{look}]"

@@ -9,19 +9,27 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from daemon.config.serving import TrustSettings
+from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
 
 
 class PrometheusSettings(Frozen):
-    """Where the metrics are, how long a query may take, and how old a sample may be."""
+    """Where the metrics are, how long a query may take, and how old a sample may be. `flavour`:
+    what answers there; `auto` finds it out."""
 
     url: str = Field(default="http://127.0.0.1:9090", pattern="^https?://")
     timeout: Duration = parse_duration("10s")
     max_age: Duration = parse_duration("2m")
     concurrency: int = Field(default=16, ge=1, le=128)
+    flavour: Literal["auto"] | MetricsFlavour = "auto"
     bearer_token: Reference | None = None
     tls: TrustSettings = TrustSettings()
+
+    @property
+    def given_flavour(self) -> MetricsFlavour | None:
+        """The flavour, if it is not to be found out."""
+        return None if self.flavour == "auto" else self.flavour
 
 
 class AlertmanagerSettings(Frozen):

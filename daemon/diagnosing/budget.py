@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.values.outcome import Permanent
 
 AT_ONCE = 2
@@ -37,6 +38,10 @@ class BudgetedMetrics:
         self._take()
         async with self._turns:
             return await self.metrics.series(query, start, end, step)
+
+    async def server(self) -> MetricsServer:
+        """Which server the metrics are of."""
+        return await metrics_server(self.metrics)
 
     @property
     def left(self) -> int:

@@ -43,8 +43,20 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
             problem = unmeasured(spec, trouble, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
-    measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}
+    measured = {
+        "impact": impact,
+        "sentiment": sentiment,
+        "queries": tuple(survey.query_log),
+        "behind": await _behind(survey),
+    }
     return problem.model_copy(update=measured)
+
+
+async def _behind(survey: Survey) -> timedelta:
+    try:
+        return (await survey.server()).behind
+    except Unmeasurable:
+        return timedelta(0)
 
 
 async def _counts(survey: Survey, changes: Sequence[Change]) -> Problem:

@@ -39,12 +39,14 @@ async def counts_history(survey: Survey) -> list[Bin]:
         asyncio.gather(*counted), _births(survey, begin, end, step)
     )
     # increase() is extrapolated to the whole window; what it saw is one step long.
-    part = clock.step / clock.window
+    part = clock.part
+    # What counts the first value of a counter has all of a birth in its increase.
+    mostly = 1.0 if bad.server.traits.counts_first_value else MOSTLY
     found = []
     for current in bins(bad, total):
         began, ended = clock.stretch(current.end, last)
         failed = current.bad * part
-        born = current.born or births.get(current.end, 0.0) > MOSTLY * failed
+        born = current.born or births.get(current.end, 0.0) > mostly * failed
         found.append(Bin(ended, failed, current.total * part, began, born))
     return found
 
@@ -65,7 +67,7 @@ async def counted_stretches(survey: Survey) -> tuple[list[Sample], list[Sample]]
     answered, births = await asyncio.gather(
         asyncio.gather(*counted), _births(survey, begin, end, step)
     )
-    part = clock.step / clock.window
+    part = clock.part
     *bad, total = (
         [(clock.stretch(at, last)[1], count * part) for at, count in finite_samples(answer)]
         for answer in answered
@@ -137,15 +139,21 @@ async def scrape_clock(survey: Survey) -> ScrapeClock | None:
         main = survey.selected(spec.total or spec.value or "")
         every = list(dict.fromkeys([*main, *survey.selected(spec.bad or "")]))
         back = format_duration(COUNTED_OVER)
+        server = await survey.server()
         counted, newest, oldest = await asyncio.gather(
             _each(survey, [f"max(count_over_time({s}[{back}]))" for s in main], spec.baseline),
-            survey.numbers([f"max(timestamp({s}))" for s in every]),
-            survey.numbers([f"min(timestamp({s}))" for s in every]),
+            survey.numbers([server.newest(s) for s in every]),
+            survey.numbers([server.oldest(s) for s in every]),
         )
     except Unmeasurable as trouble:
         _log.info("the scrapes cannot be told", error=trouble.text)
         return None
-    clock = read_scrapes(counted, max(newest, default=None), min(oldest, default=None))
+    clock = read_scrapes(
+        counted,
+        max(newest, default=None),
+        min(oldest, default=None),
+        extrapolated=server.traits.extrapolates,
+    )
     if clock is not None and spec.baseline.total_seconds() / clock.step > MAX_POINTS:
         _log.info("so long a baseline is not looked at scrape by scrape", step=clock.step)
         return None

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.problem import Impact
 from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.formats import number_text
@@ -25,6 +27,9 @@ LEAST_OTHERS = 2
 """Of fewer targets beside those of a service that is down nothing is learned of the monitoring."""
 MAX_POINTS = 2000
 """Samples asked for in one range query."""
+
+
+_Told = TypeVar("_Told")
 
 
 @dataclass
@@ -85,6 +90,10 @@ class Survey:
         start = self.now - int(span / step) * step
         return await self._query(query, lambda: self.metrics.series(query, start, self.now, step))
 
+    async def server(self) -> MetricsServer:
+        """Who answers these queries."""
+        return await self._told("which server it is", metrics_server(self.metrics))
+
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
         main = self.spec.total or self.spec.value or ""
@@ -116,7 +125,8 @@ class Survey:
 
     async def _newest(self, chosen: Sequence[str]) -> float | None:
         """The time of the newest sample of these selectors; Unix seconds."""
-        queries = [f"max(timestamp({selector}))" for selector in chosen]
+        server = await self.server()
+        queries = [server.newest(selector) for selector in chosen]
         answers = await asyncio.gather(*(self._now(query) for query in queries))
         return newest_sample(dict(zip(queries, answers, strict=True)))
 
@@ -174,18 +184,21 @@ class Survey:
 
     async def _query(self, query: str, call: Callable[[], Awaitable[QueryAnswer]]) -> QueryAnswer:
         self.query_log[query] = "no answer"
+        answer = await self._told(query, call())
+        self.query_log[query] = in_short(answer)
+        return answer
+
+    async def _told(self, asked: str, answer: Awaitable[_Told]) -> _Told:
         try:
-            answer = await call()
+            return await answer
         except TimeoutError:
             raise Unmeasurable(
-                "query_error", "deadline_exceeded", f"no answer in time to {query}"
+                "query_error", "deadline_exceeded", f"no answer in time to {asked}"
             ) from None
         except Temporary as error:
             raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None
         except Permanent as error:
             raise Unmeasurable("query_error", "query_rejected", str(error)) from None
-        self.query_log[query] = in_short(answer)
-        return answer
 
 
 async def outage(metrics: Metrics, now: datetime, share: float, own: str = "") -> str:

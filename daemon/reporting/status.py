@@ -11,11 +11,12 @@ from typing import Literal
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.pending_settings import PendingSettings
 from daemon.core.incident.state import Incident
+from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.oncall_report import CalendarReport
 from daemon.core.people.roster import Roster
 from daemon.core.ports.inbox import Inbox
 from daemon.core.ports.journal import IncidentSearch
-from daemon.core.ports.metrics import Peer
+from daemon.core.ports.metrics import DescribedMetrics, Peer
 from daemon.core.recovery.autonomy import AutonomyRecord
 from daemon.core.reporting.coverage import Coverage, RuleReport, covered, rule_report
 from daemon.core.reporting.observe_report import Observed, observe_report
@@ -41,12 +42,19 @@ class StoreReport(Frozen):
 
 
 class PeerReport(Frozen):
-    """A system that the daemon depends on. `reachable` is None where none is configured."""
+    """A system that the daemon depends on. `reachable` is None where none is configured.
+
+    `flavour`: which kind of server answers PromQL there, `server` by its name for people;
+    `behind_seconds`: so long after it happened its answers may not show it yet.
+    """
 
     name: str
     reachable: bool | None
     version: str = ""
     latency_ms: float | None = None
+    server: str = ""
+    flavour: MetricsFlavour | None = None
+    behind_seconds: float | None = None
     trouble: str = ""
 
 
@@ -221,10 +229,19 @@ async def _ask(name: str, peer: Peer | None) -> PeerReport:
     try:
         async with asyncio.timeout(PEER_SECONDS):
             version = await peer.version()
+            server = await peer.server() if isinstance(peer, DescribedMetrics) else None
     except (Temporary, Permanent) as error:
         return PeerReport(name=name, reachable=False, trouble=printable(str(error)))
     except TimeoutError:
         text = f"no answer within {PEER_SECONDS:.0f}s"
         return PeerReport(name=name, reachable=False, trouble=text)
     latency = round((clock() - began) * 1000, 1)
-    return PeerReport(name=name, reachable=True, version=printable(version), latency_ms=latency)
+    found = PeerReport(name=name, reachable=True, version=printable(version), latency_ms=latency)
+    if server is None:
+        return found
+    told = {
+        "server": printable(server.title),
+        "flavour": server.flavour,
+        "behind_seconds": server.behind.total_seconds(),
+    }
+    return found.model_copy(update=told)

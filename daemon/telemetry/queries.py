@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
+from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer, QueryKind, Tracer, Trouble
 
@@ -18,7 +19,8 @@ LONGEST_TEXT = 1000
 class WatchedMetrics:
     """Passes each query on, and tells how it went.
 
-    Implements `daemon.core.ports.metrics.Metrics`.
+    Implements `daemon.core.ports.metrics.Metrics` and
+    `daemon.core.ports.metrics.DescribedMetrics`.
     """
 
     def __init__(self, metrics: Metrics, observer: Observer, tracer: Tracer) -> None:
@@ -36,6 +38,10 @@ class WatchedMetrics:
         """Values from `start` to `end`, one each `step`."""
         answer = self._metrics.series(query, start, end, step)
         return await self._timed("range", query, answer)
+
+    async def server(self) -> MetricsServer:
+        """Which server the metrics are of."""
+        return await metrics_server(self._metrics)
 
     async def _timed(
         self, kind: QueryKind, query: str, answer: Awaitable[QueryAnswer]

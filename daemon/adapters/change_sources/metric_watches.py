@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from daemon.adapters.change_sources.live_label import Coming, Presence, comings_of, presence
 from daemon.core.changes.suspects import Change
 from daemon.core.measurement.samples import QueryAnswer
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.query_templates import check_query, names_in, quote, selectors
 from daemon.core.rules.rule import LabelName
 from daemon.core.values.outcome import Temporary
@@ -59,13 +59,14 @@ class _MetricWatch:
     async def look(self) -> Sequence[Change]:
         """The changes within the look-back. Raises Temporary or Permanent."""
         step = self._looking.step.total_seconds()
-        latest = (self._clock() - SETTLED).timestamp()
-        end = datetime.fromtimestamp(floor(latest / step) * step, UTC)
-        if self._looked is None or self._looked[0] != end:
-            try:
+        try:
+            settled = max(SETTLED, (await metrics_server(self._metrics)).behind)
+            latest = (self._clock() - settled).timestamp()
+            end = datetime.fromtimestamp(floor(latest / step) * step, UTC)
+            if self._looked is None or self._looked[0] != end:
                 self._looked = (end, await self._changes(end))
-            except TimeoutError:
-                raise Temporary(f"Prometheus did not answer in time about {self.kind}") from None
+        except TimeoutError:
+            raise Temporary(f"Prometheus did not answer in time about {self.kind}") from None
         return self._looked[1]
 
     async def _changes(self, end: datetime) -> Sequence[Change]:

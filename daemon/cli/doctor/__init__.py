@@ -46,6 +46,7 @@ CHECKS: Mapping[str, Check] = {
     "files": check_files,
     "daemon": local.check_address,
     "prometheus": monitoring.check_prometheus,
+    "server": monitoring.check_server,
     "queries": monitoring.check_queries,
     "targets": check_targets,
     "alertmanager": alertmanager.check_alertmanager,

@@ -27,6 +27,12 @@ from daemon.onboarding.findings import (
     main_queries,
     wrong,
 )
+from daemon.onboarding.server_findings import (
+    hint_findings,
+    judge_alerting,
+    judge_lag,
+    judge_server,
+)
 
 
 async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
@@ -56,6 +62,30 @@ async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]
     yield judge_targets(up, down, installation.settings.recovery.outage)
 
 
+async def check_server(installation: Installation) -> AsyncIterator[Finding]:
+    """Which kind of server answers, how far its answers are behind, and where its alerts are."""
+    settings, environ = installation.settings, installation.environ
+    given = settings.prometheus.given_flavour
+    asking = settings.prometheus.model_copy(update={"flavour": "auto"})
+    asked = app.prometheus_for(settings, environ)
+    unbiased = app.prometheus_for(settings.model_copy(update={"prometheus": asking}), environ)
+    try:
+        server, found = await asyncio.gather(asked.server(), unbiased.server())
+        yield judge_server(server, found, given)
+        plainly, ours = await asyncio.gather(
+            asked.newest(plainly=True), asked.newest(plainly=False)
+        )
+        yield judge_lag(server, _age(plainly), _age(ours))
+        silent = judge_alerting(server, await _rule_groups(installation))
+        if silent is not None:
+            yield silent
+    except (Temporary, TimeoutError):
+        return  # the other check says so
+    finally:
+        asked.close()
+        unbiased.close()
+
+
 async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each rule's queries return something now, scraped often enough."""
     metrics = app.prometheus_for(installation.settings, installation.environ)
@@ -73,7 +103,7 @@ async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
     for _, found in reports:
         for finding in found:
             yield finding
-    well = sum(not found for _, found in reports)
+    well = sum(all(one.state == "ok" for one in found) for _, found in reports)
     if well:
         yield good("rules", f"the queries of {well} of {len(reports)} return something now")
 
@@ -84,11 +114,16 @@ async def _answers(
     """What is wrong with a rule's queries. Raises Temporary."""
     silent: list[str] = []
     refused: dict[str, str] = {}
+    hints: list[str] = []
     scrapes: list[timedelta] = []
     for name, template in main_queries(rule.problem).items():
         try:
             query = for_anybody(template, rule.group_by, rule.problem.windows[0])
             answer = await metrics.instant(f"count({query})", app.now())
+            hints += answer.hints
+            if answer.warnings:
+                refused[name] = f"its answer is partial: {answer.warnings[0]}"
+                continue
             if not answer.series:
                 silent.append(name)
                 continue
@@ -100,7 +135,7 @@ async def _answers(
             refused[name] = parted(error)[0]
         except TimeoutError:
             refused[name] = "it takes longer than `prometheus.timeout`"
-    findings = judge_answers(rule.rule, silent, refused)
+    findings = [*judge_answers(rule.rule, silent, refused), *hint_findings(rule.rule, hints)]
     windows = judge_windows(rule, scrapes, installation.settings.prometheus.max_age)
     return [*findings, windows] if windows is not None else findings
 
@@ -128,6 +163,25 @@ async def _count(metrics: Prometheus, query: str) -> int:
         return int(one_number(await metrics.instant(query, app.now())) or 0)
     except (Unmeasurable, TimeoutError):
         raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
+
+
+async def _rule_groups(installation: Installation) -> int:
+    """How many groups of rules it tells; 0 if it does not."""
+    chosen = installation.settings.prometheus
+    url, seconds = f"{chosen.url.rstrip('/')}/api/v1/rules", chosen.timeout.total_seconds()
+    bearer, trust = (
+        installation.known(chosen.bearer_token),
+        app.prometheus_trust(installation.settings),
+    )
+    try:
+        answer = await fetch(installation.session, url, seconds, bearer, trust)
+        return len(answer.data["data"]["groups"])
+    except (Temporary, Permanent, KeyError, TypeError):
+        return 0
+
+
+def _age(newest: datetime | None) -> timedelta | None:
+    return None if newest is None else app.now() - newest
 
 
 def _apart(theirs: datetime, before: datetime, after: datetime) -> timedelta:

@@ -54,11 +54,15 @@ def counts(bad: QueryAnswer, total: QueryAnswer) -> tuple[float, float] | None:
     """(bad, total) of one window; None if nothing was counted.
 
     A counter that has never failed has no series, so an empty `bad` beside a present `total`
-    is zero. Raises Unmeasurable, also where the two cannot be counts of the same events.
+    is zero, unless it may as well be 0/0. Raises Unmeasurable, also where the two cannot be counts
+    of the same events.
     """
     bad_count, total_count = one_number(bad), one_number(total)
     if total_count is None:
         return None
+    if bad_count is None and bad.server.hides_nan(bad.query):
+        text = f"{bad.query} answered nothing, which is 0/0 on {bad.server.title} as well as none"
+        raise Unmeasurable("query_error", "not_a_number", f"{text}; count without a division")
     return _consistent(bad_count or 0.0, total_count, bad.query)
 
 
@@ -66,14 +70,17 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
     """The history of counts, oldest first, one bin for each sample of `total`.
 
     Where `bad` is absent nothing has failed; where it is NaN or ±Inf nobody knows: no bin. Nor
-    just before it appears: a counter is born with its first failures, and these are no increase.
-    An empty bin says so.
+    just before it appears: a counter is born with its first failures, and these are no increase,
+    unless the server counts them. An empty bin says so.
     """
     bad_at, all_of_them = dict(_only_series(bad)), finite_samples(total)
+    if bad.server.hides_nan(bad.query):
+        all_of_them = [sample for sample in all_of_them if sample[0] in bad_at]
+    hidden = not bad.server.traits.counts_first_value
     born = {
         at
         for (at, _), (after, _) in pairwise(all_of_them)
-        if at not in bad_at and after in bad_at and bad_at[after] > 0
+        if hidden and at not in bad_at and after in bad_at and bad_at[after] > 0
     }
     return [
         Bin(at, 0.0, 0.0, born=True)

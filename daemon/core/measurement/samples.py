@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from daemon.core.measurement.flavours import PROMETHEUS, MetricsServer
+
 Sample = tuple[float, float]
 """(Unix time in seconds, value)."""
 
@@ -19,8 +21,11 @@ class Series:
 
 @dataclass(frozen=True)
 class QueryAnswer:
-    """What Prometheus said: series, and warnings (partial data) if there were any."""
+    """What Prometheus said: series, warnings (partial data) if there were any, and hints about the
+    query, which change nothing in what the answer is worth. `server`: who answered."""
 
     query: str
     series: Sequence[Series]
     warnings: Sequence[str] = ()
+    hints: Sequence[str] = ()
+    server: MetricsServer = PROMETHEUS

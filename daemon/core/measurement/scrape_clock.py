@@ -25,11 +25,14 @@ class ScrapeClock:
     """`interval` seconds lie between scrapes; the newest was at `newest` (Unix seconds).
 
     `spread`: the targets are scraped at moments so many seconds apart, 0 if at the same.
+    `extrapolated`: what increases within a window is extrapolated from its first and its last
+    scrape to all of it; if not, it is counted from the last scrape before the window.
     """
 
     interval: float
     newest: float
     spread: float = 0.0
+    extrapolated: bool = True
 
     @property
     def step(self) -> float:
@@ -39,7 +42,12 @@ class ScrapeClock:
     @property
     def window(self) -> float:
         """The window that holds the increase of exactly one step. Seconds."""
-        return self.step + self.interval
+        return self.step + self.interval if self.extrapolated else self.step
+
+    @property
+    def part(self) -> float:
+        """How much of what is told of that window was seen in one step."""
+        return self.step / self.window
 
     def grid(self, now: float, span: float) -> tuple[float, float]:
         """(first, last) moment to evaluate at, a step apart: each between two scrapes."""
@@ -55,7 +63,11 @@ class ScrapeClock:
 
 
 def read_scrapes(
-    counted: Sequence[float], newest: float | None, oldest: float | None
+    counted: Sequence[float],
+    newest: float | None,
+    oldest: float | None,
+    *,
+    extrapolated: bool = True,
 ) -> ScrapeClock | None:
     """The clock, from how many samples series had within COUNTED_OVER at several moments, and
     from when the newest and the oldest of the last samples of all series were. None if the
@@ -75,4 +87,5 @@ def read_scrapes(
     exact = [i for i in fitting if i >= seconds / (count + 1)]
     interval = min(exact, key=lambda i: abs(i - seconds / count)) if exact else fitting[-1]
     apart = newest - oldest
-    return ScrapeClock(interval, newest, 0.0 if apart <= _TOGETHER else min(apart, interval))
+    spread = 0.0 if apart <= _TOGETHER else min(apart, interval)
+    return ScrapeClock(interval, newest, spread, extrapolated)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from daemon.core.measurement.flavours import PROMETHEUS, MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
 
 
@@ -18,6 +19,20 @@ class Metrics(Protocol):
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
+
+
+@runtime_checkable
+class DescribedMetrics(Protocol):
+    """Metrics that know which server they are of; others are taken for Prometheus's."""
+
+    async def server(self) -> MetricsServer:
+        """The server, as it was found. Raises Temporary, Permanent or TimeoutError as a query
+        does."""
+
+
+async def metrics_server(metrics: Metrics) -> MetricsServer:
+    """Which server these metrics are of. Raises Temporary, Permanent or TimeoutError."""
+    return await metrics.server() if isinstance(metrics, DescribedMetrics) else PROMETHEUS
 
 
 @runtime_checkable

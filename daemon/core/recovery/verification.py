@@ -43,15 +43,16 @@ def pace(rule: Rule, since: datetime, now: datetime) -> timedelta:
     return min(slow, max(SLOWEST, shortest))
 
 
-def first_reading_at(rule: Rule, finished_at: datetime) -> datetime:
-    """When the shortest window holds nothing from before the step and its settle time."""
-    return finished_at + rule.verify.settle + rule.problem.windows[0]
+def first_reading_at(rule: Rule, problem: Problem, finished_at: datetime) -> datetime:
+    """When the shortest window holds nothing from before the step and its settle time, also where
+    the metrics are behind."""
+    return finished_at + rule.verify.settle + problem.behind + rule.problem.windows[0]
 
 
 def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Ruling:
     """Judge a step by its readings so far; `problem` is the confirmed one."""
     finished = step.finished_at or now
-    first = first_reading_at(rule, finished)
+    first = first_reading_at(rule, problem, finished)
     if not step.readings:
         return Ruling(None, "", first)
     again = max(step.readings[-1].at + pace(rule, finished, now), first)

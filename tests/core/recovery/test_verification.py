@@ -61,7 +61,7 @@ def judge(
 
 
 def test_the_first_reading_holds_nothing_from_before_the_step_and_its_settling() -> None:
-    assert first_reading_at(RULE, NOW) == FIRST
+    assert first_reading_at(RULE, make_problem(), NOW) == FIRST
     assert judge() == Ruling(None, "", FIRST)
     assert judge(now=NOW + MINUTE).again_at == FIRST
 
