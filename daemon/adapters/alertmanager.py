@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import aiohttp
 import yaml
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
-from yarl import URL
 
+from daemon.adapters.http_access import HttpAccess
+from daemon.adapters.tls import distrust
 from daemon.core.alertmanager import Alert, quoted_receiver
 from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
@@ -31,19 +32,23 @@ class Alertmanager:
     """One peer. Implements `AlertsApi` and `Silencer` of `daemon.core.ports.alerts`, and
     `core.ports.metrics.Peer`.
 
-    `timeout` in seconds.
+    `access` is how it is reached, or a plain address. `timeout` in seconds. Raises Permanent if a
+    file of the access cannot be used.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, access: HttpAccess | str, timeout: float
+    ) -> None:
         self._session = session
-        self._url = url.rstrip("/")
-        self._shown = URL(self._url).with_user(None)
+        self._access = HttpAccess(access, "alertmanager") if isinstance(access, str) else access
+        self._url = self._shown = self._access.address
+        self._options = self._access.options()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     @property
     def name(self) -> str:
         """Its address for people, without credentials."""
-        return str(self._shown)
+        return self._shown
 
     async def alerts(self, group_labels: Mapping[str, str], receiver: str) -> Sequence[Alert]:
         """The alerts of a group that fire now and go to that receiver. Raises Temporary or
@@ -147,12 +152,14 @@ class Alertmanager:
         """What it answers, if anything, and when. `gone`: a status that is none of an error."""
         try:
             async with self._session.request(
-                method, f"{self._url}/api/v2/{path}", timeout=self._timeout, **sent
+                method,
+                f"{self._url}/api/v2/{path}",
+                timeout=self._timeout,
+                **self._options,
+                **sent,
             ) as answer:
-                if answer.status >= 500:
-                    raise Temporary(f"Alertmanager answered {answer.status}")
                 if answer.status not in {200, gone}:
-                    raise Permanent(f"Alertmanager answered {answer.status}")
+                    raise self._failed(answer)
                 told_at = _date(answer.headers.get("Date", ""))
                 if method == "DELETE":  # which it answers with nothing
                     return None, told_at
@@ -162,9 +169,21 @@ class Alertmanager:
             text = f"the answer of {self._shown} is not JSON; is that an Alertmanager?"
             raise Permanent(text) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = type(error).__name__
+            why, tls = type(error).__name__, distrust(error)
             text = f"Alertmanager at {self._shown} cannot be reached ({why})"
+            if tls:
+                text = f"Alertmanager at {self._shown}: TLS fails ({tls}); see `alertmanager.tls`"
             raise Temporary(text) from None
+
+    def _failed(self, answer: aiohttp.ClientResponse) -> Temporary | Permanent:
+        status = answer.status
+        if status >= 500:
+            return Temporary(f"Alertmanager answered {status}")
+        if status in {401, 403, 407}:
+            return self._access.unknown(status, "")
+        if 300 <= status < 400:
+            return self._access.redirected(status, answer.headers.get("Location", ""))
+        return Permanent(f"Alertmanager answered {status}")
 
     @contextmanager
     def _its_format(self) -> Iterator[None]:

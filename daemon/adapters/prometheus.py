@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
@@ -24,9 +23,11 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
-from daemon.adapters.tls import Trust, distrust
+from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
+from daemon.adapters.tls import distrust
 from daemon.core.measurement.flavours import (
     PARTIAL,
     MetricsFlavour,
@@ -55,36 +56,35 @@ class Prometheus:
     """Implements `daemon.core.ports.metrics.Metrics`, `daemon.core.ports.metrics.DescribedMetrics`
     and `daemon.core.ports.metrics.Peer`.
 
-    `timeout` in seconds is the deadline of one query, waiting for a free thread included. Of which
+    `access` is how it is reached, or a plain address. `timeout` in seconds is the deadline of one
+    query, waiting for a free thread included. `method` and `reread` as of a QuerySession. Of which
     `flavour` the server is, is found out at the first query if None is given. Raises Permanent if a
-    file of `trust` cannot be used.
+    file of the access cannot be used.
     """
 
     def __init__(
         self,
-        url: str,
+        access: HttpAccess | str,
         timeout: float,
         concurrency: int,
-        bearer_token: str | None = None,
-        trust: Trust | None = None,
+        method: QueryMethod = "auto",
+        reread: Reread | None = None,
         flavour: MetricsFlavour | None = "prometheus",
     ) -> None:
-        self._url = url.rstrip("/")
-        self._shown = _without_credentials(self._url)
-        self._secrets = [bearer_token] if bearer_token else []
+        self._access = HttpAccess(access) if isinstance(access, str) else access
+        self._url = self._shown = self._access.address
         self._timeout = timeout
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
         self._warnings = threading.local()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if trust is not None:
-            trust.context()  # a file that is missing is told now, and not at each query
-            _believe(self._session, trust)
+        self._session = QuerySession(self._access, method, reread)
         self._session.hooks["response"].append(self._keep_warnings)
-        if bearer_token is not None:
-            self._session.headers["Authorization"] = f"Bearer {bearer_token}"
         self._client = _PooledConnect(self._url, self._session, timeout, concurrency)
-        self._identity = ServerIdentity(flavour, self._ask)
+        self._identity = ServerIdentity(flavour, self._look)
+
+    @property
+    def gets(self) -> bool:
+        """Whether queries have turned out to be taken in the address alone."""
+        return self._session.gets
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
@@ -177,13 +177,20 @@ class Prometheus:
         except requests.Timeout:
             raise TimeoutError from None
         except requests.RequestException as error:
-            raise _away(self._shown, error) from None
+            raise _away(self._access, error) from None
         try:
             data = answer.json()
         except ValueError:
             data = None
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return RawReply(answer.status_code, headers, data)
+
+    async def _look(self, path: str, params: Mapping[str, str]) -> RawReply:
+        """The same for finding out who it is, where a gateway may let pass queries alone."""
+        try:
+            return await self._ask(path, params)
+        except Permanent:
+            return RawReply(403, {}, None)
 
     async def _query(
         self, query: str, call: Callable[[], Any], server: MetricsServer
@@ -196,9 +203,9 @@ class Prometheus:
             raise TimeoutError from None
         except requests.RequestException as error:
             self._identity.connection_lost()
-            raise _away(self._shown, error) from None
+            raise _away(self._access, error) from None
         except PrometheusApiClientException as error:
-            raise _refused(self._clean(str(error)), self._shown) from None
+            raise _refused(str(error), self._shown) from None
         try:
             return QueryAnswer(query, _all_series(result), warnings, hints, server)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -215,18 +222,12 @@ class Prometheus:
             # The library reads the JSON, and data.result in it, without looking.
             return None, (), ()
 
-    def _clean(self, text: str) -> str:
-        """What a server answered, without our secrets: a proxy may echo what it was sent."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
-
     def _keep_warnings(self, response: requests.Response, **_: object) -> None:
         if not any(name in response.content for name in _ASIDE):
             return
         try:
             body = response.json()
-            found, infos = _texts(body.get("warnings")), _texts(body.get("infos"))
+            found, infos = self._texts(body.get("warnings")), self._texts(body.get("infos"))
             partial, hints = hints_apart(found)
             if body.get("isPartial") is True:
                 partial = (*partial, PARTIAL)
@@ -234,39 +235,28 @@ class Prometheus:
             return
         self._warnings.found = partial, (*hints, *infos)
 
-
-def _texts(said: Any) -> tuple[str, ...]:
-    listed = said if isinstance(said, list) else [said] if said else []
-    return tuple(str(text) for text in listed)
-
-
-def _believe(session: requests.Session, trust: Trust) -> None:
-    if trust.ca is not None:
-        session.verify = str(trust.ca)
-    if trust.certificate is not None:
-        own = str(trust.certificate)
-        session.cert = own if trust.key is None else (own, str(trust.key))
+    def _texts(self, said: Any) -> tuple[str, ...]:
+        listed = said if isinstance(said, list) else [said] if said else []
+        return tuple(self._session.access.clean(str(text)) for text in listed)
 
 
-def _away(shown: str, error: Exception) -> Temporary:
+def _away(access: HttpAccess, error: Exception) -> Temporary:
+    shown, setting = access.address, access.setting
     why = distrust(error)
     if why:
-        return Temporary(f"Prometheus at {shown}: TLS fails ({why}); see `prometheus.tls`")
-    if shown.startswith("https:") and "Connection aborted" in str(error):
+        return Temporary(f"Prometheus at {shown}: TLS fails ({why}); see `{setting}.tls`")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Temporary(f"Prometheus at {shown} cannot be reached by `{setting}.proxy`")
+    cut = "Connection aborted" in str(error) or isinstance(error, requests.exceptions.SSLError)
+    if shown.startswith("https:") and cut:
         # How a client sees it in TLS 1.3 that its certificate is not there or not believed.
-        text = f"Prometheus at {shown} hangs up; does it want a certificate (`prometheus.tls`)?"
+        text = f"Prometheus at {shown} hangs up; does it want a certificate (`{setting}.tls`)?"
         return Temporary(text)
     return Temporary(f"Prometheus at {shown} cannot be reached ({type(error).__name__})")
 
 
 def _foreign(shown: str) -> Permanent:
     return Permanent(f"the answer of {shown} is not Prometheus's format; is the address right?")
-
-
-def _without_credentials(url: str) -> str:
-    """The URL for a sentence: `https://user:password@host` as `https://host`."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _all_series(result: Any) -> list[Series]:

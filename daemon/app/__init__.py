@@ -16,18 +16,18 @@ from importlib.metadata import version
 import aiohttp
 
 from daemon.adapters.store import open_store
+from daemon.app.access import access_for, open_prometheus
 from daemon.app.builders import (
     LISTING,
     WATCHES,
     actions_for,
+    alertmanager_access,
     alertmanagers_for,
     build_oncall,
     now,
     prometheus_for,
-    prometheus_trust,
     ruleset_for,
     store_path,
-    trust_for,
     unrestricted,
     workshop_for,
 )
@@ -41,16 +41,17 @@ from daemon.config.settings import Settings
 __all__ = [
     "LISTING",
     "WATCHES",
+    "access_for",
     "actions_for",
+    "alertmanager_access",
     "alertmanagers_for",
     "build_oncall",
     "now",
+    "open_prometheus",
     "prometheus_for",
-    "prometheus_trust",
     "ruleset_for",
     "serve",
     "store_path",
-    "trust_for",
     "unrestricted",
     "workshop_for",
 ]

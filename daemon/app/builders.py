@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.calendar_feeds import Feeds
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
+from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.adapters.store import Store, open_store
-from daemon.adapters.tls import Trust
+from daemon.app.access import access_for, open_prometheus
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
-from daemon.config.serving import TrustSettings
+from daemon.config.sections import prometheus_setting
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
@@ -148,10 +149,22 @@ def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     return read_ruleset([settings.rules_dir], actions, WATCHES)
 
 
-def alertmanagers_for(settings: Settings, session: aiohttp.ClientSession) -> list[Alertmanager]:
-    """Alertmanager's own API, of each peer; none if the settings name none."""
+def alertmanagers_for(
+    settings: Settings, environ: Mapping[str, str], session: aiohttp.ClientSession
+) -> list[Alertmanager]:
+    """Alertmanager's own API, of each peer; none if the settings name none. Raises Permanent if a
+    secret, or a file of its TLS, is not there."""
     timeout = settings.alertmanager.timeout.total_seconds()
-    return [Alertmanager(session, url, timeout) for url in settings.alertmanager.peers]
+    return [
+        Alertmanager(session, alertmanager_access(settings, environ, url), timeout)
+        for url in settings.alertmanager.peers
+    ]
+
+
+def alertmanager_access(settings: Settings, environ: Mapping[str, str], url: str) -> HttpAccess:
+    """How a peer of Alertmanager is reached. Raises Permanent."""
+    secret = secret_reader(settings, environ)
+    return access_for("alertmanager", url, settings.alertmanager, secret, settings.base)
 
 
 def named(peers: Sequence[Alertmanager]) -> Mapping[str, Peer | None]:
@@ -277,29 +290,21 @@ async def _stored_changes(
         return (), ()
 
 
-def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus:
-    """The metrics. Raises Permanent if its secret, or a file of its TLS, is not there."""
-    chosen = settings.prometheus
-    token = secret(chosen.bearer_token, environ, settings.base) if chosen.bearer_token else None
-    return Prometheus(
-        chosen.url,
-        chosen.timeout.total_seconds(),
-        chosen.concurrency,
-        token,
-        prometheus_trust(settings),
-        chosen.given_flavour,
-    )
-
-
-def prometheus_trust(settings: Settings) -> Trust | None:
-    """How Prometheus and we prove to each other who we are; None: as this machine has it."""
-    return trust_for("prometheus.tls", settings.prometheus.tls, settings.base)
-
-
-def trust_for(setting: str, chosen: TrustSettings, base: Path) -> Trust | None:
-    """The files that a section of the settings names; relative paths start at `base`."""
-    paths = (chosen.ca, chosen.certificate, chosen.key)
-    if paths == (None, None, None):
-        return None
-    ca, certificate, key = (None if path is None else base / path for path in paths)
-    return Trust(setting, ca, certificate, key)
+def prometheus_for(
+    settings: Settings,
+    environ: Mapping[str, str],
+    server: str | None = None,
+    *,
+    finding_out: bool = False,
+) -> Prometheus:
+    """The metrics of the server of that name, or of the rules that name none. `finding_out`: its
+    flavour is asked for, whatever the settings say. Raises Permanent if there is none, or a secret
+    or a file of its TLS is not there."""
+    chosen = settings.prometheus.every.get(server or "")
+    if chosen is None:
+        known = ", ".join(settings.prometheus.servers) or "none"
+        raise Permanent(f"there is no {server!r} in `prometheus.servers`; known: {known}")
+    if finding_out:
+        chosen = chosen.model_copy(update={"flavour": "auto"})
+    secret = secret_reader(settings, environ)
+    return open_prometheus(prometheus_setting(server), chosen, secret, settings.base)

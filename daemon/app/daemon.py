@@ -134,7 +134,7 @@ class Daemon:
         self._places = places_for(settings, self._session, self._secret, lambda: store.keys.current)
         self._prometheus = prometheus_for(settings, self._environ)
         self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
-        self._alertmanagers = alertmanagers_for(settings, self._session)
+        self._alertmanagers = alertmanagers_for(settings, self._environ, self._session)
         self._values = LabelValues(
             store.notes,
             self._rules,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from daemon.adapters.tls import Trust, distrust
+from daemon.adapters.http_access import HttpAccess
+from daemon.adapters.tls import distrust
 from daemon.core.values.formats import printable
 from daemon.core.values.outcome import Permanent, Temporary
 
@@ -27,46 +27,51 @@ class DaemonReply:
     at: datetime | None
 
 
-def shown_url(url: str) -> str:
-    """The address for a sentence, without credentials in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+@dataclass(frozen=True)
+class AccessMends:
+    """What helps if a server is not believed, or does not believe us; empty: its settings."""
+
+    tls: str = ""
+    login: str = ""
 
 
 async def fetch(
     session: aiohttp.ClientSession,
-    url: str,
+    access: HttpAccess,
+    path: str,
     timeout: float,
-    bearer: str | None = None,
-    trust: Trust | None = None,
-    mend: str = "see `prometheus.tls`",
+    mends: AccessMends = AccessMends(),
 ) -> DaemonReply:
-    """The JSON at an address. `timeout` in seconds. `mend`: what helps if TLS fails. Raises
-    Temporary or Permanent."""
-    tls = True if trust is None else trust.context()
-    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    limit, where = aiohttp.ClientTimeout(total=timeout), shown_url(url)
+    """The JSON at a path of a server. `timeout` in seconds. Raises Temporary or Permanent."""
+    options = access.options()
+    limit, where = aiohttp.ClientTimeout(total=timeout), f"{access.address}{path.partition('?')[0]}"
     try:
-        async with session.get(url, headers=headers, timeout=limit, ssl=tls) as answer:
+        async with session.get(f"{access.address}{path}", timeout=limit, **options) as answer:
             body = bytearray()
             async for part in answer.content.iter_any():
                 body += part
                 if len(body) > _LARGEST:
                     raise Permanent(f"{where} answers more than {_LARGEST >> 20} MB")
-            if answer.ok:
+            if answer.status == 200:
                 return DaemonReply(json.loads(body), _date(answer.headers.get("Date", "")))
-            status, reason = answer.status, printable(answer.reason or "")
+            status, reason = answer.status, access.clean(printable(answer.reason or ""))
+            location = answer.headers.get("Location", "")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = distrust(error)
         if why:
+            mend = mends.tls or f"see `{access.setting}.tls`"
             raise Permanent(f"{where}: TLS fails ({why}); {mend}") from None
         raise Temporary(f"no answer from {where} ({type(error).__name__})") from None
     except ValueError:
         raise Permanent(f"{where} answers what is no JSON; is the address right?") from None
     if status >= 500:
         raise Temporary(f"{where} answers {status} {reason}")
-    mend = "; does it want a token?" if status in {401, 403} else "; is the address right?"
-    raise Permanent(f"{where} answers {status} {reason}{mend}")
+    if status in {401, 403, 407} and not mends.login:
+        raise access.unknown(status, reason)
+    if 300 <= status < 400:
+        raise access.redirected(status, location)
+    mend = mends.login if status in {401, 403, 407} else "is the address right?"
+    raise Permanent(f"{where} answers {status} {reason}; {mend}")
 
 
 def _date(header: str) -> datetime | None:

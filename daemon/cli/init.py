@@ -10,7 +10,7 @@ import re
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -20,14 +20,14 @@ import aiohttp
 import click
 
 from daemon import app
-from daemon.adapters.tls import Trust
-from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, F, settings_from
-from daemon.cli.http import fetch
+from daemon.cli.access_options import access_options
+from daemon.cli.client import DEFAULT_CONFIG, CommandFailure, settings_from
+from daemon.cli.http import AccessMends, fetch
 from daemon.cli.terminal import escape, terminal
+from daemon.config.access import AccessSettings
 from daemon.config.drill_files import DRILLS
 from daemon.config.rules_folder import APPROVALS, CASES, FREEZES, ROSTER, Ruleset, rule_files
-from daemon.config.serving import TrustSettings
-from daemon.config.settings import Settings
+from daemon.config.settings import Settings, environment, secret
 from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
@@ -38,7 +38,10 @@ TEMPLATES = files("daemon.cli") / "templates"
 TEAM = "oncall"
 """The team of the roster that is written."""
 TIMEOUT_SECONDS = 20.0
-TLS_MEND = "give --ca with who signs its certificate, --client-certificate if it wants ours"
+_MENDS = AccessMends(
+    "give --ca with who signs its certificate, --client-certificate if it wants ours",
+    "does it want a token? Give --bearer-token or --username, or the --header of a tenant",
+)
 DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"
 _KINDS: Mapping[str, str] = {
     "counts": "as two counts",
@@ -72,11 +75,6 @@ class _Folder:
         return True
 
 
-def _file_option(option: str, name: str, text: str) -> Callable[[F], F]:
-    kind = click.Path(path_type=Path, dir_okay=False)
-    return click.option(option, name, type=kind, help=text)
-
-
 @click.command("init")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option(
@@ -85,22 +83,8 @@ def _file_option(option: str, name: str, text: str) -> Callable[[F], F]:
     metavar="URL",
     help="Propose rules for the alerts that this Prometheus has.",
 )
-@click.option(
-    "--bearer-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file with the token that Prometheus wants.",
-)
-@_file_option("--ca", "ca", "Who signs its certificate, if this machine does not know them: PEM.")
-@_file_option("--client-certificate", "certificate", "What we prove ourselves to it with: PEM.")
-@_file_option("--client-key", "key", "The key of --client-certificate.")
-def init_command(
-    directory: Path,
-    prometheus: str | None,
-    bearer_file: Path | None,
-    ca: Path | None,
-    certificate: Path | None,
-    key: Path | None,
-) -> None:
+@access_options
+def init_command(directory: Path, prometheus: str | None, access: AccessSettings) -> None:
     """Write what is needed to start: stopgap.yaml, a roster with you in it, a first rule, a
     case and a drill of it.
 
@@ -111,16 +95,18 @@ def init_command(
     \b
     Example: stopgap init stopgap
     Example: stopgap init --from-prometheus http://127.0.0.1:9090
+    Example: stopgap init --from-prometheus https://metrics.example.org/prometheus \\
+               --username stopgap --password file:password --header X-Scope-OrgID=shop --ca ca.pem
     """
     alerts: list[Alerting] = []
     recordings, labels = RecordingRules(()), None
-    tls = _tls(ca, certificate, key)
     if prometheus is not None:
-        trust = app.trust_for("prometheus.tls", tls, Path())
-        alerts, recordings, labels = _read_prometheus(prometheus, bearer_file, trust)
+        alerts, recordings, labels = _read_prometheus(prometheus, access)
+    elif access != AccessSettings():
+        raise click.UsageError("these options say how --from-prometheus is reached; give its URL")
     folder = _Folder(directory)
     person = _myself()
-    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, bearer_file, tls)):
+    if folder.write(directory / DEFAULT_CONFIG, _settings_text(prometheus, access)):
         folder.write(directory / ".gitignore", _template("gitignore"))
     settings = settings_from(directory / DEFAULT_CONFIG)
     roster = _template("roster.yaml").replace("PERSON", person)
@@ -145,15 +131,8 @@ def init_command(
     _next(directory, person if mine else None, settings)
 
 
-def _tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TrustSettings:
-    if key is not None and certificate is None:
-        raise click.UsageError("--client-key goes with --client-certificate")
-    found = (None if path is None else path.resolve() for path in (ca, certificate, key))
-    return TrustSettings(**dict(zip(("ca", "certificate", "key"), found, strict=True)))
-
-
 def _read_prometheus(
-    url: str, bearer_file: Path | None, trust: Trust | None
+    url: str, access: AccessSettings
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
     """The rules that a Prometheus has, and the names of its labels. Raises Failure."""
     parts = urlsplit(url)
@@ -161,30 +140,25 @@ def _read_prometheus(
         raise click.BadParameter(f"{url!r} is no address; write it like {DEFAULT_PROMETHEUS}")
     if parts.username or parts.password:
         raise click.BadParameter(
-            "credentials in an address end up in files; put a token into --bearer-file"
+            "credentials in an address end up in files; give --username and --password file:PATH"
         )
-    bearer = None
-    if bearer_file is not None:
-        try:
-            bearer = bearer_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise CommandFailure(f"cannot read the token in {bearer_file}") from None
     try:
-        return asyncio.run(_read(url.rstrip("/"), bearer, trust))
+        return asyncio.run(_read(url, access))
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
 
 
 async def _read(
-    base: str, bearer: str | None, trust: Trust | None
+    url: str, access: AccessSettings
 ) -> tuple[list[Alerting], RecordingRules, set[str] | None]:
+    known = app.access_for(
+        "prometheus", url, access, lambda ref: secret(ref, environment(), Path()), Path()
+    )
     async with aiohttp.ClientSession() as session:
-        url = f"{base}/api/v1/rules"
-        rules = await fetch(session, url, TIMEOUT_SECONDS, bearer, trust, TLS_MEND)
+        rules = await fetch(session, known, "/api/v1/rules", TIMEOUT_SECONDS, _MENDS)
         alerts, recordings = read_rules(rules.data)
         try:
-            url = f"{base}/api/v1/labels"
-            found = await fetch(session, url, TIMEOUT_SECONDS, bearer, trust)
+            found = await fetch(session, known, "/api/v1/labels", TIMEOUT_SECONDS)
             labels = {str(name) for name in found.data["data"]}
         except (Temporary, Permanent, KeyError, TypeError):
             return alerts, recordings, None  # then none is held against the alerts
@@ -228,21 +202,25 @@ def _has_rules(settings: Settings) -> bool:
     return any(file.name not in {ROSTER, APPROVALS, FREEZES} for file in found)
 
 
-def _settings_text(prometheus: str | None, bearer_file: Path | None, tls: TrustSettings) -> str:
+def _settings_text(prometheus: str | None, access: AccessSettings) -> str:
     text = _template("stopgap.yaml")
     if prometheus is None:
         return text
     line = f"  url: {DEFAULT_PROMETHEUS}\n"
     url = quote(prometheus.rstrip("/"), safe=":/?=&%[]~._-")
     text = text.replace(line, f"  url: {url}\n", 1)
-    if bearer_file is not None:
-        named = json.dumps(f"file:{bearer_file.resolve()}", ensure_ascii=False)
-        text = text.replace("  bearer_token: null ", f"  bearer_token: {named} ", 1)
-    for name, path in tls:
-        if path is not None:
-            named = json.dumps(str(path), ensure_ascii=False)
-            text = text.replace(f"    {name}: null ", f"    {name}: {named} ", 1)
+    given = access.model_dump(mode="json", exclude_defaults=True)
+    for name, value in given.pop("tls", {}).items():
+        text = text.replace(f"    {name}: null ", f"    {name}: {_yaml(value)} ", 1)
+    for name, value in given.items():
+        empty = "{}" if name == "headers" else "null"
+        text = text.replace(f"  {name}: {empty} ", f"  {name}: {_yaml(value)} ", 1)
     return text
+
+
+def _yaml(value: object) -> str:
+    """JSON is YAML, too."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _template(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -41,6 +41,8 @@ def _variables(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[str, 
             continue
         path = (*above, field.alias or name)
         yield PREFIX + "__".join(map(str, path)).upper(), path
+        if get_origin(field.annotation) in (dict, tuple):
+            continue  # what is in it has names, or places, that nobody knows beforehand
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from _variables(kind, path)

@@ -8,23 +8,27 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from daemon.config.serving import TrustSettings
+from daemon.config.access import AccessSettings
 from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.people.contact_methods import Reference
+from daemon.core.rules.rule import Name
 from daemon.core.values.units import Duration, Frozen, Share, format_duration, parse_duration
 
 
-class PrometheusSettings(Frozen):
-    """Where the metrics are, how long a query may take, and how old a sample may be. `flavour`:
-    what answers there; `auto` finds it out."""
+class PrometheusServerSettings(AccessSettings):
+    """One Prometheus: where it is, how long a query may take, and how old a sample may be.
+
+    `flavour`: what answers there; `auto` finds it out. `method`: queries go as a form (`post`, of
+    any length) or in the address (`get`); `auto` sends forms, until they are refused with 403 or
+    405 and the same is taken in the address.
+    """
 
     url: str = Field(default="http://127.0.0.1:9090", pattern="^https?://")
     timeout: Duration = parse_duration("10s")
     max_age: Duration = parse_duration("2m")
     concurrency: int = Field(default=16, ge=1, le=128)
     flavour: Literal["auto"] | MetricsFlavour = "auto"
-    bearer_token: Reference | None = None
-    tls: TrustSettings = TrustSettings()
+    method: Literal["auto", "post", "get"] = "auto"
 
     @property
     def given_flavour(self) -> MetricsFlavour | None:
@@ -32,9 +36,33 @@ class PrometheusSettings(Frozen):
         return None if self.flavour == "auto" else self.flavour
 
 
-class AlertmanagerSettings(Frozen):
+class PrometheusSettings(PrometheusServerSettings):
+    """The Prometheus of the rules that name none; `servers`: those that rules can name."""
+
+    servers: dict[Name, PrometheusServerSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _with_addresses(self) -> Self:
+        for name, server in self.servers.items():
+            if "url" not in server.model_fields_set:
+                raise ValueError(f"`servers.{name}` needs its own `url`")
+        return self
+
+    @property
+    def every(self) -> dict[str, PrometheusServerSettings]:
+        """All servers by name; the one of the rules that name none has the empty name."""
+        return {"": self, **self.servers}
+
+
+def prometheus_setting(server: str | None) -> str:
+    """Where the settings of the Prometheus of that name stand."""
+    return f"prometheus.servers.{server}" if server else "prometheus"
+
+
+class AlertmanagerSettings(AccessSettings):
     """What it lists is compared with the incidents, every `reconcile`. `urls`: all peers of a
-    cluster. `receiver`: ours, as Alertmanager's configuration names it; None learns it.
+    cluster, reached in the same way. `receiver`: ours, as Alertmanager's configuration names it;
+    None learns it.
 
     `settle`: so long after its start a peer's silence about an alert counts for nothing.
     `silence_acknowledged`: so long an acknowledgement silences the incident's group there, again
@@ -111,12 +139,30 @@ class DiagnosisSettings(Frozen):
     )
 
 
-class KubernetesSettings(Frozen):
-    """The cluster. Without `kubeconfig`: the pod's own service account."""
+class ClusterSettings(Frozen):
+    """One cluster. Without `kubeconfig`: the pod's own service account."""
 
     kubeconfig: Path | None = None
     context: str | None = None
     timeout: Duration = parse_duration("10s")
+
+
+class KubernetesSettings(ClusterSettings):
+    """The cluster of the rules that name none; `clusters`: those that rules can name. One of them
+    without `kubeconfig` has its `context` in ours."""
+
+    clusters: dict[Name, ClusterSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for name, cluster in self.clusters.items():
+            own = cluster.kubeconfig is not None
+            if not own and (self.kubeconfig is None or cluster.context is None):
+                raise ValueError(
+                    f"`clusters.{name}` needs a `kubeconfig`, or the `context` of another cluster "
+                    "in `kubernetes.kubeconfig`"
+                )
+        return self
 
 
 class ArgoCDSettings(Frozen):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from daemon.config.sections import prometheus_setting
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
 from daemon.core.rules.rule import ProblemSpec, Rule
 from daemon.core.values.units import format_duration
@@ -98,7 +99,8 @@ def judge_windows(rule: Rule, scrapes: Collection[timedelta], max_age: timedelta
     if 2 * slowest > max_age:
         text = f"what it measures is scraped every {format_duration(slowest)}"
         text = f"{text}, and older samples than {format_duration(max_age)} count as an outage"
-        mend = f"set `prometheus.max_age` to {format_duration(SCRAPES * slowest)}"
+        setting = f"{prometheus_setting(rule.prometheus)}.max_age"
+        mend = f"set `{setting}` to {format_duration(SCRAPES * slowest)}"
         return warning(place, text, mend)
     return None
 

@@ -75,6 +75,7 @@ class PrometheusDouble:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
+        await request.post()  # so that it can be read after the answer, too
         if self.delay:
             await asyncio.sleep(self.delay)
         if self.instead is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.acceptance.prometheus_double import PrometheusDouble, matrix, vector
@@ -37,7 +38,8 @@ async def double() -> AsyncIterator[PrometheusDouble]:
 @contextmanager
 def asking(url: str, timeout: float = 2.0, concurrency: int = 4) -> Iterator[Prometheus]:
     """The adapter under test, with a token."""
-    prometheus = Prometheus(url, timeout, concurrency, TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    prometheus = Prometheus(HttpAccess(url, headers=headers), timeout, concurrency)
     try:
         yield prometheus
     finally:
@@ -105,7 +107,8 @@ class TestAnswers:
         self, double: PrometheusDouble
     ) -> None:
         async def handler(request: web.Request) -> web.Response:
-            partial = {"warnings": ["a store is away"]} if "partial" in request.query_string else {}
+            query = str((await request.post())["query"])
+            partial = {"warnings": ["a store is away"]} if query == "partial" else {}
             return web.json_response(vector(sample("1"), **partial))
 
         double.instead = handler
@@ -134,8 +137,11 @@ class TestAnswers:
             await prometheus.series(QUERY, NOW - timedelta(minutes=1), NOW, SECOND / 4)
         instant, history = double.asked
         assert (instant.path, history.path) == ("/api/v1/query", "/api/v1/query_range")
-        assert dict(instant.query) == {"query": QUERY, "time": f"{NOW.timestamp():.3f}"}
-        assert dict(history.query) == {
+        assert instant.method == history.method == "POST"
+        assert not instant.query_string
+        assert not history.query_string
+        assert dict(await instant.post()) == {"query": QUERY, "time": f"{NOW.timestamp():.3f}"}
+        assert dict(await history.post()) == {
             "query": QUERY,
             "start": f"{NOW.timestamp() - 60:.3f}",
             "end": f"{NOW.timestamp():.3f}",

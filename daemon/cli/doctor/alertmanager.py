@@ -11,14 +11,13 @@ import yaml
 
 from daemon import app
 from daemon.cli.doctor.context import Installation, parted
-from daemon.cli.http import fetch, shown_url
+from daemon.cli.http import fetch
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration, printable
 from daemon.onboarding.alertmanager_config import Ours, judge_routing, receivers_to
 from daemon.onboarding.findings import Finding, good, warning, wrong
 
 CHECK = "alertmanager"
-AUTHORITY = "put who signs its certificate among the authorities of this machine"
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,8 @@ async def check_alertmanager(installation: Installation) -> AsyncIterator[Findin
 async def _check_peer(installation: Installation, url: str) -> tuple[_Peer | None, Finding]:
     seconds = installation.settings.alertmanager.timeout.total_seconds()
     try:
-        status = (
-            await fetch(installation.session, f"{url}/api/v2/status", seconds, mend=AUTHORITY)
-        ).data
+        access = app.alertmanager_access(installation.settings, installation.environ, url)
+        status = (await fetch(installation.session, access, "/api/v2/status", seconds)).data
         config = yaml.safe_load(status["config"]["original"])
         version = printable(str(status["versionInfo"]["version"]))
         cluster = len(status["cluster"].get("peers") or ())
@@ -72,9 +70,9 @@ async def _check_peer(installation: Installation, url: str) -> tuple[_Peer | Non
         text, mend = parted(error)
         return None, wrong(CHECK, text, mend or "correct `alertmanager.url`; is it running?")
     except (KeyError, TypeError, AttributeError, yaml.YAMLError):
-        text = f"{shown_url(url)} answers otherwise than an Alertmanager"
+        text = f"{access.address} answers otherwise than an Alertmanager"
         return None, wrong(CHECK, text, "correct `alertmanager.url`")
-    return _Peer(config, cluster), good(CHECK, f"{shown_url(url)} answers, version {version}")
+    return _Peer(config, cluster), good(CHECK, f"{access.address} answers, version {version}")
 
 
 def _peers(found: Sequence[_Peer], urls: Sequence[str]) -> list[Finding]:
@@ -99,7 +97,7 @@ async def _listed(installation: Installation, config: Mapping[str, Any], ours: O
     if not names:
         text = "which receiver is ours will be learned from the first notification"
         return warning(CHECK, text, "or set `alertmanager.receiver`")
-    peers = app.alertmanagers_for(installation.settings, installation.session)
+    peers = app.alertmanagers_for(installation.settings, installation.environ, installation.session)
     for peer in peers:
         try:
             look = await peer.look(names)

@@ -50,10 +50,6 @@ class Installation:
         """The secret itself. Raises Permanent naming the reference."""
         return secret(reference, self.environ, self.settings.base)
 
-    def known(self, reference: str | None) -> str | None:
-        """The secret, if one is named. Raises Permanent."""
-        return None if reference is None else self.secret(reference)
-
 
 Check = Callable[[Installation], AsyncIterator[Finding]]
 

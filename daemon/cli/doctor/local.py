@@ -26,6 +26,7 @@ from daemon.adapters.store import (
 )
 from daemon.cli.client import own_url
 from daemon.cli.doctor.context import Installation, parted
+from daemon.config.access import AccessSettings
 from daemon.config.audit_keys import keyring_for
 from daemon.core.people.contact_methods import Reference
 from daemon.core.values.outcome import Permanent, Temporary
@@ -192,6 +193,9 @@ def _free(host: str, port: int) -> Finding:
 
 def _references(given: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Each reference to a secret in a model, with its place."""
+    if isinstance(given, AccessSettings):
+        for name, reference in given.references.items():
+            yield ".".join((*place, name)), reference
     if isinstance(given, BaseModel):
         for name, info in type(given).model_fields.items():
             value = getattr(given, name)

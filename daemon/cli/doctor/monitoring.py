@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from daemon import app
 from daemon.adapters.prometheus import Prometheus
 from daemon.cli.doctor.context import Installation, parted
-from daemon.cli.http import fetch, shown_url
+from daemon.cli.http import fetch
+from daemon.config.sections import prometheus_setting
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.rules.query_templates import selectors
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import parse_duration, printable
+from daemon.onboarding.alertmanager_config import LOOPBACK
 from daemon.onboarding.findings import (
     Finding,
     for_anybody,
@@ -25,6 +29,7 @@ from daemon.onboarding.findings import (
     judge_targets,
     judge_windows,
     main_queries,
+    warning,
     wrong,
 )
 from daemon.onboarding.server_findings import (
@@ -34,29 +39,56 @@ from daemon.onboarding.server_findings import (
     judge_server,
 )
 
+BUILD_INFORMATION = "/api/v1/status/buildinfo"
+
 
 async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]:
-    """Whether it answers, agrees on the time, and scrapes."""
-    chosen = installation.settings.prometheus
-    base, bearer = chosen.url.rstrip("/"), installation.known(chosen.bearer_token)
-    seconds, trust = chosen.timeout.total_seconds(), app.prometheus_trust(installation.settings)
-    before = app.now()
+    """Whether each server answers, agrees on the time, and scrapes."""
+    names = installation.settings.prometheus.every
+    for found in await asyncio.gather(*(_checked(installation, name) for name in names)):
+        for finding in found:
+            yield finding
+
+
+async def _checked(installation: Installation, name: str) -> list[Finding]:
+    """What there is to say of one server."""
+    place = f"prometheus {name}" if name else "prometheus"
     try:
-        url = f"{base}/api/v1/status/buildinfo"
-        answer = await fetch(installation.session, url, seconds, bearer, trust)
+        return [replace(one, check=place) async for one in _check_server(installation, name)]
     except (Temporary, Permanent) as error:
         text, mend = parted(error)
-        yield wrong("prometheus", text, mend or "set `prometheus.url`; is it running?")
+        return [wrong(place, text, mend or f"look at `{prometheus_setting(name)}`")]
+
+
+async def _check_server(installation: Installation, name: str) -> AsyncIterator[Finding]:
+    chosen, setting = installation.settings.prometheus.every[name], prometheus_setting(name)
+    access = app.access_for(
+        setting, chosen.url, chosen, installation.secret, installation.settings.base
+    )
+    before = app.now()
+    try:
+        seconds = chosen.timeout.total_seconds()
+        answer = await fetch(installation.session, access, BUILD_INFORMATION, seconds)
+    except (Temporary, Permanent) as error:
+        text, mend = parted(error)
+        yield wrong("prometheus", text, mend or f"set `{setting}.url`; is it running?")
         return
     after = app.now()
-    yield good("prometheus", f"{shown_url(base)} answers, {_version(answer.data)}")
+    yield good("prometheus", f"{access.address} answers, {_version(answer.data)}")
+    if chosen.url.startswith("http:") and access.sent and not _near(chosen.url):
+        text = "what we prove ourselves with goes to it in plain text"
+        yield warning("prometheus", text, f"write https in `{setting}.url`")
     if answer.at is not None:
         yield judge_clock(_apart(answer.at, before, after))
-    metrics = app.prometheus_for(installation.settings, installation.environ)
+    metrics = app.prometheus_for(installation.settings, installation.environ, name)
     try:
         up, down = await asyncio.gather(
             _count(metrics, "count(up == 1)"), _count(metrics, "count(up == 0)")
         )
+        if metrics.gets:
+            text = "it refuses queries as forms, so one that is long for an address fails"
+            mend = f"let POST pass on /api/v1/query and query_range, or set `{setting}.method: get`"
+            yield warning("prometheus", text, mend)
     finally:
         metrics.close()
     yield judge_targets(up, down, installation.settings.recovery.outage)
@@ -64,48 +96,78 @@ async def check_prometheus(installation: Installation) -> AsyncIterator[Finding]
 
 async def check_server(installation: Installation) -> AsyncIterator[Finding]:
     """Which kind of server answers, how far its answers are behind, and where its alerts are."""
+    names = installation.settings.prometheus.every
+    for found in await asyncio.gather(*(_kind_of(installation, name) for name in names)):
+        for finding in found:
+            yield finding
+
+
+async def _kind_of(installation: Installation, name: str) -> list[Finding]:
+    """What there is to say of the kind of one server; nothing if it is away, which the other check
+    says."""
     settings, environ = installation.settings, installation.environ
-    given = settings.prometheus.given_flavour
-    asking = settings.prometheus.model_copy(update={"flavour": "auto"})
-    asked = app.prometheus_for(settings, environ)
-    unbiased = app.prometheus_for(settings.model_copy(update={"prometheus": asking}), environ)
+    given = settings.prometheus.every[name].given_flavour
+    try:
+        asked = app.prometheus_for(settings, environ, name)
+        unbiased = app.prometheus_for(settings, environ, name, finding_out=True)
+    except Permanent:
+        return []
     try:
         server, found = await asyncio.gather(asked.server(), unbiased.server())
-        yield judge_server(server, found, given)
         plainly, ours = await asyncio.gather(
             asked.newest(plainly=True), asked.newest(plainly=False)
         )
-        yield judge_lag(server, _age(plainly), _age(ours))
-        silent = judge_alerting(server, await _rule_groups(installation))
-        if silent is not None:
-            yield silent
-    except (Temporary, TimeoutError):
-        return  # the other check says so
+        judged = [
+            judge_server(server, found, given),
+            judge_lag(server, _age(plainly), _age(ours)),
+            judge_alerting(server, await _rule_groups(installation, name)),
+        ]
+    except (Temporary, Permanent, TimeoutError):
+        return []
     finally:
         asked.close()
         unbiased.close()
+    place = f"prometheus {name}" if name else "prometheus"
+    return [replace(one, check=place) for one in judged if one is not None]
+
+
+def _near(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK
 
 
 async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
     """Whether each rule's queries return something now, scraped often enough."""
-    metrics = app.prometheus_for(installation.settings, installation.environ)
-    try:
-        await metrics.instant("vector(1)", app.now())
-        intervals = await _intervals(installation)
-        reports = [
-            (rule, await _answers(metrics, rule, intervals, installation))
-            for rule in installation.rules
-        ]
-    except Temporary:
-        return  # the other check says so
-    finally:
-        metrics.close()
-    for _, found in reports:
+    rules: dict[str, list[Rule]] = {}
+    for rule in installation.rules:
+        rules.setdefault(rule.prometheus or "", []).append(rule)
+    known = installation.settings.prometheus.every
+    asked = (_asked(installation, name, rules[name]) for name in rules if name in known)
+    reports = [report for found in await asyncio.gather(*asked) for report in found]
+    for found in reports:
         for finding in found:
             yield finding
-    well = sum(all(one.state == "ok" for one in found) for _, found in reports)
+    well = sum(all(one.state == "ok" for one in found) for found in reports)
     if well:
         yield good("rules", f"the queries of {well} of {len(reports)} return something now")
+
+
+async def _asked(
+    installation: Installation, name: str, rules: Sequence[Rule]
+) -> Sequence[list[Finding]]:
+    """What is wrong with the queries of each of the rules of one server; nothing if it is away,
+    which the other check says."""
+    try:
+        metrics = app.prometheus_for(installation.settings, installation.environ, name)
+    except Permanent:
+        return ()
+    try:
+        await metrics.instant("vector(1)", app.now())
+        intervals = await _intervals(installation, name)
+        return [await _answers(metrics, rule, intervals, installation) for rule in rules]
+    except (Temporary, TimeoutError):
+        return ()
+    finally:
+        metrics.close()
 
 
 async def _answers(
@@ -134,22 +196,20 @@ async def _answers(
         except (Permanent, ValueError) as error:
             refused[name] = parted(error)[0]
         except TimeoutError:
-            refused[name] = "it takes longer than `prometheus.timeout`"
+            setting = prometheus_setting(rule.prometheus)
+            refused[name] = f"it takes longer than `{setting}.timeout`"
     findings = [*judge_answers(rule.rule, silent, refused), *hint_findings(rule.rule, hints)]
-    windows = judge_windows(rule, scrapes, installation.settings.prometheus.max_age)
+    server = installation.settings.prometheus.every[rule.prometheus or ""]
+    windows = judge_windows(rule, scrapes, server.max_age)
     return [*findings, windows] if windows is not None else findings
 
 
-async def _intervals(installation: Installation) -> dict[str, timedelta]:
+async def _intervals(installation: Installation, name: str) -> dict[str, timedelta]:
     """How often each job is scraped; empty if that is not told."""
-    chosen = installation.settings.prometheus
-    url = f"{chosen.url.rstrip('/')}/api/v1/targets?state=active"
-    bearer, seconds = installation.known(chosen.bearer_token), chosen.timeout.total_seconds()
     found: dict[str, timedelta] = {}
     try:
-        trust = app.prometheus_trust(installation.settings)
-        answer = await fetch(installation.session, url, seconds, bearer, trust)
-        for target in answer.data["data"]["activeTargets"]:
+        answer = await _fetched(installation, name, "/api/v1/targets?state=active")
+        for target in answer["data"]["activeTargets"]:
             job = str(target["labels"].get("job", ""))
             interval = parse_duration(target["scrapeInterval"])
             found[job] = max(interval, found.get(job, interval))
@@ -165,19 +225,26 @@ async def _count(metrics: Prometheus, query: str) -> int:
         raise Temporary(f"`{query}` is not answered; is it overloaded?") from None
 
 
-async def _rule_groups(installation: Installation) -> int:
+async def _rule_groups(installation: Installation, name: str) -> int:
     """How many groups of rules it tells; 0 if it does not."""
-    chosen = installation.settings.prometheus
-    url, seconds = f"{chosen.url.rstrip('/')}/api/v1/rules", chosen.timeout.total_seconds()
-    bearer, trust = (
-        installation.known(chosen.bearer_token),
-        app.prometheus_trust(installation.settings),
-    )
     try:
-        answer = await fetch(installation.session, url, seconds, bearer, trust)
-        return len(answer.data["data"]["groups"])
+        return len((await _fetched(installation, name, "/api/v1/rules"))["data"]["groups"])
     except (Temporary, Permanent, KeyError, TypeError):
         return 0
+
+
+async def _fetched(installation: Installation, name: str, path: str) -> Any:
+    """What that server answers, as JSON. Raises Temporary or Permanent."""
+    chosen = installation.settings.prometheus.every[name]
+    access = app.access_for(
+        prometheus_setting(name),
+        chosen.url,
+        chosen,
+        installation.secret,
+        installation.settings.base,
+    )
+    seconds = chosen.timeout.total_seconds()
+    return (await fetch(installation.session, access, path, seconds)).data
 
 
 def _age(newest: datetime | None) -> timedelta | None:

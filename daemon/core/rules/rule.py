@@ -190,7 +190,8 @@ class Rule(Frozen):
     `mode` caps all steps: `observe` writes down what would have been done, `approve` asks the
     Commander for each step, `automatic` leaves it to the steps' own `approval`. `domain` is the
     failure domain that the actions of this rule count in. `depends_on`: what this one fails with;
-    when both began to fail at the same moment, that is recovered first.
+    when both began to fail at the same moment, that is recovered first. `prometheus`: which of the
+    settings' `prometheus.servers` is asked all that this rule wants to know.
     """
 
     rule: Name
@@ -198,6 +199,7 @@ class Rule(Frozen):
     match: tuple[MatcherText, ...] = Field(min_length=1)
     group_by: tuple[LabelName, ...] = ()
     team: str
+    prometheus: Name | None = None
     problem: ProblemSpec
     mode: Mode = "automatic"
     domain: str = ""

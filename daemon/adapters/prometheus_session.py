@@ -1,0 +1,140 @@
+"""The HTTP of Prometheus's library: queries as a form, gateways that take GET alone, no secrets.
+
+The library writes a query into the address even of a POST, where a proxy's 414 awaits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import requests
+
+from daemon.adapters.http_access import HttpAccess
+from daemon.core.values.outcome import Permanent
+
+QueryMethod = Literal["auto", "post", "get"]
+_Method = Literal["POST", "GET"]
+
+_NO_SUCH_METHOD = frozenset({403, 405, 501})
+_TOO_LONG = frozenset({413, 414, 431})
+_UNKNOWN = frozenset({401, 403, 407})
+_ANSWERS = frozenset({200, 400, 422})
+"""What Prometheus itself answers to a query that has reached it."""
+
+Reread = Callable[[], HttpAccess]
+
+
+class QuerySession(requests.Session):
+    """Reaches one server as `access` says, which may be renewed. With `auto` the method of queries
+    is found out by the first refusal, at the cost of one more request, and remembered.
+
+    `reread` reads the secrets again, which may have been exchanged: a 401 asks for that, once.
+    Raises Permanent for what only the settings, or the gateway's, can mend.
+    """
+
+    def __init__(
+        self, access: HttpAccess, method: QueryMethod = "auto", reread: Reread | None = None
+    ) -> None:
+        super().__init__()
+        self.access = access
+        self._reread = reread
+        self._choice = method
+        self._method: _Method = "GET" if method == "get" else "POST"
+        # Neither the environment's proxy nor credentials of ~/.netrc, which would replace ours.
+        self.trust_env = False
+        self.headers.update(access.sent)
+        if access.proxy:
+            self.proxies = {"http": access.proxy, "https": access.proxy}
+        trust = access.trust
+        if trust is not None:
+            trust.context()  # a file that is missing is told now, and not at each query
+            self.verify = True if trust.ca is None else str(trust.ca)
+            if trust.certificate is not None:
+                own = str(trust.certificate)
+                self.cert = own if trust.key is None else (own, str(trust.key))
+
+    @property
+    def gets(self) -> bool:
+        """Whether queries have turned out to be taken in the address alone."""
+        return self._choice == "auto" and self._method == "GET"
+
+    def request(  # type: ignore[override] # the library gives these three, and keywords
+        self, method: str, url: str, params: Mapping[str, str] | None = None, **more: Any
+    ) -> requests.Response:
+        """A POST is one of a query. Raises Permanent, and what requests raises."""
+        if method == "POST":
+            return self._checked(self._query(url, params or {}, more))
+        return self._checked(self._known("GET", url, params or {}, more))
+
+    def _query(
+        self, url: str, params: Mapping[str, str], more: Mapping[str, Any]
+    ) -> requests.Response:
+        first = self._method
+        answer = self._known(first, url, params, more)
+        refused = _NO_SUCH_METHOD if first == "POST" else _NO_SUCH_METHOD | _TOO_LONG
+        if self._choice != "auto" or answer.status_code not in refused:
+            return answer
+        other: _Method = "GET" if first == "POST" else "POST"
+        again = self._known(other, url, params, more)
+        if again.status_code in _ANSWERS:
+            self._method = other
+            return again
+        return again if again.status_code in _TOO_LONG else answer
+
+    def _known(
+        self, method: _Method, url: str, params: Mapping[str, str], more: Mapping[str, Any]
+    ) -> requests.Response:
+        """Ask; if we are not known, once more with the secrets as they are by now."""
+        answer = self._send(method, url, params, more)
+        if answer.status_code != 401 or self._reread is None:
+            return answer
+        fresh = self._reread()
+        if fresh.sent == self.access.sent:
+            return answer
+        self.access = fresh
+        self.headers.update(fresh.sent)
+        return self._send(method, url, params, more)
+
+    def _send(
+        self, method: _Method, url: str, params: Mapping[str, str], more: Mapping[str, Any]
+    ) -> requests.Response:
+        where = "data" if method == "POST" else "params"
+        # A redirect would make a GET of a form, and take our headers to somebody else.
+        given = {**more, where: params, "allow_redirects": False}
+        return super().request(method, url, **given)
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        """The answer, of which an error's text holds none of our secrets."""
+        status = answer.status_code
+        if status == 200:
+            return answer
+        if answer.is_redirect:
+            raise self.access.redirected(status, answer.headers["Location"])
+        if status in _TOO_LONG:
+            raise self._too_long(answer)
+        text = self.access.clean(answer.text)
+        if status in _UNKNOWN:
+            raise self.access.unknown(status, text)
+        if status in _NO_SUCH_METHOD:
+            said, where = " ".join(text.split())[:200], f"`method` of `{self.access.setting}`"
+            method = answer.request.method
+            raise Permanent(
+                f"{self.access.address} takes no {method} ({status} {said}); see {where}"
+            )
+        answer._content = text.encode()  # noqa: SLF001 - there is no other way to replace it
+        answer.encoding = "utf-8"
+        return answer
+
+    def _too_long(self, answer: requests.Response) -> Permanent:
+        text = f"{self.access.address} answers {answer.status_code}: the query is too long for it"
+        if answer.request.method == "POST":
+            return Permanent(
+                f"{text} as a form; let it take more (nginx: client_max_body_size), or shorten the "
+                "query by a recording rule"
+            )
+        return Permanent(
+            f"{text} in an address; let it take POST on /api/v1/query and /api/v1/query_range "
+            f"(`{self.access.setting}.method: auto`), or longer addresses (nginx: "
+            "large_client_header_buffers), or shorten the query by a recording rule"
+        )
