@@ -6,13 +6,13 @@ become links. Where no rule matched they are all that is known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from daemon.core.rules.label_names import label_text
 from daemon.core.values.units import printable
 
 if TYPE_CHECKING:  # an incident is what they are read from
@@ -28,7 +28,6 @@ _LOOKED_AT = 100
 _DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL", "panel_url")
 _RUNBOOKS = ("runbook_url", "runbook")
 _GRAFANA_UID, _GRAFANA_PANEL = "__dashboardUid__", "__panelId__"
-_PLAIN_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def silence_link(incident: Incident) -> str:
     common = _common(alert.labels for alert in incident.alerts.values())
     if not base or not common:
         return ""
-    matchers = ",".join(f"{_label(name)}={_quoted(common[name])}" for name in sorted(common))
+    matchers = ",".join(f"{label_text(name)}={_quoted(common[name])}" for name in sorted(common))
     link = f"{base.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}', safe='')}"
     return link if len(link) <= ADDRESS else ""
 
@@ -143,10 +142,6 @@ def _common(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
     if not every:
         return {}
     return dict(set(every[0]).intersection(*every[1:]))
-
-
-def _label(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else _quoted(name)
 
 
 def _quoted(value: str) -> str:
