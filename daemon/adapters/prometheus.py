@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,8 +22,9 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from daemon.adapters.prometheus_answers import quoting_hint, read_series
 from daemon.adapters.tls import Trust, distrust
-from daemon.core.measurement.samples import QueryAnswer, Series
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Permanent, Temporary
 
 _NO_RETRY = Retry(total=0, redirect=0)
@@ -122,7 +123,7 @@ class Prometheus:
         except PrometheusApiClientException as error:
             raise _refused(self._clean(str(error)), self._shown) from None
         try:
-            return QueryAnswer(query, _all_series(result), warnings)
+            return QueryAnswer(query, read_series(result, query), warnings)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise _foreign(self._shown) from None
 
@@ -182,18 +183,6 @@ def _without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _all_series(result: Any) -> list[Series]:
-    if len(result) == 2 and isinstance(result[1], str):  # a scalar: [time, "value"]
-        return [Series({}, [(float(result[0]), float(result[1]))])]
-    return [_series(item) for item in result]
-
-
-def _series(item: Mapping[str, Any]) -> Series:
-    values = item["values"] if "values" in item else [item["value"]]
-    samples = [(float(at), float(value)) for at, value in values]
-    return Series({str(k): str(v) for k, v in item["metric"].items()}, samples)
-
-
 def _refused(text: str, url: str) -> Temporary | Permanent:
     """Read the status out of the library's message: 'HTTP Status Code 400 (b'…')'."""
     rest = text.removeprefix("HTTP Status Code ")
@@ -202,4 +191,4 @@ def _refused(text: str, url: str) -> Temporary | Permanent:
     if status in {"429", "500", "502", "503", "504"}:
         # 503 is also what Prometheus answers to a query that timed out inside it.
         return Temporary(f"Prometheus at {url} answered {short}")
-    return Permanent(f"Prometheus refused the query: {short}")
+    return Permanent(f"Prometheus refused the query: {short}{quoting_hint(text)}")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from daemon.core.rules import promql
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
 from daemon.core.rules.rule import ProblemSpec, Rule
-from daemon.core.values.units import format_duration
+from daemon.core.values.units import format_duration, printable
 
 FindingState = Literal["ok", "warning", "wrong"]
 SCRAPES = 4
@@ -18,6 +19,7 @@ SCRAPES = 4
 CLOCK_WARNING, CLOCK_WRONG = timedelta(seconds=5), timedelta(seconds=30)
 FREE_WARNING, FREE_WRONG = 1 << 30, 100 << 20
 """Bytes left on the disk of the store."""
+_VICTORIA = "2.24.0"
 _ANYBODY = "stopgap0anybody"
 CALM = frozenset(
     {
@@ -139,6 +141,28 @@ def main_queries(spec: ProblemSpec) -> Mapping[str, str]:
     fails is no mistake."""
     queries = {"total": spec.total, "value": spec.value}
     return {name: query for name, query in queries.items() if query is not None}
+
+
+def judge_names(rule: Rule, version: str) -> Finding | None:
+    """Whether the server has labels of the names that the rule's queries quote; None if it may.
+
+    `version`: of Prometheus, empty if it tells none. VictoriaMetrics says _VICTORIA of itself.
+    """
+    if not version.startswith(("1.", "2.")) or version == _VICTORIA:
+        return None
+    names: list[str] = []
+    for template in (*main_queries(rule.problem).values(), rule.problem.bad or ""):
+        try:
+            query = for_anybody(template, rule.group_by, rule.problem.windows[0])
+            names += promql.unusual_names(promql.parsed(query))
+        except ValueError:
+            continue  # `stopgap check` says what is wrong with it
+    if not names:
+        return None
+    shown = ", ".join(map(printable, dict.fromkeys(names)))
+    text = f"its queries name {shown}, and Prometheus {printable(version)} has no such names"
+    mend = "names of any text came with Prometheus 3.0: update it, or use the names that it has"
+    return wrong(f"rule {rule.rule}", text, mend)
 
 
 def judge_answers(rule: str, silent: Sequence[str], refused: Mapping[str, str]) -> list[Finding]:

@@ -22,6 +22,7 @@ from daemon.onboarding.findings import (
     good,
     judge_answers,
     judge_clock,
+    judge_names,
     judge_targets,
     judge_windows,
     main_queries,
@@ -61,6 +62,7 @@ async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
     metrics = app.prometheus_for(installation.settings, installation.environ)
     try:
         await metrics.instant("vector(1)", app.now())
+        version = await metrics.version()
         intervals = await _intervals(installation)
         reports = [
             (rule, await _answers(metrics, rule, intervals, installation))
@@ -70,7 +72,10 @@ async def check_queries(installation: Installation) -> AsyncIterator[Finding]:
         return  # the other check says so
     finally:
         metrics.close()
-    for _, found in reports:
+    for rule, found in reports:
+        names = judge_names(rule, version)
+        if names is not None:
+            yield names
         for finding in found:
             yield finding
     well = sum(not found for _, found in reports)

@@ -16,6 +16,7 @@ from typing import Any
 
 import promql_parser as p
 
+from daemon.core.rules.label_names import is_legacy
 from daemon.core.rules.query_templates import matcher_text, metric_name, names_in
 
 Narrow = Mapping[str, str]
@@ -92,6 +93,23 @@ def every(node: Any) -> list[Any]:
 def equalities(selector: Any) -> dict[str, str]:
     """The labels that a selector holds to one value."""
     return {m.name: m.value for m in selector.matchers.matchers if _op(m) == "="}
+
+
+def unusual_names(node: Any) -> tuple[str, ...]:
+    """The labels and metrics that an expression names and only Prometheus 3.0 and newer have."""
+    found: dict[str, None] = {}
+    for one in every(node):
+        one = getattr(one, "vector_selector", one)
+        if isinstance(one, p.VectorSelector):
+            found |= dict.fromkeys(m.name for m in one.matchers.matchers)
+            found |= dict.fromkeys([metric_name(one).replace(":", "_")] if metric_name(one) else [])
+        modifier = getattr(one, "modifier", None)
+        if isinstance(one, p.AggregateExpr) and modifier is not None:
+            found |= dict.fromkeys(modifier.labels)
+        if isinstance(one, p.BinaryExpr) and modifier is not None:
+            matched = modifier.matching.labels if modifier.matching is not None else ()
+            found |= dict.fromkeys([*matched, *(modifier.group_labels or ())])
+    return tuple(name for name in found if not is_legacy(name))
 
 
 # ── which labels are left ────────────────────────────────────────────────────────────────────
