@@ -20,6 +20,7 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from daemon.core.changes.suspects import Change
+from daemon.core.rules.label_names import named_parts
 from daemon.core.rules.query_templates import names_in
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import Frozen
@@ -151,19 +152,23 @@ def _fitting(
     the values that they have by then."""
     if not names_in(part):
         return [(folder / part, dict(values))] if (folder / part).is_dir() else []
-    pattern, new = "", set[str]()
-    for literal, name in re.findall(r"([^$]+|\$(?![A-Za-z_]))|\$([A-Za-z_][A-Za-z0-9_]*)", part):
+    pattern, new = "", list[str]()
+    for literal, name in named_parts(part):
         if name in values:
             pattern += re.escape(values[name])
         elif name in new:
-            pattern += f"(?P={name})"
+            pattern += f"(?:\\{new.index(name) + 1})"
         elif name:
-            new.add(name)
-            pattern += f"(?P<{name}>.+)"
+            new.append(name)
+            pattern += "(.+)"
         else:
             pattern += re.escape(literal)
     fits = ((entry, re.fullmatch(pattern, entry.name)) for entry in sorted(folder.iterdir()))
-    return [(e, {**values, **m.groupdict()}) for e, m in fits if m is not None and e.is_dir()]
+    return [
+        (entry, {**values, **dict(zip(new, fit.groups(), strict=True))})
+        for entry, fit in fits
+        if fit is not None and entry.is_dir()
+    ]
 
 
 def _is_name(name: str) -> bool:

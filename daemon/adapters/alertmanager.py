@@ -18,6 +18,7 @@ from daemon.adapters.tls import distrust
 from daemon.core.alertmanager import Alert, quoted_receiver
 from daemon.core.ports.alerts import Silencing, StandingSilence
 from daemon.core.reconciliation.listing import Listing, PeerListing, Silence, timed_receivers
+from daemon.core.rules.label_names import label_text
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import printable
 
@@ -54,7 +55,10 @@ class Alertmanager:
         """The alerts of a group that fire now and go to that receiver. Raises Temporary or
         Permanent. `receiver` as a webhook names it: quoted as a regular expression already.
         """
-        filters = [("filter", f"{name}={_quoted(value)}") for name, value in group_labels.items()]
+        filters = [
+            ("filter", f"{label_text(name)}={_quoted(value)}")
+            for name, value in group_labels.items()
+        ]
         states = [("active", "true"), ("silenced", "false"), ("inhibited", "false")]
         found, _ = await self._get("alerts", [*filters, *states, ("receiver", receiver)])
         with self._its_format():

@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from daemon.adapters.http_access import HttpAccess
+from daemon.adapters.prometheus_answers import read_series
 from daemon.adapters.prometheus_errors import query_refusal
 from daemon.adapters.prometheus_flavour import BUILD, RawReply, ServerIdentity
 from daemon.adapters.prometheus_session import QueryMethod, QuerySession, Reread
@@ -36,7 +37,7 @@ from daemon.core.measurement.flavours import (
     version_by_build,
 )
 from daemon.core.measurement.range_tail import joined, split_range
-from daemon.core.measurement.samples import QueryAnswer, Series
+from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.values.outcome import Permanent, Temporary
 
 _NO_RETRY = Retry(total=0, redirect=0)
@@ -207,7 +208,7 @@ class Prometheus:
         except PrometheusApiClientException as error:
             raise _refused(str(error), self._shown) from None
         try:
-            return QueryAnswer(query, _all_series(result), warnings, hints, server)
+            return QueryAnswer(query, read_series(result, query), warnings, hints, server)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise _foreign(self._shown) from None
 
@@ -257,18 +258,6 @@ def _away(access: HttpAccess, error: Exception) -> Temporary:
 
 def _foreign(shown: str) -> Permanent:
     return Permanent(f"the answer of {shown} is not Prometheus's format; is the address right?")
-
-
-def _all_series(result: Any) -> list[Series]:
-    if len(result) == 2 and isinstance(result[1], str):  # a scalar: [time, "value"]
-        return [Series({}, [(float(result[0]), float(result[1]))])]
-    return [_series(item) for item in result]
-
-
-def _series(item: Mapping[str, Any]) -> Series:
-    values = item["values"] if "values" in item else [item["value"]]
-    samples = [(float(at), float(value)) for at, value in values]
-    return Series({str(k): str(v) for k, v in item["metric"].items()}, samples)
 
 
 def _refused(text: str, url: str) -> Temporary | Permanent:

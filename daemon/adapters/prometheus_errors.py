@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 
+from daemon.adapters.prometheus_answers import quoting_hint
 from daemon.core.values.outcome import Permanent, Temporary
 
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -47,7 +48,7 @@ def query_refusal(status: int, body: bytes, shown: str) -> Temporary | Permanent
             f"{shown} has no PromQL there ({short}); is `prometheus.url` right? Mimir and Cortex "
             "answer under …/prometheus, VictoriaMetrics' cluster under …/select/0/prometheus"
         )
-    return Permanent(f"Prometheus refused the query: {short}")
+    return Permanent(f"Prometheus refused the query: {short}{quoting_hint(text)}")
 
 
 def _said(body: bytes) -> tuple[str, str]:

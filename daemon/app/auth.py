@@ -18,7 +18,7 @@ from daemon.core.values.outcome import Permanent
 from daemon.web.auth.authenticator import Authenticator
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import SecretCheck
+from daemon.web.auth.secrets import SecretCheck, Signing
 from daemon.web.auth.webhook_secrets import Hooks
 
 Secret = Callable[[str], str]
@@ -28,7 +28,7 @@ Secret = Callable[[str], str]
 def secret_check_for(settings: Settings, roster: Roster, secret: Secret) -> SecretCheck:
     """The tokens and password hashes of the roster. Raises Permanent naming what is not there."""
     people = roster.people.items()
-    webhook = settings.auth.webhook_token
+    webhook, signing = settings.auth.webhook_token, settings.auth.webhook_signing_secret
     delivers = None if webhook is None else secret(webhook)
     tokens = {name: secret(person.token) for name, person in people if person.token is not None}
     _each_their_own(tokens, delivers)
@@ -41,6 +41,9 @@ def secret_check_for(settings: Settings, roster: Roster, secret: Secret) -> Secr
             if person.password is not None
         },
         settings.auth.webhook_certificates,
+        None
+        if signing is None
+        else Signing(secret(signing), settings.auth.webhook_timestamp_header),
     )
 
 

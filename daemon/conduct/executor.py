@@ -47,6 +47,7 @@ from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.recovery.maintenance import MaintenanceWindow, latest_in_force
+from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import quantity
@@ -372,10 +373,12 @@ class Executor:
         matchers = self._active.now.dependencies.alert_matchers(rule.rule)
         onset = onset_facts(incident).onset_from or incident.opened_at
         own = await self._own_targets(survey)
+        service = service_in(incident.group_labels)[0] or "service"
+        storm_window = dependencies.limits.storm_window
         reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
             queries.outage(dependencies.metrics, survey.now, dependencies.outage, own),
-            queries.alerting(dependencies.metrics, survey.now, dependencies.limits.storm_window),
+            queries.alerting(dependencies.metrics, survey.now, storm_window, service),
             upstream_alerting(dependencies.metrics, matchers, onset - SLACK, survey.now),
         )
         return Findings(reading, survey.query_log, outage, alerting, upstream)

@@ -87,12 +87,16 @@ class AuthSettings(Frozen):
     """`webhook_token`: what Alertmanager must send as bearer token or basic password.
 
     `webhook_certificates`: names in a client's certificate that do as well.
+    `webhook_signing_secret`: with what a sender may sign instead, as Grafana does;
+    `webhook_timestamp_header`: the header with the time that is signed, too, if it sends one.
     `session`: how long a login lasts. `key_grace`: how long the documents open that a key has
     linked to before it was rotated. `proxy` and `oidc`: other ways to say who one is.
     """
 
     webhook_token: Reference | None = None
     webhook_certificates: tuple[str, ...] = ()
+    webhook_signing_secret: Reference | None = None
+    webhook_timestamp_header: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$", max_length=100)
     session: Duration = Field(default=parse_duration("12h"), ge=timedelta(minutes=1))
     key_grace: Duration = Field(default=parse_duration("90d"), ge=timedelta(days=1))
     proxy: ProxySettings | None = None

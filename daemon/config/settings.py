@@ -107,7 +107,8 @@ class Settings(Frozen):
                 "`auth.webhook_certificates` names clients that nobody asks for a certificate: "
                 "set `tls.client_ca`, and `tls.client_certificates: optional` or `required`"
             )
-        if self.auth.webhook_token is None and not named and not self.loopback:
+        proven = named or self.auth.webhook_token or self.auth.webhook_signing_secret
+        if not proven and not self.loopback:
             raise ValueError(
                 f"listening on {self.listen} without credentials: set `auth.webhook_token` "
                 "(env:NAME or file:PATH), or listen on 127.0.0.1"

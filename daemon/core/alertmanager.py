@@ -30,6 +30,7 @@ _TIMES = struct.Struct("<dd")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """Alertmanager's zero time: an alert that still fires has not ended."""
+ALERTMANAGER_FORMAT = "Alertmanager's webhook format version 4"
 RECONCILED = "stopgap/reconciliation/"
 """The group key of a delivery of our own begins so, if it says what Alertmanager lists."""
 _RECEIVER_ESCAPE = re.compile(r"\\(.)")
@@ -47,7 +48,14 @@ Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class NotADelivery(ValueError):
-    """The body is not Alertmanager's webhook format, version 4. The text says what is wrong."""
+    """The body is not Alertmanager's webhook format, version 4. The text says what is wrong.
+
+    `version`: the one that it has instead, if that is what is wrong.
+    """
+
+    def __init__(self, text: str, version: str = "") -> None:
+        super().__init__(text)
+        self.version = version
 
 
 class _Wire(BaseModel):
@@ -140,21 +148,24 @@ def usable(alert: Alert) -> Alert:
     return alert.model_copy(update={"fingerprint": alert.identity})
 
 
-def refusal(error: ValidationError, before: int | None = None) -> NotADelivery:
-    """What is wrong with a body, and in which field. `before`: what was read is a portion of its
-    alerts, and there are so many before it."""
+def refusal(
+    error: ValidationError, before: int | None = None, of: str = ALERTMANAGER_FORMAT
+) -> NotADelivery:
+    """What is wrong with a body `of` a format, and in which field. `before`: what was read is a
+    portion of its alerts, and there are so many before it."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = first["loc"]
     if before is not None:
         place = ("alerts", *(before + int(number) for number in place[:1]), *place[1:])
     shown = ".".join(str(part) for part in place) or "the body"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return not_the_format(f"{shown}: {first['msg']}{more}")
+    given = [str(one["input"]) for one in error.errors() if one["loc"] == ("version",)]
+    return not_the_format(f"{shown}: {first['msg']}{more}", "".join(given)[:80], of)
 
 
-def not_the_format(why: str) -> NotADelivery:
-    """Why a body is refused, in one sentence."""
-    return NotADelivery(f"not Alertmanager's webhook format version 4: {why}")
+def not_the_format(why: str, version: str = "", of: str = ALERTMANAGER_FORMAT) -> NotADelivery:
+    """Why a body is refused, in one sentence. `version`: the one that it has instead."""
+    return NotADelivery(f"not {of}: {why}", version)
 
 
 def fresh(

@@ -15,7 +15,6 @@ from daemon.core.diagnosis.by_label import (
     failure_labels,
     inside,
     keeping,
-    label_text,
     split_by,
     tells_how_it_ended,
     values_of,
@@ -25,6 +24,7 @@ from daemon.core.diagnosis.levels import ValueLevels
 from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of, unplaced
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.measurement.samples import QueryAnswer
+from daemon.core.rules.label_names import label_text
 from daemon.core.rules.query_templates import (
     TemplateError,
     UnsafeLabel,

@@ -10,7 +10,14 @@ from dataclasses import replace
 from daemon.core.diagnosis.moved import SeriesCandidate, SeriesMoves, moves
 from daemon.core.diagnosis.periods import Periods
 from daemon.core.measurement.query_result import Unmeasurable, finite_samples
-from daemon.core.rules.query_templates import TemplateError, quote, render_query, vector_selectors
+from daemon.core.rules.query_templates import (
+    TemplateError,
+    matcher_text,
+    metric_name,
+    quote,
+    render_query,
+    vector_selectors,
+)
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import format_duration
 from daemon.measuring.queries import Survey
@@ -60,7 +67,7 @@ async def _of_service(
     survey: Survey, rule: Rule, span: Periods, limits: list[str]
 ) -> list[tuple[str, str]]:
     """(name, query) of the metrics that have the labels of the incident's group."""
-    held = ",".join(f"{n}={quote(v)}" for n, v in survey.labels.items() if v)
+    held = ",".join(matcher_text(n, "=", v) for n, v in survey.labels.items() if v)
     if not held:
         return []
     try:
@@ -89,7 +96,7 @@ def _asked_already(survey: Survey, rule: Rule, span: Periods) -> set[str]:
     for template in (rule.problem.bad, rule.problem.total, rule.problem.value):
         try:
             query = render_query(template or "", survey.labels, span.width)
-            found |= {selector.name or "" for selector in vector_selectors(query)}
+            found |= set(map(metric_name, vector_selectors(query)))
         except ValueError:
             continue  # what cannot be read was told when the counts were parted
     return found

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
-from daemon.core.alertmanager import Delivery, parse_delivery
+from daemon.core.alertmanager import Delivery
+from daemon.core.grafana import parse_any_delivery
 from daemon.intake.slices import parse_in_slices
 
 _T = TypeVar("_T")
@@ -26,7 +27,7 @@ class Reader:
     async def read(self, body: bytes) -> Delivery:
         """The delivery. Raises NotADelivery."""
         if len(body) <= LARGE:
-            return parse_delivery(body)
+            return parse_any_delivery(body)
         async with self._large:
             slices = parse_in_slices(body)
             while True:

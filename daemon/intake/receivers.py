@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 import structlog
 
 from daemon.core.alertmanager import Delivery
+from daemon.core.grafana import of_grafana
 from daemon.core.ports.notes import Notes
 from daemon.core.reconciliation.listing import Listing, firing_of
 
@@ -43,7 +44,7 @@ class Receivers:
     def on_delivery(self, delivery: Delivery) -> None:
         """A delivery came in by one of them."""
         name = delivery.receiver_name
-        if delivery.reconciled or self._chosen or name in self.ours:
+        if delivery.reconciled or of_grafana(delivery) or self._chosen or name in self.ours:
             return
         alerts = self._came_by.setdefault(name, {})
         for alert in delivery.alerts:

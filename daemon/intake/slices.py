@@ -8,35 +8,66 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.core.alertmanager import Alert, Delivery, not_the_format, refusal, usable
+from daemon.core.alertmanager import (
+    ALERTMANAGER_FORMAT,
+    Alert,
+    Delivery,
+    not_the_format,
+    refusal,
+    usable,
+)
+from daemon.core.grafana import GRAFANA_FORMAT, VERSION, ContactPointAlert, ContactPointDelivery
 
 SLICE = 250
 """So many alerts are read at once: some milliseconds' work."""
 _ALERTS = TypeAdapter(tuple[Alert, ...])
+_GRAFANA_ALERTS = TypeAdapter(tuple[ContactPointAlert, ...])
 _JSON = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def parse_in_slices(body: bytes) -> Generator[None, None, Delivery]:
-    """Read a webhook body as `parse_delivery` does, and pause after each slice of it."""
+    """Read a webhook body as `parse_any_delivery` does, and pause after each slice of it."""
     envelope, portions = yield from _taken_apart(body)
-    try:
-        delivery = Delivery.model_validate_json(envelope, strict=True)
-    except ValidationError as error:
-        raise refusal(error) from None
+    delivery, format_name, alerts_in = _envelope(envelope)
     alerts: list[Alert] = []
     for portion in portions:
         yield
         try:
-            read = _ALERTS.validate_json(portion, strict=True)
+            read = alerts_in(portion)
         except ValidationError as error:
-            raise refusal(error, len(alerts)) from None
+            raise refusal(error, len(alerts), format_name) from None
         alerts.extend(map(usable, read))
     return delivery.model_copy(update={"alerts": tuple(alerts)}) if portions else delivery
+
+
+def _envelope(text: str) -> tuple[Delivery, str, Callable[[str], Iterable[Alert]]]:
+    """The delivery without its alerts, its format, and what reads a portion of its alerts."""
+    try:
+        delivery = Delivery.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        refused = refusal(error)
+        if refused.version != VERSION:
+            raise refused from None
+    else:
+        return (
+            delivery,
+            ALERTMANAGER_FORMAT,
+            lambda portion: _ALERTS.validate_json(portion, strict=True),
+        )
+    try:
+        grafana = ContactPointDelivery.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise refusal(error, of=GRAFANA_FORMAT) from None
+
+    def alerts_in(portion: str) -> Iterable[Alert]:
+        return (one.alert() for one in _GRAFANA_ALERTS.validate_json(portion, strict=True))
+
+    return grafana.delivery(), GRAFANA_FORMAT, alerts_in
 
 
 def _taken_apart(body: bytes) -> Generator[None, None, tuple[str, list[str]]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from daemon.core.alertmanager import Alert, Delivery
+from daemon.core.grafana import of_grafana
 from daemon.core.values.outcome import Permanent, Temporary
 
 _log = structlog.get_logger()
@@ -31,6 +32,8 @@ async def complete(source: AlertSource | None, delivery: Delivery, tell: Tell) -
     for now. Without a source it stays incomplete, and the log says so."""
     for pause in (*PAUSES, None):
         try:
+            if of_grafana(delivery):
+                raise Permanent("Grafana cut it short: set `Max Alerts` of its contact point to 0")
             if source is None:
                 raise Permanent("no `alertmanager.url` in the settings")
             await tell(await source.alerts(delivery.group_labels, delivery.receiver))

@@ -15,7 +15,8 @@ from daemon.core.changes.change import Change
 from daemon.core.changes.comparison import OwnTargetsDown
 from daemon.core.changes.scoring import SUSPECT_WINDOW, span_words
 from daemon.core.measurement.query_result import Unmeasurable, finite_samples, one_number
-from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
+from daemon.core.rules.label_names import label_text, service_in
+from daemon.core.rules.query_templates import UnsafeLabel, matcher_text, render_query, selectors
 from daemon.core.values.units import clock_time, format_duration, printable
 from daemon.measuring.queries import Survey
 
@@ -45,7 +46,7 @@ async def own_targets(survey: Survey) -> OwnTargets | None:
         return None
     back = format_duration(survey.spec.baseline)
     chosen = [_selector(identity), *([_selector({"job": name})] if name else [])]
-    kept = ", ".join(sorted({"job", *survey.labels, *identity}))
+    kept = ", ".join(map(label_text, sorted({"job", *survey.labels, *identity})))
     past = " or ".join(f"last_over_time({one}[{back}])" for one in chosen)
     answer = await survey.ask(f"group by ({kept}) ({past})")
     ours = [s.labels for s in answer.series if s.labels.get("job") and _ours(s.labels, survey)]
@@ -105,8 +106,9 @@ def _when(since: datetime | None, changes: Sequence[Change]) -> str:
 def _identity(survey: Survey) -> tuple[Mapping[str, str], str]:
     """The labels by which its targets are known, and its name, if these are one."""
     labels = {name: value for name, value in survey.labels.items() if value}
-    if "service" in labels:
-        return {"service": labels["service"]}, labels["service"]
+    label, service = service_in(labels)
+    if label:
+        return {label: service}, service
     if labels:
         return labels, next(iter(labels.values())) if len(labels) == 1 else ""
     query = survey.spec.total or survey.spec.value or ""
@@ -126,7 +128,7 @@ def _ours(found: Mapping[str, str], survey: Survey) -> bool:
 
 
 def _selector(labels: Mapping[str, str]) -> str:
-    inner = ",".join(f"{name}={quote(value)}" for name, value in labels.items())
+    inner = ",".join(matcher_text(name, "=", value) for name, value in labels.items())
     return f"up{{{inner}}}"
 
 

@@ -17,6 +17,7 @@ from daemon.core.measurement.problem import Impact
 from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics, metrics_server
+from daemon.core.rules.label_names import label_text
 from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.formats import number_text
@@ -233,15 +234,16 @@ async def outage(metrics: Metrics, now: datetime, share: float, own: str = "") -
     return f"{count:.0f} of {total:.0f} scrape targets{beside} are down"
 
 
-async def alerting(metrics: Metrics, now: datetime, window: timedelta) -> int:
-    """How many services (the label `service`) began to alert within the window.
+async def alerting(metrics: Metrics, now: datetime, window: timedelta, service: str) -> int:
+    """How many services (told apart by the label `service`) began to alert within the window.
 
     Prometheus knows before Alertmanager tells: in a storm the first notification must not be
     acted on as if it were alone. 0 if nobody can say.
     """
     alerts = 'ALERTS{alertstate=~"pending|firing"}'
     before = f"{alerts} offset {format_duration(window)}"
-    query = f"count(count by (service) ({alerts} unless on (alertname, service) {before}))"
+    label = label_text(service)
+    query = f"count(count by ({label}) ({alerts} unless on (alertname, {label}) {before}))"
     try:
         return int(one_number(await metrics.instant(query, now)) or 0)
     except (Temporary, Permanent, Unmeasurable, TimeoutError):

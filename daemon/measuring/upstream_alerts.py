@@ -9,7 +9,7 @@ from datetime import datetime
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.ports.metrics import Metrics
 from daemon.core.rules.matchers import Matcher
-from daemon.core.rules.query_templates import quote
+from daemon.core.rules.query_templates import matcher_text
 from daemon.core.values.outcome import Permanent, Temporary
 
 _STATES = 'alertstate=~"pending|firing"'
@@ -26,7 +26,7 @@ async def upstream_alerting(
     age = max(1, math.ceil((now - since).total_seconds()))
     began = []
     for matchers in alerts:
-        given = "".join(f",{m.name}{m.op}{quote(m.value)}" for m in matchers)
+        given = "".join(f",{matcher_text(m.name, m.op, m.value)}" for m in matchers)
         chosen = f"ALERTS{{{_STATES}{given}}}"
         began.append(f"({chosen} unless ignoring (alertstate) {chosen} offset {age}s)")
     try:

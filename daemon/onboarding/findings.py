@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Literal
 
 from daemon.config.sections import prometheus_setting
+from daemon.core.measurement.flavours import MetricsServer
+from daemon.core.rules import promql
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
 from daemon.core.rules.rule import ProblemSpec, Rule
-from daemon.core.values.units import format_duration
+from daemon.core.values.units import format_duration, printable
 
 FindingState = Literal["ok", "warning", "wrong"]
 SCRAPES = 4
@@ -141,6 +143,26 @@ def main_queries(spec: ProblemSpec) -> Mapping[str, str]:
     fails is no mistake."""
     queries = {"total": spec.total, "value": spec.value}
     return {name: query for name, query in queries.items() if query is not None}
+
+
+def judge_names(rule: Rule, server: MetricsServer) -> list[Finding]:
+    """Whether the server has labels of the names that the rule's queries quote; nothing if it
+    may."""
+    if server.flavour != "prometheus" or not server.version.startswith(("1.", "2.")):
+        return []
+    names: list[str] = []
+    for template in (*main_queries(rule.problem).values(), rule.problem.bad or ""):
+        try:
+            query = for_anybody(template, rule.group_by, rule.problem.windows[0])
+            names += promql.unusual_names(promql.parsed(query))
+        except ValueError:
+            continue  # `stopgap check` says what is wrong with it
+    if not names:
+        return []
+    shown = ", ".join(map(printable, dict.fromkeys(names)))
+    text = f"its queries name {shown}, and {printable(server.title)} has no such names"
+    mend = "names of any text came with Prometheus 3.0: update it, or use the names that it has"
+    return [wrong(f"rule {rule.rule}", text, mend)]
 
 
 def judge_answers(rule: str, silent: Sequence[str], refused: Mapping[str, str]) -> list[Finding]:

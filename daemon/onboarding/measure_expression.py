@@ -17,6 +17,7 @@ from typing import Any, Literal
 import promql_parser as p
 
 from daemon.core.rules import promql
+from daemon.core.rules.label_names import reference
 from daemon.core.rules.promql import (
     COMPARISONS,
     Narrow,
@@ -86,7 +87,7 @@ def measure(
     name: str, query: str, group_by: Collection[str], recordings: RecordingRules
 ) -> MeasureDraft:
     """How to measure what this alert is about, best way first."""
-    narrow = {label: f"${label}" for label in group_by}
+    narrow = {label: reference(label) for label in group_by}
     try:
         tree = promql.parsed(query)
     except ValueError:

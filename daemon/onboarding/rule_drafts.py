@@ -14,6 +14,7 @@ import yaml
 
 from daemon.core.rules import rule as rules
 from daemon.core.rules import rule_checks
+from daemon.core.rules.label_names import wrong_label_name
 from daemon.core.values.units import format_duration, printable
 from daemon.core.values.yaml_document import Mistakes
 from daemon.onboarding.measure_expression import (
@@ -120,7 +121,7 @@ def _group_by(
         name
         for name in dict.fromkeys(common)
         if name not in _NEVER_GROUPS
-        and re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name)
+        and not wrong_label_name(name)
         and (known is None or name in known)
         and all(name in firing for alert in same for firing in alert.active)
         and not any(name in alert.labels for alert in same)

@@ -20,7 +20,7 @@ from daemon.core.changes.change import Change
 from daemon.core.incident import events as e
 from daemon.core.ports.metrics import Metrics
 from daemon.core.recovery.approvals import Approval, Approvals
-from daemon.core.rules.query_templates import quote
+from daemon.core.rules.query_templates import matcher_text
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.core.values.units import format_duration
 from daemon.replaying.case_runner import House
@@ -86,7 +86,7 @@ async def alert_episodes(
 
 def _firing(rule: Rule) -> str:
     """What selects the alerts of the rule that fire."""
-    matchers = "".join(f",{m.name}{m.op}{quote(m.value)}" for m in rule.match)
+    matchers = "".join(f",{matcher_text(m.name, m.op, m.value)}" for m in rule.match)
     return f'ALERTS{{alertstate="firing"{matchers}}}'
 
 

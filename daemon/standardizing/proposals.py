@@ -23,6 +23,7 @@ from daemon.core.ports.journal import Head
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.approved_content import may_be_secret
 from daemon.core.rules.dependencies import RuleDependencies
+from daemon.core.rules.label_names import reference
 from daemon.core.rules.rule import Rule, load
 from daemon.core.values.units import format_duration
 from daemon.core.values.yaml_edit import NotEditable, append_item, find_document, set_key
@@ -255,7 +256,7 @@ def _of_any_incident(params: Any, labels: Mapping[str, str]) -> Any:
     if isinstance(params, list | tuple):
         return [_of_any_incident(value, labels) for value in params]
     named = [name for name, value in labels.items() if value and value == params]
-    return f"${named[0]}" if len(named) == 1 else params
+    return reference(named[0]) if len(named) == 1 else params
 
 
 def _with_upstream(text: str, document: int, name: str) -> str:

@@ -96,6 +96,44 @@ class TestAnswers:
         with asking(double.url) as prometheus:
             assert math.isnan((await prometheus.instant(QUERY, NOW)).series[0].samples[0][1])
 
+    @pytest.mark.parametrize("kind", ["histogram", "histograms"])
+    async def test_a_native_histogram_is_refused_by_name_and_with_the_mend(
+        self, double: PrometheusDouble, kind: str
+    ) -> None:
+        """As Prometheus 3.5 answers of a histogram without classic buckets."""
+        body = {"count": "3", "sum": "0.5", "buckets": [[0, "0.1", "0.2", "3"]]}
+        sampled: Any = [1767225600.5, body] if kind == "histogram" else [[1767225600.5, body]]
+        found = {"metric": {"__name__": "latency_seconds", "job": "shop"}, kind: sampled}
+        whole = vector if kind == "histogram" else matrix
+        answers(double, whole(sample("1"), found) if kind == "histogram" else whole(found))
+        with asking(double.url) as prometheus:
+            with pytest.raises(Permanent, match=r"^latency_seconds is a native histogram,") as told:
+                await prometheus.instant("latency_seconds", NOW)
+            assert "histogram_quantile(0.99, …)" in str(told.value)
+            assert "histogram_count(…)" in str(told.value)
+            found["metric"] = {"job": "shop"}
+            answers(double, whole(found))
+            with pytest.raises(Permanent, match=r"the answer to rate\(latency\[1m\]\) is a native"):
+                await prometheus.series("rate(latency[1m])", NOW, NOW, SECOND)
+
+    @pytest.mark.parametrize(
+        ("said", "hint"),
+        [
+            ('1:2: parse error: unexpected string "\\"a.b\\"" in label matching, expected', True),
+            ('1:9: parse error: unexpected string "\\"a.b\\"" in grouping opts, expected', True),
+            ('1:9: parse error: unexpected string "\\"a.b\\""', False),
+            ("1:9: parse error: unexpected identifier in label matching", False),
+        ],
+    )
+    async def test_who_does_not_know_quoted_names_is_told_to_be_too_old(
+        self, double: PrometheusDouble, said: str, hint: bool
+    ) -> None:
+        refusal = {"status": "error", "errorType": "bad_data", "error": said}
+        answers(double, refusal, status=400)
+        with asking(double.url) as prometheus, pytest.raises(Permanent) as told:
+            await prometheus.instant('{"a.b"="x"}', NOW)
+        assert ("from 3.0 on" in str(told.value)) == hint
+
     async def test_a_scalar_is_one_series_without_labels(self, double: PrometheusDouble) -> None:
         data = {"resultType": "scalar", "result": [1767225600.5, "3"]}
         answers(double, {"status": "success", "data": data})
@@ -195,7 +233,6 @@ class TestFailures:
             vector({"metric": None, "value": [1, "1"]}),
             vector({"metric": {}, "value": [1]}),
             vector({"metric": {}, "value": [1, "one"]}),
-            vector({"metric": {}, "histogram": [1, {"count": "1", "sum": "1"}]}),
         ],
         ids=lambda content: (content if isinstance(content, str) else json.dumps(content))[-40:],
     )

@@ -46,7 +46,8 @@ async def check_settings(installation: Installation) -> AsyncIterator[Finding]:
         yield warning("settings", text, "set `external_url` to how people's phones reach it")
     else:
         yield good("settings", f"the links in pages lead to {settings.external_url}")
-    if settings.auth.webhook_token is None and not settings.auth.webhook_certificates:
+    auth = settings.auth
+    if not (auth.webhook_token or auth.webhook_certificates or auth.webhook_signing_secret):
         text = "anybody on this machine can deliver alerts"
         yield warning("settings", text, "set `auth.webhook_token`, and give it to Alertmanager")
 

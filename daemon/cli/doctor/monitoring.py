@@ -26,6 +26,7 @@ from daemon.onboarding.findings import (
     good,
     judge_answers,
     judge_clock,
+    judge_names,
     judge_targets,
     judge_windows,
     main_queries,
@@ -163,7 +164,14 @@ async def _asked(
     try:
         await metrics.instant("vector(1)", app.now())
         intervals = await _intervals(installation, name)
-        return [await _answers(metrics, rule, intervals, installation) for rule in rules]
+        server = await metrics.server()
+        return [
+            [
+                *judge_names(rule, server),
+                *await _answers(metrics, rule, intervals, installation),
+            ]
+            for rule in rules
+        ]
     except (Temporary, TimeoutError):
         return ()
     finally:

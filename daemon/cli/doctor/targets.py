@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from daemon import app
 from daemon.adapters.store import open_store
 from daemon.cli.doctor.context import Installation, parted
+from daemon.core.rules.label_names import reference
 from daemon.core.rules.label_values import KnownValues, undiscoverable, watched_names
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
@@ -26,7 +27,7 @@ async def check_targets(installation: Installation) -> AsyncIterator[Finding]:
             yield warning(place, text, mend)
         kept = known.get(rule.rule)
         values = kept.of(watched_names(rule)) if kept is not None else []
-        shown = " and ".join(f"${name}" for name in watched_names(rule))
+        shown = " and ".join(map(reference, watched_names(rule)))
         if values:
             some = ", ".join(" ".join(labels.values()) for labels in values[:3])
             more = f"{some}, …" if len(values) > 3 else some

@@ -41,7 +41,7 @@ _JOBS = re.compile(
 _TARGETS_UP = re.compile(
     r"(?P<asked>max\(up)\{.+\}\)|(?P<all>count\(up\))|count\(up == 0\) or vector\(0\)"
 )
-_STORM = re.compile(rf"count\(count by \(service\) \(ALERTS.+ offset (?P<window>{_WINDOW})\)\)")
+_STORM = re.compile(rf"count\(count by \(\S+\) \(ALERTS.+ offset (?P<window>{_WINDOW})\)\)")
 _EMPTY = re.compile(
     rf"sum\((?P<one>.+) unless (?P=one) offset {_WINDOW}\)"  # counters that were just born
     r"|count\(\(?ALERTS.+"  # upstream alerts

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from daemon.core.cases.notation import NoSample, Point, parse_notation
 from daemon.core.rules.query_templates import matcher_operator, vector_selectors
 
-_SERIES = re.compile(r"[a-zA-Z_:][\w:]*(?:\{.*\})?")
+_SERIES = re.compile(r"""[a-zA-Z_:][\w:]*(?:\{.*\})?|\{\s*"[^"]+"\s*(?:,.*)?\}""")
+"""A series as OpenMetrics writes it, its name quoted within the braces if it is no legacy name."""
 Samples = Mapping[str, list[tuple[float, float]]]
 """Series, as PromQL writes them → (Unix time in seconds, value), oldest first."""
 

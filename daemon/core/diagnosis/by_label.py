@@ -6,7 +6,6 @@ itself and put together here, for PromQL would drop a value that one of them lac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,8 @@ import promql_parser as p
 
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.rules import promql
-from daemon.core.rules.query_templates import matcher_operator, quote, vector_selectors
+from daemon.core.rules.label_names import label_text
+from daemon.core.rules.query_templates import matcher_operator, vector_selectors
 
 _SUMS = frozenset({"sum", "count"})
 _NEVER = frozenset({"__name__", "le", "quantile"})
@@ -33,7 +33,6 @@ _OUTCOMES = frozenset({
     "exception_type", "error", "error_type", "error.type", "error_code",
 })  # fmt: skip
 """Labels that say how an event ended, as exporters and frameworks name them."""
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class NotParted(ValueError):
@@ -88,11 +87,6 @@ def failure_labels(bad: str, total: str) -> frozenset[str]:
 def tells_how_it_ended(label: str) -> bool:
     """Whether the label says by its name how an event ended: a word for failing, no place."""
     return label.lower() in _OUTCOMES
-
-
-def label_text(label: str) -> str:
-    """The label as PromQL writes it, quoted if it is no plain name (`http.route`)."""
-    return label if _PLAIN.fullmatch(label) else quote(label)
 
 
 def values_of(answer: QueryAnswer) -> dict[str, set[str]]:
@@ -183,10 +177,10 @@ def _aggregated(node: Any, label: str) -> Any:
     modifier, op = node.modifier, promql.function(node)
     inner = promql.spelled(_kept(node.expr, label))
     if modifier is not None and modifier.type != p.AggModifierType.By:
-        others = [name for name in modifier.labels if name != label]
-        return p.parse(f"{op} without ({', '.join(others)}) ({inner})")
+        others = ", ".join(label_text(name) for name in modifier.labels if name != label)
+        return p.parse(f"{op} without ({others}) ({inner})")
     labels = dict.fromkeys([*(modifier.labels if modifier is not None else ()), label])
-    return p.parse(f"{op} by ({', '.join(labels)}) ({inner})")
+    return p.parse(f"{op} by ({', '.join(map(label_text, labels))}) ({inner})")
 
 
 def _is_zero(node: Any) -> bool:

@@ -6,13 +6,14 @@ become links. Where no rule matched they are all that is known.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from daemon.core import grafana
+from daemon.core.rules.label_names import label_text
 from daemon.core.values.units import printable
 
 if TYPE_CHECKING:  # an incident is what they are read from
@@ -25,15 +26,15 @@ SHOWN = 3
 """So many alerts that say something different are told."""
 _LOOKED_AT = 100
 """So many are looked at for that: there may be ten thousand, and each decision reads them."""
-_DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL", "panel_url")
+_DASHBOARDS = (grafana.DASHBOARD, "dashboard_url", "dashboard", "dashboardURL", "panel_url")
 _RUNBOOKS = ("runbook_url", "runbook")
 _GRAFANA_UID, _GRAFANA_PANEL = "__dashboardUid__", "__panelId__"
-_PLAIN_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True)
 class AlertLink:
-    """Where an alert leads to: `Runbook`, `Dashboard`, `Source` (what fired it)."""
+    """Where an alert leads to: `Runbook`, `Dashboard`, `Source` (what fired it), and with Grafana
+    `Panel` and `Picture`."""
 
     name: str
     url: str
@@ -78,15 +79,30 @@ def alert_links(incident: Incident) -> tuple[AlertLink, ...]:
 
 
 def silence_link(incident: Incident) -> str:
-    """Where Alertmanager offers to silence exactly what its alerts have in common; empty if it did
-    not say where it is, or nothing is in common."""
+    """Where Alertmanager, or Grafana, offers to silence exactly what its alerts have in common;
+    empty if it did not say where it is, or nothing is in common."""
+    offered = [alert.annotations.get(grafana.SILENCE, "") for alert in incident.alerts.values()]
+    if any(offered):
+        return _silence_in_grafana(offered)
     base = http_address(incident.alertmanager_url)
     common = _common(alert.labels for alert in incident.alerts.values())
     if not base or not common:
         return ""
-    matchers = ",".join(f"{_label(name)}={_quoted(common[name])}" for name in sorted(common))
+    matchers = ",".join(f"{label_text(name)}={_quoted(common[name])}" for name in sorted(common))
     link = f"{base.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}', safe='')}"
     return link if len(link) <= ADDRESS else ""
+
+
+def _silence_in_grafana(offered: Sequence[str]) -> str:
+    """What Grafana offers for each alert, with the matchers that all of them have in common."""
+    parts = [urlsplit(http_address(url)) for url in dict.fromkeys(offered[:_LOOKED_AT])]
+    if len(parts) == 1 or not all(part[:3] == parts[0][:3] for part in parts):
+        return parts[0].geturl() if len(parts) == 1 else ""
+    asked = [parse_qsl(part.query) for part in parts]
+    common = [pair for pair in asked[0] if all(pair in other for other in asked[1:])]
+    if not any(name == "matcher" for name, _ in common):
+        return ""
+    return http_address(parts[0]._replace(query=urlencode(common)).geturl())
 
 
 def http_address(text: str) -> str:
@@ -108,9 +124,18 @@ def _words(alert: Alert) -> AlertWords:
     return AlertWords(
         alert=_cut(alert.name, SUMMARY),
         summary=_cut(summary, SUMMARY),
-        description=_cut(told.get("description", ""), DESCRIPTION),
+        description=_description(told),
         links=tuple(_links(alert)),
     )
+
+
+def _description(told: Mapping[str, str]) -> str:
+    """What it says at length, and the values that fired it, where Grafana tells them."""
+    text, values = told.get("description", ""), told.get(grafana.VALUES, "")
+    if not values:
+        return _cut(text, DESCRIPTION)
+    measured = _cut(f"({values})", SUMMARY)
+    return f"{_cut(text, DESCRIPTION - len(measured) - 1)} {measured}".strip()
 
 
 def _links(alert: Alert) -> Iterator[AlertLink]:
@@ -118,6 +143,8 @@ def _links(alert: Alert) -> Iterator[AlertLink]:
     candidates = [
         ("Runbook", _first(told, _RUNBOOKS)),
         ("Dashboard", _first(told, _DASHBOARDS) or _grafana(told, source)),
+        ("Panel", _first(told, (grafana.PANEL,))),
+        ("Picture", _first(told, (grafana.PICTURE,))),
         ("Source", source),
     ]
     yield from (AlertLink(name, url) for name, url in candidates if url)
@@ -143,10 +170,6 @@ def _common(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
     if not every:
         return {}
     return dict(set(every[0]).intersection(*every[1:]))
-
-
-def _label(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else _quoted(name)
 
 
 def _quoted(value: str) -> str:

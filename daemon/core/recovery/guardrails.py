@@ -15,6 +15,7 @@ from typing import Literal
 from daemon.core.alertmanager import Labels
 from daemon.core.incident.reasons import AWAITED, Hindrance
 from daemon.core.recovery.concurrent import Cause, ConcurrentIncident, concurrence
+from daemon.core.rules.label_names import service_in
 from daemon.core.values.drill_key import plain_key
 from daemon.core.values.units import Frozen, Moment, clock_time, format_duration
 
@@ -125,14 +126,15 @@ class Hindered:
 def service_of(key: str) -> str:
     """The service that an incident's key (`rules.incident_key`) speaks of.
 
-    That is its label `service`; else all its group's values; else the name of its rule. A key
-    of another kind speaks for itself; that of a drill speaks of what it would in earnest.
+    That is its label `service` or `service.name`; else all its group's values; else the name of
+    its rule. A key of another kind speaks for itself; that of a drill speaks of what it would in
+    earnest.
     """
     key = plain_key(key)
     try:
         rule, labels = json.loads(key)
         named = dict(labels)
-        return str(named.get("service") or " ".join(filter(None, named.values())) or rule or key)
+        return str(service_in(named)[1] or " ".join(filter(None, named.values())) or rule or key)
     except (TypeError, ValueError):
         return key
 

@@ -17,6 +17,7 @@ from daemon.core.incident import events as e
 from daemon.core.incident.state import Incident
 from daemon.core.recovery.freeze_windows import ScopeName
 from daemon.core.recovery.guardrails import GLOBAL, Freeze, service_of
+from daemon.core.rules.label_names import service_in
 from daemon.core.values.units import Frozen, Moment, format_duration
 
 LONGEST_MAINTENANCE = timedelta(days=7)
@@ -93,7 +94,7 @@ def scopes_of(incident: Incident) -> tuple[str, ...]:
     """
     services = {service_of(incident.key)}
     if not incident.incomplete:
-        labelled = {alert.labels.get("service", "") for alert in incident.alerts.values()}
+        labelled = {service_in(alert.labels)[1] for alert in incident.alerts.values()}
         services |= labelled if len(labelled) == 1 else set()
     of_services = (f"service:{name}" for name in sorted(services - {""}))
     return (GLOBAL, f"team:{incident.opened.team}", *of_services)

@@ -16,6 +16,7 @@ from daemon.core.people.roster import Roster
 from daemon.core.people.vendors import first_match
 from daemon.core.response.help_packet import help_packet
 from daemon.core.rules.dependencies import RuleDependencies
+from daemon.core.rules.label_names import service_in
 from daemon.core.rules.rule import Rule
 from daemon.core.values.units import clock_time, printable
 
@@ -99,10 +100,10 @@ def _owners(change: Change, sources: HelpSources) -> Iterator[tuple[str, str]]:
     """(team, what of theirs it is) by the labels of the change, then by its target."""
     if change.labels.get("team"):
         yield change.labels["team"], "is theirs, by its label team"
-    service = change.labels.get("service", "")
+    label, service = service_in(change.labels)
     if service:
         for rule in sources.rules.values():
-            if any((m.name, m.op, m.value) == ("service", "=", service) for m in rule.match):
+            if any((m.name, m.op, m.value) == (label, "=", service) for m in rule.match):
                 yield rule.team, f"is one of their service {service}"
     names = tuple(filter(None, (service, change.aim)))
     for team, known in sources.roster.teams.items():
@@ -150,7 +151,7 @@ def _names(incident: Incident, rule: Rule | None) -> Iterator[str]:
     the diagnosis has found."""
     yield from incident.group_labels.values()
     for alert in incident.alerts.values():
-        yield alert.labels.get("service", "")
+        yield service_in(alert.labels)[1]
     change = incident.suspicion.change if incident.suspicion is not None else None
     if change is not None:
         yield from (change.aim, *change.labels.values())

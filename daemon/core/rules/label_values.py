@@ -15,11 +15,12 @@ import promql_parser
 from pydantic import Field
 
 from daemon.core.alertmanager import Labels
+from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.query_templates import (
     UnsafeLabel,
     matcher_operator,
+    matcher_text,
     names_in,
-    quote,
     render_params,
     render_query,
     vector_selectors,
@@ -80,8 +81,8 @@ def undiscoverable(rule: Rule, listing: Collection[str]) -> str:
     )
     if not names or listed or values_query(rule) is not None:
         return ""
-    shown = " and ".join(f"${name}" for name in names)
-    wanted = ",".join(f'{name}="${name}"' for name in names)
+    shown = " and ".join(map(reference, names))
+    wanted = ",".join(f'{label_text(name)}="{reference(name)}"' for name in names)
     return (
         f"the values of {shown} cannot be found, so a target is watched only once an incident had "
         "it, and the first bad deployment of each is not rolled back; select by them in "
@@ -166,11 +167,11 @@ def _query_of(
         if whole and operator in {"=", "=~"} and whole[0] in names:
             sources.setdefault(whole[0], matcher.name)
         elif not of:
-            others.append(f"{matcher.name}{operator}{quote(matcher.value)}")
+            others.append(matcher_text(matcher.name, operator, matcher.value))
     if set(sources) != set(names):
         return None
-    there = [f'{source}!=""' for source in dict.fromkeys(sources.values())]
-    labels = ", ".join(dict.fromkeys(sources.values()))
+    there = [matcher_text(source, "!=", "") for source in dict.fromkeys(sources.values())]
+    labels = ", ".join(map(label_text, dict.fromkeys(sources.values())))
     inner = ",".join([*others, *there])
     counted = f"count by ({labels}) ({selector.name or ''}{{{inner}}})"
     # One more than is watched, so that it shows when there are more.

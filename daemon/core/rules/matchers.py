@@ -2,8 +2,10 @@
 
 Syntax (source: Alertmanager's `pkg/labels/parse.go`): `name op value` with `=`, `!=`, `=~`, `!~`;
 the value bare or double-quoted with the escapes `\\\\`, `\\"` and `\\n`; before any other character
-a backslash stands for itself, so `=~"web\\.example"` needs no second one. Regular expressions
-are anchored at both ends, and an absent label equals the empty string.
+a backslash stands for itself, so `=~"web\\.example"` needs no second one. Since Alertmanager 0.27
+a name may also be any other text, quoted where it has one of its signs in it (its UTF-8 mode,
+`matcher/parse`): `"service.name"="checkout"`; both sides then have the escapes of Go. Regular
+expressions are anchored at both ends, and an absent label equals the empty string.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, Literal, TypeVar, cast
 
+from daemon.core.rules.label_names import label_text, unquoted
 from daemon.core.values.units import Frozen
 
 Operator = Literal["=", "!=", "=~", "!~"]
 _MATCHER = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL)
+_UTF8_MATCHER = re.compile(
+    r"""\s*(?:"((?:[^"\\]|\\.)+)"|([^\s{}!=~,\\"'`]+))\s*(=~|=|!=|!~)\s*(.*?)\s*""", re.DOTALL
+)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
@@ -47,11 +53,17 @@ class Matcher(Frozen):
 
 def parse_matcher(text: str) -> Matcher:
     """Read one matcher. Raises ValueError that says what is wrong and how it should look."""
-    match = _MATCHER.fullmatch(text)
-    if match is None:
+    match, utf8 = _MATCHER.fullmatch(text), _UTF8_MATCHER.fullmatch(text)
+    if match is not None:
+        name, op, raw = match.groups()
+        value = _value(raw, text)
+    elif utf8 is not None:
+        quoted, bare, op, raw = utf8.groups()
+        name = bare if quoted is None else unquoted(quoted)
+        inner = _QUOTED.fullmatch(raw)
+        value = _value(raw, text) if inner is None else unquoted(inner[1])
+    else:
         raise ValueError(f'{text!r} is not a matcher; write it like alertname="HighErrors"')
-    name, op, raw = match.groups()
-    value = _value(raw, text)
     if op in {"=~", "!~"}:
         try:
             re.compile(value, re.ASCII)
@@ -62,7 +74,7 @@ def parse_matcher(text: str) -> Matcher:
 
 def spell_matcher(matcher: Matcher) -> str:
     """The matcher as it is written, with its value quoted."""
-    return f"{matcher.name}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
+    return f"{label_text(matcher.name)}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}"
 
 
 def _value(raw: str, text: str) -> str:

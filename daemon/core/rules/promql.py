@@ -16,7 +16,8 @@ from typing import Any
 
 import promql_parser as p
 
-from daemon.core.rules.query_templates import names_in, quote
+from daemon.core.rules.label_names import is_legacy
+from daemon.core.rules.query_templates import matcher_text, metric_name, names_in
 
 Narrow = Mapping[str, str]
 """Labels, and the value that each is held to; `$service` is the incident's own."""
@@ -29,7 +30,6 @@ SETS = frozenset({"and", "or", "unless"})
 _KEEPS_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 _NO_LABELS = frozenset({"absent", "absent_over_time", "vector", "scalar", "time"})
 _REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
-_PLAIN_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EPOCH = "@ 0.000"
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
@@ -95,15 +95,32 @@ def equalities(selector: Any) -> dict[str, str]:
     return {m.name: m.value for m in selector.matchers.matchers if _op(m) == "="}
 
 
+def unusual_names(node: Any) -> tuple[str, ...]:
+    """The labels and metrics that an expression names and only Prometheus 3.0 and newer have."""
+    found: dict[str, None] = {}
+    for one in every(node):
+        one = getattr(one, "vector_selector", one)
+        if isinstance(one, p.VectorSelector):
+            found |= dict.fromkeys(m.name for m in one.matchers.matchers)
+            found |= dict.fromkeys([metric_name(one).replace(":", "_")] if metric_name(one) else [])
+        modifier = getattr(one, "modifier", None)
+        if isinstance(one, p.AggregateExpr) and modifier is not None:
+            found |= dict.fromkeys(modifier.labels)
+        if isinstance(one, p.BinaryExpr) and modifier is not None:
+            matched = modifier.matching.labels if modifier.matching is not None else ()
+            found |= dict.fromkeys([*matched, *(modifier.group_labels or ())])
+    return tuple(name for name in found if not is_legacy(name))
+
+
 # ── which labels are left ────────────────────────────────────────────────────────────────────
 
 
 def retained_labels(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tuple[str, ...] | None:
     """The labels that the answer has; None if only the metric itself could tell."""
     node = without_parens(node)
-    if isinstance(node, p.VectorSelector) and node.name and node.name in recordings:
-        others = {name: tree for name, tree in recordings.items() if name != node.name}
-        return retained_labels(recordings[node.name], others)
+    if isinstance(node, p.VectorSelector) and (recorded := metric_name(node)) in recordings:
+        others = {name: tree for name, tree in recordings.items() if name != recorded}
+        return retained_labels(recordings[recorded], others)
     if isinstance(node, p.AggregateExpr):
         return _kept_by_aggregation(node, recordings)
     if isinstance(node, p.BinaryExpr):
@@ -259,7 +276,7 @@ def _selector(node: Any, narrow: Narrow) -> str:
         raise ValueError("a selector with `or` in it")
     held = equalities(node)
     parts = [_matcher(m) for m in node.matchers.matchers]
-    parts += [f"{_label(n)}={quote(value)}" for n, value in narrow.items() if n not in held]
+    parts += [matcher_text(n, "=", value) for n, value in narrow.items() if n not in held]
     at = f" {node.at}" if node.at is not None else ""
     return f"{node.name or ''}{{{','.join(parts)}}}{at}{_offset(node.offset)}"
 
@@ -270,11 +287,7 @@ def _matcher(matcher: Any) -> str:
         # In a template `$name` would be a label; in a class of a regular expression it is not.
         op = "=~" if op == "=" else "!~"
         value = _REGEX_SPECIAL.sub(r"\\\1", value).replace("\\$", "[$]")
-    return f"{_label(matcher.name)}{op}{quote(value)}"
-
-
-def _label(name: str) -> str:
-    return name if _PLAIN_LABEL.fullmatch(name) else quote(name)
+    return matcher_text(matcher.name, op, value)
 
 
 def _op(matcher: Any) -> str:

@@ -1,4 +1,5 @@
-"""`$name` in queries and action parameters. Labels are hostile until proven plain.
+"""`$name` and `${service.name}` in queries and action parameters. Labels are hostile until proven
+plain.
 
 In a query a label may stand only inside a quoted string, where it is escaped, and escaped once
 more for a regular expression after `=~` or `!~`. In an action's parameters a label must be a
@@ -16,14 +17,21 @@ from typing import Any
 
 import promql_parser
 
+from daemon.core.rules.label_names import (
+    LABEL_REFERENCE,
+    escape_string,
+    label_text,
+    reference,
+    referenced,
+)
 from daemon.core.values.units import format_duration
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)|(?P<other>\w+|.)""",
+    rf"""|(?P<name>{LABEL_REFERENCE})|(?P<other>\w+|.)""",
     re.DOTALL,
 )
-_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_NAME = re.compile(LABEL_REFERENCE)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
@@ -71,8 +79,8 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
     except ValueError as error:
         wrong = f"not PromQL: {' '.join(str(error).split())}"
     if unknown:
-        listed = ", ".join(f"${name}" for name in known)
-        label = f"${unknown[0]} is not in `group_by`; known here: {listed}"
+        listed = ", ".join(map(reference, known))
+        label = f"{reference(unknown[0])} is not in `group_by`; known here: {listed}"
         wrong = f"{label}; {wrong}" if wrong else label
     if not wrong and windowed and f"${WINDOW}" not in template:
         wrong = "no [$window] in the query, so every window would measure the same; add it"
@@ -82,7 +90,7 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
 def render_params(value: Any, labels: Mapping[str, str]) -> Any:
     """Fill labels into an action's parameters, however nested. Raises UnsafeLabel."""
     if isinstance(value, str):
-        return _NAME.sub(lambda match: _plain_label(match[1], labels), value)
+        return _NAME.sub(lambda match: _plain_label(match[1] or match[2], labels), value)
     if isinstance(value, list):
         return [render_params(item, labels) for item in value]
     if isinstance(value, dict):
@@ -93,7 +101,7 @@ def render_params(value: Any, labels: Mapping[str, str]) -> Any:
 def names_in(value: Any) -> set[str]:
     """The `$names` used in parameters, however nested."""
     if isinstance(value, str):
-        return set(_NAME.findall(value))
+        return set(referenced(value))
     if isinstance(value, list | tuple):
         return set().union(*(names_in(item) for item in value))
     if isinstance(value, dict):
@@ -136,12 +144,27 @@ def matcher_operator(matcher: promql_parser.Matcher) -> str:
 
 def quote(value: str) -> str:
     """A PromQL string literal."""
-    return f'"{_escape(value)}"'
+    return f'"{escape_string(value)}"'
+
+
+def matcher_text(name: str, operator: str, value: str) -> str:
+    """A matcher as PromQL writes it."""
+    return f"{label_text(name)}{operator}{quote(value)}"
+
+
+def metric_name(selector: promql_parser.VectorSelector) -> str:
+    """The metric that a selector names, before its braces or quoted within them; empty if none."""
+    held = (m.value for m in selector.matchers.matchers if _is_name(m))
+    return selector.name or next(held, "")
+
+
+def _is_name(matcher: promql_parser.Matcher) -> bool:
+    return bool(matcher.name == "__name__" and matcher_operator(matcher) == "=")
 
 
 def _braces(node: promql_parser.VectorSelector) -> str:
     inner = ",".join(
-        f"{m.name}{matcher_operator(m)}{quote(m.value)}" for m in node.matchers.matchers
+        matcher_text(m.name, matcher_operator(m), m.value) for m in node.matchers.matchers
     )
     return f"{{{inner}}}"
 
@@ -151,20 +174,15 @@ def _fill_string(literal: str, labels: Mapping[str, str], regex: bool) -> str:
         raise TemplateError("a label inside `…` cannot be escaped; use double quotes")
 
     def fill(match: re.Match[str]) -> str:
-        value = _label(match[1], labels)
+        value = _label(match[1] or match[2], labels)
         plain = _GO_REGEX_SPECIAL.sub(r"\\\1", value) if regex else value
-        return _escape(plain, literal[0])
+        return escape_string(plain, literal[0])
 
     return _NAME.sub(fill, literal)
 
 
-def _escape(value: str, mark: str = '"') -> str:
-    escaped = value.replace("\\", "\\\\").replace(mark, f"\\{mark}")
-    return escaped.replace("\n", "\\n").replace("\r", "\\r")
-
-
 def _outside(name: str, window: timedelta | None) -> str:
-    if name[1:] != WINDOW:
+    if referenced(name) != [WINDOW]:
         raise TemplateError(f"{name} stands outside a string; put it in double quotes")
     if window is None:
         raise TemplateError("$window has no meaning in this query")
@@ -174,7 +192,9 @@ def _outside(name: str, window: timedelta | None) -> str:
 def _label(name: str, labels: Mapping[str, str]) -> str:
     value = labels.get(name, "")
     if not value:
-        raise UnsafeLabel(f"the label {name} is absent or empty, so ${name} would select too much")
+        raise UnsafeLabel(
+            f"the label {name} is absent or empty, so {reference(name)} would select too much"
+        )
     return value
 
 

@@ -25,6 +25,7 @@ from pydantic import (
 
 from daemon.core.alertmanager import Labels
 from daemon.core.rules.depends_on import UpstreamText
+from daemon.core.rules.label_names import wrong_label_name
 from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher, spell_matcher
 from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
@@ -37,8 +38,9 @@ def _name(text: str) -> str:
 
 
 def _label_name(text: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text):
-        raise ValueError(f"{text!r} is no label name; it is letters, digits and _")
+    wrong = wrong_label_name(text)
+    if wrong:
+        raise ValueError(wrong)
     return text
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from daemon.core.rules.dependencies import wrong_dependencies
+from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.query_templates import check_query, names_in, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
@@ -87,7 +88,8 @@ def _check_suspects(document: YamlDocument, data: Mapping[str, Any]) -> Iterator
                 continue
             wrong = check_query(query, _labels(data), windowed=True)
             if wrong is None and isinstance(label, str) and not _keeps(query, label):
-                wrong = f"the answer will not hold the label {label}; sum by ({label}) (…)"
+                kept = f"sum by ({label_text(label)}) (…)"
+                wrong = f"the answer will not hold the label {label}; {kept}"
             if wrong is not None:
                 yield document.mistake(("suspects", str(name), count), wrong)
 
@@ -106,7 +108,7 @@ def _keeps(query: str, label: str) -> bool:
     """Whether the answer may hold that label: aggregations drop what they are not told to keep."""
     if not _AGGREGATION.search(query) or re.search(r"\bwithout\b", query):
         return True
-    labels = [name.strip() for names in _BY.findall(query) for name in names.split(",")]
+    labels = [name.strip(" \t\n\"'`") for names in _BY.findall(query) for name in names.split(",")]
     return label in labels
 
 
@@ -148,7 +150,7 @@ def _check_params(
     labels = dict.fromkeys(_labels(document.data), "x")
     unknown = names_in(params) - set(labels)
     if unknown:
-        text = f"${min(unknown)} is not in `group_by`, so it will have no value"
+        text = f"{reference(min(unknown))} is not in `group_by`, so it will have no value"
         yield document.mistake(place, text)
         return
     inside = YamlDocument(document.file, render_params(params, labels))

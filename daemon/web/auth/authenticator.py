@@ -31,7 +31,8 @@ from daemon.core.values.units import printable
 from daemon.web.auth.csrf import Browser
 from daemon.web.auth.identity import Identity
 from daemon.web.auth.passwords import Passwords
-from daemon.web.auth.secrets import SecretCheck, any_token, bearer
+from daemon.web.auth.secrets import SIGNATURE_HEADER, SecretCheck, any_token, bearer
+from daemon.web.body import raw_body
 from daemon.web.errors import HttpProblem
 
 _log = structlog.get_logger()
@@ -85,14 +86,20 @@ class Authenticator:
         return identity
 
     async def sender(self, request: web.Request, scope: Scope) -> None:
-        """Whether this system may deliver: by the webhook token, or by an API token that has the
-        scope itself. Raises Problem 401, 403."""
+        """Whether this system may deliver: by the webhook token, by a signature of Grafana's, or by
+        an API token that has the scope itself. Raises Problem 401, 403."""
         token = any_token(request)
         identity = await self._by_api_token(token) if token.startswith(TOKEN_PREFIX) else None
-        if identity is None:
+        if identity is not None:
+            identity.require_scope(scope)
+        elif not await self._signed(request):
             self.secrets.now.sender(request)
-            return
-        identity.require_scope(scope)
+
+    async def _signed(self, request: web.Request) -> bool:
+        signing = self.secrets.now.signing
+        if signing is None or SIGNATURE_HEADER not in request.headers:
+            return False
+        return signing.signed(request, await raw_body(request), self.clock())
 
     async def begin(self, request: web.Request, response: web.Response, login: Login) -> None:
         """Begin a session, which ends the one that this browser had before."""

@@ -10,10 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from aiohttp import web
 
 from daemon.config.settings import same_secret
+from daemon.web.auth.signatures import grafana_signed
 from daemon.web.errors import HttpProblem
 from daemon.web.serving.client_names import client_names
 
@@ -21,6 +24,7 @@ ELSEWHERE = ("Origin", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Real
 """What a browser or a proxy adds to a request, and Alertmanager never sends."""
 
 
+SIGNATURE_HEADER = "X-Grafana-Alerting-Signature"
 TOKEN = "Alertmanager must send the webhook token: http_config.authorization.credentials"  # noqa: S105
 CERTIFICATE = (
     "Alertmanager must show a certificate with a name of `auth.webhook_certificates`: "
@@ -28,10 +32,34 @@ CERTIFICATE = (
 )
 
 
+UNSIGNED = (
+    f"{SIGNATURE_HEADER} is missing or does not fit: Grafana's contact point must sign with the "
+    "secret that `auth.webhook_signing_secret` names, and with the timestamp header that "
+    "`auth.webhook_timestamp_header` names, if any; and this clock must be right"
+)
+
+
+@dataclass(frozen=True)
+class Signing:
+    """With what a sender signs what it delivers, and the header of the time that it signs with
+    it, if it sends one."""
+
+    secret: str
+    timestamp_header: str = ""
+
+    def signed(self, request: web.Request, body: bytes, now: datetime) -> bool:
+        """Whether the request has such a signature."""
+        name = self.timestamp_header
+        timestamp = request.headers.get(name, "") if name else None
+        signature = request.headers.get(SIGNATURE_HEADER, "")
+        return grafana_signed(timestamp, signature, body, self.secret, now)
+
+
 class SecretCheck:
     """Knows the tokens and password hashes of people by name, and the webhook's token.
 
-    `certificates`: names of clients whose certificate does as well as the webhook's token.
+    `certificates`: names of clients whose certificate does as well as the webhook's token, and
+    `signing` what a signature by Grafana must be made with to do as well.
     """
 
     def __init__(
@@ -40,11 +68,13 @@ class SecretCheck:
         webhook: str | None,
         passwords: Mapping[str, str] | None = None,
         certificates: Collection[str] = (),
+        signing: Signing | None = None,
     ) -> None:
         self._people = people
         self._webhook = webhook
         self._passwords = passwords or {}
         self._certificates = frozenset(certificates)
+        self.signing = signing
 
     def person_of(self, token: str) -> str | None:
         """Whose token of the roster this is."""
@@ -64,6 +94,8 @@ class SecretCheck:
         if self._certificates and not self._certificates.isdisjoint(_names_of(request)):
             return
         if self._webhook is None:
+            if self.signing is not None:
+                raise HttpProblem(401, "Wrong credentials", UNSIGNED)
             if self._certificates:
                 raise HttpProblem(401, "Wrong credentials", CERTIFICATE)
             _must_be_local(request)
@@ -97,8 +129,10 @@ def bearer(request: web.Request) -> str:
 
 
 def any_token(request: web.Request) -> str:
-    """The bearer token or basic password of a request; empty if it has neither."""
-    return bearer(request) or _basic_password(request)
+    """The bearer token or basic password of a request, or what stands behind another scheme, which
+    Grafana lets people choose; empty if it has none."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return _basic_password(request) if kind.lower() == "basic" else token.strip()
 
 
 def _basic_password(request: web.Request) -> str:

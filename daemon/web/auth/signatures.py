@@ -23,12 +23,30 @@ def pagerduty_signed(header: str, body: bytes, secrets: Sequence[str]) -> bool:
 
 def slack_signed(timestamp: str, signature: str, body: bytes, secret: str, now: datetime) -> bool:
     """Whether Slack signed this body, and lately. `timestamp` is in Unix seconds."""
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        return False
-    if abs(now.timestamp() - int(timestamp)) > SLACK_PATIENCE.total_seconds():
+    if not _of_lately(timestamp, now):
         return False
     expected = _mac(secret, b"v0:" + timestamp.encode() + b":" + body)
     return same_secret(signature.strip(), f"v0={expected}")
+
+
+def grafana_signed(
+    timestamp: str | None, signature: str, body: bytes, secret: str, now: datetime
+) -> bool:
+    """Whether Grafana signed this body. `timestamp`: in Unix seconds, which is signed as well and
+    must be of lately; None if it is told to send none."""
+    signed = body
+    if timestamp is not None:
+        if not _of_lately(timestamp, now):
+            return False
+        signed = timestamp.encode() + b":" + body
+    return same_secret(signature.strip(), _mac(secret, signed))
+
+
+def _of_lately(timestamp: str, now: datetime) -> bool:
+    """Whether that is a time in Unix seconds, and not an old one."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    return abs(now.timestamp() - int(timestamp)) <= SLACK_PATIENCE.total_seconds()
 
 
 def _mac(secret: str, message: bytes) -> str:
