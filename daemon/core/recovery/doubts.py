@@ -9,7 +9,7 @@ from daemon.core.incident.reasons import AskReason
 from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.concurrent import upstream_of
-from daemon.core.recovery.growth import trouble_began
+from daemon.core.recovery.growth import of_unknown_age, trouble_began
 from daemon.core.recovery.guardrails import ActionScope, Limits
 from daemon.core.recovery.plan import PROPOSED_FROM, Outlook, approval_voided
 from daemon.core.recovery.step_answers import AskApproval
@@ -139,7 +139,13 @@ def aged(number: int, incident: Incident, limits: Limits, now: datetime) -> AskA
     """Nothing starts by itself for trouble that nobody met for long."""
     # What maintenance held counts from when it was released: nobody was to meet it before.
     since = incident.organization.released_at
-    began = trouble_began(incident)
+    began, seen = trouble_began(incident), of_unknown_age(incident)
+    if seen is not None and since is None:
+        text = (
+            f"the threshold was passed already at {clock_time(seen)}, as far back as can be seen, "
+            "and nobody knows since when; a person decides"
+        )
+        return AskApproval(number, "too_old", text)
     age = now - (began if since is None else max(began, since))
     if age > limits.onset_age:
         text = (

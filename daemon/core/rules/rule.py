@@ -27,6 +27,7 @@ from daemon.core.alertmanager import Labels
 from daemon.core.rules.depends_on import UpstreamText
 from daemon.core.rules.label_names import wrong_label_name
 from daemon.core.rules.matchers import Matcher, MatcherIndex, parse_matcher, spell_matcher
+from daemon.core.rules.threshold_spec import RulePlace, Threshold, wrong_threshold
 from daemon.core.values.units import Duration, Frozen, PerMinute, Share, parse_duration
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, documents
 
@@ -96,9 +97,14 @@ class Confirm(Frozen):
         return max(self.rise or 0.0, (self.by or 0.0) / abs(baseline))
 
 
-class ProblemSpec(Frozen):
-    """How the problem is measured: two counts (`bad`, `total`), or one `value`.
+ProblemKind = Literal["counts", "value", "threshold"]
 
+
+class ProblemSpec(Frozen):
+    """How the problem is measured: two counts (`bad`, `total`), one `value` against what it was
+    before, or what a `threshold` says of one value or several.
+
+    `severity`: from which loss on; with a threshold, by how much that is passed, relative to it.
     `target`: what the service is to reach, a success rate for counts, in the metric's unit for a
     value. It is the baseline as long as the service has no past: seen for less than half of
     `baseline`, or with too little before the trouble to tell what is normal.
@@ -108,6 +114,7 @@ class ProblemSpec(Frozen):
     bad: str | None = None
     total: str | None = None
     value: str | None = None
+    threshold: Threshold | None = None
     direction: Literal["lower_is_better", "higher_is_better"] = "lower_is_better"
     windows: Annotated[tuple[Duration, ...], AfterValidator(_growing)] = (
         parse_duration("1m"),
@@ -115,7 +122,7 @@ class ProblemSpec(Frozen):
     )
     baseline: Duration = parse_duration("45m")
     target: Share | Annotated[float, Field(gt=0)] | None = None
-    confirm: Confirm
+    confirm: Confirm = Confirm()
     severity: Annotated[
         dict[Literal["sev1", "sev2", "sev3", "sev4"], Share], AfterValidator(_falling)
     ] = Field(default_factory=dict)
@@ -127,6 +134,42 @@ class ProblemSpec(Frozen):
         if self.baseline < 3 * self.windows[-1]:
             raise ValueError("`baseline` must be at least three times the longest window")
         return self
+
+    @property
+    def kind(self) -> ProblemKind:
+        """What the measurement is judged by."""
+        if self.threshold is not None:
+            return "threshold"
+        return "counts" if self.value is None else "value"
+
+    @property
+    def condition(self) -> Threshold:
+        """The threshold with the query of each leaf in it. Only of that kind."""
+        if self.threshold is None:
+            raise ValueError(f"{self.symptom} has no threshold")
+        if self.value is None:
+            return self.threshold
+        return self.threshold.model_copy(update={"value": self.value})
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """The queries whose series tell how fresh a measurement is, and when they are scraped."""
+        if self.threshold is None and self.total is not None:
+            return (self.total,)
+        return self.values
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """All queries by which the problem itself is measured."""
+        return tuple(q for q in (self.bad, self.total, *self.values) if q is not None)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The queries of what is no count: the value, or each leaf's, once; empty for counts."""
+        if self.threshold is not None:
+            queries = (leaf.value for leaf in self.condition.leaves())
+            return tuple(dict.fromkeys(query for query in queries if query is not None))
+        return () if self.value is None else (self.value,)
 
 
 class StepSpec(Frozen):
@@ -349,6 +392,12 @@ def _target(problem: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         yield place, f"{target!r} is no success rate; write it like 99.9%"
 
 
+def _given(section: object) -> dict[str, Any]:
+    """The keys of a section that have a value; one without is not given."""
+    keys = section if isinstance(section, dict) else {}
+    return {key: value for key, value in keys.items() if value is not None}
+
+
 def _can_be_success_rate(target: object) -> bool:
     """What is no number at all is told by the field itself."""
     text = str(target).strip()
@@ -359,16 +408,15 @@ def _can_be_success_rate(target: object) -> bool:
     return 0 < rate <= 1
 
 
-def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong with the choice between two counts and a value."""
+def _kind(data: Any) -> Iterator[tuple[RulePlace, str]]:
+    """What is wrong with the choice between two counts, a value and a threshold."""
     problem = data.get("problem") if isinstance(data, dict) else None
     if not isinstance(problem, dict):
         return
-    given = problem.get("confirm")
-    # A key without a value is not given.
-    problem = {key: value for key, value in problem.items() if value is not None}
-    confirm = given if isinstance(given, dict) else {}
-    confirm = {key: value for key, value in confirm.items() if value is not None}
+    problem, confirm = _given(problem), _given(problem.get("confirm"))
+    if "threshold" in problem:
+        yield from wrong_threshold(problem, confirm, _given(data.get("verify")))
+        return
     yield from _target(problem)
     place = ("problem", "confirm")
     if ("bad" in problem) == ("value" in problem):
@@ -383,7 +431,10 @@ def _kind(data: Any) -> Iterator[tuple[tuple[str, ...], str]]:
             yield place, "`rise` and `by` belong to `value`; for counts use `drop`"
     else:
         if "rise" not in confirm and "by" not in confirm:
-            yield place, "needs `rise:` (relative to the baseline) or `by:` for a value"
+            yield (
+                place,
+                "needs `rise:` (relative to the baseline) or `by:` for a value, or a `threshold`",
+            )
         if "drop" in confirm:
             yield place, "`drop` belongs to `bad` and `total`; for a value use `rise`"
         if "total" not in problem and "traffic" in confirm:

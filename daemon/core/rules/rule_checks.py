@@ -10,6 +10,7 @@ from daemon.core.rules.dependencies import wrong_dependencies
 from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.query_templates import check_query, names_in, render_params
 from daemon.core.rules.rule import Rule
+from daemon.core.rules.threshold_spec import threshold_queries
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
 
 _AGGREGATION = re.compile(r"\b(?:sum|count|avg|max|min|group)\b(?=\s*(?:\(|by\b))")
@@ -61,9 +62,10 @@ def _check_queries(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[
     problem = data.get("problem")
     if not isinstance(problem, dict):
         return
-    queries: dict[tuple[str, ...], Any] = {
+    queries: dict[tuple[str | int, ...], Any] = {
         (name,): problem[name] for name in ("bad", "total", "value") if name in problem
     }
+    queries |= dict(threshold_queries(problem.get("threshold")))
     for group in ("impact", "sentiment"):
         named = problem.get(group)
         if isinstance(named, dict):

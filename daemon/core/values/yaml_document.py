@@ -233,7 +233,8 @@ def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     schema: Any = whole
     for part in loc:
         schema = _child(whole, schema, part)
-    return sorted(_resolved(whole, schema).get("properties", {}))
+    options = [_resolved(whole, option) for option in (schema, *schema.get("anyOf", ()))]
+    return sorted({key for option in options for key in option.get("properties", {})})
 
 
 def _child(whole: Any, schema: Any, part: str | int) -> Any:
