@@ -13,8 +13,8 @@ from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import ActionContract, context, tree
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 

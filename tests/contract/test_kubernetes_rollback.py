@@ -13,8 +13,8 @@ from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import guards, patches
 from recovery_actions.kubernetes.names import WorkloadKind
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 
@@ -324,11 +324,11 @@ async def test_it_shows_the_pods_in_trouble_first(world: World) -> None:
     world.put("app:9-bad")
     shown = await world.rollback.show(world.params(world.rollback), context())
     pods = [key for key in shown if key.startswith("pod ")]
-    assert shown["pods"] == "25 of 26 ready; 20 shown"
+    assert shown["pods"] == "19 of 32 ready; 20 shown"
     assert len(pods) == 20
     assert shown[pods[0]] == "Running, not ready, 3 restarts, CrashLoopBackOff"
-    assert shown["replicas"] == "25 wanted, 1 updated, 25 ready, 25 available"
-    assert shown["rollout"] == "1 of 25 new replicas are there"
+    assert shown["replicas"] == "25 wanted, 13 updated, 19 ready, 19 available"
+    assert shown["rollout"] == "13 of 25 new replicas are there"
     assert shown["live"] == world.live
 
 
