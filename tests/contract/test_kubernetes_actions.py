@@ -191,7 +191,7 @@ async def test_too_few_pods_after_scaling_is_a_failure(world: World) -> None:
     [
         ({"spec": {"paused": True}}, "rollout_paused"),
         ({"spec": {"replicas": 0}}, "scaled_to_zero"),
-        ({"metadata": {"deletionTimestamp": "now"}}, "no_such_workload"),
+        ({"metadata": {"deletionTimestamp": "now"}}, "being_deleted"),
     ],
 )
 async def test_what_cannot_restart_is_refused(

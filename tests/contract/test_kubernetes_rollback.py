@@ -48,7 +48,7 @@ NO_WAY_BACK = {"metadata": {"annotations": {guards.NO_ROLLBACK: "drops a column"
         ),
         ({"spec": {"replicas": 0}}, "scaled_to_zero", "scaled to zero"),
         ({"spec": {"updateStrategy": {"type": "OnDelete"}}}, "on_delete", "OnDelete"),
-        ({"metadata": {"deletionTimestamp": "now"}}, "no_such_workload", "being deleted"),
+        ({"metadata": {"deletionTimestamp": "now"}}, "being_deleted", "is being deleted since now"),
         (ARGO, "managed_by_gitops", "argocd_rollback of the application shop"),
         (FLUX, "managed_by_gitops", "suspend that first"),
         (NO_WAY_BACK, "declared_migration", "drops a column"),
@@ -180,16 +180,18 @@ async def test_annotations_are_kept_as_kubectl_keeps_them(world: World) -> None:
     world.edit({"metadata": {"annotations": {applied: "{}", "owner": "a", "new": "yes"}}})
     first = world.cluster.get("replicasets", world.items[0])["metadata"]["annotations"]
     first |= {"owner": "b", applied: "old", patches.STEP: "an older step"}
+    first |= {patches.CHANGE_CAUSE: "the release of March"}
     assert (await world.back()).result == "done"
     notes = world.raw_now["metadata"]["annotations"]
     assert notes[applied] == "{}"
     assert notes["owner"] == "b"
     assert "new" not in notes
-    assert notes[patches.STEP] == "step-1"
     assert notes["deployment.kubernetes.io/revision"] == "4"
-    assert notes[patches.CHANGE_CAUSE] == (
-        f"stopgap rolled back from {world.items[2]} to {world.items[0]} in incident 0309-1403-test"
-    )
+    assert notes[patches.CHANGE_CAUSE] == "the release of March"
+    assert patches.STEP not in notes
+    said = world.raw_now["metadata"]["labels"]
+    assert said[patches.STEP] == "step-1"
+    assert said[patches.INCIDENT] == "0309-1403-test"
     labels = world.raw_now["spec"]["template"]["metadata"]["labels"]
     assert labels == {"app": "checkout"}
     assert world.live == world.items[0]
