@@ -28,7 +28,7 @@ The template counts as `to` with what admission makes of it: see `ownership.stil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -124,7 +124,9 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return applied
         await context.progress(f"{intent['to']} is asked for")
         notes = await self._handed_back(params.workload, request)
-        unblocker = Unblocker(self._client, params.workload, intent["from"], self._pace)
+        unblocker = Unblocker(
+            self._client, params.workload, intent["from"], self._pace, request.older
+        )
         rollout = Rollout(
             client=self._client,
             workload=params.workload,
@@ -217,6 +219,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return gone  # its revisions may be gone already
         live, to = state.live, state.find(intent["to"])
         request.to = to or request.to
+        request.older = {one.item for one in state.revisions} - {intent["to"]}
         if request.is_ours(state.raw):
             return Found(intent.get("late", ""))
         if live is None or not _as_before(state, intent):
@@ -233,14 +236,15 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
 
 @dataclass
 class _Request:
-    """What a step asks for, and what became of it: the workload `before` our patch, and the
-    template that the server made of it, if we know them."""
+    """What a step asks for, and what became of it: the workload `before` our patch, the template
+    that the server `made` of it, as a digest, and all revisions but the one that is asked for."""
 
     intent: Mapping[str, str]
     token: str
     to: WorkloadRevision | None = None
     before: Raw | None = None
     made: str = ""
+    older: Collection[str] = ()
 
     @property
     def asked(self) -> Raw | None:

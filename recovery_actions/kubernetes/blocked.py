@@ -8,7 +8,7 @@ left and never becomes ready, whether it crashes, fails its probe or finds no no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from daemon.core.values.units import printable
@@ -30,13 +30,15 @@ _QUOTED = 250
 
 @dataclass
 class Unblocker:
-    """Says what is in the way of a rollout, and deletes the pods of the revision that is being
-    left which are, one at a time, once each. Never one that is ready."""
+    """Says what is in the way of a rollout, and deletes the pods which are, one at a time, once
+    each: those of the revision that is being left, and of `older` ones. Never one that is ready.
+    """
 
     client: ClusterClient
     workload: Workload
     leaving: str
     pace: PollPace = field(default_factory=PollPace)
+    older: Collection[str] = ()
     deleted: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
@@ -126,8 +128,9 @@ class Unblocker:
         return now - self._since.setdefault(objects.uid_of(pod), now) >= _PATIENCE
 
     def _may_go(self, raw: Raw, pod: Raw) -> bool:
-        of_the_left = objects.object_labels(pod).get(POD_REVISION) == self.leaving
-        return of_the_left and _position(raw, pod) >= partition(raw)
+        revision = objects.object_labels(pod).get(POD_REVISION)
+        known = revision == self.leaving or revision in self.older
+        return known and _position(raw, pod) >= partition(raw)
 
     def _spared(self, raw: Raw, pod: Raw) -> str:
         if _position(raw, pod) < partition(raw):
@@ -136,7 +139,7 @@ class Unblocker:
         if revision == objects.part(raw, "status").get("updateRevision"):
             return "of the revision that is wanted, so it was left alone: look at it"
         by_hand = f"kubectl delete pod {objects.name_of(pod)} -n {self.workload.namespace}"
-        return f"of {revision}, not of {self.leaving}, so it was left alone; by hand: {by_hand}"
+        return f"of {revision}, which we do not know, so it was left alone; by hand: {by_hand}"
 
     async def _delete(self, pod: Raw, why: str) -> str:
         name, uid = objects.name_of(pod), objects.uid_of(pod)

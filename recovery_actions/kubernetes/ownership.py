@@ -210,12 +210,9 @@ def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
     given: dict[str, set[FieldPath]] = {}
     for path in owned_fields(mine):
         had = [name for name, owned in (_appliers(before) if before else ()) if path in owned]
-        if path[:2] == _TEMPLATE and _agrees(path[2:], live, asked):
-            heirs = had or [main]
-        elif path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}"):
-            heirs = had if before else [main]
-        else:
-            heirs = []
+        noted = path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}")
+        asked_for = path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)
+        heirs = (had or [main]) if noted or asked_for else []
         for name in heirs:
             given.setdefault(name, set()).add(path)
     if not given:

@@ -157,7 +157,7 @@ def _controllerrevision_patch(raw: Raw, to: WorkloadRevision, labels: Mapping[st
         "uid": objects.uid_of(raw),
         "resourceVersion": objects.string(objects.part(raw, "metadata"), "resourceVersion"),
         "labels": dict(labels),
-        "annotations": notes,
+        **({"annotations": notes} if notes else {}),
     }
     return Patch(STRATEGIC_MERGE, {**data, "metadata": metadata})
 

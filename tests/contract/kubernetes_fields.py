@@ -37,6 +37,8 @@ def _paths(value: Any, at: Path) -> Iterator[tuple[Path, Any]]:
     name = at[-1][2:] if at else ""
     if at == ("f:metadata",):
         value = {k: v for k, v in value.items() if k not in _IDENTITY}
+        if not value:
+            return
     if isinstance(value, dict) and value and name not in _ONE_PIECE:
         if name in ("labels", "annotations") or (at and at[-1].startswith("k:")):
             yield at, None
@@ -161,9 +163,9 @@ def applied(before: Raw, config: Raw, manager: str, force: bool, at: str) -> Raw
         for one in after["metadata"].get("managedFields", [])
         if one is not mine and not one.get("subresource")
     ]
-    for path in sorted(left_out, key=len, reverse=True):
-        below = [p for p in paths(after) if p[: len(path)] == path and p != path]
-        if not any(path in one for one in others) and not below:
+    for path in sorted(left_out, key=len):
+        kept = (p for one in others for p in one)
+        if not any(p[: len(path)] == path for p in (*kept, *wanted)):
             _remove(after, path)
     for path, value in wanted.items():
         _set(after, path, value)
@@ -224,5 +226,7 @@ def _remove(raw: Raw, path: Path) -> None:
         found = _step(place, path[-1], False)
         if found is not None:
             place.remove(found)
+        if not place:
+            _remove(raw, path[:-1])
     elif isinstance(place, dict):
         place.pop(path[-1][2:], None)
