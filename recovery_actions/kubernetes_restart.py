@@ -59,8 +59,8 @@ class KubernetesRestart(WorkloadAction[KubernetesRestartParams]):
     async def preflight(
         self, params: KubernetesRestartParams, context: ActionContext
     ) -> Ready | Refused:
-        """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
-        `changed_meanwhile` or `dry_run_failed`.
+        """Refuses with `no_such_workload`, `being_deleted`, `forbidden`, `paused`, `on_delete`,
+        `scaled_to_zero`, `changed_meanwhile` or `dry_run_failed`.
         """
         workload = params.workload
         try:

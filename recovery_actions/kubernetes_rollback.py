@@ -6,31 +6,41 @@
 As `kubectl rollout undo`, but never merely one back, never over somebody else's deployment, and
 never against whoever else manages the workload. ConfigMaps, Secrets and databases stay as they
 are. It needs get and patch on the workload, list on replicasets (or controllerrevisions) and on
-pods; and delete on pods, if broken pods of a StatefulSet are to be cleared away.
+pods; delete on pods, if stuck pods of a StatefulSet are to be cleared away; and list on events,
+to say why pods of a StatefulSet or DaemonSet cannot be made.
+
+What the next deployment must do: take the bad change out of its files, for it brings whatever
+they say. Where the workload is applied on the server's side (`kubectl apply --server-side`, Helm
+4), the fields that the rollback took are given back to whoever applies it, so that nothing is in
+conflict. `kubectl apply` of old does not take away what only the older template has; the outcome
+names it.
 
 Safe to kill at every point. What a successor finds, and what it makes of it:
 
-    template   annotation `stopgap.dev/step`   it means               run, again
-    from       not ours                        not patched yet        patches, waits
-    to         ours, rollout goes on           patched                waits
-    to         ours, rollout ended             done                   waits for nothing
-    anything else                              somebody deployed      refuses
+    template   label `stopgap.dev/step`    it means               run, again
+    from       not ours                    not patched yet        patches, waits
+    to         ours, rollout goes on       patched                gives back, waits
+    to         ours, rollout ended         done                   gives back, if it has not
+    anything else                          somebody deployed      refuses
+
+The template counts as `to` with what admission makes of it: see `ownership.still_asked`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
-from recovery_actions.kubernetes import guards, objects, patches
+from recovery_actions.kubernetes import guards, objects, ownership, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
 from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
-from recovery_actions.kubernetes.names import WorkloadParams
+from recovery_actions.kubernetes.names import Workload, WorkloadParams
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.revisions import (
@@ -79,7 +89,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         self, params: KubernetesRollbackParams, context: ActionContext
     ) -> Ready | Refused:
         """Refuses with `no_such_workload`, `forbidden`, `paused`, `on_delete`, `scaled_to_zero`,
-        `managed_by_gitops`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
+        `managed_by_gitops`, `being_deleted`, `changed_meanwhile`, `no_history`, `no_healthy_item`,
         `revision_missing`, `already_live`, `declared_migration` or `dry_run_failed`.
         """
         try:
@@ -101,30 +111,50 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         `unreachable`, `progress_deadline_exceeded`, `rollout_timeout`, `reverted` or `paused`;
         `unknown` with `unreachable` or `rollout_unknown`.
         """
+        request = _Request(intent, context.token)
         applied = await apply_patch(
             self._client,
             params.workload,
-            lambda: self._look(params, intent, context),
+            lambda: self._look(params, request, context),
             self._pace,
             "rolled back",
+            request.landed,
         )
         if isinstance(applied, Outcome):
             return applied
         await context.progress(f"{intent['to']} is asked for")
+        notes = await self._handed_back(params.workload, request)
+        unblocker = Unblocker(
+            self._client, params.workload, intent["from"], self._pace, request.older
+        )
         rollout = Rollout(
             client=self._client,
             workload=params.workload,
-            ours=lambda raw: _is_ours(raw, intent, context.token),
+            ours=request.is_ours,
+            meddlers=request.meddlers,
             report=context.progress,
             limit=params.rollout,
             hold=params.hold,
             pace=self._pace,
             stale=applied,
-            help_out=Unblocker(self._client, params.workload, intent["from"]).help_out,
+            help_out=unblocker.help_out,
         )
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
-        return ended.outcome("rolled_back", text, _facts(intent))
+        if unblocker.deleted:
+            notes = [f"deleted to that end: {', '.join(unblocker.deleted)}", *notes]
+        return ended.outcome("rolled_back", text, _facts(intent), notes)
+
+    async def _handed_back(self, workload: Workload, request: _Request) -> list[str]:
+        """What the next deployment has to know, after our patch."""
+        if request.asked is None:
+            return []
+        before = request.before
+        notes = [await ownership.hand_back_fields(self._client, workload, request.asked, before)]
+        if before is not None:
+            had = objects.template_of(before)
+            notes.append(ownership.left_by_next_apply(before, had, request.asked))
+        return notes
 
     async def check(
         self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
@@ -136,7 +166,8 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             state = await read_state(self._client, params.workload)
         except Missing:
             return "unknown"
-        if _is_ours(state.raw, intent, context.token):
+        request = _Request(intent, context.token, state.find(intent["to"]))
+        if request.is_ours(state.raw):
             status = rollout_status(params.workload.kind, state.raw, intent.get("late", ""))
             return "done" if status.finished else "half_done"
         return "not_done" if _as_before(state, intent) else "unknown"
@@ -179,13 +210,18 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         return NotReady("changed_meanwhile", text)
 
     async def _look(
-        self, params: KubernetesRollbackParams, intent: Mapping[str, str], context: ActionContext
+        self, params: KubernetesRollbackParams, request: _Request, context: ActionContext
     ) -> Found | Refused | Outcome:
         """What there is to do at the moment of acting."""
+        intent = request.intent
         state = await read_state(self._client, params.workload)
-        if _is_ours(state.raw, intent, context.token):
-            return Found(intent.get("late", ""))
+        if gone := guards.taken_away(params.workload, state.raw):
+            return gone  # its revisions may be gone already
         live, to = state.live, state.find(intent["to"])
+        request.to = to or request.to
+        request.older = {one.item for one in state.revisions} - {intent["to"]}
+        if request.is_ours(state.raw):
+            return Found(intent.get("late", ""))
         if live is None or not _as_before(state, intent):
             facts = {"live": live.item if live else ""}
             text = _changed(state, intent["from"])
@@ -194,7 +230,44 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
             return _revision_missing(state, intent["to"])
         if obstacle := _obstacle(state) or guards.declared_migration(state, live, to):
             return obstacle
+        request.before = state.raw
         return Found(progress_overdue(state.raw), _patch(state, intent["from"], to, context))
+
+
+@dataclass
+class _Request:
+    """What a step asks for, and what became of it: the workload `before` our patch, the template
+    that the server `made` of it, as a digest, and all revisions but the one that is asked for."""
+
+    intent: Mapping[str, str]
+    token: str
+    to: WorkloadRevision | None = None
+    before: Raw | None = None
+    made: str = ""
+    older: Collection[str] = ()
+
+    @property
+    def asked(self) -> Raw | None:
+        """The pod template that is asked for."""
+        return self.to.template if self.to else None
+
+    def landed(self, raw: Raw) -> None:
+        """The patch was answered with that workload."""
+        self.made = objects.digest(objects.template_of(raw))
+
+    def is_ours(self, raw: Raw) -> bool:
+        """Whether the workload asks for what this step asked for, and because of it."""
+        if objects.uid_of(raw) != self.intent["uid"]:
+            return False
+        if not patches.carries_step(raw, self.token):
+            return False
+        if objects.digest(objects.template_of(raw)) in {self.intent["template"], self.made}:
+            return True
+        return self.asked is not None and ownership.still_asked(raw, self.asked)
+
+    def meddlers(self, raw: Raw) -> list[str]:
+        """Who has changed it since."""
+        return ownership.meddlers(raw, self.asked) if self.asked is not None else []
 
 
 def _obstacle(state: WorkloadState) -> Refused | None:
@@ -239,24 +312,13 @@ async def _destination(
 def _patch(
     state: WorkloadState, before: str, to: WorkloadRevision, context: ActionContext
 ) -> Patch:
-    incident = f" in incident {context.incident}" if context.incident else ""
     notes = {
-        patches.INCIDENT_ANNOTATION: context.incident,
+        patches.INCIDENT: context.incident,
         patches.STEP: context.token,
         patches.ROLLED_BACK_FROM: before,
         patches.ROLLED_BACK_TO: to.item,
-        patches.CHANGE_CAUSE: f"stopgap rolled back from {before} to {to.item}{incident}",
     }
     return patches.rollback_patch(state, to, notes)
-
-
-def _is_ours(raw: Raw, intent: Mapping[str, str], token: str) -> bool:
-    """Whether the workload asks for what this step asked for, and because of it."""
-    return (
-        objects.uid_of(raw) == intent["uid"]
-        and objects.annotations_of(raw).get(patches.STEP) == token
-        and objects.digest(objects.template_of(raw)) == intent["template"]
-    )
 
 
 def _as_before(state: WorkloadState, intent: Mapping[str, str]) -> bool:

@@ -115,8 +115,8 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
     async def preflight(
         self, params: KubernetesScaleParams, context: ActionContext
     ) -> Ready | Refused:
-        """Refuses with `no_such_workload`, `forbidden`, `scaled_to_zero`, `already_scaled`,
-        `at_bound`, `autoscaled`, `changed_meanwhile` or `dry_run_failed`.
+        """Refuses with `no_such_workload`, `being_deleted`, `forbidden`, `scaled_to_zero`,
+        `already_scaled`, `at_bound`, `autoscaled`, `changed_meanwhile` or `dry_run_failed`.
         """
         workload = params.workload
         try:

@@ -53,6 +53,7 @@ ActionReason = Literal[
     "already_scaled",
     "already_so",
     "at_bound",
+    "being_deleted",
     "dry_run_failed",
     "not_rolling",
     "on_delete",

@@ -10,6 +10,7 @@ from daemon.core.values.outcome import Outcome, Permanent, Temporary
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, NotDone, VersionConflict
 from recovery_actions.kubernetes.names import Workload
+from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.patches import Patch
 from recovery_actions.kubernetes.waiting import PollPace
 from recovery_actions.reasons import NotReady, as_outcome, ending
@@ -34,12 +35,18 @@ ReadWorkload = Callable[[], Awaitable[Found | Refused | Outcome]]
 
 
 async def apply_patch(
-    client: ClusterClient, workload: Workload, look: ReadWorkload, pace: PollPace, deed: str
+    client: ClusterClient,
+    workload: Workload,
+    look: ReadWorkload,
+    pace: PollPace,
+    deed: str,
+    patched: Callable[[Raw], None] | None = None,
 ) -> Outcome | str:
     """Patch what `look` finds, or find it patched: what was overdue before, or how it ended.
 
     A patch that got no answer may have arrived, so the next look decides what to make of it.
-    `deed` completes the sentence 'it could not be …'. The outcome is `refused` with the reason
+    `deed` completes the sentence 'it could not be …'; `patched` gets the workload as the server
+    has made it of the patch, if it answered. The outcome is `refused` with the reason
     of `look`, `no_such_workload`, `forbidden` or, if each try met a conflict,
     `changed_meanwhile`; `failed` with `patch_failed` or `unreachable`; or `unknown` with
     `unreachable`.
@@ -58,7 +65,9 @@ async def apply_patch(
                 return as_outcome(found)
             if found.patch is not None:
                 sending = True
-                await client.patch(workload.resource, found.patch.kind, found.patch.body)
+                raw = await client.patch(workload.resource, found.patch.kind, found.patch.body)
+                if patched is not None:
+                    patched(raw)
         except Temporary as error:
             unsure = unsure or (sending and not isinstance(error, VersionConflict | NotDone))
             trouble = error

@@ -1,69 +1,162 @@
-"""Broken pods that keep a StatefulSet from going back.
+"""What keeps a rollout from going on: pods that are not made, and pods that do not become ready.
 
-An ordered StatefulSet waits for a broken pod to become ready before it replaces it, even when
-the template is good again (a known limitation of Kubernetes). Somebody must delete that pod.
+A StatefulSet waits for each pod to become ready before it replaces it or the next one, even when
+the template is good again: always if its policy is OrderedReady, and if it is Parallel where the
+gate MaxUnavailableStatefulSet is on. So somebody must delete a pod of the revision that is being
+left and never becomes ready, whether it crashes, fails its probe or finds no node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from daemon.core.values.units import printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
-from recovery_actions.kubernetes.names import Resource, Workload
+from recovery_actions.kubernetes.names import KIND_NAMES, Resource, Workload
 from recovery_actions.kubernetes.objects import Raw
-from recovery_actions.kubernetes.rollout import partition
+from recovery_actions.kubernetes.rollout import partition, wanted_replicas
+from recovery_actions.kubernetes.waiting import PollPace
 
 POD_REVISION = "controller-revision-hash"
+
+_PATIENCE = 30.0
+"""Seconds for which a pod that does not crash is given the time to become ready."""
+_QUOTED = 250
+"""Characters of what the cluster says that are repeated."""
 
 
 @dataclass
 class Unblocker:
-    """Deletes the broken pods of the revision that is being left, one at a time, once each."""
+    """Says what is in the way of a rollout, and deletes the pods which are, one at a time, once
+    each: those of the revision that is being left, and of `older` ones. Never one that is ready.
+    """
 
     client: ClusterClient
     workload: Workload
     leaving: str
-    _deleted: set[str] = field(default_factory=set)
+    pace: PollPace = field(default_factory=PollPace)
+    older: Collection[str] = ()
+    deleted: list[str] = field(default_factory=list)
+    _asked: set[str] = field(default_factory=set)
+    _since: dict[str, float] = field(default_factory=dict)
 
     async def help_out(self, raw: Raw) -> str:
         """Delete the pod that is in the way, if one is; gives a sentence for people."""
-        ordered = objects.part(raw, "spec").get("podManagementPolicy") != "Parallel"
-        if self.workload.kind != "statefulset" or not ordered:
-            return ""
-        pods = Resource("", "pods", self.workload.namespace)
+        cause = await self._not_made(raw)
         try:
-            found = await self.client.items(pods, objects.selector_of(raw))
+            found = await self.client.items(self._pods, objects.selector_of(raw))
         except Forbidden as error:
-            return f"whether a broken pod is in the way cannot be seen: {error}"
-        for pod in sorted(found, key=ordinal, reverse=True):
-            if self._in_the_way(raw, pod):
-                return await self._delete(pod)
-        return ""
+            unseen = f"whether a broken pod is in the way cannot be seen: {error}"
+            return cause or (unseen if self.workload.kind == "statefulset" else "")
+        pods = [pod for pod in found if not ready(pod)]
+        if self.workload.kind == "statefulset":
+            said = await self._stateful(raw, pods)
+        else:
+            said = next(filter(None, (self._of_the_new(pod) for pod in pods)), "")
+        return "; ".join(filter(None, (cause, said)))
 
-    def _in_the_way(self, raw: Raw, pod: Raw) -> bool:
-        return (
-            objects.owned_by(pod, objects.uid_of(raw))
-            and objects.object_labels(pod).get(POD_REVISION) == self.leaving
-            and ordinal(pod) >= partition(raw)
-            and "deletionTimestamp" not in objects.part(pod, "metadata")
-            and bool(broken(pod))
-        )
+    @property
+    def _pods(self) -> Resource:
+        return Resource("", "pods", self.workload.namespace)
 
-    async def _delete(self, pod: Raw) -> str:
+    # ── pods that are not made ───────────────────────────────────────────────────────────────
+
+    async def _not_made(self, raw: Raw) -> str:
+        """Why the controller cannot make pods: a quota, a policy; empty if nothing is known."""
+        failure = objects.condition(raw, "ReplicaFailure")
+        said = objects.string(failure, "message") if failure.get("status") == "True" else ""
+        if not said and self.workload.kind != "deployment" and self._pods_are_missing(raw):
+            said = await self._last_event(objects.uid_of(raw))
+        return f"pods cannot be made: {printable(said)[:_QUOTED]}" if said else ""
+
+    def _pods_are_missing(self, raw: Raw) -> bool:
+        status = objects.part(raw, "status")
+        if self.workload.kind == "statefulset":
+            return objects.number(status, "replicas") < wanted_replicas(raw)
+        scheduled = objects.number(status, "currentNumberScheduled")
+        return scheduled < objects.number(status, "desiredNumberScheduled")
+
+    async def _last_event(self, uid: str) -> str:
+        kind = KIND_NAMES[self.workload.kind]
+        about = {"kind": kind, "name": self.workload.name}
+        fields = [f"involvedObject.{key}={value}" for key, value in about.items()]
+        events = Resource("", "events", self.workload.namespace)
+        try:
+            failed = ",".join([*fields, "reason=FailedCreate"])
+            found = await self.client.items(events, fields=failed)
+        except (Forbidden, Missing):
+            return ""
+        ours = [one for one in found if objects.part(one, "involvedObject").get("uid") == uid]
+        last = max(ours, key=lambda one: objects.string(one, "lastTimestamp"), default={})
+        return objects.string(last, "message")
+
+    # ── pods that do not become ready ────────────────────────────────────────────────────────
+
+    def _of_the_new(self, pod: Raw) -> str:
+        """What is wrong with a pod of the template that is wanted, if waiting will not mend it."""
+        labels = objects.object_labels(pod)
+        item = labels.get(POD_REVISION) or f"{self.workload.name}-{labels.get(objects.HASH_LABEL)}"
+        why = broken(pod) or unscheduled(pod)
+        if item == self.leaving or not why or _is_ending(pod):
+            return ""
+        return f"the new pod {objects.name_of(pod)} does not start: {why}"
+
+    async def _stateful(self, raw: Raw, pods: Sequence[Raw]) -> str:
+        held = ""
+        for pod in sorted(pods, key=ordinal, reverse=True):
+            why = broken(pod) or unscheduled(pod) or unready(pod)
+            if not objects.owned_by(pod, objects.uid_of(raw)):
+                continue
+            if _is_ending(pod):
+                held = held or f"the pod {objects.name_of(pod)} is ending"
+            elif not self._may_go(raw, pod):
+                if broken(pod) or unscheduled(pod) or self._is_stuck(pod):
+                    spared = self._spared(raw, pod)
+                    held = f"the pod {objects.name_of(pod)} ({why}) is in the way; it is {spared}"
+            elif broken(pod) or self._is_stuck(pod):
+                return await self._delete(pod, why)
+            elif not held:
+                wait = f"it is deleted if that lasts for {_PATIENCE:.0f}s"
+                held = f"the pod {objects.name_of(pod)} ({why}) is in the way; {wait}"
+        return held
+
+    def _is_stuck(self, pod: Raw) -> bool:
+        now = self.pace.clock()
+        return now - self._since.setdefault(objects.uid_of(pod), now) >= _PATIENCE
+
+    def _may_go(self, raw: Raw, pod: Raw) -> bool:
+        revision = objects.object_labels(pod).get(POD_REVISION)
+        known = revision == self.leaving or revision in self.older
+        return known and _position(raw, pod) >= partition(raw)
+
+    def _spared(self, raw: Raw, pod: Raw) -> str:
+        if _position(raw, pod) < partition(raw):
+            return f"below the partition of {partition(raw)}, so it would come back as it is"
+        revision = printable(objects.object_labels(pod).get(POD_REVISION, ""))
+        if revision == objects.part(raw, "status").get("updateRevision"):
+            return "of the revision that is wanted, so it was left alone: look at it"
+        by_hand = f"kubectl delete pod {objects.name_of(pod)} -n {self.workload.namespace}"
+        return f"of {revision}, which we do not know, so it was left alone; by hand: {by_hand}"
+
+    async def _delete(self, pod: Raw, why: str) -> str:
         name, uid = objects.name_of(pod), objects.uid_of(pod)
-        what = f"the broken pod {name} ({broken(pod)})"
-        if uid in self._deleted:
+        what = f"the {'broken' if broken(pod) else 'stuck'} pod {name} ({why})"
+        if uid in self._asked:
             return f"{what} is being deleted"
         by_hand = f"kubectl delete pod {name} -n {self.workload.namespace}"
+        version = objects.string(objects.part(pod, "metadata"), "resourceVersion")
+        resource = Resource("", "pods", self.workload.namespace, name)
         try:
-            await self.client.delete(Resource("", "pods", self.workload.namespace, name), uid)
+            await self.client.delete(resource, uid, version)
         except (Missing, VersionConflict):
             return ""
         except Forbidden:
             return f"{what} is in the way, and we may not delete it; do it by hand: {by_hand}"
-        self._deleted.add(uid)
+        self._asked.add(uid)
+        self.deleted.append(what)
         return f"{what} was in the way and has been deleted"
 
 
@@ -71,6 +164,15 @@ def ordinal(pod: Raw) -> int:
     """The number at the end of the name of a StatefulSet's pod."""
     last = objects.name_of(pod).rpartition("-")[2]
     return int(last) if last.isdecimal() else -1
+
+
+def _position(raw: Raw, pod: Raw) -> int:
+    """Which pod it is, counted from the first, whatever number that has."""
+    return ordinal(pod) - objects.number(objects.part(raw, "spec", "ordinals"), "start")
+
+
+def _is_ending(pod: Raw) -> bool:
+    return "deletionTimestamp" in objects.part(pod, "metadata")
 
 
 def broken(pod: Raw) -> str:
@@ -90,6 +192,22 @@ def broken(pod: Raw) -> str:
         if objects.number(one, "restartCount") > 0:
             return f"not ready after {objects.number(one, 'restartCount')} restarts"
     return ""
+
+
+def unscheduled(pod: Raw) -> str:
+    """Why no node takes a pod; empty if one has."""
+    scheduled = objects.condition(pod, "PodScheduled")
+    if scheduled.get("status") != "False":
+        return ""
+    said = printable(objects.string(scheduled, "message"))[:_QUOTED]
+    return f"{objects.string(scheduled, 'reason') or 'not scheduled'}: {said}".rstrip(": ")
+
+
+def unready(pod: Raw) -> str:
+    """What a pod that neither crashes nor lacks a node says of itself."""
+    said = printable(objects.string(objects.condition(pod, "Ready"), "message"))[:_QUOTED]
+    phase = objects.string(objects.part(pod, "status"), "phase") or "Unknown"
+    return f"{phase}, not ready: {said}".rstrip(": ")
 
 
 def ready(pod: Raw) -> bool:

@@ -54,9 +54,12 @@ class ClusterClient:
         """Read one object. Raises Missing, Forbidden, Temporary or Permanent."""
         return await self._request("get", "GET", resource, {})
 
-    async def items(self, resource: Resource, selector: str = "") -> list[Object]:
-        """All objects of a collection that a label selector fits, page by page."""
-        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+    async def items(
+        self, resource: Resource, selector: str = "", *, fields: str = ""
+    ) -> list[Object]:
+        """All objects of a collection that a label and a field selector fit, page by page."""
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        query = {"limit": str(_PAGE)} | {key: text for key, text in selectors.items() if text}
         for _ in range(_READINGS - 1):
             # Half of an old list and half of a new one would be a list of neither.
             with suppress(Expired):
@@ -96,9 +99,11 @@ class ClusterClient:
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._request("patch", "PATCH", resource, query, body, kind)
 
-    async def delete(self, resource: Resource, uid: str) -> None:
-        """Delete the object of that name if it is still the one with that uid."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+    async def delete(self, resource: Resource, uid: str, version: str) -> None:
+        """Delete the object of that name if it is still the one with that uid, unchanged since
+        that resourceVersion. Raises VersionConflict if it is not, and as `get` does."""
+        only = {"uid": uid, "resourceVersion": version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
         await self._request("delete", "DELETE", resource, {}, body, "application/json")
 
     async def _request(

@@ -47,7 +47,11 @@ _FAILED_TEST = re.compile(
     r"the server rejected our request due to an error in our request|\btest(ing)?\b.*\bfailed\b",
     re.IGNORECASE | re.DOTALL,
 )
-_DENIED = re.compile(r'admission webhook "[^"]+" denied the request', re.IGNORECASE)
+_DENIED = re.compile(
+    r"""admission webhook "[^"]+" denied the request|"""
+    r"""ValidatingAdmissionPolicy '[^']+' with binding '[^']+' denied request""",
+    re.IGNORECASE,
+)
 _LIMIT = 300
 _LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more is asked again all the same."""
@@ -59,7 +63,8 @@ def failure(
     """The error that an answer other than 2xx stands for."""
     message = _message(body)
     if _DENIED.search(message):
-        # It chooses the status itself: 409, 422 or 503 of a webhook is its word, and final.
+        # A webhook chooses the status itself, a policy among 401, 403, 413 and 422: it is no
+        # conflict, no right that is missing and no trouble of the server, but a word, and final.
         return Permanent(f"the cluster does not {verb} {resource.title} ({status}{message})")
     if status == 401:
         return Permanent(

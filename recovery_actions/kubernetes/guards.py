@@ -50,10 +50,19 @@ def standing_still(workload: Workload, raw: Raw) -> NotReady | None:
 
 
 def taken_away(workload: Workload, raw: Raw) -> Refused | None:
-    """`no_such_workload` for one that is just being deleted."""
-    if "deletionTimestamp" not in objects.part(raw, "metadata"):
+    """`being_deleted`: in the foreground its revisions and pods go first, then it itself."""
+    metadata = objects.part(raw, "metadata")
+    since = metadata.get("deletionTimestamp")
+    if since is None:
         return None
-    return NotReady("no_such_workload", f"{workload.title} is just being deleted")
+    held = metadata.get("finalizers")
+    names = ", ".join(printable(str(one)) for one in held) if isinstance(held, list) else ""
+    waits = f" and waits for {names}" if names else ""
+    return NotReady(
+        "being_deleted",
+        f"{workload.title} is being deleted since {printable(str(since))}{waits}, which nobody "
+        "can take back; deploy it anew once it is gone, if that was a mistake",
+    )
 
 
 # ── who else manages it ──────────────────────────────────────────────────────────────────────

@@ -121,15 +121,16 @@ def bare_template(template: Raw) -> dict[str, Any]:
 
 def digest(template: Raw) -> str:
     """A short text that is the same for equal templates only."""
-    plain = json.dumps(_full(bare_template(template)), sort_keys=True, separators=(",", ":"))
+    bare = without_nulls(bare_template(template))
+    plain = json.dumps(bare, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()[:32]
 
 
-def _full(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
     """The value without its nulls: to the API, absent and null are the same."""
     if isinstance(value, Mapping):
-        return {k: _full(v) for k, v in value.items() if v is not None}
-    return [_full(one) for one in value] if isinstance(value, list) else value
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def images(template: Raw) -> str:

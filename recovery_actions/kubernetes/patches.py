@@ -9,11 +9,16 @@ either; it is noticed while waiting.
 
 A strategic merge patch has no such test. There the uid and the resourceVersion are sent along,
 and a conflict in which the template has not changed is simply tried again.
+
+What a rollback notes of itself are labels of the workload. As annotations they would be copied
+to every revision that comes after; its labels no revision takes on.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +28,8 @@ from recovery_actions.kubernetes.client import JSON_PATCH, STRATEGIC_MERGE
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.revisions import WorkloadRevision, WorkloadState
 
-INCIDENT_ANNOTATION = "stopgap.dev/incident"
+OUR_PREFIX = "stopgap.dev/"
+INCIDENT = "stopgap.dev/incident"
 STEP = "stopgap.dev/step"
 ROLLED_BACK_FROM = "stopgap.dev/rolled-back-from"
 ROLLED_BACK_TO = "stopgap.dev/rolled-back-to"
@@ -41,7 +47,11 @@ _OF_THE_DEPLOYMENT = (
 )
 """Annotations that a rollback leaves as they are; all others come from the ReplicaSet."""
 
-_OURS = (INCIDENT_ANNOTATION, STEP, ROLLED_BACK_FROM, ROLLED_BACK_TO)
+_OURS = (INCIDENT, STEP, ROLLED_BACK_FROM, ROLLED_BACK_TO)
+"""Labels; older versions of this program wrote annotations of these names."""
+_OUR_CAUSE = "stopgap rolled back from "
+"""How the change-cause began that older versions wrote."""
+_LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -54,21 +64,51 @@ class Patch:
 
 def rollback_patch(state: WorkloadState, to: WorkloadRevision, notes: Mapping[str, str]) -> Patch:
     """Bring back the template of a revision, as `kubectl rollout undo` does, and add notes."""
+    labels = {key: label_value(text) for key, text in notes.items() if text}
     if state.workload.kind != "deployment":
-        return _controllerrevision_patch(state.raw, to, notes)
-    before = objects.part(state.raw, "metadata").get("annotations")
+        return _controllerrevision_patch(state.raw, to, labels)
+    metadata = objects.part(state.raw, "metadata")
+    before = metadata.get("annotations")
     had = objects.annotations_of(state.raw)
     retained = {k: v for k, v in had.items() if k in _OF_THE_DEPLOYMENT}
-    back = {
-        k: v for k, v in to.annotations.items() if k not in _OF_THE_DEPLOYMENT and k not in _OURS
-    }
+    back = {k: v for k, v in _own_annotations(to).items() if k not in _OF_THE_DEPLOYMENT}
+    labelled = (
+        [_op("add", f"/metadata/labels/{k.replace('/', '~1')}", v) for k, v in labels.items()]
+        if isinstance(metadata.get("labels"), Mapping)
+        else [_op("test", "/metadata/labels", None), _op("add", "/metadata/labels", labels)]
+    )
     body = [
         *_tests(state.raw),
         *([] if before is None else [_op("test", "/metadata/annotations", before)]),
         _op("replace", "/spec/template", to.template),
-        _op("add", "/metadata/annotations", {**retained, **back, **notes}),
+        _op("add", "/metadata/annotations", {**retained, **back}),
+        *labelled,
     ]
     return Patch(JSON_PATCH, body)
+
+
+def label_value(text: str) -> str:
+    """The text as the value of a label; what cannot be one is told by its digest."""
+    text = text.replace("/", ".")
+    known = _LABEL.fullmatch(text) is not None
+    return text if known else hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def carries_step(raw: Raw, token: str) -> bool:
+    """Whether the workload was last rolled back by that step."""
+    noted = objects.object_labels(raw).get(STEP)
+    if noted is None:
+        return objects.annotations_of(raw).get(STEP) == token
+    return noted == label_value(token)
+
+
+def _own_annotations(to: WorkloadRevision) -> dict[str, str]:
+    """The annotations of a revision, without what it took on from a rollback of ours."""
+    return {
+        key: text
+        for key, text in to.annotations.items()
+        if key not in _OURS and not (key == CHANGE_CAUSE and text.startswith(_OUR_CAUSE))
+    }
 
 
 def restart_patch(raw: Raw, notes: Mapping[str, str]) -> Patch:
@@ -103,15 +143,21 @@ def _tests(raw: Raw) -> list[dict[str, Any]]:
     ]
 
 
-def _controllerrevision_patch(raw: Raw, to: WorkloadRevision, notes: Mapping[str, str]) -> Patch:
+def _controllerrevision_patch(raw: Raw, to: WorkloadRevision, labels: Mapping[str, str]) -> Patch:
     data = copy.deepcopy(to.data)
     template = data.get("spec", {}).get("template")
     if isinstance(template, dict):
         template["$patch"] = "replace"  # or containers of the newer revision would stay
+    had = objects.annotations_of(raw)
+    cause = _own_annotations(to).get(CHANGE_CAUSE)
+    notes: dict[str, str | None] = {key: None for key in _OURS if key in had}
+    if cause != had.get(CHANGE_CAUSE):
+        notes[CHANGE_CAUSE] = cause
     metadata = {
         "uid": objects.uid_of(raw),
         "resourceVersion": objects.string(objects.part(raw, "metadata"), "resourceVersion"),
-        "annotations": dict(notes),
+        "labels": dict(labels),
+        **({"annotations": notes} if notes else {}),
     }
     return Patch(STRATEGIC_MERGE, {**data, "metadata": metadata})
 

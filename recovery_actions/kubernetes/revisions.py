@@ -180,8 +180,9 @@ class _Coming:
 def workload_history(state: WorkloadState) -> list[Change]:
     """What became live and when, oldest first; the last is the live one.
 
-    Of a revision that came back, the first coming is dated by its creation, and the last by the
-    change of the template if it is live, else by when the one that it displaced was scaled away.
+    Of a revision that came back, the first coming is dated by its creation, and a later one by
+    when the revision that it displaced was scaled away, which nothing moves afterwards. Who owns
+    fields of the template dates it only until then: that date moves with all that they do.
     Where nothing dates a coming, or a revision has been tidied away, the history begins after
     the gap: an item must never be credited with a time in which another was live.
     """
@@ -234,10 +235,12 @@ def _replicaset_came(
 ) -> datetime | None:
     if number == min((*revision.earlier, revision.number)):
         return revision.created
+    if displaced is not None and displaced.away and displaced.touched is not None:
+        return displaced.touched
     if revision is state.live and number == revision.number:
         changed = objects.managers(state.raw, "f:spec", "f:template")
         return changed[-1][1] if changed else None
-    return displaced.touched if displaced is not None and displaced.away else None
+    return None
 
 
 def _controllerrevision_came(revision: WorkloadRevision) -> datetime | None:

@@ -9,6 +9,8 @@ from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.revisions import observed_changes
 
+_NOTHING = "scaled to 0: nothing serves"
+
 
 @dataclass(frozen=True)
 class RolloutStatus:
@@ -56,13 +58,17 @@ def _deployment(raw: Raw, stale: str) -> RolloutStatus:
         objects.number(status, "updatedReplicas"),
     )
     available = objects.number(status, "availableReplicas")
+    if desired == 0 and replicas == 0:
+        return RolloutStatus(True, _NOTHING)
     if updated < desired:
         return RolloutStatus(False, f"{updated} of {desired} new replicas are there")
     if replicas > updated:
         return RolloutStatus(False, f"{replicas - updated} old replicas are still ending")
     if available < updated:
         return RolloutStatus(False, f"{available} of {updated} new replicas are available")
-    return RolloutStatus(True, f"all {updated} replicas are new and available")
+    ending = objects.number(status, "terminatingReplicas")
+    still = f"; {ending} old pods are still ending" if ending else ""
+    return RolloutStatus(True, f"all {updated} replicas are new and available{still}")
 
 
 def _statefulset(raw: Raw) -> RolloutStatus:
@@ -71,16 +77,22 @@ def _statefulset(raw: Raw) -> RolloutStatus:
         objects.number(status, "readyReplicas"),
         objects.number(status, "updatedReplicas"),
     )
-    part_of = partition(raw)
+    there, part_of = objects.number(status, "replicas"), partition(raw)
     aim = max(desired - part_of, 0)
     which = "pods above the partition" if part_of else "pods"
+    if desired == 0 and there == 0:
+        return RolloutStatus(True, _NOTHING)
     # The revisions of the status say nothing here: on the way back to the revision that is still
     # the current one they are equal from the first moment on, while other pods serve.
     if updated < aim:
         return RolloutStatus(False, f"{updated} of {aim} {which} are new")
+    # Pods that are ending count as ready, so that too many may hide one that is not.
+    if there > desired:
+        return RolloutStatus(False, f"{there - desired} pods are still ending")
     if ready < desired:
         return RolloutStatus(False, f"{ready} of {desired} pods are ready")
-    return RolloutStatus(True, f"all {aim} {which} are new, and all {ready} are ready")
+    new = f"all {aim} {which} are new" if aim else f"no pod is above the partition of {part_of}"
+    return RolloutStatus(True, f"{new}, and all {ready} are ready")
 
 
 def _daemonset(raw: Raw) -> RolloutStatus:
@@ -88,6 +100,8 @@ def _daemonset(raw: Raw) -> RolloutStatus:
     desired = objects.number(status, "desiredNumberScheduled")
     updated = objects.number(status, "updatedNumberScheduled")
     available = objects.number(status, "numberAvailable")
+    if desired == 0:
+        return RolloutStatus(True, "no node is to have a pod: nothing serves")
     if updated < desired:
         return RolloutStatus(False, f"{updated} of {desired} new pods are there")
     if available < desired:

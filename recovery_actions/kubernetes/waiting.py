@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from daemon.core.values.units import Duration, format_duration, printable
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import MANAGER, ClusterClient
 from recovery_actions.kubernetes.errors import Missing, NotDone
-from recovery_actions.kubernetes.guards import standing_still
+from recovery_actions.kubernetes.guards import standing_still, taken_away
 from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.rollout import rollout_status
@@ -51,11 +51,13 @@ class RolloutEnd:
     reason: ActionReason | Literal[""]
     text: str
 
-    def outcome(self, done: ActionReason, text: str, facts: dict[str, str]) -> Outcome:
-        """As the end of a run; `done` is the reason if all went well."""
+    def outcome(
+        self, done: ActionReason, text: str, facts: dict[str, str], notes: Sequence[str] = ()
+    ) -> Outcome:
+        """As the end of a run; `done` is the reason if all went well. `notes` are said after."""
         joint = ", and" if self.result == "done" else ", but"
         reason = self.reason or done
-        detail = f"{text}{joint} {self.text}"
+        detail = "; ".join([f"{text}{joint} {self.text}", *filter(None, notes)])
         return ending(result=self.result, reason=reason, detail=detail, facts=facts)
 
 
@@ -65,6 +67,7 @@ class Rollout:
 
     `ours` says whether the workload still asks for what we asked for. `help_out` is called while
     it goes on, and gives a sentence if something is in the way. `stale`: see `rollout_status`.
+    `meddlers` tells who has changed it since, by name, the newest last.
     """
 
     client: ClusterClient
@@ -76,16 +79,17 @@ class Rollout:
     pace: PollPace
     stale: str = ""
     help_out: Callable[[Raw], Awaitable[str]] | None = None
+    meddlers: Callable[[Raw], list[str]] | None = None
 
     async def follow(self) -> RolloutEnd:
         """Wait until it has ended, whichever way."""
         begin = self.pace.clock()
         finished: float | None = None
-        finish = seen = ""
+        finish = seen = hint = ""
         reported_at = begin - _REPORT_EVERY
         while True:
             raw: dict[str, Any] | None = None
-            pause = _EVERY
+            pause, known = _EVERY, hint
             try:
                 raw = await self.client.get(self.workload.resource)
             except Temporary as error:
@@ -105,24 +109,35 @@ class Rollout:
             if raw is not None and finished is None:
                 status = rollout_status(self.workload.kind, raw, self.stale)
                 text = status.text
+                if not status.finished:
+                    hint = await self._hint(raw)
+                    text = f"{text}; {hint}" if hint else text
                 if status.failed:
                     return RolloutEnd("failed", "progress_deadline_exceeded", printable(text))
                 if status.finished:
                     finished, finish = now, text
-                elif self.help_out is not None and (hint := await self.help_out(raw)):
-                    text = f"{text}; {hint}"
             if finished is not None:
                 if now - finished >= self.hold.total_seconds():
                     return RolloutEnd("done", "", finish)
             elif now - begin >= self.limit.total_seconds():
                 late = f"the rollout took more than {format_duration(self.limit)}: {text}"
                 return RolloutEnd("failed", "rollout_timeout", late)
-            if finished is None and text != seen and now - reported_at >= _REPORT_EVERY:
+            # Why it does not go on is told at once.
+            due = hint != known or now - reported_at >= _REPORT_EVERY
+            if finished is None and text != seen and due:
                 seen, reported_at = text, now
                 await self.report(text)
             await self.pace.sleep(pause)
 
+    async def _hint(self, raw: Raw) -> str:
+        try:
+            return "" if self.help_out is None else await self.help_out(raw)
+        except (Temporary, Permanent):
+            return ""  # the look at the workload itself says what is wrong, if it goes on
+
     def _wrong(self, raw: Raw, finished: bool) -> RolloutEnd | None:
+        if gone := taken_away(self.workload, raw):
+            return RolloutEnd("failed", "reverted", gone.text)
         if not self.ours(raw):
             return RolloutEnd("failed", "reverted", self._reverted(raw))
         if finished:
@@ -133,6 +148,7 @@ class Rollout:
     def _reverted(self, raw: Raw) -> str:
         images = printable(objects.images(objects.template_of(raw)))
         changed = objects.managers(raw, "f:spec", "f:template")
-        others = [name for name, _ in changed if name != MANAGER]
+        newest = [name for name, _ in changed if name != MANAGER]
+        others = newest if self.meddlers is None else self.meddlers(raw)
         who = f"{printable(others[-1])} (managedFields)" if others else "somebody"
         return f"{who} has changed it since: it runs {images} now"

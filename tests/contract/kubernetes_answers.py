@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from typing import Any
 
-from tests.contract.kubernetes_controllers import Raw
+from tests.contract.kubernetes_pods import Raw
 
 KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}
+CORE = ("pods", "events")
+MOST_OPERATIONS = 10_000
 REJECTED = "the server rejected our request due to an error in our request"
 OUTDATED = "The provided continue parameter is too old to display a consistent list result."
 
@@ -20,6 +23,7 @@ REASONS = {
     404: "NotFound",
     409: "Conflict",
     410: "Expired",
+    413: "RequestEntityTooLarge",
     415: "UnsupportedMediaType",
     422: "Invalid",
     429: "TooManyRequests",
@@ -48,13 +52,13 @@ class Refusal(Exception):
 
 def about(plural: str, name: str) -> Raw:
     """The details that name an object."""
-    group = {} if plural == "pods" else {"group": "apps"}
+    group = {} if plural in CORE else {"group": "apps"}
     return {**({"name": name} if name else {}), **group, "kind": plural}
 
 
 def qualified(plural: str) -> str:
     """A resource with its group, as messages have it."""
-    return plural if plural == "pods" else f"{plural}.apps"
+    return plural if plural in CORE else f"{plural}.apps"
 
 
 def foreign(data: bytes) -> frozenset[str]:
@@ -77,6 +81,26 @@ def _strings(value: Any) -> set[str]:
     return {value} if isinstance(value, str) else set().union(*map(_strings, inner))
 
 
+class Number(float):
+    """A number as it was written, which is how a `test` compares it: `0.50` is not `0.5`."""
+
+    def __new__(cls, written: str) -> Number:
+        made = super().__new__(cls, written)
+        made.written = written
+        return made
+
+    written: str
+
+
+def operations_of(data: bytes) -> list[Raw]:
+    """The operations of a JSON patch. 413 if they are too many."""
+    read: list[Raw] = json.loads(data, parse_float=Number)
+    if len(read) > MOST_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}"
+        raise Refusal(413, f"{text}, got {len(read)}", {})
+    return read
+
+
 def json_patched(before: Raw, operations: list[Raw], misread: frozenset[str] = frozenset()) -> Raw:
     """A JSON patch; 422 if a test fails or a place is not there. See `foreign` for `misread`."""
     after = copy.deepcopy(before)
@@ -95,21 +119,111 @@ def json_patched(before: Raw, operations: list[Raw], misread: frozenset[str] = f
 
 
 def _operate(one: Raw, place: Any, key: Any) -> None:
-    new = copy.deepcopy(one.get("value"))
+    new = _plain(copy.deepcopy(one.get("value")))
+    op = one["op"]
     if isinstance(place, list):
-        key = len(place) if key == "-" else int(key)
-    if one["op"] == "add" and isinstance(place, list):
+        key = len(place) if key == "-" and op == "add" else int(key)  # -1 is the last
+    if op == "add" and isinstance(place, list):
         place.insert(key, new)
-    elif one["op"] == "add":
+    elif op == "add" or (op == "replace" and isinstance(place, dict)):
+        place[key] = new  # a key that is absent is replaced as well, with a warning
+    elif op == "test":
+        there = place.get(key) if isinstance(place, dict) else place[key]
+        if not _same(there, one.get("value")):
+            raise KeyError(key)
+    elif op == "replace":
         place[key] = new
-    elif one["op"] == "test" and place[key] == new:
-        pass
-    elif one["op"] in ("replace", "remove"):
+    elif op == "remove":
         del place[key]  # must be there
-        if one["op"] == "replace":
-            _operate({**one, "op": "add"}, place, key)
     else:
-        raise KeyError(one["op"])
+        raise KeyError(op)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return float(value) if isinstance(value, Number) else value
+
+
+def _same(there: Any, tested: Any) -> bool:
+    """As the server compares: numbers by how they are written, and null is like absent."""
+    if isinstance(there, dict) and isinstance(tested, dict):
+        keys = {k for one in (there, tested) for k, v in one.items() if v is not None}
+        return all(_same(there.get(key), tested.get(key)) for key in keys)
+    if isinstance(there, list) and isinstance(tested, list):
+        same = len(there) == len(tested)
+        return same and all(itertools.starmap(_same, zip(there, tested, strict=True)))
+    if isinstance(tested, Number):
+        return _written(there) == tested.written
+    return type(there) is type(tested) and there == tested
+
+
+def _written(number: Any) -> str:
+    whole = isinstance(number, float) and number.is_integer()
+    return json.dumps(int(number) if whole else number)
+
+
+def defaulted(plural: str, body: Raw) -> None:
+    """Fill in what a server fills in beside the pod template."""
+    spec = body.get("spec", {})
+    spec.setdefault("revisionHistoryLimit", 10)
+    if plural == "deployments":
+        rolling = {"maxUnavailable": "25%", "maxSurge": "25%"}
+        spec.setdefault("strategy", {"type": "RollingUpdate", "rollingUpdate": rolling})
+        spec.setdefault("progressDeadlineSeconds", 600)
+        spec.setdefault("replicas", 1)
+    elif plural == "statefulsets":
+        spec.setdefault("podManagementPolicy", "OrderedReady")
+        strategy = spec.setdefault("updateStrategy", {"type": "RollingUpdate"})
+        if strategy.get("type") != "OnDelete":
+            strategy.setdefault("type", "RollingUpdate")
+            strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+        spec.setdefault("replicas", 1)
+    else:
+        rolling = {"maxUnavailable": 1, "maxSurge": 0}
+        spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": rolling})
+
+
+def chosen(selector: str, raw: Raw) -> bool:
+    """Whether a field selector of a query fits."""
+    for term in filter(None, selector.split(",")):
+        path, _, value = term.partition("=")
+        place: Any = raw
+        for key in path.split("."):
+            place = place.get(key, {}) if isinstance(place, dict) else {}
+        if place != value:
+            return False
+    return True
+
+
+def conflict(causes: list[tuple[str, str]]) -> Refusal:
+    """What a server-side apply is told that meets fields of others: (whose, which field)."""
+    many = len(causes) > 1
+    if many:
+        said = "\n".join(f"- {field}" for _, field in causes)
+        owners = "; ".join(dict.fromkeys(owner for owner, _ in causes))
+        text = f"Apply failed with {len(causes)} conflicts: {owners}:\n{said}"
+    else:
+        text = f"Apply failed with 1 conflict: {causes[0][0]}: {causes[0][1]}"
+    told = [
+        {"reason": "FieldManagerConflict", "message": owner, "field": field}
+        for owner, field in causes
+    ]
+    return Refusal(409, text, {"causes": told})
+
+
+def policy_denial(plural: str, name: str, words: str, status: int = 422) -> Refusal:
+    """The denial of a ValidatingAdmissionPolicy."""
+    said = f"ValidatingAdmissionPolicy 'freeze' with binding 'freeze-demo' denied request: {words}"
+    details = {**about(plural, name), "causes": [{"message": said}]}
+    return Refusal(status, f'{qualified(plural)} "{name}" is forbidden: {said}', details)
+
+
+def webhook_denial(words: str, status: int) -> Refusal:
+    """The denial of a validating webhook, which chooses the status itself."""
+    return Refusal(status, f'admission webhook "freeze.example.org" denied the request: {words}')
 
 
 def valid(plural: str, name: str, before: Raw, after: Raw) -> None:

@@ -1,89 +1,120 @@
-"""What runs behind the small API server: controllers that make revisions, kubelets that start pods.
+"""What runs behind the small API server: controllers that make revisions and replace pods.
 
-An image with `bad` in its name never becomes ready.
+They work in steps of a second each, as far as one can go at once: see `step`. What becomes of a
+pod stands in its image, see `kubernetes_pods`.
 """
 
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+import math
 from typing import Any
 
 from recovery_actions.kubernetes.objects import digest
+from tests.contract.kubernetes_pods import (
+    CONTROLLER,
+    NAMESPACE,
+    QuotaExceeded,
+    Raw,
+    is_ready,
+    is_terminating,
+    owned_by,
+    owner,
+    stamp,
+)
+from tests.contract.kubernetes_sets import Sets, manage
 
-Raw = dict[str, Any]
-NAMESPACE = "demo"
+__all__ = ["CONTROLLER", "NAMESPACE", "REVISION", "Controllers", "Raw", "is_ready", "merged"]
+
 REVISION = "deployment.kubernetes.io/revision"
-CONTROLLER = "kube-controller-manager"
+_SKIPPED = (REVISION, "kubectl.kubernetes.io/last-applied-configuration")
+_STEPS = 2000
 
 
-class Controllers:
-    """They work on `objects`. `overdue`: a rollout that cannot end is past its deadline."""
+class Controllers(Sets):
+    """They work on `objects`. `overdue`: a rollout that makes no progress is past its deadline
+    at once, if the deadline is armed."""
 
     def __init__(self) -> None:
-        self.objects: dict[tuple[str, str, str], Raw] = {}
+        super().__init__()
         self.overdue = False
-        self.clock = datetime(2025, 3, 9, 12, 0, tzinfo=UTC)
-
-    def add(self, plural: str, body: Raw, manager: str = "unknown") -> Raw:
-        """Create an object."""
-        raise NotImplementedError
-
-    def all(self, plural: str) -> list[Raw]:
-        """All objects of a collection, by name."""
-        return [raw for (kind, _, _), raw in sorted(self.objects.items()) if kind == plural]
 
     def reconcile(self) -> None:
-        """All controllers look at everything, and go as far as they can."""
-        for raw in self.all("deployments"):
-            self._deployment(raw)
-        for plural in ("statefulsets", "daemonsets"):
-            for raw in self.all(plural):
-                self._by_revision(plural, raw)
+        """All go on until nothing is left to do."""
+        for _ in range(_STEPS):
+            if not self.step():
+                return
+        raise AssertionError("the controllers never come to an end")
 
-    def _deployment(self, raw: Raw) -> None:
+    def step(self) -> bool:
+        """Each controller does what it does at once, and pods start or end that were told to
+        before. Whether anything was to be done."""
+        self.tick()
+        busy = [self._collect(), self.run_pods()]
+        busy += [self._deployment(raw) for raw in self.all("deployments")]
+        busy += [self._pods_of_replicaset(raw) for raw in self.all("replicasets")]
+        busy += [self.step_statefulset(raw) for raw in self.all("statefulsets")]
+        busy += [self.step_daemonset(raw) for raw in self.all("daemonsets")]
+        return any(busy)
+
+    def _collect(self) -> bool:
+        """Of what is deleted in the foreground the dependents go first, a generation a step."""
+        for raw in [one for (kind, _, _), one in self.objects.items() if kind != "pods"]:
+            metadata = raw.get("metadata", {})
+            if "foregroundDeletion" not in metadata.get("finalizers", []):
+                continue
+            theirs = [(k, o) for k, o in self.objects.items() if owner(o) == metadata["uid"]]
+            for key, one in theirs:
+                if key[0] == "pods":
+                    self.end_pod(one)
+                else:
+                    one["metadata"]["deletionTimestamp"] = stamp(self.clock)
+                    one["metadata"]["finalizers"] = ["foregroundDeletion"]
+            if not theirs:
+                del self.objects[next(k for k, o in self.objects.items() if o is raw)]
+            return True
+        return False
+
+    def _deployment(self, raw: Raw) -> bool:
+        before = copy.deepcopy(raw.get("status"))
         status: Raw = raw.setdefault("status", {})
         status["observedGeneration"] = raw["metadata"]["generation"]
+        if "deletionTimestamp" in raw["metadata"]:
+            return bool(status != before)
         if raw["spec"].get("paused"):
-            return
+            paused = {"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}
+            self._say(raw, paused | {"message": "Deployment is paused"})
+            return bool(raw["status"] != before)
         sets = [one for one in self.all("replicasets") if owner(one) == raw["metadata"]["uid"]]
+        new = self._newest(raw, sets)
+        did = self._roll(raw, new, [one for one in sets if one is not new])
+        self._deployment_status(raw, new, sets, before or {})
+        return did or raw["status"] != before
+
+    def _newest(self, raw: Raw, sets: list[Raw]) -> Raw:
+        """The ReplicaSet of the template: made, or found and brought to the front."""
         top = max((number(one) for one in sets), default=0)
         wanted = digest(raw["spec"]["template"])
         new = next((one for one in sets if digest(one["spec"]["template"]) == wanted), None)
         if new is None:
             new = self._replicaset(raw, wanted, top + 1)
             sets.append(new)
+            text = f'Created new replica set "{new["metadata"]["name"]}"'
+            self._progress(raw, "NewReplicaSetCreated", text)
         elif number(new) < top:
             notes = new["metadata"]["annotations"]
             old = [notes.get(f"{REVISION}-history"), notes[REVISION]]
             notes[f"{REVISION}-history"] = ",".join(filter(None, old))
             notes[REVISION] = str(top + 1)
-            manage(new, CONTROLLER, {"f:spec": {"f:replicas": {}}}, self.clock)
+            manage(new, CONTROLLER, {"f:metadata": {"f:annotations": {}}}, self.clock)
         notes = raw["metadata"].setdefault("annotations", {})
         notes[REVISION] = new["metadata"]["annotations"][REVISION]
-        new["metadata"]["annotations"] |= {k: v for k, v in notes.items() if REVISION not in k}
-        bad, replicas = is_bad(raw["spec"]["template"]), raw["spec"].get("replicas", 1)
-        for one in sets:
-            size = one["spec"]["replicas"] if bad else 0
-            self._resize(one, (min(1, replicas) if bad else replicas) if one is new else size)
-        count, of_new = sum(s["spec"]["replicas"] for s in sets), new["spec"]["replicas"]
-        available = count - of_new if bad else of_new
-        ended = "ProgressDeadlineExceeded" if self.overdue else "ReplicaSetUpdated"
-        progress = {
-            "type": "Progressing",
-            "reason": ended if bad else "NewReplicaSetAvailable",
-            "message": f"ReplicaSet {new['metadata']['name']}",
-            "lastUpdateTime": stamp(self.clock),
-        }
-        had = next(iter(status.get("conditions", [])), {})
-        if {**progress, "lastUpdateTime": had.get("lastUpdateTime")} == had:
-            progress = had
-        counters = {"replicas": count, "updatedReplicas": of_new, "availableReplicas": available}
-        raw["status"] = {
-            "observedGeneration": raw["metadata"]["generation"],
-            "conditions": [progress],
-            **{k: v for k, v in {**counters, "readyReplicas": available}.items() if v},
-        }
+        theirs = {k: v for k, v in notes.items() if not k.startswith(_SKIPPED)}
+        if new["metadata"]["annotations"] | theirs != new["metadata"]["annotations"]:
+            # The newest revision takes on each annotation of its Deployment, and loses none.
+            new["metadata"]["annotations"] |= theirs
+            manage(new, CONTROLLER, {"f:metadata": {"f:annotations": {}}}, self.clock)
+        return new
 
     def _replicaset(self, raw: Raw, wanted: str, revision: int) -> Raw:
         template = copy.deepcopy(raw["spec"]["template"])
@@ -96,129 +127,145 @@ class Controllers:
             "ownerReferences": owned_by(raw),
         }
         spec = {"replicas": 0, "template": template, "selector": raw["spec"]["selector"]}
-        return self.add("replicasets", {"metadata": metadata, "spec": spec}, CONTROLLER)
+        made = self.add("replicasets", {"metadata": metadata, "spec": spec}, CONTROLLER)
+        manage(made, CONTROLLER, {"f:spec": {"f:replicas": {}}}, self.clock)
+        return made
 
-    def _resize(self, one: Raw, size: int) -> None:
-        if one["spec"]["replicas"] != size:
-            one["spec"]["replicas"] = size
-            manage(one, CONTROLLER, {"f:spec": {"f:replicas": {}}}, self.clock)
-        pods = [pod for pod in self.all("pods") if owner(pod) == one["metadata"]["uid"]]
-        for pod in pods[size:]:
-            del self.objects["pods", NAMESPACE, pod["metadata"]["name"]]
-        for index in range(len(pods), size):
-            self._pod(f"{one['metadata']['name']}-{index}", one, one["spec"]["template"], {})
+    def _roll(self, raw: Raw, new: Raw, old: list[Raw]) -> bool:
+        """A rolling update: as many more pods as may surge, as few as may be unavailable."""
+        rolling = raw["spec"].get("strategy", {}).get("rollingUpdate") or {}
+        wanted = raw["spec"].get("replicas", 1)
+        surge = _of(rolling.get("maxSurge", "25%"), wanted, math.ceil)
+        most_missing = _of(rolling.get("maxUnavailable", "25%"), wanted, math.floor)
+        total = sum(one["spec"]["replicas"] for one in [new, *old])
+        size = new["spec"]["replicas"]
+        if size > wanted:
+            return self._resize(new, wanted)
+        if size < wanted and total < wanted + surge:
+            return self._resize(new, min(wanted, size + wanted + surge - total))
+        ready_of_new = sum(map(is_ready, self._staying(new)))
+        spare = total - (wanted - most_missing) - (size - ready_of_new)
+        for one in [*old, *old]:  # at first the pods that are of no use
+            broken = one["spec"]["replicas"] - sum(map(is_ready, self._staying(one)))
+            if min(broken, spare) > 0:
+                return self._resize(one, one["spec"]["replicas"] - min(broken, spare))
+        ready = sum(sum(map(is_ready, self._staying(one))) for one in [new, *old])
+        spare = ready - (wanted - most_missing)
+        for one in old:
+            if min(one["spec"]["replicas"], spare) > 0:
+                return self._resize(one, max(0, one["spec"]["replicas"] - spare))
+        return False
 
-    def _by_revision(self, plural: str, raw: Raw) -> None:
-        revision = self._controllerrevision(raw)
-        name, count = revision["metadata"]["name"], raw["spec"].get("replicas", 2)
-        first = raw["spec"].get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
-        label = {"controller-revision-hash": name}
-        for index in reversed(range(count)):
-            key = "pods", NAMESPACE, f"{raw['metadata']['name']}-{index}"
-            pod = self.objects.get(key)
-            if pod is not None and (index < first or revision_of(pod) == name):
-                if not is_ready(pod):
-                    break
-                continue
-            if pod is not None and plural == "statefulsets" and not is_ready(pod):
-                break  # it waits for the broken pod, whatever the template says by now
-            self.objects.pop(key, None)
-            pod = self._pod(key[2], raw, raw["spec"]["template"], label)
-            if not is_ready(pod):
+    def _resize(self, one: Raw, size: int) -> bool:
+        one["spec"]["replicas"] = size
+        manage(one, CONTROLLER, {"f:spec": {"f:replicas": {}}}, self.clock)
+        return True
+
+    def _staying(self, one: Raw) -> list[Raw]:
+        return [pod for pod in self.pods_of(one) if not is_terminating(pod)]
+
+    def _pods_of_replicaset(self, one: Raw) -> bool:
+        before = copy.deepcopy(one.get("status"))
+        staying, size, failure = self._staying(one), one["spec"]["replicas"], ""
+        did = len(staying) > size
+        if "deletionTimestamp" in one["metadata"]:
+            return False
+        for pod in sorted(staying, key=is_ready)[: max(0, len(staying) - size)]:
+            self.end_pod(pod)
+        for _ in range(size - len(staying)):
+            try:
+                name = f"{one['metadata']['name']}-{self.serial()}"
+                self.make_pod(name, one, one["spec"]["template"], {})
+                did = True
+            except QuotaExceeded as why:
+                failure = str(why)
+                self.tell(one, "ReplicaSet", f"Error creating: {failure}")
                 break
-        pods = [pod for pod in self.all("pods") if owner(pod) == raw["metadata"]["uid"]]
-        ready = sum(is_ready(pod) for pod in pods)
-        new = sum(revision_of(pod) == name for pod in pods)
-        had = raw.get("status", {}).get("currentRevision", name)
+        staying = self._staying(one)
+        ready = sum(map(is_ready, staying))
         status = {
-            "observedGeneration": raw["metadata"]["generation"],
+            "replicas": len(staying),
             "readyReplicas": ready,
-            "updatedReplicas": new,
-            "updateRevision": name,
-            "currentRevision": name if new == ready == count else had,
-            "desiredNumberScheduled": count,
-            "updatedNumberScheduled": new,
-            "numberAvailable": ready,
+            "availableReplicas": ready,
+            "terminatingReplicas": len(self.pods_of(one)) - len(staying),
         }
-        raw["status"] = {k: v for k, v in status.items() if v}
+        one["status"] = {k: v for k, v in status.items() if v}
+        if failure:
+            had = next(iter((before or {}).get("conditions", [])), {})
+            condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+            condition |= {"message": had.get("message", failure)}
+            one["status"]["conditions"] = [condition]
+        return did or one["status"] != before
 
-    def _controllerrevision(self, raw: Raw) -> Raw:
-        known = [o for o in self.all("controllerrevisions") if owner(o) == raw["metadata"]["uid"]]
-        top = max((one["revision"] for one in known), default=0)
-        wanted = digest(raw["spec"]["template"])
-        for one in known:
-            if digest(one["data"]["spec"]["template"]) == wanted:
-                if one["revision"] < top:
-                    one["revision"] = top + 1
-                    manage(one, CONTROLLER, {"f:revision": {}}, self.clock)
-                return one
-        metadata = {
-            "name": f"{raw['metadata']['name']}-{wanted[:10]}",
-            "labels": raw["spec"]["template"]["metadata"]["labels"],
-            "ownerReferences": owned_by(raw),
+    # ── the status of a Deployment ───────────────────────────────────────────────────────────
+
+    def _deployment_status(self, raw: Raw, new: Raw, sets: list[Raw], before: Raw) -> None:
+        parts = [one.get("status", {}) for one in sets]
+        counters = {
+            "observedGeneration": raw["metadata"]["generation"],
+            "replicas": sum(one.get("replicas", 0) for one in parts),
+            "updatedReplicas": new.get("status", {}).get("replicas", 0),
+            "readyReplicas": sum(one.get("readyReplicas", 0) for one in parts),
+            "availableReplicas": sum(one.get("availableReplicas", 0) for one in parts),
+            "terminatingReplicas": sum(one.get("terminatingReplicas", 0) for one in parts),
         }
-        template = {**copy.deepcopy(raw["spec"]["template"]), "$patch": "replace"}
-        body = {"metadata": metadata, "data": {"spec": {"template": template}}}
-        return self.add("controllerrevisions", {**body, "revision": top + 1}, CONTROLLER)
+        conditions = raw["status"].get("conditions", [])
+        raw["status"] = {k: v for k, v in counters.items() if v} | {"conditions": conditions}
+        self._judge(raw, new, before, counters)
+        failures = [c for one in parts for c in one.get("conditions", [])]
+        kept = [c for c in raw["status"]["conditions"] if c["type"] != "ReplicaFailure"]
+        raw["status"]["conditions"] = kept + failures[:1]
 
-    def _pod(self, name: str, of: Raw, template: Raw, labels: dict[str, str]) -> Raw:
-        bad = is_bad(template)
-        waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
-        container = {"state": waiting if bad else {"running": {}}, "restartCount": 3 * bad}
-        metadata = {
-            "name": name,
-            "labels": {**template["metadata"]["labels"], **labels},
-            "ownerReferences": owned_by(of),
-        }
-        pod = self.add("pods", {"metadata": metadata, "spec": template["spec"]}, CONTROLLER)
-        pod["status"] = {
-            "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "False" if bad else "True"}],
-            "containerStatuses": [container],
-        }
-        return pod
+    def _judge(self, raw: Raw, new: Raw, before: Raw, now: Raw) -> None:
+        """The condition Progressing. One that says that all is there stays until something
+        progresses: no deadline is armed by a rollout to a ReplicaSet that was kept."""
+        had = next((c for c in raw["status"]["conditions"] if c["type"] == "Progressing"), {})
+        named = f'ReplicaSet "{new["metadata"]["name"]}"'
+        wanted = raw["spec"].get("replicas", 1)
+        done = now["replicas"] == now["updatedReplicas"] == now["availableReplicas"] == wanted
+        old = {k: before.get(k, 0) for k in now}
+        progresses = (
+            now["updatedReplicas"] > old["updatedReplicas"]
+            or now["replicas"] - now["updatedReplicas"] < old["replicas"] - old["updatedReplicas"]
+            or now["readyReplicas"] > old["readyReplicas"]
+        )
+        if (
+            had.get("reason") == "NewReplicaSetAvailable"
+            and now["replicas"] == now["updatedReplicas"]
+        ):
+            return
+        if done:
+            self._progress(raw, "NewReplicaSetAvailable", f"{named} has successfully progressed.")
+        elif progresses:
+            self._progress(raw, "ReplicaSetUpdated", f"{named} is progressing.")
+        elif self.overdue and had.get("reason") not in (None, "NewReplicaSetAvailable"):
+            self._progress(raw, "ProgressDeadlineExceeded", f"{named} has timed out progressing.")
+
+    def _progress(self, raw: Raw, reason: str, message: str) -> None:
+        status = "False" if reason == "ProgressDeadlineExceeded" else "True"
+        condition = {"type": "Progressing", "status": status, "reason": reason, "message": message}
+        self._say(raw, condition)
+
+    def _say(self, raw: Raw, condition: Raw) -> None:
+        conditions = raw["status"].setdefault("conditions", [])
+        had = next((c for c in conditions if c["type"] == condition["type"]), {})
+        same = (had.get("status"), had.get("reason")) == (condition["status"], condition["reason"])
+        if not same or condition["reason"] == "ReplicaSetUpdated":
+            at = {"lastUpdateTime": stamp(self.clock)}
+            rest = [c for c in conditions if c["type"] != condition["type"]]
+            raw["status"]["conditions"] = [condition | at, *rest]
 
 
-# ── objects ──────────────────────────────────────────────────────────────────────────────────
-
-
-def stamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def owned_by(raw: Raw) -> list[Raw]:
-    return [{"uid": raw["metadata"]["uid"], "controller": True}]
-
-
-def owner(raw: Raw) -> str:
-    return "".join(one["uid"] for one in raw["metadata"].get("ownerReferences", []))
+def _of(share: Any, wanted: int, rounded: Any) -> int:
+    """A number of pods, or a share of those wanted in percent."""
+    if isinstance(share, str):
+        return int(rounded(wanted * int(share.rstrip("%")) / 100))
+    return int(share)
 
 
 def number(raw: Raw) -> int:
+    """The revision of a ReplicaSet."""
     return int(raw["metadata"]["annotations"][REVISION])
-
-
-def revision_of(pod: Raw) -> str:
-    return str(pod["metadata"]["labels"].get("controller-revision-hash"))
-
-
-def is_bad(template: Raw) -> bool:
-    return "bad" in template["spec"]["containers"][0]["image"]
-
-
-def is_ready(pod: Raw) -> bool:
-    return bool(pod["status"]["conditions"][0]["status"] == "True")
-
-
-def manage(raw: Raw, manager: str, fields: Raw, at: datetime) -> None:
-    """Note who changed what and when."""
-    entries = raw["metadata"].setdefault("managedFields", [])
-    entry = next((e for e in entries if e["manager"] == manager), None)
-    if entry is None:
-        entry = {"manager": manager, "operation": "Update", "fieldsV1": {}}
-        entries.append(entry)
-    entry["time"] = stamp(at)
-    entry["fieldsV1"] = merged(entry["fieldsV1"], fields)
 
 
 def merged(before: Any, change: Any) -> Any:

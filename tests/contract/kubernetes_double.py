@@ -1,9 +1,9 @@
 """A small API server with its controllers and kubelets, as far as the Kubernetes actions see it.
 
 It follows what a real server was seen to answer: a stale write is 409, a JSON patch whose `test`
-fails is 422, counters that are zero are absent. An image with `bad` in its name never becomes
-ready. While `auto` is set, the controllers run to the end after each write; otherwise only when
-`reconcile` is called.
+fails is 422, counters that are zero are absent, whoever changes a field owns it alone. What
+becomes of pods stands in the names of their images, see `kubernetes_pods`. While `auto` is set,
+the controllers run to the end after each write; otherwise they go on by `step` and `reconcile`.
 """
 
 from __future__ import annotations
@@ -20,43 +20,44 @@ import yaml
 from aiohttp import web
 
 from tests.contract.kubernetes_answers import (
+    CORE,
     KINDS,
     OUTDATED,
     Refusal,
     about,
+    chosen,
+    conflict,
+    defaulted,
     foreign,
     json_patched,
     only,
+    operations_of,
     qualified,
     selects,
     strategic,
     valid,
 )
-from tests.contract.kubernetes_controllers import (
-    NAMESPACE,
-    Controllers,
-    Raw,
-    manage,
-    merged,
-    owner,
-    stamp,
-)
+from tests.contract.kubernetes_controllers import Controllers, merged
+from tests.contract.kubernetes_fields import ApplyConflict, applied, updated
+from tests.contract.kubernetes_pods import NAMESPACE, Raw, owner, stamp
 from tests.contract.kubernetes_watching import Changes, stream
 from tests.doubles.serving import Double
 
 TOKEN = "token-of-the-double"
+APPLY = "application/apply-patch+yaml"
 APIS = {"api/v1", "apis/apps/v1", "apis/autoscaling/v2"}
 
 
 class Cluster(Controllers, Double):
     """`before` is called with (method, plural, dry run) ahead of each request; it may change
-    things. `rights` are the allowed (verb, plural), None for all; an `admin` may look at other
-    namespaces. `tokens` are accepted, as those of `user`. So many `outdated` lists expire while
-    they are read page by page."""
+    things, or raise a Refusal. `mutate` is a webhook that changes what is written. `rights` are
+    the allowed (verb, plural), None for all; an `admin` may look at other namespaces. `tokens`
+    are accepted, as those of `user`. So many `outdated` lists expire while they are read page
+    by page."""
 
     def __init__(self, folder: Path) -> None:
-        Controllers.__init__(self)
         Double.__init__(self)
+        Controllers.__init__(self)
         self.before: Callable[[str, str, bool], None] | None = None
         self.mutate: Callable[[Raw], None] | None = None
         self.rights: set[tuple[str, str]] | None = None
@@ -93,7 +94,14 @@ class Cluster(Controllers, Double):
 
     def edit(self, plural: str, name: str, change: Raw, manager: str = "kubectl-edit") -> Raw:
         """Merge a change, as somebody else."""
-        return self._write(plural, name, merged(self.get(plural, name), change), manager)
+        after = merged(self.get(plural, name), change)
+        updated(self.get(plural, name), after, manager, stamp(self.clock + timedelta(minutes=1)))
+        return self._write(plural, name, after)
+
+    def apply(self, plural: str, config: Raw, manager: str = "kubectl", force: bool = False) -> Raw:
+        """`kubectl apply --server-side`, as somebody else. Raises the Refusal of a conflict."""
+        name = config["metadata"]["name"]
+        return self._write(plural, name, self._applied(plural, name, config, manager, force))
 
     def put_image(
         self, name: str, image: str, manager: str = "kubectl-set", plural: str = "deployments"
@@ -108,17 +116,27 @@ class Cluster(Controllers, Double):
         self.version += 1
         self.get(plural, name)["metadata"]["resourceVersion"] = str(self.version)
 
-    def add(self, plural: str, body: Raw, manager: str = "unknown") -> Raw:
+    def add(
+        self, plural: str, body: Raw, manager: str = "unknown", operation: str = "Update"
+    ) -> Raw:
         """Create an object."""
+        given = copy.deepcopy(body)
         metadata = body.setdefault("metadata", {})
         metadata |= {"namespace": NAMESPACE, "uid": f"uid-{self.version + 1}", "generation": 1}
         metadata["creationTimestamp"] = stamp(self.clock)
+        if plural in KINDS:
+            defaulted(plural, body)
         key = plural, NAMESPACE, metadata["name"]
         if key in self.objects:
             text = f'{qualified(plural)} "{key[2]}" already exists'
             raise Refusal(409, text, about(plural, key[2]), "AlreadyExists")
+        if operation == "Apply":
+            # What the server fills in is nobody's.
+            body = applied(body, given, manager, False, stamp(self.clock))
+        elif plural in KINDS:
+            updated({}, body, manager, stamp(self.clock))
         self.objects[key] = {}
-        self._write(plural, key[2], body, manager)
+        self._write(plural, key[2], body)
         return self.objects[key]
 
     def snapshot(self) -> Any:
@@ -162,7 +180,7 @@ class Cluster(Controllers, Double):
         stranger = namespace != NAMESPACE and not self.admin
         denied = self.rights is not None and (verb, asked) not in self.rights
         if not token or stranger or denied:
-            group, who = "" if plural == "pods" else "apps", self.user
+            group, who = "" if plural in CORE else "apps", self.user
             raise Refusal(
                 403,
                 f'{qualified(plural)} "{name}" is forbidden: User '
@@ -179,6 +197,9 @@ class Cluster(Controllers, Double):
             return self._list(plural, request)
         if verb == "create":
             return self.add(plural, json.loads(data), "unknown")
+        kind = request.headers.get("Content-Type", "")
+        if kind == APPLY and (plural, namespace, name) not in self.objects:
+            return self.add(plural, yaml.safe_load(data), manager_of(request), "Apply")
         if (plural, namespace, name) not in self.objects:
             raise Refusal(404, f'{qualified(plural)} "{name}" not found', about(plural, name))
         if part not in ("", "status"):
@@ -186,8 +207,10 @@ class Cluster(Controllers, Double):
         if verb == "update":
             after = json.loads(data)
             self._fresh(plural, name, after)
-            after = only(part, self.get(plural, name), after)
-            return self._write(plural, name, after, request.query.get("fieldManager"))
+            before = self.get(plural, name)
+            after = only(part, before, after)
+            updated(before, after, manager_of(request), stamp(self.clock))
+            return self._write(plural, name, after)
         if verb == "patch":
             return self._patch(plural, name, part, request, data)
         if verb == "delete":
@@ -195,9 +218,11 @@ class Cluster(Controllers, Double):
         return self.get(plural, name)
 
     def _list(self, plural: str, request: web.Request) -> Raw:
-        wanted = request.query.get("labelSelector", "")
+        wanted, fields = (request.query.get(f"{k}Selector", "") for k in ("label", "field"))
         found = [
-            raw for raw in self.all(plural) if selects(wanted, raw["metadata"].get("labels", {}))
+            raw
+            for raw in self.all(plural)
+            if selects(wanted, raw["metadata"].get("labels", {})) and chosen(fields, raw)
         ]
         start = int(request.query.get("continue", 0))
         if start and self.outdated:
@@ -212,23 +237,43 @@ class Cluster(Controllers, Double):
     def _patch(self, plural: str, name: str, part: str, request: web.Request, data: bytes) -> Raw:
         if self.denied:
             raise Refusal(400, f'admission webhook "w" denied the request: {self.denied}')
-        before, body = self.get(plural, name), json.loads(data)
-        content = request.headers.get("Content-Type", "")
-        if content == "application/json-patch+json":
-            after = json_patched(before, body, foreign(data))
-        elif content in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
-            self._fresh(plural, name, body)
-            after = (strategic if "strategic" in content else merged)(before, body)
+        before, manager = self.get(plural, name), manager_of(request)
+        content, at = request.headers.get("Content-Type", ""), stamp(self.clock)
+        if content == APPLY:
+            force = request.query.get("force") in ("1", "true")
+            after = self._applied(plural, name, yaml.safe_load(data), manager, force)
         else:
-            raise Refusal(415, "415: Unsupported Media Type", {})
-        after = only(part, before, after)
-        valid(plural, name, before, after)
-        dry = request.query.get("dryRun") == "All"
+            if content == "application/json-patch+json":
+                after = json_patched(before, operations_of(data), foreign(data))
+            elif content in MERGES:
+                body = json.loads(data)
+                self._fresh(plural, name, body)
+                after = MERGES[content](before, body)
+            else:
+                raise Refusal(415, "415: Unsupported Media Type", {})
+            after = only(part, before, after)
+            valid(plural, name, before, after)
+            if not all(after["metadata"].get("managedFields") or [{}]):
+                after["metadata"]["managedFields"] = []  # [{}] gives all fields up
+            updated(before, after, manager, at)
         if self.mutate is not None:
-            self.mutate(after)
-        if dry and after["spec"] != before["spec"]:
+            self.mutate(after)  # what it changes is nobody's
+        if request.query.get("dryRun") != "All":
+            return self._write(plural, name, after)
+        if after["spec"] != before["spec"]:
             after["metadata"]["generation"] += 1
-        return after if dry else self._write(plural, name, after, request.query.get("fieldManager"))
+        return after
+
+    def _applied(self, plural: str, name: str, config: Raw, manager: str, force: bool) -> Raw:
+        if not manager:
+            wrong = "fieldManager: Required value: is required for apply patch"
+            raise Refusal(422, f'PatchOptions.meta.k8s.io "" is invalid: {wrong}', {})
+        self._fresh(plural, name, config)
+        at = stamp(self.clock + timedelta(minutes=1))
+        try:
+            return applied(self.get(plural, name), config, manager, force, at)
+        except ApplyConflict as found:
+            raise conflict(found.causes) from None
 
     def _fresh(self, plural: str, name: str, body: Raw) -> None:
         """A body that names another version or another object than there is now is stale."""
@@ -244,34 +289,61 @@ class Cluster(Controllers, Double):
                 )
 
     def _delete(self, plural: str, name: str, options: Raw) -> Raw:
-        uid = self.get(plural, name)["metadata"]["uid"]
-        if options.get("preconditions", {}).get("uid", uid) != uid:
-            raise Refusal(409, "the UID in the precondition does not match")
-        raw = self.objects.pop((plural, NAMESPACE, name))
-        for key in [k for k, one in self.objects.items() if owner(one) == uid]:
-            del self.objects[key]
+        raw = self.get(plural, name)
+        for key, found in options.get("preconditions", {}).items():
+            there = raw["metadata"][key]
+            if found != there:
+                text = (
+                    f"Precondition failed: {key.upper()} in precondition: {found}, {key.upper()} in"
+                )
+                text = f'Operation cannot be fulfilled on {qualified(plural)} "{name}": {text}'
+                raise Refusal(409, f"{text} object meta: {there}", about(plural, name))
+        uid = raw["metadata"]["uid"]
+        if plural == "pods":
+            self.end_pod(raw)
+        elif options.get("propagationPolicy") == "Foreground":
+            gone = {"deletionTimestamp": stamp(self.clock), "finalizers": ["foregroundDeletion"]}
+            raw["metadata"] |= gone
+        else:
+            del self.objects[plural, NAMESPACE, name]
+            for key in self._dependents(uid):
+                del self.objects[key]
         if self.auto:
             self.reconcile()
         self.note()
         return raw
 
-    def _write(self, plural: str, name: str, after: Raw, manager: str | None) -> Raw:
+    def _dependents(self, uid: str) -> list[tuple[str, str, str]]:
+        theirs = [
+            (key, one["metadata"]["uid"]) for key, one in self.objects.items() if owner(one) == uid
+        ]
+        return [key for key, _ in theirs] + [k for _, u in theirs for k in self._dependents(u)]
+
+    def _write(self, plural: str, name: str, after: Raw) -> Raw:
         before = self.get(plural, name)
         if after == before:
             return before
         self.version += 1
         self.clock += timedelta(minutes=1)
         after["metadata"]["resourceVersion"] = str(self.version)
-        spec, had = after.get("spec", {}), before.get("spec", {})
-        if spec != had and before:
+        if before and after.get("spec", {}) != before.get("spec", {}):
             after["metadata"]["generation"] += 1
-        owned = {f"f:{k}": {} for k in spec if spec[k] != had.get(k)}
-        manage(after, manager or "unknown", {"f:spec": owned} if owned else {}, self.clock)
         self.objects[plural, NAMESPACE, name] = after
         if self.auto and plural in KINDS:
             self.reconcile()
         self.note()
         return self.get(plural, name)
+
+
+MERGES: dict[str, Callable[[Any, Any], Any]] = {
+    "application/merge-patch+json": merged,
+    "application/strategic-merge-patch+json": strategic,
+}
+
+
+def manager_of(request: web.Request) -> str:
+    """The field manager of a request; without one, the name of the program that asks."""
+    return request.query.get("fieldManager") or "unknown"
 
 
 @asynccontextmanager

@@ -152,10 +152,12 @@ class Lab:
             now = objects.annotations_of(await self.raw())
             had = objects.annotations_of(before)
             ours = {k: None for k in now if k not in had and "deployment.kubernetes.io" not in k}
+            labels = dict.fromkeys(objects.object_labels(await self.raw()))
+            labels |= objects.object_labels(before)
             had = {k: v for k, v in had.items() if "deployment.kubernetes.io" not in k}
             spec = before["spec"]
             body = [{"op": "replace", "path": "/spec/template", "value": spec["template"]}]
-            await self.merge({"metadata": {"annotations": {**ours, **had}}})
+            await self.merge({"metadata": {"annotations": {**ours, **had}, "labels": labels}})
             await self.merge({"spec": {"paused": None, "replicas": spec.get("replicas", 1)}})
             await self.client.patch(self.workload.resource, JSON_PATCH, body)
             if ended:

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.contract.kubernetes_answers import KINDS, Refusal, selects
-from tests.contract.kubernetes_controllers import Raw
+from tests.contract.kubernetes_pods import Raw
 
 Key = tuple[str, str, str]
 

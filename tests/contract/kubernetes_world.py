@@ -11,9 +11,9 @@ from daemon.core.ports.actions import Ready, Refused
 from recovery_actions.kubernetes.names import Workload, WorkloadKind
 from recovery_actions.kubernetes.waiting import PollPace
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
 from tests.contract.kubernetes_lab import Lab, manifest
+from tests.contract.kubernetes_pods import NAMESPACE
 
 
 class Time:

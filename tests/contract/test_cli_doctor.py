@@ -22,8 +22,8 @@ from daemon.core.rules.label_values import KnownValues
 from daemon.onboarding.findings import Finding
 from daemon.watching.label_values import note_of
 from tests.contract.damage import damage, delete
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.rig import CHEAP
 from tests.contract.test_cli_double import Ended
 from tests.contract.test_cli_init import Runs

@@ -13,8 +13,8 @@ from daemon.core.values.outcome import Permanent
 from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import ActionContract, context, tree
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 
@@ -191,7 +191,7 @@ async def test_too_few_pods_after_scaling_is_a_failure(world: World) -> None:
     [
         ({"spec": {"paused": True}}, "rollout_paused"),
         ({"spec": {"replicas": 0}}, "scaled_to_zero"),
-        ({"metadata": {"deletionTimestamp": "now"}}, "no_such_workload"),
+        ({"metadata": {"deletionTimestamp": "now"}}, "being_deleted"),
     ],
 )
 async def test_what_cannot_restart_is_refused(

@@ -23,9 +23,9 @@ from recovery_actions.kubernetes.names import Resource, Workload
 from recovery_actions.workshop import Cluster as ClusterSettings
 from recovery_actions.workshop import Workshop
 from tests.contract.action_contract import context, script
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import TOKEN, Cluster, served
 from tests.contract.kubernetes_lab import manifest
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 CHECKOUT = Workload(NAMESPACE, "deployment", "checkout").resource

@@ -188,14 +188,22 @@ def test_a_plain_history_is_dated_by_creation() -> None:
     assert {c.subject for c in workload_history(seen)} == {"kubernetes:prod/deployment/a"}
 
 
-def test_what_came_back_is_dated_by_the_change_of_the_template() -> None:
-    v1 = revision("v1", 1, 3, created=10, touched=32, away=False)
+@pytest.mark.parametrize("changed", [30, 55, None])
+def test_what_came_back_is_dated_by_what_nothing_moves(changed: int | None) -> None:
+    """Who owns fields of the template moves his date with a scaling or a label, too."""
+    v1 = revision("v1", 1, 3, created=10, touched=55, away=False)
     v2 = revision("v2", 2, created=20, touched=31)
-    assert told(state("v1", v1, v2, changed=30)) == [
+    assert told(state("v1", v1, v2, changed=changed)) == [
         ("v1", "", 10),
         ("v2", "v1", 20),
-        ("v1", "v2", 30),
+        ("v1", "v2", 31),
     ]
+
+
+def test_what_is_just_coming_back_is_dated_by_the_change_of_the_template() -> None:
+    v1 = revision("v1", 1, 3, created=10, touched=32, away=False)
+    v2 = revision("v2", 2, created=20, touched=31, away=False)
+    assert told(state("v1", v1, v2, changed=30))[-1] == ("v1", "v2", 30)
 
 
 def test_what_came_back_and_went_is_dated_by_what_it_displaced() -> None:

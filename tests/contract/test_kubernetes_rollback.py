@@ -13,8 +13,8 @@ from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import guards, patches
 from recovery_actions.kubernetes.names import WorkloadKind
 from tests.contract.action_contract import context
-from tests.contract.kubernetes_controllers import NAMESPACE
 from tests.contract.kubernetes_double import Cluster, served
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 
@@ -48,7 +48,7 @@ NO_WAY_BACK = {"metadata": {"annotations": {guards.NO_ROLLBACK: "drops a column"
         ),
         ({"spec": {"replicas": 0}}, "scaled_to_zero", "scaled to zero"),
         ({"spec": {"updateStrategy": {"type": "OnDelete"}}}, "on_delete", "OnDelete"),
-        ({"metadata": {"deletionTimestamp": "now"}}, "no_such_workload", "being deleted"),
+        ({"metadata": {"deletionTimestamp": "now"}}, "being_deleted", "is being deleted since now"),
         (ARGO, "managed_by_gitops", "argocd_rollback of the application shop"),
         (FLUX, "managed_by_gitops", "suspend that first"),
         (NO_WAY_BACK, "declared_migration", "drops a column"),
@@ -180,16 +180,18 @@ async def test_annotations_are_kept_as_kubectl_keeps_them(world: World) -> None:
     world.edit({"metadata": {"annotations": {applied: "{}", "owner": "a", "new": "yes"}}})
     first = world.cluster.get("replicasets", world.items[0])["metadata"]["annotations"]
     first |= {"owner": "b", applied: "old", patches.STEP: "an older step"}
+    first |= {patches.CHANGE_CAUSE: "the release of March"}
     assert (await world.back()).result == "done"
     notes = world.raw_now["metadata"]["annotations"]
     assert notes[applied] == "{}"
     assert notes["owner"] == "b"
     assert "new" not in notes
-    assert notes[patches.STEP] == "step-1"
     assert notes["deployment.kubernetes.io/revision"] == "4"
-    assert notes[patches.CHANGE_CAUSE] == (
-        f"stopgap rolled back from {world.items[2]} to {world.items[0]} in incident 0309-1403-test"
-    )
+    assert notes[patches.CHANGE_CAUSE] == "the release of March"
+    assert patches.STEP not in notes
+    said = world.raw_now["metadata"]["labels"]
+    assert said[patches.STEP] == "step-1"
+    assert said[patches.INCIDENT] == "0309-1403-test"
     labels = world.raw_now["spec"]["template"]["metadata"]["labels"]
     assert labels == {"app": "checkout"}
     assert world.live == world.items[0]
@@ -324,11 +326,11 @@ async def test_it_shows_the_pods_in_trouble_first(world: World) -> None:
     world.put("app:9-bad")
     shown = await world.rollback.show(world.params(world.rollback), context())
     pods = [key for key in shown if key.startswith("pod ")]
-    assert shown["pods"] == "25 of 26 ready; 20 shown"
+    assert shown["pods"] == "19 of 32 ready; 20 shown"
     assert len(pods) == 20
     assert shown[pods[0]] == "Running, not ready, 3 restarts, CrashLoopBackOff"
-    assert shown["replicas"] == "25 wanted, 1 updated, 25 ready, 25 available"
-    assert shown["rollout"] == "1 of 25 new replicas are there"
+    assert shown["replicas"] == "25 wanted, 13 updated, 19 ready, 19 available"
+    assert shown["rollout"] == "13 of 25 new replicas are there"
     assert shown["live"] == world.live
 
 

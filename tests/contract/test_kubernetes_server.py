@@ -138,10 +138,10 @@ async def test_it_rolls_back_to_what_was_chosen_and_not_merely_one_back(lab: Lab
     live = await lab.settled()
     assert live.item == good.item
     assert objects.digest(live.template) == objects.digest(good.template)
-    notes = objects.annotations_of(await lab.raw())
+    notes = objects.object_labels(await lab.raw())
     assert notes[patches.ROLLED_BACK_FROM] == bad.item
     assert notes[patches.ROLLED_BACK_TO] == good.item
-    assert notes[patches.INCIDENT_ANNOTATION] == "0309-1403-test"
+    assert notes[patches.INCIDENT] == "0309-1403-test"
     assert await action.check(params, ready.intent, chosen) == "done"
 
     before = meaning(await lab.raw())

@@ -19,7 +19,7 @@ from recovery_actions.kubernetes.names import Resource
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from tests.contract.action_contract import context
 from tests.contract.kubernetes_answers import REJECTED, Refusal
-from tests.contract.kubernetes_controllers import NAMESPACE
+from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 REVISION = "deployment.kubernetes.io/revision"
