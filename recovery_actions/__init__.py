@@ -41,6 +41,7 @@ from daemon.core.ports.actions import Action
 from daemon.core.values.outcome import Permanent
 from recovery_actions.argo_rollouts_abort import ArgoRolloutsAbort
 from recovery_actions.argocd_rollback import ArgoCDRollback
+from recovery_actions.git_revert import GitRevert
 from recovery_actions.helm_rollback import HelmRollback
 from recovery_actions.http_call import HttpCall
 from recovery_actions.kubernetes_restart import KubernetesRestart
@@ -63,6 +64,7 @@ _BUILT_IN: tuple[ActionFactory, ...] = (
     ArgoCDRollback,
     ArgoRolloutsAbort,
     HelmRollback,
+    GitRevert,
     HttpCall,
 )
 _METHODS = ("allowed", "target", "preflight", "run", "check")

@@ -12,6 +12,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.values.units import printable
 
 _WORDS = 300
+_SET_LABEL = "argocd.argoproj.io/application-set-name"
 _RUNNING = frozenset({"Running", "Terminating"})
 
 
@@ -22,6 +23,8 @@ class Deployment:
     id: int
     item: str
     at: datetime
+    repository: str = ""
+    """The address of its Git repository; empty if it has several sources, or none."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,17 @@ class SyncOperation:
 
 @dataclass(frozen=True)
 class Application:
-    """An application as we see it. `history` is oldest first; its last entry is live."""
+    """An application as we see it. `history` is oldest first; its last entry is live.
+
+    `generated_by`: the ApplicationSet that keeps the application's spec as its template says.
+    """
 
     history: tuple[Deployment, ...]
     operation: SyncOperation
     auto_sync: bool
     health: str
     sync: str
+    generated_by: str = ""
 
     @property
     def live(self) -> Deployment | None:
@@ -86,7 +93,18 @@ def application(raw: Mapping[str, Any]) -> Application:
         auto_sync=isinstance(policy, Mapping) and policy.get("enabled") is not False,
         health=str(_part(status, "health").get("status") or ""),
         sync=str(_part(status, "sync").get("status") or ""),
+        generated_by=_application_set(_part(raw, "metadata")),
     )
+
+
+def _application_set(metadata: Mapping[str, Any]) -> str:
+    """The name of the ApplicationSet that generates it; empty if it stands by itself."""
+    owners = metadata.get("ownerReferences")
+    for owner in owners if isinstance(owners, list) else []:
+        if isinstance(owner, Mapping) and owner.get("kind") == "ApplicationSet":
+            return sentence(owner.get("name")) or "?"
+    # Where the owner reference is cut off on purpose, the controller's own label stays.
+    return sentence(_part(metadata, "labels").get(_SET_LABEL))
 
 
 def _part(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -110,7 +128,8 @@ def _deployment(entry: Any) -> Deployment | None:
     except (TypeError, ValueError):
         return None
     item = _item(entry)
-    return Deployment(number, item, at) if at is not None and item else None
+    repository = sentence(_part(entry, "source").get("repoURL"))
+    return Deployment(number, item, at, repository) if at is not None and item else None
 
 
 def _operation(raw: Mapping[str, Any], status: Mapping[str, Any]) -> SyncOperation:

@@ -54,8 +54,10 @@ async def exchange(
     headers: Mapping[str, str],
     body: bytes | None,
     timeout: timedelta,
+    most: int = _LARGEST,
 ) -> HttpAnswer:
-    """Send a request exactly as it is written. Raises NotSent or Lost."""
+    """Send a request exactly as it is written; of the answer `most` bytes are read. Raises NotSent
+    or Lost."""
     limit = timeout.total_seconds()
     try:
         async with session.request(
@@ -66,7 +68,7 @@ async def exchange(
             timeout=aiohttp.ClientTimeout(total=limit, sock_connect=limit * 0.8),
             allow_redirects=False,
         ) as answer:
-            return HttpAnswer(answer.status, await _beginning(answer))
+            return HttpAnswer(answer.status, await _beginning(answer, most))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise NotSent(f"the server cannot be reached ({_why(error)})") from None
     except TimeoutError:
@@ -84,16 +86,16 @@ def _why(error: Exception) -> str:
     return printable(reason) if isinstance(reason, str) else type(error).__name__
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+async def _beginning(answer: aiohttp.ClientResponse, most: int) -> bytes:
     body = bytearray()
     try:
         async for chunk in answer.content.iter_any():
             body += chunk
-            if len(body) > _LARGEST:
+            if len(body) > most:
                 break
     except (aiohttp.ClientError, TimeoutError):
         pass  # the status has been said, and counts without the rest
-    return bytes(body[:_LARGEST])
+    return bytes(body[:most])
 
 
 def pointed(document: Any, pointer: str) -> tuple[bool, Any]:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import aiohttp
 
@@ -41,6 +41,20 @@ class ArgoCD:
     timeout: timedelta = timedelta(seconds=10)
 
 
+@dataclass(frozen=True)
+class GitHosting:
+    """Where the GitOps repositories are: `git:` of stopgap.yaml. `token` is a reference to a
+    secret; `allow` lists the only repositories that may be changed; `direct`: by a commit on their
+    branch, too."""
+
+    api: Literal["github", "gitlab"] | None = None
+    url: str | None = None
+    token: str | None = None
+    allow: Sequence[str] = ()
+    direct: bool = False
+    timeout: timedelta = timedelta(seconds=10)
+
+
 @dataclass
 class Workshop:
     """`base` is the folder of stopgap.yaml, against which relative paths are resolved.
@@ -56,6 +70,7 @@ class Workshop:
     hosts: Sequence[str] = ()
     cluster: Cluster = Cluster()
     argocd: ArgoCD = ArgoCD()
+    git: GitHosting = GitHosting()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     umask: int = -1
     secret: Callable[[str], str] = _no_secrets

@@ -43,7 +43,7 @@ from recovery_actions import catalogue
 from recovery_actions.argocd import ArgoCDWatch
 from recovery_actions.kubernetes.watch import KubernetesWatch
 from recovery_actions.releases import ReleaseWatch
-from recovery_actions.workshop import ArgoCD, Cluster, Workshop
+from recovery_actions.workshop import ArgoCD, Cluster, GitHosting, Workshop
 
 _WORLD_WATCHES: Mapping[str, Any] = {
     "releases": ReleaseWatch,
@@ -118,6 +118,7 @@ def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1
             kubernetes.timeout,
         ),
         argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
+        git=GitHosting(**dict(settings.git)),
         options=settings.actions,
         umask=umask,
         secret=secret_reader(settings, environ),

@@ -173,6 +173,18 @@ class ArgoCDSettings(Frozen):
     timeout: Duration = parse_duration("10s")
 
 
+class GitSettings(Frozen):
+    """Where `git_revert` asks for reverts. `url` is the host's own if left out; `allow`: the only
+    repositories (`acme/shop-deploy`) that may be changed; `direct`: without a request, too."""
+
+    api: Literal["github", "gitlab"] | None = None
+    url: str | None = Field(default=None, pattern="^https?://")
+    token: Reference | None = None
+    allow: tuple[str, ...] = ()
+    direct: bool = False
+    timeout: Duration = parse_duration("10s")
+
+
 class HttpSettings(Frozen):
     """`allow`: the only hosts (`flags.example.org`, with `:port` if it is not the usual one)
     that `http_call` may talk to."""

@@ -27,6 +27,7 @@ from daemon.config.sections import (
     AuditSettings,
     CommandSettings,
     DiagnosisSettings,
+    GitSettings,
     GrafanaOncallSettings,
     HeartbeatSettings,
     HttpSettings,
@@ -67,6 +68,7 @@ class Settings(Frozen):
     http: HttpSettings = HttpSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     argocd: ArgoCDSettings = ArgoCDSettings()
+    git: GitSettings = GitSettings()
     actions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     auth: AuthSettings = AuthSettings()
     connections: ConnectionSettings = ConnectionSettings()

@@ -98,6 +98,7 @@ class Attempt:
     rule: Rule | None
     number: int
     action: Action
+    within: timedelta | None = None
 
     async def carry_out(self, incident: Incident) -> Outcome:
         """Prepare it, or after a restart look how far it came; then do it."""
@@ -343,16 +344,25 @@ class Attempt:
             expected=_expected(incident, self.number),
             incident=incident.id,
             step=self.number,
+            within=self.within,
+            suspect=_suspect(incident, self.number),
         )
 
 
 def _expected(incident: Incident, number: int) -> str:
     """The item that the step is to undo: the suspect, if it is one of this very target."""
-    suspect = incident.suspicion.change if incident.suspicion else None
+    suspect = _suspect(incident, number)
     step = incident.step(number)
     if suspect is None or suspect.subject != step.target or step.approved_by:
         return ""
     return suspect.item
+
+
+def _suspect(incident: Incident, number: int) -> Change | None:
+    """The change that is blamed, if the step acts on what it changed."""
+    suspect = incident.suspicion.change if incident.suspicion else None
+    aimed = suspect is not None and suspect.aim == incident.step(number).target
+    return suspect if aimed else None
 
 
 def attempt_ended(result: Result, reason: AttemptReason, detail: str) -> Outcome:

@@ -65,9 +65,8 @@ async def run_step(
     within = spec.within if spec is not None else WITHOUT_RULE
     try:
         async with asyncio.timeout(within.total_seconds()):
-            outcome = await Attempt(repository, step_context, rule, order.step, action).carry_out(
-                current
-            )
+            attempt = Attempt(repository, step_context, rule, order.step, action, within)
+            outcome = await attempt.carry_out(current)
     except TimeoutError:
         text = f"it did not end within {format_duration(within)}; look at {state.target} by hand"
         outcome = attempt_ended("unknown", "deadline_exceeded", text)

@@ -128,7 +128,10 @@ def _argo(raw: Raw) -> Keeper | None:
     else:
         return None
     called = f" of the application {printable(application)}" if application else ""
-    route = f"use argocd_rollback{called}, or revert the commit in its Git repository{mend}"
+    route = (
+        f"use argocd_rollback{called}, or git_revert if its auto-sync is on or an ApplicationSet "
+        f"generates it{mend}"
+    )
     return Keeper("Argo CD", printable(proof), route)
 
 
@@ -146,7 +149,7 @@ def _flux(raw: Raw) -> Keeper | None:
     called = f"{kind} {printable(place)}" if place else kind
     proof = f"its labels {prefix}" if prefix else f"changed by {manager}"
     route = (
-        f"revert the commit in the Git repository of the {called}, or suspend that first "
+        f"use git_revert on the Git repository of the {called}, or suspend that first "
         f"(flux suspend {kind.lower()} …) and roll back by hand"
     )
     return Keeper("Flux", proof, route)

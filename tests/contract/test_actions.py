@@ -50,6 +50,7 @@ def test_the_table_names_the_built_in_actions(tmp_path: Path) -> None:
         for name in (
             "argo_rollouts_abort",
             "argocd_rollback",
+            "git_revert",
             "helm_rollback",
             "http_call",
             "kubernetes_restart",

@@ -128,6 +128,32 @@ async def test_auto_sync_is_refused_with_the_way_out(action: ArgoCDRollback, arg
     assert ready.intent == INTENT
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"ownerReferences": [{"kind": "ApplicationSet", "name": "shops", "controller": True}]},
+        {"labels": {"argocd.argoproj.io/application-set-name": "shops"}},
+    ],
+)
+@pytest.mark.parametrize("auto_sync", [False, True])
+async def test_what_an_applicationset_generates_is_left_alone(
+    action: ArgoCDRollback, argo: ArgoCD, metadata: dict[str, Any], auto_sync: bool
+) -> None:
+    app = argo.add("checkout", [GOOD, BAD], auto_sync=auto_sync)
+    app["metadata"] |= metadata
+    refused: Any = await action.preflight(params(action), context(GOOD))
+    assert refused.reason == "managed_by_applicationset"
+    assert "ApplicationSet shops" in refused.text
+    assert "git_revert with `application: checkout`" in refused.text
+    assert "--sync-policy" not in refused.text  # its controller would set that back
+    assert (await run(action)).reason == "managed_by_applicationset"
+    assert argo.rollbacks == []
+    app["metadata"] = {"ownerReferences": [{"kind": "Namespace", "name": "shops"}]}
+    app["spec"]["syncPolicy"] = {}
+    ready: Any = await action.preflight(params(action), context(GOOD))
+    assert ready.intent == INTENT
+
+
 async def test_a_wrong_token_and_missing_settings_are_said(
     action: ArgoCDRollback, workshop: Workshop
 ) -> None:

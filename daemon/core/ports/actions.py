@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -28,7 +28,9 @@ class ActionContext:
 
     `token` is unique to this step and stays the same after a restart; `incident` is its
     incident, `step` its number in the plan. `expected` is the item that must be live for the step
-    to make sense; empty if any will do. `progress` writes to the timeline.
+    to make sense; empty if any will do. `progress` writes to the timeline. `within` is how long the
+    run may take in all, None if nobody says; `suspect` the change that is blamed, if it is one of
+    this target.
     """
 
     token: str
@@ -38,6 +40,8 @@ class ActionContext:
     expected: str = ""
     incident: str = ""
     step: int = 0
+    within: timedelta | None = None
+    suspect: Change | None = None
 
 
 @dataclass(frozen=True)
