@@ -54,19 +54,13 @@ class Prometheus:
         trust: Trust | None = None,
     ) -> None:
         self._url = url.rstrip("/")
-        self._shown = _without_credentials(self._url)
+        self._shown = without_credentials(self._url)
         self._secrets = [bearer_token] if bearer_token else []
         self._timeout = timeout
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="prometheus")
         self._warnings = threading.local()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if trust is not None:
-            trust.context()  # a file that is missing is told now, and not at each query
-            _believe(self._session, trust)
+        self._session = prometheus_session(bearer_token, trust)
         self._session.hooks["response"].append(self._keep_warnings)
-        if bearer_token is not None:
-            self._session.headers["Authorization"] = f"Bearer {bearer_token}"
         self._client = _PooledConnect(self._url, self._session, timeout, concurrency)
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
@@ -153,6 +147,18 @@ class Prometheus:
             self._warnings.found = tuple(str(warning) for warning in found)
 
 
+def prometheus_session(bearer_token: str | None, trust: Trust | None) -> requests.Session:
+    """The way to a server. Raises Permanent if a file of `trust` cannot be used."""
+    session = requests.Session()
+    session.trust_env = False
+    if trust is not None:
+        trust.context()  # a file that is missing is told now, and not at each query
+        _believe(session, trust)
+    if bearer_token is not None:
+        session.headers["Authorization"] = f"Bearer {bearer_token}"
+    return session
+
+
 def _believe(session: requests.Session, trust: Trust) -> None:
     if trust.ca is not None:
         session.verify = str(trust.ca)
@@ -176,7 +182,7 @@ def _foreign(shown: str) -> Permanent:
     return Permanent(f"the answer of {shown} is not Prometheus's format; is the address right?")
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
     """The URL for a sentence: `https://user:password@host` as `https://host`."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import requests
 import structlog
 from pydantic import ValidationError
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.calendar_feeds import Feeds
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
-from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.prometheus import Prometheus, prometheus_session, without_credentials
+from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, open_store
 from daemon.adapters.tls import Trust
 from daemon.config.active import ActiveConfig, Live
@@ -288,6 +290,29 @@ def prometheus_for(settings: Settings, environ: Mapping[str, str]) -> Prometheus
         token,
         prometheus_trust(settings),
     )
+
+
+def query_parser_for(
+    settings: Settings, environ: Mapping[str, str], url: str | None = None
+) -> QueryParser:
+    """The server that is to read the rules' queries: the settings' own, or the one at `url`, which
+    gets none of our secrets. Raises Permanent if a secret, or a file of its TLS, is not there."""
+    chosen = settings.prometheus
+    token, trust = None, None
+    if url is None and chosen.bearer_token:
+        token = secret(chosen.bearer_token, environ, settings.base)
+    if url is None:
+        trust = prometheus_trust(settings)
+    session = prometheus_session(token, trust)
+    base, seconds = (url or chosen.url).rstrip("/"), chosen.timeout.total_seconds()
+
+    def send(method: str, path: str, form: Mapping[str, str]) -> requests.Response:
+        where = base + path
+        if method == "GET":
+            return session.get(where, params=form, timeout=seconds, allow_redirects=False)
+        return session.post(where, data=form, timeout=seconds, allow_redirects=False)
+
+    return QueryParser(without_credentials(base), send)
 
 
 def prometheus_trust(settings: Settings) -> Trust | None:
