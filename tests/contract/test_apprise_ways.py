@@ -86,7 +86,7 @@ async def test_twenty_pages_at_once_arrive_at_once(ntfy: Ntfy) -> None:
 
 async def test_pages_that_hang_hold_up_nobody_else(ntfy: Ntfy) -> None:
     pager = ApprisePager(ntfy.secret_url)
-    many = (os.cpu_count() or 1) + 6  # more than asyncio's own threads
+    many = (os.cpu_count() or 1) + 6  # more than asyncio's own threads, and than apprise's
     ntfy.expected = many
     hanging = [asyncio.create_task(pager.page(page(page=f"r0.t{n}.ada"))) for n in range(many)]
     await ntfy.all_there.wait()
@@ -109,6 +109,16 @@ async def test_pages_that_hang_hold_up_nobody_else(ntfy: Ntfy) -> None:
         task.cancel()
     ended = await asyncio.gather(*hanging, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError | Temporary) for one in ended)
+
+
+async def test_several_services_of_one_url_are_all_told(ntfy: Ntfy) -> None:
+    async with Ntfy().serving() as other:
+        pager = ApprisePager(f"{ntfy.secret_url}, {other.secret_url}")
+        assert await pager.page(page()) == "accepted by apprise"
+        assert (ntfy.taken, other.taken) == (["POST"], ["POST"])
+        other.mood = 500
+        with pytest.raises(Temporary, match="answered 500"):
+            await pager.page(page())
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
