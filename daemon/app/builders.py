@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import requests
 import structlog
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from daemon.adapters.calendar_feeds import Feeds
 from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
+from daemon.adapters.prometheus_session import QuerySession
+from daemon.adapters.query_parser import QueryParser
 from daemon.adapters.store import Store, open_store
 from daemon.app.access import access_for, open_prometheus
 from daemon.config.active import ActiveConfig, Live
@@ -309,3 +312,24 @@ def prometheus_for(
         chosen = chosen.model_copy(update={"flavour": "auto"})
     secret = secret_reader(settings, environ)
     return open_prometheus(prometheus_setting(server), chosen, secret, settings.base)
+
+
+def query_parser_for(
+    settings: Settings, environ: Mapping[str, str], url: str | None = None
+) -> QueryParser:
+    """The server that is to read the rules' queries: the settings' own, or the one at `url`, which
+    gets none of our secrets. Raises Permanent if a secret, or a file of its TLS, is not there."""
+    chosen = settings.prometheus
+    if url is None:
+        secret = secret_reader(settings, environ)
+        access = access_for("prometheus", chosen.url, chosen, secret, settings.base)
+        session = QuerySession(access, chosen.method)
+    else:
+        access = HttpAccess(url, "--against")
+        session = QuerySession(access)
+    seconds = chosen.timeout.total_seconds()
+
+    def send(method: str, path: str, form: Mapping[str, str]) -> requests.Response:
+        return session.request(method, f"{access.address}{path}", form, timeout=seconds)
+
+    return QueryParser(access.address, send)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from pydantic import BaseModel
@@ -23,14 +24,31 @@ from daemon.cli.client import (
 )
 from daemon.cli.completion import complete_person, complete_rule
 from daemon.config.rules_folder import APPROVALS, Ruleset, read_ruleset
-from daemon.config.settings import Settings
+from daemon.config.settings import Settings, environment
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.rules.label_values import undiscoverable
+from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.query_templates import Judge
 from daemon.core.rules.rule import Rule
-from daemon.core.values.outcome import Permanent
+from daemon.core.rules.rule_checks import rule_hints
+from daemon.core.values.formats import printable
+from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.yaml_document import FileMistake, Mistakes
 
 LONGEST_APPROVAL_DAYS = 365
+CONFIGURED = "configured"
+"""The `--against` of the settings' own Prometheus."""
+
+
+class QueryReader(Protocol):
+    """A server that reads queries."""
+
+    @property
+    def described(self) -> str:
+        """What it is, and where."""
+
+    def judge(self, query: str) -> QueryJudgement:
+        """What it makes of a query."""
 
 
 @click.command("check")
@@ -38,31 +56,52 @@ LONGEST_APPROVAL_DAYS = 365
 @config_option
 @json_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a rule file, for editors.")
+@click.option(
+    "--against",
+    metavar="URL",
+    is_flag=False,
+    flag_value=CONFIGURED,
+    help="Ask this Prometheus to parse each query; `configured`: the one of the settings.",
+)
 def check_command(
-    paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool
+    paths: tuple[Path, ...], config: Path | None, as_json: bool, schema: bool, against: str | None
 ) -> None:
     """Check rule files, drills, roster and approvals; lists every mistake with file and line.
 
     PATHS are files or folders; without any, the folder of the settings is checked. A warning is
-    about what works, but not as one would expect.
+    about what works, but not as one would expect. A hint is about a query that another version of
+    Prometheus would not read; --against asks the one that is there, whose word counts.
 
-    Example: stopgap check rules/
+    Example: stopgap check rules/ --against http://127.0.0.1:9090
     """
     if schema:
         click.echo(json.dumps(rule_schema(), indent=2))
         return
-    ruleset, settings = _read(paths, config)
+    reader = _reader(against, config)
+    judge = judge_query if reader is None else reader.judge
+    try:
+        ruleset, settings = _read(paths, config, judge)
+        hints = rule_hints(ruleset.rules, judge)
+    except (Temporary, Permanent) as error:
+        raise CommandFailure(str(error)) from None
     mistakes = [*ruleset.mistakes, *ruleset.drills.mistakes]
     found = [mistake.model_dump() for mistake in mistakes]
     warnings = _warnings(ruleset)
     if as_json:
         answer = {"rules": len(ruleset.rules), "mistakes": found}
-        click.echo(json.dumps({**answer, "warnings": [warned.model_dump() for warned in warnings]}))
+        answer["warnings"] = [warned.model_dump() for warned in warnings]
+        answer["hints"] = [hint.model_dump() for hint in hints]
+        answer["read_by"] = reader.described if reader is not None else None
+        click.echo(json.dumps(answer))
     else:
         for mistake in mistakes:
             click.echo(str(mistake))
         for warned in warnings:
             click.echo(f"warning: {warned}")
+        for hint in hints:
+            click.echo(f"hint: {hint}")
+        if reader is not None:
+            click.echo(f"note: the queries were read by {reader.described}")
         if not has_settings(config):
             click.echo("note: no stopgap.yaml here, so commands were not held to an allow-list")
     if found:
@@ -137,7 +176,27 @@ def published_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     return schema
 
 
-def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settings]:
+def _reader(against: str | None, config: Path | None) -> QueryReader | None:
+    """Who is to read the queries, connected; None: this program."""
+    if against is None:
+        return None
+    url = None if against == CONFIGURED else against
+    if url is not None and not re.match("https?://[^/]", url):
+        raise CommandFailure(
+            f"--against {printable(url)}: no address of a Prometheus; write it like "
+            "--against http://127.0.0.1:9090, or --against configured"
+        )
+    try:
+        reader = app.query_parser_for(settings_from(config), environment(), url)
+        reader.connect()
+    except (Temporary, Permanent) as error:
+        raise CommandFailure(f"--against: {error}") from None
+    return reader
+
+
+def _read(
+    paths: tuple[Path, ...], config: Path | None, judge: Judge = judge_query
+) -> tuple[Ruleset, Settings]:
     settings = settings_from(config)
     try:
         actions: dict[str, Any] = dict(app.actions_for(settings))
@@ -145,7 +204,7 @@ def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settin
         raise CommandFailure(str(error)) from None
     if not has_settings(config):
         actions = app.unrestricted(actions)
-    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
+    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES, judge), settings
 
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:

@@ -10,9 +10,9 @@ class AppriseChannel:
     """Sends to one apprise URL, which is a secret."""
 
     def __init__(self, url: str) -> None:
-        self._sender = AppriseSender(url)
+        self._sender = AppriseSender(url, paced=True)
 
     async def post(self, message: Message) -> Receipt:
-        """Raises Temporary: apprise tells no reason for a failure."""
+        """Raises Temporary; Permanent if the service redirects."""
         body = f"{message.text}\n\n{message.link}".strip()
         return Receipt(await self._sender.send(message.title, body, failure=False))

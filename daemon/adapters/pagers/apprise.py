@@ -13,10 +13,10 @@ class ApprisePager:
     """Sends to one apprise URL (mailto://, slack://, …), which is a secret."""
 
     def __init__(self, url: str) -> None:
-        self._sender = AppriseSender(url)
+        self._sender = AppriseSender(url, paced=False)
 
     async def page(self, page: Page) -> str:
-        """Raises Temporary: apprise tells no reason for a failure."""
+        """Raises Temporary; Permanent if the service redirects."""
         if self._sender.room < _ROOM:
             link = page.answer_link or page.link
             return await self._sender.send("", f"{page.short}\n{link}", failure=True)
@@ -24,7 +24,7 @@ class ApprisePager:
         return await self._sender.send(page.title, f"{page.body}\n\n{links}", failure=True)
 
     async def remind(self, reminder: Reminder) -> str:
-        """Raises Temporary: apprise tells no reason for a failure."""
+        """Raises Temporary; Permanent if the service redirects."""
         if self._sender.room < _ROOM:
             return await self._sender.send("", f"{reminder.title}\n{reminder.link}", failure=False)
         text = f"{reminder.text}\n\n{reminder.link}"

@@ -10,7 +10,7 @@ everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,8 @@ from daemon.core.rules.label_names import (
     reference,
     referenced,
 )
+from daemon.core.rules.promql_dialect.judging import QueryJudgement, judge_query
+from daemon.core.rules.promql_dialect.reading import read_promql, selector_texts
 from daemon.core.values.units import format_duration
 
 _TOKEN = re.compile(
@@ -37,6 +39,10 @@ _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
 _ABSENCE = frozenset({"absent", "absent_over_time"})
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+Judge = Callable[[str], QueryJudgement]
+"""Who says whether a rendered query would be taken: this program, or the server itself."""
 
 
 class TemplateError(ValueError):
@@ -63,8 +69,10 @@ def render_query(template: str, labels: Mapping[str, str], window: timedelta | N
     return "".join(parts)
 
 
-def check_query(template: str, names: Iterable[str], windowed: bool) -> str | None:
-    """What is wrong with a PromQL template, or None. Syntax is checked by a real parser.
+def check_query(
+    template: str, names: Iterable[str], windowed: bool, judge: Judge = judge_query
+) -> str | None:
+    """What is wrong with a PromQL template, or None. `judge` looks at the syntax.
 
     `names` are the labels that will be there; `windowed` demands a `[$window]`.
     """
@@ -73,12 +81,9 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
     unknown = sorted(used - set(known))
     try:
         query = render_query(template, dict.fromkeys([*names, *unknown], "x"), timedelta(minutes=1))
-        promql_parser.parse(query)
-        wrong = ""
+        wrong = judge(query).wrong
     except TemplateError as error:
         wrong = str(error)
-    except ValueError as error:
-        wrong = f"not PromQL: {' '.join(str(error).split())}"
     if unknown:
         listed = ", ".join(map(reference, known))
         label = f"{reference(unknown[0])} is not in `group_by`; known here: {listed}"
@@ -86,6 +91,18 @@ def check_query(template: str, names: Iterable[str], windowed: bool) -> str | No
     if not wrong and windowed and f"${WINDOW}" not in template:
         wrong = "no [$window] in the query, so every window would measure the same; add it"
     return wrong or None
+
+
+def query_hints(template: str, judge: Judge = judge_query) -> list[str]:
+    """What to know about a template that is not wrong: what another version would refuse, and
+    whether it could be checked at all."""
+    try:
+        labels = dict.fromkeys(names_in(template), "x")
+        judgement = judge(render_query(template, labels, timedelta(minutes=1)))
+    except TemplateError:
+        return []
+    unchecked = judgement.unchecked
+    return [*judgement.hints, *([f"could not be checked here: {unchecked}"] if unchecked else ())]
 
 
 def render_params(value: Any, labels: Mapping[str, str]) -> Any:
@@ -118,12 +135,15 @@ def selectors(query: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def _selectors(query: str) -> tuple[str, ...]:
     """They. A rule asks for the same few again and again, and a parser is slow."""
-    found = {f"{node.name or ''}{_braces(node)}": None for node in vector_selectors(query)}
+    try:
+        found = {f"{node.name or ''}{_braces(node)}": None for node in vector_selectors(query)}
+    except ValueError:  # too new for the parser, or MetricsQL
+        found = dict.fromkeys(selector_texts(query))
     return tuple(found)
 
 
 def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
-    """What a rendered query selects, in order. Raises ValueError if it is not PromQL."""
+    """What a rendered query selects, in order. Raises ValueError if it cannot be read."""
     found: list[promql_parser.VectorSelector] = []
     if not query:
         return found
@@ -134,7 +154,7 @@ def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
         if isinstance(node, promql_parser.VectorSelector):
             found.append(node)
 
-    promql_parser.walk(promql_parser.parse(query), visit)
+    promql_parser.walk(promql_parser.parse(read_promql(query).readable), visit)
     return found
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.rules.dependencies import wrong_dependencies
 from daemon.core.rules.label_names import label_text, reference
-from daemon.core.rules.query_templates import check_query, names_in, render_params
+from daemon.core.rules.promql_dialect.judging import judge_query
+from daemon.core.rules.query_templates import (
+    Judge,
+    check_query,
+    names_in,
+    query_hints,
+    render_params,
+)
 from daemon.core.rules.rule import Rule
 from daemon.core.rules.threshold_spec import threshold_queries
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
@@ -22,12 +30,14 @@ def check_rules(
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
     teams: Iterable[str] | None,
+    judge: Judge = judge_query,
 ) -> list[FileMistake]:
     """Every mistake that a file alone does not show.
 
     It looks at the documents as written, so that a mistake in one place hides none elsewhere.
     `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
     actions, `allowed(params)`; see `daemon.core.ports`. `teams` is None if nobody knows them.
+    `judge` says whether a query would be taken.
     """
     mistakes: list[FileMistake] = []
     seen: dict[str, str] = {}
@@ -42,9 +52,7 @@ def check_rules(
         if teams is not None and isinstance(team, str) and team not in set(teams):
             text = f"no team {team!r} in the roster; known: {_listed(teams)}"
             mistakes.append(document.mistake(("team",), text))
-        mistakes += _check_queries(document, data)
-        mistakes += _check_suspects(document, data)
-        mistakes += _check_diagnosis(document, data)
+        mistakes += _check_queries(document, data, judge)
         mistakes += _check_plan(document, data, actions, watches)
     return [*mistakes, *_check_dependencies(rules, seen)]
 
@@ -58,7 +66,49 @@ def _check_dependencies(
         yield documents[rule].mistake(("depends_on", index), wrong)
 
 
-def _check_queries(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
+@dataclass(frozen=True, slots=True)
+class _RuleQuery:
+    """A template of a rule as written, and its place. `kept`: the label that its answer must
+    hold."""
+
+    place: tuple[str | int, ...]
+    template: Any
+    windowed: bool = False
+    kept: str | None = None
+
+
+def _check_queries(
+    document: YamlDocument, data: Mapping[str, Any], judge: Judge
+) -> Iterator[FileMistake]:
+    for query in _queries(data):
+        wrong = check_query(query.template, _labels(data), query.windowed, judge)
+        kept = query.kept
+        if wrong is None and kept is not None and not _keeps(query.template, kept):
+            wrong = f"the answer will not hold the label {kept}; sum by ({label_text(kept)}) (…)"
+        if wrong is not None:
+            yield document.mistake(query.place, wrong)
+
+
+def rule_hints(
+    rules: Iterable[tuple[Rule, YamlDocument]], judge: Judge = judge_query
+) -> list[FileMistake]:
+    """What to know about queries that are not wrong, each with its place."""
+    return [
+        document.mistake(query.place, hint)
+        for _, document in rules
+        for query in _queries(document.data)
+        if check_query(query.template, _labels(document.data), query.windowed, judge) is None
+        for hint in query_hints(query.template, judge)
+    ]
+
+
+def _queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
+    """Every query of a rule, as written."""
+    found = [*_problem_queries(data), *_suspect_queries(data), *_series_queries(data)]
+    return (query for query in found if isinstance(query.template, str))
+
+
+def _problem_queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
     problem = data.get("problem")
     if not isinstance(problem, dict):
         return
@@ -71,39 +121,26 @@ def _check_queries(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[
         if isinstance(named, dict):
             queries |= {(group, str(name)): query for name, query in named.items()}
     for place, query in queries.items():
-        windowed = place in {("bad",), ("total",)}
-        wrong = check_query(query, _labels(data), windowed) if isinstance(query, str) else None
-        if wrong is not None:
-            yield document.mistake(("problem", *place), wrong)
+        yield _RuleQuery(("problem", *place), query, place in {("bad",), ("total",)})
 
 
-def _check_suspects(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
+def _suspect_queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
     """The counts by label: PromQL, of a window, and still with that label."""
     suspects = data.get("suspects")
-    if not isinstance(suspects, dict):
-        return
-    for name, given in suspects.items():
+    for name, given in suspects.items() if isinstance(suspects, dict) else ():
         label = given.get("label") if isinstance(given, dict) else None
         for count in ("bad", "total"):
             query = given.get(count) if isinstance(given, dict) else None
-            if not isinstance(query, str):
-                continue
-            wrong = check_query(query, _labels(data), windowed=True)
-            if wrong is None and isinstance(label, str) and not _keeps(query, label):
-                kept = f"sum by ({label_text(label)}) (…)"
-                wrong = f"the answer will not hold the label {label}; {kept}"
-            if wrong is not None:
-                yield document.mistake(("suspects", str(name), count), wrong)
+            kept = label if isinstance(label, str) else None
+            yield _RuleQuery(("suspects", str(name), count), query, windowed=True, kept=kept)
 
 
-def _check_diagnosis(document: YamlDocument, data: Mapping[str, Any]) -> Iterator[FileMistake]:
-    """The queries of `diagnosis.series` are PromQL; `$window` may stand in them."""
+def _series_queries(data: Mapping[str, Any]) -> Iterator[_RuleQuery]:
+    """The queries of `diagnosis.series`; `$window` may stand in them."""
     diagnosis = data.get("diagnosis")
     series = diagnosis.get("series") if isinstance(diagnosis, dict) else None
     for index, query in enumerate(series if isinstance(series, list) else ()):
-        wrong = check_query(query, _labels(data), False) if isinstance(query, str) else None
-        if wrong is not None:
-            yield document.mistake(("diagnosis", "series", index), wrong)
+        yield _RuleQuery(("diagnosis", "series", index), query)
 
 
 def _keeps(query: str, label: str) -> bool:

@@ -1,0 +1,61 @@
+"""Threads of our own for other people's blocking code.
+
+asyncio's pool of threads is one for everything: a library that sleeps in it holds up DNS and the
+store. And it is waited for at the end of the process, however long a call hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+_R = TypeVar("_R")
+_Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class DaemonThreads:
+    """At most so many threads, started when they are needed and gone when they are not.
+
+    Nobody waits for them at the end of the process. A call that is given up goes on in its thread
+    and holds its place until it ends by itself; one that has not begun is never made.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._lock = threading.Lock()
+        self._jobs: deque[_Job] = deque()
+        self._running = 0
+
+    async def run(self, call: Callable[[], _R]) -> _R:
+        """What the call returns or raises. It waits for a free thread; the caller's deadline
+        bounds that."""
+        future: Future[_R] = Future()
+        with self._lock:
+            self._jobs.append((future, call))
+            if self._running < self._most:
+                self._running += 1
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        return await asyncio.wrap_future(future)
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            future, call = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+    def _next(self) -> _Job | None:
+        """The next job; None ends this thread."""
+        with self._lock:
+            if self._jobs:
+                return self._jobs.popleft()
+            self._running -= 1
+            return None

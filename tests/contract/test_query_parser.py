@@ -1,0 +1,162 @@
+"""`stopgap check --against`: a server of PromQL is asked to read the queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import requests
+
+from daemon.adapters.query_parser import QueryParser
+from daemon.core.rules.promql_dialect.servers import VICTORIAMETRICS
+from daemon.core.values.outcome import Permanent, Temporary
+from tests.contract.test_cli import stopgap
+
+PARSE, FORMAT, RUN = "/api/v1/parse_query", "/api/v1/format_query", "/api/v1/query"
+
+
+class Server:
+    """A server of PromQL by rules: which paths it has, and what it refuses."""
+
+    def __init__(
+        self,
+        paths: Mapping[str, Mapping[str, tuple[int, str]]],
+        build: Mapping[str, str],
+        flags: str | None = "",
+    ) -> None:
+        self._paths = paths
+        self._build = build
+        self._flags = flags
+        self.asked: list[tuple[str, str, str]] = []
+
+    def send(self, method: str, path: str, form: Mapping[str, str]) -> requests.Response:
+        answer = requests.Response()
+        self.asked.append((method, path, form.get("query", "")))
+        if path == "/api/v1/status/buildinfo":
+            return said(answer, 200, {"status": "success", "data": self._build})
+        if path == "/api/v1/status/flags" and self._flags is not None:
+            return said(answer, 200, {"data": {"enable-feature": self._flags}})
+        if path not in self._paths:
+            answer.status_code = 404
+            return answer
+        refusals = {"vector(": (400, "unclosed left parenthesis"), **self._paths[path]}
+        status, error = refusals.get(form.get("query", ""), (200, ""))
+        return said(answer, status, {"error": error} if error else {"data": []})
+
+
+def said(answer: requests.Response, status: int, data: object) -> requests.Response:
+    answer.status_code = status
+    answer._content = json.dumps(data).encode()
+    return answer
+
+
+def connected(server: Server) -> QueryParser:
+    parser = QueryParser("http://prometheus", server.send)
+    parser.connect()
+    return parser
+
+
+@pytest.mark.parametrize("path", [PARSE, FORMAT])
+def test_prometheus_parses(path: str) -> None:
+    server = Server({RUN: {}, path: {"oh(": (400, "no such function")}}, {"version": "3.5.3+ds1"})
+    parser = connected(server)
+    assert (parser.server.version, parser.described) == (
+        (3, 5),
+        "prometheus 3.5 at http://prometheus",
+    )
+    assert "http://prometheus refuses it: no such function" in parser.judge("oh(").wrong
+    server.asked.clear()
+    assert parser.judge("sum(m)").wrong == ""
+    assert parser.judge("sum(m)").wrong == ""
+    assert server.asked == [("POST", path, "sum(m)")]  # once, and not run
+
+
+def test_its_word_counts_against_ours() -> None:
+    parser = connected(Server({RUN: {}, PARSE: {}}, {"version": "9.1.0"}))
+    assert parser.judge("rate_of_tomorrow(m[5m])").wrong == ""
+
+
+def test_what_only_running_shows_is_run() -> None:
+    query = 'label_replace(m, "a", "b", "c", "(")'
+    refusal = (422, "invalid regular expression in label_replace()")
+    parser = connected(Server({RUN: {query: refusal}, FORMAT: {}}, {"version": "2.42.0"}))
+    assert "invalid regular expression" in parser.judge(query).wrong
+
+
+def test_victoriametrics_runs_it() -> None:
+    refusal = (422, "unknown func rats")
+    server = Server({RUN: {"rats(m)": refusal}}, {}, flags=None)
+    parser = connected(server)
+    assert parser.server.flavour == VICTORIAMETRICS
+    assert "unknown func" in parser.judge("rats(m)").wrong
+    assert parser.judge("rollup(m[5i])").wrong == ""
+    assert ("POST", RUN, "rollup(m[5i])") in server.asked
+
+
+@pytest.mark.parametrize(
+    ("status", "said_"),
+    [(503, "query timed out in expression evaluation"), (422, "query timed out in query queue")],
+)
+def test_a_queue_that_is_full_refuses_nothing(status: int, said_: str) -> None:
+    parser = connected(
+        Server({RUN: {}, FORMAT: {"sum(m)": (status, said_)}}, {"version": "2.53.3"})
+    )
+    judgement = parser.judge("sum(m)")
+    assert judgement.wrong == ""
+    assert "did not say" in judgement.unchecked
+
+
+def test_who_answers_nothing_is_no_judge() -> None:
+    with pytest.raises(Permanent, match="answers no query: 404"):
+        connected(Server({}, {}))
+
+    def away(*_: object) -> requests.Response:
+        raise requests.ConnectTimeout
+
+    with pytest.raises(Temporary, match=r"no answer from http://prometheus \(ConnectTimeout\)"):
+        QueryParser("http://prometheus", away).connect()
+
+
+RULE = """
+rule: checkout
+team: shop
+match: [alertname="CheckoutFails"]
+group_by: [service]
+problem:
+  symptom: failing checkouts
+  bad: sum(increase(m{code=~"5..",service="$service"}[$window])) > 5m
+  total: sum(increase(m{service="$service"}[$window]))
+  confirm: {drop: 2%}
+"""
+
+
+def test_a_hint_is_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    rule = tmp_path / "rules/checkout.yaml"
+    rule.write_text(RULE)
+    (tmp_path / "rules/roster.yaml").write_text(
+        "people: {ada: {name: Ada, contact: [{console: true}]}}\n"
+        "default_policy: shop\n"
+        "teams: {shop: {policy: shop}}\n"
+        "policies: {shop: {tiers: [{notify: [ada], wait: 5m}]}}\n"
+    )
+    ended = stopgap(tmp_path, "check")
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    line = f"hint: {rule}:8: problem.bad: a duration as a number needs Prometheus 2.54 or newer"
+    assert line in ended.stdout
+    assert "warning:" not in ended.stdout
+    found = json.loads(stopgap(tmp_path, "check", "--json").stdout)
+    assert [hint["place"] for hint in found["hints"]] == ["problem.bad"]
+    assert (found["mistakes"], found["read_by"]) == ([], None)
+    rule.write_text(RULE.replace("5..", "5..++"))
+    refused = stopgap(tmp_path, "check")
+    assert refused.returncode == 1
+    assert f"{rule}:8: problem.bad: not PromQL: the regular expression '5..++'" in refused.stdout
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    ended = stopgap(tmp_path, "check", "--against", "rules/")
+    assert ended.returncode == 1
+    assert "write it like --against http://127.0.0.1:9090, or --against configured" in ended.stderr
