@@ -143,9 +143,14 @@ def _read(paths: tuple[Path, ...], config: Path | None) -> tuple[Ruleset, Settin
         actions: dict[str, Any] = dict(app.actions_for(settings))
     except Permanent as error:
         raise CommandFailure(str(error)) from None
-    if not has_settings(config):
-        actions = app.unrestricted(actions)
-    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES), settings
+    known = has_settings(config)
+    ruleset = read_ruleset(
+        paths or (settings.rules_dir,),
+        actions if known else app.unrestricted(actions),
+        app.WATCHES,
+        settings.names if known else None,
+    )
+    return ruleset, settings
 
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:

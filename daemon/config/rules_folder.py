@@ -18,6 +18,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.rules import rule as ruling
 from daemon.core.rules import rule_checks
+from daemon.core.rules.known_names import KnownNames
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument, one_document
 
@@ -72,9 +73,13 @@ def drill_files(folder: Path) -> list[Path]:
 
 
 def read_ruleset(
-    paths: Iterable[Path], actions: Mapping[str, Any], watches: Mapping[str, Any]
+    paths: Iterable[Path],
+    actions: Mapping[str, Any],
+    watches: Mapping[str, Any],
+    names: KnownNames | None = None,
 ) -> Ruleset:
-    """Read folders and single files; a file's roster and approvals lie beside it."""
+    """Read folders and single files; a file's roster and approvals lie beside it. `names`: those
+    that the settings give; None if nobody knows the settings."""
     files: dict[Path, None] = {}
     mistakes: list[FileMistake] = []
     homes: dict[Path, None] = {}
@@ -100,7 +105,8 @@ def read_ruleset(
     rules = [(rule, document) for rule, document in read if rule is not None]
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
-    mistakes += rule_checks.check_rules(read, actions, watches, roster.teams if roster else None)
+    teams = roster.teams if roster else None
+    mistakes += rule_checks.check_rules(read, actions, watches, teams, names)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     drills = read_drills(

@@ -43,7 +43,12 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
             problem = unmeasured(spec, trouble, survey.now)
             break
     assert isinstance(problem, Frozen)  # noqa: S101 - narrowed above
-    measured = {"impact": impact, "sentiment": sentiment, "queries": tuple(survey.query_log)}
+    measured = {
+        "impact": impact,
+        "sentiment": sentiment,
+        "queries": tuple(survey.query_log),
+        "prometheus": survey.server,
+    }
     return problem.model_copy(update=measured)
 
 

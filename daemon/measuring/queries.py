@@ -31,8 +31,8 @@ MAX_POINTS = 2000
 class Survey:
     """One measurement under way: the rule's problem, the group's labels, and the moment.
 
-    Every method raises Unmeasurable. `query_log` collects the queries with their answers in short,
-    for the record.
+    `server`: which Prometheus is asked, if it has a name. Every method raises Unmeasurable.
+    `query_log` collects the queries with their answers in short, for the record.
     """
 
     metrics: Metrics
@@ -40,6 +40,7 @@ class Survey:
     labels: Mapping[str, str]
     now: datetime
     max_age: timedelta
+    server: str = ""
     query_log: dict[str, str] = field(default_factory=dict)
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
@@ -169,6 +170,10 @@ class Survey:
         except UnsafeLabel as error:
             raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
 
+    @property
+    def _where(self) -> str:
+        return f" of Prometheus {self.server}" if self.server else ""
+
     async def _now(self, query: str) -> QueryAnswer:
         return await self._query(query, lambda: self.metrics.instant(query, self.now))
 
@@ -178,7 +183,7 @@ class Survey:
             answer = await call()
         except TimeoutError:
             raise Unmeasurable(
-                "query_error", "deadline_exceeded", f"no answer in time to {query}"
+                "query_error", "deadline_exceeded", f"no answer in time{self._where} to {query}"
             ) from None
         except Temporary as error:
             raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
-from recovery_actions.kubernetes.names import Resource, Workload
+from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.rollout import partition
 
@@ -32,7 +32,7 @@ class Unblocker:
         ordered = objects.part(raw, "spec").get("podManagementPolicy") != "Parallel"
         if self.workload.kind != "statefulset" or not ordered:
             return ""
-        pods = Resource("", "pods", self.workload.namespace)
+        pods = self.workload.beside("", "pods")
         try:
             found = await self.client.items(pods, objects.selector_of(raw))
         except Forbidden as error:
@@ -58,7 +58,7 @@ class Unblocker:
             return f"{what} is being deleted"
         by_hand = f"kubectl delete pod {name} -n {self.workload.namespace}"
         try:
-            await self.client.delete(Resource("", "pods", self.workload.namespace, name), uid)
+            await self.client.delete(self.workload.beside("", "pods", name), uid)
         except (Missing, VersionConflict):
             return ""
         except Forbidden:

@@ -89,7 +89,7 @@ class Problem(Frozen):
     `target`: the rule's, where the service has no past to compare with; `baseline` is that then.
     `onset` is the likeliest moment, give or take `onset_within`. `onset_quantiles`: it began before
     the first with half a percent, before the second with a quarter, after the third with half a
-    percent.
+    percent. `prometheus`: the server that was asked, as the rule names it; empty if it names none.
     """
 
     verdict: ProblemVerdict
@@ -112,6 +112,7 @@ class Problem(Frozen):
     impact: tuple[Impact, ...] = ()
     sentiment: tuple[Impact, ...] = ()
     queries: tuple[str, ...] = ()
+    prometheus: str = ""
 
     @property
     def level(self) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from daemon.core.rules.dependencies import wrong_dependencies
+from daemon.core.rules.known_names import KnownNames, check_names
 from daemon.core.rules.query_templates import check_query, names_in, render_params
 from daemon.core.rules.rule import Rule
 from daemon.core.values.yaml_document import FileMistake, Mistakes, YamlDocument
@@ -20,17 +21,21 @@ def check_rules(
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
     teams: Iterable[str] | None,
+    names: KnownNames | None = None,
 ) -> list[FileMistake]:
     """Every mistake that a file alone does not show.
 
     It looks at the documents as written, so that a mistake in one place hides none elsewhere.
     `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
-    actions, `allowed(params)`; see `daemon.core.ports`. `teams` is None if nobody knows them.
+    actions, `allowed(params)`; see `daemon.core.ports`. `teams` and `names` are None if nobody
+    knows them.
     """
     mistakes: list[FileMistake] = []
     seen: dict[str, str] = {}
     for _, document in rules:
         data = document.data if isinstance(document.data, dict) else {}
+        if names is not None:
+            mistakes += check_names(document, data, actions, watches, names)
         name = str(data.get("rule"))
         if name in seen and "rule" in data:
             text = f"the name {name!r} is taken by {seen[name]}; choose another"
