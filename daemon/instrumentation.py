@@ -69,8 +69,8 @@ class Observer:
     def alertmanagers(self, answering: int, silent: int) -> None:
         """So many peers answered what they list, or did not."""
 
-    def query(self, kind: QueryKind, took: float, trouble: Trouble) -> None:
-        """Prometheus was asked; `trouble` is empty if it answered."""
+    def query(self, kind: QueryKind, took: float, trouble: Trouble, server: str = "") -> None:
+        """The Prometheus of that name was asked; `trouble` is empty if it answered."""
 
     def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
         """The store did a transaction, the wait for its turn included."""

@@ -20,10 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from daemon.core.changes.suspects import Change
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent, Temporary
-from daemon.core.values.units import Duration, Frozen, format_duration, printable
+from daemon.core.values.units import Duration, format_duration, printable
 from recovery_actions.kubernetes.client import JSON_PATCH, ClusterClient, Object
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
-from recovery_actions.kubernetes.names import Namespace, ObjectName, Resource
+from recovery_actions.kubernetes.names import (
+    InCluster,
+    Namespace,
+    ObjectName,
+    Resource,
+    target_root,
+)
 from recovery_actions.kubernetes.objects import number, parse_moment, part, several, string
 from recovery_actions.reasons import NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
@@ -34,7 +40,7 @@ _EVERY = timedelta(seconds=2)
 """Between two looks at the canary's end."""
 
 
-class ArgoRolloutsAbortParams(Frozen):
+class ArgoRolloutsAbortParams(InCluster):
     """`timeout`: how long the traffic may take to leave the canary."""
 
     model_config = ConfigDict(
@@ -47,8 +53,9 @@ class ArgoRolloutsAbortParams(Frozen):
 
     @property
     def title(self) -> str:
-        """For a sentence: 'Rollout prod/checkout'."""
-        return f"Rollout {self.namespace}/{self.rollout}"
+        """For a sentence: 'Rollout prod/checkout', and of which cluster if that has a name."""
+        place = f" of cluster {self.cluster}" if self.cluster else ""
+        return f"Rollout {self.namespace}/{self.rollout}{place}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class ArgoRolloutsAbort:
 
     def target(self, params: ArgoRolloutsAbortParams) -> str:
         """'kubernetes:', the namespace and the Rollout."""
-        return f"kubernetes:{params.namespace}/rollout/{params.rollout}"
+        return f"{target_root(params.cluster)}{params.namespace}/rollout/{params.rollout}"
 
     async def show(
         self, params: ArgoRolloutsAbortParams, context: ActionContext
@@ -179,7 +186,9 @@ class ArgoRolloutsAbort:
             {"op": "add", "path": "/status/abort", "value": True},
         ]
         whole = _resource(params)
-        status = StatusOf(whole.group, whole.plural, whole.namespace, whole.name)
+        status = StatusOf(
+            whole.group, whole.plural, whole.namespace, whole.name, cluster=whole.cluster
+        )
         try:
             await self._client.patch(status, JSON_PATCH, patch)
         except Missing:
@@ -240,7 +249,7 @@ class ArgoRolloutsAbort:
 
 
 def _resource(params: ArgoRolloutsAbortParams) -> Resource:
-    return Resource(GROUP, "rollouts", params.namespace, params.rollout)
+    return Resource(GROUP, "rollouts", params.namespace, params.rollout, cluster=params.cluster)
 
 
 def _canary(raw: Object) -> Canary:

@@ -18,9 +18,9 @@ from pydantic import AfterValidator
 
 from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Permanent, Temporary
-from daemon.core.values.units import Frozen, printable
+from daemon.core.values.units import printable
 from recovery_actions.commands import PlainText, ask_argv, shown_command
-from recovery_actions.kubernetes.names import Namespace, ObjectName
+from recovery_actions.kubernetes.names import InCluster, Namespace, ObjectName
 from recovery_actions.workshop import Workshop
 
 _LOOK = timedelta(seconds=30)
@@ -44,7 +44,7 @@ def _program(text: str) -> str:
     return text
 
 
-class HelmPlace(Frozen):
+class HelmPlace(InCluster):
     """Which release, and the program `helm` to ask."""
 
     release: Annotated[ObjectName, AfterValidator(_release)]
@@ -54,7 +54,8 @@ class HelmPlace(Frozen):
     @property
     def target(self) -> str:
         """The target key."""
-        return f"helm:{self.namespace}/{self.release}"
+        cluster = f"{self.cluster}:" if self.cluster else ""
+        return f"helm:{cluster}{self.namespace}/{self.release}"
 
 
 class NoSuchRelease(Permanent):
@@ -93,9 +94,10 @@ class HelmRevision:
         return f"revision {self.number}{f' ({self.chart}{copy})' if self.chart else ''}"
 
 
-def cluster_flags(workshop: Workshop) -> list[str]:
-    """The cluster of the settings, as Helm wants to be told; nothing if it finds it by itself."""
-    cluster = workshop.cluster
+def cluster_flags(place: HelmPlace, workshop: Workshop) -> list[str]:
+    """The cluster of the settings, as Helm wants to be told; nothing if it finds it by itself.
+    Raises NoSuchCluster."""
+    cluster = workshop.cluster_of(place.cluster)
     flags = ["--kubeconfig", str(cluster.kubeconfig)] if cluster.kubeconfig else []
     return flags + (["--kube-context", cluster.context] if cluster.context else [])
 
@@ -104,7 +106,7 @@ async def release_history(place: HelmPlace, workshop: Workshop) -> list[HelmRevi
     """All revisions that are kept, oldest first; never empty. Raises Temporary, NoSuchRelease,
     Forbidden or Permanent."""
     argv = [place.helm, "history", place.release, "--namespace", place.namespace]
-    argv += ["--output", "json", "--max", _MAX, *cluster_flags(workshop)]
+    argv += ["--output", "json", "--max", _MAX, *cluster_flags(place, workshop)]
     status, output, complaint = await _read(argv, workshop.base)
     if status != 0:
         raise _trouble(argv, place, " ".join(printable(complaint).split())[-_WORDS:])

@@ -37,7 +37,7 @@ from recovery_actions.helm import (
 )
 from recovery_actions.reasons import ActionReason, NotReady, as_outcome, ending
 from recovery_actions.waiting import Countdown, Pause
-from recovery_actions.workshop import Workshop
+from recovery_actions.workshop import NoSuchCluster, Workshop
 
 _EVERY = timedelta(seconds=3)
 """Between two looks at a rollback that an earlier run has left behind."""
@@ -84,7 +84,11 @@ class HelmRollback:
     def allowed(self, params: HelmRollbackParams) -> str | None:
         """Why the settings do not allow the rollback, or None if they do. Looking is allowed."""
         revision = "*" if params.to_revision is None else str(params.to_revision)
-        return why_not_allowed(self._argv(params, revision), self._workshop.commands)
+        try:
+            argv = self._argv(params, revision)
+        except NoSuchCluster:
+            return None  # it is not this list that says so
+        return why_not_allowed(argv, self._workshop.commands)
 
     def target(self, params: HelmRollbackParams) -> str:
         """'helm:', the namespace and the release."""
@@ -103,8 +107,9 @@ class HelmRollback:
     async def preflight(
         self, params: HelmRollbackParams, context: ActionContext
     ) -> Ready | Refused:
-        """Refuses with `command_not_allowed`, `program_missing`, `no_such_release`, `forbidden`,
-        `pending`, `no_history`, `changed_meanwhile` or `no_healthy_item`.
+        """Refuses with `no_such_cluster`, `command_not_allowed`, `program_missing`,
+        `no_such_release`, `forbidden`, `pending`, `no_history`, `changed_meanwhile` or
+        `no_healthy_item`.
         """
         if refused := self._obstacle(params):
             return refused
@@ -173,9 +178,13 @@ class HelmRollback:
     def _argv(self, params: HelmRollbackParams, revision: str) -> list[str]:
         seconds = f"{round(params.timeout.total_seconds())}s"
         argv = [params.helm, "rollback", params.release, revision, "--namespace", params.namespace]
-        return [*argv, "--wait", "--timeout", seconds, *cluster_flags(self._workshop)]
+        return [*argv, "--wait", "--timeout", seconds, *cluster_flags(params, self._workshop)]
 
     def _obstacle(self, params: HelmRollbackParams) -> Refused | None:
+        try:
+            self._workshop.cluster_of(params.cluster)
+        except NoSuchCluster as error:
+            return NotReady("no_such_cluster", str(error))
         if text := self.allowed(params):
             return NotReady("command_not_allowed", text)
         if text := why_not_runnable([params.helm], self._workshop.base):

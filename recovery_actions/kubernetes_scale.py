@@ -24,7 +24,6 @@ from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConfli
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
     KIND_NAMES,
-    Resource,
     ScalableParams,
     Workload,
 )
@@ -187,7 +186,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
 
     async def _autoscaled(self, workload: Workload) -> Refused | str:
         """`autoscaled`, or a word for the summary if that cannot be seen."""
-        scalers = Resource(AUTOSCALING, "horizontalpodautoscalers", workload.namespace)
+        scalers = workload.beside(AUTOSCALING, "horizontalpodautoscalers")
         try:
             found = await self._client.items(scalers)
         except (Forbidden, Missing):

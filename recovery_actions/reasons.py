@@ -44,6 +44,7 @@ ActionReason = Literal[
     "no_such_application",
     "no_such_release",
     "no_such_rollout",
+    "no_such_cluster",
     "no_such_workload",
     "not_a_release_directory",
     "not_configured",

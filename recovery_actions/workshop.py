@@ -23,9 +23,13 @@ def _no_secrets(reference: str) -> str:
     raise Permanent(f"the secret {reference} cannot be read here")
 
 
+class NoSuchCluster(Permanent):
+    """The settings have no cluster of that name."""
+
+
 @dataclass(frozen=True)
 class Cluster:
-    """Where Kubernetes is: `kubernetes:` of stopgap.yaml."""
+    """Where Kubernetes is: `kubernetes:` of stopgap.yaml, or one of `clusters:` in it."""
 
     kubeconfig: Path | None = None
     context: str | None = None
@@ -59,6 +63,7 @@ class GitHosting:
 class Workshop:
     """`base` is the folder of stopgap.yaml, against which relative paths are resolved.
 
+    `cluster` is the one of whoever names none, `clusters` are those that can be named.
     `commands` and `hosts` are what the settings allow; `options` maps an action's name to its
     part of `actions:`. `umask` is that of the commands; -1 is our own, which keeps what we write
     to ourselves. `secret` reads `env:NAME` or `file:PATH` and raises Permanent without
@@ -69,6 +74,7 @@ class Workshop:
     commands: Sequence[Sequence[str]] = ()
     hosts: Sequence[str] = ()
     cluster: Cluster = Cluster()
+    clusters: Mapping[str, Cluster] = field(default_factory=dict)
     argocd: ArgoCD = ArgoCD()
     git: GitHosting = GitHosting()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -77,6 +83,16 @@ class Workshop:
     _session: aiohttp.ClientSession | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _shared: dict[object, object] = field(default_factory=dict)
+
+    def cluster_of(self, name: str | None) -> Cluster:
+        """The cluster of that name. Raises NoSuchCluster."""
+        if not name:
+            return self.cluster
+        if name not in self.clusters:
+            known = ", ".join(sorted(self.clusters)) or "none"
+            text = f"there is no {name!r} in `kubernetes.clusters` of stopgap.yaml"
+            raise NoSuchCluster(f"{text}; known: {known}")
+        return self.clusters[name]
 
     def session(self) -> aiohttp.ClientSession:
         """One HTTP client for all actions, made when it is first asked for; needs a loop.

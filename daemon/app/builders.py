@@ -23,16 +23,17 @@ from daemon.adapters.store import Store, open_store
 from daemon.app.access import access_for, open_prometheus
 from daemon.config.active import ActiveConfig, Live
 from daemon.config.rules_folder import Ruleset, read_ruleset
-from daemon.config.sections import prometheus_setting
+from daemon.config.sections import ClusterSettings, prometheus_setting
 from daemon.config.settings import Settings, secret
 from daemon.core.alertmanager import Labels
 from daemon.core.people.oncall_changes import OncallOverride, ShiftSwap
 from daemon.core.people.oncall_report import oncall_view
 from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
-from daemon.core.ports.metrics import Metrics, Peer
+from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
 from daemon.core.ports.store import StoreTrouble
 from daemon.core.recovery.guardrails import Freeze, Limits
+from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
@@ -61,15 +62,19 @@ LISTING = frozenset(kind for kind, watch in WATCHES.items() if isinstance(watch,
 _log = structlog.get_logger()
 
 
-def watch_for(kind: str, params: Mapping[str, Any], workshop: Workshop, metrics: Metrics) -> Watch:
-    """A watch of what a rule names. Raises Permanent if its parameters do not fit."""
+def watch_for(
+    rule: Rule, kind: str, params: Mapping[str, Any], workshop: Workshop, servers: MetricsServers
+) -> Watch:
+    """A watch of what a rule names. Raises Permanent if its parameters do not fit, Temporary if
+    the settings do not have the rule's Prometheus."""
     try:
         checked = WATCHES[kind].Params.model_validate(dict(params))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise Permanent(f"changes of kind {kind} cannot be watched: {first['msg']}") from None
     if kind in METRIC_WATCHES:
-        return METRIC_WATCHES[kind].make(checked, metrics, now)
+        server = servers.of(rule)
+        return METRIC_WATCHES[kind].make(checked, server.metrics, now, server.name)
     watch: Watch = _WORLD_WATCHES[kind](checked, workshop)
     return watch
 
@@ -110,16 +115,18 @@ def unrestricted(actions: Mapping[str, Action]) -> dict[str, Any]:
 def workshop_for(settings: Settings, environ: Mapping[str, str], umask: int = -1) -> Workshop:
     """What actions are built with; `umask` is what their commands get."""
     kubernetes, argocd = settings.kubernetes, settings.argocd
-    kubeconfig = kubernetes.kubeconfig
+
+    def cluster(chosen: ClusterSettings) -> Cluster:
+        found = chosen.kubeconfig or kubernetes.kubeconfig
+        path = None if found is None else settings.base / found.expanduser()
+        return Cluster(path, chosen.context, chosen.timeout)
+
     return Workshop(
         base=settings.base,
         commands=settings.commands.allow,
         hosts=settings.http.allow,
-        cluster=Cluster(
-            None if kubeconfig is None else settings.base / kubeconfig.expanduser(),
-            kubernetes.context,
-            kubernetes.timeout,
-        ),
+        cluster=cluster(kubernetes),
+        clusters={name: cluster(one) for name, one in kubernetes.clusters.items()},
         argocd=ArgoCD(argocd.url, argocd.token, argocd.timeout),
         git=GitHosting(**dict(settings.git)),
         options=settings.actions,
@@ -150,7 +157,7 @@ def limits_for(settings: Settings) -> Limits:
 
 def ruleset_for(settings: Settings, actions: Mapping[str, Any]) -> Ruleset:
     """The rule folder that the settings name, read and checked."""
-    return read_ruleset([settings.rules_dir], actions, WATCHES)
+    return read_ruleset([settings.rules_dir], actions, WATCHES, settings.names)
 
 
 def alertmanagers_for(
@@ -333,3 +340,18 @@ def query_parser_for(
         return session.request(method, f"{access.address}{path}", form, timeout=seconds)
 
     return QueryParser(access.address, send)
+
+
+def prometheus_servers_for(
+    settings: Settings, environ: Mapping[str, str]
+) -> Mapping[str, Prometheus]:
+    """Every server by its name; the one of the rules that name none has the empty name. Raises
+    Permanent as `prometheus_for` does."""
+    return {name: prometheus_for(settings, environ, name) for name in settings.prometheus.every}
+
+
+def metrics_servers(settings: Settings, metrics: Mapping[str, Metrics]) -> MetricsServers:
+    """The servers as rules ask them; `metrics` by the names of the settings."""
+    chosen = settings.prometheus.every
+    every = {name: NamedMetrics(one, chosen[name].max_age, name) for name, one in metrics.items()}
+    return MetricsServers(every[""], {name: one for name, one in every.items() if name})

@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 
 from daemon.adapters.alertmanager import Alertmanagers, ClusterSilencer
+from daemon.adapters.change_sources.metric_watches import METRIC_WATCHES
 from daemon.adapters.heartbeat import Heartbeat
 from daemon.adapters.slack import Whisperer
 from daemon.adapters.store import SCHEMA, FileArchive, Store
@@ -23,9 +24,10 @@ from daemon.app.builders import (
     calendars_for,
     existing_targets,
     limits_for,
+    metrics_servers,
     named,
     now,
-    prometheus_for,
+    prometheus_servers_for,
     reconciler_for,
     secret_reader,
     sources_for,
@@ -132,21 +134,28 @@ class Daemon:
             settings.auth.key_grace,
         )
         self._places = places_for(settings, self._session, self._secret, lambda: store.keys.current)
-        self._prometheus = prometheus_for(settings, self._environ)
-        self._metrics = WatchedMetrics(self._prometheus, self._observer, self._tracer)
+        self._prometheus = prometheus_servers_for(settings, self._environ)
+        self._servers = metrics_servers(
+            settings,
+            {
+                name: WatchedMetrics(server, self._observer, self._tracer, name)
+                for name, server in self._prometheus.items()
+            },
+        )
         self._alertmanagers = alertmanagers_for(settings, self._environ, self._session)
         self._values = LabelValues(
             store.notes,
             self._rules,
-            self._metrics,
+            self._servers,
             lambda kind, params: existing_targets(kind, params, settings.base),
             now,
         )
         self._watcher = Watcher(
             self._repository,
             self._rules,
-            lambda kind, params: watch_for(kind, params, self._workshop, self._metrics),
+            lambda rule, kind, params: watch_for(rule, kind, params, self._workshop, self._servers),
             self._values,
+            METRIC_WATCHES,
         )
         self._health = StoreWatch(
             store.condition, store.inbox, settings.inbox.max_age, self._observer
@@ -245,7 +254,8 @@ class Daemon:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._prometheus.close()
+        for server in self._prometheus.values():
+            server.close()
         await self._workshop.close()
 
     async def run(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -369,7 +379,7 @@ class Daemon:
             store_trouble=self._health.why_not,
             actions=self._actions,
             trace=lambda incident, rule, entries: trace(
-                self._drilling.drills.metrics_of(incident, self._metrics),
+                self._drilling.drills.metrics_of(incident, self._servers.of(rule).metrics),
                 incident,
                 rule,
                 entries,
@@ -411,7 +421,10 @@ class Daemon:
             store=StoreReport(kind="sqlite", name=self._settings.store.name, schema_version=SCHEMA),
             actions=len(self._actions),
             autonomy=self._autonomy.record,
-            peers={"prometheus": self._prometheus, **named(self._alertmanagers)},
+            peers={
+                **{f"prometheus {name}".strip(): one for name, one in self._prometheus.items()},
+                **named(self._alertmanagers),
+            },
             calendars=lambda: self._calendars.reports(self._active.now.roster),
             store_trouble=self._health.why_not,
         )
@@ -419,8 +432,7 @@ class Daemon:
     def _conduct_dependencies(self) -> ConductDependencies:
         settings = self._settings
         return ConductDependencies(
-            metrics=self._metrics,
-            max_age=settings.prometheus.max_age,
+            servers=self._servers,
             actions=self._actions,
             limits=limits_for(settings),
             outage=settings.recovery.outage,

@@ -22,7 +22,7 @@ def house_for(settings: Settings, rules_dir: Path, *, restricted: bool) -> House
     parameter of an action is allowed. Raises Mistakes, Permanent."""
     actions = actions_for(settings)
     checked = actions if restricted else unrestricted(actions)
-    ruleset = read_ruleset([rules_dir], checked, WATCHES)
+    ruleset = read_ruleset([rules_dir], checked, WATCHES, settings.names if restricted else None)
     rules, roster, approvals = ruleset.sound()
     return House(
         rules={rule.rule: rule for rule in rules},
@@ -33,6 +33,7 @@ def house_for(settings: Settings, rules_dir: Path, *, restricted: bool) -> House
         limits=limits_for(settings),
         outage=settings.recovery.outage,
         max_age=settings.prometheus.max_age,
+        max_ages={name: one.max_age for name, one in settings.prometheus.servers.items()},
         restricted=restricted,
     )
 

@@ -14,6 +14,7 @@ import structlog
 import yaml
 
 from daemon import app
+from daemon.adapters.prometheus import Prometheus
 from daemon.cli.client import (
     CommandFailure,
     config_option,
@@ -26,6 +27,7 @@ from daemon.cli.houses import house_of
 from daemon.cli.replay_report import episode_json, replay_json, show_backtest, show_replay
 from daemon.cli.stored import read_archive, reading
 from daemon.config.rules_folder import CASES
+from daemon.config.sections import prometheus_setting
 from daemon.config.settings import Settings, environment
 from daemon.core.cases.recorded_case import NotReplayable
 from daemon.core.changes.change import Change
@@ -149,7 +151,7 @@ def _backtest(
     if rule is None:
         known = ", ".join(sorted(house.rules))
         raise CommandFailure(f"there is no rule {name!r} in {settings.rules_dir}; known: {known}")
-    prometheus = app.prometheus_for(settings, environment())
+    prometheus = _prometheus_of(settings, rule)
     until = datetime.now(UTC)
     try:
         episodes = run_virtually(lambda: alert_episodes(prometheus, rule, since, until))
@@ -161,7 +163,8 @@ def _backtest(
     except (Temporary, Permanent) as error:
         raise CommandFailure(str(error)) from None
     except TimeoutError:
-        text = "no answer of Prometheus in time; see `prometheus.timeout`, or a later --since"
+        setting = f"{prometheus_setting(rule.prometheus)}.timeout"
+        text = f"no answer of Prometheus in time; see `{setting}`, or a later --since"
         raise CommandFailure(text) from None
     finally:
         prometheus.close()
@@ -170,6 +173,13 @@ def _backtest(
         return
     distinct = {(one.subject, one.item, one.at) for seen in changes for one in seen}
     show_backtest(rule, found, since, len(distinct))
+
+
+def _prometheus_of(settings: Settings, rule: Rule) -> Prometheus:
+    try:
+        return app.prometheus_for(settings, environment(), rule.prometheus)
+    except Permanent as error:
+        raise CommandFailure(str(error)) from None
 
 
 def _known_changes(

@@ -202,9 +202,15 @@ def _read(
         actions: dict[str, Any] = dict(app.actions_for(settings))
     except Permanent as error:
         raise CommandFailure(str(error)) from None
-    if not has_settings(config):
-        actions = app.unrestricted(actions)
-    return read_ruleset(paths or (settings.rules_dir,), actions, app.WATCHES, judge), settings
+    known = has_settings(config)
+    ruleset = read_ruleset(
+        paths or (settings.rules_dir,),
+        actions if known else app.unrestricted(actions),
+        app.WATCHES,
+        settings.names if known else None,
+        judge,
+    )
+    return ruleset, settings
 
 
 def _warnings(ruleset: Ruleset) -> list[FileMistake]:

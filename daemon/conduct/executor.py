@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -41,7 +42,7 @@ from daemon.core.incident.events import METRICS
 from daemon.core.incident.onset_facts import onset_facts
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.query_result import Unmeasurable
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notification import Links
 from daemon.core.recovery.concurrent import SLACK
 from daemon.core.recovery.growth import may_grow
@@ -92,8 +93,7 @@ class ConductDependencies:
     `maintenance`: the windows that were announced.
     """
 
-    metrics: Metrics
-    max_age: timedelta
+    servers: MetricsServers
     actions: Actions
     limits: Limits
     outage: float
@@ -139,7 +139,7 @@ class Executor:
         self._repository = repository
         self._active = active
         self._dependencies = dependencies
-        self._turns = MeasuringQueue()
+        self._turns: defaultdict[str, MeasuringQueue] = defaultdict(MeasuringQueue)
         self._dry_runs: dict[str, asyncio.Task[None]] = {}
         self._dossiers = DossierGatherer(repository, dependencies.diagnosis)
         self.step_context = StepContext(
@@ -241,7 +241,7 @@ class Executor:
         rule = self._rule(current)
         # Not within the turn: what cannot be reached holds up this incident and no other.
         changes, blind = await self._changes(rule, current)
-        async with self._turns.turn(repeated=current.problem is not None):
+        async with self._turn(rule, repeated=current.problem is not None):
             defined = await evidence.assess(self._survey(rule, current), rule, changes, blind)
         _log.info("problem", verdict=defined.problem.verdict, text=defined.problem.text)
 
@@ -270,7 +270,7 @@ class Executor:
         grows = not step and may_grow(current, limits, self._repository.clock())
         changes = await self._changes_now(current) if grows else None
         # After a step the verdict waits for it, and only as many steps run as the budgets allow.
-        turn = nullcontext() if step else self._turns.turn(repeated=True)
+        turn = nullcontext() if step else self._turn(self._rule(current), repeated=True)
         async with turn:
             seen = await self._repository.load(incident)
             if seen.confirmed is None:
@@ -304,9 +304,9 @@ class Executor:
             return None
 
     async def _listen(self, incident: str) -> None:
-        async with self._turns.turn(repeated=True):
+        rule = self._rule(await self._repository.load(incident))
+        async with self._turn(rule, repeated=True):
             current = await self._repository.load(incident)
-            rule = self._rule(current)
             answers = await self._survey(rule, current).impacts(rule.problem.sentiment)
         sentiments = [
             e.SentimentHeard(
@@ -326,7 +326,7 @@ class Executor:
         changes, blind = await self._changes(rule, current)
         recorded = e.SamplesRecorded(trouble=blind, changes=tuple(changes))
         try:
-            async with self._turns.turn(repeated=True):
+            async with self._turn(rule, repeated=True):
                 survey = self._survey(rule, current)
                 series, scrape, trouble = await record_samples(survey, current.opened_at, closed_at)
             trouble = "; ".join(filter(None, (blind, trouble)))
@@ -370,18 +370,30 @@ class Executor:
         survey, dependencies = self._survey(rule, incident), self._dependencies
         if incident.confirmed is None:
             return Findings(None, {}, "")
-        matchers = self._active.now.dependencies.alert_matchers(rule.rule)
         onset = onset_facts(incident).onset_from or incident.opened_at
         own = await self._own_targets(survey)
         service = service_in(incident.group_labels)[0] or "service"
         storm_window = dependencies.limits.storm_window
+        # The monitoring that is to be believed is the one that measures this service; what begins
+        # elsewhere at the same time, the store knows.
+        metrics = survey.metrics
         reading, outage, alerting, upstream = await asyncio.gather(
             verify.read_recovery_now(survey, rule.verify, incident.confirmed),
-            queries.outage(dependencies.metrics, survey.now, dependencies.outage, own),
-            queries.alerting(dependencies.metrics, survey.now, storm_window, service),
-            upstream_alerting(dependencies.metrics, matchers, onset - SLACK, survey.now),
+            queries.outage(metrics, survey.now, dependencies.outage, own),
+            queries.alerting(metrics, survey.now, storm_window, service),
+            self._upstream_alerting(rule, onset - SLACK, survey.now),
         )
         return Findings(reading, survey.query_log, outage, alerting, upstream)
+
+    async def _upstream_alerting(self, rule: Rule, since: datetime, now: datetime) -> bool:
+        """Whether something that the rule depends on alerts, by the server that watches it."""
+        alerts = self._active.now.dependencies.alert_matchers(rule.rule)
+        servers = self._dependencies.servers
+        asked = (
+            upstream_alerting(servers.at(name).metrics, matchers, since, now)
+            for name, matchers in alerts.items()
+        )
+        return any(await asyncio.gather(*asked))
 
     async def _own_targets(self, survey: Survey) -> str:
         """What selects the `up` of the service's own targets; empty if nobody can say."""
@@ -400,10 +412,16 @@ class Executor:
             self._survey(rule, incident), incident.confirmed, lives
         )
 
+    def _turn(self, rule: Rule, *, repeated: bool) -> AbstractAsyncContextManager[None]:
+        """A turn to measure, of those of the rule's own server: others' do not wait for one that
+        is slow or dead."""
+        return self._turns[rule.prometheus or ""].turn(repeated=repeated)
+
     def _survey(self, rule: Rule, incident: Incident) -> Survey:
         dependencies, now = self._dependencies, self._repository.clock()
+        server = dependencies.servers.of(rule)
         return Survey(
-            dependencies.metrics, rule.problem, incident.group_labels, now, dependencies.max_age
+            server.metrics, rule.problem, incident.group_labels, now, server.max_age, server.name
         )
 
     def _rule(self, incident: Incident) -> Rule:

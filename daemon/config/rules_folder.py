@@ -18,6 +18,7 @@ from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.rules import rule as ruling
 from daemon.core.rules import rule_checks
+from daemon.core.rules.known_names import KnownNames
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.query_templates import Judge
 from daemon.core.rules.rule import Rule
@@ -77,10 +78,12 @@ def read_ruleset(
     paths: Iterable[Path],
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
+    names: KnownNames | None = None,
     judge: Judge = judge_query,
 ) -> Ruleset:
-    """Read folders and single files; a file's roster and approvals lie beside it. `judge` says
-    whether a query would be taken."""
+    """Read folders and single files; a file's roster and approvals lie beside it. `names`: those
+    that the settings give; None if nobody knows the settings. `judge` says whether a query would
+    be taken."""
     files: dict[Path, None] = {}
     mistakes: list[FileMistake] = []
     homes: dict[Path, None] = {}
@@ -107,7 +110,7 @@ def read_ruleset(
     roster = _roster(homes, mistakes)
     approvals = _approvals(homes, rules, mistakes, bool(mistakes))
     teams = roster.teams if roster else None
-    mistakes += rule_checks.check_rules(read, actions, watches, teams, judge)
+    mistakes += rule_checks.check_rules(read, actions, watches, teams, names, judge)
     freezes = _freezes(homes, roster, mistakes)
     ordered = sorted(set(mistakes), key=lambda m: (m.file, m.line, m.text))
     drills = read_drills(

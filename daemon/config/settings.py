@@ -45,6 +45,7 @@ from daemon.config.sections import (
 )
 from daemon.config.serving import ConnectionSettings, TlsSettings
 from daemon.config.status_page import StatusPageSettings
+from daemon.core.rules.known_names import KnownNames
 from daemon.core.values.outcome import Permanent
 from daemon.core.values.units import Duration, Frozen, parse_duration
 from daemon.core.values.yaml_document import YamlDocument, one_document
@@ -131,6 +132,11 @@ class Settings(Frozen):
     def loopback(self) -> bool:
         """Whether only this machine can reach us."""
         return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def names(self) -> KnownNames:
+        """What rules can call by name."""
+        return KnownNames(tuple(self.prometheus.servers), tuple(self.kubernetes.clusters))
 
     @property
     def rules_dir(self) -> Path:

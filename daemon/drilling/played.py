@@ -23,7 +23,7 @@ from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.actions import Action, ActionContext
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notification import Pager, Ways
 from daemon.core.rules.rule import Rule, RuleBook
 from daemon.drilling.staged_actions import StagedAction, StagingAction
@@ -76,15 +76,16 @@ class PlayedRun:
         self._seen: tuple[ActiveConfig, ActiveConfig] | None = None
         self.actions = self._actions()
         self._first = mark.run
-        self.metrics: Metrics = NoMetrics()
+        self.server = replace(house.real.servers.default, metrics=NoMetrics())
         self._given: GivenMetrics | None = None
         if rule is not None:
             labels = rule.group(alert_labels(self._case, rule))
             self._first = first_target(rule, labels, self.actions)
             if self.scenario.target:
-                self.metrics = house.real.metrics
+                self.server = house.real.servers.of(rule)
             else:
-                self.metrics = self._given = GivenMetrics(self._case, rule)
+                self._given = GivenMetrics(self._case, rule)
+                self.server = replace(self.server, metrics=self._given)
         self._told = [one.change for one in given_changes(self._case, self._first)]
         self.stage = Stage(Derived(lambda: self.config), self._dependencies())
 
@@ -168,7 +169,7 @@ class PlayedRun:
     def _dependencies(self) -> ConductDependencies:
         return replace(
             self._house.real,
-            metrics=self.metrics,
+            servers=MetricsServers(self.server),
             actions=self.actions,
             changes=self._house.real.changes if self.scenario.target else self._changes,
             withdrawn=lambda _: "",

@@ -107,7 +107,7 @@ class Drills:
 
     def metrics_of(self, incident: Incident, real: Metrics) -> Metrics:
         """What the incident is measured with; `real` in earnest."""
-        return real if incident.drill is None else self.stages.of(incident.drill).metrics
+        return real if incident.drill is None else self.stages.of(incident.drill).server.metrics
 
     # ── starting and stopping ────────────────────────────────────────────────────────────────
 

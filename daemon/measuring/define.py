@@ -50,6 +50,7 @@ async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
         "sentiment": sentiment,
         "queries": tuple(survey.query_log),
         "behind": await _behind(survey),
+        "prometheus": survey.server_name,
     }
     return problem.model_copy(update=measured)
 

@@ -51,8 +51,8 @@ class _Silence:
 class Survey:
     """One measurement under way: the rule's problem, the group's labels, and the moment.
 
-    Every method raises Unmeasurable. `query_log` collects the queries with their answers in short,
-    for the record.
+    `server_name`: which Prometheus is asked, if it has a name. Every method raises Unmeasurable.
+    `query_log` collects the queries with their answers in short, for the record.
     """
 
     metrics: Metrics
@@ -60,6 +60,7 @@ class Survey:
     labels: Mapping[str, str]
     now: datetime
     max_age: timedelta
+    server_name: str = ""
     query_log: dict[str, str] = field(default_factory=dict)
 
     async def instant(self, template: str, window: timedelta | None = None) -> QueryAnswer:
@@ -219,6 +220,10 @@ class Survey:
         except UnsafeLabel as error:
             raise Unmeasurable("query_error", "unsafe_label", str(error)) from None
 
+    @property
+    def _where(self) -> str:
+        return f" of Prometheus {self.server_name}" if self.server_name else ""
+
     async def _now(self, query: str) -> QueryAnswer:
         return await self._query(query, lambda: self.metrics.instant(query, self.now))
 
@@ -233,7 +238,7 @@ class Survey:
             return await answer
         except TimeoutError:
             raise Unmeasurable(
-                "query_error", "deadline_exceeded", f"no answer in time to {asked}"
+                "query_error", "deadline_exceeded", f"no answer in time{self._where} to {asked}"
             ) from None
         except Temporary as error:
             raise Unmeasurable("no_data", "prometheus_unreachable", str(error)) from None

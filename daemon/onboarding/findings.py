@@ -33,7 +33,7 @@ CALM = frozenset(
 BROKEN = frozenset(
     {
         *("forbidden", "not_configured", "command_not_allowed", "host_not_allowed"),
-        *("no_such_workload", "no_such_release", "no_such_application"),
+        *("no_such_cluster", "no_such_workload", "no_such_release", "no_such_application"),
         *("no_directory", "not_a_release_directory", "not_writable", "program_missing"),
         *("secret_unreadable", "dry_run_failed"),
     }

@@ -143,7 +143,7 @@ def backtest(
         begins=begins,
         restricted=house.restricted,
         outage=house.outage,
-        max_age=house.max_age,
+        max_age=house.age_for(rule),
     )
     labels = dict(episode.labels)
     name = labels.pop("alertname", rule.rule)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -48,7 +48,8 @@ _LAST = timedelta(seconds=1)
 @dataclass(frozen=True)
 class House:
     """What all cases of a folder are played with: the rules and who is called by them, what may be
-    done, and how much of it. `restricted`: whether the settings that allow it are known."""
+    done, and how much of it. `restricted`: whether the settings that allow it are known.
+    `max_ages`: by the servers that rules can name, instead of `max_age`."""
 
     rules: Mapping[str, Rule]
     roster: Roster
@@ -60,6 +61,11 @@ class House:
     max_age: timedelta
     restricted: bool = True
     page_hold: timedelta = timedelta(0)
+    max_ages: Mapping[str, timedelta] = field(default_factory=dict)
+
+    def age_for(self, rule: Rule) -> timedelta:
+        """How old the samples may be that the rule is measured on."""
+        return self.max_ages.get(rule.prometheus or "", self.max_age)
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,7 @@ class CaseStage:
                 restricted=house.restricted,
                 sees=lambda of, _, __: bool(of.changes),
                 outage=house.outage,
-                max_age=house.max_age,
+                max_age=house.age_for(rule),
                 page_hold=house.page_hold,
             )
         )

@@ -37,7 +37,7 @@ from daemon.core.incident.drill_mark import DrillMark
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.ports.actions import Action, ActionContext
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics
 from daemon.core.recovery.guardrails import Limits
 from daemon.core.response.command import CommandSituation, NotPossible
 from daemon.core.rules.rule import Rule
@@ -169,8 +169,7 @@ class VirtualDaemon:
             for name, action in world.actions.items()
         }
         dependencies = ConductDependencies(
-            metrics=world.metrics,
-            max_age=world.max_age,
+            servers=MetricsServers(NamedMetrics(world.metrics, world.max_age)),
             actions=self.actions,
             limits=world.limits,
             outage=world.outage,

@@ -71,13 +71,16 @@ class Flow(Observer):
             "stopgap_prometheus_query_duration_seconds",
             "Queries of Prometheus, the wait for a free connection included.",
             "kind",
+            "server",
         )
         self._troubles = make.counter(
             "stopgap_prometheus_query_failures",
             "Queries that Prometheus did not answer.",
             "reason",
-            known=[trouble for trouble in get_args(Trouble) if trouble],
+            "server",
         )
+        self._asked: set[str] = set()
+        self._count_troubles("")
         self._transactions = make.histogram(
             "stopgap_store_transaction_duration_seconds",
             "Transactions of the store, the wait for their turn included.",
@@ -161,11 +164,19 @@ class Flow(Observer):
         self._alertmanagers.labels("answering").set(answering)
         self._alertmanagers.labels("silent").set(silent)
 
-    def query(self, kind: QueryKind, took: float, trouble: Trouble) -> None:
-        """Prometheus was asked."""
-        self._queries.labels(kind).observe(took)
+    def query(self, kind: QueryKind, took: float, trouble: Trouble, server: str = "") -> None:
+        """The Prometheus of that name was asked."""
+        self._queries.labels(kind, server).observe(took)
+        if server not in self._asked:
+            self._count_troubles(server)
         if trouble:
-            self._troubles.labels(trouble).inc()
+            self._troubles.labels(trouble, server).inc()
+
+    def _count_troubles(self, server: str) -> None:
+        """Its counters begin at zero, or their first increase could not be seen."""
+        self._asked.add(server)
+        for trouble in filter(None, get_args(Trouble)):
+            self._troubles.labels(trouble, server)
 
     def transaction(self, kind: Literal["read", "write"], took: float, ok: bool) -> None:
         """The store did a transaction."""

@@ -17,16 +17,19 @@ LONGEST_TEXT = 1000
 
 
 class WatchedMetrics:
-    """Passes each query on, and tells how it went.
+    """Passes each query on, and tells how it went. `server`: the name of the one that is asked.
 
     Implements `daemon.core.ports.metrics.Metrics` and
     `daemon.core.ports.metrics.DescribedMetrics`.
     """
 
-    def __init__(self, metrics: Metrics, observer: Observer, tracer: Tracer) -> None:
+    def __init__(
+        self, metrics: Metrics, observer: Observer, tracer: Tracer, server: str = ""
+    ) -> None:
         self._metrics = metrics
         self._observer = observer
         self._tracer = tracer
+        self._server = server
 
     async def instant(self, query: str, at: datetime) -> QueryAnswer:
         """The value of each series at that time."""
@@ -50,6 +53,8 @@ class WatchedMetrics:
         began = clock()
         trouble: Trouble = ""
         attributes = {"stopgap.query.kind": kind, "db.query.text": query[:LONGEST_TEXT]}
+        if self._server:
+            attributes["stopgap.prometheus"] = self._server
         try:
             with self._tracer.span("query", {"db.system.name": "prometheus", **attributes}):
                 return await answer
@@ -63,4 +68,4 @@ class WatchedMetrics:
             trouble = "rejected"
             raise
         finally:
-            self._observer.query(kind, clock() - began, trouble)
+            self._observer.query(kind, clock() - began, trouble, self._server)

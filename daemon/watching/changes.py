@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -31,14 +31,16 @@ _AT_ONCE = 10
 _REMEMBERED = timedelta(hours=2)
 """How old a reported change may be to be looked at."""
 
-MakeWatch = Callable[[str, Mapping[str, Any]], Watch]
+MakeWatch = Callable[[Rule, str, Mapping[str, Any]], Watch]
+"""The watch of a kind with these parameters, for that rule."""
 
 
 class Watcher:
     """Looks at what the rules' `changes:` name, in turns and when asked.
 
     Where they name a label, there is one target for each of its values. Up to ten targets are
-    looked at every two seconds each; a hundred are each looked at every twenty.
+    looked at every two seconds each; a hundred are each looked at every twenty. `by_metrics`: the
+    kinds that ask the rule's own Prometheus.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Watcher:
         rules: Callable[[], Sequence[Rule]],
         make: MakeWatch,
         values: LabelValues,
+        by_metrics: Collection[str] = (),
     ) -> None:
         self._repository = repository
         self._rules = rules
         self._make = make
         self._values = values
+        self._by_metrics = by_metrics
         self._watches: dict[str, Watch] = {}
         self._silent: dict[str, set[str]] = {}
 
@@ -82,19 +86,23 @@ class Watcher:
                 rendered = render_params(params, labels)
             except UnsafeLabel as error:
                 raise Permanent(f"changes of kind {kind} cannot be seen: {error}") from None
-            seen = await self._watch(kind, rendered).look()
+            seen = await self._watch(rule, kind, rendered).look()
             known, new = await self._noted(seen)
             for change in new:
                 await tell_incidents(
-                    self._repository, change, partial(self._watches_for, kind, rendered)
+                    self._repository, change, partial(self._watches_for, rule, kind, rendered)
                 )
             found += known
         return found
 
-    def _watches_for(self, kind: str, params: Mapping[str, Any], incident: Incident) -> bool:
-        """Whether the incident's rule watches just that."""
+    def _watches_for(
+        self, looking: Rule, kind: str, params: Mapping[str, Any], incident: Incident
+    ) -> bool:
+        """Whether the incident's rule watches just what that rule has looked at."""
         rule = next((rule for rule in self._rules() if rule.rule == incident.rule), None)
         if rule is None or kind not in rule.changes:
+            return False
+        if self._server(rule, kind) != self._server(looking, kind):
             return False
         try:
             return bool(render_params(rule.changes[kind], incident.group_labels) == params)
@@ -137,8 +145,12 @@ class Watcher:
         """The values of the labels that a rule's changes are watched for."""
         return self._values.of(rule) if watched_names(rule) else [{}]
 
-    def _watch(self, kind: str, params: Mapping[str, Any]) -> Watch:
-        key = f"{kind} {params}"
+    def _watch(self, rule: Rule, kind: str, params: Mapping[str, Any]) -> Watch:
+        key = f"{self._server(rule, kind)} {kind} {params}"
         if key not in self._watches:
-            self._watches[key] = self._make(kind, params)
+            self._watches[key] = self._make(rule, kind, params)
         return self._watches[key]
+
+    def _server(self, rule: Rule, kind: str) -> str | None:
+        """The Prometheus in which that kind of change is seen for the rule, if it has a name."""
+        return rule.prometheus if kind in self._by_metrics else None

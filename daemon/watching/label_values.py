@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from daemon.core.alertmanager import Labels
-from daemon.core.ports.metrics import Metrics
+from daemon.core.ports.metrics import MetricsServers
 from daemon.core.ports.notes import Notes
 from daemon.core.rules.label_values import (
     MOST_VALUES,
@@ -60,13 +60,13 @@ class LabelValues:
         self,
         notes: Notes,
         rules: Callable[[], Sequence[Rule]],
-        metrics: Metrics,
+        servers: MetricsServers,
         targets: ListTargets,
         clock: Callable[[], datetime],
     ) -> None:
         self._notes = notes
         self._rules = rules
-        self._metrics = metrics
+        self._servers = servers
         self._targets = targets
         self._clock = clock
         self._known: dict[str, KnownValues] = {}
@@ -167,7 +167,7 @@ class LabelValues:
         asked = values_query(rule)
         if asked is None:
             return ()
-        answer = await self._metrics.instant(asked.query, self._clock())
+        answer = await self._servers.of(rule).metrics.instant(asked.query, self._clock())
         return asked.values_in(series.labels for series in answer.series)
 
     async def _in_targets(self, rule: Rule) -> Sequence[Labels]:

@@ -60,7 +60,7 @@ class Unblocker:
 
     @property
     def _pods(self) -> Resource:
-        return Resource("", "pods", self.workload.namespace)
+        return self.workload.beside("", "pods")
 
     # ── pods that are not made ───────────────────────────────────────────────────────────────
 
@@ -83,7 +83,7 @@ class Unblocker:
         kind = KIND_NAMES[self.workload.kind]
         about = {"kind": kind, "name": self.workload.name}
         fields = [f"involvedObject.{key}={value}" for key, value in about.items()]
-        events = Resource("", "events", self.workload.namespace)
+        events = self.workload.beside("", "events")
         try:
             failed = ",".join([*fields, "reason=FailedCreate"])
             found = await self.client.items(events, fields=failed)
@@ -148,7 +148,7 @@ class Unblocker:
             return f"{what} is being deleted"
         by_hand = f"kubectl delete pod {name} -n {self.workload.namespace}"
         version = objects.string(objects.part(pod, "metadata"), "resourceVersion")
-        resource = Resource("", "pods", self.workload.namespace, name)
+        resource = self.workload.beside("", "pods", name)
         try:
             await self.client.delete(resource, uid, version)
         except (Missing, VersionConflict):

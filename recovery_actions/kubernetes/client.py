@@ -40,11 +40,16 @@ _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSS
 
 
 class ClusterClient:
-    """The cluster that the settings name. Get it by `workshop.shared(ClusterClient)`."""
+    """The clusters that the settings name; a resource says which one it is in. Get it by
+    `workshop.shared(ClusterClient)`. Every method raises NoSuchCluster if it is none of them.
+    """
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, name: str = "") -> None:
         self._workshop = workshop
-        self._timeout = workshop.cluster.timeout
+        self._name = name
+        self._cluster = workshop.cluster_of(name)
+        self._others: dict[str, ClusterClient] = {}
+        self._timeout = self._cluster.timeout
         self._connection: ApiConnection | None = None
         self._loaded = 0
         self._renewed = -_RENEW_AGAIN
@@ -115,6 +120,9 @@ class ClusterClient:
         body: object = None,
         content: str = "",
     ) -> Object:
+        if resource.cluster != self._name:
+            ask = self._other(resource.cluster)._request  # noqa: SLF001 - it is one of ours
+            return await ask(verb, method, resource, query, body, content)
         data = None if body is None else encoded(body)
         headers = {"Accept": "application/json"} | ({"Content-Type": content} if content else {})
         loaded = self._loaded
@@ -129,6 +137,12 @@ class ClusterClient:
             text = f"what answers for {resource.title} is no API server: it sends no JSON object"
             raise Permanent(text)
         return parsed
+
+    def _other(self, name: str) -> ClusterClient:
+        """The client of another cluster, with a connection and credentials of its own."""
+        if name not in self._others:
+            self._others[name] = ClusterClient(self._workshop, name)
+        return self._others[name]
 
     async def _send(
         self,
@@ -161,7 +175,7 @@ class ClusterClient:
     async def _open(self) -> ApiConnection:
         async with self._opening:
             if self._connection is None:
-                self._connection = await asyncio.to_thread(_connection, self._workshop.cluster)
+                self._connection = await asyncio.to_thread(_connection, self._cluster)
                 self._workshop.on_close(self._close)
             if not self._connection.loaded:
                 await self._connection.load()

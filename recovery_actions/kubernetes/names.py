@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema, model_validator
@@ -43,6 +43,12 @@ def _object_name(text: str) -> str:
     return text
 
 
+def _cluster(text: str) -> str:
+    if text and not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", text):
+        raise ValueError("it is not a cluster's name: lower case letters, digits and . _ -")
+    return text
+
+
 Namespace = Annotated[
     str,
     AfterValidator(_namespace),
@@ -57,12 +63,14 @@ ObjectName = Annotated[
 
 @dataclass(frozen=True)
 class Resource:
-    """One collection of the API, or one object in it if it has a `name`."""
+    """One collection of the API, or one object in it if it has a `name`. `cluster`: which of
+    `kubernetes.clusters` it is in; empty for the one of whoever names none."""
 
     group: str
     plural: str
     namespace: str
     name: str = ""
+    cluster: str = field(kw_only=True)
 
     @property
     def path(self) -> str:
@@ -75,7 +83,8 @@ class Resource:
     def title(self) -> str:
         """For a sentence: 'deployments checkout in namespace prod'."""
         named = f" {self.name}" if self.name else ""
-        return f"{self.plural}{named} in namespace {self.namespace}"
+        cluster = f" of cluster {self.cluster}" if self.cluster else ""
+        return f"{self.plural}{named} in namespace {self.namespace}{cluster}"
 
 
 APPS = "apps/v1"
@@ -84,34 +93,63 @@ AUTOSCALING = "autoscaling/v2"
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet."""
+    """A Deployment, StatefulSet or DaemonSet; `cluster` as of a Resource."""
 
     namespace: str
     kind: WorkloadKind
     name: str
+    cluster: str = ""
     resource: Resource = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        resource = Resource(APPS, f"{self.kind}s", self.namespace, self.name)
+        resource = self.beside(APPS, f"{self.kind}s", self.name)
         object.__setattr__(self, "resource", resource)
+
+    def beside(self, group: str, plural: str, name: str = "") -> Resource:
+        """A collection, or an object in it, in the workload's own namespace and cluster."""
+        return Resource(group, plural, self.namespace, name, cluster=self.cluster)
 
     @property
     def target(self) -> str:
         """The target key: whatever changes this workload shares one lock."""
-        return f"kubernetes:{self.namespace}/{self.kind}/{self.name}"
+        return f"{target_root(self.cluster)}{self.namespace}/{self.kind}/{self.name}"
 
     @property
     def title(self) -> str:
-        """For a sentence: 'Deployment prod/checkout'."""
-        return f"{KIND_NAMES[self.kind]} {self.namespace}/{self.name}"
+        """For a sentence: 'Deployment prod/checkout', and of which cluster if that has a name."""
+        place = f" of cluster {self.cluster}" if self.cluster else ""
+        return f"{KIND_NAMES[self.kind]} {self.namespace}/{self.name}{place}"
 
     @property
     def command(self) -> str:
-        """As kubectl wants it: 'deployment/checkout -n prod'."""
-        return f"{self.kind}/{self.name} -n {self.namespace}"
+        """As kubectl wants it: 'deployment/checkout -n prod', with a context named as the cluster
+        is."""
+        context = f" --context {self.cluster}" if self.cluster else ""
+        return f"{self.kind}/{self.name} -n {self.namespace}{context}"
 
 
-class ScalableParams(Frozen):
+def target_root(cluster: str) -> str:
+    """How the keys of targets in a cluster begin. That of the one without a name is as it was
+    before there were names, so that locks, cooldowns and approvals of then hold."""
+    return f"kubernetes:{cluster}:" if cluster else "kubernetes:"
+
+
+ClusterName = Annotated[
+    str,
+    AfterValidator(_cluster),
+    WithJsonSchema({"type": "string", "description": "one of `kubernetes.clusters`"}),
+]
+
+
+class InCluster(Frozen):
+    """`cluster`: one of `kubernetes.clusters`; empty for the one of whoever names none."""
+
+    in_cluster: ClassVar[bool] = True
+
+    cluster: ClusterName = ""
+
+
+class ScalableParams(InCluster):
     """What has replicas: `namespace`, and exactly one of `deployment` and `statefulset`."""
 
     namespace: Namespace
@@ -135,7 +173,7 @@ class ScalableParams(Frozen):
     def workload(self) -> Workload:
         """The workload that is named."""
         kind, name = self._named()[0]
-        return Workload(self.namespace, kind, name)
+        return Workload(self.namespace, kind, name, self.cluster)
 
 
 class WorkloadParams(ScalableParams):

@@ -15,7 +15,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.values.outcome import Temporary
 from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.client import ClusterClient
-from recovery_actions.kubernetes.names import APPS, Resource, Workload
+from recovery_actions.kubernetes.names import APPS, Workload
 from recovery_actions.kubernetes.objects import Raw
 
 _DIGITS = 18
@@ -109,7 +109,7 @@ async def read_state(client: ClusterClient, workload: Workload) -> WorkloadState
     raw = await client.get(workload.resource)
     of_deployment = workload.kind == "deployment"
     plural = "replicasets" if of_deployment else "controllerrevisions"
-    found = await client.items(Resource(APPS, plural, workload.namespace), objects.selector_of(raw))
+    found = await client.items(workload.beside(APPS, plural), objects.selector_of(raw))
     uid = objects.uid_of(raw)
     read = _replicaset if of_deployment else _controllerrevision
     revisions = [read(one) for one in found if objects.owned_by(one, uid)]

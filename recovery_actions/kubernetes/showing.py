@@ -9,7 +9,7 @@ from recovery_actions.kubernetes import objects
 from recovery_actions.kubernetes.blocked import all_containers, ready
 from recovery_actions.kubernetes.client import ClusterClient
 from recovery_actions.kubernetes.errors import Forbidden
-from recovery_actions.kubernetes.names import Resource, Workload, WorkloadKind
+from recovery_actions.kubernetes.names import Workload, WorkloadKind
 from recovery_actions.kubernetes.objects import Raw
 from recovery_actions.kubernetes.revisions import WorkloadState, read_state
 from recovery_actions.kubernetes.rollout import rollout_status, wanted_replicas
@@ -40,9 +40,7 @@ async def show_object(client: ClusterClient, workload: Workload) -> Mapping[str,
     """The live item, the counters, the conditions and the pods. Raises as the client does."""
     state = await read_state(client, workload)
     try:
-        found = await client.items(
-            Resource("", "pods", workload.namespace), objects.selector_of(state.raw)
-        )
+        found = await client.items(workload.beside("", "pods"), objects.selector_of(state.raw))
     except Forbidden as error:
         return _summary(state) | {"pods": str(error)}
     owners = {objects.uid_of(state.raw), *(one.uid for one in state.revisions)}

@@ -13,7 +13,7 @@ from recovery_actions.kubernetes.names import Workload
 from recovery_actions.kubernetes.showing import show_object
 from recovery_actions.kubernetes.waiting import PollPace
 from recovery_actions.reasons import NotReady
-from recovery_actions.workshop import Workshop
+from recovery_actions.workshop import NoSuchCluster, Workshop
 
 
 class NamesWorkload(Protocol):
@@ -50,6 +50,8 @@ class WorkloadAction(Generic[_P]):
 def refused_by_cluster(error: Permanent, tried: str) -> Refused:
     """What the API server's answer to a preflight means; `tried` names the dry run."""
     match error:
+        case NoSuchCluster():
+            return NotReady("no_such_cluster", str(error))
         case Missing():
             return NotReady("no_such_workload", f"{error}; look at the name and the namespace")
         case Forbidden():

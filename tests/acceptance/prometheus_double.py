@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from daemon.core.values.units import parse_duration
+from tests.doubles.serving import let_go
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,6 +73,7 @@ class PrometheusDouble:
             yield self
         finally:
             await runner.cleanup()
+            await let_go()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)

@@ -86,7 +86,7 @@ class Lab:
     async def create(self, image: str, replicas: int = 2) -> None:
         """Make the workload. Raises Forbidden if we may not."""
         body = manifest(self.workload.kind, self.workload.name, image, replicas)
-        many = Resource("apps/v1", f"{self.workload.kind}s", self.workload.namespace)
+        many = Resource("apps/v1", f"{self.workload.kind}s", self.workload.namespace, cluster="")
         await self.client._request("create", "POST", many, {}, body, "application/json")
 
     async def remove(self) -> None:

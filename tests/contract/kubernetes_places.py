@@ -111,7 +111,7 @@ async def made(kubeconfig: Path, kind: WorkloadKind) -> AsyncIterator[Lab]:
 async def _existing(client: ClusterClient) -> Workload:
     """A Deployment that may be changed: one whose rollout has ended, if there is one."""
     fit: list[tuple[bool, Workload]] = []
-    for raw in await client.items(Resource("apps/v1", "deployments", NAMESPACE)):
+    for raw in await client.items(Resource("apps/v1", "deployments", NAMESPACE, cluster="")):
         workload = Workload(NAMESPACE, "deployment", objects.name_of(raw))
         if _may_be_changed(workload, raw):
             fit.append((not rollout_status("deployment", raw).finished, workload))

@@ -18,6 +18,7 @@ from daemon.config.active import ActiveConfig
 from daemon.core.drills.calendar import ScheduledDrill
 from daemon.core.drills.promotion import PromotionPolicy
 from daemon.core.drills.scenario import DrillScenario
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.drilling.desk import Desk
 from daemon.drilling.played import DrillHouse
 from daemon.drilling.runner import Drills
@@ -77,8 +78,7 @@ class DrillRig(Rig):
             return []
 
         dependencies = ConductDependencies(
-            metrics=Service(),
-            max_age=LIMITS.storm_window,
+            servers=MetricsServers(NamedMetrics(Service(), LIMITS.storm_window)),
             actions={},
             limits=LIMITS,
             outage=0.5,

@@ -247,7 +247,7 @@ async def test_unknown_fields_come_through(cluster: Cluster, tmp_path: Path) -> 
 
 async def test_an_unverified_name_stays_one_part_of_the_url(cluster: Cluster) -> None:
     workshop = Workshop(Path(), cluster=ClusterSettings(kubeconfig=cluster.kubeconfig))
-    hostile = Resource("apps/v1", "deployments", NAMESPACE, "../../secrets?watch=1#")
+    hostile = Resource("apps/v1", "deployments", NAMESPACE, "../../secrets?watch=1#", cluster="")
     with pytest.raises(Permanent, match="there are no"):
         await workshop.shared(ClusterClient).get(hostile)
     path = cluster.asked[-1]["path"]

@@ -22,7 +22,7 @@ from recovery_actions.kubernetes.errors import (
 from recovery_actions.kubernetes.names import Resource
 from tests.contract.kubernetes_answers import foreign
 
-CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout")
+CHECKOUT = Resource("apps/v1", "deployments", "prod", "checkout", cluster="")
 
 
 @pytest.mark.parametrize(

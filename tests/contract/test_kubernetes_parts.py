@@ -64,7 +64,7 @@ def test_only_names_reach_the_path_of_a_url(name: str, namespace: str) -> None:
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_even_an_unproven_name_stays_one_part_of_the_path(namespace: str, name: str) -> None:
     try:
-        path = Resource("", "pods", namespace, name).path
+        path = Resource("", "pods", namespace, name, cluster="").path
     except UnicodeEncodeError:
         return
     parts = path.split("/")

@@ -23,7 +23,7 @@ from tests.contract.kubernetes_pods import NAMESPACE
 from tests.contract.kubernetes_world import World, broken
 
 REVISION = "deployment.kubernetes.io/revision"
-PODS = Resource("", "pods", NAMESPACE)
+PODS = Resource("", "pods", NAMESPACE, cluster="")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from daemon.core.changes.suspects import Change
 from daemon.core.incident.state import Incident
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.rules.rule import Rule
 from daemon.repository import IncidentRepository
 from daemon.watching.changes import Watcher
@@ -17,6 +18,8 @@ from daemon.watching.label_values import LabelValues
 from tests.contract.rig import HOOK, Rig, rigged
 from tests.core.build import NOW, ago, make_change, make_rule, opening
 from tests.fakes import START, MemoryJournal, MemoryNotes, Service
+
+SERVERS = MetricsServers(NamedMetrics(Service(), timedelta(minutes=2)))
 
 REPORT = {
     "item": "v2.3",
@@ -88,9 +91,9 @@ async def test_what_a_watch_sees_late_rings_the_incidents_whose_rule_watches_it(
     looking = make_rule()  # it watches `shop`
     watch = Seen(make_change("v1", ago(300)))
     values = LabelValues(
-        MemoryNotes(), lambda: [looking, rule], Service(), lambda _, __: (), lambda: NOW
+        MemoryNotes(), lambda: [looking, rule], SERVERS, lambda _, __: (), lambda: NOW
     )
-    watcher = Watcher(repository, lambda: [looking, rule], lambda _, __: watch, values)
+    watcher = Watcher(repository, lambda: [looking, rule], lambda _, __, ___: watch, values)
     await watcher.of(looking, incident)
     assert (await repository.load(incident.id)).told == (), "of a subject met first, all is old"
     watch.changes.append(make_change("v2", ago(5), "v1"))

@@ -20,6 +20,7 @@ from daemon.core.incident.events import DAEMON
 from daemon.core.incident.fold import fold
 from daemon.core.incident.state import Incident
 from daemon.core.people.roster import Roster
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.recovery.approvals import Approval, Approvals
 from daemon.core.recovery.freeze_windows import FreezeWindows
 from daemon.core.recovery.guardrails import Limits
@@ -90,6 +91,7 @@ policies:
   payments: {tiers: [{notify: [payments], wait: 5m}, {notify: [bo], wait: 5m}]}
 default_policy: payments
 """
+MAX_AGE = timedelta(minutes=2)
 LIMITS = Limits(
     cooldown=timedelta(minutes=30),
     flap=timedelta(hours=24),
@@ -216,12 +218,16 @@ class Stage:
 
         repository = IncidentRepository(self.journal, clock, self.debts)
         values = LabelValues(
-            self.notes, lambda: self.rules, self.service, lambda kind, params: (), clock
+            self.notes,
+            lambda: self.rules,
+            MetricsServers(NamedMetrics(self.service, MAX_AGE)),
+            lambda kind, params: (),
+            clock,
         )
         watcher = Watcher(
             repository,
             lambda: self.rules,
-            lambda _, params: self._live_watch(params, clock),
+            lambda _, __, params: self._live_watch(params, clock),
             values,
         )
         ways = {name: [(kind(phone), phone)] for name, phone in self.phones.items()}
@@ -238,8 +244,9 @@ class Stage:
         observer = telemetry.flow
         storms = StormKeeper(repository, self.limits)
         means = ConductDependencies(
-            metrics=WatchedMetrics(self.service, observer, self.tracer),
-            max_age=timedelta(minutes=2),
+            servers=MetricsServers(
+                NamedMetrics(WatchedMetrics(self.service, observer, self.tracer), MAX_AGE)
+            ),
             actions=self.actions,
             limits=self.limits,
             outage=0.5,

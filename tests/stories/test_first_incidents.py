@@ -13,8 +13,9 @@ import yaml
 
 from daemon.core.changes.change import Change
 from daemon.core.measurement.samples import QueryAnswer, Series
+from daemon.core.ports.metrics import MetricsServers, NamedMetrics
 from daemon.core.rules.label_values import MOST_VALUES
-from daemon.core.rules.rule import load
+from daemon.core.rules.rule import Rule, load
 from daemon.repository import IncidentRepository
 from daemon.watching.changes import Watcher
 from daemon.watching.label_values import LabelValues
@@ -57,13 +58,14 @@ def clock() -> datetime:
 
 
 def values(prometheus: Service, notes: MemoryNotes) -> LabelValues:
-    return LabelValues(notes, lambda: [RULE_OF_MANY], prometheus, lambda _, __: (), clock)
+    servers = MetricsServers(NamedMetrics(prometheus, timedelta(minutes=2)))
+    return LabelValues(notes, lambda: [RULE_OF_MANY], servers, lambda _, __: (), clock)
 
 
 async def test_five_hundred_values_are_looked_at_in_turns() -> None:
     known, looks = values(Prometheus(500), MemoryNotes()), dict[str, list[float]]()
 
-    def make(_: str, params: Mapping[str, Any]) -> Target:
+    def make(_: Rule, __: str, params: Mapping[str, Any]) -> Target:
         return Target(looks, str(params["directory"]))
 
     await known.look()

@@ -21,7 +21,7 @@ from daemon.core.changes.suspects import Change
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.query_templates import check_query, names_in, quote, selectors
-from daemon.core.rules.rule import LabelName
+from daemon.core.rules.rule import LabelName, Name
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import Duration, Frozen, format_duration
 
@@ -50,7 +50,10 @@ class _MetricWatch:
 
     kind = ""
 
-    def __init__(self, metrics: Metrics, looking: _Looking, clock: _Clock) -> None:
+    def __init__(
+        self, metrics: Metrics, looking: _Looking, clock: _Clock, server: str = ""
+    ) -> None:
+        self._server = server
         self._metrics = metrics
         self._looking = looking
         self._clock = clock
@@ -114,8 +117,10 @@ class KubeStateWatch(_MetricWatch):
     kind = "kube_state_metrics"
 
     class Params(_Looking):
-        """The workload: a Deployment or a StatefulSet."""
+        """The workload: a Deployment or a StatefulSet. `cluster`: the one that steps call so; this
+        Prometheus is to know no other."""
 
+        cluster: Name | None = None
         namespace: _Given
         deployment: _Given | None = None
         statefulset: _Given | None = None
@@ -126,19 +131,26 @@ class KubeStateWatch(_MetricWatch):
                 raise ValueError("name a `deployment` or a `statefulset`; one of the two")
             return self
 
-    def __init__(self, params: Params, metrics: Metrics, clock: _Clock) -> None:
-        super().__init__(metrics, params, clock)
+    def __init__(self, params: Params, metrics: Metrics, clock: _Clock, server: str = "") -> None:
+        super().__init__(metrics, params, clock, server)
         self._params = params
 
     @classmethod
-    def make(cls, params: Params, metrics: Metrics, clock: _Clock) -> KubeStateWatch:
-        """The watch of these parameters."""
-        return cls(params, metrics, clock)
+    def make(
+        cls, params: Params, metrics: Metrics, clock: _Clock, server: str = ""
+    ) -> KubeStateWatch:
+        """The watch of these parameters, in the Prometheus of that name."""
+        return cls(params, metrics, clock, server)
 
     async def _changes(self, end: datetime) -> Sequence[Change]:
         if self._params.deployment is not None:
             return await self._of_deployment(self._params.deployment, end)
         return await self._of_statefulset(self._params.statefulset or "", end)
+
+    def _subject(self, kind: str, name: str) -> str:
+        """What a step upon it has as its target."""
+        cluster = f"{self._params.cluster}:" if self._params.cluster else ""
+        return f"kubernetes:{cluster}{self._params.namespace}/{kind}/{name}"
 
     async def _of_deployment(self, name: str, end: datetime) -> list[Change]:
         """A ReplicaSet that gets replicas is live; two that have some are a running rollout."""
@@ -163,7 +175,7 @@ class KubeStateWatch(_MetricWatch):
             for series in births.series
             if "replicaset" in series.labels and series.samples
         }
-        subject = f"kubernetes:{self._params.namespace}/deployment/{name}"
+        subject = self._subject("deployment", name)
         start = (end - self._looking.look_back).timestamp()
         comings = comings_of(points, timedelta(0), born, start)
         found = self._dated(subject, comings, born)
@@ -176,7 +188,7 @@ class KubeStateWatch(_MetricWatch):
         current = f"max by (revision) (kube_statefulset_status_current_revision{chosen})"
         points = await self._presence(update, "revision", end)
         reached = presence(await self._instant(current, end), "revision")
-        subject = f"kubernetes:{self._params.namespace}/statefulset/{name}"
+        subject = self._subject("statefulset", name)
         found = self._dated(subject, comings_of(points, timedelta(0)), {})
         behind = [items - _latest(points, end) for items in reached.values()]
         return _rolling(found, any(behind))
@@ -205,27 +217,33 @@ class VersionWatch(_MetricWatch):
                 raise ValueError(wrong)
             return query
 
-        @property
-        def about(self) -> str:
-            """The subject of its changes."""
+        def about(self, server: str) -> str:
+            """The subject of its changes, as the Prometheus of that name tells them."""
             if self.subject:
                 return self.subject
             named = [*selectors(self.query), self.query][0]
-            return f"version:{named}" + ("" if self.label == "version" else f" by {self.label}")
+            place = f"{server}:" if server else ""
+            return f"version:{place}{named}" + (
+                "" if self.label == "version" else f" by {self.label}"
+            )
 
-    def __init__(self, params: Params, metrics: Metrics, clock: _Clock) -> None:
-        super().__init__(metrics, params, clock)
+    def __init__(self, params: Params, metrics: Metrics, clock: _Clock, server: str = "") -> None:
+        super().__init__(metrics, params, clock, server)
         self._params = params
 
     @classmethod
-    def make(cls, params: Params, metrics: Metrics, clock: _Clock) -> VersionWatch:
-        """The watch of these parameters."""
-        return cls(params, metrics, clock)
+    def make(
+        cls, params: Params, metrics: Metrics, clock: _Clock, server: str = ""
+    ) -> VersionWatch:
+        """The watch of these parameters, in the Prometheus of that name."""
+        return cls(params, metrics, clock, server)
 
     async def _changes(self, end: datetime) -> Sequence[Change]:
         points = await self._presence(self._params.query, self._params.label, end)
         comings = comings_of(points, BACK_OFF)
-        found = self._dated(self._params.about, comings, {}, target=self._params.target)
+        found = self._dated(
+            self._params.about(self._server), comings, {}, target=self._params.target
+        )
         return _rolling(found, len(_latest(points, end)) > 1)
 
 

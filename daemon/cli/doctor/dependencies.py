@@ -102,7 +102,7 @@ async def check_kubernetes(installation: Installation) -> AsyncIterator[Finding]
 
 async def _tried(client: ClusterClient, workload: Workload, *, changes: bool) -> Finding | None:
     """What stands in the way, or None. With `changes` a dry run shows whether we may patch."""
-    place = f"kubernetes {workload.namespace}"
+    place = f"kubernetes {workload.cluster} {workload.namespace}".replace("  ", " ")
     try:
         await client.get(workload.resource)
         # A JSON patch that only tests: admission and rights are asked, nothing would change.

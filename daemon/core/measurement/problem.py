@@ -123,7 +123,8 @@ class Problem(Frozen):
     `baseline` is that then. `onset` is the likeliest moment, give or take `onset_within`.
     `onset_quantiles`: it began before the first with half a percent, before the second with a
     quarter, after the third with half a percent. `behind`: so long after it happened the metrics
-    may not show it yet.
+    may not show it yet. `prometheus`: the server that was asked, as the rule names it; empty if it
+    names none.
     """
 
     verdict: ProblemVerdict
@@ -150,6 +151,7 @@ class Problem(Frozen):
     sentiment: tuple[Impact, ...] = ()
     queries: tuple[str, ...] = ()
     behind: Duration = timedelta(0)
+    prometheus: str = ""
 
     @property
     def level(self) -> float | None:

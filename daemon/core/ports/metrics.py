@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from daemon.core.measurement.flavours import PROMETHEUS, MetricsServer
 from daemon.core.measurement.samples import QueryAnswer
+from daemon.core.rules.rule import Rule
+from daemon.core.values.outcome import Temporary
 
 
 class Metrics(Protocol):
@@ -19,6 +23,37 @@ class Metrics(Protocol):
         self, query: str, start: datetime, end: datetime, step: timedelta
     ) -> QueryAnswer:
         """Values from `start` to `end`, one each `step`."""
+
+
+@dataclass(frozen=True)
+class NamedMetrics:
+    """One Prometheus, and how old its samples may be. `name`: as rules name it; empty for the one
+    of the rules that name none."""
+
+    metrics: Metrics
+    max_age: timedelta
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class MetricsServers:
+    """Which server is asked for a rule. `named`: those that rules name; None: `default` answers
+    for all, as where the past or a drill is played."""
+
+    default: NamedMetrics
+    named: Mapping[str, NamedMetrics] | None = None
+
+    def of(self, rule: Rule) -> NamedMetrics:
+        """The server of a rule. Raises Temporary if the settings in force do not have it."""
+        return self.at(rule.prometheus)
+
+    def at(self, name: str | None) -> NamedMetrics:
+        """The server of that name. Raises Temporary."""
+        if not name or self.named is None:
+            return self.default
+        if name not in self.named:
+            raise Temporary(f"there is no {name!r} in `prometheus.servers`; name it, and restart")
+        return self.named[name]
 
 
 @runtime_checkable

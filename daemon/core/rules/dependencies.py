@@ -42,13 +42,17 @@ class RuleDependencies:
         known = self._rules.get(rule)
         return known is not None and known.mode != "observe" and bool(known.recover)
 
-    def alert_matchers(self, rule: str) -> list[tuple[Matcher, ...]]:
-        """The alerts that tell of what that rule depends on; one sequence of matchers each."""
-        found: list[tuple[Matcher, ...]] = []
+    def alert_matchers(self, rule: str) -> Mapping[str | None, Sequence[tuple[Matcher, ...]]]:
+        """The alerts that tell of what that rule depends on, one sequence of matchers each, by the
+        Prometheus that has them: that of the rule which is named, or the same as its own."""
+        found: dict[str | None, list[tuple[Matcher, ...]]] = {}
         for upstream in self.upstream(rule):
             named = self._rules.get(upstream.rule)
-            found += [named.match if named else upstream.match]
-        return [matchers for matchers in found if matchers]
+            matchers = named.match if named else upstream.match
+            server = (named or self._rules[rule]).prometheus
+            if matchers:
+                found.setdefault(server, []).append(matchers)
+        return found
 
     def _follow(self, rule: str) -> Iterator[Upstream]:
         waiting, seen = [rule], {rule}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.rules.dependencies import wrong_dependencies
+from daemon.core.rules.known_names import KnownNames, check_names
 from daemon.core.rules.label_names import label_text, reference
 from daemon.core.rules.promql_dialect.judging import judge_query
 from daemon.core.rules.query_templates import (
@@ -30,19 +31,22 @@ def check_rules(
     actions: Mapping[str, Any],
     watches: Mapping[str, Any],
     teams: Iterable[str] | None,
+    names: KnownNames | None = None,
     judge: Judge = judge_query,
 ) -> list[FileMistake]:
     """Every mistake that a file alone does not show.
 
     It looks at the documents as written, so that a mistake in one place hides none elsewhere.
     `actions` and `watches` map names to objects with `Params` (a pydantic model) and, for
-    actions, `allowed(params)`; see `daemon.core.ports`. `teams` is None if nobody knows them.
-    `judge` says whether a query would be taken.
+    actions, `allowed(params)`; see `daemon.core.ports`. `teams` and `names` are None if nobody
+    knows them. `judge` says whether a query would be taken.
     """
     mistakes: list[FileMistake] = []
     seen: dict[str, str] = {}
     for _, document in rules:
         data = document.data if isinstance(document.data, dict) else {}
+        if names is not None:
+            mistakes += check_names(document, data, actions, watches, names)
         name = str(data.get("rule"))
         if name in seen and "rule" in data:
             text = f"the name {name!r} is taken by {seen[name]}; choose another"

@@ -81,9 +81,19 @@ def test_a_rule_for_all_services_depends_on_some_of_its_own_incidents() -> None:
 
 
 def test_the_alerts_of_what_it_depends_on() -> None:
-    known = RuleDependencies(rules(text("shop", "[pay, service=db, gone]"), text("pay")))
-    spelled = [[f"{m.name}{m.op}{m.value}" for m in ms] for ms in known.alert_matchers("shop")]
-    assert spelled == [["alertname=pay", "env=prod"], ["service=db"]]
+    shop, pay = rules(text("shop", "[pay, service=db, gone]"), text("pay"))
+
+    def spelled(*read: Rule) -> dict[str | None, list[list[str]]]:
+        alerts = RuleDependencies(read).alert_matchers("shop")
+        return {
+            server: [[f"{m.name}{m.op}{m.value}" for m in matchers] for matchers in found]
+            for server, found in alerts.items()
+        }
+
+    paying, base = ["alertname=pay", "env=prod"], ["service=db"]
+    assert spelled(shop, pay) == {None: [paying, base]}
+    apart = pay.model_copy(update={"prometheus": "eu"})
+    assert spelled(shop, apart) == {"eu": [paying], None: [base]}
 
 
 @pytest.mark.parametrize(

@@ -124,5 +124,6 @@ def _unknown(tally: ImpactTally, *, counts: bool) -> Iterator[str]:
 
 def _queries(problem: Problem) -> Iterator[Block]:
     if problem.queries:
-        yield Paragraph("Queries asked:")
+        where = f" of the Prometheus {problem.prometheus}" if problem.prometheus else ""
+        yield Paragraph(f"Queries asked{where}:")
         yield Literally(problem.queries)
