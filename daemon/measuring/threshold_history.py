@@ -38,7 +38,8 @@ async def threshold_now(survey: Survey) -> tuple[Evaluation, timedelta]:
         begin, end, step = clock_grid(survey, clock)
         late, spread = end.timestamp() - clock.newest, clock.spread
     found = await _evaluated(survey, begin, end, step, fresh=True, late=late)
-    windowed = any(f"${WINDOW}" in query for query in spec.values)
+    led = [found.leaves[number].leaf.value or "" for number in found.holding()]
+    windowed = any(f"${WINDOW}" in query for query in led)
     return found, timedelta(seconds=spread) + (width if windowed else timedelta(0))
 
 

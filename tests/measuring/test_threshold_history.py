@@ -193,11 +193,13 @@ async def test_one_query_of_several_leaves_is_asked_once() -> None:
 
 
 async def test_a_window_in_the_query_is_how_much_earlier_it_may_have_begun() -> None:
-    spec = {"symptom": "s", "value": "rate(a[$window])", "threshold": {"above": 1}}
-    _, slack = await threshold_now(survey(Gauges({}, {"a": NOW}), spec))
-    assert slack == MINUTE
-    _, slack = await threshold_now(survey(Gauges({}, {"a": NOW}), EITHER))
-    assert slack == timedelta(0)
+    either = [{"value": "rate(a[$window])", "above": 1}, {"value": "max(b)", "above": 5}]
+    spec = {"symptom": "s", "threshold": {"any": either}}
+    fresh = {"a": NOW, "b": NOW}
+    passed = Gauges({"rate(a[1m])": lambda _: 2.0, "max(b)": lambda _: 1.0}, fresh)
+    assert (await threshold_now(survey(passed, spec)))[1] == MINUTE
+    beside = Gauges({"rate(a[1m])": lambda _: 0.0, "max(b)": lambda _: 9.0}, fresh)
+    assert (await threshold_now(survey(beside, spec)))[1] == timedelta(0)
 
 
 async def test_a_time_of_which_a_query_tells_nothing_is_not_judged() -> None:
