@@ -19,8 +19,9 @@ from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics, metrics_server
 from daemon.core.rules.label_names import label_text
 from daemon.core.rules.query_templates import (
+    ABSENCE,
     UnsafeLabel,
-    asks_absence,
+    functions_called,
     quote,
     render_query,
     selectors,
@@ -91,6 +92,10 @@ class Survey:
         """The instant selectors of a template."""
         return selectors(self._render(template, self.spec.windows[0]))
 
+    def functions_called(self, template: str) -> frozenset[str]:
+        """The functions that a template calls."""
+        return functions_called(self._render(template, self.spec.windows[0]))
+
     async def numbers(self, queries: Sequence[str]) -> list[float]:
         """The single numbers that these answer now; without those that have none."""
         answers = await asyncio.gather(*(self._now(query) for query in queries))
@@ -129,11 +134,10 @@ class Survey:
             self._require_recent(newest)
             return False
         silence = await self._why_nothing(chosen)
-        if silence.trouble.reason != "targets_down":
-            return not silence.seen
-        if not asks_absence(self._render(template, self.spec.windows[0])):
+        called = self.functions_called(template)
+        if silence.trouble.reason == "targets_down" and ABSENCE.isdisjoint(called):
             raise silence.trouble
-        return True
+        return not silence.seen
 
     def _require_recent(self, newest: float) -> None:
         age = self.now.timestamp() - newest
