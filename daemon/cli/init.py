@@ -41,10 +41,11 @@ TIMEOUT_SECONDS = 20.0
 TLS_MEND = "give --ca with who signs its certificate, --client-certificate if it wants ours"
 DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"
 _KINDS: Mapping[str, str] = {
-    "counts": "as two counts",
-    "value": "as a value",
-    "condition": "only by how many series it is true of",
-    "unreadable": "only by the alert itself",
+    "counts": "measured as two counts",
+    "threshold": "measured by the alert's own thresholds",
+    "states": "measured by how many series are in the alert's state",
+    "expression": "only counted: how many series its expression is true of",
+    "alerts": "only counted by ALERTS",
 }
 
 
@@ -281,7 +282,7 @@ def _print_summary(folder: _Folder, proposals: list[RuleDraft], alerts: int | No
             soft_wrap=True,
         )
     for kind, count in Counter(p.kind for p in proposals).most_common():
-        console.print(f"  {count} measured {_KINDS[kind]}")
+        console.print(f"  {count} {_KINDS[kind]}")
     if proposed:
         console.print("Go over them: each says where it comes from and what to review.")
 

@@ -1,0 +1,371 @@
+"""Proof by execution: does a proposed rule confirm the problem when its alert fires, and not when
+it is quiet?
+
+Of each alert's expression alone states are found, on a real Prometheus, under which it fires and
+under which it does not. From these, worlds are made: an hour in which all is well, and then, some
+minutes ago, either. Stopgap's own measurement judges the proposal in each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import math
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from daemon.adapters.prometheus import Prometheus
+from daemon.core.measurement.problem import Problem
+from daemon.core.rules.rule import Rule, load
+from daemon.measuring.define import define
+from daemon.measuring.queries import Survey
+from daemon.onboarding.prometheus_rules import Alerting
+from daemon.onboarding.recording_rules import RecordingRules
+from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
+from tests.acceptance import servers
+from tests.onboarding.proving.queries import WORLD, WorldMetrics, inlined, within
+from tests.onboarding.proving.search import (
+    Line,
+    Shape,
+    guesses,
+    lines,
+    moments,
+    shape,
+    stretch,
+)
+from tests.onboarding.proving.series import Course, State
+
+NOW = datetime(2026, 1, 7, 12, 0, tzinfo=UTC).timestamp()
+"""A Wednesday at noon."""
+GUESSES, GUESSES_FAR = 72, 24
+FAR = 2 * 3600
+PAST = 90 * 60
+ONSET = 6 * 60
+MAX_AGE = timedelta(minutes=3)
+PARALLEL = 12
+
+
+@dataclass(frozen=True)
+class Case:
+    """An alert, and the rule that was proposed for its name."""
+
+    alert: Alerting
+    draft: RuleDraft
+    rule: Rule
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class World:
+    """What is so in one world: a state, what it was before, and of another group beside it."""
+
+    name: str
+    case: Case
+    fires: bool
+    state: State
+    before: State
+    onset: float
+    beside: State | None
+
+
+@dataclass
+class Verdicts:
+    """What came of one alert: a line for each world that was tried."""
+
+    case: Case
+    confirmed: list[tuple[World, Problem]] = field(default_factory=list)
+    quiet: list[tuple[World, Problem]] = field(default_factory=list)
+    trouble: str = ""
+
+    @property
+    def wrong(self) -> list[tuple[World, Problem]]:
+        """The worlds in which the rule judged otherwise than the alert."""
+        missed = [(w, found) for w, found in self.confirmed if found.verdict != "confirmed"]
+        return missed + [(w, found) for w, found in self.quiet if found.verdict == "confirmed"]
+
+
+def cases(
+    alerts: Sequence[Alerting], recordings: RecordingRules, labels: Iterable[str] | None = None
+) -> list[Case]:
+    """Each alert with its proposal."""
+    known = None if labels is None else list(labels)
+    drafts = draft_rules(alerts, recordings, team="shop", labels=known)
+    found = []
+    for draft in drafts:
+        [(rule, _)] = load(draft.text, draft.path)
+        for alert in alerts:
+            if all(matcher.matches({"alertname": alert.name}) for matcher in rule.match):
+                expression = inlined(alert.query, recordings)
+                made = shape(len(found), expression, rule.group_by)
+                found.append(Case(alert, draft, rule, made))
+    return found
+
+
+# ── a Prometheus with these series ───────────────────────────────────────────────────────────
+
+
+@contextmanager
+def loaded(folder: Path, made: Iterable[Line]) -> Iterator[str]:
+    """The address of a real Prometheus that has these series and nothing else."""
+    folder.mkdir(parents=True)
+    by_metric: dict[str, list[str]] = defaultdict(list)
+    for line in made:
+        inner = ",".join(f"{name}={json.dumps(v)}" for name, v in sorted(line.labels.items()))
+        head = f"{line.metric}{{{inner}}}"
+        by_metric[line.metric] += (f"{head} {value!r} {at:.3f}\n" for at, value in line.samples)
+    with (folder / "series.om").open("w") as file:
+        for metric in sorted(by_metric):
+            file.writelines(by_metric[metric])
+        file.write("# EOF\n")
+    tool = servers.processes.program("PROMTOOL_BIN", "promtool")
+    made_blocks = subprocess.run(
+        [
+            *(tool, "tsdb", "create-blocks-from", "--max-block-duration=8760h", "openmetrics"),
+            *("series.om", "data"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made_blocks.returncode == 0, made_blocks.stderr
+    flags = ("--storage.tsdb.retention.time=30y", "--query.lookback-delta=5m")
+    with servers.prometheus(folder, "global: {}\n", *flags) as url:
+        yield url
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, path: str, **asked: Any) -> Any:
+    async with session.post(f"{url}/api/v1/{path}", data=asked) as answer:
+        body = await answer.json()
+    return body["data"]["result"] if body["status"] == "success" else None
+
+
+# ── states under which it fires, and under which it does not ─────────────────────────────────
+
+
+def _laid_out(case: Case, states: Sequence[State]) -> Iterator[Line]:
+    length = stretch(case.shape)
+    for number, state in enumerate(states):
+        end = NOW - length * (len(states) - 1 - number)
+        for source, courses in zip(case.shape.sources, state.courses, strict=True):
+            times = moments(source, end)
+            world = {WORLD: f"s{case.shape.number}"}
+            yield from lines(case.shape, source, courses, times, end, {}, world)
+
+
+async def _search(folder: Path, every: Sequence[Case]) -> dict[int, tuple[list[State], ...]]:
+    """For each alert, the states under which it fires, and those under which it does not."""
+    tried = {
+        case.shape.number: guesses(
+            case.shape, GUESSES if stretch(case.shape) < FAR else GUESSES_FAR
+        )
+        for case in every
+    }
+    laid_out = itertools.chain.from_iterable(
+        _laid_out(case, tried[case.shape.number]) for case in every
+    )
+    found: dict[int, tuple[list[State], ...]] = {}
+    gate = asyncio.Semaphore(PARALLEL)
+
+    async def one(session: aiohttp.ClientSession, url: str, case: Case) -> None:
+        number = case.shape.number
+        states, length = tried[number], stretch(case.shape)
+        query = within(case.shape.expression, f"s{number}")
+        begin = NOW - length * (len(states) - 1)
+        firing: set[int] | None = set()
+        async with gate:
+            answer = await _ask(
+                session, url, "query_range", query=query, start=begin, end=NOW, step=length
+            )
+            if answer is None:  # one state of many may be refused; then each is asked alone
+                firing = await _one_by_one(session, url, query, begin, length, len(states))
+            else:
+                firing = {
+                    round((float(at) - begin) / length)
+                    for series in answer
+                    for at, _ in series["values"]
+                }
+        fires = [state for n, state in enumerate(states) if n in firing]
+        found[number] = (fires, [state for n, state in enumerate(states) if n not in firing])
+
+    with loaded(folder, laid_out) as url:
+        async with aiohttp.ClientSession() as session:
+            await asyncio.gather(*(one(session, url, case) for case in every))
+    return found
+
+
+async def _one_by_one(
+    session: aiohttp.ClientSession, url: str, query: str, begin: float, length: float, count: int
+) -> set[int]:
+    answers = [
+        await _ask(session, url, "query", query=query, time=begin + n * length)
+        for n in range(count)
+    ]
+    return {n for n, answer in enumerate(answers) if answer}
+
+
+# ── worlds ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _steps(state: State) -> list[float]:
+    return [c.numbers[2] for one in state.courses for c in one if c.shape == "step"]
+
+
+def _worlds(case: Case, firing: list[State], quiet: list[State], most: int) -> Iterator[World]:
+    """Some that fire and some that are quiet; each was quiet before."""
+    pairs = sorted(itertools.product(firing, quiet), key=lambda pair: pair[0].differs(pair[1]))
+    fires, well = pairs[0]
+    number = case.shape.number
+
+    def world(name: str, is_firing: bool, state: State, before: State, beside: State) -> World:
+        steps = _steps(state)
+        lag = case.shape.reach if case.shape.reach < FAR or not steps else 0.0
+        onset = NOW - (min(steps) if steps else max(ONSET, lag + 120))
+        other = beside if case.shape.group else None
+        return World(f"{number}-{name}", case, is_firing, state, before, onset, other)
+
+    yield world("f0", True, fires, well, well)
+    others = [one for one in firing if one != fires]
+    for index, state in enumerate(others[: most - 1], 1):
+        before = min(quiet, key=state.differs)
+        yield world(f"f{index}", True, state, before, before)
+    near: dict[State, None] = dict.fromkeys([well, *(q for f, q in pairs if f == fires)])
+    chosen = [*list(near)[:most], *list(near)[len(near) // 2 :][:1]]
+    for index, state in enumerate(dict.fromkeys(chosen)):
+        yield world(f"q{index}", False, state, well, fires)
+
+
+def _lines(world: World) -> Iterator[Line]:
+    case = world.case
+    extra = {WORLD: world.name}
+    jobs: set[str] = set()
+    watched = set()
+    for index, source in enumerate(case.shape.sources):
+        times = moments(source, NOW, PAST)
+        jobs.add(source.labels.get("job", ""))
+        watched.add(source.metric)
+        yield from lines(
+            case.shape,
+            source,
+            world.state.courses[index],
+            times,
+            NOW,
+            {},
+            extra,
+            world.before.courses[index],
+            world.onset,
+        )
+        if world.beside is not None:
+            other = {
+                label: f"{value}-too"
+                for label, value in source.labels.items()
+                if label in case.shape.group and _free(case, label)
+            }
+            if other and all(_free(case, label) for label in case.shape.group):
+                courses = world.beside.courses[index]
+                yield from lines(case.shape, source, courses, times, NOW, other, extra)
+    ticks = [NOW - 15.0 * k for k in range(PAST // 15 + 1)][::-1]
+    if "up" not in watched:
+        for job in jobs:
+            yield Line("up", {"job": job, **extra} if job else extra, [(t, 1.0) for t in ticks])
+    if case.draft.kind == "alerts" and world.fires:
+        labels = {"alertname": case.alert.name, "alertstate": "firing", **case.shape.group}
+        yield Line("ALERTS", {**labels, **extra}, [(t, 1.0) for t in ticks if t >= world.onset])
+
+
+def _free(case: Case, label: str) -> bool:
+    """Whether no selector asks for a value of the label."""
+    return f'{label}="' not in case.shape.expression and f"{label}=~" not in case.shape.expression
+
+
+async def prove(
+    folder: Path, every: Sequence[Case], recordings: RecordingRules, most: int = 2
+) -> list[Verdicts]:
+    """Try each alert's proposal in `most` worlds in which the alert fires, and a few more in
+    which it does not."""
+    states = await _search(folder / "search", every)
+    verdicts = {case.shape.number: Verdicts(case) for case in every}
+    worlds: list[World] = []
+    for case in every:
+        firing, quiet = states[case.shape.number]
+        if firing and quiet:
+            worlds += _worlds(case, firing, quiet, most)
+        else:
+            verdicts[case.shape.number].trouble = (
+                "no state was found in which it " + ("is quiet" if firing else "fires")
+            )
+    made = itertools.chain.from_iterable(map(_lines, worlds))
+    gate = asyncio.Semaphore(PARALLEL)
+    with loaded(folder / "proof", made) as url:
+        prometheus = Prometheus(url, timeout=20, concurrency=PARALLEL)
+
+        async def one(session: aiohttp.ClientSession, world: World) -> None:
+            async with gate:
+                if not await _as_meant(session, url, world):
+                    return
+                metrics = WorldMetrics(prometheus, recordings, world.name)
+                now = datetime.fromtimestamp(NOW, UTC)
+                spec, group = world.case.rule.problem, world.case.shape.group
+                problem = await define(Survey(metrics, spec, group, now, MAX_AGE), ())
+            of = verdicts[world.case.shape.number]
+            (of.confirmed if world.fires else of.quiet).append((world, problem))
+
+        try:
+            async with aiohttp.ClientSession() as session:
+                await asyncio.gather(*(one(session, world) for world in worlds))
+        finally:
+            prometheus.close()
+    for verdict in verdicts.values():
+        if not verdict.trouble and not (verdict.confirmed and verdict.quiet):
+            verdict.trouble = "no world of it is as it was meant"
+    return list(verdicts.values())
+
+
+async def _as_meant(session: aiohttp.ClientSession, url: str, world: World) -> bool:
+    """Whether the alert of this group fires in the last minutes, or in none of them; with others
+    of its name, none of them may fire in a quiet world."""
+    same = [world.case.shape.expression]
+    span = 75.0 if world.fires else 330.0
+    query = within(same[0], world.name)
+    answer = await _ask(
+        session, url, "query_range", query=query, start=NOW - span, end=NOW, step=15
+    )
+    if answer is None:
+        return False
+    group = world.case.shape.group
+    times = Counter(
+        float(at)
+        for series in answer
+        if all(series["metric"].get(n, v) == v for n, v in group.items())
+        for at, _ in series["values"]
+    )
+    return len(times) == int(span / 15) + 1 if world.fires else not times
+
+
+def table(verdicts: Sequence[Verdicts]) -> str:
+    """The proof, a line for each kind of measurement."""
+    lines = [f"{'kind':12}{'alerts':>8}{'tried':>8}{'confirmed':>11}{'quiet':>8}"]
+    for kind in ("counts", "threshold", "states", "expression", "alerts"):
+        of = [v for v in verdicts if v.case.draft.kind == kind]
+        tried = [v for v in of if not v.trouble]
+        fires = [one for v in tried for one in v.confirmed]
+        quiet = [one for v in tried for one in v.quiet]
+        right = sum(found.verdict == "confirmed" for _, found in fires)
+        still = sum(found.verdict != "confirmed" for _, found in quiet)
+        lines.append(
+            f"{kind:12}{len(of):8}{len(tried):8}"
+            f"{f'{right}/{len(fires)}':>11}{f'{still}/{len(quiet)}':>8}"
+        )
+    return "\n".join(lines)
+
+
+__all__ = ["Case", "Mapping", "Verdicts", "cases", "math", "prove", "table"]
