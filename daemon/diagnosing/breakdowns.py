@@ -23,8 +23,10 @@ from daemon.core.diagnosis.by_label import (
 )
 from daemon.core.diagnosis.levels import ValueLevels
 from daemon.core.diagnosis.periods import Periods, breakdown_of, levels_of, unplaced
+from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.measurement.samples import QueryAnswer
+from daemon.core.measurement.threshold_assessment import leading_leaf
 from daemon.core.rules.query_templates import (
     TemplateError,
     UnsafeLabel,
@@ -57,12 +59,18 @@ class LabelledCounts:
     limits: list[str] = field(default_factory=list)
 
 
-async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
-    """Add all breakdowns to `found`, label by label; what cannot be had is a limit, no error."""
+async def labelled_counts(
+    survey: Survey, rule: Rule, span: Periods, found: LabelledCounts, problem: Problem | None = None
+) -> None:
+    """Add all breakdowns to `found`, label by label; what cannot be had is a limit, no error.
+    `problem` tells which of the conditions of a threshold is looked at."""
     spec = rule.problem
     survey = replace(survey, now=span.end)
+    if spec.kind == "threshold":
+        await _levels(survey, rule, leading_leaf(spec, problem).value or "", span, found)
+        return
     if spec.bad is None or spec.total is None:
-        await _levels(survey, rule, span, found)
+        await _levels(survey, rule, spec.value or "", span, found)
         return
     try:
         bad, total = (
@@ -82,10 +90,12 @@ async def labelled_counts(survey: Survey, rule: Rule, span: Periods, found: Labe
             found.limits.append(f"not parted by {label}: {error}")
 
 
-async def _levels(survey: Survey, rule: Rule, span: Periods, found: LabelledCounts) -> None:
+async def _levels(
+    survey: Survey, rule: Rule, value: str, span: Periods, found: LabelledCounts
+) -> None:
     """Add the levels of a value by each label."""
     try:
-        query = render_query(rule.problem.value or "", survey.labels, span.width)
+        query = render_query(value, survey.labels, span.width)
         chosen = selectors(query)[0]
         labels = await _chosen(survey, rule, chosen, found)
     except (TemplateError, UnsafeLabel, Unmeasurable, ValueError, IndexError) as error:

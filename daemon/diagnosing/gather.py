@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -29,6 +30,7 @@ from daemon.core.incident.dossier import MOST_FINDINGS, DiagnosisFinding, Dossie
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.loss import direction
 from daemon.core.measurement.query_result import Unmeasurable
+from daemon.core.measurement.threshold_assessment import worse_side
 from daemon.core.rules.dependencies import RuleDependencies
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
@@ -177,8 +179,11 @@ class DossierGatherer:
             work.findings += await asked
 
         def attributed() -> Sequence[DiagnosisFinding]:
-            if rule.problem.value is not None and counts.levels:
-                worse = worse_values(counts.levels, direction(rule.problem))
+            if counts.levels:
+                sign = direction(rule.problem)
+                if rule.problem.kind == "threshold":
+                    sign = worse_side(rule.problem, incident.confirmed)
+                worse = worse_values(counts.levels, sign)
                 return level_findings(worse, counts.queries)
             return _attributed(counts) if counts.breakdowns else ()
 
@@ -194,7 +199,8 @@ class DossierGatherer:
         await work.part("other incidents", lambda: add(around.concurrent()))
         await work.part("earlier incidents", lambda: add(around.alike()))
         await work.part("changes elsewhere", lambda: add(around.changes()))
-        await work.part("label values", lambda: labelled_counts(survey, rule, span, counts))
+        asked = partial(labelled_counts, survey, rule, span, counts, incident.confirmed)
+        await work.part("label values", asked)
         work.limits += counts.limits
         await work.part("label values", weigh, asks=False)
         await work.part("other alerts", lambda: add(around.alerts(survey)))

@@ -86,9 +86,9 @@ def _asking(name: str, held: str, width: str) -> str:
 def _asked_already(survey: Survey, rule: Rule, span: Periods) -> set[str]:
     """The metrics of the problem itself, which moved by its definition."""
     found: set[str] = set()
-    for template in (rule.problem.bad, rule.problem.total, rule.problem.value):
+    for template in rule.problem.queries:
         try:
-            query = render_query(template or "", survey.labels, span.width)
+            query = render_query(template, survey.labels, span.width)
             found |= {selector.name or "" for selector in vector_selectors(query)}
         except ValueError:
             continue  # what cannot be read was told when the counts were parted

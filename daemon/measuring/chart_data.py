@@ -11,6 +11,7 @@ from daemon.core.incident.events import Entry
 from daemon.core.incident.state import Incident
 from daemon.core.measurement.query_result import Unmeasurable, bins, finite_samples
 from daemon.core.measurement.samples import QueryAnswer, Sample
+from daemon.core.measurement.threshold_assessment import leading_leaf
 from daemon.core.ports.metrics import Metrics
 from daemon.core.reporting.chart import Curve, sketch
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
@@ -45,6 +46,9 @@ async def _samples(
         query = render_query(template, incident.group_labels, width)
         return await metrics.series(query, curve.begin, curve.end, step)
 
+    if spec.kind == "threshold":
+        leaf = leading_leaf(spec, incident.confirmed or incident.problem)
+        return finite_samples(await ask(leaf.value or ""))
     if spec.value is not None:
         return finite_samples(await ask(spec.value))
     bad, total = await asyncio.gather(ask(spec.bad or ""), ask(spec.total or ""))

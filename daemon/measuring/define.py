@@ -14,19 +14,21 @@ from daemon.core.measurement.query_result import (
     counts,
     one_number,
 )
+from daemon.core.measurement.threshold_assessment import assess_threshold
 from daemon.core.values.units import Frozen
 from daemon.measuring.explain import sparse_scrapes
 from daemon.measuring.history import counts_history, value_history
 from daemon.measuring.own_targets import explain_silence
 from daemon.measuring.queries import Survey
+from daemon.measuring.threshold_history import threshold_now
 
 
 async def define(survey: Survey, changes: Sequence[Change]) -> Problem:
     """Measure now. What the metrics cannot tell is a verdict too, never an exception."""
     spec = survey.spec
-    measure = _counts if spec.value is None else _value
+    measure = {"counts": _counts, "value": _value, "threshold": _threshold}[spec.kind]
     fresh, problem, impact, sentiment = await asyncio.gather(
-        survey.require_fresh(),
+        _require_fresh(survey),
         measure(survey, changes),
         survey.impacts(spec.impact),
         survey.impacts(spec.sentiment),
@@ -69,14 +71,31 @@ async def _value(survey: Survey, changes: Sequence[Change]) -> Problem:
     return assess_value(spec, windows, traffic, history, survey.now, changes)
 
 
+async def _threshold(survey: Survey, changes: Sequence[Change]) -> Problem:
+    (evaluation, slack), traffic = await asyncio.gather(threshold_now(survey), _events(survey))
+    return assess_threshold(survey.spec, evaluation, traffic, survey.now, slack)
+
+
+async def _require_fresh(survey: Survey) -> None:
+    """Of a threshold each leaf is, or is not, by itself."""
+    if survey.spec.kind != "threshold":
+        await survey.require_fresh()
+
+
 async def _traffic(survey: Survey) -> dict[timedelta, float | None]:
     """The events a minute of each window, where the rule counts them."""
+    counted = await _events(survey)
+    return {
+        width: None if count is None else count / (width.total_seconds() / 60)
+        for width, count in counted.items()
+    }
+
+
+async def _events(survey: Survey) -> dict[timedelta, float | None]:
+    """The events of each window, where the rule counts them."""
     spec = survey.spec
     if spec.total is None:
         return {}
     totals = await asyncio.gather(*(survey.instant(spec.total, w) for w in spec.windows))
     counted = [one_number(answer) for answer in totals]
-    return {
-        width: None if count is None else count / (width.total_seconds() / 60)
-        for width, count in zip(spec.windows, counted, strict=True)
-    }
+    return dict(zip(spec.windows, counted, strict=True))

@@ -27,19 +27,19 @@ async def fallen_traffic(survey: Survey, changes: Sequence[Change], problem: Pro
     spec = survey.spec
     if problem.reason not in _SILENT:
         return ""
-    main, width = spec.total or spec.value or "", spec.windows[0]
+    main, width = (*spec.main, "")[0], spec.windows[0]
     try:
         history = finite_samples(await survey.series(main, width, spec.baseline))
     except Unmeasurable:
         return ""
-    fall = traffic_fall(history, width, survey.now, counts=spec.total is not None)
+    fall = traffic_fall(history, width, survey.now, counts=main == spec.total)
     return "" if fall is None else fall_text(fall, changes, spec.symptom)
 
 
 async def sparse_scrapes(survey: Survey, trouble: Unmeasurable) -> Unmeasurable:
     """The trouble, or that the shortest window holds fewer than two scrapes, which explains it."""
     spec = survey.spec
-    window, main = spec.windows[0], spec.total or spec.value or ""
+    window, main = spec.windows[0], (*spec.main, "")[0]
     if trouble.reason not in _SPARSE or "$window" not in main:
         return trouble
     interval = await scrape_interval(survey, main)

@@ -32,7 +32,7 @@ async def counts_history(survey: Survey) -> list[Bin]:
     if clock is None:
         answers = [survey.series(t, spec.windows[0], spec.baseline) for t in templates]
         return bins(*await asyncio.gather(*answers))
-    begin, end, step = _grid(survey, clock)
+    begin, end, step = clock_grid(survey, clock)
     window, last = timedelta(seconds=clock.window), end.timestamp()
     counted = (survey.between(template, window, begin, end, step) for template in templates)
     (bad, total), births = await asyncio.gather(
@@ -59,7 +59,7 @@ async def counted_stretches(survey: Survey) -> tuple[list[Sample], list[Sample]]
         answers = [survey.series(t, spec.windows[0], spec.baseline) for t in templates]
         *bad, total = map(finite_samples, await asyncio.gather(*answers))
         return _all_along(dict(bad[0]) if bad else {}, {}, total) if bad else [], total
-    begin, end, step = _grid(survey, clock)
+    begin, end, step = clock_grid(survey, clock)
     window, last = timedelta(seconds=clock.window), end.timestamp()
     counted = (survey.between(template, window, begin, end, step) for template in templates)
     answered, births = await asyncio.gather(
@@ -112,7 +112,7 @@ async def value_history(survey: Survey) -> list[Sample]:
     if clock is None:
         answer, late = await survey.series(template, width, spec.baseline), 0.0
     else:
-        begin, end, step = _grid(survey, clock)
+        begin, end, step = clock_grid(survey, clock)
         answer = await survey.between(template, width, begin, end, step)
         late = end.timestamp() - clock.newest
     recent = (survey.now - width).timestamp()
@@ -123,7 +123,7 @@ async def value_history(survey: Survey) -> list[Sample]:
     return [(at - late, value) for at, value in finite_samples(answer)]
 
 
-def _grid(survey: Survey, clock: ScrapeClock) -> tuple[datetime, datetime, timedelta]:
+def clock_grid(survey: Survey, clock: ScrapeClock) -> tuple[datetime, datetime, timedelta]:
     """(first, last, step) of the moments at which the look-back is evaluated."""
     first, last = clock.grid(survey.now.timestamp(), survey.spec.baseline.total_seconds())
     step = timedelta(seconds=clock.step)
@@ -134,7 +134,7 @@ async def scrape_clock(survey: Survey) -> ScrapeClock | None:
     """When the rule's series are scraped; None if that cannot be told, or is too much to ask."""
     spec = survey.spec
     try:
-        main = survey.selected(spec.total or spec.value or "")
+        main = [one for template in spec.main for one in survey.selected(template)]
         every = list(dict.fromkeys([*main, *survey.selected(spec.bad or "")]))
         back = format_duration(COUNTED_OVER)
         counted, newest, oldest = await asyncio.gather(

@@ -10,10 +10,15 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.core.changes.precedent import Precedent
-from daemon.core.measurement.precedents import counts_precedents, value_precedents
+from daemon.core.measurement.precedents import (
+    counts_precedents,
+    threshold_precedents,
+    value_precedents,
+)
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable, bins, finite_samples
 from daemon.measuring.queries import Survey
+from daemon.measuring.threshold_history import threshold_between
 
 _log = structlog.get_logger()
 
@@ -58,6 +63,9 @@ async def _between(
     begin = end - ((end - begin) // step) * step
     then = replace(survey, query_log={})
     try:
+        if spec.kind == "threshold":
+            evaluation = await threshold_between(then, begin, end, step)
+            return threshold_precedents(spec, problem, evaluation)
         if spec.value is not None:
             answer = await then.between(spec.value, spec.windows[0], begin, end, step)
             return value_precedents(spec, problem, finite_samples(answer))

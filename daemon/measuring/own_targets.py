@@ -109,9 +109,10 @@ def _identity(survey: Survey) -> tuple[Mapping[str, str], str]:
         return {"service": labels["service"]}, labels["service"]
     if labels:
         return labels, next(iter(labels.values())) if len(labels) == 1 else ""
-    query = survey.spec.total or survey.spec.value or ""
+    width = survey.spec.windows[0]
     try:
-        chosen = selectors(render_query(query, survey.labels, survey.spec.windows[0]))
+        rendered = [render_query(query, survey.labels, width) for query in survey.spec.main]
+        chosen = [one for query in rendered for one in selectors(query)]
     except UnsafeLabel:
         return {}, ""
     named = {found for one in chosen for found in _NAMED.findall(one)}

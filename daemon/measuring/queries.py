@@ -15,7 +15,13 @@ from daemon.core.measurement.problem import Impact
 from daemon.core.measurement.query_result import Unmeasurable, newest_sample, one_number
 from daemon.core.measurement.samples import QueryAnswer
 from daemon.core.ports.metrics import Metrics
-from daemon.core.rules.query_templates import UnsafeLabel, quote, render_query, selectors
+from daemon.core.rules.query_templates import (
+    UnsafeLabel,
+    asks_absence,
+    quote,
+    render_query,
+    selectors,
+)
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.formats import number_text
 from daemon.core.values.outcome import Permanent, Temporary
@@ -25,6 +31,14 @@ LEAST_OTHERS = 2
 """Of fewer targets beside those of a service that is down nothing is learned of the monitoring."""
 MAX_POINTS = 2000
 """Samples asked for in one range query."""
+
+
+@dataclass(frozen=True)
+class _Silence:
+    """Why there are no samples now. `seen`: there were some in the look-back."""
+
+    trouble: Unmeasurable
+    seen: bool
 
 
 @dataclass
@@ -87,11 +101,30 @@ class Survey:
 
     async def require_fresh(self) -> None:
         """Raise the Unmeasurable of a monitoring outage if there is one."""
-        main = self.spec.total or self.spec.value or ""
-        chosen = selectors(self._render(main, self.spec.windows[0]))
+        chosen = self._selected_by(self.spec.main)
         newest, _ = await asyncio.gather(self._newest(chosen), self._require_failures(chosen))
         if newest is None:
-            raise await self._why_nothing(chosen)
+            raise (await self._why_nothing(chosen)).trouble
+        self._require_recent(newest)
+
+    async def unseen(self, template: str) -> bool:
+        """Whether nothing that a query selects has a sample now, nor had one in the look-back. If
+        it selects series that only ended, while their targets are up, its answer is to be believed:
+        an error that is over has no series. Targets that are down are a monitoring outage, but for
+        a query that asks for just that (`absent(…)`). Raises Unmeasurable."""
+        chosen = self._selected_by([template])
+        newest = await self._newest(chosen)
+        if newest is not None:
+            self._require_recent(newest)
+            return False
+        silence = await self._why_nothing(chosen)
+        if silence.trouble.reason != "targets_down":
+            return not silence.seen
+        if not asks_absence(self._render(template, self.spec.windows[0])):
+            raise silence.trouble
+        return True
+
+    def _require_recent(self, newest: float) -> None:
         age = self.now.timestamp() - newest
         if age > self.max_age.total_seconds():
             raise Unmeasurable(
@@ -100,6 +133,11 @@ class Survey:
                 f"the newest sample is {format_duration(timedelta(seconds=round(age)))} old, over "
                 f"{format_duration(self.max_age)}: the monitoring is behind, or has stopped",
             )
+
+    def _selected_by(self, templates: Sequence[str]) -> list[str]:
+        """The instant selectors of several templates, each once."""
+        chosen = (one for template in templates for one in self.selected(template))
+        return list(dict.fromkeys(chosen))
 
     async def _require_failures(self, counted: Sequence[str]) -> None:
         """Where failures are counted by another metric, its silence must not pass for none.
@@ -110,7 +148,7 @@ class Survey:
         metrics = {selector.partition("{")[0] for selector in counted}
         others = [s for s in chosen if s.partition("{")[0] not in metrics]
         if others and await self._newest(others) is None:
-            trouble = await self._why_nothing(others)
+            trouble = (await self._why_nothing(others)).trouble
             if trouble.reason == "targets_down":
                 raise trouble
 
@@ -140,7 +178,7 @@ class Survey:
 
         return tuple(await asyncio.gather(*(one(n, q) for n, q in queries.items())))
 
-    async def _why_nothing(self, chosen: Sequence[str]) -> Unmeasurable:
+    async def _why_nothing(self, chosen: Sequence[str]) -> _Silence:
         """Nothing is there now: are its targets down, or was there never such a series?"""
         back = format_duration(self.spec.baseline)
         jobs: set[str] = set()
@@ -148,20 +186,21 @@ class Survey:
             query = f"count by (job) (last_over_time({selector}[{back}]))"
             answer = await self._now(query)
             jobs |= {series.labels.get("job", "") for series in answer.series}
-        up = False
-        for job in sorted(jobs):
+        scraped, up = jobs - {""}, False  # what rules record is of no job
+        for job in sorted(scraped):
             query = f"max(up{{job={quote(job)}}})"
             answer = await self._now(query)
             up = up or bool(one_number(answer))
-        if jobs and not up:
-            names = ", ".join(sorted(jobs))
+        if scraped and not up:
+            names = ", ".join(sorted(scraped))
             text = f"Prometheus cannot scrape any target of job {names}: down, or cut off from it"
-            return Unmeasurable("no_data", "targets_down", text)
+            return _Silence(Unmeasurable("no_data", "targets_down", text), seen=True)
+        name = chosen[0] if chosen else "the query"
         if jobs:
-            text = f"{chosen[0]} had samples in the last {back} and has none now"
+            text = f"{name} had samples in the last {back} and has none now"
         else:
-            text = f"{chosen[0]} has no sample in the last {back}; look at the selector"
-        return Unmeasurable("no_data", "empty_answer", text)
+            text = f"{name} has no sample in the last {back}; look at the selector"
+        return _Silence(Unmeasurable("no_data", "empty_answer", text), seen=bool(jobs))
 
     def _render(self, template: str, window: timedelta | None) -> str:
         try:

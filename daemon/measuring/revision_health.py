@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -13,7 +14,9 @@ from daemon.core.changes.suspects import HealthMark
 from daemon.core.measurement.problem import Problem
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples
 from daemon.core.measurement.recovery_reading import judge_life
-from daemon.measuring.queries import Survey
+from daemon.core.measurement.threshold_assessment import judge_threshold_life
+from daemon.measuring.queries import MAX_POINTS, Survey
+from daemon.measuring.threshold_history import threshold_between
 
 _log = structlog.get_logger()
 
@@ -48,6 +51,10 @@ async def _judge_revision(survey: Survey, problem: Problem, life: Life) -> Healt
         return None
     then = replace(survey, now=end, query_log={})
     try:
+        if spec.kind == "threshold":
+            step = max(margin / 4, width / MAX_POINTS, timedelta(seconds=1))
+            start = end - (width // step) * step
+            return judge_threshold_life(await threshold_between(then, start, end, step))
         if spec.value is None:
             bad, total = await asyncio.gather(
                 then.instant(spec.bad or "", width), then.instant(spec.total or "", width)

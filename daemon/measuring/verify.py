@@ -8,9 +8,11 @@ from statistics import median
 
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.query_result import Unmeasurable, counts, finite_samples, one_number
-from daemon.core.measurement.recovery_reading import corrected, read_recovery
+from daemon.core.measurement.recovery_reading import corrected, read_recovery, with_traffic
+from daemon.core.measurement.threshold_assessment import threshold_reading
 from daemon.core.rules.rule import VerifySpec
 from daemon.measuring.queries import Survey
+from daemon.measuring.threshold_history import threshold_now
 
 _NEWEST_PART = 2
 """The newest scrapes are those of the last half of the shortest window."""
@@ -21,8 +23,10 @@ async def read_recovery_now(
 ) -> RecoveryReading:
     """One reading now; `problem` is the confirmed one. Unreadable is a state, no exception."""
     try:
+        if survey.spec.kind == "threshold":
+            return await _threshold(survey, verify, problem)
         await survey.require_fresh()
-        if survey.spec.value is None:
+        if survey.spec.kind == "counts":
             return await _counts(survey, verify, problem)
         return await _value(survey, verify, problem)
     except Unmeasurable as trouble:
@@ -49,9 +53,21 @@ async def _value(survey: Survey, verify: VerifySpec, problem: Problem) -> Recove
     spec, width = survey.spec, survey.spec.windows[0]
     answer = await survey.series(spec.value or "", width, width)
     samples = [value for _, value in finite_samples(answer)]
-    counted = None
-    if spec.total is not None:
-        counted = (0.0, one_number(await survey.instant(spec.total, width)) or 0.0)
+    counted = await _traffic(survey)
     level = median(samples) if samples else None
     reading = read_recovery(spec, verify, problem, level, counted, survey.now)
     return corrected(spec, problem, reading, None, samples[-1] if samples else None)
+
+
+async def _threshold(survey: Survey, verify: VerifySpec, problem: Problem) -> RecoveryReading:
+    (evaluation, _), counted = await asyncio.gather(threshold_now(survey), _traffic(survey))
+    reading = threshold_reading(survey.spec, problem, evaluation, survey.now)
+    return with_traffic(survey.spec, verify, problem, reading, counted)
+
+
+async def _traffic(survey: Survey) -> tuple[float, float] | None:
+    """(0, events) of the shortest window, where a rule of values counts them."""
+    spec = survey.spec
+    if spec.total is None:
+        return None
+    return (0.0, one_number(await survey.instant(spec.total, spec.windows[0])) or 0.0)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from daemon.core.rules.query_templates import UnsafeLabel, render_query
 from daemon.core.rules.rule import ProblemSpec, Rule
+from daemon.core.rules.threshold_spec import threshold_queries
 from daemon.core.values.units import format_duration
 
 FindingState = Literal["ok", "warning", "wrong"]
@@ -138,6 +139,10 @@ def main_queries(spec: ProblemSpec) -> Mapping[str, str]:
     """The queries without whose answer nothing is measured. `bad` is none of them: that nothing
     fails is no mistake."""
     queries = {"total": spec.total, "value": spec.value}
+    if spec.threshold is not None and spec.value is None:
+        written = spec.threshold.model_dump(by_alias=True)
+        named = threshold_queries(written)
+        queries |= {".".join(map(str, place)): str(query) for place, query in named}
     return {name: query for name, query in queries.items() if query is not None}
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from daemon.core.reporting.chart import MOST_MARKS, ChartMark, Curve
+from daemon.core.reporting.chart import MOST_MARKS, ChartMark, ChartThreshold, Curve
 from daemon.web.site.chart import (
     COLOURS,
     FROM_JOURNAL,
@@ -41,7 +41,7 @@ DIP = Curve(
     end=BEGIN + 20 * MINUTE,
     samples=tuple((BEGIN + n * MINUTE, 0.9 if 11 <= n <= 16 else 0.99) for n in range(21)),
     baseline=0.99,
-    threshold=0.98,
+    thresholds=(ChartThreshold(0.98),),
     marks=MARKS,
     source="prometheus",
 )
@@ -231,7 +231,7 @@ def test_the_legend_goes_where_the_curve_is_not() -> None:
     early = [y for _, y in Drawing(DIP).runs()[0][:4]]
     assert legend(DIP)[0] > max(early)  # it starts high: below it
     rising = replace(DIP, kind="value", samples=tuple((at, 1 - v) for at, v in DIP.samples))
-    rising = replace(rising, baseline=0.01, threshold=0.02)
+    rising = replace(rising, baseline=0.01, thresholds=(ChartThreshold(0.02),))
     early = [y for _, y in Drawing(rising).runs()[0][:4]]
     assert legend(rising)[1] < min(early)
 
@@ -303,7 +303,7 @@ def test_whatever_was_measured_the_drawing_stays_on_its_paper(
         end=BEGIN + span,
         samples=tuple((BEGIN + span * n / 20, level) for n, level in enumerate(levels)),
         baseline=limits[0],
-        threshold=limits[1],
+        thresholds=() if limits[1] is None else (ChartThreshold(limits[1]),),
         marks=(ChartMark(BEGIN + span / 2, "change", words),),
     )
     drawn = Drawing(curve)

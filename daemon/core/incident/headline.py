@@ -92,9 +92,11 @@ def _numbers(
         the_worst = "the worst so far" if incident.closed is None else "the worst of it"
         same = level is not None and worst == _level(problem, level)
         parts.append(the_worst if same else f"{worst} at worst")
+    if problem.bounds:
+        parts.append(f"a problem {problem.bounds}")
     if problem.baseline is not None:
         parts.append(f"normally {_level(problem, problem.baseline)}")
-    begun = problem.onset or incident.confirmed_at or problem.at
+    begun = problem.onset or problem.begun_by or incident.confirmed_at or problem.at
     parts.append(_span(begun, incident.recovered_at))
     if incident.recovered_at is None and failed is not None:
         parts.append(f"{quantity(max(failed, 0.0))} failed a minute")

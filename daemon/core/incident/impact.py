@@ -62,7 +62,7 @@ def begin_impact(tally: ImpactTally, problem: Problem) -> ImpactTally:
     """With a problem that was confirmed; the first of them tells since when it counts."""
     rate = _finite(problem.failed_per_minute)
     if tally.began is None:
-        began = min(problem.onset or problem.at, problem.at)
+        began = min(problem.onset or problem.begun_by or problem.at, problem.at)
         before = replace(tally, began=began, last=_Point(began, rate, bad=True))
         first = _measured(before, _Point(problem.at, rate, bad=True), problem.level, problem.loss)
         return replace(first, assumed=problem.at - began, unmeasured=timedelta(0))

@@ -49,7 +49,7 @@ def assess_counts(
     of the shortest width over the look-back. Raises Unmeasurable.
     """
     width = spec.windows[0]
-    _need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
+    need_traffic(spec, {w: None if c is None else c[1] for w, c in windows.items()})
     onset = counts_onset(spec, history, now, changes)
     baseline = counts_baseline(spec, history, width, onset, now)
     comparisons = []
@@ -96,7 +96,7 @@ def assess_value(
     counts them; `history` is (Unix time, value) over the look-back. Raises Unmeasurable.
     """
     if spec.total is not None:
-        _need_traffic(
+        need_traffic(
             spec,
             {w: None if t is None else t * (w / MINUTE) for w, t in traffic.items()},
         )
@@ -173,7 +173,7 @@ def severity_of(spec: ProblemSpec, loss: float) -> Severity:
 
 def level_text(spec: ProblemSpec, level: float) -> str:
     """A level for a sentence: a share for counts, the metric's own number for values."""
-    return percent(level) if spec.value is None else quantity(level)
+    return percent(level) if spec.kind == "counts" else quantity(level)
 
 
 # ── verdict and sentence ─────────────────────────────────────────────────────────────────────
@@ -273,7 +273,8 @@ def _not_enough(spec: ProblemSpec, comparisons: Sequence[Comparison], target: fl
     return f"not enough worse than the {baseline} to be confirmed"
 
 
-def _need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:
+def need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:
+    """Raise Unmeasurable where there are too few events (by window) to judge by."""
     for window in spec.windows:
         total = totals[window]
         if total is None:

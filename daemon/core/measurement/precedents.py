@@ -11,6 +11,7 @@ from daemon.core.changes.precedent import Precedent
 from daemon.core.measurement.baseline import MINUTE
 from daemon.core.measurement.loss import value_loss
 from daemon.core.measurement.problem import Problem
+from daemon.core.measurement.threshold import Evaluation
 from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.significance import Bin
 
@@ -61,15 +62,35 @@ def value_precedents(
     return _precedents(spec, problem, [_Look(at - width, at, loss) for at, loss in losses])
 
 
+def threshold_precedents(
+    spec: ProblemSpec, problem: Problem, evaluation: Evaluation
+) -> list[Precedent]:
+    """Earlier stretches in which the threshold was passed."""
+    width = spec.windows[0].total_seconds()
+    looks = [
+        _Look(at - width, at, float(one.holds))
+        for at, one in zip(evaluation.moments, evaluation.judged, strict=True)
+        if one.holds is not None
+    ]
+    return _found(problem, looks, least=1.0, over=0.0)
+
+
 def _precedents(spec: ProblemSpec, problem: Problem, looks: Sequence[_Look]) -> list[Precedent]:
-    """The stretches as bad as now that were over before the present trouble began. One look by
-    itself may be a hiccup; several such are none."""
-    if problem.onset_quantiles is None or problem.loss is None or problem.baseline is None:
+    """The stretches as bad as now."""
+    if problem.loss is None or problem.baseline is None:
+        return []
+    least = max(AS_BAD * problem.loss, spec.confirm.loss(problem.baseline))
+    return _found(problem, looks, least, OVER * problem.loss)
+
+
+def _found(problem: Problem, looks: Sequence[_Look], least: float, over: float) -> list[Precedent]:
+    """The stretches with a loss of `least` that were over, at a loss of `over` or less, before the
+    present trouble began. One look by itself may be a hiccup; several such are none."""
+    if problem.onset_quantiles is None:
         return []
     began = problem.onset_quantiles[0].timestamp()
-    least = max(AS_BAD * problem.loss, spec.confirm.loss(problem.baseline))
     earlier = [look for look in looks if look.end <= began]
-    well = [look.end for look in earlier if look.loss <= OVER * problem.loss]
+    well = [look.end for look in earlier if look.loss <= over]
     episodes = [
         episode
         for episode in _episodes(earlier, least)

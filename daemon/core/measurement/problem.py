@@ -9,7 +9,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from daemon.core.values.units import AnyVersion, Duration, Frozen, Moment, percent
+from daemon.core.rules.rule import ProblemKind
+from daemon.core.values.units import (
+    AnyVersion,
+    Duration,
+    Frozen,
+    Moment,
+    percent,
+    printable,
+    quantity,
+)
 
 ProblemVerdict = Literal[
     "confirmed", "not_confirmed", "insufficient_traffic", "no_data", "query_error"
@@ -19,11 +28,14 @@ UNMEASURED: frozenset[ProblemVerdict] = frozenset({"no_data", "query_error"})
 ProblemReason = Literal[
     # confirmed
     "loss_exceeds_threshold",
+    "threshold_passed",
     # not_confirmed
     "loss_below_threshold",
     "not_significant",
     "failures_never_seen",
     "baseline_zero",
+    "within_threshold",
+    "threshold_not_held",
     # insufficient_traffic
     "traffic_below_minimum",
     "baseline_too_thin",
@@ -50,7 +62,7 @@ MONITORING_OUTAGE: frozenset[ProblemReason] = frozenset(
 """The reasons that speak of the monitoring, not of the service. What speaks of the service's own
 targets (`own_targets_down`) is none of them."""
 NO_PROBLEM: frozenset[ProblemReason] = frozenset(
-    {"loss_below_threshold", "not_significant", "failures_never_seen"}
+    {"loss_below_threshold", "not_significant", "failures_never_seen", "within_threshold"}
 )
 """The reasons that speak of a service that is well."""
 
@@ -62,7 +74,9 @@ class Comparison(Frozen):
     """One window against the baseline. `loss` is how much worse, with its 99 % interval.
 
     For counts, `level` is the success share and the loss in share points; for values the level
-    is the median and the loss relative to the baseline. None stands for an unbounded side.
+    is the median and the loss relative to the baseline. For a threshold the loss is how much that
+    is passed, relative to it, without an interval; the level is the median, of the shortest window
+    the newest number. None stands for an unbounded side.
     """
 
     window: Duration
@@ -83,13 +97,32 @@ class Impact(Frozen):
     trouble: str = ""
 
 
+class ConditionReading(Frozen):
+    """One leaf of a rule's threshold at the newest evaluation: its query as the rule has it, its
+    bounds in words ("above 90"), the number (None: none, or an infinite one), and whether it holds
+    (None: that cannot be told)."""
+
+    query: str
+    bounds: str
+    level: float | None = None
+    holds: bool | None = None
+
+    def describe(self) -> str:
+        """The leaf in a line: "max(code) 503, at least 400: holds"."""
+        level = "" if self.level is None else f" {quantity(self.level)}"
+        state = {True: "holds", False: "does not hold", None: "cannot be told"}[self.holds]
+        return f"{printable(' '.join(self.query.split()))}{level}, {self.bounds}: {state}"
+
+
 class Problem(Frozen):
     """One assessed measurement: verdict, enumerated reason, the sentence, and the numbers.
 
-    `target`: the rule's, where the service has no past to compare with; `baseline` is that then.
-    `onset` is the likeliest moment, give or take `onset_within`. `onset_quantiles`: it began before
-    the first with half a percent, before the second with a quarter, after the third with half a
-    percent.
+    `conditions`: the leaves of a threshold, in its order; `leading`: the index of the one whose
+    numbers stand for all. `begun_by`: where a threshold's onset cannot be told, a moment at which
+    it was passed already. `target`: the rule's, where the service has no past to compare with;
+    `baseline` is that then. `onset` is the likeliest moment, give or take `onset_within`.
+    `onset_quantiles`: it began before the first with half a percent, before the second with a
+    quarter, after the third with half a percent.
     """
 
     verdict: ProblemVerdict
@@ -97,7 +130,7 @@ class Problem(Frozen):
     text: str
     at: Moment
     symptom: str = ""
-    kind: Literal["counts", "value"] = "counts"
+    kind: ProblemKind = "counts"
     windows: tuple[Comparison, ...] = ()
     baseline: float | None = None
     baseline_from: Moment | None = None
@@ -107,6 +140,9 @@ class Problem(Frozen):
     onset: Moment | None = None
     onset_within: Duration | None = None
     onset_quantiles: tuple[Moment, Moment, Moment] | None = None
+    begun_by: Moment | None = None
+    conditions: tuple[ConditionReading, ...] = ()
+    leading: int = 0
     failed_per_minute: float | None = None
     severity: Severity = ""
     impact: tuple[Impact, ...] = ()
@@ -122,6 +158,12 @@ class Problem(Frozen):
     def loss(self) -> float | None:
         """The loss in the shortest window."""
         return self.windows[0].loss if self.windows else None
+
+    @property
+    def bounds(self) -> str:
+        """The bounds of the leading leaf in words; empty where there is no threshold."""
+        known = self.leading < len(self.conditions)
+        return self.conditions[self.leading].bounds if known else ""
 
     @property
     def onset_bounds(self) -> tuple[datetime | None, datetime | None]:
@@ -155,6 +197,7 @@ class RecoveryReading(Frozen):
 
     `healthy` is near the baseline, with enough traffic; `impaired` as bad as what confirms a
     problem, and then it has a severity; `degraded` lies between the two, or has only just ended.
+    With a threshold `healthy` is passed no more, and `text` says the numbers beside its bounds.
     """
 
     at: Moment
@@ -166,8 +209,11 @@ class RecoveryReading(Frozen):
     low: float | None = None
     high: float | None = None
     traffic: float | None = None
+    text: str = ""
 
     def describe(self) -> str:
-        """State, reason and, where it was measured, the loss: for a sentence."""
+        """State, reason and, where it was measured, the loss or the numbers: for a sentence."""
+        if self.text:
+            return f"{self.state} ({self.reason}): {self.text}"
         loss = "" if self.loss is None else f", loss {percent(self.loss)}"
         return f"{self.state} ({self.reason}){loss}"

@@ -31,7 +31,7 @@ def one_number(answer: QueryAnswer) -> float | None:
 
     Raises Unmeasurable for several series, NaN or ±Inf, and for partial answers.
     """
-    samples = _only_series(answer)
+    samples = only_series(answer)
     if not samples:
         return None
     value = samples[-1][1]
@@ -47,7 +47,7 @@ def finite_samples(answer: QueryAnswer) -> list[Sample]:
 
     Raises Unmeasurable for several series and for partial answers.
     """
-    return [sample for sample in _only_series(answer) if math.isfinite(sample[1])]
+    return [sample for sample in only_series(answer) if math.isfinite(sample[1])]
 
 
 def counts(bad: QueryAnswer, total: QueryAnswer) -> tuple[float, float] | None:
@@ -69,7 +69,7 @@ def bins(bad: QueryAnswer, total: QueryAnswer) -> list[Bin]:
     just before it appears: a counter is born with its first failures, and these are no increase.
     An empty bin says so.
     """
-    bad_at, all_of_them = dict(_only_series(bad)), finite_samples(total)
+    bad_at, all_of_them = dict(only_series(bad)), finite_samples(total)
     born = {
         at
         for (at, _), (after, _) in pairwise(all_of_them)
@@ -105,7 +105,9 @@ def newest_sample(answers: Mapping[str, QueryAnswer]) -> float | None:
     return max((time for time in times if time is not None), default=None)
 
 
-def _only_series(answer: QueryAnswer) -> Sequence[Sample]:
+def only_series(answer: QueryAnswer) -> Sequence[Sample]:
+    """The samples of the single series of an answer, as they are; none if it is empty. Raises
+    Unmeasurable for several series and for partial answers."""
     if answer.warnings:
         raise Unmeasurable(
             "query_error",

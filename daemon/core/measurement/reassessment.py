@@ -12,8 +12,9 @@ from daemon.core.rules.rule import ProblemSpec
 def better_founded(spec: ProblemSpec, known: Problem, later: Problem) -> bool:
     """Whether `later` may take the place of `known`, whose baseline recovery is verified against.
 
-    It must be confirmed, with an onset. The look-back moves on with time, so without more ado the
-    onset would creep after it and the baseline would drift into the trouble. Therefore:
+    It must be confirmed, with an onset, and with a baseline where it is compared with one. The
+    look-back moves on with time, so without more ado the onset would creep after it and the
+    baseline would drift into the trouble. Therefore:
 
     - the latest moment at which it can have begun does not rise: it was that bad by then. While no
       onset is known this is the moment of the known measurement. Only an onset that is known
@@ -21,12 +22,16 @@ def better_founded(spec: ProblemSpec, known: Problem, later: Problem) -> bool:
     - the baseline is not worse than the known one by half of what confirms a problem; it may be
       longer, or end earlier.
     """
-    if later.verdict != "confirmed" or later.onset is None or later.baseline is None:
+    if later.verdict != "confirmed" or later.onset is None:
+        return False
+    if later.baseline is None and spec.kind != "threshold":
         return False
     slack = spec.windows[0] if _uncertainty(later) < _uncertainty(known) else timedelta(0)
     if _latest_onset(later) > min(_latest_onset(known) + slack, known.at):
         return False
-    return known.baseline is None or not _worse(spec, known.baseline, later.baseline)
+    if spec.kind == "threshold" or known.baseline is None or later.baseline is None:
+        return True  # a threshold is compared with no baseline
+    return not _worse(spec, known.baseline, later.baseline)
 
 
 def onset_moved(known: Problem, later: Problem) -> bool:

@@ -62,6 +62,25 @@ def read_recovery(
     )
 
 
+def with_traffic(
+    spec: ProblemSpec,
+    verify: VerifySpec,
+    problem: Problem,
+    reading: RecoveryReading,
+    counted: tuple[float, float] | None,
+) -> RecoveryReading:
+    """A reading of a threshold beside its traffic, (0, events) of the shortest window: with too
+    little nothing is read; what is passed all the same, is."""
+    traffic = None if counted is None else counted[1] / (spec.windows[0] / MINUTE)
+    reading = reading.model_copy(update={"traffic": traffic})
+    missing = _too_little_traffic(spec, problem, verify, traffic)
+    if missing is None and reading.state != "impaired" and _thin(spec, problem, verify, traffic):
+        missing = "traffic_below_baseline"
+    if missing is None or reading.state == "unreadable":
+        return reading
+    return RecoveryReading(at=reading.at, state="unreadable", reason=missing, traffic=traffic)
+
+
 def corrected(
     spec: ProblemSpec,
     problem: Problem,

@@ -26,9 +26,18 @@ MOST_TOLD = 50
 
 
 def trouble_began(incident: Incident) -> datetime:
-    """The onset where it is known; else the confirmation, or the first alert."""
-    began = incident.confirmed.onset if incident.confirmed else None
+    """The onset where it is known, or the first moment at which it was seen; else the confirmation,
+    or the first alert."""
+    known = incident.confirmed
+    began = (known.onset or known.begun_by) if known is not None else None
     return began or incident.confirmed_at or incident.opened_at
+
+
+def of_unknown_age(incident: Incident) -> datetime | None:
+    """At which moment the trouble was there already, if nobody can tell since when: it is taken to
+    be too old for anything to start by itself. None if that can be told."""
+    known = incident.confirmed
+    return known.begun_by if known is not None and known.onset is None else None
 
 
 def may_grow(incident: Incident, limits: Limits, now: datetime) -> bool:
@@ -40,7 +49,7 @@ def may_grow(incident: Incident, limits: Limits, now: datetime) -> bool:
     """
     if incident.confirmed is None or incident.closed is not None:
         return False
-    if incident.recovered_at is not None or incident.relapses:
+    if incident.recovered_at is not None or incident.relapses or of_unknown_age(incident):
         return False
     begun = any(
         step.status == "running" or step.acted or step.approved_by or step.proposed is not None

@@ -51,7 +51,7 @@ def next_action(
     if incident.verifying is not None:
         return _verify(incident, rule, surroundings, now)
     if verification.recovered_alone(incident, rule):
-        text = "the metrics are back near the baseline without any action of ours"
+        text = "the metrics are well again without any action of ours"
         return recording(e.Recovered(step=0, text=text))
     back = _come_back(incident, rule, surroundings, now)
     if back:
@@ -310,7 +310,7 @@ def _call_people(
 def withheld(state: RecoveryState) -> tuple[WithheldReason, str]:
     """Why nothing is touched while the metrics look like that: the reason, the sentence."""
     if state == "healthy":
-        return "metrics_look_healthy", "the latest measurement is near the baseline"
+        return "metrics_look_healthy", "the latest measurement shows no problem"
     if state == "degraded":
         text = "the latest measurement is not as bad as what confirms a problem, or just ended"
         return "below_threshold", text

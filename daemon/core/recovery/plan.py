@@ -27,7 +27,12 @@ from daemon.core.incident.state import Incident, StepState
 from daemon.core.recovery.approvals import Approvals
 from daemon.core.recovery.approved_content import changes_since, changes_text
 from daemon.core.recovery.concurrent import cause_of, upstream_of
-from daemon.core.recovery.growth import awaits_onset, passed_over, trouble_began
+from daemon.core.recovery.growth import (
+    awaits_onset,
+    of_unknown_age,
+    passed_over,
+    trouble_began,
+)
 from daemon.core.recovery.guardrails import (
     ActionScope,
     Freeze,
@@ -464,7 +469,13 @@ def _aged(number: int, incident: Incident, limits: Limits, now: datetime) -> Ask
     """Nothing starts by itself for trouble that nobody met for long."""
     # What maintenance held counts from when it was released: nobody was to meet it before.
     since = incident.organization.released_at
-    began = trouble_began(incident)
+    began, seen = trouble_began(incident), of_unknown_age(incident)
+    if seen is not None and since is None:
+        text = (
+            f"the threshold was passed already at {clock_time(seen)}, as far back as can be seen, "
+            "and nobody knows since when; a person decides"
+        )
+        return AskApproval(number, "too_old", text)
     age = now - (began if since is None else max(began, since))
     if age > limits.onset_age:
         text = (

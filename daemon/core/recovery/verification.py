@@ -20,6 +20,9 @@ from daemon.core.values.units import format_duration
 IMPROVED = 0.5
 """A loss that shrank to this part of what it was counts as an improvement."""
 
+_LEAST_WORSE = 0.1
+"""A threshold that is passed by less than this part of it more is passed as before."""
+
 THINNEST = 0.1
 """The smallest part of a window full of trouble from which the whole is reckoned."""
 
@@ -74,7 +77,7 @@ def rule_on(rule: Rule, problem: Problem, step: StepState, now: datetime) -> Rul
         )
     # Had the trouble begun as early as can be, the windows before the step were fullest of it.
     before = _before(rule, problem, step, problem.onset_bounds[0])
-    improved = last.loss is not None and last.loss <= before * IMPROVED
+    improved = last.loss is not None and last.loss <= before * IMPROVED and before > 0
     return Ruling("partial" if improved else "unchanged", _text(rule.problem, problem, last), now)
 
 
@@ -117,7 +120,7 @@ def _before(rule: Rule, problem: Problem, step: StepState, began: datetime | Non
     reading = step.evidence.reading if step.evidence else None
     if reading is not None and reading.loss is not None:
         seen.append((reading.at, reading.loss))
-    if began is None or problem.kind == "value":  # a median is not diluted, it jumps
+    if began is None or problem.kind != "counts":  # a median is not diluted, it jumps
         return max(loss for _, loss in seen)
     full = rule.problem.windows[0]
     parts = [(loss, (at - began) / full) for at, loss in seen]
@@ -126,9 +129,11 @@ def _before(rule: Rule, problem: Problem, step: StepState, began: datetime | Non
 
 def _worse(rule: Rule, problem: Problem, step: StepState) -> bool:
     """Two readings in a row, worse than before the step by the threshold that confirms."""
-    limit = rule.problem.confirm.loss(problem.baseline or 0.0)
     latest = problem.onset and problem.onset + (problem.onset_within or timedelta(0))
     before = _before(rule, problem, step, latest)
+    limit = rule.problem.confirm.loss(problem.baseline or 0.0)
+    if problem.kind == "threshold":  # no rise is asked for: as much again as it was passed by
+        limit = max(before, _LEAST_WORSE)
     last = step.readings[-2:]
     return len(last) == 2 and all(
         r.state == "impaired"
@@ -152,7 +157,10 @@ def _text(
         return "?" if level is None else level_text(spec, level)
 
     text = f"{spec.symptom} {show(problem.level)} → {show(reading.level)}"
-    text += f", baseline {show(problem.baseline)}"
+    if problem.bounds:
+        text += f", a problem {problem.bounds}"
+    else:
+        text += f", baseline {show(problem.baseline)}"
     if held is None:
         return text
     return f"{text}, held for {format_duration(timedelta(seconds=round(held.total_seconds())))}"

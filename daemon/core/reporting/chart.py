@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -13,7 +13,9 @@ from daemon.core.incident.state import Incident
 from daemon.core.measurement.loss import level_at
 from daemon.core.measurement.problem import Problem, RecoveryReading
 from daemon.core.measurement.samples import Sample
+from daemon.core.measurement.threshold_assessment import leading_leaf
 from daemon.core.rules.rule import ProblemSpec
+from daemon.core.rules.threshold_spec import bound_words
 from daemon.core.values.units import printable
 
 LEAD = timedelta(minutes=15)
@@ -36,11 +38,20 @@ class ChartMark:
 
 
 @dataclass(frozen=True)
+class ChartThreshold:
+    """A level from which on the problem counts as confirmed. `words`: how the rule says it ("above
+    90"); empty where it was worked out from the baseline."""
+
+    level: float
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Curve:
     """What a chart shows. For counts the levels are success shares (0…1), else the metric's unit.
 
-    `source` tells whether Prometheus was asked, or only the journal's own measurements are
-    there; `trouble` says why.
+    `thresholds`: where the problem counts as confirmed; a band has two. `source` tells whether
+    Prometheus was asked, or only the journal's own measurements are there; `trouble` says why.
     """
 
     symptom: str
@@ -49,10 +60,15 @@ class Curve:
     end: datetime
     samples: tuple[tuple[datetime, float], ...] = ()
     baseline: float | None = None
-    threshold: float | None = None
+    thresholds: tuple[ChartThreshold, ...] = ()
     marks: tuple[ChartMark, ...] = ()
     source: Literal["prometheus", "journal"] = "journal"
     trouble: str = ""
+
+    @property
+    def threshold(self) -> float | None:
+        """The level of the first threshold."""
+        return self.thresholds[0].level if self.thresholds else None
 
     def measured(self, samples: Sequence[Sample]) -> Curve:
         """The same with samples of Prometheus, (Unix seconds, level), from the first of them on."""
@@ -72,19 +88,27 @@ def sketch(incident: Incident, spec: ProblemSpec, entries: Sequence[Entry], now:
     baseline = problem.baseline if problem else None
     return Curve(
         symptom=spec.symptom,
-        kind="counts" if spec.value is None else "value",
+        kind="counts" if spec.kind == "counts" else "value",
         begin=begin,
         end=max(end, incident.opened_at),
         samples=tuple(journaled_levels(entries)),
         baseline=baseline,
-        threshold=None if baseline is None else threshold(spec, baseline),
+        thresholds=tuple(_thresholds(spec, problem)),
         marks=tuple(chart_marks(incident, problem, begin)),
     )
 
 
 def threshold(spec: ProblemSpec, baseline: float) -> float:
-    """The level from which on the problem counts as confirmed."""
+    """The level from which on the problem counts as confirmed by its baseline."""
     return level_at(spec, baseline, spec.confirm.loss(baseline))
+
+
+def _thresholds(spec: ProblemSpec, problem: Problem | None) -> Iterator[ChartThreshold]:
+    if spec.kind == "threshold":
+        for name, level in leading_leaf(spec, problem).bounds:
+            yield ChartThreshold(level, bound_words(name, level))
+    elif problem is not None and problem.baseline is not None:
+        yield ChartThreshold(threshold(spec, problem.baseline))
 
 
 def journaled_levels(entries: Sequence[Entry]) -> list[tuple[datetime, float]]:

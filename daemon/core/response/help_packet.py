@@ -84,6 +84,12 @@ def _numbers(problem: Problem) -> list[str]:
             f"Measured at {problem.at:%H:%M} UTC: {symptom} {show(problem.level)}; "
             f"normal is {show(problem.baseline)}."
         )
+    elif problem.level is not None and problem.bounds:
+        symptom = printable(problem.symptom or "our measurement")
+        lines.append(
+            f"Measured at {problem.at:%H:%M} UTC: {symptom} {show(problem.level)}; "
+            f"it is a problem {problem.bounds}."
+        )
     failed = round(problem.failed_per_minute or 0)
     if failed:
         requests = "request" if failed == 1 else "requests"

@@ -124,6 +124,8 @@ def _changes(incident: Incident, since: datetime | None) -> list[str]:
 def _measured(incident: Incident) -> str:
     """The latest reading against the one that confirmed the problem."""
     reading, problem = incident.reading, incident.confirmed
+    if reading is not None and reading.text:
+        return f"Measured at {hour(reading.at)}: {printable(reading.text)} ({reading.state})."
     if reading is None or problem is None or reading.loss is None or problem.loss is None:
         return ""
     return (

@@ -62,7 +62,8 @@ def values_query(rule: Rule) -> ValuesQuery | None:
     all of these labels, each alone in its quotes (`service="$service"`)."""
     names = watched_names(rule)
     stand_ins = {name: f"{_STAND_IN}{name}" for name in rule.group_by}
-    for template in (rule.problem.total, rule.problem.value, rule.problem.bad):
+    problem = rule.problem
+    for template in (problem.total, *problem.values, problem.bad):
         for selector in _selectors(template or "", stand_ins, rule) if names else ():
             found = _query_of(selector, names, stand_ins)
             if found is not None:

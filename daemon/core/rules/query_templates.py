@@ -27,6 +27,7 @@ _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _GO_REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 WINDOW = "window"
+_ABSENCE = frozenset({"absent", "absent_over_time"})
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
@@ -127,6 +128,20 @@ def vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
 
     promql_parser.walk(promql_parser.parse(query), visit)
     return found
+
+
+@lru_cache(maxsize=1024)
+def asks_absence(query: str) -> bool:
+    """Whether a rendered query asks if there are series at all. Raises ValueError if it is not
+    PromQL."""
+    found: list[str] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.Call):
+            found.append(node.func.name)
+
+    promql_parser.walk(promql_parser.parse(query), visit)
+    return not _ABSENCE.isdisjoint(found)
 
 
 def matcher_operator(matcher: promql_parser.Matcher) -> str:

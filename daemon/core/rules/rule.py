@@ -152,6 +152,18 @@ class ProblemSpec(Frozen):
         return self.threshold.model_copy(update={"value": self.value})
 
     @property
+    def main(self) -> tuple[str, ...]:
+        """The queries whose series tell how fresh a measurement is, and when they are scraped."""
+        if self.threshold is None and self.total is not None:
+            return (self.total,)
+        return self.values
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """All queries by which the problem itself is measured."""
+        return tuple(q for q in (self.bad, self.total, *self.values) if q is not None)
+
+    @property
     def values(self) -> tuple[str, ...]:
         """The queries of what is no count: the value, or each leaf's, once; empty for counts."""
         if self.threshold is not None:

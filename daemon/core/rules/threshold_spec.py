@@ -71,11 +71,12 @@ class Threshold(Frozen):
 
     def describe(self) -> str:
         """A leaf's bounds for a sentence: "above 90", "above 5 and below 9"."""
-        return " and ".join(f"{BOUNDS[name][1]} {_exact(number)}" for name, number in self.bounds)
+        return " and ".join(bound_words(name, number) for name, number in self.bounds)
 
 
-def _exact(number: float) -> str:
-    return f"{number:,.10g}"
+def bound_words(name: str, number: float) -> str:
+    """One bound for a sentence, its number as exactly as it was written: "at least 1,000"."""
+    return f"{BOUNDS[name][1]} {number:,.10g}"
 
 
 RulePlace = tuple[str | int, ...]

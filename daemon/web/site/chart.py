@@ -48,6 +48,7 @@ GAP = 4
 FEW = 12
 """Fewer samples than this are shown as dots on their line."""
 EDGE = 5.0
+_BASELINE, _THRESHOLD = "baseline", "threshold"
 _ROW = 12.0
 """The height of a line of text."""
 _LETTER = 0.58
@@ -69,7 +70,10 @@ def described(curve: Curve) -> str:
         f"{_title(curve)}: now {show(levels[-1])}, between {show(min(levels))} "
         f"and {show(max(levels))}"
     ]
-    parts += [f"{name} {show(level)}" for level, _, _, name in _limits(curve)]
+    parts += [
+        f"{name} {show(level)}" if name in {_BASELINE, _THRESHOLD} else f"{_THRESHOLD} {name}"
+        for level, _, _, name in _limits(curve)
+    ]
     parts += [f"{mark.text} at {mark.at:%H:%M:%S}" for mark in curve.marks]
     return "; ".join(parts) + "."
 
@@ -79,13 +83,12 @@ def _title(curve: Curve) -> str:
 
 
 def _limits(curve: Curve) -> list[tuple[float, str, str, str]]:
-    """What is known of baseline and threshold: level, colour, dashes, name."""
+    """What is known of baseline and thresholds: level, colour, dashes, name."""
+    known = [(curve.baseline, "base", _DASHED, _BASELINE)]
+    known += [(one.level, "limit", _DOTTED, one.words or _THRESHOLD) for one in curve.thresholds]
     return [
         (level, colour, dashes, name)
-        for level, colour, dashes, name in (
-            (curve.baseline, "base", _DASHED, "baseline"),
-            (curve.threshold, "limit", _DOTTED, "threshold"),
-        )
+        for level, colour, dashes, name in known
         if level is not None and math.isfinite(level)
     ]
 

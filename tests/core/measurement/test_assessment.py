@@ -575,6 +575,7 @@ def test_what_cannot_be_measured_is_a_problem_with_its_reason() -> None:
 @pytest.mark.parametrize("reason", get_args(ProblemReason))
 def test_only_a_measured_absence_of_a_problem_is_healthy(reason: ProblemReason) -> None:
     measured = {"loss_below_threshold", "not_significant", "failures_never_seen"}
+    measured |= {"within_threshold"}
     assert make_problem("not_confirmed", reason).healthy == (reason in measured)
     for verdict in ("insufficient_traffic", "no_data", "query_error", "confirmed"):
         assert not make_problem(verdict, reason).healthy  # type: ignore[arg-type]

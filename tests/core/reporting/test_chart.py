@@ -14,6 +14,7 @@ from daemon.core.reporting.chart import (
     LEAD,
     MOST_MARKS,
     ChartMark,
+    ChartThreshold,
     Curve,
     journaled_levels,
     sketch,
@@ -114,7 +115,7 @@ def test_a_chart_in_words_has_its_numbers() -> None:
         end=NOW + MINUTE,
         samples=((NOW, 0.99), (NOW + MINUTE, 0.903)),
         baseline=0.991,
-        threshold=0.981,
+        thresholds=(ChartThreshold(0.981),),
         marks=(ChartMark(NOW, "change", "v2"),),
     )
     assert described(curve) == (

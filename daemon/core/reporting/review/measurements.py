@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from daemon.core.incident.impact import LONGEST_GAP, ImpactTally
-from daemon.core.measurement.problem import Impact, Problem
+from daemon.core.measurement.problem import Comparison, Impact, Problem
 from daemon.core.reporting.review.document import (
     Block,
     Bullets,
@@ -45,24 +45,37 @@ def _measured(problem: Problem, review: Review) -> Iterator[Block]:
     if review.incident.suspicion is not None:
         yield Paragraph(as_sentence(f"What may have caused it: {review.incident.suspicion.text}"))
     if problem.windows:
-        usual = "–" if problem.baseline is None else level_words(problem.baseline, problem.kind)
-        yield Grid(
-            ("Measured over", "Level", "Usual", "Loss", "99 % interval", "Traffic a minute"),
-            tuple(
-                (
-                    format_duration(w.window),
-                    level_words(w.level, problem.kind),
-                    usual,
-                    percent(w.loss),
-                    f"{'−∞' if w.low is None else percent(w.low)} to "
-                    f"{'∞' if w.high is None else percent(w.high)}",
-                    "–" if w.traffic is None else quantity(w.traffic),
-                )
-                for w in problem.windows
-            ),
-        )
+        yield _windows(problem)
+    if len(problem.conditions) > 1:
+        yield Paragraph("Each condition of the rule's threshold at that moment:")
+        yield Bullets(tuple(one.describe() for one in problem.conditions))
     yield from _impacts("Impact by the rule's own queries:", problem.impact)
     yield from _impacts("What users said, by the rule's own queries:", problem.sentiment)
+
+
+def _windows(problem: Problem) -> Grid:
+    usual = "–" if problem.baseline is None else level_words(problem.baseline, problem.kind)
+    threshold = problem.kind == "threshold"
+    judged = ("Threshold", "Passed by") if threshold else ("Loss", "99 % interval")
+    return Grid(
+        ("Measured over", "Level", "Usual", *judged, "Traffic a minute"),
+        tuple(
+            (
+                format_duration(w.window),
+                level_words(w.level, problem.kind),
+                usual,
+                *((problem.bounds, percent(w.loss)) if threshold else _loss(w)),
+                "–" if w.traffic is None else quantity(w.traffic),
+            )
+            for w in problem.windows
+        ),
+    )
+
+
+def _loss(window: Comparison) -> tuple[str, str]:
+    low = "−∞" if window.low is None else percent(window.low)
+    high = "∞" if window.high is None else percent(window.high)
+    return percent(window.loss), f"{low} to {high}"
 
 
 def _impacts(heading: str, impacts: Iterable[Impact]) -> Iterator[Block]:

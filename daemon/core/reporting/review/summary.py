@@ -187,6 +187,7 @@ def _measured(review: Review, problem: Problem) -> Iterator[tuple[str, str]]:
         usual = (
             f"; usual: {level_words(problem.baseline, problem.kind)}" if problem.baseline else ""
         )
+        usual += f"; a problem {problem.bounds}" if problem.bounds else ""
         yield "Worst level", f"{level} at {review.when(tally.worst_at)}{usual}"
     for impact in problem.impact:
         if impact.value is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Literal
 
 from daemon.core.incident.state import StepState
+from daemon.core.rules.rule import ProblemKind
 from daemon.core.values.units import percent, printable, quantity
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -44,7 +44,7 @@ def about(value: float) -> str:
     return f"about {quantity(float(f'{value:.3g}'))}"
 
 
-def level_words(value: float, kind: Literal["counts", "value"]) -> str:
+def level_words(value: float, kind: ProblemKind) -> str:
     """A level of the symptom: a share for counts, else a number in the metric's own unit."""
     return percent(value) if kind == "counts" else quantity(value)
 
