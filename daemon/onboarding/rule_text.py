@@ -119,8 +119,9 @@ def _counts(same: Sequence[Alerting], ratio: Ratio) -> Iterator[str]:
     )
     # What came before it began to fire must not be taken for what is usual.
     yield from _baseline(3 * (windows[-1] + max(alert.held_for for alert in same)))
+    yield f"  target: {_share(1 - ratio.limit)}   # what is usual, as long as nothing is known of it"
     failing, drop = _share(ratio.limit), _share(ratio.limit / 10)
-    yield f"  confirm: {{failing: {failing}, drop: {drop}, traffic: 1/m}}"
+    yield f"  confirm: {{failing: {failing}, drop: {drop}}}"
     yield "  # `failing` is the alert's own level; `drop`: so much worse than usual, at the least"
     yield f"  severity: {{{_levels(same[0].level, ratio.limit)}}}"
 
@@ -192,12 +193,14 @@ def _query(name: str, query: str) -> Iterator[str]:
 
 
 def _windows(same: Sequence[Alerting]) -> list[timedelta]:
-    """The expression's own range, and a twelfth of it, to see that it goes on: what the alert
-    has summed up may be over."""
+    """The expression's own range, which fits how often it is scraped, and a part of it, to see
+    that it goes on: what the alert has summed up may be over."""
     ranges = [found for alert in same for found in ranges_of(alert.query)[:1]]
     long = max(min(ranges, default=_LONG), _LEAST_WINDOW)
-    short = max(ONE_MINUTE, timedelta(seconds=round(long.total_seconds() / 12)))
-    return [long] if short * 2 > long else [short, long]
+    if long < 2 * ONE_MINUTE:
+        return [long]
+    short = max(long / 12, min(long / 2, _LONG))
+    return [timedelta(seconds=round(short.total_seconds())), long]
 
 
 def _symptom(name: str, found: MeasureDraft) -> str:

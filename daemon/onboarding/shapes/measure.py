@@ -72,6 +72,9 @@ def measure(
         trees = [promql.parsed(query) for query in queries]
     except ValueError:
         return by_alerts(name, narrow, "the expression could not be read here")
+    if any(promql.function(node) == "timestamp" for tree in trees for node in promql.every(tree)):
+        why = "it asks how old samples are, and old samples are no measurement"
+        return by_alerts(name, narrow, why)
     ratios = [ratio_of(tree, narrow, recordings) for tree in trees]
     counts = _least(ratios)
     if counts is not None:

@@ -46,7 +46,6 @@ class Relabel:
     call: str
     arguments: str
     made: str
-    source: tuple[str, ...]
 
 
 Layer = Guard | Relabel

@@ -30,7 +30,6 @@ from daemon.onboarding.shapes.narrowing import alone, keeps, safe
 _FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 _RATES = frozenset({"rate", "irate", "increase"})
 _NO_COUNT = re.compile(r"_(?:sum|seconds_total|bytes_total|nanoseconds_total|joules_total)$")
-_PARTS = re.compile(r"_(?:bucket|count)$")
 DEEPEST = 8
 """So many recording rules in one another are followed."""
 
@@ -199,9 +198,7 @@ def _counters(node: Any, recordings: RecordingRules, depth: int = 0) -> Iterator
             yield from _counters(behind[0], recordings, depth + 1)
             continue
         asked = {(m.name, matcher_operator(m), m.value) for m in found.matchers.matchers}
-        # A histogram's buckets are parts of its count.
-        asked |= {("__name__", "=", _PARTS.sub("", _name(found)))}
-        yield frozenset(one for one in asked if one[:2] != ("le", "=") or one[2] != "+Inf")
+        yield frozenset({*asked, ("__name__", "=", _name(found))})
 
 
 def _name(selector: Any) -> str:

@@ -58,6 +58,7 @@ _SAME_SERIES = frozenset(
 )
 """Functions that have a series for each of their argument's."""
 _EXTREME = {"max": ">", "min": "<"}
+_ABSENCE = frozenset({"absent", "absent_over_time"})
 _RELABELLED = frozenset({"label_replace", "label_join"})
 _MAY_NEVER_HAVE_BEEN = frozenset(
     {
@@ -188,14 +189,10 @@ class Reader:
             return self.fires(node.args[0], narrow, layers)
         if name in _RELABELLED:
             texts = [promql.written(argument) for argument in node.args[1:]]
-            sources = [str(argument.val) for argument in node.args[3:]]
-            made = str(node.args[1].val)
-            layer = Relabel(name, ", ".join(texts), made, tuple(sources))
+            layer = Relabel(name, ", ".join(texts), str(node.args[1].val))
             return self.fires(node.args[0], narrow, (*layers, layer))
-        if name == "absent" and not layers:
-            return self._absent(node.args[0], {})
-        if name == "absent_over_time" and not layers:
-            return _none(f"count_over_time({promql.spelled(node.args[0])})")
+        if name in _ABSENCE and not layers:
+            return Leaf(f"max({promql.spelled(node)})", (("at_least", 1.0),), True, states=True)
         return self.present(node, narrow, layers)
 
     # ── what is compared ─────────────────────────────────────────────────────────────────────
@@ -232,6 +229,8 @@ class Reader:
     def _leaf(self, bound: _Bound, narrow: Narrow, layers: tuple[Layer, ...]) -> Leaf:
         node, name = bound.value, BOUND_OF[bound.op]
         _need_metric(node)
+        if any(isinstance(layer, Relabel) for layer in layers):
+            return self._relabelled(bound, narrow, layers)
         text = held(node, layers, narrow)
         one = alone(node, layers, narrow.keys(), self._trees)
         level = bound.level
@@ -247,10 +246,24 @@ class Reader:
         )
         return Leaf(query, ((name, level),), bool(layers) or _may_be_empty(node, name))
 
+    def _relabelled(self, bound: _Bound, narrow: Narrow, layers: tuple[Layer, ...]) -> Leaf:
+        """Series that are relabelled may get one name, and only those are that the alert has."""
+        compared = p.parse(
+            f"{closed(promql.written(bound.value))} {bound.op} {number_text(bound.level)}"
+        )
+        text = held(compared, layers, narrow)
+        if bound.op in {"==", "!="}:
+            return _many(text)
+        query = f"{'min' if bound.op[0] == '<' else 'max'}({text})"
+        return Leaf(query, ((BOUND_OF[bound.op], bound.level),), may_be_empty=True)
+
     def _band(
         self, first: _Bound, second: _Bound, narrow: Narrow, layers: tuple[Layer, ...]
     ) -> Condition:
         """Two bounds of one value; the first is what the alert is about."""
+        if any(isinstance(layer, Relabel) for layer in layers):
+            inner = f"{closed(promql.written(first.value))} {second.op} {number_text(second.level)}"
+            return self._relabelled(replace(first, value=p.parse(inner)), narrow, layers)
         lower = [bound for bound in (first, second) if bound.op[0] == ">"]
         upper = [bound for bound in (first, second) if bound.op[0] == "<"]
         one = alone(first.value, layers, narrow.keys(), self._trees)
@@ -281,6 +294,8 @@ class Reader:
     ) -> Condition:
         """`x > y` of two metrics: how far x is above y."""
         op = operator(node)
+        if any(isinstance(layer, Relabel) for layer in layers):
+            return _many(held(node, layers, narrow))
         difference = _retyped(node, "-")
         text = held(difference, layers, narrow)
         if op == "==":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import math
 import subprocess
 from collections import Counter, defaultdict
@@ -34,6 +33,8 @@ from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
 from tests.acceptance import servers
 from tests.onboarding.proving.queries import WORLD, WorldMetrics, inlined, within
 from tests.onboarding.proving.search import (
+    SCRAPE,
+    TURNING,
     Line,
     Shape,
     guesses,
@@ -42,26 +43,31 @@ from tests.onboarding.proving.search import (
     shape,
     stretch,
 )
-from tests.onboarding.proving.series import Course, State
+from tests.onboarding.proving.series import GONE, Course, State
 
 NOW = datetime(2026, 1, 7, 12, 0, tzinfo=UTC).timestamp()
 """A Wednesday at noon."""
 GUESSES, GUESSES_FAR = 72, 24
+LOOKED_AT = 12
 FAR = 2 * 3600
-PAST = 90 * 60
-ONSET = 6 * 60
+PAST = 55 * 60
+ONSET = 8 * 60
 MAX_AGE = timedelta(minutes=3)
+BUSY = 10.0
+"""So many events a second the rarest kind has, where counts are proven."""
 PARALLEL = 12
 
 
 @dataclass(frozen=True)
 class Case:
-    """An alert, and the rule that was proposed for its name."""
+    """An alert, and the rule that was proposed for its name; `others`: what the alerts of the
+    same name fire by."""
 
     alert: Alerting
     draft: RuleDraft
     rule: Rule
     shape: Shape
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class World:
     before: State
     onset: float
     beside: State | None
+    group: Mapping[str, str]
 
 
 @dataclass
@@ -102,11 +109,11 @@ def cases(
     found = []
     for draft in drafts:
         [(rule, _)] = load(draft.text, draft.path)
-        for alert in alerts:
-            if all(matcher.matches({"alertname": alert.name}) for matcher in rule.match):
-                expression = inlined(alert.query, recordings)
-                made = shape(len(found), expression, rule.group_by)
-                found.append(Case(alert, draft, rule, made))
+        same = [a for a in alerts if all(m.matches({"alertname": a.name}) for m in rule.match)]
+        queries = tuple(inlined(alert.query, recordings) for alert in same)
+        for alert, expression in zip(same, queries, strict=True):
+            made = shape(len(found), expression, rule.group_by)
+            found.append(Case(alert, draft, rule, made, queries))
     return found
 
 
@@ -119,7 +126,7 @@ def loaded(folder: Path, made: Iterable[Line]) -> Iterator[str]:
     folder.mkdir(parents=True)
     by_metric: dict[str, list[str]] = defaultdict(list)
     for line in made:
-        inner = ",".join(f"{name}={json.dumps(v)}" for name, v in sorted(line.labels.items()))
+        inner = ",".join(f"{name}={_quoted(v)}" for name, v in sorted(line.labels.items()))
         head = f"{line.metric}{{{inner}}}"
         by_metric[line.metric] += (f"{head} {value!r} {at:.3f}\n" for at, value in line.samples)
     with (folder / "series.om").open("w") as file:
@@ -143,6 +150,11 @@ def loaded(folder: Path, made: Iterable[Line]) -> Iterator[str]:
         yield url
 
 
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
 async def _ask(session: aiohttp.ClientSession, url: str, path: str, **asked: Any) -> Any:
     async with session.post(f"{url}/api/v1/{path}", data=asked) as answer:
         body = await answer.json()
@@ -162,18 +174,39 @@ def _laid_out(case: Case, states: Sequence[State]) -> Iterator[Line]:
             yield from lines(case.shape, source, courses, times, end, {}, world)
 
 
-async def _search(folder: Path, every: Sequence[Case]) -> dict[int, tuple[list[State], ...]]:
+@dataclass(frozen=True)
+class Found:
+    """States under which an alert fires, and under which it does not; the labels of its group."""
+
+    firing: list[State]
+    quiet: list[State]
+    group: Mapping[str, str]
+
+
+async def _search(folder: Path, every: Sequence[Case]) -> dict[int, Found]:
     """For each alert, the states under which it fires, and those under which it does not."""
+    found = await _tried(folder / "first", every, 1)
+    missing = [c for c in every if not (found[c.shape.number].firing and found[c.shape.number].quiet)]
+    if missing:
+        found |= await _tried(folder / "again", missing, 5)
+    return found
+
+
+async def _tried(
+    folder: Path, every: Sequence[Case], times: int
+) -> dict[int, Found]:
     tried = {
         case.shape.number: guesses(
-            case.shape, GUESSES if stretch(case.shape) < FAR else GUESSES_FAR
+            case.shape,
+            (GUESSES if stretch(case.shape) < FAR else GUESSES_FAR) * times,
+            case.shape.number + times,
         )
         for case in every
     }
     laid_out = itertools.chain.from_iterable(
         _laid_out(case, tried[case.shape.number]) for case in every
     )
-    found: dict[int, tuple[list[State], ...]] = {}
+    found: dict[int, Found] = {}
     gate = asyncio.Semaphore(PARALLEL)
 
     async def one(session: aiohttp.ClientSession, url: str, case: Case) -> None:
@@ -181,21 +214,36 @@ async def _search(folder: Path, every: Sequence[Case]) -> dict[int, tuple[list[S
         states, length = tried[number], stretch(case.shape)
         query = within(case.shape.expression, f"s{number}")
         begin = NOW - length * (len(states) - 1)
-        firing: set[int] | None = set()
         async with gate:
             answer = await _ask(
                 session, url, "query_range", query=query, start=begin, end=NOW, step=length
             )
+            others = [e for e in case.others if e != case.shape.expression]
+            also = [
+                one
+                for e in others
+                for one in await _ask(
+                    session,
+                    url,
+                    "query_range",
+                    query=within(e, f"s{number}"),
+                    start=begin,
+                    end=NOW,
+                    step=length,
+                )
+                or ()
+            ]
             if answer is None:  # one state of many may be refused; then each is asked alone
-                firing = await _one_by_one(session, url, query, begin, length, len(states))
-            else:
-                firing = {
-                    round((float(at) - begin) / length)
-                    for series in answer
-                    for at, _ in series["values"]
-                }
-        fires = [state for n, state in enumerate(states) if n in firing]
-        found[number] = (fires, [state for n, state in enumerate(states) if n not in firing])
+                answer = await _one_by_one(session, url, query, begin, length, len(states))
+        fires = [(round((float(at) - begin) / length), s) for s in answer for at, _ in s["values"]]
+        loud = {round((float(at) - begin) / length) for s in also for at, _ in s["values"]}
+        labels = min(fires, key=lambda pair: pair[0])[1]["metric"] if fires else {}
+        firing = {number for number, _ in fires}
+        found[number] = Found(
+            [state for n, state in enumerate(states) if n in firing],
+            [state for n, state in enumerate(states) if n not in firing | loud],
+            {name: labels.get(name, value) for name, value in case.shape.group.items()},
+        )
 
     with loaded(folder, laid_out) as url:
         async with aiohttp.ClientSession() as session:
@@ -205,43 +253,74 @@ async def _search(folder: Path, every: Sequence[Case]) -> dict[int, tuple[list[S
 
 async def _one_by_one(
     session: aiohttp.ClientSession, url: str, query: str, begin: float, length: float, count: int
-) -> set[int]:
-    answers = [
-        await _ask(session, url, "query", query=query, time=begin + n * length)
-        for n in range(count)
-    ]
-    return {n for n, answer in enumerate(answers) if answer}
+) -> list[Any]:
+    found = []
+    for number in range(count):
+        at = begin + number * length
+        for series in await _ask(session, url, "query", query=query, time=at) or ():
+            found.append({"metric": series["metric"], "values": [series["value"]]})
+    return found
 
 
 # ── worlds ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _steps(state: State) -> list[float]:
-    return [c.numbers[2] for one in state.courses for c in one if c.shape == "step"]
+    return [c.numbers[-1] for one in state.courses for c in one if c.shape in TURNING]
 
 
-def _worlds(case: Case, firing: list[State], quiet: list[State], most: int) -> Iterator[World]:
+def _busy(state: State) -> State:
+    """The same with much traffic: a share says little of few events."""
+    rates = [c.numbers[0] for one in state.courses for c in one if c.shape == "rate"]
+    factor = BUSY / min((rate for rate in rates if rate > 0), default=BUSY)
+    return State(
+        tuple(
+            tuple(
+                Course("rate", (c.numbers[0] * factor,)) if c.shape == "rate" else c for c in one
+            )
+            for one in state.courses
+        )
+    )
+
+
+def _worlds(case: Case, found: Found, most: int) -> Iterator[World]:
     """Some that fire and some that are quiet; each was quiet before."""
-    pairs = sorted(itertools.product(firing, quiet), key=lambda pair: pair[0].differs(pair[1]))
-    fires, well = pairs[0]
+    firing, quiet = found.firing, found.quiet
+    near = sorted(
+        itertools.product(firing[:LOOKED_AT], quiet[: 2 * LOOKED_AT]),
+        key=lambda pair: pair[0].differs(pair[1]),
+    )
+    fires, well = near[0]
     number = case.shape.number
 
-    def world(name: str, is_firing: bool, state: State, before: State, beside: State) -> World:
+    def world(
+        name: str, is_firing: bool, state: State, before: State, beside: State | None = None
+    ) -> World:
+        if case.draft.kind == "counts":
+            state, before = (_busy(one) for one in (state, before))
         steps = _steps(state)
         lag = case.shape.reach if case.shape.reach < FAR or not steps else 0.0
         onset = NOW - (min(steps) if steps else max(ONSET, lag + 120))
         other = beside if case.shape.group else None
-        return World(f"{number}-{name}", case, is_firing, state, before, onset, other)
+        return World(f"{number}-{name}", case, is_firing, state, before, onset, other, found.group)
 
     yield world("f0", True, fires, well, well)
     others = [one for one in firing if one != fires]
     for index, state in enumerate(others[: most - 1], 1):
         before = min(quiet, key=state.differs)
-        yield world(f"f{index}", True, state, before, before)
-    near: dict[State, None] = dict.fromkeys([well, *(q for f, q in pairs if f == fires)])
-    chosen = [*list(near)[:most], *list(near)[len(near) // 2 :][:1]]
+        yield world(f"f{index}", True, state, before)
+    others = list(dict.fromkeys([well, *(quiet for fired, quiet in near if fired == fires)]))
+    chosen = [*others[:most], others[len(others) // 2]]
     for index, state in enumerate(dict.fromkeys(chosen)):
-        yield world(f"q{index}", False, state, well, fires)
+        yield world(f"q{index}", False, state, well, None if index else fires)
+
+
+def _told(case: Case) -> Iterator[World]:
+    """By Prometheus's own word: the alert fires, and it does not."""
+    nothing = State(tuple((GONE,) for _ in case.shape.sources))
+    for name, fires in (("f0", True), ("q0", False)):
+        number = f"{case.shape.number}-{name}"
+        yield World(number, case, fires, nothing, nothing, NOW - ONSET, None, case.shape.group)
 
 
 def _lines(world: World) -> Iterator[Line]:
@@ -266,19 +345,19 @@ def _lines(world: World) -> Iterator[Line]:
         )
         if world.beside is not None:
             other = {
-                label: f"{value}-too"
+                label: f"too-{value}"
                 for label, value in source.labels.items()
                 if label in case.shape.group and _free(case, label)
             }
             if other and all(_free(case, label) for label in case.shape.group):
                 courses = world.beside.courses[index]
                 yield from lines(case.shape, source, courses, times, NOW, other, extra)
-    ticks = [NOW - 15.0 * k for k in range(PAST // 15 + 1)][::-1]
+    ticks = [NOW - SCRAPE * k for k in range(int(PAST / SCRAPE) + 1)][::-1]
     if "up" not in watched:
         for job in jobs:
             yield Line("up", {"job": job, **extra} if job else extra, [(t, 1.0) for t in ticks])
     if case.draft.kind == "alerts" and world.fires:
-        labels = {"alertname": case.alert.name, "alertstate": "firing", **case.shape.group}
+        labels = {"alertname": case.alert.name, "alertstate": "firing", **world.group}
         yield Line("ALERTS", {**labels, **extra}, [(t, 1.0) for t in ticks if t >= world.onset])
 
 
@@ -292,17 +371,20 @@ async def prove(
 ) -> list[Verdicts]:
     """Try each alert's proposal in `most` worlds in which the alert fires, and a few more in
     which it does not."""
-    states = await _search(folder / "search", every)
+    searched = [case for case in every if case.draft.kind != "alerts"]
+    states = await _search(folder / "search", searched)
     verdicts = {case.shape.number: Verdicts(case) for case in every}
     worlds: list[World] = []
     for case in every:
-        firing, quiet = states[case.shape.number]
-        if firing and quiet:
-            worlds += _worlds(case, firing, quiet, most)
+        if case.draft.kind == "alerts":
+            worlds += _told(case)
+            continue
+        found = states[case.shape.number]
+        if found.firing and found.quiet:
+            worlds += _worlds(case, found, most)
         else:
-            verdicts[case.shape.number].trouble = (
-                "no state was found in which it " + ("is quiet" if firing else "fires")
-            )
+            wanted = "is quiet" if found.firing else "fires"
+            verdicts[case.shape.number].trouble = f"no state was found in which it {wanted}"
     made = itertools.chain.from_iterable(map(_lines, worlds))
     gate = asyncio.Semaphore(PARALLEL)
     with loaded(folder / "proof", made) as url:
@@ -314,7 +396,7 @@ async def prove(
                     return
                 metrics = WorldMetrics(prometheus, recordings, world.name)
                 now = datetime.fromtimestamp(NOW, UTC)
-                spec, group = world.case.rule.problem, world.case.shape.group
+                spec, group = world.case.rule.problem, world.group
                 problem = await define(Survey(metrics, spec, group, now, MAX_AGE), ())
             of = verdicts[world.case.shape.number]
             (of.confirmed if world.fires else of.quiet).append((world, problem))
@@ -333,22 +415,27 @@ async def prove(
 async def _as_meant(session: aiohttp.ClientSession, url: str, world: World) -> bool:
     """Whether the alert of this group fires in the last minutes, or in none of them; with others
     of its name, none of them may fire in a quiet world."""
-    same = [world.case.shape.expression]
-    span = 75.0 if world.fires else 330.0
-    query = within(same[0], world.name)
-    answer = await _ask(
-        session, url, "query_range", query=query, start=NOW - span, end=NOW, step=15
-    )
-    if answer is None:
-        return False
-    group = world.case.shape.group
+    if world.case.draft.kind == "alerts":
+        return True
+    span, step = (75, 15) if world.fires else (330, 5)
+    own = world.case.shape.expression
+    answer: list[Any] = []
+    for expression in [own] if world.fires else dict.fromkeys([own, *world.case.others]):
+        query = within(expression, world.name)
+        found = await _ask(
+            session, url, "query_range", query=query, start=NOW - span, end=NOW, step=step
+        )
+        if found is None:
+            return False
+        answer += found
+    group = world.group
     times = Counter(
         float(at)
         for series in answer
         if all(series["metric"].get(n, v) == v for n, v in group.items())
         for at, _ in series["values"]
     )
-    return len(times) == int(span / 15) + 1 if world.fires else not times
+    return len(times) == span // step + 1 if world.fires else not times
 
 
 def table(verdicts: Sequence[Verdicts]) -> str:

@@ -29,7 +29,11 @@ def inlined(query: str, recordings: RecordingRules, depth: int = 0) -> str:
         if behind is None:
             return None
         tree, held = behind
-        found.append(promql.spelled(tree, held))
+        text = promql.spelled(tree, held)
+        for labels, known in recordings._rules[str(node.name)]:
+            for name, value in labels.items() if known is tree else ():
+                text = f'label_replace({text}, "{name}", "{value}", "", "")'
+        found.append(text)
         return p.parse(f"recorded_{len(found) - 1}_")
 
     text = promql.written(p.transform(p.parse(query), visit))

@@ -7,11 +7,18 @@ range query tells of all of them whether the alert would fire.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from tests.onboarding.proving.series import Course, Guess, Labels, Source, State, sources
+
+
+SCRAPE = 30.0
+"""Seconds between the samples of a world."""
+CLOCKS = re.compile(r"\b(?:hour|minute|month|year|day_of_\w+|days_in_month)\(")
+TURNING = frozenset({"step", "turn", "left"})
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,9 @@ def shape(number: int, expression: str, group_by: Sequence[str]) -> Shape:
     return Shape(number, expression, found, group, tuple(sorted({*bounds[:12], *asked})))
 
 
-def guesses(shape: Shape, most: int) -> list[State]:
-    """States to try, always the same ones."""
-    guess = Guess(shape.expression, shape.sources, Random(shape.number))  # noqa: S311 - no secret
+def guesses(shape: Shape, most: int, seed: int) -> list[State]:
+    """States to try, always the same ones for a seed."""
+    guess = Guess(shape.expression, shape.sources, Random(seed))  # noqa: S311 - no secret
     if not shape.sources:
         return []
     found = [guess.first()]
@@ -57,7 +64,10 @@ def guesses(shape: Shape, most: int) -> list[State]:
 
 
 def stretch(shape: Shape) -> float:
-    """The seconds that one state needs to itself, whole minutes."""
+    """The seconds that one state needs to itself, whole minutes; a week if it asks for the time of
+    the day."""
+    if CLOCKS.search(shape.expression):
+        return 7 * 86400.0
     return math.ceil((shape.reach + 660) / 60) * 60
 
 
@@ -76,12 +86,12 @@ class Line:
 def moments(source: Source, end: float, fine: float = 0.0) -> list[float]:
     """The times at which an expression looks at a source when it is evaluated at `end`, and for
     `fine` seconds before."""
-    step = min(max(source.reach / 10, 15.0), 60.0 if source.reach < 7200 else 240.0)
+    step = min(max(source.reach / 7, 15.0), 60.0 if source.reach < 7200 else 240.0)
     times = {end - source.offset - k * step for k in range(int(source.reach / step) + 2)}
     if source.offset:
         times |= {end - k * step for k in range(int(source.reach / step) + 2)}
     if fine:
-        times |= {end - k * 15.0 for k in range(int(fine / 15) + 1)}
+        times = {end - k * SCRAPE for k in range(int(fine / SCRAPE) + 1)}
         past = source.offset + source.reach
         if past > fine:  # what an evaluation some time ago looked at
             step = 60.0 if past < 7 * 3600 else 240.0
@@ -110,6 +120,7 @@ def lines(
         labels = {**source.labels, **group, **extra}
         if count > 1:
             labels["replica"] = str(number)
+            labels |= {name: f"{number}{labels[name]}" for name in source.free if count % 2 == 0}
         if source.kind == "histogram":
             for le in (*shape.buckets, math.inf):
                 slow = le < shape.buckets[-1]
@@ -135,9 +146,11 @@ def _samples(
     counted = 1000.0
     last = times[0] if times else 0.0
     for number, at in enumerate(times):
-        course = now if at >= onset else then
-        if course.shape == "rate":
-            counted += course.numbers[0] * (at - last)
+        # What turns some time ago does so by itself.
+        course = now if at >= onset or now.shape in TURNING else then
+        if course.shape in {"rate", "turn"}:
+            turned = course.shape == "turn" and at > end - course.numbers[2]
+            counted += course.numbers[1 if turned else 0] * (at - last)
             value: float | None = counted
         else:
             value = _value(course, at, end, number)
@@ -157,6 +170,8 @@ def _value(course: Course, at: float, end: float, number: int) -> float | None:
         return numbers[0] + numbers[1] * (at - end)
     if course.shape == "flap":
         return numbers[number % 2]
+    if course.shape == "left":
+        return numbers[0] if at < end - numbers[1] else None
     if course.shape == "step":
         return numbers[1] if at >= end - numbers[2] else numbers[0]
     return None

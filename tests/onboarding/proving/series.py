@@ -35,6 +35,7 @@ class Source:
     offset: float
     reach: float
     shift: float = 0.0
+    free: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -65,7 +66,9 @@ def sources(query: str, labels: Sequence[str]) -> list[Source]:
             around = known.around if known.around[:1] != () else around
             offset, reach = max(offset, known.offset), max(reach, known.reach)
         shift = offset if known is None else max(offset, known.shift)
-        sources[key] = Source(name, made, around, offset, reach, shift)
+        asked = {m.name for m in node.matchers.matchers}
+        free = tuple(n for n in made if n not in labels and n not in asked)
+        sources[key] = Source(name, made, around, offset, reach, shift, free)
     return list(sources.values())
 
 
@@ -103,6 +106,7 @@ def _selectors(
 def _universe(tree: Any, labels: Sequence[str]) -> list[str]:
     """The labels that all series have: those of the group, and those that are spoken of."""
     found = dict.fromkeys(labels)
+    ignored = {"le", "__name__", ""}
     for node in promql.every(tree):
         modifier = getattr(node, "modifier", None)
         if isinstance(node, p.AggregateExpr) and modifier is not None:
@@ -112,14 +116,17 @@ def _universe(tree: Any, labels: Sequence[str]) -> list[str]:
             matching = modifier.matching
             if matching is not None and matching.type == p.LabelModifierType.Include:
                 found |= dict.fromkeys(matching.labels)
+            elif matching is not None:
+                ignored |= set(matching.labels)
             found |= dict.fromkeys(modifier.group_labels or ())
-        elif promql.function(node) in {"label_replace", "label_join"}:
-            found |= dict.fromkeys(str(argument.val) for argument in node.args[3:] if _text(argument))
-    return [name for name in found if name not in {"le", "__name__", ""}]
-
-
-def _text(node: Any) -> bool:
-    return isinstance(node, p.StringLiteral)
+        elif promql.function(node) == "label_replace":
+            found[str(node.args[3].val)] = None
+        elif promql.function(node) == "label_join":
+            found |= dict.fromkeys(str(argument.val) for argument in node.args[3:])
+        elif isinstance(node, p.VectorSelector):
+            asked = [m for m in node.matchers.matchers if matcher_operator(m) in {"=", "=~"}]
+            found |= dict.fromkeys(m.name for m in asked if m.value)
+    return [name for name in found if name not in ignored]
 
 
 def _usual(tree: Any, nodes: Sequence[Any], universe: Sequence[str]) -> Labels:
@@ -127,7 +134,7 @@ def _usual(tree: Any, nodes: Sequence[Any], universe: Sequence[str]) -> Labels:
     a `label_replace` can read."""
     usual: Labels = {}
     for node in promql.every(tree):
-        if promql.function(node) == "label_replace" and _text(node.args[3]):
+        if promql.function(node) == "label_replace":
             usual.setdefault(str(node.args[3].val), sample(str(node.args[4].val)))
     for node in nodes:
         for matcher in node.matchers.matchers:
@@ -242,7 +249,8 @@ class Course:
 
     level(v) · age(k): k seconds ago · rate(r) of a counter · slow(r, share) of a histogram, so
     many a second of which that share is slow · slope(v, s): v at the end, s a second · flap(a, b)
-    by turns · step(a, b, d): b since d seconds · gone: no sample."""
+    by turns · step(a, b, d): b since d seconds · turn(a, b, d): a counter's
+    rate is b since d seconds · left(a, d): no sample since d seconds · gone: no sample."""
 
     shape: str
     numbers: tuple[float, ...] = ()
@@ -335,12 +343,19 @@ class Guess:
         random, kind = self.random, source.kind
         if random.random() < (0.25 if self._may_be_gone(source) else 0.03):
             return GONE
+        ago = max(120.0, source.shift / 2 or source.reach / 4)
+        if source.shift and random.random() < 0.25:
+            return Course("left", (self._level() or 1.0, ago))
+        turns = 0.5 if source.shift else 0.3 if source.reach > 900 else 0.0
+        if kind == "counter" and random.random() < turns:
+            turn = ago
+            return Course("turn", (self._rate(source), self._rate(source), turn))
         if kind == "counter":
             return Course("rate", (self._rate(source),))
         if kind == "histogram":
             return Course("slow", (random.choice([1.0, 10.0]), random.choice([0.0, 0.5, 1.0])))
-        if source.shift and random.random() < 0.5:
-            return Course("step", (self._level(), self._level(), max(90.0, source.shift / 2)))
+        if random.random() < turns:
+            return Course("step", (self._level(), self._level(), ago))
         if kind == "slope" and random.random() < 0.8:
             level = self._level()
             spans = [abs(n) for n in self.ages] + self.reaches
