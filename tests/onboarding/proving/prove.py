@@ -306,7 +306,9 @@ def _worlds(case: Case, found: Found, most: int) -> Iterator[World]:
 
     yield world("f0", True, fires, well, well)
     others = [one for one in firing if one != fires]
-    for index, state in enumerate(others[: most - 1], 1):
+    # What passes its level on the way may do so too late to be what is wanted.
+    more = most if _steps(fires) or "slope" in repr(fires) else most - 1
+    for index, state in enumerate(others[:more], 1):
         before = min(quiet, key=state.differs)
         yield world(f"f{index}", True, state, before)
     others = list(dict.fromkeys([well, *(quiet for fired, quiet in near if fired == fires)]))
@@ -344,12 +346,9 @@ def _lines(world: World) -> Iterator[Line]:
             world.onset,
         )
         if world.beside is not None:
-            other = {
-                label: f"too-{value}"
-                for label, value in source.labels.items()
-                if label in case.shape.group and _free(case, label)
-            }
-            if other and all(_free(case, label) for label in case.shape.group):
+            varied = [label for label in source.labels if label in case.shape.telling]
+            if varied and all(_free(case, label) for label in case.shape.telling):
+                other = {label: f"too-{source.labels[label]}" for label in varied}
                 courses = world.beside.courses[index]
                 yield from lines(case.shape, source, courses, times, NOW, other, extra)
     ticks = [NOW - SCRAPE * k for k in range(int(PAST / SCRAPE) + 1)][::-1]
@@ -417,7 +416,7 @@ async def _as_meant(session: aiohttp.ClientSession, url: str, world: World) -> b
     of its name, none of them may fire in a quiet world."""
     if world.case.draft.kind == "alerts":
         return True
-    span, step = (75, 15) if world.fires else (330, 5)
+    span, step = (75, 5) if world.fires else (330, 5)
     own = world.case.shape.expression
     answer: list[Any] = []
     for expression in [own] if world.fires else dict.fromkeys([own, *world.case.others]):

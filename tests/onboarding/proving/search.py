@@ -12,7 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.onboarding.proving.series import Course, Guess, Labels, Source, State, sources
+from tests.onboarding.proving.series import (
+    Course,
+    Guess,
+    Labels,
+    Source,
+    State,
+    relabelled,
+    sources,
+)
 
 
 SCRAPE = 30.0
@@ -31,6 +39,12 @@ class Shape:
     sources: tuple[Source, ...]
     group: Mapping[str, str]
     buckets: tuple[float, ...] = ()
+
+    @property
+    def telling(self) -> set[str]:
+        """The labels of the series by which groups are told apart."""
+        made = relabelled(self.expression)
+        return {source for label in self.group for source in made.get(label, (label,))}
 
     @property
     def reach(self) -> float:

@@ -67,9 +67,21 @@ def sources(query: str, labels: Sequence[str]) -> list[Source]:
             offset, reach = max(offset, known.offset), max(reach, known.reach)
         shift = offset if known is None else max(offset, known.shift)
         asked = {m.name for m in node.matchers.matchers}
-        free = tuple(n for n in made if n not in labels and n not in asked)
+        read = {source for sources in relabelled(query).values() for source in sources}
+        free = tuple(n for n in made if n not in {*labels, *asked, *read})
         sources[key] = Source(name, made, around, offset, reach, shift, free)
     return list(sources.values())
+
+
+def relabelled(query: str) -> dict[str, tuple[str, ...]]:
+    """The labels that `label_replace` and `label_join` write, and those from which they do."""
+    found = {}
+    for node in promql.every(p.parse(query)):
+        if promql.function(node) in {"label_replace", "label_join"}:
+            texts = [str(argument.val) for argument in node.args[1:]]
+            of_one = promql.function(node) == "label_replace"
+            found[texts[0]] = (texts[2],) if of_one else tuple(texts[2:])
+    return found
 
 
 def _named(node: Any) -> str:
