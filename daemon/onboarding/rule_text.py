@@ -119,7 +119,7 @@ def _counts(same: Sequence[Alerting], ratio: Ratio) -> Iterator[str]:
     )
     # What came before it began to fire must not be taken for what is usual.
     yield from _baseline(3 * (windows[-1] + max(alert.held_for for alert in same)))
-    yield f"  target: {_share(1 - ratio.limit)}   # what is usual, as long as nothing is known of it"
+    yield f"  target: {_share(1 - ratio.limit)}   # what is usual, while nothing is known of it"
     failing, drop = _share(ratio.limit), _share(ratio.limit / 10)
     yield f"  confirm: {{failing: {failing}, drop: {drop}}}"
     yield "  # `failing` is the alert's own level; `drop`: so much worse than usual, at the least"

@@ -7,6 +7,7 @@ like `$name` is spelled so that it stays what it is.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -76,12 +77,19 @@ def constant(node: Any) -> float | None:
             return None
         try:
             return float(_ARITHMETIC[operator(node)](left, right))
-        except (KeyError, ArithmeticError):
+        except (KeyError, ArithmeticError, ValueError):
             return None
     return None
 
 
-_ARITHMETIC: Mapping[str, Any] = {"+": add, "-": sub, "*": mul, "/": truediv}
+_ARITHMETIC: Mapping[str, Any] = {
+    "+": add,
+    "-": sub,
+    "*": mul,
+    "/": truediv,
+    "^": math.pow,
+    "%": math.fmod,
+}
 
 
 def every(node: Any) -> list[Any]:

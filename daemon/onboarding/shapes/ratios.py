@@ -96,6 +96,8 @@ def ratio_of(tree: Any, narrow: Narrow, recordings: RecordingRules) -> Ratio | N
 def _bound(tree: Any) -> _Bound | None:
     """The comparison with a constant that an expression is."""
     tree = without_parens(tree)
+    while isinstance(tree, p.AggregateExpr) and str(tree.op) in {"max", "min"}:
+        tree = without_parens(tree.expr)
     op = operator(tree)
     if op in COMPARISONS and tree.modifier is not None and tree.modifier.return_bool:
         return None

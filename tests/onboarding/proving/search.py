@@ -22,7 +22,6 @@ from tests.onboarding.proving.series import (
     sources,
 )
 
-
 SCRAPE = 30.0
 """Seconds between the samples of a world."""
 CLOCKS = re.compile(r"\b(?:hour|minute|month|year|day_of_\w+|days_in_month)\(")
@@ -128,8 +127,8 @@ def lines(
     count = max(len(courses), len(before or ()))
     for number in range(count):
         now = courses[number] if number < len(courses) else Course("gone")
-        then = now if before is None else (
-            before[number] if number < len(before) else Course("gone")
+        then = (
+            now if before is None else (before[number] if number < len(before) else Course("gone"))
         )
         labels = {**source.labels, **group, **extra}
         if count > 1:

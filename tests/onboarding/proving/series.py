@@ -318,7 +318,7 @@ class Guess:
         near = {n * f for n in (*finite, *products) for f in (0.5, 0.9, 1, 1.1, 2)}
         near |= {n + d for n in finite for d in (-1, 1)}
         self.levels = sorted({0.0, 1.0, 2.0, 10.0, 100.0, *near, *quotients})
-        self.ages = sorted({n for n in near if n >= 30} | {30.0, 600.0}) + [-86400.0]
+        self.ages = [*sorted({n for n in near if n >= 30} | {30.0, 600.0}), -86400.0]
         self.ages += [-n for n in self.ages if n > 0]
         self.reaches = sorted({s.reach for s in self.sources if s.reach}) or [300.0]
         self.timed = any(promql.function(n) in {"time", "timestamp"} for n in promql.every(tree))
@@ -370,7 +370,7 @@ class Guess:
             return Course("step", (self._level(), self._level(), ago))
         if kind == "slope" and random.random() < 0.8:
             level = self._level()
-            spans = [abs(n) for n in self.ages] + self.reaches
+            spans = [*(abs(n) for n in self.ages), *self.reaches, 1.0, 1.0]
             speed = random.choice([-1, 1]) * (level or 1.0) / random.choice(spans)
             return Course("slope", (level, speed * random.choice([0.5, 1, 2])))
         if kind == "moving" and random.random() < 0.6:
