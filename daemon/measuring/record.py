@@ -7,6 +7,7 @@ and of the same hour a week ago, as the look-back sees them; of what came long a
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,13 @@ from daemon.core.measurement.samples import Sample
 from daemon.measuring.history import counted_stretches, scrape_clock, value_history
 from daemon.measuring.look_back import A_WEEK, AROUND, LOOK_BACK_STEP, LOOK_BACKS
 from daemon.measuring.queries import Survey
+from daemon.measuring.threshold_history import threshold_now
 
 FINELY = timedelta(hours=2)
 """So long after the opening the samples are kept scrape by scrape."""
 _MOST_COARSE = 400
 """So many values of each series are kept of what came later."""
+_Samples = dict[tuple[RecordedQuery, int], list[Sample]]
 _DIGITS = 6
 """Significant digits that are kept: a millionth of a count decides nothing."""
 
@@ -68,12 +71,30 @@ async def _finely(
     apart = spec.windows[0] / 4 if clock is None else timedelta(seconds=clock.step)
     window = spec.windows[0] if clock is None else apart
     scrape = None if clock is None else timedelta(seconds=clock.interval)
-    named: dict[RecordedQuery, list[Sample]] = {}
-    if spec.value is not None:
-        named["value"] = await value_history(then)
+    named: _Samples = {}
+    if spec.kind == "threshold":
+        named |= await _conditions(then)
+    elif spec.value is not None:
+        named["value", 0] = await value_history(then)
     if spec.total is not None:
-        named["bad"], named["total"] = await counted_stretches(then)
+        named["bad", 0], named["total", 0] = await counted_stretches(then)
     return _gathered(named, apart, window), scrape
+
+
+async def _conditions(survey: Survey) -> _Samples:
+    """The values of a threshold. Raises Unmeasurable if not even one of them can be had."""
+    evaluation, _ = await threshold_now(survey)
+    found: _Samples = {}
+    for number, query in enumerate(survey.spec.values):
+        leaf = next(one for one in evaluation.leaves if one.leaf.value == query)
+        known = ((at, leaf.number(index)) for index, at in enumerate(evaluation.moments))
+        found["value", number] = [
+            (at, value) for at, value in known if value is not None and math.isfinite(value)
+        ]
+    troubles = [one.trouble for one in evaluation.leaves if one.trouble is not None]
+    if troubles and not any(found.values()):
+        raise troubles[0]
+    return found
 
 
 async def _coarsely(
@@ -84,10 +105,10 @@ async def _coarsely(
     if steps < 1:
         return ()
     first, window = end - (steps - 1) * step, max(spec.windows[0], step)
-    templates: dict[RecordedQuery, str | None] = {
-        "bad": spec.bad,
-        "total": spec.total,
-        "value": spec.value,
+    templates: dict[tuple[RecordedQuery, int], str | None] = {
+        ("bad", 0): spec.bad,
+        ("total", 0): spec.total,
+        **{("value", number): query for number, query in enumerate(spec.values)},
     }
     asked = {name: template for name, template in templates.items() if template is not None}
     answers = await asyncio.gather(
@@ -97,19 +118,18 @@ async def _coarsely(
     return _gathered(named, step, window)
 
 
-def _gathered(
-    named: dict[RecordedQuery, list[Sample]], step: timedelta, window: timedelta
-) -> list[RecordedSeries]:
+def _gathered(named: _Samples, step: timedelta, window: timedelta) -> list[RecordedSeries]:
     """The samples on a grid of that step, the newest last."""
     return [
         RecordedSeries(
             query=name,
+            number=number,
             begin=datetime.fromtimestamp(samples[-1][0], UTC) - (len(values) - 1) * step,
             step=step,
             window=window,
             values=values,
         )
-        for name, samples in named.items()
+        for (name, number), samples in named.items()
         if samples and (values := _on_grid(samples, step.total_seconds()))
     ]
 

@@ -53,7 +53,7 @@ class RecordedMetrics(GivenMetrics):
 
     def __init__(self, case: RuleCase, rule: Rule, kept: SamplesRecorded) -> None:
         super().__init__(case, rule)
-        self._answers.change(recorded_pieces(kept, case.begins))
+        self._answers.change(recorded_pieces(kept, case.begins, rule.problem))
 
 
 def replay(entries: Sequence[Entry], house: House) -> IncidentReplay:

@@ -143,13 +143,14 @@ class AlertSpec(Frozen):
 
 
 class ActionSpec(Frozen):
-    """What an action does to the service: the share that fails after it.
+    """What an action does to the service: the share that fails after it, or its latency then.
 
     `prepares`: how long it looks at its target before it changes anything. `goes_back_from`: what
     is live; it goes back to what was measured healthy before, and refuses if there is nothing.
     """
 
     then_failing: Share | None = None
+    then_latency: float | None = None
     prepares: Duration = timedelta(0)
     takes: Duration = parse_duration("5s")
     refuses: str = ""
@@ -433,9 +434,17 @@ def _prepare(stage: Stage, name: str, spec: ActionSpec) -> None:
         action.refuse = Refused(spec.refuses, f"it refuses: {spec.refuses}")
     if spec.ends != "done":
         action.outcome = Outcome(result=spec.ends, reason=spec.ends, detail=f"it ended {spec.ends}")
-    share = spec.then_failing
-    if share is not None:
-        action.effect = lambda: stage.service.fails(share, asyncio.get_running_loop().time())
+    share, latency = spec.then_failing, spec.then_latency
+
+    def effect() -> None:
+        now = asyncio.get_running_loop().time()
+        if share is not None:
+            stage.service.fails(share, now)
+        if latency is not None:
+            stage.service.latency.append((now, latency))
+
+    if share is not None or latency is not None:
+        action.effect = effect
 
 
 Happening = AlertSpec | ChangeSpec | DeedSpec | FreezeSpec | str

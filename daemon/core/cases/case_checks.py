@@ -49,6 +49,12 @@ def _of_series(case: RuleCase, rule: Rule) -> Iterator[tuple[Place, str]]:
     if given is None:
         return
     wanted = {name for name in ("bad", "total", "value") if getattr(problem, name) is not None}
+    several = len(problem.values) if problem.value is None else 0
+    if len(given.values) != several:
+        text = f"{rule.rule} has {several} queries in `threshold`; give one text for each"
+        if not several:
+            text = f"{rule.rule} has no `threshold` with several queries; remove it"
+        yield ("series", "values"), text
     for name in ("bad", "total", "value"):
         has = getattr(given, name) is not None
         if has and name not in wanted:

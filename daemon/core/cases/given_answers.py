@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from daemon.core.alertmanager import Labels
 from daemon.core.cases.curves import ScrapedCurve, Scrapes
-from daemon.core.cases.given_series import Measure, Pieces
+from daemon.core.cases.given_series import Measure, Pieces, measures_of
 from daemon.core.cases.rule_case import MonitoringState
 from daemon.core.measurement.samples import QueryAnswer, Sample, Series
 from daemon.core.rules.query_templates import TemplateError, UnsafeLabel, render_query, selectors
@@ -166,8 +166,8 @@ class GivenAnswers:
         for kind, named in (("impact", problem.impact), ("sentiment", problem.sentiment)):
             for name, template in named.items():
                 yield from self._known(template, labels, [(kind, name)], self._read((kind, name)))
-        if problem.value is not None:
-            yield from self._known(problem.value, labels, [("value",)], self._read(("value",)))
+        for template, value in zip(problem.values, measures_of(problem), strict=True):
+            yield from self._known(template, labels, [value], self._read(value))
         for kind, comparing in (
             ("revisions", suspects.revisions),
             ("siblings", suspects.siblings),

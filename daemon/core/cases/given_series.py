@@ -19,6 +19,7 @@ from daemon.core.cases.curves import (
     value_pieces,
 )
 from daemon.core.cases.notation import parse_notation
+from daemon.core.rules.rule import ProblemSpec
 from daemon.core.values.units import Frozen
 
 _NOTATION = "one value for each interval, as promtool writes them: '5x60 0+10x60 _x2 stale'"
@@ -87,11 +88,13 @@ class ComparedSeries(Frozen):
 
 
 class GivenSeries(Frozen):
-    """For each query of the rule, by the key under which it stands there."""
+    """For each query of the rule, by the key under which it stands there. `values`: what the
+    queries of a threshold's conditions answer, each once, in the order of the rule."""
 
     bad: CountSeries | None = None
     total: CountSeries | None = None
     value: Notation | None = None
+    values: tuple[Notation, ...] = ()
     impact: dict[str, Notation] = Field(default_factory=dict)
     sentiment: dict[str, Notation] = Field(default_factory=dict)
     revisions: dict[str, ComparedSeries] = Field(default_factory=dict)
@@ -99,8 +102,19 @@ class GivenSeries(Frozen):
 
 
 Measure = tuple[str, ...]
-"""What a curve is of: ("bad",), ("impact", "orders lost"), ("revisions", "v41", "total")."""
+"""What a curve is of: ("bad",), ("values", "2"), ("impact", "orders lost"), ("revisions", "v41",
+"total")."""
 Pieces = Mapping[Measure, list[CurvePiece]]
+
+
+def several_values(count: int) -> tuple[Measure, ...]:
+    """What the curves are of where each condition of a threshold has its own query."""
+    return tuple(("values", str(number)) for number in range(1, count + 1))
+
+
+def measures_of(spec: ProblemSpec) -> tuple[Measure, ...]:
+    """What the curve of each of the rule's values (`ProblemSpec.values`) is of."""
+    return (("value",),) if spec.value is not None else several_values(len(spec.values))
 
 
 def pieces_of(given: GivenSeries, interval: timedelta) -> dict[Measure, list[CurvePiece]]:
@@ -113,6 +127,8 @@ def pieces_of(given: GivenSeries, interval: timedelta) -> dict[Measure, list[Cur
         found[("bad",)] = given.bad.pieces(step, found.get(("total",)))
     if given.value is not None:
         found[("value",)] = value_pieces(parse_notation(given.value), step)
+    for measure, text in zip(several_values(len(given.values)), given.values, strict=True):
+        found[measure] = value_pieces(parse_notation(text), step)
     for kind, named in (("impact", given.impact), ("sentiment", given.sentiment)):
         for name, text in named.items():
             found[(kind, name)] = value_pieces(parse_notation(text), step)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from daemon.core.alertmanager import Alert
 from daemon.core.cases.curves import CurvePiece
-from daemon.core.cases.given_series import CountSeries, GivenSeries, Measure
+from daemon.core.cases.given_series import CountSeries, GivenSeries, Measure, measures_of
 from daemon.core.cases.rule_case import (
     Expectation,
     GivenAction,
@@ -25,7 +25,7 @@ from daemon.core.incident.fold import fold
 from daemon.core.incident.reasons import AskReason, Hindrance
 from daemon.core.incident.responders import PERSON_PREFIX
 from daemon.core.incident.state import Incident
-from daemon.core.rules.rule import Rule
+from daemon.core.rules.rule import ProblemSpec, Rule
 from daemon.core.values.drill_key import drill_of, key_prefix
 from daemon.core.values.outcome import Permanent
 
@@ -81,21 +81,25 @@ def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
     """The incident as a case of that rule. Raises NotReplayable."""
     incident, kept = fold(entries), recorded_samples(entries)
     finest = _finest(kept)
-    wanted = {name for name in ("bad", "total", "value") if getattr(rule.problem, name)}
+    problem = rule.problem
+    wanted = {(name, 0) for name in ("bad", "total") if getattr(problem, name)}
+    wanted |= {("value", number) for number in range(len(problem.values))}
     if not wanted <= finest.keys():
-        has, asks = ", ".join(sorted(finest)), ", ".join(sorted(wanted))
+        has, asks = (", ".join(_told(one) for one in sorted(each)) for each in (finest, wanted))
         raise NotReplayable(
             f"samples of {has} were kept, and {rule.rule} measures {asks} now: they do not fit"
         )
     first = min((finest[name] for name in wanted), key=_starts)
     begins, step = _starts(first), first.step
-    series: dict[str, Any] = {
-        name: _notation(finest[name], begins) for name in finest if name in wanted
+    series = {name: _notation(finest[name], begins) for name in sorted(wanted)}
+    given: dict[str, Any] = {
+        name: CountSeries(per_minute=text) for (name, _), text in series.items() if name != "value"
     }
-    given = {
-        name: text if name == "value" else CountSeries(per_minute=text)
-        for name, text in series.items()
-    }
+    values = [text for (name, _), text in series.items() if name == "value"]
+    if problem.value is not None:
+        given["value"] = values[0]
+    elif values:
+        given["values"] = values
     return RuleCase(
         case=f"The incident {incident.id}",
         why=(incident.confirmed or incident.problem).text if incident.problem else "",
@@ -115,11 +119,14 @@ def case_of(entries: Sequence[e.Entry], rule: Rule) -> RuleCase:
     )
 
 
-def recorded_pieces(kept: e.SamplesRecorded, begins: datetime) -> dict[Measure, list[CurvePiece]]:
+def recorded_pieces(
+    kept: e.SamplesRecorded, begins: datetime, spec: ProblemSpec
+) -> dict[Measure, list[CurvePiece]]:
     """All that was kept, also of long before the case: rates in events a second, and values."""
     found: dict[Measure, list[CurvePiece]] = {}
     start = begins.timestamp()
-    for name, parts in groupby(sorted(kept.series, key=_by_query), key=lambda one: one.query):
+    values = measures_of(spec)
+    for (name, number), parts in groupby(sorted(kept.series, key=_by_query), key=_named):
         pieces: list[CurvePiece] = []
         for one in parts:
             step = one.step.total_seconds()
@@ -130,24 +137,35 @@ def recorded_pieces(kept: e.SamplesRecorded, begins: datetime) -> dict[Measure, 
                 for n, value in enumerate(one.values)
             ]
             pieces.append(CurvePiece(begin + len(one.values) * step, *_piece(None, over)))
-        found[(name,)] = pieces[:-1]  # it goes on as it ended
+        measure = values[number] if name == "value" and number < len(values) else (name,)
+        found[measure] = pieces[:-1]  # it goes on as it ended
     return found
 
 
-def _by_query(one: e.RecordedSeries) -> tuple[str, datetime]:
-    return one.query, one.begin
+def _named(one: e.RecordedSeries) -> tuple[str, int]:
+    return one.query, one.number
+
+
+def _told(named: tuple[str, int]) -> str:
+    name, number = named
+    return f"{name} {number + 1}" if number else name
+
+
+def _by_query(one: e.RecordedSeries) -> tuple[str, int, datetime]:
+    return *_named(one), one.begin
 
 
 def _piece(value: float | None, over: float) -> tuple[float, Any]:
     return (math.nan, "missed") if value is None else (value / over, "seen")
 
 
-def _finest(kept: e.SamplesRecorded) -> dict[str, e.RecordedSeries]:
+def _finest(kept: e.SamplesRecorded) -> dict[tuple[str, int], e.RecordedSeries]:
     """The series around the incident: of each query the one with the shortest step."""
-    found: dict[str, e.RecordedSeries] = {}
+    found: dict[tuple[str, int], e.RecordedSeries] = {}
     for one in kept.series:
-        if one.query not in found or one.step < found[one.query].step:
-            found[one.query] = one
+        known = found.get(_named(one))
+        if known is None or one.step < known.step:
+            found[_named(one)] = one
     return found
 
 

@@ -82,7 +82,8 @@ def _public(incident: Incident, description: str) -> list[str]:
     problem = incident.confirmed or incident.problem
     subject = " ".join(description.split()).rstrip(".")
     subject = subject or (problem.symptom if problem and problem.symptom else "our service")
-    begun = problem.onset if problem and problem.onset else incident.opened_at
+    known = (problem.onset or problem.begun_by) if problem else None
+    begun = known or incident.opened_at
     if incident.recovered_at is not None:
         return [
             f"Restored: {subject}. The problem lasted from {hour(begun)} "

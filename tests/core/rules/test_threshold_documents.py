@@ -3,6 +3,9 @@ bound to."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -181,3 +184,13 @@ def test_a_rule_without_a_threshold_binds_what_it_bound_before_there_was_one() -
     text = "  value: max(m)\n  confirm: {rise: 50%}\nrecover: [{action: rollback}]\n"
     rule = read(text)
     assert "threshold" not in rule.binding_content(rule.step(1))["problem"]
+
+
+def test_the_examples_of_the_readme_are_rules() -> None:
+    readme = Path(__file__).parents[3] / "rules" / "README.md"
+    written = re.findall(
+        r"```yaml\n(problem:\n.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert len(written) == 2
+    for problem in written:
+        assert mistakes(problem.partition("problem:\n  symptom: ")[2].partition("\n")[2]) == {}

@@ -20,10 +20,12 @@ MOST_RECORDED = 2000
 class RecordedSeries(Frozen):
     """What a query of the rule answered, from `begin` on, one value each `step`.
 
-    A count covers the `window` that ends at its moment. None: it answered nothing then.
+    A count covers the `window` that ends at its moment. None: it answered nothing then. `number`:
+    which of the rule's values it is, from 0; more than one only a joined threshold has.
     """
 
     query: RecordedQuery
+    number: int = 0
     begin: Moment
     step: Duration
     window: Duration

@@ -80,9 +80,13 @@ def _began(review: Review) -> str:
         if incident.problem is None:
             return f"{told} Prometheus was never read for it."
         return f"{told} " + as_sentence(f"No problem was confirmed: {incident.problem.text}")
-    began = min(problem.onset or incident.opened_at, incident.opened_at)
+    began = problem.onset or problem.begun_by or incident.opened_at
+    began = min(began, incident.opened_at)
     day = f"{began.day} {began:%B %Y}"
     what = f"the {problem.symptom or 'service'}" + (f" of {name}" if name else "")
+    if problem.begun_by is not None and problem.onset is None:
+        was = f"On {day} at {problem.begun_by:%H:%M:%S} {what} was as bad already"
+        return as_sentence(f"{was}, and nobody knows since when: {problem.text}")
     if problem.baseline is None or problem.level is None:
         return as_sentence(f"On {day} at {began:%H:%M:%S} {what} turned worse: {problem.text}")
     usual, level = (level_words(x, problem.kind) for x in (problem.baseline, problem.level))
