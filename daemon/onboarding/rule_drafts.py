@@ -14,7 +14,13 @@ from daemon.core.values.yaml_document import Mistakes
 from daemon.onboarding.prometheus_rules import Alerting
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.rule_text import SPOKEN_OF, file_name, rule_text
-from daemon.onboarding.shapes.measure import MeasureKind, by_alerts, measure, selector_labels
+from daemon.onboarding.shapes.measure import (
+    MeasureKind,
+    by_alerts,
+    can_have_label,
+    measure,
+    selector_labels,
+)
 
 _NEVER_GROUPS = frozenset({"alertname", "alertstate", "le", "__name__", "severity"})
 
@@ -22,13 +28,14 @@ _NEVER_GROUPS = frozenset({"alertname", "alertstate", "le", "__name__", "severit
 @dataclass(frozen=True)
 class RuleDraft:
     """A rule file: its `path` in the folder of the rules, its name and its text, how it measures,
-    and of how many alerting rules it was made."""
+    of how many alerting rules it was made, and `why` it only counts, if it does."""
 
     path: str
     rule: str
     text: str
     kind: MeasureKind
     alerts: int
+    why: str = ""
 
 
 def draft_rules(
@@ -79,7 +86,7 @@ def _proposal(
     for attempt in (measured, counted):
         text = rule_text(rule, same, attempt, group_by, unsure, team, proposed_by)
         if _sound(text):
-            return RuleDraft(path, rule, text, attempt.kind, len(same))
+            return RuleDraft(path, rule, text, attempt.kind, len(same), attempt.why)
     return None
 
 
@@ -119,7 +126,8 @@ def _labels(alert: Alerting, recordings: RecordingRules) -> tuple[list[str], boo
     if labels is not None:
         return list(labels), False
     annotations = " ".join(alert.annotations.values())
-    return SPOKEN_OF.findall(annotations), True
+    named = SPOKEN_OF.findall(annotations)
+    return [label for label in named if can_have_label(alert.query, label)], True
 
 
 def _free(name: str, taken: Collection[str]) -> str:

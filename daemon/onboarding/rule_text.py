@@ -24,11 +24,11 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _RESERVED = frozenset({"roster", "approvals", "freezes"})
 _TEXT, _QUERY = 160, 100
 _MEASURED: Mapping[MeasureKind, str] = {
-    "counts": "Measured: how many events fail, and of how many, against what is usual.",
-    "threshold": "Measured: what the alert compares; level and side are the alert's own.",
-    "states": "Measured: how many series are in the state that the alert names.",
-    "expression": "Counted: how many series the alert's expression is true of.",
-    "alerts": "Counted: how many of its alerts fire.",
+    "counts": "Measured: how many events fail, and of how many, against what is usual",
+    "threshold": "Measured: what the alert compares; level and side are the alert's own",
+    "states": "Measured: how many series are in the state that the alert names",
+    "expression": "Counted: how many series the alert's expression is true of",
+    "alerts": "Counted: how many of its alerts fire",
 }
 
 
@@ -82,7 +82,8 @@ def _comments(same: Sequence[Alerting], found: MeasureDraft) -> Iterator[str]:
         yield f"#   {_line(alert.query, 2000)}"
     for url in dict.fromkeys(filter(None, (a.annotations.get("runbook_url") for a in same))):
         yield f"# Runbook: {_line(url)}"
-    yield f"# {_MEASURED[found.kind]}"
+    reason = f", for {_line(found.why, 300)}: it calls people, no more" if found.why else ""
+    yield f"# {_MEASURED[found.kind]}{reason}."
     for note in found.notes:
         yield f"# Review: {_line(note, 500)}."
 

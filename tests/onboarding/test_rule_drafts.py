@@ -271,6 +271,14 @@ def test_labels_that_an_alert_cannot_have_make_no_group() -> None:
     assert data["description"] == "<instance> of <zone>"
 
 
+def test_labels_that_the_expression_drops_are_not_guessed() -> None:
+    said = {"summary": "{{ $labels.instance }} of {{ $labels.zone }}"}
+    _, data = one(alert("min without (instance) (x) < 1", annotations=said))
+    assert data["group_by"] == ["zone"]
+    made = 'label_replace(x, "zone", "$1", "host", "(.*)-.*") > 1'
+    assert one(alert(made, annotations=said))[1]["group_by"] == ["instance", "zone"]
+
+
 def test_names_that_are_taken_are_not_taken_again() -> None:
     proposal, data = one(alert("x > 1"), taken=["high-error-rate", "high-error-rate-2"])
     assert (proposal.path, data["rule"]) == ("web/high-error-rate-3.yaml", "high-error-rate-3")

@@ -242,6 +242,10 @@ def test_labels_that_are_made_on_the_way_are_asked_of_the_answer() -> None:
     }
 
 
+def test_an_alert_that_always_fires_is_told_apart() -> None:
+    assert "dead man's switch" in measure("Watchdog", ["vector(1)"], [], RECORDED).notes[0]
+
+
 def test_a_recorded_condition_is_what_it_records() -> None:
     assert condition("hall:hot") == {
         "value": 'max(max by (hall) (celsius{hall="$hall"}))',
@@ -267,7 +271,7 @@ def test_what_cannot_be_measured_is_counted_with_the_reason(query: str, why: str
         assert found.kind == "expression"
         return
     assert found.kind == "alerts"
-    assert why in found.notes[0]
+    assert why in found.why
     assert isinstance(found.condition, Leaf)
     alerts = 'ALERTS{alertname="Alert",alertstate="firing",job="$job"}'
     assert found.condition.query == f"count({alerts}) or vector(0)"

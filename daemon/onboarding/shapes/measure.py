@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -22,9 +22,13 @@ from daemon.onboarding.shapes.condition import (
     leaves,
     weakest,
 )
+from daemon.onboarding.shapes.narrowing import can_have
 from daemon.onboarding.shapes.ratios import Ratio, ratio_of
-from daemon.onboarding.shapes.reading import NoCondition, Reader
+from daemon.onboarding.shapes.reading import NO_METRIC, NoCondition, Reader
 
+_DEAD_MAN = (
+    "a dead man's switch, which fires always, is to be routed past Stopgap: delete this file then"
+)
 MeasureKind = Literal["counts", "threshold", "states", "expression", "alerts"]
 
 
@@ -36,13 +40,14 @@ class MeasureDraft:
     are in a state that the alert names, like `up == 0` (states), on how many series its whole
     expression is true of (expression), on how many of its alerts fire (alerts). `passed`: by which
     share the condition's level is passed where each of several alerts fires, if they differ in
-    their level alone."""
+    their level alone. `why`: the reason why it is counted and not measured."""
 
     kind: MeasureKind
     condition: Condition | None = None
     ratio: Ratio | None = None
     passed: tuple[float, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    why: str = ""
 
 
 def selector_labels(query: str, recordings: RecordingRules) -> tuple[str, ...] | None:
@@ -52,6 +57,14 @@ def selector_labels(query: str, recordings: RecordingRules) -> tuple[str, ...] |
     except ValueError:
         return None
     return None if labels is None else tuple(name for name in labels if name != "le")
+
+
+def can_have_label(query: str, label: str) -> bool:
+    """Whether an alert with this expression may have the label; True where it cannot be read."""
+    try:
+        return can_have(promql.parsed(query), label)
+    except ValueError:
+        return True
 
 
 def ranges_of(query: str) -> list[timedelta]:
@@ -91,12 +104,12 @@ def measure(
         return by_alerts(name, narrow, "it asks for more than a rule can hold")
     if any(check_query(leaf.query, list(narrow), windowed=False) for leaf in found):
         return by_alerts(name, narrow, "its query could not be written here")
-    return MeasureDraft(_kind(found), condition, passed=passed, notes=tuple(_notes(found)))
+    kind, notes = _kind(found), tuple(_notes(found))
+    why = "no quantity could be told from it" if kind == "expression" else ""
+    return MeasureDraft(kind, condition, passed=passed, notes=notes, why=why)
 
 
 def _notes(found: Sequence[Leaf]) -> Iterator[str]:
-    if any(leaf.whole for leaf in found):
-        yield "counted: no quantity could be told from it, so these are the series it is true of"
     if any(leaf.may_be_empty and not leaf.states for leaf in found):
         yield "`or vector(…)` stands for the time in which nothing is there to be judged"
 
@@ -131,10 +144,9 @@ def by_alerts(name: str, narrow: Mapping[str, str], why: str) -> MeasureDraft:
         matcher = f"alertname={quote(name)}"
     asked = [matcher, 'alertstate="firing"', *(f'{n}="{value}"' for n, value in narrow.items())]
     query = f"count(ALERTS{{{','.join(asked)}}})"
-    note = f"counted by ALERTS, for {why}: it calls people, no more"
-    return MeasureDraft(
-        "alerts", Leaf(query, (("at_least", 1.0),), may_be_empty=True), notes=(note,)
-    )
+    fires = Leaf(query, (("at_least", 1.0),), may_be_empty=True)
+    notes = (_DEAD_MAN,) if why == NO_METRIC else ()
+    return MeasureDraft("alerts", fires, notes=notes, why=why)
 
 
 def _in_class(match: re.Match[str]) -> str:

@@ -115,6 +115,17 @@ def keeps(node: Any, label: str) -> bool:
     return inner is not None and keeps(inner, label)
 
 
+def can_have(node: Any, label: str) -> bool:
+    """Whether the answer may have the label: neither is it dropped on the way, nor, if it is, made
+    anew."""
+    made = (
+        str(found.args[1].val)
+        for found in promql.every(node)
+        if function(found) in _MADE and isinstance(found.args[1], p.StringLiteral)
+    )
+    return keeps(node, label) or label in made
+
+
 def _kept_by_aggregation(node: Any, label: str) -> bool:
     if str(node.op) in _CHOOSES:
         return keeps(node.expr, label)

@@ -68,6 +68,8 @@ _MAY_NEVER_HAVE_BEEN = frozenset(
 )
 """Labels whose values have a series only while, or after, something was so."""
 _DEEPEST = 8
+NO_METRIC = "it looks at no metric"
+"""Why an expression of numbers and times alone is not measured."""
 
 
 class NoCondition(ValueError):
@@ -342,7 +344,7 @@ def _guard(op: str, node: Any, right: Any, narrow: Narrow) -> Guard:
 
 def _need_metric(node: Any) -> None:
     if not any(isinstance(found, p.VectorSelector) for found in promql.every(node)):
-        raise NoCondition("it looks at no metric")
+        raise NoCondition(NO_METRIC)
 
 
 def _is_total(node: Any) -> bool:

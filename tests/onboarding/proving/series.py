@@ -136,8 +136,7 @@ def _universe(tree: Any, labels: Sequence[str]) -> list[str]:
         elif promql.function(node) == "label_join":
             found |= dict.fromkeys(str(argument.val) for argument in node.args[3:])
         elif isinstance(node, p.VectorSelector):
-            asked = [m for m in node.matchers.matchers if matcher_operator(m) in {"=", "=~"}]
-            found |= dict.fromkeys(m.name for m in asked if m.value)
+            found |= dict.fromkeys(m.name for m in node.matchers.matchers if m.value)
     return [name for name in found if name not in ignored]
 
 
