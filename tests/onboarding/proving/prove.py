@@ -54,6 +54,8 @@ ONSET = 8 * 60
 MAX_AGE = timedelta(minutes=3)
 BUSY = 10.0
 """So many events a second the rarest kind has, where counts are proven."""
+AFTER = 15
+"""So many seconds after the last sample Stopgap may evaluate."""
 PARALLEL = 12
 
 
@@ -432,12 +434,13 @@ async def _as_meant(session: aiohttp.ClientSession, url: str, world: World) -> b
     if world.case.draft.kind == "alerts":
         return True
     span, step = (75, 5) if world.fires else (330, 5)
+    end = NOW + AFTER
     own = world.case.shape.expression
     answer: list[Any] = []
     for expression in [own] if world.fires else dict.fromkeys([own, *world.case.others]):
         query = within(expression, world.name)
         found = await _ask(
-            session, url, "query_range", query=query, start=NOW - span, end=NOW, step=step
+            session, url, "query_range", query=query, start=end - span, end=end, step=step
         )
         if found is None:
             return False
@@ -450,20 +453,3 @@ async def _as_meant(session: aiohttp.ClientSession, url: str, world: World) -> b
         for at, _ in series["values"]
     )
     return len(times) == span // step + 1 if world.fires else not times
-
-
-def table(verdicts: Sequence[Verdicts]) -> str:
-    """The proof, a line for each kind of measurement."""
-    lines = [f"{'kind':12}{'alerts':>8}{'tried':>8}{'confirmed':>11}{'quiet':>8}"]
-    for kind in ("counts", "threshold", "states", "expression", "alerts"):
-        of = [v for v in verdicts if v.case.draft.kind == kind]
-        tried = [v for v in of if not v.trouble]
-        fires = [one for v in tried for one in v.confirmed]
-        quiet = [one for v in tried for one in v.quiet]
-        right = sum(found.verdict == "confirmed" for _, found in fires)
-        still = sum(found.verdict != "confirmed" for _, found in quiet)
-        lines.append(
-            f"{kind:12}{len(of):8}{len(tried):8}"
-            f"{f'{right}/{len(fires)}':>11}{f'{still}/{len(quiet)}':>8}"
-        )
-    return "\n".join(lines)
