@@ -44,10 +44,11 @@ _MENDS = AccessMends(
 )
 DEFAULT_PROMETHEUS = "http://127.0.0.1:9090"
 _KINDS: Mapping[str, str] = {
-    "counts": "as two counts",
-    "value": "as a value",
-    "condition": "only by how many series it is true of",
-    "unreadable": "only by the alert itself",
+    "counts": "measured as two counts",
+    "threshold": "measured by the levels of the alert",
+    "states": "measured by how many series are in the state that the alert names",
+    "expression": "only counted: how many series the alert's expression is true of",
+    "alerts": "only counted by ALERTS",
 }
 
 
@@ -262,8 +263,9 @@ def _print_summary(folder: _Folder, proposals: list[RuleDraft], alerts: int | No
             f"{rules} proposed, in the mode `observe`, for {made} of {alerts} alerting rules{left}",
             soft_wrap=True,
         )
-    for kind, count in Counter(p.kind for p in proposals).most_common():
-        console.print(f"  {count} measured {_KINDS[kind]}")
+    for (kind, why), count in Counter((p.kind, p.why) for p in proposals).most_common():
+        reason = f": {escape(why)}" if why else ""
+        console.print(f"  {count} {_KINDS[kind]}{reason}", soft_wrap=True)
     if proposed:
         console.print("Go over them: each says where it comes from and what to review.")
 

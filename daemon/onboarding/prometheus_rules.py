@@ -20,7 +20,8 @@ SEVERITIES: Mapping[str, int] = {
 
 @dataclass(frozen=True)
 class Alerting:
-    """An alerting rule of Prometheus. `interval` is how often its group is evaluated."""
+    """An alerting rule of Prometheus. `interval` is how often its group is evaluated, `held_for`
+    how long its expression must hold before it fires."""
 
     name: str
     query: str
@@ -29,6 +30,7 @@ class Alerting:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     active: tuple[Mapping[str, str], ...] = ()
+    held_for: timedelta = timedelta(0)
 
     @property
     def level(self) -> int:
@@ -50,8 +52,18 @@ def read_rules(data: Any) -> tuple[list[Alerting], RecordingRules]:
                     continue
                 active = tuple(_texts(one.get("labels")) for one in rule.get("alerts") or ())
                 labels, annotations = _texts(rule.get("labels")), _texts(rule.get("annotations"))
+                held_for = timedelta(seconds=float(rule.get("duration") or 0))
                 alerts.append(
-                    Alerting(name, query, str(group["name"]), interval, labels, annotations, active)
+                    Alerting(
+                        name,
+                        query,
+                        str(group["name"]),
+                        interval,
+                        labels,
+                        annotations,
+                        active,
+                        held_for,
+                    )
                 )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Permanent("this is not what Prometheus answers at /api/v1/rules") from None

@@ -79,8 +79,8 @@ def alertmanager(folder: Path, config: str) -> Iterator[str]:
 
 
 @contextmanager
-def prometheus(folder: Path, config: str) -> Iterator[str]:
-    """A real Prometheus with that configuration; its address."""
+def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
+    """A real Prometheus with that configuration, started with those flags; its address."""
     (port,) = processes.free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
@@ -90,6 +90,7 @@ def prometheus(folder: Path, config: str) -> Iterator[str]:
         "--config.file=prometheus.yml",
         "--storage.tsdb.path=data",
         f"--web.listen-address=127.0.0.1:{port}",
+        *flags,
     ]
     url = f"http://127.0.0.1:{port}"
     try:

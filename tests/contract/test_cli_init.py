@@ -31,10 +31,12 @@ RULES = {
                     {
                         "type": "alerting",
                         "name": "ErrorsHigh",
-                        "query": "sum by (service) (rate(bad[5m])) / "
-                        "sum by (service) (rate(all[5m])) > 0.1",
+                        "query": 'sum by (service) (rate(calls{code="500"}[5m])) / '
+                        "sum by (service) (rate(calls[5m])) > 0.1",
                         "labels": {"severity": "critical"},
                     },
+                    {"type": "alerting", "name": "Full", "query": "used / size > 0.9"},
+                    {"type": "alerting", "name": "Watchdog", "query": "vector(1)"},
                     {"type": "alerting", "name": "Down", "query": "up == 0"},
                 ],
             }
@@ -181,16 +183,22 @@ async def test_rules_are_proposed_for_the_alerts_that_have_none(
         asks = ("init", "--from-prometheus", prometheus.url)
         made = await asyncio.to_thread(stopgap, tmp_path, *asks)
         assert (made.code, made.err) == (0, "")
-        assert "2 rules proposed, in the mode `observe`, for 2 of 2 alerting rules\n" in made.out
-        assert "1 measured as two counts" in made.out
+        assert "4 rules proposed, in the mode `observe`, for 4 of 4 alerting rules\n" in made.out
+        for told in (
+            "1 measured as two counts",
+            "1 measured by the levels of the alert",
+            "1 measured by how many series are in the state that the alert names",
+            "1 only counted by ALERTS: it looks at no metric",
+        ):
+            assert told in made.out
         assert "rules/web/errors-high.yaml" in made.out
         assert f"url: {prometheus.url}\n" in (tmp_path / "stopgap.yaml").read_text()
         checked = await asyncio.to_thread(stopgap, tmp_path, "check")
-        assert (checked.code, checked.out) == (0, "2 rules, no mistake\n")
+        assert (checked.code, checked.out) == (0, "4 rules, no mistake\n")
         (tmp_path / "rules/web/down.yaml").unlink()
         again = await asyncio.to_thread(stopgap, tmp_path, *asks)
         assert "1 rules proposed" not in again.out
-        assert "for 1 of 2 alerting rules; 1 has a rule already" in again.out
+        assert "for 1 of 4 alerting rules; 3 have a rule already" in again.out
         assert (tmp_path / "rules/web/down.yaml").exists()
 
 

@@ -64,7 +64,7 @@ def assess_counts(
                 low=gap.low,
                 high=gap.high,
                 traffic=total / (window / MINUTE),
-                exceeds=gap.estimate >= (spec.confirm.drop or 0.0),
+                exceeds=gap.estimate >= (spec.confirm.drop or 0.0) and _fails(spec, bad, total),
                 significant=gap.low > 0,
             )
         )
@@ -130,6 +130,11 @@ def assess_value(
             )
         )
     return _concluded(spec, comparisons, baseline, onset, now, level)
+
+
+def _fails(spec: ProblemSpec, bad: float, total: float) -> bool:
+    """Whether so great a share fails as the rule wants, whatever is usual."""
+    return spec.confirm.failing is None or bad / total >= spec.confirm.failing
 
 
 def _gap(bad: float, total: float, baseline: Baseline) -> Interval:
@@ -250,8 +255,7 @@ def _statement(
             sentence += f" since {clock_time(onset.at)}"
         return sentence if failed is None else f"{sentence}, {quantity(failed)} failed a minute"
     why = {
-        "loss_below_threshold": "not enough worse than the "
-        f"{'baseline' if target is None else 'target'} to be confirmed",
+        "loss_below_threshold": _not_enough(spec, comparisons, target),
         "not_significant": "the difference may be chance",
         "failures_never_seen": "no failure in the whole look-back; if there are any, "
         "the `bad` query selects nothing",
@@ -259,6 +263,14 @@ def _statement(
         "add `by:` to `confirm`",
     }
     return f"{sentence}: {why[reason]}"
+
+
+def _not_enough(spec: ProblemSpec, comparisons: Sequence[Comparison], target: float | None) -> str:
+    failing = spec.confirm.failing
+    if failing is not None and any(1 - c.level < failing for c in comparisons):
+        return f"less than {percent(failing)} fail, so it is not confirmed"
+    baseline = "baseline" if target is None else "target"
+    return f"not enough worse than the {baseline} to be confirmed"
 
 
 def need_traffic(spec: ProblemSpec, totals: Mapping[timedelta, float | None]) -> None:

@@ -7,6 +7,7 @@ like `$name` is spelled so that it stays what it is.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -29,6 +30,7 @@ COMPARISONS = frozenset({">", "<", ">=", "<=", "==", "!="})
 SETS = frozenset({"and", "or", "unless"})
 _KEEPS_ALL = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 _NO_LABELS = frozenset({"absent", "absent_over_time", "vector", "scalar", "time"})
+_VECTOR_LAST = frozenset({"histogram_quantile", "histogram_fraction", "quantile_over_time"})
 _REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _EPOCH = "@ 0.000"
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
@@ -75,12 +77,19 @@ def constant(node: Any) -> float | None:
             return None
         try:
             return float(_ARITHMETIC[operator(node)](left, right))
-        except (KeyError, ArithmeticError):
+        except (KeyError, ArithmeticError, ValueError):
             return None
     return None
 
 
-_ARITHMETIC: Mapping[str, Any] = {"+": add, "-": sub, "*": mul, "/": truediv}
+_ARITHMETIC: Mapping[str, Any] = {
+    "+": add,
+    "-": sub,
+    "*": mul,
+    "/": truediv,
+    "^": math.pow,
+    "%": math.fmod,
+}
 
 
 def every(node: Any) -> list[Any]:
@@ -136,9 +145,7 @@ def retained_labels(node: Any, recordings: RecordedTrees = NOT_NARROWED) -> tupl
             return tuple(label for label in known if label != "__name__")
         if name in _NO_LABELS or not node.args:
             return ()
-        inner = retained_labels(
-            node.args[-1] if name.startswith("histogram_quantile") else node.args[0], recordings
-        )
+        inner = retained_labels(node.args[-1 if name in _VECTOR_LAST else 0], recordings)
         if inner is not None and name in {"label_replace", "label_join"}:
             return _each((*inner, str(node.args[1].val)))
         return inner
@@ -162,6 +169,8 @@ def _kept_by_binary(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | N
     left, right = retained_labels(node.lhs, recordings), retained_labels(node.rhs, recordings)
     if _number(node.lhs):
         return right
+    if operator(node) == "or" and function(without_parens(node.rhs)) != "vector":
+        return _of_both(left, right)
     if _number(node.rhs) or operator(node) in SETS:
         return left
     modifier = node.modifier
@@ -173,6 +182,13 @@ def _kept_by_binary(node: Any, recordings: RecordedTrees) -> tuple[str, ...] | N
     if modifier.matching.type == p.LabelModifierType.Include:
         return _each(modifier.matching.labels)
     return None if left is None else tuple(n for n in left if n not in modifier.matching.labels)
+
+
+def _of_both(left: tuple[str, ...] | None, right: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """What each series of `a or b` has, whichever side it comes from."""
+    if left is None or right is None:
+        return None if left != () and right != () else ()
+    return tuple(label for label in left if label in right)
 
 
 _ONE_SIDED = (p.VectorMatchCardinality.ManyToOne, p.VectorMatchCardinality.OneToMany)

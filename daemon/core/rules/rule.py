@@ -80,11 +80,13 @@ MatcherText = Annotated[
 class Confirm(Frozen):
     """How much worse than the baseline it must be before anything is done.
 
-    For counts `drop` (share points of the success rate); for values `rise` (relative to the
+    For counts `drop` (share points of the success rate), and with `failing` so great a share must
+    fail besides, whatever is usual; for values `rise` (relative to the
     baseline) or `by` (in the metric's unit), or both.
     """
 
     drop: Share | None = None
+    failing: Share | None = None
     rise: Share | Annotated[float, Field(gt=0)] | None = None
     by: float | None = Field(default=None, gt=0)
     traffic: PerMinute = 0.0

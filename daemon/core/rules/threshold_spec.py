@@ -138,7 +138,7 @@ def _misplaced(
     ):
         if key in problem:
             yield ("problem", key), f"{why}; remove `{key}`"
-    for key in ("drop", "rise", "by"):
+    for key in ("drop", "failing", "rise", "by"):
         if key in confirm:
             text = f"`{key}` is relative to the baseline, which `threshold` does not ask; remove it"
             yield ("problem", "confirm", key), text

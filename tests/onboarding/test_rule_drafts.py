@@ -16,10 +16,10 @@ from daemon.core.rules import rule as rules
 from daemon.core.rules.query_templates import check_query
 from daemon.core.rules.rule_checks import check_rules
 from daemon.core.values.outcome import Permanent
-from daemon.onboarding.measure_expression import MeasureDraft, measure, selector_labels
 from daemon.onboarding.prometheus_rules import Alerting, read_rules
 from daemon.onboarding.recording_rules import RecordingRules
 from daemon.onboarding.rule_drafts import RuleDraft, draft_rules
+from daemon.onboarding.shapes.measure import selector_labels
 
 BAD = 'sum by (job) (rate(http_total{code=~"5.."}[5m]))'
 GOOD = 'sum by (job) (rate(http_total{code!~"5.."}[5m]))'
@@ -29,123 +29,9 @@ RECORDED = RecordingRules(
         ("job:bad:rate5m", {}, BAD),
         ("job:total:rate5m", {}, TOTAL),
         ("job:ratio", {}, "job:bad:rate5m / job:total:rate5m"),
-        ("slo:ratio", {"slo": "a"}, "sum(rate(a_bad[5m])) / sum(rate(a_all[5m]))"),
-        ("slo:ratio", {"slo": "b"}, "sum(rate(b_bad[5m])) / sum(rate(b_all[5m]))"),
-        ("loop:a", {}, "loop:b"),
-        ("loop:b", {}, "loop:a"),
     ]
 )
 NO_RECORDINGS = RecordingRules(())
-
-
-def measured(query: str, recordings: RecordingRules = RECORDED) -> MeasureDraft:
-    group_by = [label for label in selector_labels(query, recordings) or () if label != "le"]
-    return measure("Alert", query, group_by, recordings)
-
-
-BAD_COUNT = 'sum(increase(http_total{code=~"5..",job="$job"}[$window]))'
-TOTAL_COUNT = 'sum(increase(http_total{job="$job"}[$window]))'
-
-
-@pytest.mark.parametrize(
-    ("query", "limit"),
-    [
-        (f"{BAD} / {TOTAL} > 0.05", 0.05),
-        (f"({BAD} / {TOTAL}) * 100 >= 5", 0.05),
-        (f"100 * {BAD} / {TOTAL} > bool 5", 0.05),
-        (f"0.05 < {BAD} / {TOTAL}", 0.05),
-        (f"{BAD} / on (job) {TOTAL} > (14.4 * 0.001)", 0.0144),
-        (f"-({BAD} / {TOTAL}) < -0.05", 0.05),
-        (f"max({BAD} / {TOTAL} > 0.05) without (x)", 0.05),
-        ("job:ratio > 0.05", 0.05),
-        ("job:bad:rate5m / job:total:rate5m > 0.05", 0.05),
-    ],
-)
-def test_a_ratio_of_rates_is_two_counts_however_it_is_spelled(query: str, limit: float) -> None:
-    found = measured(query)
-    assert (found.kind, found.limit) == ("counts", limit)
-    assert found.queries == {"bad": BAD_COUNT, "total": TOTAL_COUNT}
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        f"{GOOD} / {TOTAL} < 0.99",
-        f"1 - {GOOD} / {TOTAL} > 0.01",
-        f"100 * (1 - {GOOD} / {TOTAL}) > 1",
-        f"100 - ({GOOD} / {TOTAL}) * 100 > 1",
-        f"99 > 100 * ({GOOD} / {TOTAL})",
-    ],
-)
-def test_successes_of_a_total_leave_the_failures(query: str) -> None:
-    found = measured(query)
-    good = 'sum(increase(http_total{code!~"5..",job="$job"}[$window]))'
-    assert found.queries["bad"] == f"{TOTAL_COUNT} - ({good} or vector(0))"
-    assert found.limit == pytest.approx(0.01)
-
-
-def test_a_recorded_series_is_found_by_the_labels_that_its_rule_adds() -> None:
-    found = measured('slo:ratio{slo="b"} > 0.1')
-    assert found.queries["bad"] == "sum(increase(b_bad[$window]))"
-    assert measured("slo:ratio > 0.1").kind == "value"
-    held = measured('job:ratio{job="shop"} > 0.1')
-    assert held.queries["total"] == 'sum(increase(http_total{job="shop"}[$window]))'
-    quoted = measured('job:ratio{job="a\\"b"} > 0.1')
-    assert quoted.queries["total"] == 'sum(increase(http_total{job="a\\"b"}[$window]))'
-    assert measured('job:ratio{pod="x"} > 0.1').kind == "value"
-    assert measured("loop:a > 1").kind == "value"
-
-
-@pytest.mark.parametrize(
-    ("query", "direction", "limit", "value"),
-    [
-        ("queue > 1000", "lower_is_better", 1000, "max(queue)"),
-        ("1000 < queue", "lower_is_better", 1000, "max(queue)"),
-        ("free / size * 100 < 5", "higher_is_better", 5, "min(free / size * 100)"),
-        ("3 <= days < 20", "higher_is_better", 20, "min(days)"),
-        ("count(up == 0) > 2", "lower_is_better", 2, "count(up == 0)"),
-        (
-            "histogram_quantile(0.9, sum by (le, job) (rate(x_bucket[5m]))) > 0.5",
-            "lower_is_better",
-            0.5,
-            'max(histogram_quantile(0.9, sum by (le, job) (rate(x_bucket{job="$job"}[5m]))))',
-        ),
-        # An average, and shares of time, are no counts of events.
-        (
-            "rate(x_sum[5m]) / rate(x_count[5m]) > 0.3",
-            "lower_is_better",
-            0.3,
-            "max(rate(x_sum[5m]) / rate(x_count[5m]))",
-        ),
-        (f"{BAD} / {TOTAL} > 3", "lower_is_better", 3, None),
-    ],
-)
-def test_what_is_compared_with_a_number_is_a_value(
-    query: str, direction: str, limit: float, value: str | None
-) -> None:
-    found = measured(query)
-    assert (found.kind, found.direction, found.limit) == ("value", direction, limit)
-    assert value is None or found.queries == {"value": value}
-
-
-@pytest.mark.parametrize(
-    "query", ["up == 0", "a > b", 'absent(up{job="x"})', "a - b > 0", "a unless b", "a > Inf"]
-)
-def test_of_anything_else_the_series_are_counted_for_which_it_holds(query: str) -> None:
-    found = measured(query)
-    assert found.kind == "condition"
-    assert found.queries["value"].startswith("count(")
-    assert "calls people, no more" in found.notes[0]
-
-
-def test_counts_come_first_and_what_is_left_out_is_told() -> None:
-    found = measured(f"queue > 5 and on (job) {BAD} / {TOTAL} > 0.05 unless paused == 1")
-    assert found.kind == "counts"
-    assert found.notes == ("left out: and queue > 5", "left out: unless paused == 1")
-
-
-def test_an_alert_that_always_fires_is_told_apart() -> None:
-    assert "dead man's switch" in measured("vector(1)").notes[0]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +48,9 @@ def test_an_alert_that_always_fires_is_told_apart() -> None:
         ('label_replace(sum by (a) (x), "c", "$1", "a", "(.*)") > 1', ("a", "c")),
         ("topk(3, sum by (a) (x)) > 1", ("a",)),
         ("job:ratio > 1", ("job",)),
+        ("sum by (a, b) (x) > 1 or sum by (a) (y) > 1", ("a",)),
+        ("sum by (a) (x) or vector(0)", ("a",)),
+        ("quantile_over_time(0.9, sum by (a) (x)[5m:]) > 1", ("a",)),
         ("x[", None),
     ],
 )
@@ -279,42 +168,6 @@ def test_a_window_takes_the_place_of_the_range_alone(query: str) -> None:
     assert windowed.replace("[$window]", "[1m500ms]") == promql.spelled(selector)
 
 
-def test_what_the_parser_cannot_write_is_not_read() -> None:
-    for query in ("x @ -5", "max_over_time(x[5m:1m] @ -5)"):
-        assert promql_parser.parse(query).prettify() != query  # it writes `@ 0.000`
-        assert measured(f"{query} > 1").kind == "unreadable"
-
-
-def test_what_is_left_out_may_be_what_no_label_can_be_added_to() -> None:
-    found = measured('queue > 5 and x{a="1" or b="2"}')
-    assert found.queries == {"value": "max(queue)"}
-    assert found.notes == ('left out: and x{a="1" or b="2"}',)
-    assert measured('x{a="1" or b="2"} > 5').kind == "unreadable"
-
-
-@given(
-    st.floats(0.001, 0.9).map(lambda limit: round(limit, 4)),
-    st.lists(st.sampled_from(["paren", "percent", "complement", "minus"]), max_size=5),
-)
-def test_factors_and_complements_do_not_change_what_is_meant(
-    limit: float, wraps: list[str]
-) -> None:
-    query, bound, above = f"{BAD} / {TOTAL}", limit, True
-    for wrap in wraps:
-        if wrap == "paren":
-            query = f"({query})"
-        elif wrap == "percent":
-            query, bound = f"100 * ({query})", bound * 100
-        elif wrap == "complement":
-            query, bound, above = f"1 - ({query})", 1 - bound, not above
-        else:
-            query, bound, above = f"-({query})", -bound, not above
-    found = measured(f"{query} {'>' if above else '<'} {bound!r}")
-    assert found.kind == "counts"
-    assert found.queries == {"bad": BAD_COUNT, "total": TOTAL_COUNT}
-    assert found.limit == pytest.approx(limit, rel=1e-3)
-
-
 NAMES = st.text(min_size=1, max_size=80).filter(lambda name: name != rules._NOBODYS_VALUE)
 ALERTS = st.builds(
     Alerting,
@@ -368,14 +221,41 @@ def alert(query: str, **more: Any) -> Alerting:
     return Alerting("HighErrorRate", query, "web", **more)
 
 
-def test_an_alert_of_several_severities_is_one_rule_after_the_severest() -> None:
+def test_counts_of_several_severities_are_one_rule_by_the_lowest_level() -> None:
     warning = alert(f"{BAD} / {TOTAL} > 0.01", labels={"severity": "warning"})
     critical = alert(f"{BAD} / {TOTAL} > 0.05", labels={"severity": "critical"})
     proposal, data = one(warning, critical)
-    assert proposal.alerts == 2
-    assert data["problem"]["severity"] == {"sev1": "20%", "sev2": "5%"}
-    assert data["problem"]["confirm"] == {"drop": "5%", "traffic": "30/m"}
+    assert (proposal.kind, proposal.alerts) == ("counts", 2)
+    assert data["problem"]["severity"] == {"sev1": "4%", "sev2": "0.1%"}
+    assert data["problem"]["confirm"] == {"failing": "1%", "drop": "0.1%"}
+    assert data["problem"]["target"] == "99%"
     assert proposal.text.count("# From the alert") == 2
+
+
+def test_levels_of_one_value_are_severities_of_one_threshold() -> None:
+    warning = alert("free / size < 0.2", labels={"severity": "warning"})
+    critical = alert("free / size < 0.05", labels={"severity": "critical"})
+    problem = one(warning, critical)[1]["problem"]
+    assert problem["value"] == "min(free / size)"
+    assert problem["threshold"] == {"below": 0.2}
+    assert problem["severity"] == {"sev2": "75%", "sev3": "0%"}
+
+
+def test_alerts_of_one_name_that_ask_for_different_things_are_joined() -> None:
+    hot = alert("heat > 90", labels={"severity": "warning"})
+    still = alert("sum(flow) < 1", labels={"severity": "critical"})
+    problem = one(hot, still)[1]["problem"]
+    assert problem["threshold"] == {
+        "any": [{"value": "sum(flow)", "below": 1}, {"value": "max(heat)", "above": 90}]
+    }
+    assert problem["severity"] == {"sev2": "0%"}
+
+
+def test_an_alert_that_waits_long_is_looked_back_for_long() -> None:
+    slow = one(alert("works > 0", held_for=timedelta(hours=2)))[1]["problem"]
+    assert slow["baseline"] == "4h"
+    counts = one(alert(f"{BAD} / {TOTAL} > 0.01", held_for=timedelta(hours=1)))[1]["problem"]
+    assert counts["baseline"] == "3h15m"
 
 
 def test_labels_that_an_alert_cannot_have_make_no_group() -> None:
@@ -391,23 +271,32 @@ def test_labels_that_an_alert_cannot_have_make_no_group() -> None:
     assert data["description"] == "<instance> of <zone>"
 
 
+def test_labels_that_the_expression_drops_are_not_guessed() -> None:
+    said = {"summary": "{{ $labels.instance }} of {{ $labels.zone }}"}
+    _, data = one(alert("min without (instance) (x) < 1", annotations=said))
+    assert data["group_by"] == ["zone"]
+    made = 'label_replace(x, "zone", "$1", "host", "(.*)-.*") > 1'
+    assert one(alert(made, annotations=said))[1]["group_by"] == ["instance", "zone"]
+
+
 def test_names_that_are_taken_are_not_taken_again() -> None:
     proposal, data = one(alert("x > 1"), taken=["high-error-rate", "high-error-rate-2"])
     assert (proposal.path, data["rule"]) == ("web/high-error-rate-3.yaml", "high-error-rate-3")
 
 
 @pytest.mark.parametrize(
-    ("query", "by"), [("x > 10", 5), ("x < 99", 1), ("x < 0.9", 0.1), ("x < 20", 10)]
+    ("span", "windows"),
+    [
+        ("10s", ["10s"]),
+        ("1m", ["1m"]),
+        ("5m", ["2m30s", "5m"]),
+        ("1h", ["5m", "1h"]),
+        ("1d", ["2h", "1d"]),
+    ],
 )
-def test_how_much_worse_matters_goes_by_the_threshold(query: str, by: float) -> None:
-    assert one(alert(query))[1]["problem"]["confirm"]["by"] == by
-
-
-def test_windows_hold_four_evaluations_or_are_the_expressions_own() -> None:
-    slow = alert("x > 1", interval=timedelta(minutes=2))
-    assert one(slow)[1]["problem"]["windows"] == ["8m", "16m"]
-    quick = alert("rate(x[10s]) > 1", interval=timedelta(seconds=1))
-    assert one(quick)[1]["problem"]["windows"] == ["10s", "20s"]
+def test_counts_are_taken_over_the_alerts_own_range(span: str, windows: list[str]) -> None:
+    query = f"{BAD} / {TOTAL} > 0.01".replace("5m", span)
+    assert one(alert(query))[1]["problem"]["windows"] == windows
 
 
 def test_a_name_that_no_rule_can_match_alone_is_left_out() -> None:
