@@ -45,7 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
 
 
 @pytest.mark.timeout(WITHIN + 30)
-@pytest.mark.parametrize("kill_at", (*KILLED_AT, VICTORIA_METRICS))
+@pytest.mark.parametrize("kill_at", [*KILLED_AT, VICTORIA_METRICS])
 def test_a_bad_deployment_is_rolled_back_once_and_the_recovery_is_proven(
     runs: dict[str, Run], kill_at: str
 ) -> None:
