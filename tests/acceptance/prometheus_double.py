@@ -22,6 +22,9 @@ from daemon.core.values.units import parse_duration
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BUILD = "/api/v1/status/buildinfo"
+"""What the adapter asks for first."""
+_BUILT = {"version": "2.53.3", "revision": "abc", "goVersion": "go1.25"}
 RATE = 200.0
 SHARE = 0.2
 USUALLY = 0.005
@@ -74,6 +77,8 @@ class PrometheusDouble:
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == BUILD and self.instead is None:
+            return web.json_response({"status": "success", "data": _BUILT})
         self.asked.append(request)
         if self.delay:
             await asyncio.sleep(self.delay)
