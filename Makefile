@@ -7,11 +7,12 @@ BIN := .venv/bin
 demo: ## From nothing to a verified recovery, on real Prometheus and Alertmanager. KEEP=1 stays up;
       ## STORY=second, storm, conflict, freeze or drill tells another story; STORY=night
       ## tells a night on call in a moment: all that reaches each phone, and the review.
-	@deploy/setup.sh servers
-	@$(BIN)/python deploy/sandbox/demo.py $(ARGS)
+      ## METRICS=victoria-metrics measures with VictoriaMetrics and vmalert instead of Prometheus.
+	@deploy/setup.sh servers $(if $(filter victoria-metrics,$(METRICS)),victoria_metrics)
+	@METRICS=$(METRICS) $(BIN)/python deploy/sandbox/demo.py $(ARGS)
 
 test: ## Everything that CI runs.
-	@deploy/setup.sh servers browser
+	@deploy/setup.sh servers victoria_metrics browser
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile --no-loadscope-reorder

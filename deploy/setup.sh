@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need, and nothing twice: the virtual environment in .venv, and
-# with "servers" the two servers of the sandbox and the acceptance tests, with "browser" the
-# Chromium that the tests of the pages look through.
+# with "servers" the two servers of the sandbox and the acceptance tests, with
+# "victoria_metrics" the other that both run on, with "browser" the Chromium that the tests of the
+# pages look through.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -68,6 +69,16 @@ servers() {
   if ! install_packages "${missing[@]}"; then
     say "missing: ${missing[*]}. As root: apt-get install ${missing[*]}"
     say "or name your own: PROMETHEUS_BIN=/path/prometheus ALERTMANAGER_BIN=/path/alertmanager"
+    exit 1
+  fi
+}
+
+victoria_metrics() {
+  command -v "${VICTORIA_METRICS_BIN:-victoria-metrics}" >/dev/null &&
+    command -v "${VMALERT_BIN:-vmalert}" >/dev/null && return
+  if ! install_packages victoria-metrics; then # the package has both
+    say "missing: victoria-metrics and vmalert. As root: apt-get install victoria-metrics"
+    say "or name your own: VICTORIA_METRICS_BIN=/path/victoria-metrics VMALERT_BIN=/path/vmalert"
     exit 1
   fi
 }

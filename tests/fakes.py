@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from daemon.config.active import Live
 from daemon.core.incident.events import Entry
+from daemon.core.measurement.flavours import MetricsServer
 from daemon.core.measurement.samples import QueryAnswer, Series
 from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.ports.alerts import Silencing, StandingSilence
@@ -379,6 +380,13 @@ class FakePeer:
         if self.away is not None:
             raise self.away
         return self.tells
+
+
+class FakeMetricsPeer(FakePeer):
+    """One that answers PromQL, and knows what it is."""
+
+    async def server(self) -> MetricsServer:
+        return MetricsServer("victoriametrics", "2.24.0", "a double", behind=timedelta(seconds=11))
 
 
 class FakeAlertmanager:

@@ -83,7 +83,7 @@ class ServerIdentity:
     async def _found(self, before: MetricsServer | None) -> MetricsServer:
         build = await self._ask(BUILD, {})
         if before is not None and self._again_at is None and _alike(build, self._seen):
-            return before
+            return await self._measured(before)
         self._seen, self._again_at = build, None
         flavour, told_by = await self._flavour(build)
         if not told_by:

@@ -33,7 +33,7 @@ async def counts_history(survey: Survey) -> list[Bin]:
         answers = [survey.series(t, spec.windows[0], spec.baseline) for t in templates]
         return bins(*await asyncio.gather(*answers))
     begin, end, step = clock_grid(survey, clock)
-    window, last = timedelta(seconds=clock.window), end.timestamp()
+    window = timedelta(seconds=clock.window)
     counted = (survey.between(template, window, begin, end, step) for template in templates)
     (bad, total), births = await asyncio.gather(
         asyncio.gather(*counted), _births(survey, begin, end, step)
@@ -44,7 +44,7 @@ async def counts_history(survey: Survey) -> list[Bin]:
     mostly = 1.0 if bad.server.traits.counts_first_value else MOSTLY
     found = []
     for current in bins(bad, total):
-        began, ended = clock.stretch(current.end, last)
+        began, ended = clock.stretch(current.end)
         failed = current.bad * part
         born = current.born or births.get(current.end, 0.0) > mostly * failed
         found.append(Bin(ended, failed, current.total * part, began, born))
@@ -62,17 +62,17 @@ async def counted_stretches(survey: Survey) -> tuple[list[Sample], list[Sample]]
         *bad, total = map(finite_samples, await asyncio.gather(*answers))
         return _all_along(dict(bad[0]) if bad else {}, {}, total) if bad else [], total
     begin, end, step = clock_grid(survey, clock)
-    window, last = timedelta(seconds=clock.window), end.timestamp()
+    window = timedelta(seconds=clock.window)
     counted = (survey.between(template, window, begin, end, step) for template in templates)
     answered, births = await asyncio.gather(
         asyncio.gather(*counted), _births(survey, begin, end, step)
     )
     part = clock.part
     *bad, total = (
-        [(clock.stretch(at, last)[1], count * part) for at, count in finite_samples(answer)]
+        [(clock.stretch(at)[1], count * part) for at, count in finite_samples(answer)]
         for answer in answered
     )
-    born = {clock.stretch(at, last)[1]: count for at, count in births.items()}
+    born = {clock.stretch(at)[1]: count for at, count in births.items()}
     return _all_along(dict(bad[0]), born, total) if bad else [], total
 
 
@@ -112,17 +112,17 @@ async def value_history(survey: Survey) -> list[Sample]:
     template, width = spec.value or "", spec.windows[0]
     clock = await scrape_clock(survey)
     if clock is None:
-        answer, late = await survey.series(template, width, spec.baseline), 0.0
+        answer = await survey.series(template, width, spec.baseline)
     else:
         begin, end, step = clock_grid(survey, clock)
         answer = await survey.between(template, width, begin, end, step)
-        late = end.timestamp() - clock.newest
     recent = (survey.now - width).timestamp()
     newest = [value for one in answer.series for at, value in one.samples if at > recent]
     infinite = unbounded(newest, spec.symptom)
     if infinite is not None:
         raise infinite
-    return [(at - late, value) for at, value in finite_samples(answer)]
+    told = finite_samples(answer)
+    return told if clock is None else [(clock.scraped(at), value) for at, value in told]
 
 
 def clock_grid(survey: Survey, clock: ScrapeClock) -> tuple[datetime, datetime, timedelta]:

@@ -4,7 +4,6 @@ person. What Prometheus says is by others: names become safe file names, texts b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from time import monotonic
 
 import aiohttp
+import monitoring
 from night import tell_night
 from plots import PLOTS
 from processes import Died, PortTaken, marked, program, stop_marked
-from sandbox import TREE, CommandFailed, NotInTime, Sandbox
+from sandbox import PARTS, TREE, CommandFailed, NotInTime, Sandbox
 from story import StageMissing
 from telling import Teller
 
@@ -173,7 +174,7 @@ def play(kill_at: str, *, keep: bool) -> int:
     if keep and marked(KEPT):
         teller.problem("a sandbox is running already; stop it first: make demo STOP=1")
         return 2
-    program("PROMETHEUS_BIN", "prometheus")
+    monitoring.commands(monitoring.chosen(), dict.fromkeys(PARTS, ""))
     program("ALERTMANAGER_BIN", "prometheus-alertmanager", "alertmanager")
     folder = KEPT if keep else Path(tempfile.mkdtemp(prefix="stopgap-demo-"))
     clear(folder)
@@ -193,7 +194,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="A bad deployment, from the first failed checkout to the review.",
         epilog=f"In the environment: STORY={', '.join(filter(None, PLOTS))} or {NIGHT} tells "
-        "another story; KEEP=1 leaves all running and says where; STOP=1 ends that; "
+        "another story; METRICS=victoria-metrics measures with that instead of Prometheus; "
+        "KEEP=1 leaves all running and says where; STOP=1 ends that; "
         "NO_COLOR=1 tells it in plain lines.",
     )
     parser.add_argument(

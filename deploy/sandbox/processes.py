@@ -146,5 +146,6 @@ def program(variable: str, *names: str) -> str:
             return found
     sys.exit(
         f"{candidates[0]} is not there. On Debian and Ubuntu: "
-        f"apt-get install prometheus prometheus-alertmanager. Elsewhere set {variable} to its path."
+        "apt-get install prometheus prometheus-alertmanager victoria-metrics. "
+        f"Elsewhere set {variable} to its path."
     )

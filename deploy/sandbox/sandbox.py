@@ -16,12 +16,13 @@ from string import Template
 from typing import Any, TypeVar
 
 import aiohttp
+import monitoring
 from processes import Processes, free_ports, program
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
 LOOK_EVERY = 0.1
-PARTS = ("shop", "prometheus", "alertmanager", "phone", "stopgap")
+PARTS = ("shop", "prometheus", "vmalert", "alertmanager", "phone", "stopgap")
 
 T = TypeVar("T")
 
@@ -122,17 +123,8 @@ class Sandbox:
         start("shop", [python, HERE / "supervise.py", "shop"], {"SHOP_PORT": port["shop"]})
         start("phone", [python, HERE / "phone.py", port["phone"], self.rings.name], {})
         start("load", [python, HERE / "load.py", self.url("shop")], {})
-        start(
-            "prometheus",
-            [
-                program("PROMETHEUS_BIN", "prometheus"),
-                "--config.file=prometheus.yml",
-                "--storage.tsdb.path=prometheus.data",
-                f"--web.listen-address={self.address['prometheus']}",
-                f"--web.external-url={self.url('prometheus')}",
-            ],
-            {},
-        )
+        for name, argv in monitoring.commands(monitoring.chosen(), self.address).items():
+            start(name, argv, {})
         start(
             "alertmanager",
             [
@@ -214,7 +206,8 @@ class Sandbox:
     async def query(self, promql: str) -> float | None:
         """The value of a query that answers one series; None if it answers none."""
         url = f"{self.url('prometheus')}/api/v1/query"
-        async with self.http.get(url, params={"query": promql}) as response:
+        asked = {"query": promql, "nocache": "1"}  # or VictoriaMetrics answers as of 30 s ago
+        async with self.http.get(url, params=asked) as response:
             result = (await response.json())["data"]["result"]
         return float(result[0]["value"][1]) if result else None
 

@@ -21,7 +21,7 @@ def playing(
     folder: Path, runs: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]
 ) -> Iterator[dict[str, Run]]:
     """Start one demo for each name, with its arguments and its environment."""
-    env = {k: v for k, v in os.environ.items() if k not in {"KEEP", "STOP", "STORY"}}
+    env = {k: v for k, v in os.environ.items() if k not in {"KEEP", "STOP", "STORY", "METRICS"}}
     started: dict[str, Run] = {}
     for name, (arguments, more) in runs.items():
         told = folder / f"{name or 'happy'}.log"

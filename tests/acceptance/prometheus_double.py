@@ -23,6 +23,9 @@ from tests.doubles.serving import let_go
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BUILD = "/api/v1/status/buildinfo"
+"""What the adapter asks for first."""
+_BUILT = {"version": "2.53.3", "revision": "abc", "goVersion": "go1.25"}
 RATE = 200.0
 SHARE = 0.2
 USUALLY = 0.005
@@ -76,6 +79,8 @@ class PrometheusDouble:
             await let_go()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == BUILD and self.instead is None:
+            return web.json_response({"status": "success", "data": _BUILT})
         self.asked.append(request)
         await request.post()  # so that it can be read after the answer, too
         if self.delay:

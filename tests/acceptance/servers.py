@@ -79,6 +79,29 @@ def alertmanager(folder: Path, config: str) -> Iterator[str]:
 
 
 @contextmanager
+def victoria_metrics(folder: Path, config: str) -> Iterator[str]:
+    """A real VictoriaMetrics that scrapes as that configuration of Prometheus says; its address."""
+    (port,) = processes.free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(config.replace("SELF", f"127.0.0.1:{port}"))
+    running = processes.Processes(folder)
+    argv = [
+        processes.program("VICTORIA_METRICS_BIN", "victoria-metrics"),
+        "-promscrape.config=prometheus.yml",
+        "-storageDataPath=data",
+        "-memory.allowedBytes=100MB",
+        f"-httpListenAddr=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        running.start("victoria-metrics", argv, {})
+        wait_until("VictoriaMetrics to be ready", lambda: _answers(f"{url}/-/ready", running), 20)
+        yield url
+    finally:
+        running.stop()
+
+
+@contextmanager
 def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
     """A real Prometheus with that configuration, started with those flags; its address."""
     (port,) = processes.free_ports(1)

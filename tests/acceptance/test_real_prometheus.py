@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from daemon.adapters.alertmanager import Alertmanager
 from daemon.adapters.prometheus import Prometheus
+from daemon.core.measurement.flavours import MetricsFlavour
 from daemon.core.rules.matchers import Matcher, parse_matcher
 from daemon.core.values.outcome import Permanent
 from daemon.measuring.upstream_alerts import upstream_alerting
@@ -34,9 +37,9 @@ scrape_configs: [{job_name: self, static_configs: [{targets: [SELF]}]}]
 
 
 @contextmanager
-def asking(url: str) -> Iterator[Prometheus]:
+def asking(url: str, flavour: MetricsFlavour | None = "prometheus") -> Iterator[Prometheus]:
     """The adapter under test."""
-    prometheus = Prometheus(url, timeout=5, concurrency=8)
+    prometheus = Prometheus(url, timeout=5, concurrency=8, flavour=flavour)
     try:
         yield prometheus
     finally:
@@ -96,3 +99,77 @@ async def test_the_real_alertmanager_tells_its_version(tmp_path: Path) -> None:
         async with aiohttp.ClientSession() as session:
             found = await Alertmanager(session, url, timeout=5).version()
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", found)
+
+
+class Shop:
+    """A scrape target: its counter grows by ten a second."""
+
+    def __init__(self) -> None:
+        self.began = time.time()
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        count = int((time.time() - self.began) * 10)
+        return web.Response(text=f'orders_total{{service="shop"}} {count}\n')
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Its address."""
+        application = web.Application()
+        application.router.add_get("/metrics", self.metrics)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.05)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield "{}:{}".format(*runner.addresses[0])
+        finally:
+            await runner.cleanup()
+
+
+async def test_the_real_victoria_metrics(tmp_path: Path) -> None:
+    """What it is known by, that its answers are of now, and that a dead target is not fresh."""
+    async with AsyncExitStack() as stack:
+        shop = Shop()
+        target = AsyncExitStack()
+        address = await target.enter_async_context(shop.serving())
+        stack.push_async_callback(target.aclose)
+        config = SELF.replace("self", "shop").replace("SELF", repr(address))
+        url = stack.enter_context(servers.victoria_metrics(tmp_path, config))
+        prometheus = stack.enter_context(asking(url, None))
+
+        async def ask(query: str) -> list[float]:
+            answer = await prometheus.instant(query, datetime.now(UTC))
+            return [series.samples[-1][1] for series in answer.series]
+
+        found = await prometheus.server()
+        assert (found.flavour, await prometheus.version()) == ("victoriametrics", found.version)
+        assert timedelta(0) <= found.repeats <= 32 * SECOND
+        await until("scrapes", lambda: ask("count_over_time(orders_total[1m]) > 12"), 40)
+        assert await ask("vector(0) / 0") == []
+        [newest] = await ask(found.newest("orders_total"))
+        assert time.time() - newest < 8
+        plainly = await prometheus.newest(plainly=True)
+        assert plainly is None or datetime.now(UTC) - plainly > 25 * SECOND
+
+        end = datetime.now(UTC)
+        [series] = (await prometheus.series("orders_total", end - 60 * SECOND, end, SECOND)).series
+        assert abs(series.samples[-1][0] - end.timestamp()) < 0.002
+        # Repeated for half a minute, the newest value would be three hundred less.
+        late = (end.timestamp() - shop.began) * 10 - series.samples[-1][1]
+        assert late < 80
+        [grown] = await ask("increase(orders_total[5s] offset 5s)")
+        assert 40 <= grown <= 60
+        with pytest.raises(Permanent, match="refused the query"):
+            await ask("sum(((")
+
+        await target.aclose()
+
+        async def gone() -> bool:
+            return not await ask(found.newest("orders_total"))
+
+        await until("the dead target to be noticed", gone, 20)
+        assert await ask("max(timestamp(orders_total))")
+
+        async def down() -> bool:
+            return await ask('up{job="shop"}') == [0]
+
+        await until("its `up` to be 0", down)

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,12 @@ from tests.contract.test_cli_init import Runs
 from tests.contract.test_cli_init import stopgap as stopgap  # a fixture
 from tests.doubles.alertmanager import FakeAlertmanager, firing
 from tests.doubles.argocd import TOKEN, ArgoCD
+from tests.doubles.promql_servers import (
+    PromqlServer,
+    ThanosServer,
+    VictoriaMetricsServer,
+    mimir,
+)
 from tests.doubles.serving import Double
 from tests.fakes import START
 
@@ -328,6 +334,56 @@ async def test_what_alertmanager_lists_can_be_compared_or_it_is_told_why_not(
         one.config += "        mute_time_intervals: [nights]\n"
         set_(f"url: '{one.url}', receiver: stopgap")
         assert (await examine()).said("have time intervals").state == "warning"
+
+
+@pytest.mark.parametrize(
+    ("server", "given", "told"),
+    [
+        (
+            VictoriaMetricsServer(),
+            "auto",
+            {
+                "it is VictoriaMetrics (the header X-Server-Hostname)": "ok",
+                "asked plainly its answers are 3": "ok",
+                "/api/v1/rules is empty": "warning",
+            },
+        ),
+        (VictoriaMetricsServer(), "prometheus", {"the settings say Prometheus": "wrong"}),
+        (PromqlServer(build=[]), "auto", {"it does not tell what it is": "warning"}),
+        (mimir(scraped_ago=8.0), "auto", {"verification waits 9s longer": "ok"}),
+        (ThanosServer(), "thanos", {"it is Thanos 0.36.1 (`prometheus.flavour`)": "ok"}),
+        (PromqlServer(), "auto", {"it is Prometheus 2.53.3 (its version 2.53.3)": "ok"}),
+    ],
+)
+async def test_which_server_answers_and_how_late_is_told(
+    examine: Examines, home: Path, server: PromqlServer, given: str, told: Mapping[str, str]
+) -> None:
+    async with server.serving():
+        prometheus = f'prometheus: {{url: "{server.url}", timeout: 3s, flavour: {given}}}'
+        settings = SETTINGS.replace(SETTINGS.splitlines()[2], prometheus)
+        (home / "stopgap.yaml").write_text(settings)
+        found = await examine()
+    for text, state in told.items():
+        finding = found.said(text)
+        assert (finding.check, finding.state) == ("prometheus", state)
+
+
+async def test_hints_of_prometheus_are_told_and_spoil_nothing(
+    examine: Examines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = PromqlServer()
+    whole, hint = server.instant, "PromQL info: metric might not be a counter"
+    monkeypatch.setattr(server, "instant", lambda form: (200, {**whole(form)[1], "infos": [hint]}))
+    async with server.serving():
+        (home / "stopgap.yaml").write_text(SETTINGS.replace("http://127.0.0.1:9", server.url))
+        found = await examine()
+        assert found.said(f"a hint, which changes no verdict: {hint}").state == "ok"
+        assert found.said("the queries of 1 of 1 return something now").state == "ok"
+        monkeypatch.setattr(
+            server, "instant", lambda form: (200, {**whole(form)[1], "warnings": ["a store"]})
+        )
+        found = await examine()
+        assert found.said("`total` is refused: its answer is partial: a store").state == "wrong"
 
 
 async def test_a_test_page_goes_out_by_each_way(

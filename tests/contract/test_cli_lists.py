@@ -86,6 +86,16 @@ SYSTEM = {
             "trouble": "",
         },
         {
+            "name": "prometheus eu",
+            "reachable": True,
+            "version": "2.24.0",
+            "latency_ms": 4,
+            "server": "VictoriaMetrics",
+            "flavour": "victoriametrics",
+            "behind_seconds": 11.0,
+            "trouble": "",
+        },
+        {
             "name": "alertmanager",
             "reachable": None,
             "version": "",
@@ -224,6 +234,7 @@ async def test_the_daemon_is_told_as_a_whole(api: Api) -> None:
         "1 waiting, 2 failing, 0 given up",
         "newer ones are broken since 2026-11-23 14:03",
         "2.42, answers in 3.5 ms",
+        "VictoriaMetrics, answers in 4 ms, up to 11 s behind",
         "not configured",
         "calendar nights gone",
     ):

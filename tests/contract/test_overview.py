@@ -13,7 +13,7 @@ from daemon.core.rules.rule import RuleBook
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.reporting.status import StatusReport
 from tests.contract.rig import Rig, rigged
-from tests.fakes import START, FakePeer
+from tests.fakes import START, FakeMetricsPeer, FakePeer
 from tests.stories.stage import alert, body
 
 DAYS = timedelta(days=7)
@@ -143,6 +143,19 @@ async def test_a_peer_that_is_away_says_why(
     rig.peers["prometheus"] = peer
     told = (await overview.system()).peers[0]
     assert (told.reachable, told.trouble, told.latency_ms) == (False, "it is away", None)
+
+
+async def test_of_what_answers_promql_the_kind_and_the_lag_are_told(
+    rig: Rig, overview: StatusReport
+) -> None:
+    rig.peers["prometheus"] = FakeMetricsPeer("2.24.0")
+    told = (await overview.system()).peers[0]
+    assert (told.version, told.server, told.flavour, told.behind_seconds) == (
+        "2.24.0",
+        "VictoriaMetrics",
+        "victoriametrics",
+        11.0,
+    )
 
 
 async def test_a_peer_that_says_nothing_is_waited_for_shortly(

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from daemon.adapters.http_access import HttpAccess
 from daemon.adapters.prometheus import Prometheus
+from daemon.core.measurement.query_result import Unmeasurable, one_number
 from daemon.core.values.outcome import Permanent, Temporary
 from tests.acceptance.prometheus_double import PrometheusDouble, matrix, vector
 from tests.acceptance.waiting import until
@@ -159,6 +160,34 @@ class TestAnswers:
         answers(double, vector(sample("1"), warnings={"store": "away"}))
         with asking(double.url) as prometheus:
             assert len((await prometheus.instant(QUERY, NOW)).warnings) == 1
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"warnings": ["PromQL info: metric might not be a counter: x"]},  # 2.53
+            {"infos": ["PromQL info: metric might not be a counter: x"]},  # 3.x
+        ],
+    )
+    async def test_a_hint_about_the_query_is_no_warning(
+        self, double: PrometheusDouble, said: dict[str, list[str]]
+    ) -> None:
+        answers(double, vector(sample("7"), **said))
+        with asking(double.url) as prometheus:
+            answer = await prometheus.instant(QUERY, NOW)
+        assert answer.warnings == ()
+        assert answer.hints == ("PromQL info: metric might not be a counter: x",)
+        assert one_number(answer) == 7
+
+    async def test_what_else_is_warned_of_is_partial_whatever_hints_are_beside_it(
+        self, double: PrometheusDouble
+    ) -> None:
+        other = "PromQL warning: encountered a mix of histograms and floats"
+        answers(double, vector(sample("7"), warnings=["PromQL info: fixed", other]))
+        with asking(double.url) as prometheus:
+            answer = await prometheus.instant(QUERY, NOW)
+        assert (answer.warnings, answer.hints) == ((other,), ("PromQL info: fixed",))
+        with pytest.raises(Unmeasurable, match="partial"):
+            one_number(answer)
 
     async def test_a_history_oldest_first(self, double: PrometheusDouble) -> None:
         answers(double, matrix({"metric": {}, "values": [[1, "1"], [2, "NaN"], [3, "3"]]}))

@@ -27,6 +27,15 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("said", "given"), [("auto", None), ("prometheus", "prometheus"), ("thanos", "thanos")]
+)
+def test_the_flavour_is_found_out_or_given(tmp_path: Path, said: str, given: str | None) -> None:
+    path = written(tmp_path, f"prometheus: {{flavour: {said}}}")
+    assert load_settings(path, {}).prometheus.given_flavour == given
+    assert load_settings(None, {}).prometheus.given_flavour is None
+
+
 def test_the_documented_defaults_are_the_defaults() -> None:
     documented = load_settings(ROOT / "deploy/stopgap.yaml", {})
     assert documented.model_dump() == Settings().model_dump()

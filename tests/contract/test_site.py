@@ -20,6 +20,7 @@ from daemon.web.site.incidents import WHOLE
 from tests.contract.rig import ADA, BO, URL, Rig, rigged
 from tests.contract.visitor import give_access
 from tests.core.build import HOUR, approved, confirmed
+from tests.fakes import FakeMetricsPeer
 from tests.stories.stage import alert, body
 
 MULTIPLYING = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
@@ -369,6 +370,13 @@ async def test_the_daemon_as_a_whole_can_be_looked_at(rig: Rig, path: str) -> No
     wanted = {"/rules": "checkout-success-rate", "/oncall": "payments", "/system": "schema"}
     assert wanted[path] in page
     assert f'<a href="{path}" aria-current="page">' in page
+
+
+async def test_how_far_the_metrics_are_behind_can_be_seen(rig: Rig) -> None:
+    rig.peers["prometheus"] = FakeMetricsPeer("2.24.0")
+    page = await seen(rig, "/system")
+    assert "VictoriaMetrics" in page
+    assert "up to 11 s behind" in page
 
 
 async def test_alerts_without_a_rule_are_named(rig: Rig) -> None:

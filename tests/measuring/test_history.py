@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -89,6 +89,38 @@ async def test_each_bin_holds_exactly_what_happened_between_its_scrapes(scrape: 
         assert current.bad == pytest.approx(bad, abs=1e-6)
     newest = max(s.at for s in known.scrapes if s.at <= EPOCH + 120)
     assert found[-1].end == pytest.approx(newest, abs=1e-3)
+
+
+class Aligned:
+    """A server, or what stands before it, that moves a range to multiples of its step, as Thanos'
+    query-frontend does and Mimir's can."""
+
+    def __init__(self, behind: Metrics) -> None:
+        self.behind = behind
+        self.instant = behind.instant
+
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> QueryAnswer:
+        start, end = (
+            datetime.fromtimestamp(
+                at.timestamp() // step.total_seconds() * step.total_seconds(), UTC
+            )
+            for at in (start, end)
+        )
+        return await self.behind.series(query, start, end, step)
+
+
+@pytest.mark.parametrize("scrape", [5.0, 10.0, 30.0])
+async def test_a_range_that_is_moved_is_dated_by_where_it_was_evaluated(scrape: float) -> None:
+    known = draw(replace(STEP, scrape=scrape), 1, 0)
+    found = await counts_history(survey(Aligned(DrawnPrometheus(known))))
+    assert len(found) == pytest.approx(2700 / scrape, abs=2)
+    for current in found:
+        assert current.begin is not None
+        bad, total = happened(known, current.begin, current.end)
+        assert current.total == pytest.approx(total, abs=1e-6)
+        assert current.bad == pytest.approx(bad, abs=1e-6)
 
 
 async def test_scrapes_closer_than_what_tells_are_put_together() -> None:

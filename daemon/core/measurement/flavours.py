@@ -1,7 +1,10 @@
 """What answers PromQL, and where each kind answers otherwise than Prometheus does.
 
 Prometheus is what everything else is measured by. Of VictoriaMetrics what is told here was seen on
-1.79, 1.112 and 1.145; of Mimir, Thanos and Cortex it is what their documentation says.
+1.79, 1.112 and 1.145; of Mimir, Thanos and Cortex it is what their documentation says. That a
+query-frontend moves a range to multiples of its step (Thanos's does, Mimir's and Cortex's can) is
+nothing to know beforehand: each value is dated by when it was evaluated
+(`daemon.core.measurement.scrape_clock`).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ that hold one scrape's increase each, and know from when to when it was counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,9 @@ LEAST_STEP = 5.0
 """Seconds; closer looks than that cost more than they tell."""
 _TOGETHER = 1.5
 """Targets scraped within so many seconds are scraped at one moment."""
+
+_SHARP = 0.02
+"""So many intervals before a scrape an evaluation still counts as at it."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,18 @@ class ScrapeClock:
         last = self.newest + after
         return last - (span // self.step) * self.step, last
 
-    def stretch(self, evaluated: float, last: float) -> tuple[float, float]:
-        """(begin, end) of what the evaluation at that moment counted; `last` ends the grid."""
-        end = self.newest - (last - evaluated)
+    def scraped(self, evaluated: float) -> float:
+        """The last scrape that an evaluation at that moment sees. Unix seconds.
+
+        Servers that move a range to multiples of its step evaluate elsewhere than they were asked
+        to, so that this counts, and not the grid.
+        """
+        before = math.ceil((self.newest - evaluated) / self.interval - _SHARP)
+        return self.newest - max(0, before) * self.interval
+
+    def stretch(self, evaluated: float) -> tuple[float, float]:
+        """(begin, end) of what the evaluation at that moment counted. Unix seconds."""
+        end = self.scraped(evaluated)
         return end - self.step - self.spread, end
 
 

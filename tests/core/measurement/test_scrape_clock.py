@@ -119,9 +119,25 @@ def test_stretches_follow_each_other_up_to_the_newest_scrape(
 ) -> None:
     clock = ScrapeClock(interval, NEWEST, spread)
     first, last = clock.grid(NEWEST + 3, span)
-    begin, end = clock.stretch(last, last)
+    begin, end = clock.stretch(last)
     assert end == NEWEST
     assert end - begin == pytest.approx(clock.step + spread)
-    before = clock.stretch(last - clock.step, last)
+    before = clock.stretch(last - clock.step)
     assert before[1] == pytest.approx(end - clock.step)
-    assert clock.stretch(first, last)[1] == pytest.approx(NEWEST - (last - first))
+    assert clock.stretch(first)[1] == pytest.approx(NEWEST - (last - first))
+
+
+@given(intervals, st.integers(1, 500), st.floats(0.06, 0.94))
+def test_an_evaluation_elsewhere_sees_the_last_scrape_before_it(
+    interval: float, before: int, after: float
+) -> None:
+    clock = ScrapeClock(interval, NEWEST)
+    seen = NEWEST - before * interval
+    assert clock.scraped(seen + after * interval) == pytest.approx(seen)
+    assert clock.scraped(NEWEST + before) == NEWEST
+
+
+def test_what_is_not_extrapolated_is_counted_from_before_its_window() -> None:
+    clock = ScrapeClock(15, NEWEST, extrapolated=False)
+    assert (clock.step, clock.window, clock.part) == (15, 15, 1)
+    assert ScrapeClock(15, NEWEST).part == 0.5

@@ -60,6 +60,12 @@ def judge(
     return rule_on(rule, problem or make_problem(), step, at)
 
 
+def test_where_the_metrics_are_behind_the_first_reading_waits_for_them() -> None:
+    late = make_problem(behind=11 * SECOND)
+    assert first_reading_at(RULE, late, NOW) == FIRST + 11 * SECOND
+    assert judge(problem=late) == Ruling(None, "", FIRST + 11 * SECOND)
+
+
 def test_the_first_reading_holds_nothing_from_before_the_step_and_its_settling() -> None:
     assert first_reading_at(RULE, make_problem(), NOW) == FIRST
     assert judge() == Ruling(None, "", FIRST)
