@@ -25,6 +25,7 @@ from daemon.app.builders import (
     limits_for,
     named,
     now,
+    probes_for,
     prometheus_for,
     reconciler_for,
     secret_reader,
@@ -180,6 +181,7 @@ class Daemon:
             self._health.why_not,
             lambda run: self._drilling.drills.played(run),
             self._storms,
+            probes_for(store),
         )
         stage = Stage(self._active, self._conduct_dependencies())
         self._drilling = Drilling(

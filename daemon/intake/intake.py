@@ -30,6 +30,7 @@ from daemon.instrumentation import (
     Tracer,
 )
 from daemon.intake.dispatch import Concern, Dispatcher, Openings, PlayedDrill
+from daemon.intake.probes import Probes
 from daemon.intake.reading import Reader
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import IncidentRepository
@@ -75,10 +76,11 @@ class Intake:
         store_trouble: Callable[[], str] = lambda: "",
         drills: Callable[[str], PlayedDrill | None] = lambda _: None,
         openings: Openings | None = None,
+        probes: Probes | None = None,
     ) -> None:
         self._inbox = inbox
         self._repository = repository
-        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills, openings)
+        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills, openings, probes)
         self._source = source
         self._remember = remember
         self._store_trouble = store_trouble
