@@ -288,6 +288,7 @@ def _listings(groups: Sequence[Mapping[str, Any]]) -> Iterator[Listing]:
                 tuple(status["silencedBy"]),
                 tuple(status["inhibitedBy"]),
                 tuple(status.get("mutedBy") or ()),
+                _MOMENT.validate_python(item["updatedAt"]),
             )
 
 

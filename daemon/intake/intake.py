@@ -238,7 +238,12 @@ class Intake:
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, Concern] = {}
         for run, delivery in zip(runs, deliveries, strict=True):
-            fresh_alerts = fresh(delivery.alerts, ended, partial(_alert_of, run))
+            # What was seen to be listed after its end fires again, whenever it is said to start.
+            fresh_alerts = (
+                delivery.alerts
+                if delivery.reconciled
+                else fresh(delivery.alerts, ended, partial(_alert_of, run))
+            )
             for alert in fresh_alerts:
                 # What was only missed in a list has no end that could make a firing stale.
                 if alert.status == "resolved" and not delivery.reconciled:
