@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
-.PHONY: demo test check bench decide-bench diagnosis-bench run format constraints pictures
+.PHONY: demo test test-servers check bench decide-bench diagnosis-bench run format constraints pictures
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 BIN := .venv/bin
@@ -16,6 +16,11 @@ test: ## Everything that CI runs.
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -m "not bench and not acceptance" -n 2 --dist worksteal
 	@$(BIN)/python -m pytest -m acceptance -n 2 --dist loadfile --no-loadscope-reorder
+
+test-servers: ## The acceptance tests on the Prometheus and Alertmanager of Debian 12, 13 and testing,
+      ## whose packages are fetched into .servers once. TESTS=files, SUITES="trixie testing".
+	@deploy/setup.sh servers browser
+	@deploy/test_servers.sh $(TESTS)
 
 check: ## Format, lint, types, import contracts, one home for each name, the rules in rules/ and
        ## their cases.

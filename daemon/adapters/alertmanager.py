@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -27,6 +28,14 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 CREATED_BY = "stopgap"
 """Who our silences are by, for people in Alertmanager."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where Alertmanager has put an alert: active, suppressed or unprocessed, and who gets it."""
+
+    state: str
+    receivers: tuple[str, ...]
 
 
 class Alertmanager:
@@ -136,6 +145,28 @@ class Alertmanager:
         """Let a silence end now; one that is gone is no error."""
         await self._ask("DELETE", f"silence/{silence}", gone=404)
 
+    async def post(self, alert: Alert) -> None:
+        """Let it take an alert, as a Prometheus would; `ends_at` says when it is over. Raises
+        Temporary or Permanent."""
+        sent = {
+            "labels": alert.labels,
+            "annotations": alert.annotations,
+            "startsAt": alert.starts_at.isoformat(),
+            "endsAt": alert.ends_at.isoformat(),
+        }
+        await self._ask("POST", "alerts", json=[sent])
+
+    async def where(self, name: str, value: str) -> Placed | None:
+        """What became of the alert with that label; None if it lists none. Raises Temporary or
+        Permanent."""
+        filtered = f"{label_text(name)}={_quoted(value)}"
+        found, _ = await self._get("alerts", [("filter", filtered)])
+        with self._its_format():
+            for one in found:
+                receivers = tuple(printable(each["name"]) for each in one["receivers"])
+                return Placed(printable(one["status"]["state"]), receivers)
+        return None
+
     async def version(self) -> str:
         """Which version it runs. Raises Temporary or Permanent."""
         status, _ = await self._get("status")
@@ -165,8 +196,8 @@ class Alertmanager:
                 if answer.status not in {200, gone}:
                     raise self._failed(answer)
                 told_at = _date(answer.headers.get("Date", ""))
-                if method == "DELETE":  # which it answers with nothing
-                    return None, told_at
+                if method == "DELETE" or (path == "alerts" and method == "POST"):
+                    return None, told_at  # which it answers with nothing
                 with self._its_format():
                     return await answer.json(), told_at
         except aiohttp.ContentTypeError:
@@ -276,6 +307,7 @@ def _listings(groups: Sequence[Mapping[str, Any]]) -> Iterator[Listing]:
                 tuple(status["silencedBy"]),
                 tuple(status["inhibitedBy"]),
                 tuple(status.get("mutedBy") or ()),
+                _MOMENT.validate_python(item["updatedAt"]),
             )
 
 

@@ -32,11 +32,13 @@ from daemon.core.ports.actions import Action
 from daemon.core.ports.changes import ListsTargets, Watch
 from daemon.core.ports.metrics import Metrics, MetricsServers, NamedMetrics, Peer
 from daemon.core.ports.store import StoreTrouble
+from daemon.core.reconciliation.probe_alerts import VALID_FOR
 from daemon.core.recovery.guardrails import Freeze, Limits
 from daemon.core.rules.rule import Rule
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.instrumentation import Observer
 from daemon.intake.intake import Intake
+from daemon.intake.probes import Probes
 from daemon.intake.receivers import Receivers
 from daemon.intake.reconcile import ReconcilePace, Reconciler
 from daemon.notifying.notifier import DEADLINE_SECONDS
@@ -210,6 +212,11 @@ def reconciler_for(
         ReconcilePace(chosen.reconcile, chosen.settle),
         observer,
     )
+
+
+def probes_for(store: Store) -> Probes:
+    """Knows the test alerts of `stopgap doctor`, which signs them with the store's keys."""
+    return Probes(lambda: store.keys.current.secrets(now(), VALID_FOR), store.notes, now)
 
 
 def sources_for(

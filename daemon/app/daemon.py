@@ -27,6 +27,7 @@ from daemon.app.builders import (
     metrics_servers,
     named,
     now,
+    probes_for,
     prometheus_servers_for,
     reconciler_for,
     secret_reader,
@@ -189,6 +190,7 @@ class Daemon:
             self._health.why_not,
             lambda run: self._drilling.drills.played(run),
             self._storms,
+            probes_for(store),
         )
         stage = Stage(self._active, self._conduct_dependencies())
         self._drilling = Drilling(

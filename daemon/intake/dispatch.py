@@ -23,6 +23,7 @@ from daemon.core.values.id_letters import ID_LETTERS
 from daemon.core.values.outcome import Temporary
 from daemon.core.values.units import printable
 from daemon.instrumentation import QUIET, UNTRACED, Observer, SpanAttributes, Tracer
+from daemon.intake.probes import Probes
 from daemon.intake.reading import in_turns
 from daemon.repository import IncidentRepository
 
@@ -82,9 +83,11 @@ class Dispatcher:
         tracer: Tracer = UNTRACED,
         drills: Callable[[str], PlayedDrill | None] = lambda _: None,
         openings: Openings | None = None,
+        probes: Probes | None = None,
     ) -> None:
         self._repository = repository
         self._openings = openings
+        self._probes = probes
         self._drills = drills
         self._rules = rules
         self._observer = observer
@@ -105,6 +108,8 @@ class Dispatcher:
             return
         mark = drill.mark if drill is not None else None
         async for alert in in_turns(alerts):
+            if not run and self._probes is not None and await self._probes.took(alert, delivery):
+                continue
             rules = self._rules() if drill is None else drill.rules
             for rule, labels in matching(rules, delivery.group_labels, alert):
                 key = incident_key(rule.rule if rule else "", labels)

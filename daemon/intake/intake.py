@@ -30,6 +30,7 @@ from daemon.instrumentation import (
     Tracer,
 )
 from daemon.intake.dispatch import Concern, Dispatcher, Openings, PlayedDrill
+from daemon.intake.probes import Probes
 from daemon.intake.reading import Reader
 from daemon.intake.truncated import AlertSource, complete
 from daemon.repository import IncidentRepository
@@ -75,10 +76,11 @@ class Intake:
         store_trouble: Callable[[], str] = lambda: "",
         drills: Callable[[str], PlayedDrill | None] = lambda _: None,
         openings: Openings | None = None,
+        probes: Probes | None = None,
     ) -> None:
         self._inbox = inbox
         self._repository = repository
-        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills, openings)
+        self._dispatcher = Dispatcher(repository, rules, observer, tracer, drills, openings, probes)
         self._source = source
         self._remember = remember
         self._store_trouble = store_trouble
@@ -236,7 +238,12 @@ class Intake:
         ended = await self._inbox.ended(sorted(known))
         concerns: dict[str, Concern] = {}
         for run, delivery in zip(runs, deliveries, strict=True):
-            fresh_alerts = fresh(delivery.alerts, ended, partial(_alert_of, run))
+            # What was seen to be listed after its end fires again, whenever it is said to start.
+            fresh_alerts = (
+                delivery.alerts
+                if delivery.reconciled
+                else fresh(delivery.alerts, ended, partial(_alert_of, run))
+            )
             for alert in fresh_alerts:
                 # What was only missed in a list has no end that could make a firing stale.
                 if alert.status == "resolved" and not delivery.reconciled:

@@ -185,7 +185,13 @@ class Reconciler:
         if not unknown:
             return []
         ends = await self._inbox.ended(sorted({one.alert.identity for one in unknown}))
-        return [one for one in unknown if fresh([one.alert], ends)]
+        return [one for one in unknown if self._fires(one, ends, now)]
+
+    def _fires(self, listing: Listing, ends: Mapping[str, datetime], now: datetime) -> bool:
+        """Whether it is no firing that is known to be over."""
+        if fresh([listing.alert], ends):
+            return True
+        return judgement.fires_again(listing, ends[listing.alert.identity], now, self._pace.every)
 
     async def _unknown(self, listing: Listing, incidents: Mapping[str, Incident]) -> bool:
         """Whether an incident that it belongs to, the newest of its key, has not heard of it."""

@@ -51,8 +51,9 @@ class _Route:
     after: bool
 
 
-def judge_routing(config: Any, ours: Ours) -> list[Finding]:
-    """What there is to say of a configuration, as `/api/v2/status` shows it, read from YAML."""
+def judge_routing(config: Any, ours: Ours, *, proven: bool = False) -> list[Finding]:
+    """What there is to say of a configuration, as `/api/v2/status` shows it, read from YAML.
+    `proven`: a test alert came through, so what it hides need not be guessed."""
     if not isinstance(config, dict) or not isinstance(config.get("route"), dict):
         return [wrong(WHERE, "its configuration cannot be read", "is that an Alertmanager?")]
     receivers = _receivers(config)
@@ -60,7 +61,7 @@ def judge_routing(config: Any, ours: Ours) -> list[Finding]:
     if not reached:
         return [_nobody_leads_here(receivers, ours)]
     found = []
-    if guessed:
+    if guessed and not proven:
         names = ", ".join(map(printable, reached))
         text = f"it hides the addresses of its webhooks; {names} is taken for ours"
         found.append(warning(WHERE, text, f"look whether its URL ends with {PATH}"))
@@ -78,9 +79,13 @@ def judge_routing(config: Any, ours: Ours) -> list[Finding]:
     return found
 
 
-def receivers_to(config: Any, ours: Ours) -> list[str]:
-    """The names of the receivers that lead to us, or may, if it hides where they lead."""
-    return list(_reached(_receivers(config), ours)[0]) if isinstance(config, dict) else []
+def reached_by(config: Any, ours: Ours) -> tuple[list[str], bool]:
+    """The names of the receivers that lead to us, and whether that is a guess, because it hides
+    where they lead."""
+    if not isinstance(config, dict):
+        return [], False
+    reached, guessed = _reached(_receivers(config), ours)
+    return list(reached), guessed
 
 
 def _reached(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,14 @@ def state(found: dict[str, str], *texts: str) -> str:
 
 
 def test_the_chain_is_looked_at_end_to_end(tmp_path: Path, make_daemon: MakeDaemon) -> None:
-    shipped = (TREE / "deploy/alertmanager.yml").read_text()
     token = tmp_path / "token"
     token.write_text("hook")
-    routing = shipped.replace("/etc/alertmanager/stopgap-token", str(token))
-    with (
-        prometheus(tmp_path / "prometheus", CONFIG) as metrics,
-        alertmanager(tmp_path / "alertmanager", routing) as alerts,
-    ):
+    shipped = (TREE / "deploy/alertmanager.yml").read_text()
+    shipped = shipped.replace("/etc/alertmanager/stopgap-token", str(token))
+    with prometheus(tmp_path / "prometheus", CONFIG) as metrics, ExitStack() as later:
         settings = f"""
 listen: 127.0.0.1:0
 prometheus: {{url: "{metrics}", max_age: 10s}}
-alertmanager: {{url: "{alerts}"}}
 auth: {{webhook_token: "file:{token}"}}
 log: {{format: json}}
 """
@@ -76,9 +73,12 @@ log: {{format: json}}
             tmp_path / "home", settings=settings, more={"rules/scraped.yaml": SCRAPED}, rules=RULE
         )
         daemon = make_daemon(home).start()
-        # Now the doctor is told where it is, as settings with a fixed port would.
         port = daemon.url.rpartition(":")[2]
-        (home / "stopgap.yaml").write_text(settings.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        routing = shipped.replace("127.0.0.1:9393", f"127.0.0.1:{port}")
+        alerts = later.enter_context(alertmanager(tmp_path / "alertmanager", routing))
+        # Now the doctor is told where they are, as settings with a fixed port would.
+        settings = settings.replace("127.0.0.1:0", f"127.0.0.1:{port}")
+        (home / "stopgap.yaml").write_text(f'{settings}alertmanager: {{url: "{alerts}"}}\n')
         query = "prometheus_http_requests_total offset 1s"
         wait_until("two scrapes", lambda: bool(ask(metrics, query)["data"]["result"]), 20)
         found = examined(home)
@@ -88,5 +88,8 @@ log: {{format: json}}
         assert state(found, "store: ", "newest incident is whole") == "ok"
         assert state(found, "alertmanager: ", "answers, version") == "ok"
         assert state(found, "alertmanager: its alerts reach us by stopgap") == "ok"
+        assert state(found, "a test alert came through it by stopgap in", "paged nobody") == "ok"
+        assert len(daemon.logged("a test alert of `stopgap doctor` arrived; it pages nobody")) == 1
+        assert daemon.journal.incidents() == {}
         assert state(found, "service-errors", "`total` returns nothing now") == "warning"
         assert state(found, "prometheus-answers", "holds fewer than 4 scrapes") == "warning"

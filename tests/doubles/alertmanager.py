@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,11 +51,17 @@ class FakeAlertmanager(Double):
         self.age = timedelta(hours=1)
         self.config = CONFIG
         self.cluster = 0
+        self.posted: list[dict[str, Any]] = []
+        self.on_post: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+        """What becomes of an alert that somebody posts."""
+        self.lists_posted = ""
+        """The state in which it lists what was posted, if it does."""
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/v2/status", self._status),
             web.get("/api/v2/alerts", self._alerts),
+            web.post("/api/v2/alerts", self._post),
             web.get("/api/v2/alerts/groups", self._groups),
             web.get("/api/v2/silence/{id}", self._silence),
             web.get("/api/v2/silences", self._all_silences),
@@ -76,7 +82,17 @@ class FakeAlertmanager(Double):
 
     async def _alerts(self, _: web.Request) -> web.Response:
         alerts = {a["fingerprint"]: a for _, _, some in self.groups for a in some}
+        if self.lists_posted and self.posted:
+            state = {"state": self.lists_posted, "silencedBy": [], "inhibitedBy": []}
+            alerts["posted"] = firing(self.posted[-1]["labels"]) | {"status": state}
         return web.json_response(list(alerts.values()))
+
+    async def _post(self, request: web.Request) -> web.Response:
+        for alert in await request.json():
+            self.posted.append(alert)
+            if self.on_post is not None:
+                await self.on_post(alert)
+        return web.Response()
 
     async def _groups(self, request: web.Request) -> web.Response:
         wanted = re.compile(request.query["receiver"])

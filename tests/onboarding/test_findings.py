@@ -16,6 +16,7 @@ from daemon.onboarding.findings import (
     judge_answers,
     judge_clock,
     judge_disk,
+    judge_names,
     judge_preflight,
     judge_targets,
     judge_windows,
@@ -83,6 +84,22 @@ def test_a_query_is_asked_whatever_the_labels_are(template: str, query: str) -> 
 def test_a_query_that_cannot_be_filled_in_is_refused() -> None:
     with pytest.raises(ValueError, match="stands outside a string"):
         for_anybody("a{b=$b}", ["b"], MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [("2.42.0+ds", True), ("2.53.3", True), ("3.5.3", False), ("", False), ("2.24.0", False)],
+)
+def test_labels_that_an_old_server_cannot_have_are_told(version: str, told: bool) -> None:
+    text = RULE.replace('service="$service"', '"service.name"="${service.name}"')
+    [(dotted, _)] = load(text.replace("group_by: [service]", "group_by: [service.name]"), "r.yaml")
+    found = judge_names(dotted, version)
+    assert (found is not None) == told
+    if found is not None:
+        assert (found.state, found.check) == ("wrong", f"rule {dotted.rule}")
+        assert f"name service.name, and Prometheus {version} has no such names" in found.text
+        assert "came with Prometheus 3.0" in found.mend
+    assert judge_names(RULE_OF_STAGE, version) is None
 
 
 def test_that_nothing_fails_is_no_mistake_that_nothing_happens_is() -> None:

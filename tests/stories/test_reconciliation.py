@@ -83,6 +83,31 @@ async def test_the_outage_after_a_silence_is_paged(unruled: Stage, peer: FakeAle
         assert len(await unruled.incidents()) == 2
 
 
+async def test_what_fires_again_with_its_first_start_is_paged(
+    unruled: Stage, peer: FakeAlertmanager
+) -> None:
+    """vmalert dates back, Alertmanager makes one alert of both: its webhook says what it said."""
+    async with unruled.daemon() as daemon:
+        await daemon.at(180)
+        await daemon.receives(alert())
+        await daemon.at(185)
+        await daemon.acknowledges("ada")
+        await daemon.at(600)
+        await daemon.receives(alert(status="resolved", ended=600))
+        await daemon.at(1800)
+        assert (await the_only(unruled)).closed is not None
+        said = calls(unruled)
+        await daemon.receives(alert())
+        peer.listed = [listing(updated_at=START + timedelta(seconds=590))]
+        await daemon.at(1900)
+        await the_only(unruled)  # a peer that missed the end still lists it
+        peer.listed = [listing(updated_at=START + timedelta(seconds=1890))]
+        await daemon.at(1962)
+        _, again = await unruled.incidents()
+        assert again.closed is None
+        assert calls(unruled) == said + 1
+
+
 async def test_an_end_under_a_silence_is_told_after_two_looks(
     stage: Stage, peer: FakeAlertmanager
 ) -> None:

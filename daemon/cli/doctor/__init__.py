@@ -73,17 +73,30 @@ _MARKS: Mapping[FindingState, str] = {
     help="Really call this person, as a test.",
 )
 @click.option("--yes", is_flag=True, help="Call without asking first.")
+@click.option(
+    "--send-test-alert/--no-test-alert",
+    "test_alert",
+    default=None,
+    help="Send a test alert through Alertmanager also if other receivers get it; or none at all.",
+)
 @json_option
-def doctor_command(config: Path | None, person: str | None, yes: bool, as_json: bool) -> None:
+def doctor_command(
+    config: Path | None, person: str | None, yes: bool, test_alert: bool | None, as_json: bool
+) -> None:
     """Look at the whole chain, from the alert to the rollback, and say what to mend.
 
     Settings, rules, secrets, store, daemon, Prometheus and each rule's queries, Alertmanager's
     route to us, the ways to people, and what the recovery steps would change. Nothing is changed,
     and nobody is called without --page. Ends with 1 if anything is wrong.
 
+    If a daemon runs here and nobody else would get it, a test alert goes through Alertmanager. The
+    daemon recognises it: it opens no incident and calls nobody. --send-test-alert sends it also if
+    other receivers get it.
+
     \b
     Example: stopgap doctor
     Example: stopgap doctor --page ada
+    Example: stopgap doctor --send-test-alert
     """
     if yes and person is None:
         raise click.UsageError("--yes goes with --page")
@@ -92,7 +105,7 @@ def doctor_command(config: Path | None, person: str | None, yes: bool, as_json: 
         raise click.Abort
     # Standard output is for the findings, which may be JSON.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    found = asyncio.run(_examined(settings, person, config))
+    found = asyncio.run(_examined(settings, person, config, test_alert))
     if not has_settings(config):
         text = "there is no stopgap.yaml here, so the defaults were looked at"
         found = [
@@ -111,7 +124,7 @@ def doctor_command(config: Path | None, person: str | None, yes: bool, as_json: 
 
 
 async def _examined(
-    settings: Settings, person: str | None, config: Path | None
+    settings: Settings, person: str | None, config: Path | None, test_alert: bool | None
 ) -> Sequence[Finding]:
     """Raises Failure."""
     environ = environment()
@@ -121,7 +134,7 @@ async def _examined(
             actions = catalogue(workshop)
             ruleset = app.ruleset_for(settings, actions)
             installation = Installation(
-                settings, environ, ruleset, workshop, actions, session, config
+                settings, environ, ruleset, workshop, actions, session, config, test_alert
             )
             if person is not None:
                 return await people.send_test_page(installation, person)

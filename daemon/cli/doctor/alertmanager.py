@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from daemon import app
+from daemon.adapters.alertmanager import Alertmanager
 from daemon.cli.doctor.context import Installation, parted
+from daemon.cli.doctor.probe import prove_route
 from daemon.cli.http import fetch
 from daemon.core.values.outcome import Permanent, Temporary
 from daemon.core.values.units import format_duration, printable
-from daemon.onboarding.alertmanager_config import Ours, judge_routing, receivers_to
+from daemon.onboarding.alertmanager_config import Ours, judge_routing, reached_by
 from daemon.onboarding.findings import Finding, good, warning, wrong
 
 CHECK = "alertmanager"
@@ -24,6 +26,7 @@ CHECK = "alertmanager"
 class _Peer:
     """What one peer tells of itself. `cluster`: how many peers it knows, itself included."""
 
+    url: str
     config: Any
     cluster: int
 
@@ -50,16 +53,33 @@ async def check_alertmanager(installation: Installation) -> AsyncIterator[Findin
         return
     for finding in _peers(found, urls):
         yield finding
-    ours = _ours(installation)
-    findings = dict.fromkeys(one for peer in found for one in judge_routing(peer.config, ours))
+    ours, first = _ours(installation), found[0]
+    proof = None
+    names, guessed = reached_by(first.config, ours)
+    chosen = installation.settings.alertmanager.receiver
+    names = [chosen] if chosen else names
+    if names:
+        guessed = guessed and not chosen
+        access = app.alertmanager_access(installation.settings, installation.environ, first.url)
+        api = Alertmanager(installation.session, access, _timeout(installation))
+        proof = await prove_route(installation, first.config, names, api, guessed=guessed)
+        yield proof.finding
+    proven = proof is not None and proof.arrived
+    findings = dict.fromkeys(
+        one for peer in found for one in judge_routing(peer.config, ours, proven=proven)
+    )
     for finding in findings:
         yield finding
-    if isinstance(found[0].config, dict):
-        yield await _listed(installation, found[0].config, ours)
+    if isinstance(first.config, dict):
+        yield await _listed(installation, first.config, ours)
+
+
+def _timeout(installation: Installation) -> float:
+    return installation.settings.alertmanager.timeout.total_seconds()
 
 
 async def _check_peer(installation: Installation, url: str) -> tuple[_Peer | None, Finding]:
-    seconds = installation.settings.alertmanager.timeout.total_seconds()
+    seconds = _timeout(installation)
     try:
         access = app.alertmanager_access(installation.settings, installation.environ, url)
         status = (await fetch(installation.session, access, "/api/v2/status", seconds)).data
@@ -72,7 +92,7 @@ async def _check_peer(installation: Installation, url: str) -> tuple[_Peer | Non
     except (KeyError, TypeError, AttributeError, yaml.YAMLError):
         text = f"{access.address} answers otherwise than an Alertmanager"
         return None, wrong(CHECK, text, "correct `alertmanager.url`")
-    return _Peer(config, cluster), good(CHECK, f"{access.address} answers, version {version}")
+    return _Peer(url, config, cluster), good(CHECK, f"{access.address} answers, version {version}")
 
 
 def _peers(found: Sequence[_Peer], urls: Sequence[str]) -> list[Finding]:
@@ -89,7 +109,7 @@ async def _listed(installation: Installation, config: Mapping[str, Any], ours: O
     """Whether what it lists for our receiver can be compared with the incidents."""
     chosen = installation.settings.alertmanager
     known = [str(one.get("name")) for one in config.get("receivers") or ()]
-    names = [chosen.receiver] if chosen.receiver else receivers_to(config, ours)
+    names = [chosen.receiver] if chosen.receiver else reached_by(config, ours)[0]
     if chosen.receiver and chosen.receiver not in known:
         text = f"it has no receiver {printable(chosen.receiver)}, so nothing is compared"
         mend = f"correct `alertmanager.receiver`; it has {', '.join(map(printable, known))}"

@@ -26,7 +26,8 @@ _DEADLINE_SECONDS = 30.0
 @dataclass(frozen=True)
 class Installation:
     """A Stopgap as its folder describes it; nothing of it runs. `config`: the settings file, if
-    one was named."""
+    one was named. `test_alert`: whether one is sent through Alertmanager; None: only if nobody
+    else gets it."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -35,6 +36,7 @@ class Installation:
     actions: Mapping[str, Action]
     session: aiohttp.ClientSession
     config: Path | None = None
+    test_alert: bool | None = None
 
     @property
     def rules(self) -> list[Rule]:

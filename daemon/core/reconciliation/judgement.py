@@ -61,6 +61,17 @@ def knows(incident: Incident, alert: Alert) -> bool:
     return milliseconds(known.starts_at) >= milliseconds(alert.starts_at)
 
 
+def fires_again(listing: Listing, ended: datetime, now: datetime, patience: timedelta) -> bool:
+    """Whether an alert that ended at that time fires again, though its start lies before that end.
+
+    vmalert dates what fires 30 s back. Where that overlaps the firing before, Alertmanager makes
+    one of the two, with the first start: its webhook then says the same as it did at first. That
+    it heard of the alert after the end tells it from a peer that missed the end.
+    """
+    updated = listing.updated_at
+    return updated is not None and updated > ended and now - ended >= patience
+
+
 def settled_down(listing: Listing, memory: Memory, now: datetime, patience: timedelta) -> bool:
     """Whether an active alert is no news that Alertmanager is about to tell or inhibit: it was
     listed at the look before, or it has been firing for a while."""

@@ -17,7 +17,8 @@ Firing = tuple[str, int]
 
 @dataclass(frozen=True)
 class Listing:
-    """An alert in one of its groups, as one peer lists it. `receiver` is the name as configured."""
+    """An alert in one of its groups, as one peer lists it. `receiver` is the name as configured;
+    `updated_at`: when the peer last heard of the alert."""
 
     alert: Alert
     receiver: str
@@ -26,6 +27,7 @@ class Listing:
     silences: tuple[str, ...] = ()
     inhibitors: tuple[str, ...] = ()
     intervals: tuple[str, ...] = ()
+    updated_at: datetime | None = None
 
     @property
     def firing(self) -> Firing:

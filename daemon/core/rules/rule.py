@@ -62,7 +62,13 @@ def _falling(severity: dict[str, float]) -> dict[str, float]:
 
 
 Name = Annotated[str, AfterValidator(_name)]
-LabelName = Annotated[str, AfterValidator(_label_name)]
+LabelName = Annotated[
+    str,
+    AfterValidator(_label_name),
+    WithJsonSchema(
+        {"type": "string", "description": "a label: service, or any text such as service.name"}
+    ),
+]
 
 
 _NOBODYS_VALUE = "\N{REPLACEMENT CHARACTER} stopgap"
