@@ -241,7 +241,8 @@ class Cluster(Controllers, Double):
         content, at = request.headers.get("Content-Type", ""), stamp(self.clock)
         if content == APPLY:
             force = request.query.get("force") in ("1", "true")
-            after = self._applied(plural, name, yaml.safe_load(data), manager, force)
+            named = request.query.get("fieldManager", "")
+            after = self._applied(plural, name, yaml.safe_load(data), named, force)
         else:
             if content == "application/json-patch+json":
                 after = json_patched(before, operations_of(data), foreign(data))
