@@ -125,7 +125,7 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         await context.progress(f"{intent['to']} is asked for")
         notes = await self._handed_back(params.workload, request)
         unblocker = Unblocker(
-            self._client, params.workload, intent["from"], self._pace, request.older
+            self._client, params.workload, self._pace, intent["from"], request.older
         )
         rollout = Rollout(
             client=self._client,
@@ -142,15 +142,17 @@ class KubernetesRollback(WorkloadAction[KubernetesRollbackParams]):
         ended = await rollout.follow()
         text = f"{params.workload.title} was rolled back from {intent['from']} to {intent['to']}"
         if unblocker.deleted:
-            notes = [f"deleted to that end: {', '.join(unblocker.deleted)}", *notes]
+            notes.insert(0, f"deleted to that end: {', '.join(unblocker.deleted)}")
         return ended.outcome("rolled_back", text, _facts(intent), notes)
 
     async def _handed_back(self, workload: Workload, request: _Request) -> list[str]:
         """What the next deployment has to know, after our patch."""
         if request.asked is None:
             return []
-        before = request.before
-        notes = [await ownership.hand_back_fields(self._client, workload, request.asked, before)]
+        before, notes = request.before, []
+        if request.made not in ("", objects.digest(request.asked)):
+            notes.append("admission changed the template on its way, into a revision of its own")
+        notes += [await ownership.hand_back_fields(self._client, workload, request.asked, before)]
         if before is not None:
             had = objects.template_of(before)
             notes.append(ownership.left_by_next_apply(before, had, request.asked))

@@ -20,6 +20,7 @@ from daemon.core.ports.actions import ActionContext, Landed, Ready, Refused
 from daemon.core.values.outcome import Outcome, Permanent
 from recovery_actions.kubernetes import guards, objects, patches
 from recovery_actions.kubernetes.applying import Found, apply_patch
+from recovery_actions.kubernetes.blocked import Unblocker
 from recovery_actions.kubernetes.errors import Forbidden, Missing, VersionConflict
 from recovery_actions.kubernetes.names import (
     AUTOSCALING,
@@ -167,6 +168,7 @@ class KubernetesScale(WorkloadAction[KubernetesScaleParams]):
             hold=timedelta(0),
             pace=self._pace,
             stale=applied,
+            help_out=Unblocker(self._client, workload, self._pace).help_out,
         )
         ended = await rollout.follow()
         before, after = intent["replicas_before"], intent["replicas"]

@@ -31,13 +31,14 @@ _QUOTED = 250
 @dataclass
 class Unblocker:
     """Says what is in the way of a rollout, and deletes the pods which are, one at a time, once
-    each: those of the revision that is being left, and of `older` ones. Never one that is ready.
+    each: those of the revision that is being left, and of `older` ones. Never one that is ready,
+    and none at all where no revision is left.
     """
 
     client: ClusterClient
     workload: Workload
-    leaving: str
-    pace: PollPace = field(default_factory=PollPace)
+    pace: PollPace
+    leaving: str = ""
     older: Collection[str] = ()
     deleted: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
@@ -102,7 +103,7 @@ class Unblocker:
         why = broken(pod) or unscheduled(pod)
         if item == self.leaving or not why or _is_ending(pod):
             return ""
-        return f"the new pod {objects.name_of(pod)} does not start: {why}"
+        return f"the pod {objects.name_of(pod)} does not start: {why}"
 
     async def _stateful(self, raw: Raw, pods: Sequence[Raw]) -> str:
         held = ""

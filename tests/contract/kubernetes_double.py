@@ -209,6 +209,8 @@ class Cluster(Controllers, Double):
             self._fresh(plural, name, after)
             before = self.get(plural, name)
             after = only(part, before, after)
+            known = copy.deepcopy(before["metadata"].get("managedFields", []))
+            after["metadata"].setdefault("managedFields", known)
             updated(before, after, manager_of(request), stamp(self.clock))
             return self._write(plural, name, after)
         if verb == "patch":

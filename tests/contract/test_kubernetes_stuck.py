@@ -256,6 +256,33 @@ async def test_a_rollout_to_a_kept_revision_arms_no_deadline(tmp_path: Path) -> 
         assert "ProgressDeadlineExceeded" in reasons  # of a new one there is a deadline
 
 
+@pytest.mark.parametrize("kind", ["deployment", "statefulset"])
+async def test_a_quota_that_blocks_a_scaling_is_told_too(
+    tmp_path: Path, kind: WorkloadKind
+) -> None:
+    said: list[str] = []
+    async with slow(tmp_path, kind, "app:1") as world:
+        world.cluster.quota = 3
+        params = world.params(world.scale, by="+1", min=1, max=9, rollout="20s")
+        ready = await world.scale.preflight(params, context())
+        outcome = await world.scale.run(params, ready.intent, context(said=said))
+        assert outcome.reason == "rollout_timeout"
+        assert "exceeded quota: pods-of-demo" in outcome.detail
+        assert any("exceeded quota" in one for one in said[:4])
+
+
+async def test_a_restart_that_a_stuck_pod_holds_up_names_it_and_deletes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-unready") as world:
+        params = world.params(world.restart, rollout="1m")
+        ready = await world.restart.preflight(params, context())
+        outcome = await world.restart.run(params, ready.intent, context())
+        assert outcome.reason == "rollout_timeout"
+        assert "by hand: kubectl delete pod checkout-2 -n demo" in outcome.detail
+        assert not deleted(world)
+
+
 async def test_without_the_right_to_see_events_it_goes_on(tmp_path: Path) -> None:
     async with slow(tmp_path, "statefulset", "app:1", "app:2") as world:
         world.cluster.rights = {
