@@ -203,6 +203,24 @@ async def test_what_cannot_be_given_back_is_said(applied: Applied) -> None:
     assert "by kubectl is in conflict with stopgap and needs --force-conflicts" in outcome.detail
 
 
+async def test_giving_back_waits_for_a_server_that_is_busy(applied: Applied) -> None:
+    params = applied.params(applied.rollback)
+    ready = await applied.rollback.preflight(params, context(applied.items[0]))
+    sent = 0
+
+    def before(method: str, plural: str, dry: bool) -> None:
+        nonlocal sent
+        sent += method == "PATCH"
+        if method == "PATCH" and sent in (2, 3):
+            raise Refusal(429, "too many requests", {"retryAfterSeconds": 7})
+
+    applied.cluster.before = before
+    outcome = await applied.rollback.run(params, ready.intent, context())
+    assert outcome.result == "done"
+    assert applied.owners("f:image") == {("kubectl", "Apply")}
+    assert applied.time.now >= 14
+
+
 async def test_without_an_applier_nothing_is_given_back(world: World) -> None:
     outcome = await world.back()
     assert outcome.result == "done"

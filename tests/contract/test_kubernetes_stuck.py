@@ -14,6 +14,7 @@ from recovery_actions.kubernetes.blocked import POD_REVISION
 from recovery_actions.kubernetes.names import WorkloadKind
 from recovery_actions.kubernetes.rollout import rollout_status
 from tests.contract.action_contract import context
+from tests.contract.kubernetes_answers import webhook_denial
 from tests.contract.kubernetes_double import served
 from tests.contract.kubernetes_pods import is_ready, is_terminating
 from tests.contract.kubernetes_world import World
@@ -188,6 +189,33 @@ async def test_a_pod_that_has_become_ready_in_the_meantime_is_spared(tmp_path: P
         assert outcome.reason in ("rollout_timeout", "rolled_back"), outcome
         assert deleted(world) == ["checkout-2"]  # asked for, and refused
         assert "deleted to that end" not in outcome.detail
+
+
+async def test_a_webhook_that_protects_a_stuck_pod_is_told(tmp_path: Path) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-bad") as world:
+
+        def protect(method: str, plural: str, dry: bool) -> None:
+            if method == "DELETE":
+                raise webhook_denial("databases are deleted by hand", 403)
+
+        world.cluster.before = protect
+        outcome = await run(world, rollout="20s")
+        assert outcome.reason == "rollout_timeout"
+        assert "databases are deleted by hand); by hand: kubectl delete pod" in outcome.detail
+
+
+async def test_a_pod_that_is_ready_now_and_then_has_all_the_time_again(tmp_path: Path) -> None:
+    async with slow(tmp_path, "statefulset", "app:1", "app:2-unready") as world:
+        pod = world.cluster.get("pods", "checkout-2")
+
+        def flap(now: float) -> None:
+            # Its controller is away, so that nothing but the pod changes.
+            pod["status"]["conditions"][0]["status"] = "True" if now % 20 < 1 else "False"
+
+        world.time.then = flap
+        outcome = await run(world, rollout="2m")
+        assert outcome.reason == "rollout_timeout"
+        assert not deleted(world)
 
 
 async def test_a_pod_of_the_good_revision_is_named_and_left_alone(tmp_path: Path) -> None:
