@@ -28,6 +28,7 @@ FieldPath = tuple[str, ...]
 """Where a field is, in the words of `fieldsV1`: `f:name` is a key, `k:{…}` a member of a list."""
 
 _TEMPLATE = ("f:spec", "f:template")
+_REPLICAS = ("f:spec", "f:replicas")
 _ANNOTATIONS = ("f:metadata", "f:annotations")
 _MAPS = ("f:labels", "f:annotations")
 _ITSELF = "."
@@ -204,9 +205,11 @@ async def hand_back_fields(
             trouble = str(error)
             break
         else:
+            if patch is None and before is not None:
+                return ""  # nothing was taken
             return (
                 f"the fields are {names}'s again, so its next server-side apply meets no "
-                "conflict; it brings whatever its files say: take the change out of them first"
+                "conflict; it brings whatever its files say, so see that they hold what is wanted"
             )
     return (
         f"the fields could not be given back ({trouble}): the next server-side apply by {names} "
@@ -223,7 +226,8 @@ def _handover(raw: Raw, asked: Raw, before: Raw | None) -> Patch | None:
     given: dict[str, set[FieldPath]] = {}
     for path in _taken(mine, raw, asked):
         had = [name for name, owned in _appliers(before or {}) if path in owned and name in heirs]
-        for name in had or heirs[:1]:
+        # Replicas that nobody had applied would go with the next apply that leaves them out.
+        for name in had or ([] if path == _REPLICAS else heirs[:1]):
             given.setdefault(name, set()).add(path)
     if not given:
         return None
@@ -252,7 +256,7 @@ def _taken(mine: Raw, raw: Raw, asked: Raw) -> Iterator[FieldPath]:
     live = objects.template_of(raw)
     for path in owned_fields(mine):
         noted = path[:2] == _ANNOTATIONS and not path[-1].startswith(f"f:{OUR_PREFIX}")
-        if noted or (path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)):
+        if noted or path == _REPLICAS or (path[:2] == _TEMPLATE and _agrees(path[2:], live, asked)):
             yield path
 
 
